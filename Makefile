@@ -3,13 +3,17 @@
 
 GO ?= go
 
+# All packages of the module. ./... leaves out testdata/schema, which qapigen embeds; the packages that
+# those of ./... import have it.
+PACKAGES = $(shell $(GO) list -deps -f '{{with .Module}}{{if .Main}}{{$$.ImportPath}}{{end}}{{end}}' ./...)
+
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: test
 test: ## all tests, those against real QEMUs included, and a summary
-	@$(GO) run ./internal/testsummary -count=1 -timeout=20m ./...
+	@$(GO) run ./internal/testsummary -count=1 -timeout=20m $(PACKAGES)
 
 .PHONY: test-qemu
 test-qemu: ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
@@ -28,7 +32,7 @@ test-page: ## qapigen's page in a browser, BROWSER=chromium; pictures of it go t
 .PHONY: race
 race: ## the tests of all that starts goroutines, with the race detector, on one QEMU each
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
-		./qmp/... ./hotplug ./migration ./gen/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./qmp/... ./hotplug ./migration ./gen/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## make the bindings anew, then hot-add a disk with them
@@ -86,14 +90,24 @@ mutants: ## let QEMU's front end, in QEMU_SRC=DIR, and qapi judge MUTANTS=3000 s
 	@$(GO) run ./internal/conformance -mutants $(or $(MUTANTS),3000) "$(or $(QEMU_SRC),$(error QEMU_SRC is not set: it names a QEMU source tree, or what scripts/get-source.sh prints))"
 
 .PHONY: lint
-lint: ## formatting, go vet, the rules of the architecture
+lint: ## formatting, go vet, staticcheck, go.mod, the rules of the architecture
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); test -z "$$unformatted" || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
-	@$(GO) vet ./...
+	@$(GO) mod tidy -diff
+	@$(GO) vet $(PACKAGES)
+	@$(GO) tool staticcheck $(PACKAGES)
 	@$(GO) test ./internal/archtest
 
+.PHONY: vuln
+vuln: ## known vulnerabilities in what the packages call; says so if the database cannot be reached
+	@scripts/vuln.sh $(PACKAGES)
+
 .PHONY: cover
-cover: ## the tests' coverage, as .cache/cover.html
+cover: ## the coverage of each package by all tests, and of each line in .cache/cover.html
 	@mkdir -p .cache
-	@$(GO) test -coverpkg=./... -coverprofile=.cache/cover.out ./...
+	@$(GO) test -coverpkg=./... -coverprofile=.cache/cover.out $(PACKAGES) >.cache/cover.log || { cat .cache/cover.log; exit 1; }
 	@$(GO) tool cover -html=.cache/cover.out -o .cache/cover.html
-	@$(GO) tool cover -func=.cache/cover.out | tail -n 1
+	@awk -f scripts/cover.awk .cache/cover.out | sort
+
+.PHONY: ci
+ci: ## everything that a change must pass
+	@.ci/run

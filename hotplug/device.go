@@ -2,34 +2,157 @@ package hotplug
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
+	"path"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// devicePath is the place of a device that has an id in QEMU's tree of objects.
-func devicePath(id string) string { return "/machine/peripheral/" + id }
-
-// property reads a property of a device into value. There may be no device of this id, or none
-// with this property.
-func (vm *VM) property(ctx context.Context, id, name string, value any) (device, has bool, err error) {
-	raw, err := qemu.QOMGet{Path: devicePath(id), Property: name}.Do(ctx, vm.conn)
-	switch {
-	case err == nil:
-		return true, json.Unmarshal(raw, value) == nil, nil
-	case errors.Is(err, qmp.ErrDeviceNotFound):
-		return false, false, nil
-	case refused(err):
-		return true, false, nil
-	}
-	return false, false, err
+// AddDevice adds a device that needs nothing else to be made for it (device_add): a device on a
+// USB bus, a controller, a watchdog, a PCI device of the host (vfio-pci). What its properties
+// name, such as a node or a netdev, is there already and stays when the device is removed. It has
+// an ID.
+//
+// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
+// matches [ErrExists] says that the ID is in use. A [*qmp.Error] is QEMU's answer: there is no such
+// driver, bus or property, the bus takes no devices while the machine runs, or the host's device
+// cannot be had.
+func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
+	id := qmp.Value(device.ID)
+	return vm.adding(ctx, "device", id, func(undo *rollback) error {
+		if err := checkID(id); err != nil {
+			return err
+		}
+		if err := vm.checkNoDevice(ctx, id); err != nil {
+			return err
+		}
+		return vm.plug(ctx, undo, device)
+	})
 }
 
-// deviceExists tells whether there is a device with this id.
-func (vm *VM) deviceExists(ctx context.Context, id string) (bool, error) {
-	var kind string
-	device, _, err := vm.property(ctx, id, "type", &kind)
-	return device, err
+// checkNoDevice makes sure that undoing will not take away what somebody else has added.
+func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
+	device, err := vm.deviceExists(ctx, id)
+	if err == nil && device {
+		err = fmt.Errorf("%w: a device %s", ErrExists, id)
+	}
+	return err
+}
+
+// RemoveDevice hot-removes a device that AddDevice added, in any process, or that QEMU was started
+// with.
+//
+// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. A
+// device on a USB or SCSI bus is gone at once, without the guest. Removing a device that is gone is
+// not an error. A disk that uses another node than AddDisk created, as after a snapshot or a mirror,
+// is removed without that node; RemoveDisk then removes what else AddDisk created.
+//
+// RemoveDevice returns an error that matches:
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Call it again.
+//   - [ErrUnplugRefused]: the guest refused. The device works as before.
+//   - [ErrNotAlone]: the device has a block node, a netdev, a character device or memory with its
+//     ID: the operation that added it has a counterpart that removes both. Or the device is a controller
+//     or a bridge with other devices on its buses: remove these first.
+//   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
+//   - [errors.ErrUnsupported]: the device is a CPU that QEMU cannot lose (see [VM.RemoveCPU]), or a
+//     bridge that QEMU was started with and that only a guest with ACPI could release: it stays.
+//
+// If QEMU can never unplug the device, RemoveDevice returns QEMU's refusal, a [*qmp.Error].
+//
+// Source: device_del, DEVICE_DELETED.
+func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
+	return vm.removing(ctx, "device", id, func() error { return vm.removeDevice(ctx, id) })
+}
+
+func (vm *VM) removeDevice(ctx context.Context, id string) error {
+	if err := checkID(id); err != nil {
+		return err
+	}
+	device, err := vm.deviceExists(ctx, id)
+	if err != nil || !device {
+		return err
+	}
+	if err := vm.checkAlone(ctx, id); err != nil {
+		return err
+	}
+	if err := vm.checkBridge(ctx, id); err != nil {
+		return err
+	}
+	k, err := vm.kindOf(ctx, id)
+	if err != nil {
+		return err
+	}
+	return vm.unplugAs(ctx, id, k)
+}
+
+// kindOf tells what kind of device this is, as far as it matters to somebody who does not ask
+// again. A machine whose CPUs stay refuses to list them.
+func (vm *VM) kindOf(ctx context.Context, id string) (kind, error) {
+	cpu, err := vm.isCPU(ctx, id)
+	switch {
+	case cpu:
+		return aCPU, nil
+	case refused(err):
+		return anyDevice, nil
+	}
+	return anyDevice, err
+}
+
+// checkAlone makes sure that nothing else goes by the name of a device: that would be left.
+func (vm *VM) checkAlone(ctx context.Context, id string) error {
+	if err := vm.checkNoNode(ctx, id); err != nil {
+		return err
+	}
+	for _, own := range []struct{ property, value, what, remover string }{
+		{"netdev", id, "netdev", "RemoveNIC"},
+		{"memdev", objectPath(id), "object", "RemoveMemory"},
+		{"chardev", chardevOf(id), "character device", "RemoveDisk"},
+	} {
+		var value string
+		if _, _, err := vm.property(ctx, id, own.property, &value); err != nil {
+			return err
+		}
+		if value == own.value {
+			return fmt.Errorf("%w: a %s %s; %s removes both", ErrNotAlone, own.what, own.value, own.remover)
+		}
+	}
+	return nil
+}
+
+// checkBridge makes sure that a device can leave. When a guest releases a slot by ACPI, QEMU keeps a
+// bridge in it that it was started with. It says nothing of that.
+func (vm *VM) checkBridge(ctx context.Context, id string) error {
+	hotplugged := true
+	if _, _, err := vm.property(ctx, id, "hotplugged", &hotplugged); err != nil || hotplugged {
+		return err
+	}
+	bus, handler := vm.busOf(ctx, id)
+	if handler == "" || handler == path.Dir(bus) { // no hotplug, or that of the port or bridge
+		return nil
+	}
+	bridges, err := vm.implementing(ctx, "base-pci-bridge")
+	if err != nil {
+		return err
+	}
+	var driver string
+	if _, _, err := vm.property(ctx, id, "type", &driver); err != nil || !bridges[driver] {
+		return err
+	}
+	return fmt.Errorf("%w: QEMU keeps a bridge that it was started with", errors.ErrUnsupported)
+}
+
+// checkNoNode makes sure that a device has no node of its name, unless it uses another by now. A
+// device on a USB bus does not tell its node, so this looks for the node itself.
+func (vm *VM) checkNoNode(ctx context.Context, id string) error {
+	var used string
+	if _, _, err := vm.property(ctx, id, "drive", &used); err != nil || used != "" && used != id {
+		return err
+	}
+	node, err := vm.nodeExists(ctx, id)
+	if err == nil && node {
+		err = fmt.Errorf("%w: a block node %s; RemoveDisk removes both", ErrNotAlone, id)
+	}
+	return err
 }

@@ -41,7 +41,7 @@ func ExampleVM_AddDisk_open() {
 	_ = add
 }
 
-// A disk of a SCSI controller has its place there.
+// A disk on the bus of a SCSI controller.
 func ExampleVM_AddDisk_scsi() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{

@@ -41,7 +41,7 @@ func ExampleVM_AddNIC_vhostUser() {
 	_ = add
 }
 
-// A place is looked for, then used. Where several managers do so at once, one of them may be told
+// A slot is looked for, then used. Where several managers do so at once, one of them may be told
 // by QEMU that it came second, and can look again.
 func ExampleVM_FreePCISlot() {
 	add := func(ctx context.Context, vm *hotplug.VM, disk hotplug.Disk) error {

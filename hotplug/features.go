@@ -55,7 +55,7 @@ func (vm *VM) check(ctx context.Context, what string, needed []string) error {
 
 // missing returns those of the commands that QEMU does not have.
 func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string, err error) {
-	has, err := vm.commands.get(ctx, func() (map[string]bool, error) {
+	has, err := vm.commands.Get(ctx, func() (map[string]bool, error) {
 		all, err := qemu.QueryCommands{}.Do(ctx, vm.conn)
 		has := map[string]bool{}
 		for _, command := range all {
@@ -83,7 +83,7 @@ func (vm *VM) HasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
 	if err := vm.made(); err != nil {
 		return false, fmt.Errorf("hotplug: asking for features: %w", err)
 	}
-	return vm.dynamicAutoReadOnly.get(ctx, func() (bool, error) {
+	return vm.dynamicAutoReadOnly.Get(ctx, func() (bool, error) {
 		schema, err := qmpschema.Query(ctx, vm.conn)
 		if errors.Is(err, errors.ErrUnsupported) { // older than 2.5
 			return false, nil
@@ -106,30 +106,4 @@ func (vm *VM) version(ctx context.Context) (qmp.Version, error) {
 	}
 	info, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
 	return qmp.Version{Major: int(info.QEMU.Major), Minor: int(info.QEMU.Minor), Micro: int(info.QEMU.Micro)}, err
-}
-
-// A kept answer is asked for once. An error is not kept.
-type kept[T any] struct {
-	turn  chan struct{} // holds an element while somebody asks or looks
-	asked bool
-	value T
-}
-
-func newKept[T any]() kept[T] { return kept[T]{turn: make(chan struct{}, 1)} }
-
-// get returns the answer. Who comes while somebody asks waits until the context ends.
-func (k *kept[T]) get(ctx context.Context, ask func() (T, error)) (value T, err error) {
-	select {
-	case k.turn <- struct{}{}:
-		defer func() { <-k.turn }()
-	case <-ctx.Done():
-		return value, ctx.Err()
-	}
-	if k.asked {
-		return k.value, nil
-	}
-	if value, err = ask(); err == nil {
-		k.value, k.asked = value, true
-	}
-	return value, err
 }

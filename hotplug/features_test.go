@@ -95,7 +95,7 @@ func fileDriver(features ...string) qmptest.Handler {
 }
 
 // anonymous is a connection that does not know the version.
-type anonymous struct{ hotplug.Conn }
+type anonymous struct{ qmp.Conn }
 
 func TestDynamicAutoReadOnly(t *testing.T) {
 	const feature = "dynamic-auto-read-only"

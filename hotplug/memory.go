@@ -45,9 +45,6 @@ const (
 	memoryBackend       = "memory-backend-" // what the types of such objects begin with
 )
 
-// objectPath is the place of an object in QEMU's tree of objects.
-func objectPath(id string) string { return "/objects/" + id }
-
 // check finds what is wrong before anything is done.
 func (m *Memory) check() error {
 	if err := checkID(m.ID); err != nil {
@@ -113,17 +110,12 @@ func (m *Memory) device() qemu.DeviceAdd {
 	return add
 }
 
-// objectType returns the type of an object, "" when there is none with this id. A QEMU that has
-// never had an object may have no place for them.
+// objectType returns the type of the object with this id, "" if there is none.
 func (vm *VM) objectType(ctx context.Context, id string) (string, error) {
-	objects, err := qemu.QOMList{Path: "/objects"}.Do(ctx, vm.conn)
-	if errors.Is(err, qmp.ErrDeviceNotFound) {
-		return "", nil
-	}
-	for _, object := range objects {
-		child, ok := strings.CutPrefix(object.Type, "child<")
-		if ok && object.Name == id {
-			return strings.TrimSuffix(child, ">"), err
+	objects, err := vm.objects(ctx, objectsPath, "child")
+	for _, o := range objects {
+		if o.name == id {
+			return o.kind, err
 		}
 	}
 	return "", err
@@ -145,4 +137,39 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 	return removeBusy(ctx,
 		func() error { return qemu.ObjectDel{ID: id}.Do(ctx, vm.conn) },
 		func() (bool, error) { return vm.backendExists(ctx, id) })
+}
+
+// AddMemory adds memory: an object that has it (object-add) and a device (device_add). When it
+// returns the guest is being told of it; how a Linux guest uses it is decided by its kernel
+// parameter memhp_default_state: with "online_movable" it can give it back.
+//
+// When it fails, everything is as before, unless the error is a [*RollbackError]. An error that
+// matches [ErrExists] says that the ID is in use, by a device or an object.
+func (vm *VM) AddMemory(ctx context.Context, m Memory) error {
+	return vm.adding(ctx, "memory", m.ID, func(undo *rollback) error { return vm.addMemory(ctx, undo, &m) })
+}
+
+func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
+	if err := m.check(); err != nil {
+		return err
+	}
+	if err := vm.checkNoDevice(ctx, m.ID); err != nil {
+		return err
+	}
+	kind, err := vm.objectType(ctx, m.ID)
+	if err != nil {
+		return err
+	}
+	if kind != "" {
+		return fmt.Errorf("%w: an object %s (%s) without a device", ErrExists, m.ID, kind)
+	}
+	err = undo.step("memory backend "+m.ID,
+		func() error { return m.object().Do(ctx, vm.conn) },
+		func(ctx context.Context) error { return vm.removeBackend(ctx, m.ID) })
+	if err != nil {
+		return err
+	}
+	return undo.step("device "+m.ID,
+		func() error { return m.device().Do(ctx, vm.conn) },
+		func(ctx context.Context) error { return vm.unplugMemory(ctx, m.ID) })
 }

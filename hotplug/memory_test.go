@@ -69,7 +69,7 @@ func TestMemoryRequests(t *testing.T) {
 			`{"qom-type":"memory-backend-new","id":"m","size":1048576}`,
 			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
 	} {
-		m := fakeqemu.New(t)
+		m := fakeqemu.NewUnchecked(t) // it has the backend of tomorrow
 		sent := map[string]string{}
 		for _, command := range []string{"object-add", "device_add"} {
 			m.Handle(command, func(r *qmptest.Request) (any, error) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -46,7 +47,7 @@ func (r *rollback) done(what string, undoIt func(ctx context.Context) error) {
 // another, and a device that is still there needs them. Descriptors that QEMU keeps need nothing.
 // err can be a *RollbackError itself, of a step that knows that it cannot be undone.
 func (r rollback) run(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackLimit)
+	ctx, cancel := wait.Detach(ctx, rollbackLimit)
 	defer cancel()
 	failed := &RollbackError{Err: err}
 	if step, ok := errors.AsType[*RollbackError](err); ok {

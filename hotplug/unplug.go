@@ -3,9 +3,9 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"path"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -193,68 +193,10 @@ func (u *unplugging) left(ctx context.Context) (bool, error) {
 // stillPending is the end of an unplug whose context ended with err: nil if the devices have gone by
 // then, and else an error that matches ErrUnplugPending.
 func (u *unplugging) stillPending(ctx context.Context, err error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit)
+	ctx, cancel := wait.Detach(ctx, lookLimit)
 	defer cancel()
 	if left, lookErr := u.left(ctx); lookErr == nil && !left {
 		return nil
 	}
 	return &pendingError{reason: err, refusal: u.refusal}
-}
-
-// neverUnplugged reports whether QEMU can never unplug a device, because of what it is or of the bus
-// that it is on. It looks, since the text of the refusal differs between versions.
-func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
-	var hotpluggable bool
-	if _, has, err := vm.property(ctx, id, "hotpluggable", &hotpluggable); err != nil || has && !hotpluggable {
-		return err == nil
-	}
-	// Nobody has asked the guest to give back what it uses of a virtio-mem device.
-	var requested, used uint64
-	if _, resizable, err := vm.property(ctx, id, requestedSize, &requested); err == nil && resizable {
-		if _, _, err := vm.property(ctx, id, usedSize, &used); err == nil && used > 0 {
-			return true
-		}
-	}
-	bus, handler := vm.busOf(ctx, id)
-	if bus == "" {
-		return false
-	}
-	if handler == "" {
-		return true
-	}
-	var kind string
-	if has, err := vm.objectProperty(ctx, bus, "type", &kind); err != nil || !has || kind != "PCIE" {
-		return false
-	}
-	// Of PCI Express only ports take devices, whatever root buses of QEMU 10.0 and 11.1 have as
-	// their handler, and no port whose property "hotplug" is off.
-	port := path.Dir(bus)
-	var chassis uint8
-	isPort, err := vm.objectProperty(ctx, port, "chassis", &chassis)
-	if err != nil || !isPort {
-		return err == nil
-	}
-	enabled := true // 5.2 has ports without the property
-	_, err = vm.objectProperty(ctx, port, "hotplug", &enabled)
-	return err == nil && !enabled
-}
-
-// hasButton reports whether the slot of a device has an attention button: its bus is then handled
-// by the port or bridge that has the bus, and not by the machine's ACPI controller.
-func (vm *VM) hasButton(ctx context.Context, id string) bool {
-	bus, handler := vm.busOf(ctx, id)
-	return bus != "" && handler == path.Dir(bus)
-}
-
-// busOf returns the paths of a device's bus and of the object that plugs and unplugs devices there,
-// which is "" for a bus without hotplug. Both are "" for a device without a bus.
-func (vm *VM) busOf(ctx context.Context, id string) (bus, handler string) {
-	_, has, err := vm.property(ctx, id, "parent_bus", &bus)
-	if err == nil && has {
-		has, err = vm.objectProperty(ctx, bus, "hotplug-handler", &handler)
-	}
-	if err != nil || !has {
-		return "", ""
-	}
-	return bus, handler
 }

@@ -5,14 +5,9 @@ import (
 	"context"
 	"errors"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 )
-
-// Conn is a connection to a QEMU: a [*qmp.Client], or what stands in its place.
-type Conn interface {
-	qmp.Executor
-	qmp.EventSource
-}
 
 // Options configures a VM.
 type Options struct {
@@ -28,27 +23,20 @@ type Options struct {
 type VM struct {
 	fallback *Fallback
 
-	conn Conn
-	turn chan struct{} // holds an element while there is an operation
+	conn      qmp.Conn
+	operation wait.Mutex // held by the operation that runs
 
-	commands            kept[map[string]bool]
-	dynamicAutoReadOnly kept[bool]
-	busTypes            kept[kinds]
+	commands            wait.Answer[map[string]bool]
+	dynamicAutoReadOnly wait.Answer[bool]
+	busTypes            wait.Answer[kinds]
 }
 
 // New returns the VM at the other end of a connection, which remains the caller's. opts may be nil.
-func New(conn Conn, opts *Options) *VM {
+func New(conn qmp.Conn, opts *Options) *VM {
 	if opts == nil {
 		opts = &Options{}
 	}
-	return &VM{
-		fallback:            opts.Fallback,
-		conn:                conn,
-		turn:                make(chan struct{}, 1),
-		commands:            newKept[map[string]bool](),
-		dynamicAutoReadOnly: newKept[bool](),
-		busTypes:            newKept[kinds](),
-	}
+	return &VM{fallback: opts.Fallback, conn: conn}
 }
 
 var errNotMade = errors.New("the VM was not made by New, or has no connection")
@@ -61,15 +49,13 @@ func (vm *VM) made() error {
 	return nil
 }
 
-// begin waits for the VM's turn, which ends when end is called.
+// begin waits until no other operation runs. The caller's operation runs until the caller calls end.
 func (vm *VM) begin(ctx context.Context) (end func(), err error) {
-	if err := cmp.Or(vm.made(), ctx.Err()); err != nil {
+	if err := cmp.Or(vm.made(), wait.Err(ctx)); err != nil {
 		return nil, err
 	}
-	select {
-	case vm.turn <- struct{}{}:
-		return func() { <-vm.turn }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	if err := vm.operation.Lock(ctx); err != nil {
+		return nil, err
 	}
+	return vm.operation.Unlock, nil
 }

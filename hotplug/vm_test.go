@@ -2,12 +2,18 @@ package hotplug_test
 
 import (
 	"context"
+	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 // TestVMThatNewHasNotMade has all the methods return an error at once: nothing is there to wait for.
@@ -41,4 +47,51 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 			require.Regexp(t, "^hotplug: [^:]*: ", call(t.Context()).Error(), method)
 		}
 	}
+}
+
+// TestCauseOfTheContext cancels with a cause each kind of waiting. The error matches the cause and
+// context.Canceled.
+func TestCauseOfTheContext(t *testing.T) {
+	errStop := errors.New("the operator has pressed stop")
+	stopped := func(t *testing.T, call func(ctx context.Context) error) {
+		t.Helper()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		defer cancel(nil)
+		time.AfterFunc(time.Second, func() { cancel(errStop) })
+		for range 2 { // the second time the context has ended before
+			err := call(ctx)
+			require.ErrorIs(t, err, errStop)
+			require.ErrorIs(t, err, context.Canceled)
+			require.ErrorContains(t, err, errStop.Error())
+			require.NotContains(t, err.Error(), context.Canceled.Error())
+		}
+	}
+	remove := func(vm *hotplug.VM) func(ctx context.Context) error {
+		return func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") }
+	}
+	t.Run("guest", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, _, vm := deaf(t, nil)
+			stopped(t, remove(vm))
+		})
+	})
+	t.Run("operation", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			_, c, vm := deaf(t, nil)
+			removed := make(chan error)
+			go func() { removed <- vm.RemoveDisk(t.Context(), "d") }()
+			synctest.Wait()
+			stopped(t, func(ctx context.Context) error { return vm.AddDisk(ctx, memory("e")) })
+			require.NoError(t, qemu.SystemReset{}.Do(t.Context(), c))
+			require.NoError(t, <-removed)
+		})
+	})
+	t.Run("node in use", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			m, _, vm := deaf(t, nil)
+			m.SetGuest(fakeqemu.Willing)
+			m.Handle("blockdev-del", qmptest.Refuse(qmp.ErrGeneric, "node is in use"))
+			stopped(t, remove(vm))
+		})
+	})
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -16,28 +18,28 @@ const silence = time.Second
 
 const notYet = "QEMU has not cancelled it yet"
 
-// Cancel cancels the migration that this QEMU sends, whoever began it (migrate_cancel), and waits until
-// QEMU has done so. A nil error means that the machine is here and no migration goes on. So there is
-// nothing wrong if there was none, if it has failed, or if the machine has come by it: [Progress.Status]
-// tells.
+// Cancel cancels the migration that this QEMU sends, whoever began it (migrate_cancel), and waits until QEMU
+// has done so. A nil error means that the machine is here and that no migration is going on. It is also nil
+// if there was no migration, if it has failed, or if the machine came to this QEMU by it: see
+// [Progress.Status].
 //
-// If ctx ends first the error matches [ErrGoesOn] and the context's error; QEMU may still cancel. Give
-// ctx a deadline: QEMU cannot end a connection to a host that does not answer.
+// Give ctx a deadline: QEMU cannot end a connection to a host that does not answer. QEMU may still cancel
+// the migration after ctx has ended.
 //
 // Cancel returns an error that matches:
 //   - [ErrCompleted]: QEMU has sent all of the machine.
-//   - [ErrGoesOn]: it is in postcopy or an incoming one, which cannot be cancelled; QEMU refused; or ctx
-//     ended.
+//   - [ErrGoesOn]: ctx ended, QEMU refused, or the migration cannot be cancelled: it is in postcopy, or is an
+//     incoming one.
 //   - [ErrPaused]: postcopy is paused.
-//   - [*FailedError]: it failed in postcopy, or the machine stands still.
-//   - [ErrOutcomeUnknown]: the connection was lost.
-func Cancel(ctx context.Context, conn Conn) (Progress, error) {
+//   - [*FailedError]: the migration failed in postcopy, or the machine is halted.
+//   - [ErrUnknown]: the connection was lost.
+func Cancel(ctx context.Context, conn qmp.Conn) (Progress, error) {
 	state, err := runState(ctx, conn)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return Progress{}, end(ErrGoesOn, "", ctx.Err())
+		return Progress{}, end(ErrGoesOn, "", wait.Err(ctx))
 	case err != nil:
-		return Progress{}, end(ErrOutcomeUnknown, "", err)
+		return Progress{}, end(ErrUnknown, "", err)
 	case state == qemu.RunStateInmigrate:
 		return Progress{}, end(ErrGoesOn, "an incoming migration cannot be cancelled, only its QEMU ended")
 	}
@@ -71,7 +73,7 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 	for {
 		if err := w.look(ctx); err != nil {
 			if ctx.Err() != nil && len(why) == 0 {
-				return w.last, end(ErrGoesOn, "", ctx.Err())
+				return w.last, end(ErrGoesOn, "", wait.Err(ctx))
 			}
 			switch {
 			case ctx.Err() == nil || time.Since(w.answered) > silence:
@@ -81,7 +83,7 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 			default:
 				return w.last, end(ErrGoesOn, notYet, why...)
 			}
-			return w.last, end(ErrOutcomeUnknown, "", append([]error{unanswered(ctx, err)}, why...)...)
+			return w.last, end(ErrUnknown, "", append([]error{unanswered(ctx, err)}, why...)...)
 		}
 		ended, err := w.settled()
 		switch {

@@ -112,7 +112,7 @@ func TestQEMUHangs(t *testing.T) {
 				start := time.Now()
 				cancel()
 				err := (<-ended).err
-				require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+				require.ErrorIs(t, err, migration.ErrUnknown)
 				require.ErrorIs(t, err, context.Canceled)
 				require.NotErrorIs(t, err, context.DeadlineExceeded, "that is not the caller's")
 				require.Equal(t, 15*time.Second, time.Since(start))
@@ -231,7 +231,7 @@ func TestResumeIsRefused(t *testing.T) {
 		f.Handle("migrate", qmptest.Refuse(qmp.ErrGeneric, "nothing to resume"))
 		_, err := migration.Resume(t.Context(), f.Client, migration.Unix("/run/m"), nil)
 		require.ErrorIs(t, err, qmp.ErrGeneric)
-		require.NotErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.NotErrorIs(t, err, migration.ErrUnknown)
 		require.Zero(t, f.sent("migrate-set-capabilities"), "QEMU refuses that while a migration is paused")
 	})
 }
@@ -245,7 +245,7 @@ func TestStartThatIsNotAnswered(t *testing.T) {
 		time.AfterFunc(time.Second, cancel)
 		start := time.Now()
 		_, err := migration.Run(ctx, f.Client, migration.Unix("/run/m"), nil)
-		require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, migration.ErrUnknown)
 		require.Equal(t, 15*time.Second, time.Since(start))
 	})
 }
@@ -281,7 +281,7 @@ func TestWhatIsAskedBefore(t *testing.T) {
 			f.Handle(c.command, func(*qmptest.Request) (any, error) { return nil, refusal })
 			err := c.do(t.Context(), f.Client)
 			require.ErrorContains(t, err, "injected")
-			require.NotErrorIs(t, err, migration.ErrOutcomeUnknown)
+			require.NotErrorIs(t, err, migration.ErrUnknown)
 			require.Zero(t, f.sent("migrate"))
 		})
 	}

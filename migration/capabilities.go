@@ -2,14 +2,23 @@ package migration
 
 import "github.com/qmpkit/qmpkit/qmp/generated/qemu"
 
-// Capabilities is the request that turns capabilities on, or off, all of them or none:
+// Enable returns the request that turns capabilities on (migrate-set-capabilities):
 //
-//	err := migration.Capabilities(true, qemu.MigrationCapabilityPostcopyRAM).Do(ctx, client)
+//	err := migration.Enable(qemu.MigrationCapabilityPostcopyRAM).Do(ctx, client)
 //
-// They are set before a migration begins, most of them on both sides. What [Start] and
-// [StartIncoming] turn on by themselves is "events". QEMU refuses one that it does not have.
-func Capabilities(on bool, capabilities ...qemu.MigrationCapability) qemu.MigrateSetCapabilities {
-	set := qemu.MigrateSetCapabilities{}
+// Set capabilities before a migration begins, and most of them on both sides. [Start] and [StartIncoming]
+// turn on the capability "events" themselves. If QEMU does not have one of the capabilities it refuses the
+// request and changes none.
+func Enable(capabilities ...qemu.MigrationCapability) qemu.MigrateSetCapabilities {
+	return setCapabilities(true, capabilities)
+}
+
+// Disable returns the request that turns capabilities off; see [Enable].
+func Disable(capabilities ...qemu.MigrationCapability) qemu.MigrateSetCapabilities {
+	return setCapabilities(false, capabilities)
+}
+
+func setCapabilities(on bool, capabilities []qemu.MigrationCapability) (set qemu.MigrateSetCapabilities) {
 	for _, c := range capabilities {
 		set.Capabilities = append(set.Capabilities, qemu.MigrationCapabilityStatus{Capability: c, State: on})
 	}

@@ -1,5 +1,5 @@
-// Package migration moves a running machine from one QEMU to another, or into a file, and reports its
-// progress and where the machine is in the end.
+// Package migration moves a running machine from one QEMU to another, or into a file. It reports the
+// progress and, in the end, where the machine is.
 //
 //	// The destination was started with "-incoming defer" and otherwise as the source was.
 //	err := migration.StartIncoming(ctx, dst, migration.TCP("[::]:4444"))
@@ -18,7 +18,7 @@
 // # Endings
 //
 // [Start], [Run], [Wait], [WaitIncoming], [Cancel] and [Resume] end in exactly one of these ways. An
-// error never matches two of the sentinels, and a reason that it also matches never adds one.
+// error matches one of the sentinels only, whatever its reason is.
 //
 //	error                 machine                                       begun  next
 //	nil of Run, Wait,     sent; this QEMU keeps it stopped in run       yes    WaitIncoming
@@ -32,10 +32,10 @@
 //	ErrCompleted          sent (of Cancel only)                         yes    WaitIncoming
 //	ErrPaused             there, but a part of its memory is only here  yes    Resume
 //	ErrGoesOn             being moved; only the wait ended              yes    Wait, Cancel
-//	ErrOutcomeUnknown     unknown: QEMU does not answer any more        maybe  connect, Wait
+//	ErrUnknown            unknown: QEMU does not answer any more        maybe  connect, Wait
 //
-// "Begun" says whether QEMU may have begun the migration, which [qmp.MayHaveExecuted] reports of each of
-// these errors. Only ErrOutcomeUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
+// "Begun" says whether QEMU may have begun the migration; [qmp.MayHaveExecuted] reports the same for each of
+// these errors. Only ErrUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
 // [qmp.ErrNotSent], or else [*qmp.Error] if QEMU refused.
 //
 // QEMU reports the end of a migration before it changes the run state: for some milliseconds it is still in
@@ -50,12 +50,12 @@
 //
 // # Contexts
 //
-// Run owns its migration: when its context ends Run cancels the migration, and returns when QEMU has done so,
-// 15 seconds later at most. If QEMU was faster and has sent everything the error is nil, although the
-// context has ended: the machine is there.
+// If the context of Run ends, Run cancels the migration and returns when QEMU has done so, 15 seconds later
+// at most. If QEMU has sent everything by then the error is nil, although the context has ended: the
+// machine is at the destination.
 //
-// Wait and WaitIncoming own nothing: when their context ends the wait ends, and the migration goes on.
-// [Cancel] cancels it. A manager that was restarted and wants what Run does:
+// If the context of Wait or WaitIncoming ends, only the wait ends. The migration continues, and [Cancel]
+// cancels it. A manager that was restarted can do what Run does:
 //
 //	_, err := migration.Wait(ctx, src, nil)
 //	if ctx.Err() != nil && errors.Is(err, migration.ErrGoesOn) {
@@ -68,8 +68,8 @@
 //
 // With the capability postcopy-ram, on both sides, a migration that does not come to its end can
 // move the machine first and the rest of its memory afterwards ([Options.Postcopy]). From then on
-// it cannot be cancelled: neither side has the whole machine. Run and Cancel never try to, because QEMU
-// 5.2 and 7.2 would let it happen. The destination then runs the machine even if it was stopped at the
+// it cannot be cancelled: neither side has the whole machine. Run and Cancel never try, because QEMU 5.2 and
+// 7.2 would cancel it. The destination then runs the machine even if it was stopped at the
 // source, unless it was started with -S.
 //
 // If you hand over by other means ([qemu.MigrateStartPostcopy]), do not let the context of Run end, and do

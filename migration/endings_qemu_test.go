@@ -183,7 +183,7 @@ func TestStoppedMachine(t *testing.T) {
 		require.ErrorAs(t, err, new(*migration.StateError))
 		require.NoError(t, qemu.Cont{}.Do(t.Context(), at))
 		require.NoError(t, qemu.Stop{}.Do(t.Context(), at))
-		require.NoError(t, migration.Capabilities(false, qemu.MigrationCapabilityLateBlockActivate).Do(t.Context(), at))
+		require.NoError(t, migration.Disable(qemu.MigrationCapabilityLateBlockActivate).Do(t.Context(), at))
 		_, err = migration.Run(limit(t), at, nowhere, nil)
 		require.NoError(t, err)
 	})
@@ -236,7 +236,7 @@ func TestReturnPath(t *testing.T) {
 		require.Equal(t, qemu.RunStateRunning, runState(t, src))
 
 		dst = machine(t, q, "pc", "-incoming", "defer")
-		require.NoError(t, migration.Capabilities(false, qemu.MigrationCapabilityReturnPath).Do(t.Context(), src))
+		require.NoError(t, migration.Disable(qemu.MigrationCapabilityReturnPath).Do(t.Context(), src))
 		_, err = migration.Run(limit(t), src, listens(t, dst), nil)
 		_, inErr := migration.WaitIncoming(limit(t), dst, nil)
 		require.Error(t, inErr)

@@ -65,7 +65,7 @@ var faults = []fault{
 // claims is an error that claims to be everything.
 var claims = errors.Join(errors.New("the storage is not ready"), qmp.ErrNotSent, qmp.ErrOutcomeUnknown, &qmp.Error{Class: qmp.ErrGeneric},
 	migration.ErrNone, migration.ErrNotStarted, migration.ErrCancelled, migration.ErrCompleted, migration.ErrPaused,
-	migration.ErrGoesOn, migration.ErrOutcomeUnknown, &migration.FailedError{Postcopy: true})
+	migration.ErrGoesOn, migration.ErrUnknown, &migration.FailedError{Postcopy: true})
 
 // endingOf is the name of the ending that err is, of which there must be exactly one.
 func endingOf(t *testing.T, err error) (name string) {
@@ -77,7 +77,7 @@ func endingOf(t *testing.T, err error) (name string) {
 	for name, sentinel := range map[string]error{
 		"none": migration.ErrNone, "not started": migration.ErrNotStarted, "cancelled": migration.ErrCancelled,
 		"completed": migration.ErrCompleted, "paused": migration.ErrPaused, "goes on": migration.ErrGoesOn,
-		"unknown": migration.ErrOutcomeUnknown,
+		"unknown": migration.ErrUnknown,
 	} {
 		if errors.Is(err, sentinel) {
 			names = append(names, name)
@@ -94,19 +94,19 @@ func endingOf(t *testing.T, err error) (name string) {
 // is true of the machine.
 func TestEndings(t *testing.T) {
 	unix := migration.Unix("/run/m")
-	run := func(opts *migration.Options) func(context.Context, migration.Conn) error {
-		return func(ctx context.Context, c migration.Conn) error {
+	run := func(opts *migration.Options) func(context.Context, qmp.Conn) error {
+		return func(ctx context.Context, c qmp.Conn) error {
 			_, err := migration.Run(ctx, c, unix, opts)
 			return err
 		}
 	}
-	wait := func(opts *migration.Options) func(context.Context, migration.Conn) error {
-		return func(ctx context.Context, c migration.Conn) error {
+	wait := func(opts *migration.Options) func(context.Context, qmp.Conn) error {
+		return func(ctx context.Context, c qmp.Conn) error {
 			_, err := migration.Wait(ctx, c, opts)
 			return err
 		}
 	}
-	cancel := func(ctx context.Context, c migration.Conn) error {
+	cancel := func(ctx context.Context, c qmp.Conn) error {
 		_, err := migration.Cancel(ctx, c)
 		return err
 	}
@@ -116,16 +116,16 @@ func TestEndings(t *testing.T) {
 	for _, op := range []struct {
 		name    string
 		model   func() *model
-		do      func(ctx context.Context, c migration.Conn) error
+		do      func(ctx context.Context, c qmp.Conn) error
 		ending  string // without a fault
 		cancels bool   // it may send migrate_cancel
 		others  string // the endings that a fault may lead to
 	}{
 		{"Start", func() *model { return sends(false, "setup", "active") },
-			func(ctx context.Context, c migration.Conn) error { return migration.Start(ctx, c, unix) },
+			func(ctx context.Context, c qmp.Conn) error { return migration.Start(ctx, c, unix) },
 			"nil", false, "not started, unknown"},
 		{"StartIncoming", func() *model { m := receives("setup"); m.begun = false; return m },
-			func(ctx context.Context, c migration.Conn) error { return migration.StartIncoming(ctx, c, unix) },
+			func(ctx context.Context, c qmp.Conn) error { return migration.StartIncoming(ctx, c, unix) },
 			"nil", false, "not started, unknown"},
 		{"Run", func() *model { return sends(false, "setup", "active", "active", "device", "completed") },
 			run(nil), "nil", true, "not started, unknown, cancelled"},
@@ -154,7 +154,7 @@ func TestEndings(t *testing.T) {
 		{"Wait for none", func() *model { return sends(false, "setup") },
 			wait(nil), "none", false, "unknown, goes on"},
 		{"WaitIncoming", func() *model { return receives("", "", "active", "completed") },
-			func(ctx context.Context, c migration.Conn) error {
+			func(ctx context.Context, c qmp.Conn) error {
 				_, err := migration.WaitIncoming(ctx, c, nil)
 				return err
 			}, "nil", false, "unknown, goes on"},
@@ -171,7 +171,7 @@ func TestEndings(t *testing.T) {
 		{"Resume", func() *model {
 			return sends(true, "postcopy-paused", "postcopy-recover", "postcopy-active", "completed")
 		},
-			func(ctx context.Context, c migration.Conn) error {
+			func(ctx context.Context, c qmp.Conn) error {
 				_, err := migration.Resume(ctx, c, unix, nil)
 				return err
 			}, "nil", false, "not started, unknown, goes on"},
@@ -300,7 +300,7 @@ func TestOwnLimits(t *testing.T) {
 		f := newFake(t)
 		f.Handle("migrate", qmptest.Hang)
 		err := migration.Start(t.Context(), f.Client, migration.Unix("/run/m"))
-		require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, migration.ErrUnknown)
 		require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
 		require.NotErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "no answer within 15s")

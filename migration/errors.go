@@ -45,13 +45,12 @@ var ErrPaused error = &ending{executed: true, text: "migration: postcopy is paus
 // matches the reason, first of all the context's error.
 var ErrGoesOn error = &ending{text: "migration: it goes on", executed: true}
 
-// ErrOutcomeUnknown is matched by the error of a migration whose QEMU can no longer be asked: the
-// connection was lost, or QEMU does not answer. The migration may go on. Connect again and call
-// [Wait] or [Query]; if the source is gone, ask the destination. The error also matches
-// [qmp.ErrOutcomeUnknown] and the reason.
+// ErrUnknown is matched by the error of a migration whose QEMU can no longer be asked: the connection was
+// lost, or QEMU does not answer. The migration may go on. Connect again and call [Wait] or [Query]; if the
+// source is gone, ask the destination. The error also matches the reason and [qmp.ErrOutcomeUnknown].
 //
 // A destination older than QEMU 9.1 ends when its migration fails. It then prints why.
-var ErrOutcomeUnknown error = &ending{text: "migration: QEMU cannot be asked any more, the outcome is unknown", executed: true}
+var ErrUnknown error = &ending{text: "migration: outcome unknown, QEMU cannot be asked any more", executed: true}
 
 // An ending is one of the sentinels above. Every error of this package's waits matches exactly one
 // of them, or is a [*FailedError].
@@ -66,7 +65,7 @@ func (e *ending) MayHaveExecuted() bool { return e.executed }
 // endings are the sentinels of all endings, those of package qmp included. An error must not match
 // one only because of its reason.
 var endings = []error{
-	ErrNone, ErrNotStarted, ErrCancelled, ErrCompleted, ErrPaused, ErrGoesOn, ErrOutcomeUnknown,
+	ErrNone, ErrNotStarted, ErrCancelled, ErrCompleted, ErrPaused, ErrGoesOn, ErrUnknown,
 	qmp.ErrNotSent, qmp.ErrOutcomeUnknown,
 }
 
@@ -162,7 +161,7 @@ func (e *endError) Is(target error) bool {
 	case errors.Is(e.ending, target):
 		return true
 	case target == qmp.ErrOutcomeUnknown:
-		return e.ending == ErrOutcomeUnknown
+		return e.ending == ErrUnknown
 	case target == qmp.ErrNotSent:
 		return e.ending == ErrNotStarted && !slices.ContainsFunc(e.reasons, refused)
 	case slices.Contains(endings, target):

@@ -51,7 +51,7 @@ func ExampleRun_errors() {
 			fmt.Println("the machine is here, as before, since", failed.Reason)
 		case errors.Is(err, migration.ErrPaused):
 			fmt.Println("Resume is to bring the rest of the machine there")
-		case errors.Is(err, migration.ErrGoesOn), errors.Is(err, migration.ErrOutcomeUnknown):
+		case errors.Is(err, migration.ErrGoesOn), errors.Is(err, migration.ErrUnknown):
 			fmt.Println("to be waited for, or asked, again:", err)
 		default:
 			return err // both sides must be asked where the machine runs
@@ -131,7 +131,7 @@ func ExampleStateError() {
 func ExampleRun_postcopy() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		// On the other side, too.
-		err := migration.Capabilities(true, qemu.MigrationCapabilityPostcopyRAM).Do(ctx, client)
+		err := migration.Enable(qemu.MigrationCapabilityPostcopyRAM).Do(ctx, client)
 		if err != nil {
 			return err
 		}
@@ -155,7 +155,7 @@ func ExampleRun_postcopy() {
 // Storage is handed over while the machine stands still.
 func ExampleRun_preSwitchover() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
-		err := migration.Capabilities(true, qemu.MigrationCapabilityPauseBeforeSwitchover).Do(ctx, client)
+		err := migration.Enable(qemu.MigrationCapabilityPauseBeforeSwitchover).Do(ctx, client)
 		if err != nil {
 			return err
 		}
@@ -286,9 +286,9 @@ func ExampleSetLimits() {
 	// migrate-set-parameters {"tls-creds":"tls0","multifd-channels":4}
 }
 
-func ExampleCapabilities() {
+func ExampleEnable() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
-		return migration.Capabilities(true,
+		return migration.Enable(
 			qemu.MigrationCapabilityReturnPath,
 			qemu.MigrationCapabilityMultiFD,
 		).Do(ctx, client)

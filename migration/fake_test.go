@@ -180,7 +180,7 @@ func (s *failingStream) Next(ctx context.Context) (qmp.RawEvent, error) {
 
 // withEvents is a connection with another stream of events.
 type withEvents struct {
-	migration.Conn
+	qmp.Conn
 	stream *failingStream
 }
 
@@ -215,7 +215,7 @@ func TestEventsThatAreLost(t *testing.T) {
 
 // An unreadable connection has answers to query-migrate that are no JSON.
 type unreadable struct {
-	migration.Conn
+	qmp.Conn
 	count int
 }
 
@@ -241,7 +241,7 @@ func TestUnreadableAnswers(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		_, err = migration.Wait(ctx, &unreadable{f.Client, 1 << 30}, nil)
-		require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, migration.ErrUnknown)
 		require.ErrorAs(t, err, new(*qmp.DecodeError))
 		require.NoError(t, ctx.Err())
 
@@ -274,7 +274,7 @@ func TestConnectionLost(t *testing.T) {
 				f.Disconnect()
 			}
 			err := (<-ended).err
-			require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+			require.ErrorIs(t, err, migration.ErrUnknown)
 			require.ErrorIs(t, err, io.EOF)
 			require.Equal(t, cancelled, errors.Is(err, context.Canceled))
 			require.NotErrorIs(t, err, qmp.ErrNotSent, "that the question was not sent says nothing")
@@ -291,7 +291,7 @@ func TestConnectionLostAtTheDestination(t *testing.T) {
 			return nil, qmptest.ErrNoReply
 		})
 		_, err := migration.WaitIncoming(t.Context(), f.Client, nil)
-		require.ErrorIs(t, err, migration.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, migration.ErrUnknown)
 	})
 }
 

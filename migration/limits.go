@@ -10,23 +10,23 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Limits are what a migration may take, set at the source, before it or while it goes on. What is 0
-// is left as it is. All else that can be set has [qemu.MigrateSetParameters].
+// Limits are the limits of a migration. Set them at the source, before the migration or during it. A limit of 0
+// stays as it is. [qemu.MigrateSetParameters] sets all other parameters.
 type Limits struct {
-	// Bandwidth is in bytes per second; QEMU's own is 128 MiB/s.
+	// Bandwidth is in bytes per second. QEMU's default is 128 MiB/s.
 	Bandwidth uint64
 
-	// PostcopyBandwidth is that of what postcopy sends unasked; 0 means as Bandwidth, where QEMU
-	// has it (3.0 and newer). What the machine waits for is never held back.
+	// PostcopyBandwidth limits what postcopy sends unasked; 0 means Bandwidth, if QEMU has this limit (3.0
+	// and newer). Pages that the machine waits for are not limited.
 	PostcopyBandwidth uint64
 
-	// Downtime is how long the machine may stand still while its last part is sent, in whole
-	// milliseconds, rounded up. QEMU's own is 300 ms.
+	// Downtime is for how long the machine may stand still while its last part is sent, in whole
+	// milliseconds, rounded up. QEMU's default is 300 ms.
 	Downtime time.Duration
 }
 
-// SetLimits sets limits (migrate-set-parameters). A PostcopyBandwidth that this QEMU does not have
-// is an error that matches [errors.ErrUnsupported]; nothing is set then.
+// SetLimits sets limits (migrate-set-parameters). If PostcopyBandwidth is set and this QEMU does not have it, the
+// error matches [errors.ErrUnsupported], and nothing was set.
 func SetLimits(ctx context.Context, x qmp.Executor, l Limits) error {
 	if l.Downtime < 0 {
 		return fmt.Errorf("migration: a downtime of %s (%w)", l.Downtime, qmp.ErrNotSent)

@@ -85,7 +85,7 @@ func listens(t *testing.T, dst side) migration.Target {
 func turnOn(t *testing.T, capability qemu.MigrationCapability, sides ...side) {
 	t.Helper()
 	for _, s := range sides {
-		require.NoError(t, migration.Capabilities(true, capability).Do(t.Context(), s))
+		require.NoError(t, migration.Enable(capability).Do(t.Context(), s))
 	}
 }
 

@@ -23,7 +23,7 @@ func postcopyPair(t *testing.T, q *qemutest.QEMU, args ...string) (src, dst side
 	dst = machine(t, q, "pc", append(args, "-incoming", "defer")...)
 	slow(t, src)
 	turnOn(t, qemu.MigrationCapabilityPostcopyRAM, src)
-	err := migration.Capabilities(true, qemu.MigrationCapabilityPostcopyRAM).Do(t.Context(), dst)
+	err := migration.Enable(qemu.MigrationCapabilityPostcopyRAM).Do(t.Context(), dst)
 	if err != nil {
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		require.NotZero(t, os.Geteuid(), "root is let")

@@ -9,30 +9,30 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Progress is how far a migration is, as its QEMU says. What QEMU does not tell, or not yet, is 0;
-// a destination tells little more than the status.
+// Progress is the state of a migration as its QEMU reports it. A value that QEMU does not report, or not yet,
+// is 0. A destination reports little more than the status.
 type Progress struct {
 	// Status is empty when there is no migration. QEMU has more states with each version.
 	Status qemu.MigrationStatus
 
-	// Of the machine's memory, in bytes. Transferred is what went over the wire, Remaining what
-	// is to be sent still, and grows when the machine writes faster than it is sent.
+	// Bytes of the machine's memory. Transferred have gone over the wire. Remaining must still be sent;
+	// they become more if the machine writes faster than QEMU sends.
 	Transferred, Remaining, Total int64
 
 	Rate      int64 // bytes per second
-	DirtyRate int64 // what the machine writes, in bytes per second; known from the second pass on
+	DirtyRate int64 // bytes per second that the machine writes; known from the second pass on
 	Pass      int64 // over the memory, the first is 1
 
 	ExpectedDowntime time.Duration // if the machine were stopped now
 	Downtime         time.Duration // of a migration that is completed
 	Elapsed          time.Duration // since the migration began
 
-	// Info is all that QEMU has told.
+	// Info is QEMU's whole answer.
 	Info qemu.MigrationInfo
 }
 
-// Query asks how far a migration is (query-migrate), of a source or a destination. Where there is
-// none the status is empty, and there is no error.
+// Query asks a source or a destination for its migration (query-migrate). If there is none, the status is
+// empty and the error is nil.
 func Query(ctx context.Context, x qmp.Executor) (Progress, error) {
 	info, err := qemu.QueryMigrate{}.Do(ctx, x)
 	if err != nil {
@@ -65,7 +65,7 @@ func milliseconds(n *int64) time.Duration {
 	return time.Duration(qmp.Value(n)) * time.Millisecond
 }
 
-// inPostcopy tells of a state whether the machine is handed over, or about to be.
+// inPostcopy reports for a state whether the machine is handed over, or about to be.
 func inPostcopy(status qemu.MigrationStatus) bool {
 	return strings.HasPrefix(string(status), "postcopy-")
 }

@@ -125,7 +125,7 @@ func TestDescriptorThatIsNotTaken(t *testing.T) {
 
 // A deaf connection gets no answers to some commands.
 type deaf struct {
-	migration.Conn
+	qmp.Conn
 	to []string
 }
 
@@ -148,7 +148,7 @@ func TestDescriptorAndNoAnswer(t *testing.T) {
 			require.NoError(t, there.Close()) // the migration fails
 			err := migration.Start(t.Context(), deaf{src, commands}, migration.FD(here))
 			require.NoError(t, here.Close())
-			require.Equal(t, commands[0] == "migrate", errors.Is(err, migration.ErrOutcomeUnknown))
+			require.Equal(t, commands[0] == "migrate", errors.Is(err, migration.ErrUnknown))
 			if len(commands) > 1 {
 				require.ErrorContains(t, err, "QEMU may still have the descriptor")
 			}
@@ -333,7 +333,7 @@ func TestDestinationFails(t *testing.T) {
 
 		_, err = migration.WaitIncoming(limit(t), dst, nil)
 		if !q.AtLeast(9, 1) {
-			require.ErrorIs(t, err, migration.ErrOutcomeUnknown, "it has ended")
+			require.ErrorIs(t, err, migration.ErrUnknown, "it has ended")
 			return
 		}
 		require.ErrorAs(t, err, &failed)

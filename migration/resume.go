@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -32,7 +33,7 @@ const resumeLimit = 10 * time.Second
 // QEMU 5.2 that could not connect ends at the next attempt, and the machine with it. So for a QEMU older
 // than 7.2 Resume connects by itself, from this process, and passes the socket on, as with [FD]: to
 // [Unix] and [TCP] targets. The connection to QEMU must be a UNIX socket then.
-func Resume(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, error) {
+func Resume(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progress, error) {
 	if err := prepare(ctx, conn, to, "migrate"); err != nil {
 		return Progress{}, unstarted(err)
 	}

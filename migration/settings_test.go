@@ -59,11 +59,11 @@ func TestCapabilities(t *testing.T) {
 		c := q.Start(t, qemutest.Config{}).Dial(t)
 		ctx := t.Context()
 		both := []qemu.MigrationCapability{qemu.MigrationCapabilityReturnPath, qemu.MigrationCapabilityAutoConverge}
-		for _, on := range []bool{true, false} {
-			require.NoError(t, migration.Capabilities(on, both...).Do(ctx, c))
-			require.Equal(t, on, areOn(t, c, both...))
-		}
-		err := migration.Capabilities(true, qemu.MigrationCapabilityReturnPath, "x-nonesuch").Do(ctx, c)
+		require.NoError(t, migration.Enable(both...).Do(ctx, c))
+		require.True(t, areOn(t, c, both...))
+		require.NoError(t, migration.Disable(both...).Do(ctx, c))
+		require.False(t, areOn(t, c, both...))
+		err := migration.Enable(qemu.MigrationCapabilityReturnPath, "x-nonesuch").Do(ctx, c)
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		require.False(t, areOn(t, c, both...), "all or none")
 	})

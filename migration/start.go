@@ -5,41 +5,36 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// Conn is a connection to a QEMU: a [*qmp.Client], or what stands in its place.
-type Conn interface {
-	qmp.Executor
-	qmp.EventSource
-}
-
-// ownLimit is how long it may take what does not end with the context of an operation: to begin a
+// ownLimit is the time limit of steps that do not end with the context of an operation: to begin a
 // migration, which QEMU does at once, and to cancel one, which it does when it has told the
 // destination.
 const ownLimit = 15 * time.Second
 
 // without returns a context with this limit instead of the end of ctx.
 func without(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), ownLimit)
+	return wait.Detach(ctx, ownLimit)
 }
 
 // descriptor is the name under which QEMU gets the descriptor of a target.
 const descriptor = "qmpkit:migration"
 
-// Start begins to send the machine (migrate) and returns when QEMU has taken the target. QEMU finds out
-// later whether it can reach the target; [Wait] tells. Start turns on the capability "events".
+// Start begins to send the machine (migrate) and returns when QEMU has accepted the target. QEMU finds out
+// later whether it can reach the target; [Wait] reports that. Start turns on the capability "events".
 //
-// If ctx has ended Start begins nothing. If ctx ends while migrate is being sent Start does not heed it,
-// because that would leave open whether there is a migration.
+// If ctx has ended, Start does nothing. Once Start has begun to send migrate it ignores the end of ctx:
+// otherwise nobody would know whether there is a migration.
 //
 // Start returns an error that matches:
 //   - [ErrNotStarted]: nothing has begun. A [*StateError] says that the machine must be brought into
 //     another state first.
-//   - [ErrOutcomeUnknown]: QEMU did not answer, and the migration may have begun.
-func Start(ctx context.Context, conn Conn, to Target) error {
+//   - [ErrUnknown]: QEMU did not answer, and the migration may have begun.
+func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
 	if err == nil {
 		err = checkState(ctx, conn)
@@ -57,11 +52,11 @@ func Start(ctx context.Context, conn Conn, to Target) error {
 
 // StartIncoming makes a QEMU that was started with "-incoming defer" listen for the machine, or
 // load it from a file (migrate-incoming). It returns when QEMU listens; [WaitIncoming] waits for the
-// machine. The capability "events" is turned on.
+// machine. StartIncoming turns on the capability "events".
 //
-// A QEMU of 9.1 or newer stays when the migration fails, so that it can tell why, and is to be ended
-// then; an older one ends by itself. Errors are those of [Start].
-func StartIncoming(ctx context.Context, conn Conn, from Target) error {
+// If the migration fails, QEMU 9.1 and newer keep running so that they can report why: end them then. An
+// older QEMU ends itself. The errors are those of [Start].
+func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	err := prepare(ctx, conn, from, "migrate-incoming")
 	if err == nil {
 		err = enableEvents(ctx, conn)
@@ -87,21 +82,21 @@ func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
 	return new(false), nil
 }
 
-// prepare tells of what a migration would fail for, before QEMU is told of it.
+// prepare returns why a migration would fail, before QEMU is told of it.
 func prepare(ctx context.Context, x qmp.Executor, t Target, command string) error {
-	if err := ctx.Err(); err != nil {
+	if err := wait.Err(ctx); err != nil {
 		return err
 	}
 	return t.check(ctx, x, command)
 }
 
 func enableEvents(ctx context.Context, x qmp.Executor) error {
-	return Capabilities(true, qemu.MigrationCapabilityEvents).Do(ctx, x)
+	return Enable(qemu.MigrationCapabilityEvents).Do(ctx, x)
 }
 
 // begin sends the command that begins a migration, with the target's descriptor if it has one, in
 // a time of its own.
-func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Context, uri *string) error) error {
+func begin(ctx context.Context, conn qmp.Conn, t Target, send func(ctx context.Context, uri *string) error) error {
 	ctx, cancel := without(ctx)
 	defer cancel()
 	uri := t.uri
@@ -120,13 +115,13 @@ func begin(ctx context.Context, conn Conn, t Target, send func(ctx context.Conte
 		kept = takeBack(ctx, conn)
 	}
 	if qmp.MayHaveExecuted(err) {
-		return end(ErrOutcomeUnknown, "", unanswered(ctx, err), kept)
+		return end(ErrUnknown, "", unanswered(ctx, err), kept)
 	}
 	return end(ErrNotStarted, "", unanswered(ctx, err), kept)
 }
 
 // takeBack closes the descriptor if QEMU has not taken it.
-func takeBack(ctx context.Context, conn Conn) error {
+func takeBack(ctx context.Context, conn qmp.Conn) error {
 	ctx, cancel := without(ctx)
 	defer cancel()
 	if err := qmpfd.Close(ctx, conn, descriptor); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// A Target is where a migration goes, or where it comes from. What is wrong with it is told by the
-// function that it is given to, before anything is sent.
+// A Target is where a migration goes to or comes from. If it is wrong, the function that takes it returns
+// an error before it sends anything.
 type Target struct {
 	uri      string
 	channels []qemu.MigrationChannel
@@ -33,8 +33,8 @@ func Unix(path string) Target {
 }
 
 // TCP is the address of a TCP socket, at which the destination listens: "host:port", or
-// "[address]:port" for IPv6. The port is a number. A destination that is told 0 takes a free one,
-// and tells which: [Progress.Info] has it as SocketAddress.
+// "[address]:port" for IPv6. The port is a number. If a destination gets port 0 it takes a free one and
+// reports it as SocketAddress in [Progress.Info].
 func TCP(address string) Target {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -46,10 +46,10 @@ func TCP(address string) Target {
 	return Target{uri: "tcp:" + net.JoinHostPort(host, port)}
 }
 
-// FD is an open descriptor: a socket that is connected to the destination, or one end of a socket
-// pair whose other end the destination is given. It is sent to QEMU (getfd), and closed there when
-// the migration does not begin. The file remains the caller's, who closes it once the migration has
-// begun: as long as it is open, the other side does not see the connection end.
+// FD is an open descriptor: a socket that is connected to the destination, or one end of a socket pair
+// whose other end the destination gets. It is sent to QEMU (getfd), and closed there if the migration does
+// not begin. The file remains the caller's. Close it when the migration has begun: while it is open, the
+// other side does not see the end of the connection.
 //
 // The connection to QEMU must be a UNIX socket, see [qmp.WithFile].
 func FD(file *os.File) Target {
@@ -59,8 +59,8 @@ func FD(file *os.File) Target {
 	return Target{file: file}
 }
 
-// File is a file that the machine is saved to, or loaded from, at an offset in bytes. QEMU must be
-// 8.2 or newer.
+// File is a file to save the machine to or to load it from, at an offset in bytes. QEMU must be 8.2 or
+// newer.
 func File(path string, offset uint64) Target {
 	if path == "" {
 		return Target{fault: "a file needs a path"}
@@ -75,8 +75,8 @@ func File(path string, offset uint64) Target {
 	return t
 }
 
-// Channels are QEMU's own description of a target, for all that there is no function for. QEMU must
-// be 8.2 or newer.
+// Channels are QEMU's own description of a target, for targets that have no function here. QEMU must be 8.2
+// or newer.
 func Channels(channels ...qemu.MigrationChannel) Target {
 	if len(channels) == 0 {
 		return Target{fault: "no channels"}
@@ -87,7 +87,7 @@ func Channels(channels ...qemu.MigrationChannel) Target {
 // URI is QEMU's older description of a target: "exec:…", "vsock:…", "rdma:…".
 func URI(uri string) Target { return Target{uri: uri} }
 
-// check tells what is wrong with a target, for a command of this QEMU.
+// check returns what is wrong with a target for a command of this QEMU.
 func (t Target) check(ctx context.Context, x qmp.Executor, command string) error {
 	if t.fault == "" && t.uri == "" && t.channels == nil && t.file == nil {
 		t.fault = "no target"
@@ -105,7 +105,7 @@ func (t Target) check(ctx context.Context, x qmp.Executor, command string) error
 	return err
 }
 
-// has tells whether a QEMU's schema has a path.
+// has reports whether a QEMU's schema has a path.
 func has(ctx context.Context, x qmp.Executor, path string) (bool, error) {
 	schema, err := qmpschema.Query(ctx, x)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -17,7 +18,7 @@ import (
 //
 // A nil error means that QEMU has sent all of the machine and is in run state postmigrate. The package
 // comment lists the errors.
-func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, error) {
+func Run(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progress, error) {
 	if err := opts.check(ctx, conn); err != nil {
 		return Progress{}, unstarted(err)
 	}
@@ -40,7 +41,7 @@ func Run(ctx context.Context, conn Conn, to Target, opts *Options) (Progress, er
 // the migration goes on. [Cancel] cancels it. Only one thing that Wait is told cancels the migration:
 // [Options.PreSwitchover] returns an error while ctx has not ended. Otherwise the errors are those of
 // [Run], and [ErrNone].
-func Wait(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
+func Wait(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
 	defer w.close()
 	return w.wait(ctx)
@@ -51,9 +52,9 @@ func Wait(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
 //
 // If ctx ends the error matches [ErrGoesOn] and the context's error, and QEMU continues to wait for the
 // machine: an incoming migration cannot be cancelled. If the migration has failed the error is a
-// [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrOutcomeUnknown].
+// [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrUnknown].
 // [ErrNone] means that the machine has not come and that this QEMU does not wait for one.
-func WaitIncoming(ctx context.Context, conn Conn, opts *Options) (Progress, error) {
+func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
 	defer w.close()
 	w.incoming = true
@@ -66,7 +67,7 @@ func (w *watch) wait(ctx context.Context) (Progress, error) {
 	for {
 		err := w.look(ctx)
 		if err != nil && (ctx.Err() == nil || !w.cancels && !errors.Is(err, ctx.Err())) {
-			return w.last, end(ErrOutcomeUnknown, "", err, ctx.Err())
+			return w.last, end(ErrUnknown, "", err, wait.Err(ctx))
 		}
 		if err == nil {
 			if ended, err := w.settled(); ended {
@@ -85,8 +86,8 @@ func (w *watch) wait(ctx context.Context) (Progress, error) {
 
 // stop ends the wait before the migration has ended, because of why.
 func (w *watch) stop(ctx context.Context, why error) (Progress, error) {
-	ctxErr := ctx.Err()
-	if ctxErr != nil && errors.Is(why, ctxErr) {
+	ctxErr := wait.Err(ctx)
+	if ctxErr != nil && errors.Is(why, ctx.Err()) {
 		why, ctxErr = ctxErr, nil // instead of "a query was not answered, since ctx ended"
 	}
 	if w.cancels {

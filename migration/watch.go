@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -23,7 +24,7 @@ const (
 
 // A watch follows one migration by asking, and takes events only as a reason to ask again.
 type watch struct {
-	conn     Conn
+	conn     qmp.Conn
 	opts     Options
 	incoming bool      // it is the destination's
 	cancels  bool      // the end of the context cancels the migration
@@ -44,7 +45,7 @@ type watch struct {
 }
 
 // follow makes a watch with a subscription, which is closed by close.
-func follow(conn Conn, opts *Options) *watch {
+func follow(conn qmp.Conn, opts *Options) *watch {
 	return &watch{
 		conn:   conn,
 		opts:   opts.withDefaults(),
@@ -211,7 +212,7 @@ func (w *watch) settled() (ended bool, err error) {
 		case w.expected || time.Now().Before(w.begun):
 			return false, nil
 		case !w.begun.IsZero():
-			return true, end(ErrOutcomeUnknown, "QEMU has begun a migration and tells of none")
+			return true, end(ErrUnknown, "QEMU has begun a migration and tells of none")
 		}
 		return true, ErrNone
 	}
@@ -226,7 +227,7 @@ func sleep(ctx context.Context, interval time.Duration) error {
 	case <-ctx.Done():
 	case <-timer.C:
 	}
-	return ctx.Err()
+	return wait.Err(ctx)
 }
 
 // next waits for an event, or for so long. The error is that of ctx.
@@ -247,5 +248,5 @@ func (w *watch) next(ctx context.Context, interval time.Duration) error {
 		w.close()
 		w.events = nil // asking tells why
 	}
-	return ctx.Err()
+	return wait.Err(ctx)
 }

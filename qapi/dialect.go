@@ -9,14 +9,14 @@ type Dialect = syntax.Dialect
 // The dialects. Versions between two of them read the language of the older one, but for what
 // the newer one brought on the way.
 const (
-	Any      = syntax.Any      // what any of the versions writes; the default
-	QEMU5_2  = syntax.QEMU5_2  // exactly what QEMU 5.2 takes
-	QEMU7_2  = syntax.QEMU7_2  // exactly what QEMU 7.2 takes
-	QEMU10_0 = syntax.QEMU10_0 // exactly what QEMU 10.0 takes
-	QEMU10_2 = syntax.QEMU10_2 // exactly what QEMU 10.2 takes
+	DialectAny = syntax.DialectAny // what any of the versions writes; the default
+	QEMU5_2    = syntax.QEMU5_2    // exactly what QEMU 5.2 takes
+	QEMU7_2    = syntax.QEMU7_2    // exactly what QEMU 7.2 takes
+	QEMU10_0   = syntax.QEMU10_0   // exactly what QEMU 10.0 takes
+	QEMU10_2   = syntax.QEMU10_2   // exactly what QEMU 10.2 takes
 )
 
-// Dialects returns all dialects, [Any] first, then by version.
+// Dialects returns all dialects, [DialectAny] first, then by version.
 func Dialects() []Dialect { return syntax.Dialects() }
 
 // ParseDialect returns the dialect with a name: "any", "5.2", "7.2", "10.0" or "10.2".
@@ -66,7 +66,7 @@ type docRules struct {
 
 // rulesOf holds the rules of each dialect.
 var rulesOf = [...]rules{
-	Any: {
+	DialectAny: {
 		pragmas: []string{docRequired, returnsWhitelist, nameCaseWhitelist, commandNameExceptions,
 			commandReturnsExceptions, documentationExceptions, memberNameExceptions, serverNames},
 		cConditions: true, simpleUnions: true,

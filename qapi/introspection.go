@@ -3,7 +3,7 @@ package qapi
 import (
 	"strconv"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // IntrospectOptions says what server's view of a schema is wanted. The zero value is that of one

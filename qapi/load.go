@@ -9,7 +9,7 @@ import (
 
 // Options says how a schema is loaded. The zero value is a good choice.
 type Options struct {
-	// Dialect is the language that the schema is judged by. [Any], the zero value, takes
+	// Dialect is the language that the schema is judged by. [DialectAny], the zero value, takes
 	// what QEMU 5.2 to 11.0 write; the others take what one version of QEMU takes, and
 	// report what is wrong in the order in which it would, with the line that it would.
 	Dialect Dialect

@@ -1,6 +1,6 @@
 package qapi
 
-import "github.com/qmpkit/qmpkit/qapi/introspect"
+import "github.com/qmpkit/qmpkit/qmp/introspect"
 
 // Loosen makes each member optional that a server of another version does not send, or not always:
 // one that is missing or optional at the same place of its schema. A package that is generated from

@@ -67,7 +67,7 @@ type (
 func (c *color) MarshalText() ([]byte, error) { return []byte{'c', '0' + byte(*c)}, nil }
 
 // weird are errors of methods.
-type weird struct{ text string }
+type weird struct{}
 
 func (weird) MarshalText() ([]byte, error) { return nil, errors.New("no text") }
 

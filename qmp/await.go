@@ -36,10 +36,7 @@ type Request interface {
 func AwaitEvent[T any, P interface {
 	*T
 	EventData
-}](ctx context.Context, conn interface {
-	Executor
-	EventSource
-}, match func(T) bool, request Request, opts ...CallOption) (data T, err error) {
+}](ctx context.Context, conn Conn, match func(T) bool, request Request, opts ...CallOption) (data T, err error) {
 	events := Subscribe[T, P](conn)
 	defer events.Close()
 	if err := request.Do(ctx, conn, opts...); err != nil {

@@ -91,7 +91,7 @@ func TestAwaitEvent(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := qmptest.NewServer(t, nil)
+				s := qmptest.NewServer(t, unchecked)
 				s.Handle("device_del", func(r *qmptest.Request) (any, error) { return nil, c.serve(s) })
 				client := connect(t, s, &qmp.Options{EventQueue: c.queue})
 				deleted(s, "a") // too early
@@ -132,7 +132,7 @@ func TestAwaitEvent(t *testing.T) {
 // TestAwaitEventOfAnyCause: without a match the first event of the type is the one. The options are
 // the command's.
 func TestAwaitEventOfAnyCause(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Handle("system_powerdown", func(*qmptest.Request) (any, error) {
 		s.Event(qemu.EventPowerdown, nil)
 		s.Event(qemu.EventShutdown, args{"guest": true, "reason": "guest-shutdown"})
@@ -151,7 +151,7 @@ func TestAwaitEventOfAnyCause(t *testing.T) {
 // TestAwaitEventWithoutAReply: the command's outcome is unknown, although the event came.
 func TestAwaitEventWithoutAReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		replies := make(chan struct{})
 		s.Handle("device_del", func(*qmptest.Request) (any, error) {
 			s.Event(qemu.EventDeviceDeleted, args{"device": "a", "path": "/a"})
@@ -185,7 +185,7 @@ func del(c *qmp.Client) func(context.Context) error {
 }
 
 func TestAwait(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Handle("device_del", func(r *qmptest.Request) (any, error) {
 		// Before the reply, and not the only one.
 		s.Event("DEVICE_DELETED", args{"device": "b"})
@@ -209,7 +209,7 @@ func TestAwait(t *testing.T) {
 }
 
 func TestAwaitErrors(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 1})
 	_, err := qmp.Await(limit(t), c, del(c), isGone("a"), "DEVICE_DELETED")
 	require.ErrorIs(t, err, qmp.ErrCommandNotFound, "nothing is waited for")
@@ -242,7 +242,7 @@ func TestAwaitErrors(t *testing.T) {
 
 // TestEventsFunc: what does not match takes no place.
 func TestEventsFunc(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 2})
 	match := func(e qmp.RawEvent) bool {
 		gone, ok, err := qmp.EventAs[deviceDeleted](e)

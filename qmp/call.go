@@ -8,18 +8,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Executor executes commands. A [Client] is one; so are the fakes, recorders and transports
-// that others write. Execute sends the call, waits for its end and has the call decode the
-// result.
+// An Executor executes commands: a [Client], or a fake, a recorder or a transport of your own. Execute sends
+// the call, waits for the reply and has the call decode the result.
 //
-// An Executor must call Decode on the goroutine that called Execute, at most once, and not
-// after Execute has returned. It may call AppendArgs as often as it likes.
+// Execute must call Decode on the goroutine that called Execute, at most once, and before it returns. It can
+// call AppendArgs as often as it likes.
 type Executor interface {
 	Execute(ctx context.Context, call *Call) error
 }
 
-// Call is one command on its way from a request type's Do method to an [Executor]. It belongs
-// to the goroutine that executes it, and serves for one execution.
+// A Call is one command on its way from a request's Do method to an [Executor]. It belongs to the goroutine
+// that executes it, and serves for one execution.
 type Call struct {
 	// Command is the command's name.
 	Command string
@@ -54,11 +53,10 @@ type Call struct {
 // CallOption changes a call before it is executed.
 type CallOption func(*Call)
 
-// OutOfBand has the server execute the command out of band: at once, also while others are being
-// executed or wait. Few commands allow that ([Call.AllowOOB]: migrate-pause, migrate-recover,
-// yank and its query); the server refuses the others. The connection must have out-of-band
-// execution on, or the command fails with an error that matches [ErrNotSent] and
-// [errors.ErrUnsupported]; see [Options.OOB].
+// OutOfBand makes the server execute the command out of band: at once, even while it executes other
+// commands. The server refuses this for all but a few commands ([Call.AllowOOB]: migrate-pause,
+// migrate-recover, yank and query-yank). If out-of-band execution is off on the connection
+// ([Options.OOB]), the error matches [ErrNotSent] and [errors.ErrUnsupported].
 func OutOfBand() CallOption { return func(c *Call) { c.OOB = true } }
 
 // Do applies the options to the call and executes it. Generated code calls it.
@@ -69,9 +67,8 @@ func Do(ctx context.Context, x Executor, call *Call, opts []CallOption) error {
 	return x.Execute(ctx, call)
 }
 
-// AppendArgs appends the arguments as a JSON object, compact. Nothing is appended when there
-// are none: QEMU reads every byte of an empty object, too. The error is an [*EncodeError]; b is
-// then returned as it was.
+// AppendArgs appends the arguments to b as a compact JSON object. If there are none it appends nothing. If it
+// fails it returns b as it was, and an [*EncodeError].
 func (c *Call) AppendArgs(b []byte) ([]byte, error) {
 	if c.Args == nil {
 		return b, nil
@@ -89,8 +86,8 @@ func (c *Call) AppendArgs(b []byte) ([]byte, error) {
 	return out, nil
 }
 
-// Decode reads the command's result, the value of the reply's member "return", strictly. It
-// keeps nothing of value. The error is a [*DecodeError].
+// Decode reads the command's result, the value of the reply's member "return", strictly. It does not keep
+// value. The error is a [*DecodeError].
 func (c *Call) Decode(value []byte) error {
 	d := &c.decoder
 	d.Reset(value)
@@ -107,8 +104,8 @@ func (c *Call) Decode(value []byte) error {
 	return nil
 }
 
-// DecodeError tells that what the server sent is not what the schema says: the result of a
-// command, which has succeeded, or the data of an event.
+// A DecodeError reports that the result of a command, which has succeeded, or the data of an event is not
+// what the schema says.
 type DecodeError struct {
 	Command string // the command or the event
 	Path    string // the place in the value: "[2].inserted.file"; empty for the value itself

@@ -5,18 +5,20 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // A Client is a connection to a QMP server: QEMU's monitor or qemu-storage-daemon's. It is an
 // [Executor] for the generated commands and an [EventSource] for [Subscribe].
 //
-// All its methods can be called by any number of goroutines at once. Commands are sent
-// without waiting for the replies of others, and the server answers them in the order in
-// which they were sent. Nothing that a caller does, or leaves undone, holds up the client:
-// neither a context that ends nor an event that nobody takes.
+// Any number of goroutines can call its methods at once. The client sends a command without waiting for the
+// replies to others, and the server answers in the order of the commands. No caller can block the client, even
+// by abandoning a command or by not reading events.
 type Client struct {
 	conn    net.Conn
 	options Options
+	server  Server
 	in      receiver // used by the goroutine that has the turn to read
 	calling string   // the function of the program that this goroutine is calling, "" for none
 	out     sender   // the writing goroutine's, see inflight
@@ -27,9 +29,9 @@ type Client struct {
 
 	events, refused atomic.Uint64 // see Stats
 
-	fileLock chan struct{} // holds an element while a command with files is in flight; made for the first
-	inBand   chan struct{} // holds one for each ordinary command in flight, with oob; else nil
-	oob      bool
+	fileMu wait.Mutex    // held while a command with files is in flight
+	inBand chan struct{} // holds one for each ordinary command in flight, with oob; else nil
+	oob    bool
 
 	greeted  chan struct{} // closed when greeting is set; nil when that is known
 	greeting []byte        // the value of its member QMP
@@ -63,26 +65,27 @@ func newClient(conn net.Conn, opts *Options) *Client {
 // start begins to read, on a goroutine of the client's own.
 func (c *Client) start() { go c.readIdle() }
 
-// OOB tells whether out-of-band execution is on: [Options.OOB] asked for it, and the server
-// offers it.
+// OOB reports whether out-of-band execution is on: [Options.OOB] asked for it, and the server offers it.
 func (c *Client) OOB() bool { return c.oob }
 
 // Done returns a channel that is closed when the connection has ended, for whatever reason.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
-// Err returns why the connection has ended: nil before it has, [ErrClosed] after Close, an
-// error that matches [io.EOF] when the server closed it, a [*ProtocolError] when the server
-// sent what is no QMP, a [*CallbackError] when a function of the program did not return to the
-// client, else the error of reading or writing.
+// Err returns why the connection has ended:
+//   - nil: it has not ended.
+//   - [ErrClosed]: Close was called.
+//   - an error that matches [io.EOF]: the server closed the connection.
+//   - a [*ProtocolError]: the server sent something that is not QMP.
+//   - a [*CallbackError]: a function of the program did not return to the client.
+//   - any other error: reading or writing failed.
 func (c *Client) Err() error {
 	c.calls.mu.Lock()
 	defer c.calls.mu.Unlock()
 	return c.calls.err
 }
 
-// Close ends the connection and waits until its goroutines have ended. Commands in flight
-// fail with an error that matches [ErrClosed]. It can be called any number of times, also
-// after the server has ended the connection, and returns nil.
+// Close ends the connection and waits until the client's goroutines have ended. Commands in flight return an
+// error that matches [ErrClosed]. Close can be called more than once, and returns nil.
 func (c *Client) Close() error {
 	c.end(ErrClosed)
 	c.calls.working.Wait()

@@ -9,25 +9,24 @@ import (
 	"syscall"
 )
 
-// Dial connects to a QMP server and makes a client of the connection, as [NewClient] does;
-// both until ctx ends.
+// Dial connects to a QMP server and makes a client of the connection, as [NewClient] does. It does so until
+// ctx ends. Give ctx a deadline: a server greets one client at a time, and others wait without limit.
 //
-// The address is the path of a UNIX socket, of any length; "@name", an abstract one (Linux);
-// or "address:port" for TCP, with an IP address or localhost. "unix:" or "tcp:" before it, as
-// QEMU's own options have it, settles doubts: without them what has a slash, or no colon, is
-// a path. Host names are not looked up: that would make every program that uses this package
-// 200 KB larger. For these, and for other transports, there is NewClient.
+// The address is one of these:
 //
-// "vsock:CID:PORT" is a socket between a virtual machine and its host (Linux; elsewhere the error
-// matches [errors.ErrUnsupported]). Both are decimal numbers; the host has the CID 2. Descriptors
-// cannot be sent that way. Nobody listening there is ECONNREFUSED too, and a CID that nothing has,
-// or that does not answer, is ErrNotExist.
+//	/run/vm1/qmp.sock, unix:vm1    the path of a UNIX socket, of any length
+//	@vm1                           an abstract UNIX socket (Linux)
+//	127.0.0.1:4444, tcp:[::1]:4444 TCP; the host is an IP address or localhost
+//	vsock:3:1024                   vsock, a CID and a port in decimal (Linux); the host has CID 2
 //
-// Dial does not wait for a socket that is not there yet, or that nobody listens on, as [DialWait]
-// does: it fails with an error that matches [os.ErrNotExist] or [syscall.ECONNREFUSED].
+// Without a prefix, an address with a slash or without a colon is a path. Dial does not look up host names,
+// which would make every program that uses this package 200 KB larger: connect by package net and use
+// [NewClient]. Descriptors cannot be sent over TCP and vsock.
 //
-// A server has one client at a time. One more can connect but is not greeted, so a context
-// without a deadline may wait for a long time.
+// Dial returns an error that matches:
+//   - [os.ErrNotExist]: the socket does not exist, or nothing with this CID answers.
+//   - [syscall.ECONNREFUSED]: nobody listens there. [DialWait] waits for a server that is being started.
+//   - [errors.ErrUnsupported]: this platform has no vsock.
 func Dial(ctx context.Context, address string, opts *Options) (*Client, error) {
 	conn, err := dial(ctx, address)
 	if err != nil {
@@ -63,7 +62,7 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 	return dialUNIX(ctx, address)
 }
 
-// isTCP tells whether an address without a prefix is one of TCP.
+// isTCP reports whether an address without a prefix is one of TCP.
 func isTCP(address string) bool {
 	return strings.IndexByte(address, ':') >= 0 && strings.IndexByte(address, '/') < 0 && address[0] != '@'
 }

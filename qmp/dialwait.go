@@ -7,6 +7,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // How long DialWait waits between two attempts: longer each time.
@@ -66,7 +68,7 @@ func dialWait(ctx context.Context, address string) (net.Conn, error) {
 		case err == nil:
 			return conn, nil
 		case ctx.Err() != nil && last != nil:
-			return nil, join(last, ctx.Err())
+			return nil, join(last, wait.Err(ctx))
 		case !mayComeYet(err):
 			return nil, err
 		}
@@ -76,7 +78,7 @@ func dialWait(ctx context.Context, address string) (net.Conn, error) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, join(last, ctx.Err())
+			return nil, join(last, wait.Err(ctx))
 		}
 	}
 }

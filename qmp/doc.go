@@ -1,5 +1,5 @@
-// Package qmp is a client for QMP, the protocol by which programs control QEMU: its monitor,
-// qemu-storage-daemon, and what else speaks it.
+// Package qmp is a client for QMP, the protocol that controls QEMU. Servers are QEMU's monitor,
+// qemu-storage-daemon and the guest agent.
 //
 //	c, err := qmp.Dial(ctx, "/run/vm1/qmp.sock", nil)
 //	if err != nil {
@@ -9,43 +9,42 @@
 //
 //	status, err := qemu.QueryStatus{}.Do(ctx, c)
 //
-// The commands, events and types are those of a generated package such as generated/qemu; each
-// command is a struct with a Do method, which takes anything that can execute it, an
-// [Executor]. A command that no generated package has is a [Raw].
+// The commands, events and types are in generated packages such as generated/qemu. A command is a
+// struct with a Do method, which takes an [Executor] such as a [Client]. Use [Raw] for a command that no
+// generated package has.
 //
 // # How a command ends
 //
-// Do returns no error when the server has executed the command. Otherwise there are three
-// endings, which are told apart because what to do next differs:
+// Do returns nil if the server has executed the command. Otherwise the command has ended in one of three
+// ways, and what to do next depends on which:
 //
-//   - [ErrNotSent]: the server has not got the command. It can be sent again.
-//   - [*Error]: the server refused it, or failed. Its class is found with errors.Is:
+//   - [ErrNotSent]: the server did not receive the command. It can be sent again.
+//   - [*Error]: the server refused the command, or failed to execute it. errors.Is finds its class:
 //     [ErrCommandNotFound], [ErrDeviceNotFound] and others.
-//   - [ErrOutcomeUnknown]: it was sent, and no reply came before the context or the
-//     connection ended. It may have been executed, or still be.
+//   - [ErrOutcomeUnknown]: the command was sent, and the context or the connection ended before the
+//     reply came. The server may have executed it, or may still do so.
 //
-// [MayHaveExecuted] tells whether there is something to undo.
+// [MayHaveExecuted] reports whether there may be something to undo.
 //
-// A context that ends does not harm the connection. There are no timeouts other than the
-// context's.
+// If a context ends, the connection stays usable. The error has the context's cause ([context.Cause]) and
+// matches it as well as the context's error. The client has no timeouts; [WithTimeout] adds them.
 //
 // # Where the server is
 //
-// [Dial] takes the path of a UNIX socket or an address of TCP or vsock; [DialWait] waits for a socket
-// of a server that was just started, [Accept] for a server that dials itself. [NewFileClient] takes
-// a descriptor, [NewClient] any connection, [Pipes] makes one of two streams. [DialGuest] is for
-// the guest agent. A client does not connect again by itself: [Client.Done] and [Client.Err] tell
-// when and why it has ended.
+// [Dial] takes the path of a UNIX socket, or an address of TCP or vsock. [DialWait] also waits for the socket
+// of a server that was just started, and [Accept] for a server that connects to the program. [NewFileClient]
+// takes a descriptor and [NewClient] any connection; [Pipes] makes a connection of two streams. [DialGuest]
+// is for the guest agent. A client does not reconnect: [Client.Done] and [Client.Err] report when and why
+// the connection ended.
 //
 // # Functions of the program
 //
 // The client calls functions that the program gives to it: a [Logger], [Options.Trace], the match
-// function of [Client.EventsFunc], and the methods of a connection that is not package net's. It does
-// so on its own goroutines and on those of callers, which read for each other. If one of these
-// functions panics, or ends its goroutine as t.FailNow does, the connection ends with a
-// [*CallbackError]: commands and subscriptions return it, and Close returns. Arguments are encoded
-// and results decoded on the goroutine of the command's caller, to whom a panic there goes; the
-// connection is as good as before.
+// function of [Client.EventsFunc], and the methods of a connection that is not package net's. It calls
+// them on its own goroutines and on those of callers, which read the connection for each other. If such a
+// function panics, or ends its goroutine as t.FailNow does, the connection ends with a [*CallbackError]:
+// commands and subscriptions return it, and Close returns. Arguments are encoded and results decoded on
+// the goroutine of the command's caller. A panic there reaches the caller, and the connection stays usable.
 //
 // # Events
 //
@@ -56,12 +55,18 @@
 //	}, qemu.DeviceDel{ID: "disk1"})
 //
 // [Subscribe] subscribes to the events of one type, [Client.Events] to events by name, for which
-// generated packages have constants, and [Client.EventsFunc] to those events that a function
-// selects. A program that waits for what a command causes subscribes before it sends the command.
+// generated packages have constants, and [Client.EventsFunc] to the events that a function selects. Subscribe
+// before you send the command whose events you wait for.
 //
-// Events and replies keep their order: an event that the server sent before a reply can be
-// had, without waiting, when the command has returned. A consumer that is slow never holds up
-// anything; it loses the oldest events, and is told how many.
+// Events and replies keep their order: when a command returns, every event that the server sent before its
+// reply is already in the queue. A slow consumer does not block the client. It loses the oldest events, and
+// [EventsLostError] reports how many.
+//
+// # Values for people
+//
+// Print values with [Redacted], which shows what pointers point to and hides secrets:
+//
+//	fmt.Println(qmp.Redacted(status))
 //
 // # Descriptors
 //

@@ -6,18 +6,22 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ErrNotSent is matched by the error of a command that the server has not got: nothing has
-// happened, and the command can be sent again. An [*EncodeError] matches it, too.
+// ErrNotSent is matched by the error of a command that the server did not receive. Nothing has happened, and
+// the command can be sent again. An [*EncodeError] matches it, too.
 var ErrNotSent = errors.New("qmp: not sent")
 
-// EncodeError tells that a request cannot be expressed on the wire. Nothing was sent: it
-// matches [ErrNotSent].
+// An EncodeError reports that a request cannot be expressed on the wire. Nothing was sent: the error matches
+// [ErrNotSent].
 //
-// The reasons there are: a discriminator that is empty or disagrees with the branch, a branch
-// or argument that holds a nil pointer, an alternate of which not exactly one alternative is
-// set, invalid UTF-8, a float that is not finite, a member of Args that the request has
-// already, a value that [Args] does not take, a RawJSON that is not valid JSON,
-// and nesting deeper than QEMU reads. What a QEMU makes of the request is not judged.
+// The reasons are:
+//   - a discriminator that is empty or disagrees with the branch;
+//   - a branch or argument that holds a nil pointer;
+//   - an alternate of which not exactly one alternative is set;
+//   - invalid UTF-8, a float that is not finite, a RawJSON that is not valid JSON;
+//   - a member of Args that the request has already, or a value that [Args] does not take;
+//   - deeper nesting than QEMU reads.
+//
+// Encoding does not check whether QEMU would accept the request.
 type EncodeError struct {
 	Command string // empty when a value was marshalled by itself
 	Path    string // the place in the arguments: "props[2].name"; empty for the whole

@@ -48,10 +48,10 @@ func (e *envelope) set(name []byte, value span) bool {
 	return true
 }
 
-// isReply tells whether the message answers a command.
+// isReply reports whether the message answers a command.
 func (e *envelope) isReply() bool { return e.ret.present() || e.err.present() }
 
-// isEvent tells whether the message is an event.
+// isEvent reports whether the message is an event.
 func (e *envelope) isEvent() bool { return e.event.present() && !e.isReply() }
 
 // A message is one message of the server.

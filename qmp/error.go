@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// An Error is the answer of a server that refuses a command or fails at it.
+// An Error is a server's answer that it refused a command or failed to execute it.
 //
-// Its class is found with errors.Is, at any depth of wrapping:
+// Find its class with errors.Is, at any depth of wrapping:
 //
 //	if errors.Is(err, qmp.ErrDeviceNotFound) { … }
 type Error struct {
@@ -16,9 +16,9 @@ type Error struct {
 	Desc    string     // for people: the texts differ from version to version
 }
 
-// Error returns the command, the description, and the class unless that is [ErrGeneric]. Without a
-// description the class takes its place. A password in a URL of the description, and what else [Redact]
-// hides in a string, is "***": QEMU repeats filenames.
+// Error returns the command, the description, and the class unless that is [ErrGeneric]. If there is no
+// description it returns the class. Since QEMU repeats filenames, Error hides the secrets in the description
+// as [Redact] does in a string.
 func (e *Error) Error() string {
 	s := "qmp: "
 	if e.Command != "" {
@@ -36,8 +36,8 @@ func (e *Error) Error() string {
 // Unwrap returns the class.
 func (e *Error) Unwrap() error { return e.Class }
 
-// An ErrorClass is a kind of [Error], by its name in the protocol. It is an error itself, for
-// errors.Is; servers newer than this package may have further ones.
+// An ErrorClass is the class of an [Error], by its name in the protocol. It is an error itself, for
+// errors.Is. Newer servers may have further classes.
 type ErrorClass string
 
 // The classes that QEMU has (QapiErrorClass in qapi/error.json).

@@ -3,6 +3,7 @@ package qmp
 import (
 	"context"
 	"errors"
+	"iter"
 	"strconv"
 	"sync"
 	"time"
@@ -41,7 +42,14 @@ func encodeEvent(w *wire.Encoder, name string, t time.Time, data any, hasData bo
 	}
 }
 
-// An EventSource is where events come from: a [Client], or what stands in its place.
+// A Conn is a connection to a server: it executes commands and has the server's events. A [*Client] is
+// one, and so is any type that embeds it.
+type Conn interface {
+	Executor
+	EventSource
+}
+
+// An EventSource is a source of events, such as a [Client].
 type EventSource interface {
 	// Events subscribes to the events with the given names, or to all when there are none.
 	// Every event that comes after Events has returned is in the stream.
@@ -51,18 +59,44 @@ type EventSource interface {
 // An EventStream is a subscription to events. Its methods can be called by several goroutines;
 // an event goes to one of them.
 type EventStream interface {
-	// Next returns the next event, in the order in which the server sent them. It waits for
-	// one until ctx ends.
+	// Next returns the next event, in the order in which the server sent them. If none is in the
+	// queue Next waits until ctx ends. If ctx has ended Next still returns the events that are in
+	// the queue, then an error that matches that of ctx; call it again with another context.
 	//
-	// A *EventsLostError says that the consumer was too slow, and how many events are
-	// missing at this place; the next call goes on behind them. Any other error is final:
-	// ErrClosed after Close, or why the connection ended, once the events that came before
-	// have been returned. Only when ctx has ended can Next be called again with another.
+	// An *EventsLostError says that the consumer was too slow, and how many events are missing at
+	// this place. The next call returns the event behind them. Any other error is final: ErrClosed
+	// after Close, or why the connection ended, after the events that came before.
 	Next(ctx context.Context) (RawEvent, error)
 
 	// Close ends the subscription. It can be called more than once, and returns nil.
 	Close() error
 }
+
+// Queued returns the events that are in the queue of a stream, without waiting for more:
+//
+//	for e, err := range qmp.Queued(events) {
+//		…
+//	}
+//
+// The loop ends when the queue is empty. It also gets the errors of [EventStream]; after one that is
+// final it ends. Leaving the loop early loses nothing.
+func Queued(events EventStream) iter.Seq2[RawEvent, error] {
+	return func(yield func(RawEvent, error) bool) {
+		for {
+			e, err := events.Next(over)
+			if errors.Is(err, context.Canceled) || !yield(e, err) || err != nil && !concernsEvents(err) {
+				return
+			}
+		}
+	}
+}
+
+// over is a context that has ended.
+var over = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // EventData is the data of an event: a pointer to a generated type such as
 // qemu.DeviceDeletedEvent.
@@ -71,9 +105,9 @@ type EventData interface {
 	EventName() string
 }
 
-// DecodeEventData decodes the data of an event; nil, which stands for absent data, leaves
-// into as it is. It is strict about what it knows, and ignores members that it does not know.
-// Its error is a [*DecodeError] that names the event.
+// DecodeEventData decodes the data of an event. If data is nil, which means that the event has none, into
+// stays as it is. Members that the type does not have are ignored; everything else is decoded strictly. The
+// error is a [*DecodeError] with the name of the event.
 func DecodeEventData(data RawJSON, into EventData) error {
 	if data == nil {
 		return nil
@@ -93,24 +127,23 @@ func DecodeEventData(data RawJSON, into EventData) error {
 // eventDecoders are decoders that are used again: there can be a million events a second.
 var eventDecoders = sync.Pool{New: func() any { return wire.NewDecoder(nil) }}
 
-// ErrUnknownEvent is what a generated DecodeEvent returns for the name of an event that its
-// package has no type for: the server is newer, or is not the one that the package is for.
+// ErrUnknownEvent is the error of a generated DecodeEvent for an event that its package has no type for: the
+// server is newer than the package, or of another kind.
 var ErrUnknownEvent = errors.New("qmp: unknown event")
 
 // ErrEventsLost is matched by a [*EventsLostError].
 var ErrEventsLost = errors.New("qmp: events lost")
 
-// An EventsLostError says that a consumer of events was so slow that its subscription's queue
-// was full ([Options.EventQueue]), and that the oldest events in it were dropped for newer
-// ones. The subscription goes on.
+// An EventsLostError reports that a subscription's queue was full ([Options.EventQueue]), because its consumer
+// was too slow, and that the oldest events were dropped. The subscription continues.
 type EventsLostError struct {
 	Count int // of events dropped since the last one that was returned
 }
 
-// Error tells the number.
+// Error returns the number of events.
 func (e *EventsLostError) Error() string {
 	return "qmp: events lost: " + strconv.Itoa(e.Count)
 }
 
-// Is matches [ErrEventsLost].
+// Is reports whether target is [ErrEventsLost].
 func (e *EventsLostError) Is(target error) bool { return target == ErrEventsLost }

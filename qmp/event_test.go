@@ -43,7 +43,7 @@ func (v *deviceDeleted) DecodeMember(d *wire.Decoder, name []byte) int {
 type args = map[string]any
 
 func TestSubscription(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	s.Event("DEVICE_DELETED", args{"device": "too early", "path": "p"})
 	_, err := run(limit(t), c, "sync")
@@ -80,7 +80,7 @@ func TestSubscription(t *testing.T) {
 }
 
 func TestEventsByName(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	all, some, same := c.Events(), c.Events("STOP", "RESUME", "STOP"), c.Events("STOP")
 	for i, name := range []string{"STOP", "RESET", "RESUME", "STOP", "odd\\name", ""} {
@@ -114,7 +114,7 @@ func TestEventsByName(t *testing.T) {
 // TestEventBeforeTheReplyIsInTheQueue: what came before the reply can be taken without waiting
 // once the command has returned.
 func TestEventBeforeTheReplyIsInTheQueue(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	events := c.Events("RESET")
 	s.Handle("system_reset", func(*qmptest.Request) (any, error) {
@@ -135,7 +135,7 @@ func TestEventBeforeTheReplyIsInTheQueue(t *testing.T) {
 }
 
 func TestSlowConsumerIsToldWhatItLost(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 10})
 	slow := c.Events("BLOCK_IO_ERROR")
 	const sent = 1000
@@ -163,7 +163,7 @@ func TestSlowConsumerIsToldWhatItLost(t *testing.T) {
 }
 
 func TestQueueIsLimitedInBytesToo(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{MaxMessage: 10_000})
 	slow := c.Events()
 	for range 3 {
@@ -180,7 +180,7 @@ func TestQueueIsLimitedInBytesToo(t *testing.T) {
 }
 
 func TestAll(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 4})
 	gone := qmp.Subscribe[deviceDeleted](c)
 	for i := range 5 {
@@ -219,7 +219,7 @@ func TestAll(t *testing.T) {
 
 func TestNextWaitsUntilTheContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := connect(t, s, nil)
 		gone := qmp.Subscribe[deviceDeleted](c)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
@@ -232,15 +232,26 @@ func TestNextWaitsUntilTheContextEnds(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "a", e.Data.Device)
 
-		s.Event("DEVICE_DELETED", nil)
-		_, err = gone.Next(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded, "an ended context ends loops")
-		var last error
-		for _, err := range gone.All(ctx) {
-			last = err
+		for range 2 {
+			s.Event("DEVICE_DELETED", nil)
 		}
-		require.ErrorIs(t, last, context.DeadlineExceeded)
+		synctest.Wait()
+		var all []error
+		for _, err := range gone.All(ctx) {
+			all = append(all, err)
+		}
+		require.Len(t, all, 3)
+		require.NoError(t, errors.Join(all[:2]...), "what is in the queue comes first")
+		require.ErrorIs(t, all[2], context.DeadlineExceeded, "an ended context ends loops")
 
+		for range 2 {
+			s.Event("DEVICE_DELETED", nil)
+		}
+		synctest.Wait()
+		for _, err := range gone.Queued() {
+			require.NoError(t, err)
+			break
+		}
 		time.AfterFunc(time.Hour, func() { require.NoError(t, gone.Close()) })
 		n := 0
 		for _, err := range gone.All(t.Context()) {
@@ -252,7 +263,7 @@ func TestNextWaitsUntilTheContextEnds(t *testing.T) {
 }
 
 func TestCloseEndsSubscriptions(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	var group sync.WaitGroup
 	events, named := c.Events(), c.Events("A")
@@ -272,7 +283,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 
 // TestSeveralConsumers: each event goes to one of them, none is left lying.
 func TestSeveralConsumers(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 5000})
 	stream := c.Events()
 	var group sync.WaitGroup
@@ -307,7 +318,7 @@ func TestSeveralConsumers(t *testing.T) {
 
 // TestSubscribersOwnTheirData: writing to one's data is nobody else's business.
 func TestSubscribersOwnTheirData(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	a, b, all := c.Events("A"), c.Events("A"), c.Events()
 	s.Event("A", args{"n": 1})
@@ -375,4 +386,60 @@ func BenchmarkEvents(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+}
+
+// TestQueuedEventsComeBeforeTheEndOfTheContext, and without waiting.
+func TestQueuedEventsComeBeforeTheEndOfTheContext(t *testing.T) {
+	s := qmptest.NewServer(t, unchecked)
+	s.Handle("query", qmptest.Return(nil))
+	c := connect(t, s, nil)
+	events := c.Events()
+	defer events.Close()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	send := func(n int) {
+		for range n {
+			s.Event("STOP", nil)
+		}
+		_, err := run(limit(t), c, "query") // then they are in the queue
+		require.NoError(t, err)
+	}
+
+	send(2)
+	for range 2 {
+		e, err := events.Next(ended)
+		require.NoError(t, err)
+		require.Equal(t, "STOP", e.Name)
+	}
+	_, err := events.Next(ended)
+	require.ErrorIs(t, err, context.Canceled)
+
+	// Those that come afterwards wait for the next call: a flood must not hold up the end.
+	send(2)
+	_, err = events.Next(ended)
+	require.NoError(t, err)
+	send(1)
+	_, err = events.Next(ended)
+	require.NoError(t, err)
+	_, err = events.Next(ended)
+	require.ErrorIs(t, err, context.Canceled)
+
+	count := func() (n int) {
+		for _, err := range qmp.Queued(events) {
+			require.NoError(t, err)
+			n++
+		}
+		return n
+	}
+	require.Equal(t, 1, count())
+	require.Zero(t, count())
+	send(3)
+	for range qmp.Queued(events) {
+		break
+	}
+	require.Equal(t, 2, count(), "leaving the loop loses nothing")
+	require.NoError(t, events.Close())
+	for _, err := range qmp.Queued(events) {
+		require.Equal(t, qmp.ErrClosed, err)
+	}
 }

@@ -53,15 +53,14 @@ type eventSink interface {
 	end(err error)
 }
 
-// Events subscribes to the events with the given names, or to all when there are none: every
-// event that comes after Events has returned is in the stream. See [EventSource], and
-// [Subscribe] for events with typed data.
+// Events subscribes to the events with the given names, or to all events if there are no names. Every event
+// that comes after Events has returned is in the stream. Use [Subscribe] for events with typed data.
 func (c *Client) Events(names ...string) EventStream { return c.EventsFunc(nil, names...) }
 
-// EventsFunc is like Events with those events only for which match returns true, so that others
-// take no place in the subscription's queue; nil means all. Match is called by whoever reads the
-// connection: it must be fast, or everything waits for it, and must not call the client. It must
-// not keep or change the event's data. If it panics the connection ends with a [*CallbackError].
+// EventsFunc is [Client.Events] for only those events for which match returns true: other events take no place
+// in the subscription's queue. A nil match selects all events. Whoever reads the connection calls match, so it
+// must be fast, and must not call the client nor keep or change the event's data. If match panics, the
+// connection ends with a [*CallbackError].
 func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
 	c.sinkMu.Lock()
 	defer c.sinkMu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // An eventQueue is a subscription of a client: a queue between who reads the connection, and
@@ -24,6 +26,7 @@ type eventQueue struct {
 	takeMu    sync.Mutex
 	taken     []RawEvent
 	next      int          // of taken
+	last      bool         // they were taken when a context had ended
 	held      atomic.Int64 // how many of taken are left
 	heldBytes atomic.Int64 // of their data
 	closed    atomic.Bool
@@ -41,11 +44,12 @@ var _ EventStream = (*eventQueue)(nil)
 
 func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 	for {
-		if ctx.Err() != nil {
+		over := ctx.Err() != nil
+		e, err, ok := q.pop(over)
+		if !ok && over {
 			q.signal() // it may have taken what was to wake another goroutine in Next
-			return RawEvent{}, ctx.Err()
+			return RawEvent{}, wait.Err(ctx)
 		}
-		e, err, ok := q.pop()
 		if !ok {
 			e, err, ok = q.wait(ctx)
 		}
@@ -62,7 +66,7 @@ func (q *eventQueue) wait(ctx context.Context) (e RawEvent, err error, ok bool) 
 	defer q.waiting.Add(-1)
 	q.hub.waits(1)
 	defer q.hub.waits(-1)
-	if e, err, ok = q.pop(); ok {
+	if e, err, ok = q.pop(false); ok {
 		return e, err, ok
 	}
 	select {
@@ -134,8 +138,9 @@ func (q *eventQueue) grow(most int) {
 	q.ring, q.head = grown, 0
 }
 
-// pop returns what Next is to return; ok is false when it must wait.
-func (q *eventQueue) pop() (e RawEvent, err error, ok bool) {
+// pop returns what Next is to return; ok is false when it must wait. If the context of Next is over, pop
+// takes what is in the queue only once, since events may come faster than the consumer asks.
+func (q *eventQueue) pop(over bool) (e RawEvent, err error, ok bool) {
 	q.takeMu.Lock()
 	defer q.takeMu.Unlock()
 	if q.closed.Load() {
@@ -143,9 +148,14 @@ func (q *eventQueue) pop() (e RawEvent, err error, ok bool) {
 		return RawEvent{}, ErrClosed, true
 	}
 	if q.next == len(q.taken) {
+		if over && q.last {
+			q.last = false
+			return RawEvent{}, nil, false
+		}
 		if err, ok = q.take(); !ok || err != nil {
 			return RawEvent{}, err, ok
 		}
+		q.last = over
 	}
 	e = q.taken[q.next]
 	q.taken[q.next] = RawEvent{}

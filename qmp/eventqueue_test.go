@@ -138,11 +138,11 @@ func TestSecondLookBeforeWaiting(t *testing.T) {
 			h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
 			q := h.add(nil, nil)
 			defer q.Close()
-			_, _, ok := q.pop() // one goroutine finds nothing
+			_, _, ok := q.pop(false) // one goroutine finds nothing
 			require.False(t, ok)
 			last(h, q)
 			<-q.wake // another one is woken, takes all that there is, and leaves the rest
-			e, err, ok := q.pop()
+			e, err, ok := q.pop(false)
 			require.True(t, ok)
 			require.NoError(t, err)
 			require.Equal(t, "A", e.Name)

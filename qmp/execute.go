@@ -3,7 +3,9 @@ package qmp
 import (
 	"context"
 	"errors"
+	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
@@ -18,21 +20,19 @@ var (
 
 var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEMU does not read")
 
-// Execute sends a command and waits for its reply, which call decodes. The generated commands
-// call it from their Do methods.
+// Execute sends a command and waits for its reply, which call decodes. The Do methods of the generated
+// commands call it. It returns nil if the command succeeded, and otherwise an error that matches:
+//   - [ErrNotSent]: the server did not receive the command. Nothing has happened.
+//   - [*Error]: the server refused the command or failed to execute it.
+//   - [ErrOutcomeUnknown]: the command was sent, at least in part, and no reply came. The error also matches
+//     the error and the cause of ctx, or [Client.Err].
+//   - [*DecodeError]: the command succeeded, but its result cannot be decoded.
 //
-// Its error tells how the command ended. An error that matches [ErrNotSent]: the server has
-// not got the command and nothing has happened. A [*Error]: the server answered that it
-// failed. An error that matches [ErrOutcomeUnknown]: the command was sent, or may have been,
-// and there is no reply; the error then also matches the context's error, or [Client.Err]. A
-// [*DecodeError]: the command succeeded, but its result cannot be read.
+// If ctx ends first, Execute returns and the connection stays usable. A reply that comes later is dropped.
 //
-// When ctx ends the call ends. The connection stays as good as it was: a reply that comes
-// later is dropped.
-//
-// quit has succeeded also when the connection ends before the reply. A command that has no
-// reply when it succeeds (call.NoReply) succeeds when the server ends the connection, or when
-// the deadline of ctx passes without an error having come: give it a context with a deadline.
+// quit also succeeds if the connection ends before the reply. A command that has no reply if it succeeds
+// (call.NoReply) succeeds when the server ends the connection, or when the deadline of ctx passes before an
+// error has come: give ctx a deadline.
 func (c *Client) Execute(ctx context.Context, call *Call) error {
 	if c.options.Logger != nil {
 		return c.executeLogged(ctx, call)
@@ -58,14 +58,14 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 	switch c.await(ctx, p) {
 	case queued:
 		c.letGo(p)
-		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read what was sent before", ctx.Err())}
+		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read what was sent before", wait.Err(ctx))}
 	case writing:
-		return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
 	case sent:
 		if call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil
 		}
-		return &unansweredError{call.Command, ErrOutcomeUnknown, ctx.Err()}
+		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
 	default:
 		return c.outcome(call, p)
 	}
@@ -74,7 +74,7 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 // submit encodes a command and sends it on its way. Its error means that it was not sent.
 func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error) {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return wait.Err(ctx)
 	}
 	if p.request.b, err = appendRequest(p.request.b, call); err != nil {
 		return err
@@ -93,13 +93,16 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 		case c.inBand <- struct{}{}:
 			p.inBand = true
 		case <-ctx.Done():
-			return wrap("as many commands are in flight as the server reads", ctx.Err())
+			return wrap("as many commands are in flight as the server reads", wait.Err(ctx))
 		case <-c.done:
 			return c.Err()
 		}
 	}
 	if len(call.Files) > 0 {
 		err = c.attachFiles(ctx, p, call.Files)
+	}
+	if c.options.Trace != nil {
+		p.begun = time.Now()
 	}
 	if err == nil {
 		err = c.calls.add(p)
@@ -142,7 +145,7 @@ func (c *Client) outcome(call *Call, p *pending) error {
 	}
 }
 
-// endsServer tells whether a server that executes the command ends, maybe before its reply is
+// endsServer reports whether a server that executes the command ends, maybe before its reply is
 // out. The schema does not say so. Commands that end it only in some set-ups (system_reset
 // with -no-reboot) are not among them: for these the end may as well be a crash.
 func endsServer(command string) bool { return command == "quit" }

@@ -55,7 +55,7 @@ func TestIDsAreUsedInRotation(t *testing.T) {
 }
 
 func TestErrorClasses(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	classes := []qmp.ErrorClass{
 		qmp.ErrGeneric, qmp.ErrCommandNotFound, qmp.ErrDeviceNotActive, qmp.ErrDeviceNotFound,
@@ -113,7 +113,7 @@ func TestWrongResultIsThatCallsErrorOnly(t *testing.T) {
 }
 
 func TestNotSent(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 
 	ctx, cancel := context.WithCancel(t.Context())
@@ -146,7 +146,7 @@ func TestNotSent(t *testing.T) {
 }
 
 func TestOutcomeUnknown(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	s.Handle("device_add", func(r *qmptest.Request) (any, error) { r.Disconnect(); return nil, nil })
 	_, err := run(limit(t), c, "device_add")
@@ -161,7 +161,7 @@ func TestOutcomeUnknown(t *testing.T) {
 }
 
 func TestCloseEndsCallsInFlight(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	came := make(chan bool)
 	s.Handle("quit", func(*qmptest.Request) (any, error) { close(came); return nil, qmptest.ErrNoReply })
@@ -201,7 +201,7 @@ func TestQuit(t *testing.T) {
 		})
 	}
 	t.Run("refused", func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		s.Expect("quit").Refuse(qmp.ErrGeneric, "no")
 		_, err := run(limit(t), connect(t, s, nil), "quit")
 		require.ErrorIs(t, err, qmp.ErrGeneric)
@@ -223,7 +223,7 @@ func TestCommandsWithoutReply(t *testing.T) {
 		return c.Execute(ctx, &qmp.Call{Command: "guest-shutdown", NoReply: true})
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		s.Handle("guest-shutdown", func(*qmptest.Request) (any, error) { return nil, qmptest.ErrNoReply })
 		c := connect(t, s, nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -240,7 +240,7 @@ func TestCommandsWithoutReply(t *testing.T) {
 		require.NoError(t, shutdown(t.Context(), c))
 		require.ErrorIs(t, shutdown(t.Context(), c), qmp.ErrNotSent)
 	})
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	s.Expect("guest-shutdown").Refuse(qmp.ErrGeneric, "frozen")
 	require.ErrorIs(t, shutdown(limit(t), c), qmp.ErrGeneric)
@@ -289,7 +289,7 @@ func TestErrorWithoutIDMeansTheOldest(t *testing.T) {
 
 func TestCancellationLeavesTheConnectionGood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := connect(t, s, nil)
 		var slow []*qmptest.Request
 		s.Handle("slow", func(r *qmptest.Request) (any, error) {
@@ -388,7 +388,7 @@ func TestManyGoroutines(t *testing.T) {
 	}
 	for _, kind := range []string{"pipe", "socket"} {
 		t.Run(kind, func(t *testing.T) {
-			s := qmptest.NewServer(t, nil)
+			s := qmptest.NewServer(t, unchecked)
 			c := connect(t, s, nil)
 			if kind == "socket" { // which the server reads byte by byte
 				c, calls = s.Dial(), 10
@@ -447,7 +447,7 @@ func TestReplyFasterThanTheWriter(t *testing.T) {
 
 func TestDecodingStopsWithTheCall(t *testing.T) {
 	// A large reply is decoded on the caller's goroutine, from memory that is its own.
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
 	large := json.RawMessage(`"` + strings.Repeat("0123456789", 100_000) + `"`)
 	s.Handle("large", func(*qmptest.Request) (any, error) { return large, nil })

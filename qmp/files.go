@@ -10,21 +10,19 @@ import (
 // chardev/char-socket.c).
 const maxFiles = 16
 
-// WithFile sends a file's descriptor along with the command, for those that take one: getfd
-// and add-fd. Given several times it sends several; QEMU's commands take the first one and
-// close the others. QEMU shares the open file with the sender, its offset and flags included,
-// and clears O_NONBLOCK in these flags.
+// WithFile sends a file's descriptor along with the command. The commands that take one are getfd and
+// add-fd. If several files are given, QEMU takes the first and closes the others. QEMU shares the open file
+// with the sender, including its offset and its flags, and clears O_NONBLOCK in these flags.
 //
-// The caller can close the file when the command has returned, whatever it returned. On a
-// connection that is no UNIX socket, and where the platform has no way to send descriptors,
-// the command fails with an error that matches [ErrNotSent] and [errors.ErrUnsupported].
+// The caller can close the file when the command has returned, with or without an error. If the connection is
+// not a UNIX socket, or the platform cannot send descriptors, the error matches [ErrNotSent] and
+// [errors.ErrUnsupported].
 //
-// Commands with files wait for each other: the server keeps the descriptors that have come
-// apart from the commands, so two would be mixed up. When the server refuses such a command,
-// or the command is none that takes files, the client makes the server close the descriptors
-// that it still keeps, by a getfd with the name "0", which takes a descriptor and fails:
-// otherwise the next getfd would silently get the wrong file. qemu-storage-daemon has neither
-// command; a descriptor that is sent to it stays until the next one comes.
+// Commands with files wait for each other, because the server keeps descriptors apart from commands and would
+// mix them up. If the server refuses such a command, or the command does not take files, the server still has
+// the descriptors, and the next getfd would get the wrong file. So the client then makes the server close them,
+// by a getfd with the name "0", which takes the descriptors and fails. qemu-storage-daemon has neither
+// command: it keeps a descriptor until the next one comes.
 func WithFile(f *os.File) CallOption {
 	return func(c *Call) { c.Files = append(c.Files, f) }
 }
@@ -47,16 +45,10 @@ func (c *Client) attachFiles(ctx context.Context, p *pending, files []*os.File) 
 	if len(files) > maxFiles {
 		return errTooManyFiles
 	}
-	c.calls.mu.Lock()
-	if c.fileLock == nil {
-		c.fileLock = make(chan struct{}, 1)
-	}
-	c.calls.mu.Unlock()
-	select {
-	case c.fileLock <- struct{}{}:
-	case <-ctx.Done():
-		return wrap("another command with files is in flight", ctx.Err())
-	case <-c.done:
+	switch locked, err := c.fileMu.LockUnless(ctx, c.done); {
+	case err != nil:
+		return wrap("another command with files is in flight", err)
+	case !locked:
 		return c.Err()
 	}
 	rights, err := duplicate(files)
@@ -70,7 +62,7 @@ func (c *Client) attachFiles(ctx context.Context, p *pending, files []*os.File) 
 }
 
 // filesDone lets the next command with files be sent.
-func (c *Client) filesDone() { <-c.fileLock }
+func (c *Client) filesDone() { c.fileMu.Unlock() }
 
 // settleFiles is called when a command with files was answered. It makes sure that the server
 // keeps no descriptor before the next command with files is sent.

@@ -60,7 +60,7 @@ func textOf(f *os.File) string {
 
 func TestFilesGoWithTheCommand(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := s.Dial()
 		take := func(r *qmptest.Request) (any, error) {
 			text := ""
@@ -96,7 +96,7 @@ func TestFilesGoWithTheCommand(t *testing.T) {
 
 // TestFilesKeepTheirMode: the descriptor of a pipe stays in the runtime's poller.
 func TestFilesKeepTheirMode(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Handle("getfd", func(*qmptest.Request) (any, error) { return nil, nil })
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
@@ -111,7 +111,7 @@ func TestFilesKeepTheirMode(t *testing.T) {
 
 func TestFilesThatCannotBeSent(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		f := fileWith(t, "f")
 
 		c := connect(t, s, nil)
@@ -231,7 +231,7 @@ func TestServerIsMadeToCloseWhatNoCommandTook(t *testing.T) {
 // TestCancelledCommandKeepsTheLockOnFiles: only its late reply says that its files were taken.
 func TestCancelledCommandKeepsTheLockOnFiles(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := s.Dial()
 		f := fileWith(t, "f")
 		came := make(chan *qmptest.Request, 1)
@@ -356,7 +356,7 @@ func TestCommandWithFilesThatWaitsToBeWritten(t *testing.T) {
 // and some give up.
 func TestFilesAreNotMixedUp(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := s.Dial()
 		s.Handle("stop", func(r *qmptest.Request) (any, error) { return len(r.Files), nil })
 		s.Handle("getfd", func(r *qmptest.Request) (any, error) {

@@ -4,16 +4,15 @@ import (
 	"context"
 	"net"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// NewClient makes a client of a connection on which the server has not sent anything that was
-// read already. It waits for the server's greeting and agrees with it on capabilities. It does so
-// until ctx ends; ctx has no meaning for the client after that.
+// NewClient makes a client of a connection from which nothing has been read. It waits for the server's
+// greeting and negotiates capabilities, both until ctx ends. ctx has no meaning for the client after that.
 //
-// The connection belongs to the client from here on. NewClient clears the deadlines that the
-// connection has; one that somebody sets later ends the connection. The connection is closed when
-// NewClient fails.
+// The connection belongs to the client, which closes it if NewClient fails. NewClient clears the deadlines of
+// the connection; a deadline that somebody sets later ends it.
 func NewClient(ctx context.Context, conn net.Conn, opts *Options) (*Client, error) {
 	c := newClient(conn, opts)
 	c.start()
@@ -37,7 +36,7 @@ func (c *Client) awaitGreeting(ctx context.Context) error {
 	case <-c.done:
 		return c.Err()
 	case <-ctx.Done():
-		return ctx.Err()
+		return wait.Err(ctx)
 	}
 }
 

@@ -49,11 +49,11 @@ func TestEventsAndAnotherGreetingBeforeTheReply(t *testing.T) {
 }
 
 func TestOOBIsEnabledWhereItIsOffered(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{OOB: true})
 	require.True(t, c.OOB())
 
-	s = qmptest.NewServer(t, &qmptest.Options{Capabilities: []string{}})
+	s = qmptest.NewServer(t, &qmptest.Options{Unchecked: true, Capabilities: []string{}})
 	c = connect(t, s, &qmp.Options{OOB: true})
 	require.False(t, c.OOB())
 	require.Empty(t, c.Capabilities())
@@ -61,7 +61,7 @@ func TestOOBIsEnabledWhereItIsOffered(t *testing.T) {
 
 func TestOptionsAreCopied(t *testing.T) {
 	opts := &qmp.Options{EventQueue: 1}
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, opts)
 	opts.EventQueue = 1000
 	events := c.Events()
@@ -75,7 +75,7 @@ func TestOptionsAreCopied(t *testing.T) {
 
 func TestAnotherClientHoldsTheMonitor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, &qmptest.Options{NoGreeting: true})
+		s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true, NoGreeting: true})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		conn := s.Pipe()
@@ -283,7 +283,7 @@ func TestGreetingThatCannotBeRead(t *testing.T) {
 }
 
 func TestDial(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	for _, address := range []string{s.Addr(), "unix:" + s.Addr()} {
 		c, err := qmp.Dial(limit(t), address, nil)
 		require.NoError(t, err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
@@ -23,8 +24,8 @@ import (
 // guest-sync, guest-sync-delimited, guest-fsfreeze-status and guest-fsfreeze-thaw.
 type GuestClient struct {
 	client *Client
-	turn   chan struct{} // holds an element while a command is executed
-	synced bool          // who has the turn knows
+	mu     wait.Mutex // held while a command is executed
+	synced bool
 }
 
 // delimiter is a byte that no JSON has. The agent drops what it has read of a command when it
@@ -35,10 +36,9 @@ var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
 
 var errNoAgent = errors.New("the guest agent does not answer (it is not running in the guest, or another client holds its channel)")
 
-// DialGuest connects to the socket of a guest agent's channel, an address as [Dial] has it, and
-// synchronises with the agent; both until ctx ends. The socket is there before the agent is, so
-// DialGuest can be called before the guest has booted. It asks every few seconds until the agent
-// answers.
+// DialGuest connects to the socket of a guest agent's channel, at an address as for [Dial], and synchronises
+// with the agent. It does so until ctx ends. The socket exists before the guest has booted: DialGuest asks
+// every few seconds until the agent answers.
 func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient, error) {
 	conn, err := dial(ctx, address)
 	if err != nil {
@@ -51,15 +51,14 @@ func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient
 	return g, nil
 }
 
-// NewGuestClient makes a client of a connection to a guest agent, and synchronises with the agent
-// until ctx ends. The connection belongs to the client from here on. It is closed when
-// NewGuestClient fails.
+// NewGuestClient makes a client of a connection to a guest agent and synchronises with the agent until ctx
+// ends. The connection belongs to the client, which closes it if NewGuestClient fails.
 func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestClient, error) {
 	c := newClient(conn, opts)
 	c.in.delimited = true
 	c.calls.outOfOrder = true // an error without an id is the agent's answer to a delimiter
 	c.start()
-	g := &GuestClient{client: c, turn: make(chan struct{}, 1)}
+	g := &GuestClient{client: c}
 	if err := g.sync(ctx); err != nil {
 		_ = c.Close()
 		if arrived := c.in.whatArrived(err); arrived != "" {
@@ -70,19 +69,17 @@ func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestCl
 	return g, nil
 }
 
-// Execute executes a command like [Client.Execute], with the same errors. A command without a
-// reply (guest-shutdown, guest-suspend-disk and others) has succeeded when the deadline of ctx
-// passes without an error having come: give it a context with a deadline.
+// Execute executes a command like [Client.Execute], with the same errors. Give ctx a deadline for a command
+// without a reply (guest-shutdown, guest-suspend-disk and others): the command has succeeded if the deadline
+// passes before an error has come.
 func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
 	if len(call.Files) > 0 {
 		return &unansweredError{call.Command, ErrNotSent, errAgentFiles}
 	}
-	select {
-	case g.turn <- struct{}{}:
-		defer func() { <-g.turn }()
-	case <-ctx.Done():
-		return &unansweredError{call.Command, ErrNotSent, wrap("another command is being executed", ctx.Err())}
+	if err := g.mu.Lock(ctx); err != nil {
+		return &unansweredError{call.Command, ErrNotSent, wrap("another command is being executed", err)}
 	}
+	defer g.mu.Unlock()
 	if !g.synced {
 		if err := g.sync(ctx); err != nil {
 			return &unansweredError{call.Command, ErrNotSent, err}
@@ -113,7 +110,7 @@ func (g *GuestClient) sync(ctx context.Context) error {
 		})
 		switch {
 		case err != nil && ctx.Err() != nil:
-			return wrap(errNoAgent.Error(), ctx.Err())
+			return wrap(errNoAgent.Error(), wait.Err(ctx))
 		case err != nil:
 			return err
 		case got == want:
@@ -195,8 +192,7 @@ func (g *GuestClient) Done() <-chan struct{} { return g.client.Done() }
 // Err returns why the connection has ended, like [Client.Err].
 func (g *GuestClient) Err() error { return g.client.Err() }
 
-// Stats returns what the client has counted, like [Client.Stats]; it counts the commands by which
-// it synchronises, too.
+// Stats returns the client's counters like [Client.Stats]. They include the commands that synchronise.
 func (g *GuestClient) Stats() Stats { return g.client.Stats() }
 
 // Close ends the connection like [Client.Close].

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // An inflight holds the commands in flight: everything about them that several goroutines
@@ -35,6 +36,7 @@ type inflight struct {
 // A pending is one command in flight.
 type pending struct {
 	command string
+	begun   time.Time // for Options.Trace, else zero
 	id      uint64
 	order   uint64  // its place among all commands of the connection
 	request *buffer // the message, up to its id until it is added; nil when written
@@ -102,7 +104,7 @@ func (f *inflight) add(p *pending) error {
 		f.byID[p.id] = p
 		f.queue = append(f.queue, p)
 	}
-	f.mu.Unlock()
+	f.unlock()
 	return err
 }
 
@@ -110,7 +112,7 @@ func (f *inflight) add(p *pending) error {
 // nothing, or when another goroutine writes and will see to what is queued.
 func (f *inflight) take() *batch {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	if f.writing || len(f.queue) == 0 {
 		return nil
 	}
@@ -142,7 +144,7 @@ func (f *inflight) take() *batch {
 // server will not execute it: it counts as not sent.
 func (f *inflight) wrote(n int, err error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	if f.err != nil {
 		err = f.err // which is why writing failed
 	}
@@ -187,7 +189,7 @@ func (f *inflight) answer(id uint64) (p *pending) {
 		p.stage = finished
 		f.forget(p)
 	}
-	f.mu.Unlock()
+	f.unlock()
 	return p
 }
 
@@ -206,7 +208,7 @@ func (f *inflight) answerOldest() (oldest *pending) {
 		f.byID[oldest.id] = &pending{id: oldest.id, stage: finished, abandoned: true}
 		oldest.stage = finished
 	}
-	f.mu.Unlock()
+	f.unlock()
 	return oldest
 }
 
@@ -228,7 +230,7 @@ func (f *inflight) cancel(p *pending) (was stage, promoted bool) {
 	case writing, sent:
 		p.abandoned = true
 	}
-	f.mu.Unlock()
+	f.unlock()
 	return was, promoted
 }
 
@@ -237,7 +239,7 @@ func (f *inflight) cancel(p *pending) (was stage, promoted bool) {
 // nobody will.
 func (f *inflight) end(err error) (unread bool) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	f.err = err
 	f.refuse(err)
 	for _, p := range f.byID {
@@ -258,7 +260,7 @@ func (f *inflight) end(err error) (unread bool) {
 func (f *inflight) setReason(err error) {
 	f.mu.Lock()
 	f.err, f.sendErr = err, err
-	f.mu.Unlock()
+	f.unlock()
 }
 
 // refuse sees to it that nothing more is sent.
@@ -292,7 +294,7 @@ func (f *inflight) deliver(p *pending, reply message, memory *buffer) {
 	f.mu.Lock()
 	p.reply, p.memory, p.done = reply, memory, true
 	p.notify()
-	f.mu.Unlock()
+	f.unlock()
 }
 
 // forget makes the id of p free.

@@ -6,11 +6,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Logger takes messages about what a client does. [*log/slog.Logger] is one.
+// A Logger takes messages about what a client does. [*log/slog.Logger] is one.
 //
-// It is called by several goroutines at once, with messages that begin with "qmp: " and
-// pairs of keys and values as slog's. It must not call the client. If it panics, the connection
-// ends with a [*CallbackError].
+// Several goroutines call it at once. Messages begin with "qmp: ", and arguments are pairs of keys and values
+// as slog's. It must not call the client. If it panics, the connection ends with a [*CallbackError].
 type Logger interface {
 	DebugContext(ctx context.Context, msg string, args ...any)
 }

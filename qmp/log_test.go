@@ -40,7 +40,7 @@ func (l *lockedBuffer) Write(b []byte) (int, error) {
 func TestLog(t *testing.T) {
 	var out lockedBuffer
 	logger := slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Expect("set_password").With(args{"protocol": "vnc", "password": "hunter2"})
 	s.Expect("quit").Handle(func(r *qmptest.Request) (any, error) { r.Disconnect(); return nil, nil })
 	c := connect(t, s, &qmp.Options{Logger: logger})
@@ -71,7 +71,7 @@ func TestLog(t *testing.T) {
 // TestLogOfRaw hides all arguments, of which nobody knows what they are.
 func TestLogOfRaw(t *testing.T) {
 	var out lockedBuffer
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Expect("set_password").With(args{"protocol": "vnc", "password": "hunter2"})
 	c := connect(t, s, &qmp.Options{
 		Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -86,7 +86,7 @@ func TestLogOfRaw(t *testing.T) {
 func TestLogContext(t *testing.T) {
 	type key struct{}
 	got := make(chan any, 10)
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Expect("stop")
 	c := connect(t, s, &qmp.Options{Logger: loggerFunc(func(ctx context.Context, msg string, _ ...any) {
 		if strings.HasPrefix(msg, "qmp: command") && ctx.Value(key{}) != nil {

@@ -105,3 +105,6 @@ func connectPeer(t *testing.T, opts *qmp.Options) (*qmp.Client, *peer) {
 	t.Cleanup(func() { require.NoError(t, c.Close()) })
 	return c, p
 }
+
+// unchecked has servers take what the tests of the protocol send: real commands without their arguments.
+var unchecked = &qmptest.Options{Unchecked: true}

@@ -17,7 +17,7 @@ import (
 // out of band.
 func TestAtMostEightInFlightWithOOB(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := connect(t, s, &qmp.Options{OOB: true})
 		var waiting []*qmptest.Request
 		s.Handle("slow", func(r *qmptest.Request) (any, error) {
@@ -67,7 +67,7 @@ func TestAtMostEightInFlightWithOOB(t *testing.T) {
 // TestPlacesComeBack: what was cancelled, or not sent, frees its place.
 func TestPlacesComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := connect(t, s, &qmp.Options{OOB: true})
 		s.Handle("slow", func(r *qmptest.Request) (any, error) {
 			time.Sleep(time.Second)
@@ -92,7 +92,7 @@ func TestPlacesComeBack(t *testing.T) {
 // TestOutOfBand sends a command past those that fill the server's queue.
 func TestOutOfBand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := qmptest.NewServer(t, nil)
+		s := qmptest.NewServer(t, unchecked)
 		c := connect(t, s, &qmp.Options{OOB: true})
 		s.Handle("slow", func(r *qmptest.Request) (any, error) { return nil, qmptest.ErrNoReply })
 		s.Handle("yank", func(r *qmptest.Request) (any, error) { return r.OOB, nil })
@@ -113,7 +113,7 @@ func TestOutOfBand(t *testing.T) {
 // TestOutOfBandIsOff is for a client that has not asked for it, and for a server without it.
 func TestOutOfBandIsOff(t *testing.T) {
 	for _, opts := range []*qmp.Options{nil, {OOB: true}} {
-		s := qmptest.NewServer(t, &qmptest.Options{Capabilities: []string{}})
+		s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true, Capabilities: []string{}})
 		c := connect(t, s, opts)
 		require.False(t, c.OOB())
 		_, err := run(t.Context(), c, "yank", qmp.OutOfBand())

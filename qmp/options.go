@@ -1,34 +1,30 @@
 package qmp
 
-// Options are what a client can be told. nil, and the zero value, mean the defaults. A client
-// copies them when it is made.
+// Options configures a Client. nil and the zero value mean the defaults. A client copies its options.
 type Options struct {
-	// Logger is told of each command, when it is sent and how it ended, and of what is out of the
-	// ordinary; nil for none. It must be fast, or everything waits for it. Secrets are logged as
-	// "***", and so are all arguments of a [Raw]; results and events are not logged. See [Logger]
-	// and [Redact].
+	// Logger is told when a command is sent and how it ended, and of anything unusual; nil for none. It must
+	// be fast: the client waits for it. Secrets, and all arguments of a [Raw], are logged as "***". Results
+	// and events are not logged. See [Logger] and [Redact].
 	Logger Logger
 
-	// Trace is called with each message that is sent or received, nil for none. It is called by
-	// several goroutines at once, those that execute commands among them: what is received comes
-	// in order, what is sent in nearly the order in which it is written. It must be fast, or
-	// everything waits for it, and must not call the client. If it panics the connection ends
-	// with a [*CallbackError].
+	// Trace is called with each message that is sent or received; nil for none. Received messages come in
+	// order, sent messages in nearly the order in which they are written. Several goroutines call Trace at
+	// once, including those that execute commands. It must be fast, since the client waits for it, and must
+	// not call the client. If it panics, the connection ends with a [*CallbackError].
 	Trace func(TraceMessage)
 
-	// OOB asks for the server's capability "oob", out-of-band execution, where the server
-	// offers it ([Client.OOB] tells); [OutOfBand] uses it. At most 8 ordinary commands are
-	// then in flight, so that the server has a place for one that is out of band; further ones
-	// wait. It is off by default because few need it, and because it makes QEMU less careful
-	// with descriptors.
+	// OOB asks for the server's capability "oob", out-of-band execution, if the server offers it
+	// ([Client.OOB] reports whether it does). [OutOfBand] uses it. At most 8 ordinary commands are then in
+	// flight, and further ones wait, so that the server has room for one that is out of band. OOB is off by
+	// default: few programs need it, and it makes QEMU less careful with descriptors.
 	OOB bool
 
-	// MaxMessage is the length in bytes of the longest message that the server may send;
-	// 0 means 64 MiB, QEMU's own limit. A longer one ends the connection.
+	// MaxMessage is the length in bytes of the longest message that the server may send. A longer one ends
+	// the connection. 0 means 64 MiB, QEMU's own limit.
 	MaxMessage int
 
-	// EventQueue is the number of events that a subscription keeps for a consumer that is
-	// slow; 0 means 1024. See [EventsLostError] for what happens to further ones.
+	// EventQueue is the number of events that a subscription keeps for a slow consumer; 0 means 1024. See
+	// [EventsLostError].
 	EventQueue int
 }
 

@@ -8,14 +8,11 @@ import (
 	"syscall"
 )
 
-// ErrOutcomeUnknown is matched by the error of a command that was sent, or may have been, and
-// whose reply did not come: the context ended first, or the connection. The server may have
-// executed the command, or may still do so. The error matches also the reason: the context's
-// error, or what [Client.Err] returns.
+// ErrOutcomeUnknown is matched by the error of a command that was sent, at least in part, and whose reply
+// did not come before the context or the connection ended. The server may have executed the command, or may
+// still do so. The error also matches the reason: the context's error and cause, or what [Client.Err] returns.
 //
-// It is one of the three endings of a command that did not succeed. The others are
-// [ErrNotSent], after which nothing has happened and the command can be sent again, and
-// [*Error], the server's refusal.
+// The other ways in which a command can fail are [ErrNotSent] and [*Error], the server's refusal.
 var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
 
 // MayHaveExecuted reports whether the server may have executed a command that ended with err. It

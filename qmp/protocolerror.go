@@ -5,9 +5,8 @@ import (
 	"strconv"
 )
 
-// A ProtocolError says that the server sent something that is no QMP message, after which
-// nothing it sends can be understood. It ends the connection: it is what [Client.Err] and the
-// calls in flight return.
+// A ProtocolError reports that the server sent something that is not a QMP message. Nothing that follows can
+// be understood, so the connection ends: [Client.Err] and the commands in flight return the error.
 type ProtocolError struct {
 	// Offset is the place of the error in all that the server sent on the connection, in
 	// bytes from 0.

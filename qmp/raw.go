@@ -6,8 +6,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Raw is a command without a type of its own: one that is newer than the generated package, or
-// that is known only at run time.
+// Raw is a command without a type of its own: it is newer than the generated package, or known only at run
+// time.
 type Raw struct {
 	Command string
 	Args    Args

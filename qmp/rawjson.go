@@ -6,9 +6,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RawJSON is one JSON value as text: what the schema types as any, and what it does not type
-// at all. Received, it is valid JSON as the server wrote it; sent, it is checked. Without any
-// text it stands for null.
+// RawJSON is one JSON value as text, for what the schema types as any or does not type at all. Received
+// text is valid JSON as the server wrote it. Text that is sent is checked. Empty text means null.
 type RawJSON []byte
 
 // String returns the text.

@@ -1,22 +1,20 @@
 package qmp
 
-// Stats are what a client counts from the beginning of its connection, for whatever collects
-// metrics.
+// Stats are a client's counters since the beginning of its connection, for metrics.
 type Stats struct {
-	Commands uint64 // that were sent, or are to be sent soon; the client's own among them
+	Commands uint64 // that were sent or are about to be, including the client's own
 	Refused  uint64 // commands that the server answered with an error
-	InFlight int    // commands that are not answered yet, those that nobody waits for any more included
+	InFlight int    // commands without an answer, including abandoned ones
 
 	BytesSent     uint64
 	BytesReceived uint64
 
 	Events          uint64 // that the server has sent
-	EventsDelivered uint64 // to subscriptions: one that two have subscribed to counts twice
-	EventsLost      uint64 // of these, that a consumer was too slow for; see [EventsLostError]
+	EventsDelivered uint64 // to subscriptions; an event that goes to two counts twice
+	EventsLost      uint64 // of those delivered, dropped because a consumer was too slow; see [EventsLostError]
 }
 
-// Stats returns what the client has counted so far. It can be called after the connection has
-// ended.
+// Stats returns the client's counters, also after the connection has ended.
 func (c *Client) Stats() Stats {
 	s := Stats{
 		BytesReceived: c.in.received.Load(),

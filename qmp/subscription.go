@@ -57,14 +57,14 @@ func Subscribe[T any, P interface {
 	}
 }
 
-// Next returns the next event, in the order in which the server sent them. It waits for one
-// until ctx ends.
+// Next returns the next event, in the order in which the server sent them. If none is in the queue Next
+// waits until ctx ends. If ctx has ended Next still returns the events that are in the queue, then an error
+// that matches that of ctx; call it again with another context.
 //
-// Two errors are about some events only, and the next call goes on behind these: a
-// [*EventsLostError], when the consumer was too slow, and a [*DecodeError], when an event's
-// data could not be read. Any other is final: [ErrClosed] after Close, or why the connection
-// ended, once the events that came before have been returned. Only when ctx has ended can
-// Next be called again with another.
+// Two errors concern some events only, and the next call returns the event behind these: an
+// [*EventsLostError] if the consumer was too slow, and a [*DecodeError] if the data of an event is not what
+// T has. Any other error is final: [ErrClosed] after Close, or why the connection ended, after the events
+// that came before.
 func (s *Subscription[T]) Next(ctx context.Context) (Event[T], error) {
 	raw, err := s.stream.Next(ctx)
 	if err != nil {
@@ -77,10 +77,10 @@ func (s *Subscription[T]) Next(ctx context.Context) (Event[T], error) {
 	return e, nil
 }
 
-// All returns the events for a range loop. An error that concerns some events only comes in
-// their place, and the loop goes on; any other comes last. The loop also ends when the
-// subscription is closed, without an error. Leaving the loop early loses nothing, and does
-// not close the subscription: Next, or another loop, goes on behind.
+// All returns the events for a range loop, which waits for further ones until ctx ends. If an error
+// concerns some events only the loop gets it in their place and continues; it ends after any other error.
+// It ends without an error if the subscription is closed. Leaving the loop early loses nothing and does not
+// close the subscription: Next, or another loop, continues.
 func (s *Subscription[T]) All(ctx context.Context) iter.Seq2[Event[T], error] {
 	return func(yield func(Event[T], error) bool) {
 		for {
@@ -95,6 +95,24 @@ func (s *Subscription[T]) All(ctx context.Context) iter.Seq2[Event[T], error] {
 	}
 }
 
+// Queued returns the events that are in the queue, without waiting for more; see the function [Queued].
+func (s *Subscription[T]) Queued() iter.Seq2[Event[T], error] {
+	return func(yield func(Event[T], error) bool) {
+		for raw, err := range Queued(s.stream) {
+			e := Event[T]{Time: raw.Time}
+			if err == nil {
+				err = s.decode(raw.Data, &e.Data)
+			}
+			if err != nil {
+				e = Event[T]{Time: raw.Time}
+			}
+			if err == ErrClosed || !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
 // Close ends the subscription. Events that it still holds are dropped, and calls of Next
 // return [ErrClosed]. It can be called more than once, and returns nil.
 func (s *Subscription[T]) Close() error {
@@ -102,7 +120,7 @@ func (s *Subscription[T]) Close() error {
 	return s.stream.Close()
 }
 
-// concernsEvents tells whether an error is about some events, and others may follow.
+// concernsEvents reports whether an error is about some events, and others may follow.
 func concernsEvents(err error) bool {
 	_, unread := err.(*DecodeError)
 	return unread || errors.Is(err, ErrEventsLost)

@@ -2,14 +2,29 @@ package qmp
 
 import (
 	"slices"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
 // A TraceMessage is a message of the protocol, for [Options.Trace].
 type TraceMessage struct {
-	// Sent tells that the client has sent the message; else the server has.
+	// Sent reports that the client sends the message. Otherwise the server has sent it.
 	Sent bool
+
+	// Command is the name of the command, of a request and of the reply to it. It is empty for other
+	// messages, and for a reply that is to no command in flight.
+	Command string
+
+	// ID is the id of a message with a Command: the reply has that of the request. A later command can
+	// have the same id.
+	ID uint64
+
+	// Duration is the time from the request to this reply; 0 for other messages.
+	Duration time.Duration
+
+	// Event is the name of the event; empty for other messages.
+	Event string
 
 	// Text is the message without its secrets, which are "***"; see [Redact]. All arguments of a
 	// [Raw] are "***". It is valid until the hook returns.
@@ -37,10 +52,37 @@ func (c *Client) traceSent(call *Call, p *pending) {
 	}
 	e.Name("id").Uint(p.id)
 	e.EndObject()
-	c.options.Trace(TraceMessage{Sent: true, Text: e.Bytes(), Files: len(call.Files)})
+	c.options.Trace(TraceMessage{
+		Sent: true, Command: call.Command, ID: p.id,
+		Text: e.Bytes(), Files: len(call.Files),
+	})
 }
 
 // traceReceived tells the hook of a message that the server has sent.
 func (c *Client) traceReceived(m *message) {
-	c.options.Trace(TraceMessage{Text: slices.Clip(Redact(m.text))})
+	t := TraceMessage{Text: slices.Clip(Redact(m.text))}
+	switch {
+	case m.isReply():
+		if id, ok := m.callID(); ok {
+			c.calls.describe(id, &t)
+		}
+	case m.isEvent():
+		t.Event = string(eventName(m))
+	}
+	c.options.Trace(t)
+}
+
+// describe says which command a reply with this id is for.
+func (f *inflight) describe(id uint64, t *TraceMessage) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if id >= uint64(len(f.byID)) {
+		return
+	}
+	if p := f.byID[id]; p != nil && p.command != "" && p.stage != queued {
+		t.Command, t.ID = p.command, id
+		if !p.begun.IsZero() {
+			t.Duration = time.Since(p.begun)
+		}
+	}
 }

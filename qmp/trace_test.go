@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -72,7 +75,7 @@ func (v *twice) MarshalJSON() ([]byte, error) {
 // TestTraceOfCommands compares what was sent with what is told of it.
 func TestTraceOfCommands(t *testing.T) {
 	var tr tracer
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, tr.options())
 	for _, call := range []struct {
 		name string
@@ -121,7 +124,7 @@ func TestTraceOfCommands(t *testing.T) {
 // TestTraceOfRaw hides all arguments, and what its own String tells.
 func TestTraceOfRaw(t *testing.T) {
 	var tr tracer
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	s.Expect("anything").Reply("geheim")
 	c := connect(t, s, tr.options())
 	raw := qmp.Raw{Command: "anything", Args: qmp.Args{"name": "geheim", "list": []any{"geheim"}}}
@@ -160,7 +163,7 @@ func (x printing) Execute(_ context.Context, call *qmp.Call) error {
 // TestTraceOfMessages: what a server sends has secrets, too.
 func TestTraceOfMessages(t *testing.T) {
 	var tr tracer
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, tr.options())
 	for _, m := range []struct{ result, want string }{
 		{`{"status":"running","running":true}`, `{"status":"running","running":true}`},
@@ -191,4 +194,52 @@ func TestTraceOfMessages(t *testing.T) {
 	_, err = events.Next(limit(t))
 	require.NoError(t, err)
 	require.Contains(t, tr.last(false), `"http://u:***@h/d"`)
+}
+
+// TestTraceTellsWhat: a filter needs no JSON to know which command, reply or event a message is.
+func TestTraceTellsWhat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tr tracer
+		s := qmptest.NewServer(t, unchecked)
+		s.Handle("slow", qmptest.Delay(3*time.Second, qmptest.Return(nil)))
+		c := connect(t, s, tr.options())
+		events := c.Events()
+		defer events.Close()
+		_, err := run(limit(t), c, "slow")
+		require.NoError(t, err)
+		s.Event("STOP", nil)
+		_, err = events.Next(limit(t))
+		require.NoError(t, err)
+		s.Write([]byte(`{"return": {}, "id": 77}`))
+		_, err = run(limit(t), c, "slow")
+		require.NoError(t, err)
+
+		type told struct {
+			sent           bool
+			command, event string
+			duration       time.Duration
+		}
+		var all []told
+		ids := map[uint64]bool{}
+		for _, m := range tr.messages {
+			all = append(all, told{m.Sent, m.Command, m.Event, m.Duration})
+			if m.Command != "" {
+				require.Equal(t, strconv.FormatUint(m.ID, 10), id(string(m.Text)))
+				ids[m.ID] = true
+			}
+		}
+		require.Equal(t, []told{
+			{}, // the greeting
+			{sent: true, command: "qmp_capabilities"},
+			{command: "qmp_capabilities"},
+			{sent: true, command: "slow"},
+			{command: "slow", duration: 3 * time.Second},
+			{event: "STOP"},
+			{}, // the reply to nobody
+			{sent: true, command: "slow"},
+			{command: "slow", duration: 3 * time.Second},
+		}, all)
+		require.Len(t, ids, 3)
+		require.NoError(t, c.Close())
+	})
 }

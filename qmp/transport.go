@@ -8,19 +8,20 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
-// Accept waits until a server connects to l, and makes a client of the connection, as [NewClient]
-// does; both until ctx ends. It is for a QEMU that is told to connect to a socket (server=off)
-// instead of listening on one. If the server's process can end before it connects, end ctx then.
+// Accept waits until a server connects to l and makes a client of the connection, as [NewClient] does. It
+// does so until ctx ends. Use it for a QEMU that connects to a socket (server=off) instead of listening on
+// one. If the server's process can end before it connects, cancel ctx then.
 //
-// l stays open for further servers, and several goroutines can call Accept at once. If l is a
-// listener of package net, a UNIX or TCP socket, Accept neither changes a deadline of l nor heeds it:
-// ctx is the limit. Only if ctx can never end does Accept end at l's deadline. Accept ends soon
+// l stays open for further servers. If l is a UNIX or TCP listener of package net, several goroutines can call
+// Accept at once, and deadlines of l are neither changed nor obeyed, unless ctx can never end. Accept ends soon
 // after l is closed.
 //
-// Any other listener can be waited on by one Accept at a time. When ctx ends first, Accept interrupts
-// it by its SetDeadline method, and clears the deadline; a listener without that method is closed.
+// Only one Accept at a time can wait on any other listener. If ctx ends first, Accept interrupts the listener
+// by its SetDeadline method and clears the deadline, or closes it if it has no such method.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {
@@ -76,7 +77,7 @@ func acceptUntil(ctx context.Context, own deadlineListener, l syscall.Conn) (net
 			return conn, err
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, wait.Err(ctx)
 		}
 		if err := raw.Control(func(uintptr) {}); err != nil {
 			return nil, err
@@ -101,14 +102,14 @@ func interruptAccept(ctx context.Context, l net.Listener) (net.Conn, error) {
 			_ = d.SetDeadline(time.Time{})
 		}
 		if err != nil {
-			err = ctx.Err()
+			err = wait.Err(ctx)
 		}
 	}
 	return conn, err
 }
 
-// NewFileClient makes a client of a socket that was inherited, or is one end of a socketpair, as
-// [NewClient] does. It duplicates the descriptor: f is the caller's, to be closed.
+// NewFileClient makes a client of a socket that was inherited or is one end of a socketpair, as
+// [NewClient] does. It duplicates the descriptor: the caller closes f.
 func NewFileClient(ctx context.Context, f *os.File, opts *Options) (*Client, error) {
 	conn, err := net.FileConn(f)
 	if err != nil {
@@ -117,9 +118,9 @@ func NewFileClient(ctx context.Context, f *os.File, opts *Options) (*Client, err
 	return NewClient(ctx, conn, opts)
 }
 
-// Pipes makes a connection, for [NewClient], of two streams: the standard output and input of a
-// process, say, whose monitor is there (-qmp stdio). To close the connection closes both. Other
-// than on a socket, descriptors cannot be sent, and each reply wakes a goroutine.
+// Pipes returns a connection over two streams, for [NewClient]: for example the standard output and input
+// of a process whose monitor is there (-qmp stdio). Closing the connection closes both streams. Such a
+// connection cannot send descriptors, and each reply wakes a goroutine, which costs time.
 func Pipes(from io.ReadCloser, to io.WriteCloser) net.Conn { return &pipes{from, to} }
 
 // pipes is a connection over two streams.

@@ -10,23 +10,38 @@ import (
 	"time"
 )
 
-// Who reads.
+// Which goroutine reads the connection.
 //
-// Waking another thread costs more than all else that a command needs, so a caller reads its
-// reply itself. One goroutine at a time has the turn to read:
+// The rest of the package needs three functions of this file: [Client.await], by which a caller waits for
+// its reply; [Client.start] begins to read; and waits, by which a consumer of events says that it waits.
 //
-//   - a caller that waits for its reply takes the turn when nobody has it. It reads for all,
-//     until its own reply has come and nothing is left over of what it has read, and then gives
-//     the turn to a caller that still waits;
-//   - callers that find the turn taken wait to be told that their reply is there, or that the
-//     turn is theirs;
-//   - when no caller has wanted the turn for a while, a goroutine of the client takes it, so
-//     that events and the end of the connection are seen. It keeps the turn until it has read a
-//     reply, since there may be more commands to come.
+// Waking another thread costs more than everything else that a command needs, so a caller reads its reply
+// itself. The right to read is the turn. One goroutine at a time has it:
 //
-// All this is for sockets, where a read can be interrupted when the caller's context ends, and
-// where reading can wait without holding memory. Other connections are read by the client's
-// goroutine only, which has the turn for ever.
+//   - A caller that waits for its reply takes the turn if it is free. It reads for all callers until its
+//     own reply has come and no complete message is left in the buffer. Then it gives the turn to a caller
+//     that still waits.
+//   - A caller that finds the turn taken parks: it waits until its reply is there, or until it is given
+//     the turn ("promoted").
+//   - When no caller has wanted the turn for a while, a goroutine of the client takes it, to read events
+//     and to see the end of the connection. It keeps the turn until it has read a reply, since more
+//     commands may follow.
+//
+// Callers read sockets only: there a read can be interrupted when the caller's context ends, and waiting
+// for input needs no memory. The client's goroutine reads all other connections and never gives the turn
+// away.
+//
+// These invariants hold whenever inflight.mu is unlocked. The tests of this package check them each time
+// (invariants_test.go):
+//
+//  1. The leader, if there is one, has the turn: it is taken and reading has not ended.
+//  2. At most one command is promoted. It then has the turn, and there is no leader.
+//  3. If the turn is free, no caller is parked, and the timer runs after which the client's goroutine
+//     takes the turn. So input is always read by somebody, sooner or later.
+//  4. A parked caller has neither a reply nor the turn. So nobody waits for what is there.
+//  5. The deadline that interrupts reading is set only while there is a leader, or when reading has ended.
+//  6. A command has finished when it is no longer in byID, except for one that an error without an id
+//     answered: its id stays in use.
 
 // For how long the turn must have been free before the client's own goroutine takes it, about:
 // longer than the time between commands that follow each other. A timer that is to go off soon
@@ -37,7 +52,18 @@ const (
 	shortGrace = time.Millisecond
 )
 
-// A turn is what is known of who reads; inflight.mu guards it.
+// checkInvariants is nil except in the tests of this package.
+var checkInvariants func(*inflight)
+
+// unlock unlocks mu, and checks the invariants in tests.
+func (f *inflight) unlock() {
+	if checkInvariants != nil {
+		checkInvariants(f)
+	}
+	f.mu.Unlock()
+}
+
+// A turn is the state of reading. inflight.mu guards it.
 type turn struct {
 	conn   net.Conn
 	shared bool // callers may have it
@@ -68,7 +94,7 @@ const (
 // role tells what p is to do now.
 func (f *inflight) role(p *pending) role {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	switch {
 	case p.promoted && p.done: // writing it failed, or the connection ended, since it was promoted
 		p.promoted = false
@@ -186,7 +212,7 @@ func (c *Client) reading(read func()) {
 // that somebody else has set.
 func (f *inflight) isInterrupted() bool {
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	return f.turn.interrupted
 }
 
@@ -194,7 +220,7 @@ func (f *inflight) isInterrupted() bool {
 func (f *inflight) interrupt(p *pending) {
 	f.mu.Lock()
 	f.turn.interrupt(p)
-	f.mu.Unlock()
+	f.unlock()
 }
 
 // interrupt ends the reading of p, if it is at it.
@@ -230,7 +256,7 @@ func (c *Client) yield() {
 	c.in.rest()
 	f := &c.calls
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	defer f.unlock()
 	t := &f.turn
 	t.leave()
 	if f.err != nil {
@@ -283,7 +309,7 @@ func (c *Client) waits(n int32) {
 	if t.armed {
 		c.armTimer()
 	}
-	c.calls.mu.Unlock()
+	c.calls.unlock()
 }
 
 // takeOver is the client's goroutine after the grace period.
@@ -303,7 +329,7 @@ func (c *Client) takeOver() {
 		t.taken = true
 		go c.watch()
 	}
-	f.mu.Unlock()
+	f.unlock()
 }
 
 // watch waits for something to read, and then reads. It is the first function of its goroutine: a
@@ -350,5 +376,5 @@ func (c *Client) readingFailed(err error) {
 	c.in.close()
 	c.calls.mu.Lock()
 	c.calls.endTurn()
-	c.calls.mu.Unlock()
+	c.calls.unlock()
 }

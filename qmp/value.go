@@ -1,7 +1,7 @@
 package qmp
 
-// Value returns *p, and the zero value when p is nil: it reads an optional member when absent
-// and zero mean the same. To set one, write new(v), or [NonZero](v) to leave it out if v is zero.
+// Value returns *p, or the zero value if p is nil. Use it to read an optional member if absent and zero mean
+// the same. To set one, write new(v), or [NonZero](v) to leave it out if v is zero.
 func Value[T any](p *T) T {
 	if p == nil {
 		var zero T

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // afVsock is AF_VSOCK, which package syscall does not have.
@@ -64,7 +66,7 @@ func explainVsock(err error) error {
 // that begins to.
 func dialFamily(ctx context.Context, family int, remote net.Addr, connect func(fd int) error) (net.Conn, error) {
 	if ctx.Err() != nil {
-		return nil, ctx.Err()
+		return nil, wait.Err(ctx)
 	}
 	fd, err := syscall.Socket(family, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -100,7 +102,7 @@ func awaitConnected(ctx context.Context, f *os.File) error {
 		return done
 	})
 	if !stop() {
-		return ctx.Err() // the deadline is set, or will be: the socket is of no use
+		return wait.Err(ctx) // the deadline is set, or will be: the socket is of no use
 	}
 	if err == nil {
 		err = failed
@@ -108,7 +110,7 @@ func awaitConnected(ctx context.Context, f *os.File) error {
 	return err
 }
 
-// isConnected tells whether a socket has connected, or why it cannot. The runtime may wake who
+// isConnected reports whether a socket has connected, or why it cannot. The runtime may wake who
 // waits too early.
 func isConnected(fd int) (done bool, err error) {
 	code, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)

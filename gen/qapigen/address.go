@@ -13,8 +13,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 

@@ -60,7 +60,7 @@ cannot be understood.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
-	cmd.Flags().StringVar(&dialect, "dialect", qapi.Any.String(), "the `VERSION` of QEMU whose rules apply, or any")
+	cmd.Flags().StringVar(&dialect, "dialect", qapi.DialectAny.String(), "the `VERSION` of QEMU whose rules apply, or any")
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("dialect", completeFrom(tellAbout().Dialects...)))
 	return cmd
 }

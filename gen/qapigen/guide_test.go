@@ -17,8 +17,8 @@ const guide = "../../docs/generate.md"
 
 var fenced = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
-// TestGuide finds each command and each file of the page in the scripts that are run, and the
-// go:generate line of each kind of source in the page.
+// TestGuide finds each command and each file of the page in the scripts that are run. The page
+// has a go:generate line for each kind of source.
 func TestGuide(t *testing.T) {
 	text, err := os.ReadFile(guide)
 	require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 	"os"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A source is what was found there: a schema, or what a server said of its own.

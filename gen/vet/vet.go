@@ -96,7 +96,7 @@ const (
 	module     = "github.com/qmpkit/qmpkit/"
 	qmpPath    = module + "qmp"
 	schemaPath = module + "qmp/qmpschema"
-	hasMethods = module + "qapi/introspect"
+	hasMethods = module + "qmp/introspect"
 )
 
 func importsQMP(pkg *types.Package) bool {

@@ -63,7 +63,7 @@ func dialectOf(source string) (qapi.Dialect, error) {
 	path := filepath.Join(source, "VERSION")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return qapi.Any, nil
+		return qapi.DialectAny, nil
 	} else if err != nil {
 		return 0, err
 	}

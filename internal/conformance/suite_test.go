@@ -54,7 +54,7 @@ func TestDialectOf(t *testing.T) {
 	dir := t.TempDir()
 	d, err := dialectOf(dir)
 	require.NoError(t, err)
-	require.Equal(t, qapi.Any, d)
+	require.Equal(t, qapi.DialectAny, d)
 	for version, want := range map[string]qapi.Dialect{
 		"5.2.0": qapi.QEMU5_2, "7.1.93": qapi.QEMU5_2, "7.2.0": qapi.QEMU7_2, "9.2.4": qapi.QEMU7_2,
 		"10.0.2": qapi.QEMU10_0, "10.2.2": qapi.QEMU10_2, "11.1.0": qapi.QEMU10_2,

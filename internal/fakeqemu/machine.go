@@ -44,10 +44,16 @@ type Machine struct {
 	stopped bool // see Stop
 }
 
-// New makes a machine without devices on a server of its own.
-func New(t qmptest.T) *Machine {
+// New makes a machine without devices on a server of its own, which checks requests by the schema of
+// the bindings.
+func New(t qmptest.T) *Machine { return newMachine(t, nil) }
+
+// NewUnchecked makes a machine that takes requests which no schema has yet.
+func NewUnchecked(t qmptest.T) *Machine { return newMachine(t, &qmptest.Options{Unchecked: true}) }
+
+func newMachine(t qmptest.T, opts *qmptest.Options) *Machine {
 	m := &Machine{
-		Server:  qmptest.NewServer(t, nil),
+		Server:  qmptest.NewServer(t, opts),
 		devices: map[string]*device{},
 		objects: map[string]string{},
 		netdevs: map[string][]*os.File{},

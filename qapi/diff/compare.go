@@ -5,7 +5,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // Compare returns what changed from one schema to another, sorted by path, and behind that the

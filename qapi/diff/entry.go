@@ -4,7 +4,7 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // commands makes the roots of the commands.

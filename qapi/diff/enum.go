@@ -1,6 +1,6 @@
 package diff
 
-import "github.com/qmpkit/qmpkit/qapi/introspect"
+import "github.com/qmpkit/qmpkit/qmp/introspect"
 
 // enums compares two enums. One whose values have no members compares like one whose values have
 // no features: where it comes from values could have none.

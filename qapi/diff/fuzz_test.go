@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/qmpkit/qmpkit/qapi/diff"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // FuzzCompare compares any two answers: nothing but an error comes of what is malformed, a schema

@@ -3,7 +3,7 @@ package diff
 import (
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // kinds are kinds of JSON: the json-types of built-in types, enum for some strings, object, and

@@ -1,6 +1,6 @@
 package diff
 
-import "github.com/qmpkit/qmpkit/qapi/introspect"
+import "github.com/qmpkit/qmpkit/qmp/introspect"
 
 // position compares two types where something has them, which is retyped if they take other
 // kinds of JSON. What they have in common is compared on its own.

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // TestRandomSchemas compares small schemas whose types lead to each other in all ways: the paths

@@ -3,7 +3,7 @@ package diff
 import (
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // ways are the directions in which something is used, or in which it breaks clients.

@@ -3,7 +3,7 @@ package diff
 import (
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A side is one of two objects that are compared, with what is looked for in it.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A view is a schema that was checked: the types that it names are in it, and to follow arrays

@@ -26,11 +26,11 @@ type Part struct {
 	// Label is the component: "arg-type", "NAME" of a member, "+CASE", "^VALUE" or "$FEATURE". The features
 	// of members and values are "NAME/$$FEATURE" and "^VALUE/$FEATURE". The base, "<", and an alternative,
 	// "|NAME", take no component.
-	Label      string
-	Target     string // the name of a node, of a built-in type or of the type without members, q_empty; "": none
-	Times      []Span // in which it was there
-	Optional   []Span // in which it was an optional member
-	If         string
+	Label    string
+	Target   string // the name of a node, of a built-in type or of the type without members, q_empty; "": none
+	Times    []Span // in which it was there
+	Optional []Span // in which it was an optional member
+	If       string
 	// Use and Deprecated are as in Node.
 	Use, Deprecated string
 }

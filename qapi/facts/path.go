@@ -9,7 +9,7 @@ import (
 	"unicode"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A Fact is what is known of a path.
@@ -147,7 +147,8 @@ func (t *Table) walk(path string) ([]place, error) {
 	places := []place{{entry.name, t.nodeSpans(entry), conditions(nil, entry.cond), &entry.part}}
 	var before []place // the last component, for the features of members and values
 	for i, c := range components[1:] {
-		label, optional := c, c[0] == '*'
+		var label string
+		optional := c[0] == '*'
 		from := places
 		switch {
 		case c[0] == '!':

@@ -14,8 +14,8 @@ import (
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qapi/unmask"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
@@ -266,7 +266,7 @@ func TestAnswer(t *testing.T) {
 
 // Facts that documentation has wrong, or that no schema here shows: QEMU's schema at each release from
 // 4.2 to 10.2 was compared with them.
-func TestReleases(t *testing.T) {
+func TestDatesOfReleases(t *testing.T) {
 	for _, tt := range []struct{ server, path, in, notIn string }{
 		{"qemu", "block_passwd", "5.2", "6.0"},
 		{"qemu", "query-migrate/ret-type/blocked/$$deprecated", "6.0", "6.1"},

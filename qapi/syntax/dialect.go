@@ -6,8 +6,8 @@ type Dialect int
 
 // The dialects.
 const (
-	// Any takes what QEMU 5.2 to 11.0 write, whichever version it is.
-	Any Dialect = iota
+	// DialectAny takes what QEMU 5.2 to 11.0 write, whichever version it is.
+	DialectAny Dialect = iota
 	QEMU5_2
 	QEMU7_2
 	QEMU10_0
@@ -15,10 +15,10 @@ const (
 )
 
 // dialectNames holds the names of the dialects.
-var dialectNames = [...]string{Any: "any", QEMU5_2: "5.2", QEMU7_2: "7.2", QEMU10_0: "10.0", QEMU10_2: "10.2"}
+var dialectNames = [...]string{DialectAny: "any", QEMU5_2: "5.2", QEMU7_2: "7.2", QEMU10_0: "10.0", QEMU10_2: "10.2"}
 
 // Dialects returns all dialects.
-func Dialects() []Dialect { return []Dialect{Any, QEMU5_2, QEMU7_2, QEMU10_0, QEMU10_2} }
+func Dialects() []Dialect { return []Dialect{DialectAny, QEMU5_2, QEMU7_2, QEMU10_0, QEMU10_2} }
 
 // ParseDialect returns the dialect with a name: "any", or a version such as "7.2".
 func ParseDialect(name string) (d Dialect, ok bool) {
@@ -27,7 +27,7 @@ func ParseDialect(name string) (d Dialect, ok bool) {
 			return Dialect(d), true
 		}
 	}
-	return Any, false
+	return DialectAny, false
 }
 
 // String returns the dialect's name.

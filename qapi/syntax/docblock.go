@@ -126,7 +126,7 @@ func (p *parser) addEmptySections(d *Doc) {
 			p.add(&Error{s.Pos, "text required after '@" + s.Name + ":'"})
 		case s.Kind == Tagged:
 			p.add(&Error{s.Pos, "text required after '" + s.Name + ":'"})
-		case s.Kind == FeatureText && p.dialect != Any:
+		case s.Kind == FeatureText && p.dialect != DialectAny:
 			// Elsewhere a feature may be named without a word about it, so that a
 			// schema can be printed without its prose.
 			p.add(&Error{s.Pos, "text required after '@" + s.Name + ":'"})

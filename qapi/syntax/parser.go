@@ -8,9 +8,9 @@ import (
 // MaxDepth is how deep values may be nested.
 const MaxDepth = 256
 
-// Parse reads a schema file in the dialect Any. Errors are among the returned file's items;
+// Parse reads a schema file in [DialectAny]. Errors are among the returned file's items;
 // after one, Parse goes on with the next line that looks like the begin of an item.
-func Parse(src []byte) *File { return Any.Parse(src) }
+func Parse(src []byte) *File { return DialectAny.Parse(src) }
 
 // Parse is like the function [Parse], for a dialect.
 func (d Dialect) Parse(src []byte) *File {

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A server's objects have the members of their bases among their own. A base is found again where

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // newModule is the file for the commands and events that the names' schema does not have.

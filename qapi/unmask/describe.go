@@ -4,7 +4,7 @@ import (
 	"cmp"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // describe makes the definitions of all that the server has.

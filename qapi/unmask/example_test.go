@@ -5,8 +5,8 @@ import (
 	"testing/fstest"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qapi/unmask"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A server of a newer version has a member more. Its types are called as in the older source; the

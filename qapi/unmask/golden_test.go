@@ -16,8 +16,8 @@ import (
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/diff"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qapi/unmask"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")

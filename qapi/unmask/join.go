@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // JoinOptions says how a server's schema is joined with another one.

@@ -16,8 +16,8 @@ import (
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/diff"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qapi/unmask"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )

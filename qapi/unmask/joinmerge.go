@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // merge puts what the server has into the definitions of the source. Bases come before what is

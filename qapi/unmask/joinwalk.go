@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A joiner joins a source with a server's schema. It first walks both, to find which types of the

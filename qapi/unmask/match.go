@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A pair is a type of the server's schema, and one of the schema with names that stands where it

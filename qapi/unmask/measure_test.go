@@ -12,7 +12,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A place is where a type is used.

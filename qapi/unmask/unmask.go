@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A Snapshot is the schema of a server, written as QEMU writes its own.

@@ -4,7 +4,7 @@ import (
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // camel joins the words of a name as type names are written: x-foo_BAR is XFooBar.

@@ -7,18 +7,19 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Check tells whether a node of this use can open what is in a set of these files, by the strictest
-// of QEMU's versions; nothing is sent. They must be regular files or block devices, and
+// Check reports whether a node of this use can open what it needs from a set of these files, by the rules of
+// the strictest version of QEMU. It sends nothing. The files must be regular files or block devices, and:
 //
-//   - for a read-only node one must be open with O_RDONLY,
-//   - for one with auto-read-only as well, and one with O_RDWR too if anything is to write,
-//   - for any other node one must be open with O_RDWR;
-//   - it must have O_DIRECT if the use is Direct, and must not have it otherwise;
-//   - none of that access mode has O_SYNC or O_DSYNC, and none at all O_PATH.
+//   - for a read-only node, one must be open with O_RDONLY;
+//   - for a node with auto-read-only, one must be open with O_RDONLY, and another with O_RDWR if anything
+//     will write;
+//   - for any other node, one must be open with O_RDWR;
+//   - this file must have O_DIRECT if u is Direct, and must not have it otherwise;
+//   - no file of this access mode may have O_SYNC or O_DSYNC, and no file at all O_PATH.
 //
-// Other files in the set do no harm. The error is a [*FlagsError] when a flag is wrong. It
-// matches [qmp.ErrNotSent] in any case, and [errors.ErrUnsupported] where the platform does not
-// tell a file's flags, or has no O_DIRECT that QEMU would use.
+// The set can contain other files, too. Any error matches [qmp.ErrNotSent]. It also matches:
+//   - [*FlagsError]: a flag is wrong.
+//   - [errors.ErrUnsupported]: this platform cannot read a file's flags, or has no O_DIRECT.
 func (u Use) Check(files ...*os.File) error {
 	if len(files) == 0 {
 		return errNoFiles

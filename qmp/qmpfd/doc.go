@@ -16,10 +16,10 @@
 //
 // # Which file of a set QEMU takes
 //
-// QEMU takes from a set the file that is open as it would have opened it, and refuses to open when
-// there is none. It asks for O_RDONLY when a node is read-only, for O_RDWR when it is not, and with
-// auto-read-only first for O_RDONLY and, whenever something begins to write, for O_RDWR. What the
-// versions do with the other flags, measured:
+// QEMU takes the file of the set that is open as QEMU would have opened it. If there is none it refuses
+// to open the node. It asks for O_RDONLY if the node is read-only and for O_RDWR if it is not. With
+// auto-read-only it asks for O_RDONLY first, and for O_RDWR whenever something begins to write. The other
+// flags have these effects (measured):
 //
 //	                                        5.2, 7.2             10.0, 11.1
 //	O_DIRECT and cache.direct differ        taken, and changed   refused
@@ -28,12 +28,12 @@
 //	O_SYNC, O_DSYNC                         refused              refused
 //	O_PATH                                  ends QEMU 5.2        ends QEMU 11.1
 //
-// QEMU and the sender share the open file. What is changed or cleared is so for both.
+// QEMU and the sender share the open file, so a flag that QEMU changes or clears changes for both.
 //
-// [Use.Check] takes what all of these versions take, and tells otherwise which flag is wrong. So
-// O_DIRECT has to be there exactly when cache.direct is on.
+// [Use.Check] accepts what all of these versions accept, and otherwise reports which flag is wrong. So the
+// file must have O_DIRECT if cache.direct is on, and must not have it otherwise.
 //
-// A file with O_PATH makes an assertion of QEMU fail, and the machine is gone: it is never sent.
+// A file with O_PATH makes an assertion in QEMU fail, which ends the machine. This package never sends one.
 //
 // # Locks
 //
@@ -43,12 +43,12 @@
 // after a migration cont fails, a snapshot and a resize are refused, and after a failed migration
 // the machine hangs or ends. This was measured on 5.2, 7.2, 10.0 and 11.1.
 //
-// So give a node one open file and no auto-read-only: O_RDWR with read-only off, if anything is ever
-// to write to it. A node with auto-read-only and two files must have "locking" off; then nothing
-// keeps another QEMU from writing to the file.
+// So give a node one open file and no auto-read-only: O_RDWR with read-only off, if anything will ever
+// write to it. A node with auto-read-only and two files must have "locking" off. Another QEMU can then
+// write to the file at the same time.
 //
 // # Concurrency
 //
-// All functions and methods can be called by several goroutines. Commands with files wait for each
-// other, on one connection; see [qmp.WithFile].
+// Several goroutines can call all functions and methods. On one connection, commands with files wait for
+// each other; see [qmp.WithFile].
 package qmpfd

@@ -7,23 +7,22 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// ErrKept is matched by the error of a removal after which QEMU has descriptors left that it was
-// told to close. QEMU 5.2 and 7.2 close none while the machine is stopped, 10.0 does. When it runs,
-// removing again closes them.
+// ErrKept is matched by the error of a removal if QEMU still has descriptors that it was told to close. QEMU
+// 5.2 and 7.2 close none while the machine is stopped, 10.0 does. Remove again when the machine runs.
 var ErrKept = errors.New("qmpfd: QEMU keeps the descriptors while the machine is stopped")
 
 var (
 	errNoFiles  = unsent("no files", nil)
-	errNoDirect = unsent("Direct", errors.ErrUnsupported)
-	errNoSet    = unsent("a Set is made by AddSet", nil)
-	errNoOpaque = unsent("a set needs a text by which it is found", nil)
-	errNoName   = unsent("a descriptor needs a name", nil)
-	errDigit    = unsent("the name of a descriptor does not begin with a digit", nil)
+	errNoDirect = unsent("this platform has no O_DIRECT", errors.ErrUnsupported)
+	errNoSet    = unsent("the Set was not made by AddSet", nil)
+	errNoOpaque = unsent("the opaque text is empty", nil)
+	errNoName   = unsent("the descriptor's name is empty", nil)
+	errDigit    = unsent("the descriptor's name begins with a digit", nil)
 )
 
-// An UndoError is the error of [AddSet] and [Send] when they failed and what they had done could
-// not be undone, or not for certain: QEMU may have descriptors left, of the text or under the name
-// that they were given. errors.Is and errors.As look into both of its errors.
+// An UndoError is the error of [AddSet] and [Send] if they failed and could not undo what they had done, or not
+// for certain. QEMU may still have the descriptors, with the opaque text or under the name. errors.Is and
+// errors.As look into both errors.
 type UndoError struct {
 	Err  error // why it failed
 	Undo error // why it could not be undone
@@ -37,8 +36,8 @@ func (e *UndoError) Error() string {
 // Unwrap returns both errors.
 func (e *UndoError) Unwrap() []error { return []error{e.Err, e.Undo} }
 
-// MayHaveExecuted is for [qmp.MayHaveExecuted]: there may be something left to undo, even if one of the
-// two errors says of its own command that it was not sent, or refused.
+// MayHaveExecuted is for [qmp.MayHaveExecuted]. It returns true, even if one of the two errors says that its own
+// command was not sent or was refused.
 func (e *UndoError) MayHaveExecuted() bool { return true }
 
 // An unsentError is an error before which nothing was sent.

@@ -95,7 +95,7 @@ func ExampleSend() {
 		return qmpfd.Close(ctx, client, "tap0")
 	})
 	// Output:
-	// qmpfd: the name of a descriptor does not begin with a digit
+	// qmpfd: the descriptor's name begins with a digit
 	// getfd tap0
 	// closefd tap0
 }

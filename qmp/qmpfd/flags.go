@@ -20,7 +20,7 @@ const (
 // mode is the access mode alone.
 func (f openFlags) mode() openFlags { return f & accessMode }
 
-// same tells whether QEMU asking for g gets a file that is open with f, by the strictest version.
+// same reports whether QEMU asking for g gets a file that is open with f, by the strictest version.
 func (f openFlags) same(g openFlags) bool { return (f^g)&(accessMode|directFlag) == 0 }
 
 // String names the flags that count here.

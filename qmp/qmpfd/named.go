@@ -9,15 +9,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Send gives QEMU a descriptor under a name (getfd), for what takes one by name: netdev_add, a
-// migration to "fd:NAME", a character device. Names belong to the monitor, not to the connection:
-// they are still there for the next client. One that is in use is closed and replaced. What uses
-// a descriptor takes its name away; one that nothing uses is taken back with [Close].
+// Send gives QEMU a descriptor under a name (getfd), for commands that take such a name: netdev_add, a
+// migration to "fd:NAME", a character device. The names belong to the monitor, not to the connection: the next
+// client finds them. If the name exists, QEMU closes its descriptor and replaces it. What uses a descriptor
+// takes its name away; [Close] takes back one that nothing uses. The file remains the caller's.
 //
-// The name must not be empty or begin with a digit, and the file not be open with O_PATH: such an
-// error matches [qmp.ErrNotSent], and nothing was sent. When the answer does not come, because the
-// context ended, Send takes the name back, also one that it would have replaced, in 15 seconds at
-// most. Where that fails the error is an [*UndoError]. The file remains the caller's.
+// If QEMU does not answer, for example because ctx ends, Send closes the name in QEMU, in 15 seconds at most,
+// even if the name existed before. The error matches:
+//   - [qmp.ErrNotSent]: the name is empty or begins with a digit, or the file is open with O_PATH.
+//   - [*UndoError]: QEMU did not answer, and closing the name failed, too.
 func Send(ctx context.Context, x qmp.Executor, name string, f *os.File) error {
 	if err := checkName(name); err != nil {
 		return err
@@ -44,8 +44,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// Close has QEMU close a descriptor that it was given under a name (closefd). A name that it does
-// not have, because something uses the descriptor or it was closed, is no error.
+// Close makes QEMU close a descriptor that has a name (closefd). If QEMU does not have the name, because the
+// descriptor is in use or was closed, Close succeeds.
 func Close(ctx context.Context, x qmp.Executor, name string) error {
 	err := qemu.CloseFD{FDName: name}.Do(ctx, x)
 	if errors.Is(err, qmp.ErrGeneric) {

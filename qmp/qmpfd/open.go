@@ -8,16 +8,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Files are open files that belong together: one file, open in all the ways that QEMU asks for.
+// Files are open files that belong together: one file, opened in each way in which QEMU asks for it.
 type Files []*os.File
 
-// Open opens a file or block device as QEMU will want it: with O_RDWR, with O_RDONLY if the use is
-// ReadOnly, and both ways, two files, if it is AutoReadOnly; with O_DIRECT if it is Direct, which
-// not every file system has. None is inherited by programs that are started (O_CLOEXEC). The caller
-// closes them when QEMU has its own.
+// Open opens a regular file or block device as QEMU will ask for it: with O_RDWR; with O_RDONLY if u is
+// ReadOnly; both ways, as two files, if u is AutoReadOnly; and with O_DIRECT if u is Direct, which not every
+// file system supports. Programs that are started do not inherit the files (O_CLOEXEC). Close the files when
+// QEMU has its own.
 //
-// The error is an [*fs.PathError] that says why it cannot be opened, or says that it is neither a
-// file nor a block device; for Direct where QEMU has none it matches [errors.ErrUnsupported].
+// The error is an [*fs.PathError] if the file cannot be opened. It matches [qmp.ErrNotSent] if the path is
+// neither a regular file nor a block device, and [errors.ErrUnsupported] if this platform has no O_DIRECT.
 func (u Use) Open(path string) (Files, error) {
 	if u.Direct && directFlag == 0 {
 		return nil, errNoDirect
@@ -32,8 +32,8 @@ func (u Use) Open(path string) (Files, error) {
 	return u.open(func(path string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0) }, path)
 }
 
-// OpenWith is Open by another function than [os.OpenFile]: one that asks a process which may open
-// the file, or that finds it elsewhere. The flags of what it returns are checked, see [Use.Check].
+// OpenWith is [Use.Open] with another function than [os.OpenFile], for example one that asks a privileged
+// process to open the file. OpenWith checks the flags of the files, as [Use.Check] does.
 func (u Use) OpenWith(open func(path string, flags int) (*os.File, error), path string) (Files, error) {
 	if u.Direct && directFlag == 0 {
 		return nil, errNoDirect
@@ -59,7 +59,7 @@ func (u Use) open(open func(path string, flags int) (*os.File, error), path stri
 	return files, nil
 }
 
-// Close closes the files. Those that are closed already are no error.
+// Close closes the files, except those that are closed already.
 func (files Files) Close() error {
 	var errs []error
 	for _, f := range files {
@@ -70,8 +70,8 @@ func (files Files) Close() error {
 	return errors.Join(errs...)
 }
 
-// Driver is the driver of a node that can have the file: "file" for a regular one, "host_device"
-// for a block device. Any other file is an error, which matches [qmp.ErrNotSent].
+// Driver returns the driver of a node for the file: "file" for a regular file, "host_device" for a block
+// device. For any other file the error matches [qmp.ErrNotSent].
 func Driver(f *os.File) (qemu.BlockdevDriver, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -5,36 +5,38 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A Set is a set of descriptors of a QEMU (monitor/fds.c). Sets are the process's, shared by all
-// its monitors, and outlive the connection: QEMU 5.2 and 7.2 close those that nothing uses when
-// the last monitor is disconnected, 10.0 and 11.1 keep them.
+// A Set is a set of file descriptors in a QEMU (monitor/fds.c). All monitors of the process share its sets,
+// and the sets outlive the connection: when the last monitor is disconnected, QEMU 5.2 and 7.2 close
+// those that nothing uses, 10.0 and 11.1 keep them.
 //
-// Keep a set as long as a node that uses it: QEMU opens the file again when the node is reopened, and
-// when one with auto-read-only changes between reading and writing.
+// Keep a set as long as a node that uses it: QEMU opens the file again when the node is reopened, and when a
+// node with auto-read-only changes between reading and writing.
 type Set struct {
 	x      qmp.Executor
 	id     int64
 	opaque string
 
-	turn    chan struct{} // holds an element while the set is being removed
+	mu      wait.Mutex // held while the set is being removed
 	removed bool
 }
 
-// AddSet makes a set of the files, in which they are in this order: add-fd for each. opaque is a
-// text that QEMU keeps with them; it is what tells whose a set is, for [Set.Remove] and for
-// [RemoveSets] of another process, and must be the caller's own: "qmpkit:data1".
+// AddSet makes a set that contains the files in this order (add-fd for each). opaque is a text that QEMU keeps
+// with them. [Set.Remove], and [RemoveSets] of another process, find the set by it, so choose one that nobody
+// else uses: "qmpkit:data1".
 //
-// When it fails, or the context ends, the files that were added are removed. That takes up to 15
-// seconds, which do not end with the context. Where it fails as well the error is an [*UndoError].
-// If the first answer is lost the set has no number yet, and every set with the same opaque text is
-// removed. A file that is open with O_PATH is a [*FlagsError], and no command is sent.
+// The files remain the caller's and can be closed when AddSet has returned. AddSet does not check their
+// flags; [Use.AddSet] does.
 //
-// The files remain the caller's, and can be closed when AddSet has returned. Their flags are not
-// checked: see [Use.AddSet].
+// If AddSet fails or ctx ends, AddSet removes the files that it has added, in 15 seconds at most, even after
+// ctx has ended. If QEMU did not answer the first add-fd, AddSet removes every set with the same opaque text,
+// since the number of its own is unknown. The error matches:
+//   - [*UndoError]: removing failed, too.
+//   - [*FlagsError]: a file is open with O_PATH. No command was sent.
 func AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.File) (*Set, error) {
 	switch {
 	case opaque == "":
@@ -56,31 +58,30 @@ func AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.Fil
 		}
 		id = &added.FDSetID
 	}
-	return &Set{x: x, id: *id, opaque: opaque, turn: make(chan struct{}, 1)}, nil
+	return &Set{x: x, id: *id, opaque: opaque}, nil
 }
 
-// ID is the set's number, which QEMU has chosen: the lowest that was free.
+// ID returns the set's number, which QEMU has chosen: the lowest free one.
 func (s *Set) ID() int64 { return s.id }
 
-// Path is the file name by which QEMU opens one of the set's files: "/dev/fdset/3".
+// Path returns the filename by which QEMU opens a file of the set: "/dev/fdset/3".
 func (s *Set) Path() string { return "/dev/fdset/" + strconv.FormatInt(s.id, 10) }
 
-// Remove has QEMU close the set's descriptors (remove-fd). A node that is using one keeps its own;
-// the set is then listed, empty, until the node is gone. Removing a set again, or one that is gone
-// already, is no error, also when its number is another set's by now, of another opaque text.
+// Remove makes QEMU close the set's descriptors (remove-fd). A node that uses one keeps its own descriptor, and
+// QEMU lists the set without descriptors until the node is gone. Remove is idempotent: removing a set that is
+// gone succeeds, even if another set with another opaque text has its number.
 //
-// It fails with [ErrKept] when QEMU does not close them yet, and can be called again after any
-// error. A Set that [AddSet] has not made is an error, which matches [qmp.ErrNotSent].
+// Call Remove again after any error. The error matches:
+//   - [ErrKept]: QEMU does not close the descriptors yet.
+//   - [qmp.ErrNotSent]: nothing was sent, for example because AddSet has not made the Set.
 func (s *Set) Remove(ctx context.Context) error {
-	if s.turn == nil {
+	if s.x == nil {
 		return errNoSet
 	}
-	select {
-	case s.turn <- struct{}{}:
-		defer func() { <-s.turn }()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := s.mu.Lock(ctx); err != nil {
+		return unsent("another goroutine is removing the set", err)
 	}
+	defer s.mu.Unlock()
 	if s.removed {
 		return nil // the number may be somebody else's by now
 	}

@@ -2,6 +2,7 @@ package qmpfd_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -262,5 +263,31 @@ func TestSetOverPipe(t *testing.T) {
 func TestSetOfNobody(t *testing.T) {
 	err := new(qmpfd.Set).Remove(t.Context())
 	require.ErrorIs(t, err, qmp.ErrNotSent)
-	require.EqualError(t, err, "qmpfd: a Set is made by AddSet")
+	require.EqualError(t, err, "qmpfd: the Set was not made by AddSet")
+}
+
+// TestRemoveGivesUp: while another goroutine removes the set, Remove waits until its context ends.
+func TestRemoveGivesUp(t *testing.T) {
+	m := fakeqemu.New(t)
+	f, err := os.Open(image(t))
+	require.NoError(t, err)
+	defer f.Close()
+	set, err := qmpfd.AddSet(t.Context(), m.Dial(), "t", f)
+	require.NoError(t, err)
+	asked := make(chan struct{})
+	m.Handle("query-fdsets", func(*qmptest.Request) (any, error) { close(asked); return nil, qmptest.ErrNoReply })
+	first, endFirst := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- set.Remove(first) }()
+	<-asked
+	stop := errors.New("the operator has pressed stop")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(stop)
+	err = set.Remove(ctx)
+	require.EqualError(t, err, "qmpfd: another goroutine is removing the set: the operator has pressed stop")
+	require.ErrorIs(t, err, stop)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	endFirst()
+	require.ErrorIs(t, <-done, context.Canceled)
 }

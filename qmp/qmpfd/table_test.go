@@ -96,7 +96,7 @@ func TestTable(t *testing.T) {
 	})
 }
 
-// expectTaken tells whether QEMU takes what Check refuses for this reason.
+// expectTaken reports whether QEMU takes what Check refuses for this reason.
 func expectTaken(q *qemutest.QEMU, files []int, use qmpfd.Use, refusal error) bool {
 	if q.AtLeast(9, 1) {
 		return isStricter(files, use)

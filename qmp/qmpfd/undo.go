@@ -3,6 +3,8 @@ package qmpfd
 import (
 	"context"
 	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // undoLimit is how long undoing may take. It does not end with the context of what it undoes.
@@ -10,7 +12,7 @@ const undoLimit = 15 * time.Second
 
 // undone undoes what err has cut off. It returns err, or an *UndoError.
 func undone(ctx context.Context, err error, undo func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoLimit)
+	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
 	if undoErr := undo(ctx); undoErr != nil {
 		return &UndoError{err, undoErr}

@@ -7,17 +7,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// A Use says how a node of the block layer is going to open its file: the members of blockdev-add
-// of the same names, and cache.direct. The zero value is a node that is written to, through the
-// page cache. See raw_parse_flags in QEMU's block/file-posix.c.
+// A Use describes how a node of the block layer opens its file. The fields are the members of blockdev-add with
+// the same names, and cache.direct. The zero value is a node that reads and writes through the page cache. See
+// raw_parse_flags in QEMU's block/file-posix.c.
 type Use struct {
 	ReadOnly     bool // nothing can write; AutoReadOnly then says nothing more
 	AutoReadOnly bool // open for writing only while something writes; the node must have "locking" off
 	Direct       bool // past the host's page cache (O_DIRECT)
 }
 
-// AddSet is the function [AddSet] for files that [Use.Check] has found in order. Its errors are
-// those of both.
+// AddSet is the function [AddSet] after [Use.Check]. It returns the errors of both.
 func (u Use) AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.File) (*Set, error) {
 	if err := u.Check(files...); err != nil {
 		return nil, err

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 

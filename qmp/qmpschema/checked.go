@@ -24,7 +24,7 @@ type CheckedClient struct{ *qmp.Client }
 // (see [Missing]), Execute sends nothing and returns a [*MissingError]. It does not check
 // query-qmp-schema.
 //
-// If the schema cannot be had, Execute does not send the command either. The error then matches
+// If [Query] fails, Execute does not send the command either. The error then matches
 // [qmp.ErrNotSent] and the error of [Query].
 func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
 	if call.Command == "query-qmp-schema" {
@@ -44,8 +44,8 @@ func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
 	return c.Client.Execute(ctx, call)
 }
 
-// A MissingError is the error of a command that a [CheckedClient] did not send, since the server does not
-// have all of it. It matches:
+// A MissingError is the error of a command that a [CheckedClient] did not send, because the server does
+// not have all of it. It matches:
 //   - [errors.ErrUnsupported] and [qmp.ErrNotSent]: always.
 //   - [qmp.ErrCommandNotFound]: the server does not have the command.
 type MissingError struct {

@@ -8,9 +8,9 @@ import (
 	"os"
 
 	"github.com/qmpkit/qmpkit/hotplug"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 

@@ -6,8 +6,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // loops has types that lead to themselves, and to types that are not there.

@@ -7,8 +7,8 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // Missing returns what the server at the other end of x does not have of what a program needs, before
@@ -38,7 +38,7 @@ import (
 // A missing member of a union can be one of its branch or of the union itself. The schema cannot tell.
 // Missing takes it from the type of the request. For a member that is in Args it takes the branch.
 //
-// Missing returns an error if the schema cannot be had (see [Query]), if a request cannot be encoded (an
+// Missing returns an error if [Query] does, if a request cannot be encoded (an
 // [*qmp.EncodeError], for example if it is not zero and a discriminator is not set), if a path is
 // malformed, and if a need is of another type.
 func Missing(ctx context.Context, x qmp.Executor, needs ...any) ([]string, error) {

@@ -3,17 +3,15 @@ package qmpschema
 import (
 	"context"
 	"errors"
-	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -64,7 +62,7 @@ func TestContextOfAWaiter(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
-// wrapper is an executor that is no client.
+// wrapper is an executor that does not tell what it wraps.
 type wrapper struct{ qmp.Executor }
 
 func TestOthersAreAskedEveryTime(t *testing.T) {
@@ -78,24 +76,55 @@ func TestOthersAreAskedEveryTime(t *testing.T) {
 	require.True(t, errors.As(err, new(*introspect.ReadError)), err)
 }
 
-// TestClientsAreNotKept: neither they nor their schemas.
-func TestClientsAreNotKept(t *testing.T) {
-	count := func() (n int) {
-		answers.Range(func(any, any) bool { n++; return true })
-		return n
+// Types that wrap a client: by embedding it, and as an Executor that they know how to find.
+type (
+	embedding struct{ *qmp.Client }
+	unwrapped struct{ qmp.Executor }
+)
+
+func (u unwrapped) Unwrap() qmp.Executor { return u.Executor }
+
+// TestWrappersShareTheAnswer: whatever wraps a client has its server, which is asked once.
+func TestWrappersShareTheAnswer(t *testing.T) {
+	s := qmptest.NewServer(t, nil)
+	s.Expect("query-qmp-schema").Reply(array)
+	s.Expect("query-qmp-schema").Reply(array)
+	c := s.Dial()
+	first, err := Query(t.Context(), unwrapped{embedding{c}})
+	require.NoError(t, err)
+	for _, x := range []qmp.Executor{c, embedding{c}, Checked(c), unwrapped{unwrapped{c}}} {
+		schema, err := Query(t.Context(), x)
+		require.NoError(t, err)
+		require.Same(t, first, schema)
 	}
-	before := count()
-	func() {
-		s := qmptest.NewServer(t, nil)
-		s.Expect("query-qmp-schema").Reply(array)
-		c, err := qmp.NewClient(t.Context(), s.Pipe(), nil)
+	require.NoError(t, c.Close())
+	other, err := Query(t.Context(), s.Dial())
+	require.NoError(t, err)
+	require.NotSame(t, first, other, "another connection may lead to another server")
+}
+
+// A transport is a connection that is no client.
+type transport struct {
+	server qmp.Server
+	sent   int
+}
+
+func (c *transport) Server() *qmp.Server { return &c.server }
+
+func (c *transport) Execute(_ context.Context, call *qmp.Call) error {
+	c.sent++
+	return call.Decode([]byte(`[{"name": "stop", "meta-type": "command", "arg-type": "0", "ret-type": "0"},
+		{"name": "0", "meta-type": "object", "members": []}]`))
+}
+
+// TestOtherTransports are asked once as well, if they tell their server.
+func TestOtherTransports(t *testing.T) {
+	var c transport
+	for range 3 {
+		_, err := Query(t.Context(), unwrapped{&c})
 		require.NoError(t, err)
-		_, err = Query(t.Context(), c)
-		require.NoError(t, err)
-		require.Equal(t, before+1, count())
-		require.NoError(t, c.Close())
-	}()
-	require.Eventually(t, func() bool { runtime.GC(); return count() <= before }, time.Minute, 10*time.Millisecond)
+	}
+	require.Equal(t, 1, c.sent)
 }
 
 func TestServers(t *testing.T) {

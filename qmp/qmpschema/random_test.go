@@ -3,8 +3,8 @@ package qmpschema
 import (
 	"math/rand/v2"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A maker makes random arguments of the types of a schema, and changes them.

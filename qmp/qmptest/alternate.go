@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // alternate checks a value against the one of t's types that is of its kind.

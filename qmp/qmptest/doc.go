@@ -1,5 +1,5 @@
-// Package qmptest is a QMP server for tests of programs that use package qmp. It speaks the
-// real protocol on a real socket, so that the real client is under test, down to the wire.
+// Package qmptest is a QMP server for testing programs that use package qmp. It speaks the real
+// protocol on a real socket, so the test includes the real client.
 //
 //	func TestStatus(t *testing.T) {
 //		s := qmptest.NewServer(t, nil)
@@ -11,23 +11,22 @@
 //
 // # What it answers
 //
-// A test says what the server is to do in two ways, which can be mixed. A script, made with
-// [Server.Expect], is a list of commands that must come in this order, each with its answer;
-// what has not come when the test ends fails the test. A handler, set with [Server.Handle],
-// answers a command whenever it comes. A command that is neither next in the script nor has
-// a handler is answered as QEMU answers an unknown one, with CommandNotFound.
+// A test tells the server its answers in two ways, which can be mixed. [Server.Expect] adds a command
+// and its answer to a script: the commands must come in this order, and a command that has not come when
+// the test ends fails the test. [Server.Handle] sets a handler, which answers a command whenever it comes.
+// If a command is not the next one of the script and has no handler, the server answers as QEMU
+// does to an unknown command, with CommandNotFound.
 //
-// Like QEMU, the server has one client at a time, greets it, answers nothing but
-// qmp_capabilities before that, executes one command after the other, in order, and sends
-// events, with [Server.Event], to a client that has negotiated. What is no JSON, or no request,
-// is answered as by QEMU 7.2 to 10.2, with an error without an id, and the session goes on.
+// Like QEMU, the server serves one client at a time, greets it, accepts only qmp_capabilities until
+// the client has negotiated, and executes commands one after the other. [Server.Event] sends an event to
+// a client that has negotiated. The server answers text that is not JSON, or not a request, with an error
+// without an id, as QEMU 7.2 to 10.2 do, and the session continues.
 //
 // # Descriptors
 //
-// The server takes descriptors: those that came with a command are in [Request.Files]. As in
-// QEMU they do not belong to it: the next getfd or add-fd has them too, unless others have come
-// in between, even if it came without any, and a getfd with the name "0" is answered as there.
-// All of them are closed when the test ends.
+// [Request.Files] has the descriptors that came with a command. As in QEMU, the next getfd or add-fd
+// has them, too, unless other descriptors have come before it, and a getfd with the name "0" discards
+// them and fails. The server closes all descriptors when the test ends.
 //
 // # Where it listens
 //
@@ -37,12 +36,15 @@
 //
 // # Schemas
 //
-// With [Options.Schema] each request is checked before the script and the handlers see it:
-// an unknown command, a member that is missing, unexpected or of the wrong type, a value that
-// an enum does not have, a command that cannot be executed out of band. It is refused with the
-// class and the words of QEMU. That by itself fails no test: the client's error should. But
-// it is not the command that a script waits for; the message about what did not come then says
-// what was refused, and why.
+// The server checks each request before the script and the handlers see it. By default it has the schema
+// of generated/qemu, or of generated/guest for a guest agent. It refuses a request with a member that is
+// missing, unexpected or of the wrong type, with a value that an enum does not have, or out of band if the
+// command does not allow that, with the class and the words of QEMU. A refusal alone does not fail the
+// test: the program gets the error. A refused request does not count as the command that a script expects;
+// the message about the missing command then says what was refused, and why.
+//
+// The default schema does not refuse commands that it does not have. [Options.Unchecked] turns it off.
+// With [Options.Schema] the server has another schema and refuses unknown commands, too:
 //
 //	reply, err := os.ReadFile("testdata/query-qmp-schema.json") // recorded from a real QEMU
 //	…
@@ -50,15 +52,15 @@
 //	…
 //	s := qmptest.NewServer(t, &qmptest.Options{Schema: schema})
 //
-// A schema tells less than QEMU knows. It has no ranges of integers, and of an unsigned integer that
-// has another type QEMU says "expects uint64" instead. It does not have the properties of devices
-// (device_add) and, up to 5.2, of objects (object-add): the server takes any. What a command's own
-// code checks is the handlers' part. Of several unexpected members QEMU names any, and the server
-// the first. The words are those of the QEMU that [Options.Version] says, from 5.2 on.
+// A schema has less than QEMU checks. It has no ranges of integers. It does not have the properties of
+// devices (device_add) and, up to 5.2, of objects (object-add): the server takes any. Handlers must check
+// what a command's own code checks. The words can differ: if an unsigned integer has the wrong type QEMU
+// says "expects uint64", and of several unexpected members QEMU names any and the server the first. The
+// words are those of the QEMU of [Options.Version], from 5.2 on.
 //
 // # Faults
 //
-// What goes wrong with an answer is said by wrapping its handler, in a script and outside:
+// To make an answer go wrong, wrap its handler, in a script or outside:
 //
 //	s.Expect("stop").Handle(qmptest.Delay(time.Minute, qmptest.Return(nil)))
 //	s.Handle("query-block", qmptest.Twice(qmptest.Return(blocks)))
@@ -69,7 +71,7 @@
 // A handler that returns [ErrNoReply] can answer later, in any order, with [Request.Reply];
 // [Request.Disconnect] ends the connection instead.
 //
-// What goes wrong with the bytes, whoever wrote them, is a [Fault] of the connection:
+// To make the bytes go wrong, give the connection a [Fault]:
 //
 //	s := qmptest.NewServer(t, &qmptest.Options{Faults: []qmptest.Fault{
 //		qmptest.Insert(0, []byte("QEMU monitor\r\n")), // garbage before the greeting
@@ -77,16 +79,15 @@
 //		qmptest.Split(1),                              // and all that byte by byte
 //	}})
 //
-// [Server.SetFaults] is for later connections, so that a client that connects anew finds
-// another. [Server.Merge] and [Server.Reverse] rearrange the next messages; [Server.Greet]
+// [Server.SetFaults] sets the faults of later connections. [Server.Merge] and [Server.Reverse] rearrange the next messages; [Server.Greet]
 // greets a second time, [Server.Write] sends any bytes at all, and [Server.Disconnect] ends
 // the connection. [Options.Pretty] has every message on many lines.
 //
 // # Time
 //
-// Everything works inside a testing/synctest bubble, where time is the test's, if the server is
-// made in it, and its client with [qmp.NewClient] and [Server.Pipe]: a socket is outside of what
-// a bubble sees. [Delay] and [Lag] then take no time, and timeouts of the client neither.
+// A server works in a testing/synctest bubble if it is made there and its client uses [qmp.NewClient] and
+// [Server.Pipe]: a bubble does not see sockets. [Delay], [Lag] and the client's timeouts then take no
+// time.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		s := qmptest.NewServer(t, nil)
@@ -101,9 +102,9 @@
 //
 // # Guest agents
 //
-// With [Options.Guest] the server is a guest agent: it neither greets nor negotiates nor sends
-// events. It answers guest-sync and guest-sync-delimited by itself, the latter's reply behind a
-// byte FF, unless the test has a handler or the next step of the script for them; a byte FF
-// from the client ends a message, with an error; and guest-shutdown and guest-suspend-disk, -ram
-// and -hybrid are not answered when they succeed, that is when their handler returns nil.
+// With [Options.Guest] the server is a guest agent. It does not greet, negotiate or send events. It
+// answers guest-sync and guest-sync-delimited itself, unless the test has a handler for them or the
+// script expects them; a byte FF precedes the reply to the latter. A byte FF from the client ends a message
+// with an error. The server does not answer guest-shutdown and guest-suspend-disk, -ram and -hybrid
+// when they succeed, which is when their handler returns nil.
 package qmptest

@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// A Fault is something that happens to what the server writes, on its way to the client. It
-// gets the writer to the client and returns the one to write to instead, once for each
-// connection: so it starts anew with each. The server writes a message at a time, and what it
-// gets with [Server.Write] at a time. To close the writer ends the connection; it may come
-// while a write is under way, and more than once.
+// A Fault changes what the server writes, on its way to the client. It takes the writer to the client and
+// returns the writer to use instead. The server calls it once for each connection, so a Fault starts anew with
+// each. The server writes one message at a time, and the bytes of one [Server.Write] at a time. Closing the
+// writer ends the connection. Close can be called during a write, and more than once.
 //
-// There are [Split], [SplitAt], [Insert], [Cut] and [Lag]; a test can have its own. They work
-// on sockets and on pipes alike.
+// [Split], [SplitAt], [Insert], [Cut] and [Lag] are faults, and a test can have its own. They work on sockets
+// and on pipes alike.
 type Fault func(toClient io.WriteCloser) io.WriteCloser
 
 // throughFaults returns a writer whose bytes go through the faults, the first one first.
@@ -81,9 +80,8 @@ func SplitAt(offsets ...int) Fault {
 	}
 }
 
-// Insert puts other bytes, such as garbage or an event before the greeting, before the byte at
-// an offset, counted from the beginning of the connection. They go out with what was to be
-// written there.
+// Insert writes other bytes, such as garbage or an event before the greeting, before the byte at an offset
+// from the beginning of the connection, together with that byte.
 func Insert(offset int, other []byte) Fault {
 	return func(out io.WriteCloser) io.WriteCloser {
 		written := 0
@@ -99,8 +97,8 @@ func Insert(offset int, other []byte) Fault {
 	}
 }
 
-// Cut ends the connection when n bytes have been written. With n from 0 on, until a test passes
-// that is to fail, it ends at every byte of a session.
+// Cut ends the connection when n bytes have been written. To end it at every byte of a session, call it with n
+// from 0 on until the session succeeds.
 func Cut(n int) Fault {
 	return func(out io.WriteCloser) io.WriteCloser {
 		left := n

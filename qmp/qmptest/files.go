@@ -54,5 +54,5 @@ func closeFiles(files []*os.File) {
 	}
 }
 
-// takesFiles tells whether a command takes the descriptors that are pending.
+// takesFiles reports whether a command takes the descriptors that are pending.
 func takesFiles(command string) bool { return command == "getfd" || command == "add-fd" }

@@ -7,19 +7,23 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// A Handler answers a command. It returns the result, anything that [Expectation.Reply] takes,
-// nil for the empty object; or an error: a [*qmp.Error] is sent as it is, any other as
-// a GenericError with its text, and [ErrNoReply] is not sent. The next command waits until the
-// handler has returned, and the end of the test waits for it as well: one that waits for
-// something else should end with [Request.Context] too. If a handler panics, or ends its goroutine as
-// t.FailNow does, the server fails the test and ends the connection; it serves the next client.
+// A Handler answers a command. It returns one of these:
+//   - the result: anything that [Expectation.Reply] takes; nil means the empty object;
+//   - a [*qmp.Error], which the server sends as it is;
+//   - [ErrNoReply]: the server sends nothing;
+//   - any other error, which the server sends as a GenericError with its text.
 //
-// [Return], [Refuse], [NoReply] and [Hang] are handlers, and [Delay], [Twice] and [WithoutID]
-// make one of another: for [Server.Handle] and [Expectation.Handle] alike.
+// The server executes the next command when the handler has returned, and the end of the test waits for the
+// handler, too. A handler that waits for something should also wait for [Request.Context]. If a handler
+// panics, or ends its goroutine as t.FailNow does, the server fails the test and ends the connection; then it
+// serves the next client.
+//
+// [Return], [Refuse], [NoReply] and [Hang] are handlers. [Delay], [Twice] and [WithoutID] make a handler of
+// another. All serve for [Server.Handle] and [Expectation.Handle].
 type Handler func(r *Request) (any, error)
 
-// ErrNoReply is returned by a [Handler] whose command is not answered, or later, by
-// [Request.Reply] and [Request.Refuse].
+// ErrNoReply is the error of a [Handler] whose command the server does not answer, or answers later by
+// [Request.Reply] or [Request.Refuse].
 var ErrNoReply = errors.New("qmptest: no reply")
 
 // Return is a handler that returns a value.
@@ -32,12 +36,12 @@ func Refuse(class qmp.ErrorClass, desc string) Handler {
 	return func(*Request) (any, error) { return nil, &qmp.Error{Class: class, Desc: desc} }
 }
 
-// NoReply is a handler that does not answer. The server goes on with the next command.
+// NoReply is a handler that does not answer. The server continues with the next command.
 func NoReply(*Request) (any, error) { return nil, ErrNoReply }
 
-// Hang is a handler that does not answer, and keeps the server from reading anything more:
-// what the client sends then stays in the socket, and on a pipe it cannot even send. It ends
-// when the server ends the connection, or the test does.
+// Hang is a handler that does not answer and stops the server from reading. What the client sends then stays in
+// the socket's buffer; on a pipe the client cannot even send. Hang ends when the server ends the connection
+// or the test ends.
 func Hang(r *Request) (any, error) {
 	<-r.Context().Done()
 	return nil, ErrNoReply
@@ -66,8 +70,7 @@ func Twice(h Handler) Handler {
 	}
 }
 
-// WithoutID sends h's answer without an id: an error then is like one that a QEMU has for what
-// it could not read.
+// WithoutID sends h's answer without an id, as QEMU does with its error for something that is not JSON.
 func WithoutID(h Handler) Handler {
 	return func(r *Request) (any, error) {
 		nameless := *r

@@ -21,10 +21,9 @@ type Request struct {
 	ID        json.RawMessage // as it came; nil when there is none
 	OOB       bool            // it came as exec-oob
 
-	// Files are those that came with the command. getfd and add-fd have those that came with
-	// an earlier command, as in QEMU, if there are such that none has taken. QEMU takes the
-	// first one only. They are closed when the test ends, if the handler has not closed them
-	// before.
+	// Files are the files that came with the command. As in QEMU, getfd and add-fd also have those that came
+	// with an earlier command and that no command has taken; QEMU takes the first one only. The server closes
+	// them when the test ends, unless the handler has closed them.
 	Files []*os.File
 
 	conn *conn
@@ -89,11 +88,11 @@ func checkMembers(got, known any) error {
 	return nil
 }
 
-// Context ends when the server ends the connection, or the test does. That the client has left
-// does not end it while a handler runs: the server, like QEMU, sees it when it reads on.
+// Context returns a context that ends when the server ends the connection, or the test ends. It does not end
+// when the client leaves while a handler runs: like QEMU, the server sees that when it reads again.
 func (r *Request) Context() context.Context { return r.conn.ctx }
 
-// Reply answers the command, for a handler that returned [ErrNoReply]: later, or twice.
+// Reply answers the command for a handler that returned [ErrNoReply]: later, or more than once.
 func (r *Request) Reply(value any) {
 	if value == nil {
 		value = struct{}{}
@@ -105,13 +104,13 @@ func (r *Request) Reply(value any) {
 	r.conn.write(b)
 }
 
-// Refuse is Reply with an error.
+// Refuse is [Request.Reply] with an error.
 func (r *Request) Refuse(class qmp.ErrorClass, desc string) {
 	r.conn.send(errorMessage{Error: refusal{Class: class, Desc: desc}, ID: r.ID})
 }
 
-// Disconnect ends the connection that the command came on. What the handler returns then is
-// not sent.
+// Disconnect ends the connection that the command came on. The server does not send what the handler
+// returns then.
 func (r *Request) Disconnect() { r.conn.close() }
 
 // answer sends what a handler returned.

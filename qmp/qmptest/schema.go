@@ -4,18 +4,26 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// check tells what the server's schema has against a request, in QEMU's words.
+// check returns what the server's schema has against a request, in QEMU's words.
 func (s *Server) check(r *Request) *qmp.Error {
 	schema := s.options.Schema
-	if schema == nil {
+	switch {
+	case schema != nil:
+	case s.options.Unchecked:
 		return nil
+	case s.options.Guest:
+		schema = schemaOfGuest()
+	default:
+		schema = schemaOfQEMU()
 	}
 	command, ok := schema.Lookup(r.Command).(*introspect.Command)
 	switch {
+	case !ok && s.options.Schema == nil:
+		return nil // it may be of another server
 	case !ok:
 		return notFound(r.Command)
 	case r.OOB && !command.AllowOOB:

@@ -9,8 +9,8 @@ import (
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 	"github.com/qmpkit/qmpkit/testdata/schema"

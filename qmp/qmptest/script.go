@@ -20,8 +20,8 @@ func (s *Server) Handle(command string, h Handler) {
 	s.handlers[command] = h
 }
 
-// An Expectation is a step of the server's script: a command that must come, and its answer,
-// which is the empty object unless something else is said.
+// An Expectation is a step of the server's script: a command that must come, and its answer. Unless the test
+// sets another answer it is the empty object.
 type Expectation struct {
 	server  *Server
 	command string
@@ -40,25 +40,26 @@ func (s *Server) Expect(command string) *Expectation {
 	return e
 }
 
-// With sets the arguments that the command must have: anything that [Expectation.Reply] takes. Other
-// arguments fail the test, and the server answers them with a GenericError. Without With any will do.
+// With sets the arguments that the command must have: anything that [Expectation.Reply] takes. Other arguments
+// fail the test, and the server answers them with a GenericError. Without With the command can have any
+// arguments.
 func (e *Expectation) With(args any) *Expectation {
 	return e.change(func() { e.args, e.checked = args, true })
 }
 
-// Reply says what the command returns: anything that encoding/json can marshal, such as values of
-// generated packages. A value that cannot be marshalled fails the test: for example a union whose
-// discriminator is empty or disagrees with its branch, or an alternate without a value.
+// Reply sets the command's result: anything that encoding/json can marshal, such as values of generated
+// packages. A value that cannot be marshalled fails the test: for example a union whose discriminator is empty
+// or disagrees with its branch, or an alternate without a value.
 func (e *Expectation) Reply(value any) *Expectation {
 	return e.Handle(Return(value))
 }
 
-// Refuse says that the command fails.
+// Refuse makes the command fail.
 func (e *Expectation) Refuse(class qmp.ErrorClass, desc string) *Expectation {
 	return e.Handle(Refuse(class, desc))
 }
 
-// Handle lets h answer the command.
+// Handle sets the handler that answers the command.
 func (e *Expectation) Handle(h Handler) *Expectation {
 	return e.change(func() { e.handler = h })
 }
@@ -77,7 +78,7 @@ func (s *Server) handler(command string) Handler {
 	return s.handlers[command]
 }
 
-// isAnswered tells whether the script, as its next step, or a handler answers a command.
+// isAnswered reports whether the script, as its next step, or a handler answers a command.
 func (s *Server) isAnswered(command string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// A Server is a QMP server. Its methods can be called by several goroutines, handlers
-// included, until the test ends; then it is closed.
+// A Server is a QMP server. Several goroutines, including handlers, can call its methods until the test ends,
+// which closes the server.
 type Server struct {
 	t       T
 	options Options
@@ -38,8 +38,8 @@ type Server struct {
 	unexpected []string
 }
 
-// NewServer makes a server that lives as long as the test t. When t ends it fails t for each
-// command that was expected and has not come.
+// NewServer makes a server that lives as long as the test t. When t ends, the server fails t for each command
+// that was expected and did not come.
 func NewServer(t T, opts *Options) *Server {
 	s := &Server{t: t, conns: make(map[*conn]bool), handlers: make(map[string]Handler)}
 	if opts != nil {
@@ -57,8 +57,8 @@ func NewServer(t T, opts *Options) *Server {
 	return s
 }
 
-// Addr returns the path of the UNIX socket, for [qmp.Dial] or another program. The server
-// listens there from the first call on, in a folder that goes with the test.
+// Addr returns the path of the server's UNIX socket, for [qmp.Dial] or another program. The server listens there
+// from the first call on. The socket is removed when the test ends.
 func (s *Server) Addr() string {
 	s.t.Helper()
 	s.listen.Do(func() {
@@ -78,8 +78,8 @@ func (s *Server) Addr() string {
 	return s.path
 }
 
-// Dial returns a client that is connected to the server's socket, with the default options;
-// it is closed when the test ends.
+// Dial returns a client with the default options that is connected to the server's socket. It is closed when
+// the test ends.
 func (s *Server) Dial() *qmp.Client {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
@@ -92,9 +92,8 @@ func (s *Server) Dial() *qmp.Client {
 	return c
 }
 
-// Pipe returns the client's end of a connection in memory, made with [net.Pipe], which the
-// server serves: for [qmp.NewClient]. It takes no descriptors, and has no buffer: a write lasts
-// until the other end has read.
+// Pipe returns the client's end of a connection in memory ([net.Pipe]) that the server serves, for
+// [qmp.NewClient]. It cannot carry descriptors and has no buffer: a write lasts until the other end has read.
 func (s *Server) Pipe() net.Conn {
 	client, server := net.Pipe()
 	if c := s.begin(server); c != nil {
@@ -103,13 +102,13 @@ func (s *Server) Pipe() net.Conn {
 	return client
 }
 
-// Event sends an event to the client; data is anything that [Expectation.Reply] takes, and nil
-// for an event without data. Like QEMU's, it is lost when there is no client that has
-// negotiated. It returns when the event has been written.
+// Event sends an event to the client and returns when the event has been written. data is anything that
+// [Expectation.Reply] takes, or nil for an event without data. As in QEMU, the event is lost if there is no
+// client that has negotiated.
 func (s *Server) Event(name string, data any) { s.EventAt(time.Now(), name, data) }
 
-// EventAt is Event with a timestamp; that of the zero Time is -1/-1, which QEMU writes when
-// its clock fails.
+// EventAt is [Server.Event] with a timestamp. For the zero Time it sends -1/-1, as QEMU does when its clock
+// fails.
 func (s *Server) EventAt(at time.Time, name string, data any) {
 	s.t.Helper()
 	m := eventMessage{Event: name, Data: data, Timestamp: timestamp{-1, -1}}
@@ -121,23 +120,22 @@ func (s *Server) EventAt(at time.Time, name string, data any) {
 	}
 }
 
-// Write sends bytes to the client as they are, by way of the connection's faults: a message in parts, several in one, or no
-// message at all. It does nothing when the server has no client, or has not taken it yet.
+// Write sends bytes to the client as they are, through the connection's faults: part of a message, several
+// messages, or something that is not a message. It does nothing if the server does not serve a client yet.
 func (s *Server) Write(b []byte) {
 	if c := s.client(); c != nil {
 		c.write(b)
 	}
 }
 
-// Disconnect ends the connection to the client, if there is one. The socket goes on to
-// listen.
+// Disconnect ends the connection to the client, if there is one. The server still listens.
 func (s *Server) Disconnect() {
 	if c := s.client(); c != nil {
 		c.close()
 	}
 }
 
-// Greet sends the greeting: late, with Options.NoGreeting, or once more.
+// Greet sends the greeting: later, with [Options.NoGreeting], or a second time.
 func (s *Server) Greet() {
 	if c := s.client(); c != nil {
 		c.greet()

@@ -59,7 +59,7 @@ func run(t *testing.T, c *qmp.Client, command string, args qmp.Args, opts ...qmp
 }
 
 func TestScriptAndHandlers(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true})
 	c := s.Dial()
 	s.Expect("stop")
 	s.Expect("query-status").Reply(map[string]any{"running": false})
@@ -103,7 +103,7 @@ func TestScriptAndHandlers(t *testing.T) {
 
 func TestWhatFailsTheTest(t *testing.T) {
 	fake := newFakeTest(t)
-	s := qmptest.NewServer(fake, nil)
+	s := qmptest.NewServer(fake, &qmptest.Options{Unchecked: true})
 	c := s.Dial()
 	s.Expect("device_add").With(map[string]any{"id": uint64(1) << 63})
 	_, err := run(t, c, "device_add", qmp.Args{"id": uint64(1)<<63 + 1})
@@ -176,7 +176,7 @@ func readLine(t *testing.T, conn net.Conn) string {
 
 // TestSession is what a client other than package qmp's may do.
 func TestSession(t *testing.T) {
-	s := qmptest.NewServer(t, nil)
+	s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true})
 	conn, err := net.Dial("unix", s.Addr())
 	require.NoError(t, err)
 	require.Equal(t, `{"QMP":{"version":{"qemu":{"micro":0,"minor":2,"major":10},"package":""},"capabilities":["oob"]}}`,

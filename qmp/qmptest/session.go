@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // newSession returns the schema of what the server executes itself. Its capabilities may be
@@ -77,7 +77,7 @@ func (c *conn) capabilities(r *Request) ([]string, error) {
 	return args.Enable, nil
 }
 
-// drains tells whether the command only makes the server close descriptors that no command
+// drains reports whether the command only makes the server close descriptors that no command
 // has taken, see [qmp.WithFile]: it takes one, and fails.
 func (r *Request) drains() bool {
 	var args struct{ Fdname string }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/qmpkit/qmpkit/qapi/introspect"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A visitor checks values against their types in the order in which QEMU does: the members of
@@ -81,7 +81,7 @@ func builtin(path, expected string, value json.RawMessage) *qmp.Error {
 	return nil
 }
 
-// isInteger tells whether QEMU has a number as an integer: signed or not, of 64 bits.
+// isInteger reports whether QEMU has a number as an integer: signed or not, of 64 bits.
 func isInteger(text string) bool {
 	_, err := strconv.ParseInt(text, 10, 64)
 	_, errUnsigned := strconv.ParseUint(text, 10, 64)

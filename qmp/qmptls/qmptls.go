@@ -1,8 +1,9 @@
-// Package qmptls connects to QMP servers over TLS: a QEMU whose monitor is a socket with
-// tls-creds. It is apart from package qmp because crypto/tls adds a megabyte to each program that
-// links it.
+// Package qmptls connects to QMP servers over TLS, such as a QEMU whose monitor is a socket with
+// tls-creds.
 //
 //	c, err := qmptls.Dial(ctx, "host1.example:4444", &tls.Config{RootCAs: pool}, nil)
+//
+// It is not part of package qmp because crypto/tls adds a megabyte to each program that links it.
 package qmptls
 
 import (
@@ -17,12 +18,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Dial connects to a QMP server at a TCP address, "host:port", agrees with it on TLS, and makes a
-// client of the connection, as [qmp.NewClient] does; all until ctx ends. The server's name, which
-// its certificate must have, is the host's unless config says another one. QEMU can ask for a
-// certificate of the client's (verify-peer=on), which is in config then.
+// Dial connects to a QMP server at a TCP address, "host:port", performs the TLS handshake and makes a client of
+// the connection, as [qmp.NewClient] does. It does so until ctx ends. The server's certificate must have the
+// name of the host, unless config has another ServerName. If QEMU asks for a client certificate
+// (verify-peer=on), put it into config.
 //
-// Descriptors cannot be sent over TLS. Each reply wakes a goroutine, other than on a plain socket.
+// Descriptors cannot be sent over TLS. Each reply wakes a goroutine, which a plain socket does not need.
 func Dial(ctx context.Context, address string, config *tls.Config, opts *qmp.Options) (*qmp.Client, error) {
 	dialer := tls.Dialer{Config: config}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
@@ -36,14 +37,13 @@ func Dial(ctx context.Context, address string, config *tls.Config, opts *qmp.Opt
 	return c, nil
 }
 
-// NewClient agrees on TLS over a connection of any kind, and makes a client of it, as
-// [qmp.NewClient] does; both until ctx ends. Config must have the server's name, or say that it is not
-// verified. Deadlines that the connection has are cleared. The connection is closed when NewClient
-// fails.
+// NewClient performs the TLS handshake on a connection of any kind and makes a client of it, as
+// [qmp.NewClient] does. It does so until ctx ends. config must have a ServerName or InsecureSkipVerify.
+// NewClient clears the deadlines of the connection, and closes the connection if it fails.
 func NewClient(ctx context.Context, conn net.Conn, config *tls.Config, opts *qmp.Options) (*qmp.Client, error) {
 	if config == nil || config.ServerName == "" && !config.InsecureSkipVerify {
 		_ = conn.Close()
-		return nil, errors.New("qmptls: the configuration has no ServerName, against which the certificate is verified")
+		return nil, errors.New("qmptls: config has no ServerName to verify the certificate against")
 	}
 	secured := tls.Client(conn, config)
 	agreed := false

@@ -155,7 +155,7 @@ func TestErrors(t *testing.T) {
 	client, server := net.Pipe()
 	defer server.Close()
 	_, err := qmptls.NewClient(limit(t), client, nil, nil)
-	require.ErrorContains(t, err, "qmptls: the configuration has no ServerName")
+	require.ErrorContains(t, err, "qmptls: config has no ServerName")
 	_, err = server.Write([]byte("x"))
 	require.Error(t, err, "the connection is closed")
 

@@ -1,0 +1,107 @@
+package hotplug
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// secretMark is between the two names in the id of a secret. The second one has no '.', so that
+// the id can be read in one way only.
+const secretMark = ".secret."
+
+// SecretID is the id of the object for one of [Disk.Secrets], for the node that needs it.
+func SecretID(disk, name string) string { return disk + secretMark + name }
+
+// secretOf reports whether an object is one of a disk's secrets.
+func secretOf(disk string, o object) bool {
+	name, ok := strings.CutPrefix(o.name, disk+secretMark)
+	return ok && o.kind == "secret" && checkSecretName(name) == nil
+}
+
+func checkSecretName(name string) error {
+	for _, c := range []byte(name) {
+		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
+			name = ""
+		}
+	}
+	if name == "" {
+		return errors.New("a name in Secrets has letters and digits only, and at least one")
+	}
+	return nil
+}
+
+// addSecrets makes the objects, as steps of an operation.
+func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk) error {
+	for _, name := range slices.Sorted(maps.Keys(d.Secrets)) {
+		id := SecretID(d.ID, name)
+		add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{
+			Format: new(qemu.QCryptoSecretFormatBase64),
+			Data:   new(base64.StdEncoding.EncodeToString(d.Secrets[name])),
+		}}
+		err := undo.step("secret "+id,
+			func() error { return add.Do(ctx, vm.conn) },
+			func(ctx context.Context) error { return vm.removeSecrets(ctx, d.ID) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeSecrets removes a disk's secrets, of which there may be none.
+func (vm *VM) removeSecrets(ctx context.Context, disk string) error {
+	ids, err := vm.secrets(ctx, disk)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := vm.removeSecret(ctx, disk, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeSecret removes one, which may be gone by now.
+func (vm *VM) removeSecret(ctx context.Context, disk, id string) error {
+	err := qemu.ObjectDel{ID: id}.Do(ctx, vm.conn)
+	if !refused(err) {
+		return err
+	}
+	left, lookErr := vm.secrets(ctx, disk)
+	if lookErr != nil {
+		return errors.Join(err, lookErr)
+	}
+	if slices.Contains(left, id) {
+		return err
+	}
+	return nil
+}
+
+// secrets lists the ids of a disk's secrets.
+func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error) {
+	objects, err := vm.objects(ctx, objectsPath, "child")
+	for _, o := range objects {
+		if secretOf(disk, o) {
+			ids = append(ids, o.name)
+		}
+	}
+	return ids, err
+}
+
+// checkSecrets finds what is wrong with a disk's secrets.
+func (d *Disk) checkSecrets() error {
+	for name := range d.Secrets {
+		if err := checkSecretName(name); err != nil {
+			return fmt.Errorf("%w: %q", err, name)
+		}
+	}
+	return nil
+}

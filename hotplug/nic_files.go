@@ -1,0 +1,183 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// QEMU does not check what it is given. A descriptor that is no tap, among several, leaves a netdev
+// behind that nothing can remove, and queues of a tap without IFF_MULTI_QUEUE end QEMU 7.2 and
+// later. So that is looked at here.
+
+// kernelTap is replaced by tests, for machines without taps.
+var kernelTap = tapOf
+
+// A tap is what the kernel tells of a descriptor of one.
+type tap struct {
+	name  string // of the interface
+	flags uint16
+}
+
+// Flags of a tap, of linux/if_tun.h.
+const (
+	iffTap         = 0x0002
+	iffMultiQueue  = 0x0100
+	iffAttachQueue = 0x0200
+	iffDetachQueue = 0x0400
+	iffNoPI        = 0x1000
+	iffVnetHdr     = 0x4000
+)
+
+// checkTaps checks that the files are taps, and the queues of one when there are several.
+func checkTaps(files []*os.File) error {
+	if len(files) > maxQueues {
+		return fmt.Errorf("%d Taps: a tap has at most %d queues", len(files), maxQueues)
+	}
+	var first tap
+	for i, f := range files {
+		t, err := askTap(f)
+		if err == nil {
+			err = t.check(len(files))
+		}
+		if err == nil && i > 0 {
+			err = t.goesWith(first)
+		}
+		if err == nil && slices.Contains(files[:i], f) {
+			err = errors.New("is there twice")
+		}
+		if err != nil {
+			return fmt.Errorf("Taps[%d] %w", i, err)
+		}
+		if i == 0 {
+			first = t
+		}
+	}
+	return nil
+}
+
+// attachTaps attaches queues that were detached: a QEMU leaves those so that its guest did not use,
+// and the next one ends when it is told to detach them. To undo it they are detached again: frames
+// for a queue that nobody reads are lost.
+func attachTaps(undo *rollback, files []*os.File) error {
+	for i, f := range files {
+		t, err := askTap(f)
+		if err == nil && t.flags&iffDetachQueue != 0 {
+			err = setQueue(f, iffAttachQueue)
+			undo.done(fmt.Sprintf("queue Taps[%d], attached", i),
+				func(context.Context) error { return detach(f) })
+		}
+		if err != nil {
+			return fmt.Errorf("Taps[%d] cannot be attached: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// detach detaches a queue, unless QEMU has done so.
+func detach(f *os.File) error {
+	t, err := askTap(f)
+	if err == nil && t.flags&iffDetachQueue == 0 {
+		err = setQueue(f, iffDetachQueue)
+	}
+	return err
+}
+
+// askTap asks the kernel about a tap.
+func askTap(f *os.File) (tap, error) {
+	t, err := kernelTap(f)
+	if err != nil {
+		return tap{}, fmt.Errorf("is no tap, as far as can be seen: %w", err)
+	}
+	return t, nil
+}
+
+// check checks that QEMU can use a tap as one of several queues.
+func (t tap) check(queues int) error {
+	switch {
+	case t.flags&iffTap == 0:
+		return errors.New("is a tun, which carries no Ethernet frames: make it with IFF_TAP")
+	case t.flags&iffNoPI == 0:
+		return errors.New("puts a header before each frame that QEMU does not know: make it with IFF_NO_PI")
+	case queues > 1 && t.flags&iffMultiQueue == 0:
+		return errors.New("is no queue of several: make each with IFF_MULTI_QUEUE")
+	}
+	return nil
+}
+
+// goesWith checks that a queue is of the same tap as another, and like it.
+func (t tap) goesWith(first tap) error {
+	switch {
+	case t.name != first.name:
+		return fmt.Errorf("is of the interface %s, and Taps[0] of %s", t.name, first.name)
+	case (t.flags^first.flags)&iffVnetHdr != 0:
+		return errors.New("and Taps[0] differ in IFF_VNET_HDR")
+	}
+	return nil
+}
+
+// control calls do with the number of an open file, which it leaves as blocking as it is, unlike
+// File.Fd.
+func control(f *os.File, do func(fd uintptr) error) error {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var doErr error
+	if err := raw.Control(func(fd uintptr) { doErr = do(fd) }); err != nil {
+		return err
+	}
+	return doErr
+}
+
+// QEMU 7.2 ends when it cannot use vhost that it was asked to use; 5.2 warns and does without it,
+// and later ones refuse.
+
+// kernelVhost and vhostNet are replaced by tests, for machines without vhost.
+var (
+	kernelVhost = vhostFeatures
+	vhostNet    = "/dev/vhost-net"
+)
+
+// checkVhost checks that the files are of vhost.
+func checkVhost(files []*os.File) error {
+	for i, f := range files {
+		if _, err := kernelVhost(f); err != nil {
+			return fmt.Errorf("Vhost[%d] is not of vhost, as far as can be seen: %w", i, err)
+		}
+		if slices.Contains(files[:i], f) {
+			return fmt.Errorf("Vhost[%d] is there twice", i)
+		}
+	}
+	return nil
+}
+
+// opensVhost tells whether QEMU is to open vhost-net for a tap.
+func opensVhost(tap *qemu.NetdevTapOptions) bool {
+	if tap.VhostFD != nil || tap.VhostFDs != nil {
+		return false
+	}
+	if tap.Vhost != nil {
+		return *tap.Vhost
+	}
+	return qmp.Value(tap.Vhostforce)
+}
+
+// checkVhostNet checks that vhost-net can be opened here, and so, where nothing keeps it from that,
+// by QEMU.
+func checkVhostNet() error {
+	f, err := os.OpenFile(vhostNet, os.O_RDWR, 0)
+	if err == nil {
+		_, err = kernelVhost(f)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("Netdev asks for vhost, which is not there: load vhost_net, or do without: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package hotplug
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A PCISlot is a slot on a PCI bus, for a device.
+type PCISlot struct {
+	Bus  string // as Disk.Bus and NIC.Bus take it
+	Slot int
+}
+
+// Addr is the slot as the property "addr" of a device takes it. With it QEMU refuses a slot that
+// is taken; without it QEMU chooses one.
+func (s PCISlot) Addr() string { return fmt.Sprintf("%02x", s.Slot) }
+
+// String returns the bus and the slot, "pci.0/1e".
+func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
+
+// FreePCISlot returns the first free slot of a bus for a device to be added to the running machine.
+// With bus empty it is one of the chipset's bus, when that takes devices (pci.0 of a pc), and else
+// that of the first empty hot-pluggable port, as on q35: root ports first, then those of switches.
+// It sees what is being unplugged as there.
+//
+// An error that matches [ErrNoFreeSlot] says that there is none, one that matches [ErrNoBus] that
+// there is no such bus. Nothing is reserved: of two that get the same slot and use its
+// [PCISlot.Addr], QEMU refuses the second's device, whose operation undoes itself and can be done
+// again with another slot.
+func (vm *VM) FreePCISlot(ctx context.Context, bus string) (PCISlot, error) {
+	var tree PCITree
+	err := vm.made()
+	if err == nil {
+		tree, err = vm.PCITree(ctx)
+	}
+	if err != nil {
+		return PCISlot{}, fmt.Errorf("hotplug: looking for a PCI slot: %w", err)
+	}
+	return tree.FreeSlot(bus)
+}
+
+// FreeSlot is [VM.FreePCISlot] for a tree that was read before.
+func (t PCITree) FreeSlot(bus string) (PCISlot, error) {
+	if bus == "" {
+		return t.anySlot()
+	}
+	b := t.Bus(bus)
+	if b == nil {
+		return PCISlot{}, fmt.Errorf("%w: %q", ErrNoBus, bus)
+	}
+	if !b.Hotplug {
+		return PCISlot{}, fmt.Errorf("%w: the bus %s takes no devices while the machine runs", ErrNoFreeSlot, bus)
+	}
+	slot, ok := b.FreeSlot()
+	if !ok {
+		return PCISlot{}, fmt.Errorf("%w on the bus %s", ErrNoFreeSlot, bus)
+	}
+	return PCISlot{Bus: b.Name, Slot: slot}, nil
+}
+
+// anySlot chooses the bus, too.
+func (t PCITree) anySlot() (PCISlot, error) {
+	if len(t) == 0 {
+		return PCISlot{}, fmt.Errorf("%w: the machine has no PCI", ErrNoFreeSlot)
+	}
+	if t[0].Hotplug {
+		return t.FreeSlot(t[0].Name)
+	}
+	for bus := range t.Buses() {
+		if !bus.Port || !bus.Hotplug {
+			continue
+		}
+		if slot, ok := bus.FreeSlot(); ok {
+			return PCISlot{Bus: bus.Name, Slot: slot}, nil
+		}
+	}
+	return PCISlot{}, fmt.Errorf("%w: no empty port takes devices while the machine runs; start it with more pcie-root-port", ErrNoFreeSlot)
+}
+
+// nameSlot names the slot of a device for a port of PCI Express, which has one only: so QEMU
+// refuses a second device. QEMU 5.2 and 7.2 choose another slot by themselves, where no guest finds
+// the device.
+func (vm *VM) nameSlot(ctx context.Context, device *qemu.DeviceAdd) error {
+	if _, given := device.Props["addr"]; given || device.Bus == nil {
+		return nil
+	}
+	var chassis uint8 // a property of ports, and of no others; their buses have their ids
+	isPort, err := vm.objectProperty(ctx, devicePath(*device.Bus), "chassis", &chassis)
+	if err != nil || !isPort {
+		return err
+	}
+	props := qmp.Args{"addr": PCISlot{}.Addr()}
+	maps.Copy(props, device.Props)
+	device.Props = props
+	return nil
+}

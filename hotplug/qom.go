@@ -1,0 +1,101 @@
+package hotplug
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// QEMU's object model (QOM) is a tree of objects with properties: devices, buses, memory, secrets.
+// query-pci knows less of devices: until the firmware has numbered the buses it lists nothing that is
+// behind a bridge, and it never has a bus's name.
+
+const (
+	devicesPath = "/machine/peripheral" // of the devices that have an id
+	objectsPath = "/objects"            // of what object-add makes
+)
+
+// devicePath returns the path of the device with this id.
+func devicePath(id string) string { return devicesPath + "/" + id }
+
+// objectPath returns the path of the object that object-add makes with this id.
+func objectPath(id string) string { return objectsPath + "/" + id }
+
+// An object is a child of another object, or one that the other object links to.
+type object struct {
+	name string // in the other object
+	kind string // its type
+	path string // empty for a link
+}
+
+// objects lists the children of an object (relation "child"), or the objects that it links to ("link").
+// It lists none if the object at the path is gone. Old QEMUs have no /objects before object-add makes
+// the first object.
+func (vm *VM) objects(ctx context.Context, path, relation string) ([]object, error) {
+	members, err := qemu.QOMList{Path: path}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		return nil, nil
+	}
+	var all []object
+	for _, m := range members {
+		kind, ok := strings.CutPrefix(m.Type, relation+"<")
+		if !ok {
+			continue
+		}
+		o := object{name: m.Name, kind: strings.TrimSuffix(kind, ">")}
+		if relation == "child" {
+			o.path = path + "/" + m.Name
+		}
+		all = append(all, o)
+	}
+	return all, err
+}
+
+// objectProperty reads a property of an object into value. There may be no such object, or none
+// with this property.
+func (vm *VM) objectProperty(ctx context.Context, path, name string, value any) (has bool, err error) {
+	raw, err := qemu.QOMGet{Path: path, Property: name}.Do(ctx, vm.conn)
+	if refused(err) {
+		return false, nil
+	}
+	return err == nil && json.Unmarshal(raw, value) == nil, err
+}
+
+// A kinds is a set of types of objects.
+type kinds map[string]bool
+
+// implementing asks for the types that are of another, or derived from it.
+func (vm *VM) implementing(ctx context.Context, kind string) (kinds, error) {
+	types, err := qemu.QOMListTypes{Implements: new(kind)}.Do(ctx, vm.conn)
+	all := kinds{}
+	for _, t := range types {
+		all[t.Name] = true
+	}
+	return all, err
+}
+
+// property reads a property of a device into value. There may be no device of this id, or none
+// with this property.
+func (vm *VM) property(ctx context.Context, id, name string, value any) (device, has bool, err error) {
+	raw, err := qemu.QOMGet{Path: devicePath(id), Property: name}.Do(ctx, vm.conn)
+	switch {
+	case err == nil:
+		return true, json.Unmarshal(raw, value) == nil, nil
+	case errors.Is(err, qmp.ErrDeviceNotFound):
+		return false, false, nil
+	case refused(err):
+		return true, false, nil
+	}
+	return false, false, err
+}
+
+// deviceExists tells whether there is a device with this id.
+func (vm *VM) deviceExists(ctx context.Context, id string) (bool, error) {
+	var kind string
+	device, _, err := vm.property(ctx, id, "type", &kind)
+	return device, err
+}

@@ -1,0 +1,100 @@
+// Package wait has what a function needs that waits until a context ends: a mutex, an answer that is
+// asked for once, a context for cleaning up, and the reason why a context has ended.
+//
+//	if err := m.Lock(ctx); err != nil {
+//		return err // another goroutine holds the mutex, and ctx has ended
+//	}
+//	defer m.Unlock()
+//
+// Package qmp links this package, so it imports few others.
+package wait
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A Mutex is a lock. A goroutine that waits for it can give up. The zero value is an unlocked mutex.
+type Mutex struct {
+	once sync.Once
+	held chan struct{} // full while a goroutine holds the mutex
+}
+
+// Lock locks the mutex, and waits until ctx ends if another goroutine holds it. The error is that of
+// [Err]. If the mutex is free Lock succeeds, even if ctx has ended.
+func (m *Mutex) Lock(ctx context.Context) error {
+	_, err := m.LockUnless(ctx, nil)
+	return err
+}
+
+// LockUnless is Lock that also gives up if ended is closed. It then returns false and no error.
+func (m *Mutex) LockUnless(ctx context.Context, ended <-chan struct{}) (locked bool, err error) {
+	m.once.Do(func() { m.held = make(chan struct{}, 1) })
+	select {
+	case m.held <- struct{}{}:
+		return true, nil
+	default:
+	}
+	select {
+	case m.held <- struct{}{}:
+		return true, nil
+	case <-ended:
+		return false, nil
+	case <-ctx.Done():
+		return false, Err(ctx)
+	}
+}
+
+// Unlock unlocks the mutex, which must be locked. Any goroutine may do so.
+func (m *Mutex) Unlock() { <-m.held }
+
+// An Answer is a value that is asked for once and then kept. The zero value has not been asked for.
+type Answer[T any] struct {
+	mu    Mutex
+	asked bool
+	value T
+}
+
+// Get returns the value, and calls ask if there is none yet. An error of ask is not kept. If another
+// goroutine is asking, Get waits for its value until ctx ends; the error is then that of [Err].
+func (a *Answer[T]) Get(ctx context.Context, ask func() (T, error)) (value T, err error) {
+	if err := a.mu.Lock(ctx); err != nil {
+		return value, err
+	}
+	defer a.mu.Unlock()
+	if a.asked {
+		return a.value, nil
+	}
+	if value, err = ask(); err == nil {
+		a.value, a.asked = value, true
+	}
+	return value, err
+}
+
+// Detach returns a context for work that must be done although ctx may have ended, such as undoing a
+// step that failed. It has the values of ctx, and ends after the limit.
+func Detach(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
+}
+
+// Err returns why ctx has ended, nil if it has not. The error has the text of [context.Cause], and
+// matches both the cause and ctx.Err().
+func Err(ctx context.Context) error {
+	err := ctx.Err()
+	if err != context.Canceled && err != context.DeadlineExceeded {
+		return err // nil, or that of a context with errors of its own
+	}
+	if cause := context.Cause(ctx); cause != err {
+		return &causeError{cause, err}
+	}
+	return err
+}
+
+type causeError struct{ cause, err error }
+
+func (e *causeError) Error() string   { return e.cause.Error() }
+func (e *causeError) Unwrap() []error { return []error{e.cause, e.err} }
+
+// Timeout is that of [context.DeadlineExceeded].
+func (e *causeError) Timeout() bool { return e.err == context.DeadlineExceeded }

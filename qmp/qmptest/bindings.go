@@ -1,0 +1,44 @@
+package qmptest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"io"
+	"sync"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
+)
+
+//go:generate go test -run ^TestSchemasOfBindings$ -update .
+
+// schemas are the schemas of the generated packages qemu and guest, as answers to query-qmp-schema.
+//
+//go:embed schemas/qemu.json.gz schemas/guest.json.gz
+var schemas embed.FS
+
+// The schemas are read when a server first checks a request, which takes some milliseconds.
+var (
+	schemaOfQEMU  = sync.OnceValue(func() *introspect.Schema { return readSchema("schemas/qemu.json.gz") })
+	schemaOfGuest = sync.OnceValue(func() *introspect.Schema { return readSchema("schemas/guest.json.gz") })
+)
+
+func readSchema(name string) *introspect.Schema {
+	compressed, err := schemas.ReadFile(name)
+	if err != nil {
+		panic(err)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(compressed))
+	if err != nil {
+		panic(err)
+	}
+	answer, err := io.ReadAll(z)
+	if err != nil {
+		panic(err)
+	}
+	schema, err := introspect.Read(answer)
+	if err != nil {
+		panic(err)
+	}
+	return schema
+}

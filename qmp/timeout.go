@@ -1,0 +1,58 @@
+package qmp
+
+import (
+	"context"
+	"time"
+)
+
+// WithTimeout returns a connection that gives each command a time limit of its own, which limit returns for
+// the command's name; 0 means none. A context that ends earlier ends the command earlier.
+//
+//	vm := hotplug.New(qmp.WithTimeout(client, func(command string) time.Duration {
+//		if command == "blockdev-add" {
+//			return time.Minute // it may have to connect to a storage server
+//		}
+//		return 5 * time.Second
+//	}), nil)
+//
+// When the limit has passed Execute returns an error that matches [context.DeadlineExceeded], and
+// [ErrOutcomeUnknown] or [ErrNotSent] as if the context had ended. A command that has no reply if it succeeds
+// ([Call.NoReply]) succeeds then.
+func WithTimeout(conn Conn, limit func(command string) time.Duration) Conn {
+	return &limitedConn{limited{conn, limit}, conn}
+}
+
+// ExecutorWithTimeout is [WithTimeout] for an Executor without events, such as a [GuestClient].
+func ExecutorWithTimeout(x Executor, limit func(command string) time.Duration) Executor {
+	return &limited{x, limit}
+}
+
+// limited limits the time of commands.
+type limited struct {
+	x     Executor
+	limit func(command string) time.Duration
+}
+
+func (l *limited) Execute(ctx context.Context, call *Call) error {
+	if limit := l.limit(call.Command); limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, limitError(limit))
+		defer cancel()
+	}
+	return l.x.Execute(ctx, call)
+}
+
+// Unwrap is for [ServerOf].
+func (l *limited) Unwrap() Executor { return l.x }
+
+type limitedConn struct {
+	limited
+	EventSource
+}
+
+// A limitError is why the context of a command has ended.
+type limitError time.Duration
+
+func (e limitError) Error() string {
+	return "the command's time limit of " + time.Duration(e).String() + " has passed"
+}
