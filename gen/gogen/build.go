@@ -143,7 +143,7 @@ func (b *builder) declaration(d qapi.Definition) ([]decl, error) {
 func one[D decl](d D, err error) ([]decl, error) { return []decl{d}, err }
 
 func (b *builder) enum(d *qapi.Enum) (*enum, error) {
-	e := &enum{name: b.typeName(d), doc: b.definitionComment(d, nil, b.typeSentences(d)...)}
+	e := &enum{name: b.typeName(d), doc: append(b.definitionComment(d, nil, b.typeSentences(d)...), b.typeDirective(d)...)}
 	for _, v := range d.Values {
 		e.values = append(e.values, enumValue{
 			name: b.constants(d)[v.Name], wire: v.Name, cond: v.If,
@@ -158,7 +158,7 @@ func (b *builder) object(d qapi.ObjectType) (*object, error) {
 	name := b.typeName(d)
 	o := &object{
 		name:     name,
-		doc:      b.definitionComment(d, nil, b.typeSentences(d)...),
+		doc:      append(b.definitionComment(d, nil, b.typeSentences(d)...), b.typeDirective(d)...),
 		codec:    b.codecs.of(d),
 		receiver: "v",
 	}
@@ -238,7 +238,7 @@ func (b *builder) newGoType(t qapi.Type) goType {
 func (b *builder) alternate(d *qapi.Alternate) (*alternate, error) {
 	a := &alternate{
 		name:  b.typeName(d),
-		doc:   b.definitionComment(d, nil, append(b.typeSentences(d), "Exactly one of its fields is set.")...),
+		doc:   append(b.definitionComment(d, nil, append(b.typeSentences(d), "Exactly one of its fields is set.")...), b.typeDirective(d)...),
 		codec: b.codecs.of(d),
 	}
 	scope := names{}

@@ -64,6 +64,10 @@ func wrapAt(text string, width int) []string {
 // emit writes the comment into a group, a line comment each.
 func (c comment) emit(g *jen.Group) {
 	for _, line := range c.lines() {
+		if strings.HasPrefix(line, directivePrefix) {
+			g.Comment(line)
+			continue
+		}
 		g.Comment(strings.TrimSuffix("// "+line, " "))
 	}
 }

@@ -58,7 +58,7 @@ func TestDates(t *testing.T) {
 		"// JobPause executes [job-pause]. See job.json.\n",
 		"\n// [job-pause]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-job.job-pause\ntype ",
 		"is the event [STOP] of run-state.json.\n",
-		"// [KvmInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.KvmInfo\ntype KVMInfo ",
+		"// [KvmInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.KvmInfo\n//\n//qapi:type KvmInfo\ntype KVMInfo ",
 		"// [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-stats.StatsType\ntype StatsType ",
 	} {
 		require.Contains(t, with, text)

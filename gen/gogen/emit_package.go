@@ -21,6 +21,7 @@ func (p *pkg) packageFile() *file {
 	for _, line := range fits {
 		f.code.Comment(line)
 	}
+	p.serverDirective().emit(f.code.Group)
 	f.code.Const().Id("_").Op("=").Qual(wirePath, "GeneratedV3")
 	if p.unions {
 		emitRawBranch(f)

@@ -11,6 +11,7 @@
 //	qapigen since PATH...                                                    since which QEMU something is there
 //	qapigen list -qemu FIRST..LAST [MODULE...]                               what is new, gone and deprecated
 //	qapigen facts [-from FILE] -out FILE SOURCE...                           what since and list know
+//	qapigen vet -qemu FIRST..LAST [PACKAGE...]                               what programs use and a QEMU lacks
 //	qapigen page [-out FILE]                                                 a page on which to look these up
 //	qapigen completion SHELL                                                 a script for bash, zsh, fish or powershell
 //	qapigen version [-json]                                                  of qapigen, and the QEMUs that it knows
@@ -51,6 +52,9 @@ import (
 func main() {
 	// A run is over before there is much garbage: collecting it would take a quarter of the time.
 	debug.SetGCPercent(400)
+	if isVetTool(os.Args[1:]) {
+		vetTool()
+	}
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -111,7 +115,7 @@ Query and diff have statuses of their own.`,
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newGenerate(), newPrint(), newCheck(), newIntrospect(), newQuery(), newDiff(), newCapture(), newJoin(),
-		newSince(), newList(), newFacts(), newPage(),
+		newSince(), newList(), newFacts(), newPage(), newVet(),
 		newCompletion(root), newVersion())
 	root.SetHelpCommand(newHelp(root))
 	root.Args = unknownCommand

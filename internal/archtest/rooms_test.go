@@ -18,6 +18,7 @@ const (
 	jennifer = "github.com/dave/jennifer"
 	cobra    = "github.com/spf13/cobra"
 	pflag    = "github.com/spf13/pflag"
+	tools    = "golang.org/x/tools"
 
 	// For what serves tests only.
 	testify  = "github.com/stretchr/testify"
@@ -72,8 +73,10 @@ var rooms = []room{
 		why: "a schema to Go files"},
 	{path: "gen/page", rooms: []string{"gen/gogen", "qapi", "qapi/facts"},
 		why: "the facts as a page to look things up"},
-	{path: "gen/qapigen", modules: []string{cobra, pflag},
-		rooms: []string{"gen/gogen", "gen/page", "qapi", "qapi/syntax", "qmp/introspect", "qapi/diff", "qapi/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
+	{path: "gen/vet", rooms: []string{"qapi/facts"}, modules: []string{tools},
+		why: "an analyzer: what QEMUs of a range lack of what a program uses"},
+	{path: "gen/qapigen", modules: []string{cobra, pflag, tools},
+		rooms: []string{"gen/gogen", "gen/page", "gen/vet", "qapi", "qapi/syntax", "qmp/introspect", "qapi/diff", "qapi/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command: flags and subcommands; print works on the syntax alone, generate has our own schema's names"},
 
 	{path: "internal/archtest",

@@ -34,3 +34,13 @@ func TestNodes(t *testing.T) {
 	require.Equal(t, "2.11", nodes["migrate-set-cache-size"].Deprecated)
 	require.Equal(t, "6.0", nodes["change"].Times[0].Removed.Release)
 }
+
+func TestReleases(t *testing.T) {
+	require.Equal(t, []string{"8.1", "8.2", "9.0", "9.1"}, slices.Collect(facts.Releases("8.1", "9.1")))
+	require.Equal(t, []string{"7.2"}, slices.Collect(facts.Releases("7.2", "7.2")))
+	require.Empty(t, slices.Collect(facts.Releases("9.0", "8.2")))
+	for v := range facts.Releases("5.2", "11.1") {
+		require.Equal(t, "5.2", v)
+		break
+	}
+}

@@ -231,6 +231,8 @@ func (r GuestFileClose) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // returns it.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFileRead
+//
+//qapi:type GuestFileRead
 type GuestFileReadResult struct {
 	Count  int64  `json:"count"`
 	BufB64 string `json:"buf-b64"`
@@ -278,6 +280,8 @@ func (r GuestFileRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 // returns it.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFileWrite
+//
+//qapi:type GuestFileWrite
 type GuestFileWriteResult struct {
 	Count int64 `json:"count"`
 	EOF   bool  `json:"eof"`
@@ -328,6 +332,8 @@ func (r GuestFileWrite) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // returns it.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestFileSeek
+//
+//qapi:type GuestFileSeek
 type GuestFileSeekResult struct {
 	Position int64 `json:"position"`
 	EOF      bool  `json:"eof"`
@@ -450,6 +456,8 @@ func (r GuestFileFlush) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_FSFREEZE.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestFsfreezeStatus
+//
+//qapi:type GuestFsfreezeStatus
 type GuestFsfreezeStatusResult string
 
 // The values of GuestFsfreezeStatusResult.
@@ -682,6 +690,8 @@ func (r GuestSuspendHybrid) Do(ctx context.Context, x qmp.Executor, opts ...qmp.
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 //
 // [GuestIpAddressType]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestIpAddressType
+//
+//qapi:type GuestIpAddressType
 type GuestIPAddressType string
 
 // The values of GuestIPAddressType.
@@ -695,6 +705,8 @@ const (
 // Only in a QEMU built with CONFIG_WIN32 || HAVE_GETIFADDRS.
 //
 // [GuestIpAddress]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestIpAddress
+//
+//qapi:type GuestIpAddress
 type GuestIPAddress struct {
 	IPAddress     string             `json:"ip-address"`
 	IPAddressType GuestIPAddressType `json:"ip-address-type"`
@@ -1093,6 +1105,8 @@ func (v *GuestDiskAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 //
 // [GuestNVMeSmart]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestNVMeSmart
+//
+//qapi:type GuestNVMeSmart
 type GuestNVMeSMART struct {
 	CriticalWarning           int64  `json:"critical-warning"`
 	Temperature               int64  `json:"temperature"`
@@ -1235,6 +1249,8 @@ func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_WIN32 || CONFIG_LIBUDEV.
 //
 // [GuestDiskSmart]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDiskSmart
+//
+//qapi:type GuestDiskSmart
 type GuestDiskSMART struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type GuestDiskBusType `json:"type"`
@@ -1683,6 +1699,8 @@ func (r GuestGetMemoryBlockInfo) Do(ctx context.Context, x qmp.Executor, opts ..
 // returns it.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestExecStatus
+//
+//qapi:type GuestExecStatus
 type GuestExecStatusResult struct {
 	Exited       bool    `json:"exited"`
 	Exitcode     *int64  `json:"exitcode,omitzero"`
@@ -1743,6 +1761,8 @@ func (r GuestExecStatus) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 // GuestExecResult is the struct GuestExec of [qapi-schema.json]. [GuestExec] returns it.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestExec
+//
+//qapi:type GuestExec
 type GuestExecResult struct {
 	PID int64 `json:"pid"`
 }
@@ -2085,6 +2105,8 @@ const (
 // Only in a QEMU built with CONFIG_WIN32.
 //
 // [GuestDeviceIdPCI]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDeviceIdPCI
+//
+//qapi:type GuestDeviceIdPCI
 type GuestDeviceIDPCI struct {
 	VendorID uint16 `json:"vendor-id"`
 	DeviceID uint16 `json:"device-id"`
@@ -2112,6 +2134,8 @@ func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_WIN32.
 //
 // [GuestDeviceId]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestDeviceId
+//
+//qapi:type GuestDeviceId
 type GuestDeviceID struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestDeviceType `json:"type"`
@@ -2537,6 +2561,8 @@ func (r GuestGetDiskStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [GuestCpuStatsType]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestCpuStatsType
+//
+//qapi:type GuestCpuStatsType
 type GuestCPUStatsType string
 
 // The values of GuestCPUStatsType.
@@ -2549,6 +2575,8 @@ const (
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [GuestLinuxCpuStats]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestLinuxCpuStats
+//
+//qapi:type GuestLinuxCpuStats
 type GuestLinuxCPUStats struct {
 	CPU       int64   `json:"cpu"`
 	User      uint64  `json:"user"`
@@ -2622,6 +2650,8 @@ func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [GuestCpuStats]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#object-QGA-qapi-schema.GuestCpuStats
+//
+//qapi:type GuestCpuStats
 type GuestCPUStats struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type GuestCPUStatsType `json:"type"`

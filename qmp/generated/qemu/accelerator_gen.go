@@ -11,6 +11,8 @@ import (
 // KVMInfo is the struct [KvmInfo] of accelerator.json. [QueryKVM] returns it.
 //
 // [KvmInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.KvmInfo
+//
+//qapi:type KvmInfo
 type KVMInfo struct {
 	Enabled bool `json:"enabled"`
 	Present bool `json:"present"`

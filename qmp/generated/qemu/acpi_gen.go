@@ -11,6 +11,8 @@ import (
 // ACPITableOptions is the struct [AcpiTableOptions] of acpi.json.
 //
 // [AcpiTableOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-acpi.AcpiTableOptions
+//
+//qapi:type AcpiTableOptions
 type ACPITableOptions struct {
 	Sig            *string `json:"sig,omitzero"`
 	Rev            *uint8  `json:"rev,omitzero"`

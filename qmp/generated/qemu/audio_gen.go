@@ -139,6 +139,8 @@ func (v *AudiodevDBusOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // audio.json.
 //
 // [AudiodevAlsaPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevAlsaPerDirectionOptions
+//
+//qapi:type AudiodevAlsaPerDirectionOptions
 type AudiodevALSAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -214,6 +216,8 @@ func (v *AudiodevALSAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 // AudiodevALSAOptions is the struct [AudiodevAlsaOptions] of audio.json.
 //
 // [AudiodevAlsaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevAlsaOptions
+//
+//qapi:type AudiodevAlsaOptions
 type AudiodevALSAOptions struct {
 	In        *AudiodevALSAPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevALSAPerDirectionOptions `json:"out,omitzero"`
@@ -430,6 +434,8 @@ func (v *AudiodevDsoundOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // audio.json.
 //
 // [AudiodevJackPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevJackPerDirectionOptions
+//
+//qapi:type AudiodevJackPerDirectionOptions
 type AudiodevJACKPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -513,6 +519,8 @@ func (v *AudiodevJACKPerDirectionOptions) DecodeMember(d *wire.Decoder, name []b
 // AudiodevJACKOptions is the struct [AudiodevJackOptions] of audio.json.
 //
 // [AudiodevJackOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevJackOptions
+//
+//qapi:type AudiodevJackOptions
 type AudiodevJACKOptions struct {
 	In  *AudiodevJACKPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevJACKPerDirectionOptions `json:"out,omitzero"`
@@ -544,6 +552,8 @@ func (v *AudiodevJACKOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // AudiodevOSSPerDirectionOptions is the struct [AudiodevOssPerDirectionOptions] of audio.json.
 //
 // [AudiodevOssPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevOssPerDirectionOptions
+//
+//qapi:type AudiodevOssPerDirectionOptions
 type AudiodevOSSPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -619,6 +629,8 @@ func (v *AudiodevOSSPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 // AudiodevOSSOptions is the struct [AudiodevOssOptions] of audio.json.
 //
 // [AudiodevOssOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevOssOptions
+//
+//qapi:type AudiodevOssOptions
 type AudiodevOSSOptions struct {
 	In        *AudiodevOSSPerDirectionOptions `json:"in,omitzero"`
 	Out       *AudiodevOSSPerDirectionOptions `json:"out,omitzero"`
@@ -667,6 +679,8 @@ func (v *AudiodevOSSOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // AudiodevPAPerDirectionOptions is the struct [AudiodevPaPerDirectionOptions] of audio.json.
 //
 // [AudiodevPaPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPaPerDirectionOptions
+//
+//qapi:type AudiodevPaPerDirectionOptions
 type AudiodevPAPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -742,6 +756,8 @@ func (v *AudiodevPAPerDirectionOptions) DecodeMember(d *wire.Decoder, name []byt
 // AudiodevPAOptions is the struct [AudiodevPaOptions] of audio.json.
 //
 // [AudiodevPaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevPaOptions
+//
+//qapi:type AudiodevPaOptions
 type AudiodevPAOptions struct {
 	In     *AudiodevPAPerDirectionOptions `json:"in,omitzero"`
 	Out    *AudiodevPAPerDirectionOptions `json:"out,omitzero"`
@@ -885,6 +901,8 @@ func (v *AudiodevPipewireOptions) DecodeMember(d *wire.Decoder, name []byte) int
 // Since QEMU 6.0.
 //
 // [AudiodevSdlPerDirectionOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSdlPerDirectionOptions
+//
+//qapi:type AudiodevSdlPerDirectionOptions
 type AudiodevSDLPerDirectionOptions struct {
 	MixingEngine  *bool        `json:"mixing-engine,omitzero"`
 	FixedSettings *bool        `json:"fixed-settings,omitzero"`
@@ -950,6 +968,8 @@ func (v *AudiodevSDLPerDirectionOptions) DecodeMember(d *wire.Decoder, name []by
 // AudiodevSDLOptions is the struct [AudiodevSdlOptions] of audio.json. Since QEMU 6.0.
 //
 // [AudiodevSdlOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevSdlOptions
+//
+//qapi:type AudiodevSdlOptions
 type AudiodevSDLOptions struct {
 	In  *AudiodevSDLPerDirectionOptions `json:"in,omitzero"`
 	Out *AudiodevSDLPerDirectionOptions `json:"out,omitzero"`
@@ -981,6 +1001,8 @@ func (v *AudiodevSDLOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // AudiodevWAVOptions is the struct [AudiodevWavOptions] of audio.json.
 //
 // [AudiodevWavOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.AudiodevWavOptions
+//
+//qapi:type AudiodevWavOptions
 type AudiodevWAVOptions struct {
 	In   *AudiodevPerDirectionOptions `json:"in,omitzero"`
 	Out  *AudiodevPerDirectionOptions `json:"out,omitzero"`

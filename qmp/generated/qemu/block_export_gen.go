@@ -12,6 +12,8 @@ import (
 // 8.0 at the earliest, 10.0 at the latest.
 //
 // [NbdServerOptionsBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptionsBase
+//
+//qapi:type NbdServerOptionsBase
 type NBDServerOptionsBase struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
@@ -23,6 +25,8 @@ type NBDServerOptionsBase struct {
 // NBDServerOptions is the struct [NbdServerOptions] of block-export.json.
 //
 // [NbdServerOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptions
+//
+//qapi:type NbdServerOptions
 type NBDServerOptions struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32       `json:"handshake-max-seconds,omitzero"`
@@ -36,6 +40,8 @@ type NBDServerOptions struct {
 // [NBDServerStart] sends it. Since QEMU 8.0 at the earliest, 10.0 at the latest.
 //
 // [NbdServerOptionsLegacy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptionsLegacy
+//
+//qapi:type NbdServerOptionsLegacy
 type NBDServerOptionsLegacy struct {
 	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
@@ -69,6 +75,8 @@ func (r NBDServerStart) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // BlockExportOptionsNBDBase is the struct [BlockExportOptionsNbdBase] of block-export.json.
 //
 // [BlockExportOptionsNbdBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsNbdBase
+//
+//qapi:type BlockExportOptionsNbdBase
 type BlockExportOptionsNBDBase struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -77,6 +85,8 @@ type BlockExportOptionsNBDBase struct {
 // BlockExportOptionsNBD is the struct [BlockExportOptionsNbd] of block-export.json.
 //
 // [BlockExportOptionsNbd]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsNbd
+//
+//qapi:type BlockExportOptionsNbd
 type BlockExportOptionsNBD struct {
 	Name            *string                 `json:"name,omitzero"`
 	Description     *string                 `json:"description,omitzero"`
@@ -155,6 +165,8 @@ func (v *BlockExportOptionsVhostUserBlk) UnmarshalMember(d *wire.Decoder, name [
 // 6.1.
 //
 // [FuseExportAllowOther]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-export.FuseExportAllowOther
+//
+//qapi:type FuseExportAllowOther
 type FUSEExportAllowOther string
 
 // The values of FUSEExportAllowOther.
@@ -170,6 +182,8 @@ const (
 // Only in a QEMU built with CONFIG_FUSE.
 //
 // [BlockExportOptionsFuse]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsFuse
+//
+//qapi:type BlockExportOptionsFuse
 type BlockExportOptionsFUSE struct {
 	Mountpoint string `json:"mountpoint"`
 	Growable   *bool  `json:"growable,omitzero"`
@@ -202,6 +216,8 @@ func (v *BlockExportOptionsFUSE) UnmarshalMember(d *wire.Decoder, name []byte) i
 // Since QEMU 7.1.
 //
 // [BlockExportOptionsVduseBlk]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptionsVduseBlk
+//
+//qapi:type BlockExportOptionsVduseBlk
 type BlockExportOptionsVDUSEBlk struct {
 	Name             string  `json:"name"`
 	NumQueues        *uint16 `json:"num-queues,omitzero"`
@@ -247,6 +263,8 @@ func (v *BlockExportOptionsVDUSEBlk) UnmarshalMember(d *wire.Decoder, name []byt
 // sends it.
 //
 // [NbdServerAddOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerAddOptions
+//
+//qapi:type NbdServerAddOptions
 type NBDServerAddOptions struct {
 	Name        *string `json:"name,omitzero"`
 	Description *string `json:"description,omitzero"`
@@ -584,6 +602,8 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 
 // BlockExportOptionsIOThread is the alternate BlockExportOptionsIothread of block-export.json.
 // Exactly one of its fields is set. Since QEMU 11.0 at the earliest, 11.1 at the latest.
+//
+//qapi:type BlockExportOptionsIothread
 type BlockExportOptionsIOThread struct {
 	Str  *string
 	List []string

@@ -11,6 +11,8 @@ import (
 // BIOSATATranslation is the enum [BiosAtaTranslation] of block.json.
 //
 // [BiosAtaTranslation]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-block-core.BiosAtaTranslation
+//
+//qapi:type BiosAtaTranslation
 type BIOSATATranslation string
 
 // The values of BIOSATATranslation.

@@ -339,6 +339,8 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // ChardevUDP is the struct [ChardevUdp] of char.json.
 //
 // [ChardevUdp]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-char.ChardevUdp
+//
+//qapi:type ChardevUdp
 type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -513,6 +515,8 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_SPICE.
 //
 // [ChardevSpiceChannel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-char.ChardevSpiceChannel
+//
+//qapi:type ChardevSpiceChannel
 type ChardevSPICEChannel struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -551,6 +555,8 @@ func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // Only in a QEMU built with CONFIG_SPICE.
 //
 // [ChardevSpicePort]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-char.ChardevSpicePort
+//
+//qapi:type ChardevSpicePort
 type ChardevSPICEPort struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -726,6 +732,8 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_SPICE_PROTOCOL.
 //
 // [ChardevQemuVDAgent]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-char.ChardevQemuVDAgent
+//
+//qapi:type ChardevQemuVDAgent
 type ChardevQEMUVDAgent struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
@@ -767,6 +775,8 @@ func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // ChardevPTY is the struct [ChardevPty] of char.json. Since QEMU 9.2.
 //
 // [ChardevPty]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-char.ChardevPty
+//
+//qapi:type ChardevPty
 type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`

@@ -10,6 +10,8 @@ import (
 // IOOperationType is the enum [IoOperationType] of common.json.
 //
 // [IoOperationType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.IoOperationType
+//
+//qapi:type IoOperationType
 type IOOperationType string
 
 // The values of IOOperationType.
@@ -157,6 +159,8 @@ const (
 // NetfilterDirection is the enum [NetFilterDirection] of common.json.
 //
 // [NetFilterDirection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-common.NetFilterDirection
+//
+//qapi:type NetFilterDirection
 type NetfilterDirection string
 
 // The values of NetfilterDirection.

@@ -11,6 +11,8 @@ import (
 // CXLEventLog is the enum [CxlEventLog] of cxl.json. Since QEMU 8.1.
 //
 // [CxlEventLog]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlEventLog
+//
+//qapi:type CxlEventLog
 type CXLEventLog string
 
 // The values of CXLEventLog.
@@ -261,6 +263,8 @@ func (r CXLInjectPoison) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 // CXLUncorErrorType is the enum [CxlUncorErrorType] of cxl.json. Since QEMU 8.0.
 //
 // [CxlUncorErrorType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlUncorErrorType
+//
+//qapi:type CxlUncorErrorType
 type CXLUncorErrorType string
 
 // The values of CXLUncorErrorType.
@@ -381,6 +385,8 @@ func (r CXLInjectUncorrectableErrors) Do(ctx context.Context, x qmp.Executor, op
 // CXLCorErrorType is the enum [CxlCorErrorType] of cxl.json. Since QEMU 8.0.
 //
 // [CxlCorErrorType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlCorErrorType
+//
+//qapi:type CxlCorErrorType
 type CXLCorErrorType string
 
 // The values of CXLCorErrorType.
@@ -416,6 +422,8 @@ func (r CXLInjectCorrectableError) Do(ctx context.Context, x qmp.Executor, opts 
 // 9.1.
 //
 // [CxlDynamicCapacityExtent]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-cxl.CxlDynamicCapacityExtent
+//
+//qapi:type CxlDynamicCapacityExtent
 type CXLDynamicCapacityExtent struct {
 	Offset uint64 `json:"offset"`
 	Len    uint64 `json:"len"`
@@ -441,6 +449,8 @@ func (v *CXLDynamicCapacityExtent) UnmarshalMember(d *wire.Decoder, name []byte)
 // CXLExtentSelectionPolicy is the enum [CxlExtentSelectionPolicy] of cxl.json. Since QEMU 9.1.
 //
 // [CxlExtentSelectionPolicy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlExtentSelectionPolicy
+//
+//qapi:type CxlExtentSelectionPolicy
 type CXLExtentSelectionPolicy string
 
 // The values of CXLExtentSelectionPolicy.
@@ -526,6 +536,8 @@ func (r CXLAddDynamicCapacity) Do(ctx context.Context, x qmp.Executor, opts ...q
 // CXLExtentRemovalPolicy is the enum [CxlExtentRemovalPolicy] of cxl.json. Since QEMU 9.1.
 //
 // [CxlExtentRemovalPolicy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-cxl.CxlExtentRemovalPolicy
+//
+//qapi:type CxlExtentRemovalPolicy
 type CXLExtentRemovalPolicy string
 
 // The values of CXLExtentRemovalPolicy.

@@ -14,6 +14,8 @@ import (
 // Only in a QEMU built with CONFIG_EBPF.
 //
 // [EbpfObject]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ebpf.EbpfObject
+//
+//qapi:type EbpfObject
 type EBPFObject struct {
 	Object string `json:"object"`
 }
@@ -32,6 +34,8 @@ func (v *EBPFObject) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_EBPF.
 //
 // [EbpfProgramID]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ebpf.EbpfProgramID
+//
+//qapi:type EbpfProgramID
 type EBPFProgramID string
 
 // The values of EBPFProgramID.

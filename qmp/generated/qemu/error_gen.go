@@ -5,6 +5,8 @@ package qemu
 // QAPIErrorClass is the enum [QapiErrorClass] of error.json.
 //
 // [QapiErrorClass]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-error.QapiErrorClass
+//
+//qapi:type QapiErrorClass
 type QAPIErrorClass string
 
 // The values of QAPIErrorClass.

@@ -10,6 +10,8 @@ import (
 // S390CPUEntitlement is the enum [S390CpuEntitlement] of machine-common.json. Since QEMU 8.2.
 //
 // [S390CpuEntitlement]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine-common.S390CpuEntitlement
+//
+//qapi:type S390CpuEntitlement
 type S390CPUEntitlement string
 
 // The values of S390CPUEntitlement.
@@ -23,6 +25,8 @@ const (
 // CPUTopologyLevel is the enum [CpuTopologyLevel] of machine-common.json. Since QEMU 9.2.
 //
 // [CpuTopologyLevel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine-common.CpuTopologyLevel
+//
+//qapi:type CpuTopologyLevel
 type CPUTopologyLevel string
 
 // The values of CPUTopologyLevel.
@@ -55,6 +59,8 @@ const (
 // 9.2.
 //
 // [SmpCacheProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine-common.SmpCacheProperties
+//
+//qapi:type SmpCacheProperties
 type SMPCacheProperties struct {
 	Cache    CacheLevelAndType `json:"cache"`
 	Topology CPUTopologyLevel  `json:"topology"`
@@ -81,6 +87,8 @@ func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 8.0 at the earliest, 10.0 at the latest.
 //
 // [SmpCachePropertiesWrapper]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine-common.SmpCachePropertiesWrapper
+//
+//qapi:type SmpCachePropertiesWrapper
 type SMPCachePropertiesWrapper struct {
 	Caches []SMPCacheProperties `json:"caches"`
 }

@@ -53,6 +53,8 @@ const (
 // S390CPUState is the enum [S390CpuState] of machine.json.
 //
 // [S390CpuState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.S390CpuState
+//
+//qapi:type S390CpuState
 type S390CPUState string
 
 // The values of S390CPUState.
@@ -67,6 +69,8 @@ const (
 // CPUInfoS390 is the struct [CpuInfoS390] of machine.json.
 //
 // [CpuInfoS390]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInfoS390
+//
+//qapi:type CpuInfoS390
 type CPUInfoS390 struct {
 	CPUState S390CPUState `json:"cpu-state"`
 	// Since QEMU 8.2.
@@ -99,6 +103,8 @@ func (v *CPUInfoS390) DecodeMember(d *wire.Decoder, name []byte) int {
 // CPUInfoFast is the union [CpuInfoFast] of machine.json. [QueryCPUsFast] returns it.
 //
 // [CpuInfoFast]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInfoFast
+//
+//qapi:type CpuInfoFast
 type CPUInfoFast struct {
 	CPUIndex int64 `json:"cpu-index"`
 	// Since QEMU 10.1.
@@ -371,6 +377,8 @@ func (r QueryCurrentMachine) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 // QEMUTargetInfo is the struct [QemuTargetInfo] of machine.json. [QueryTarget] returns it.
 //
 // [QemuTargetInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.QemuTargetInfo
+//
+//qapi:type QemuTargetInfo
 type QEMUTargetInfo struct {
 	Arch SysEmuTarget `json:"arch"`
 }
@@ -400,6 +408,8 @@ func (r QueryTarget) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 // UUIDInfo is the struct [UuidInfo] of machine.json. [QueryUUID] returns it.
 //
 // [UuidInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.UuidInfo
+//
+//qapi:type UuidInfo
 type UUIDInfo struct {
 	UUID string `json:"UUID"`
 }
@@ -429,6 +439,8 @@ func (r QueryUUID) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 // GUIDInfo is the struct [GuidInfo] of machine.json. [QueryVMGenerationID] returns it.
 //
 // [GuidInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.GuidInfo
+//
+//qapi:type GuidInfo
 type GUIDInfo struct {
 	GUID string `json:"guid"`
 }
@@ -521,6 +533,8 @@ func (r InjectNMI) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 // NUMAOptionsType is the enum [NumaOptionsType] of machine.json.
 //
 // [NumaOptionsType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.NumaOptionsType
+//
+//qapi:type NumaOptionsType
 type NUMAOptionsType string
 
 // The values of NUMAOptionsType.
@@ -535,6 +549,8 @@ const (
 // NUMAOptions is the union [NumaOptions] of machine.json. [SetNUMANode] sends it.
 //
 // [NumaOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaOptions
+//
+//qapi:type NumaOptions
 type NUMAOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type NUMAOptionsType `json:"type"`
@@ -632,6 +648,8 @@ func (v NUMAOptions) String() string {
 // NUMANodeOptions is the struct [NumaNodeOptions] of machine.json.
 //
 // [NumaNodeOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaNodeOptions
+//
+//qapi:type NumaNodeOptions
 type NUMANodeOptions struct {
 	NodeID    *uint16  `json:"nodeid,omitzero"`
 	CPUs      []uint16 `json:"cpus,omitzero"`
@@ -685,6 +703,8 @@ func (v *NUMANodeOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // NUMADistOptions is the struct [NumaDistOptions] of machine.json.
 //
 // [NumaDistOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaDistOptions
+//
+//qapi:type NumaDistOptions
 type NUMADistOptions struct {
 	Src uint16 `json:"src"`
 	Dst uint16 `json:"dst"`
@@ -899,6 +919,8 @@ func (v DummyForceArrays) String() string {
 // NUMACPUOptions is the struct [NumaCpuOptions] of machine.json.
 //
 // [NumaCpuOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaCpuOptions
+//
+//qapi:type NumaCpuOptions
 type NUMACPUOptions struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -963,6 +985,8 @@ func (v *NUMACPUOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // HMATLBMemoryHierarchy is the enum [HmatLBMemoryHierarchy] of machine.json.
 //
 // [HmatLBMemoryHierarchy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatLBMemoryHierarchy
+//
+//qapi:type HmatLBMemoryHierarchy
 type HMATLBMemoryHierarchy string
 
 // The values of HMATLBMemoryHierarchy.
@@ -976,6 +1000,8 @@ const (
 // HMATLBDataType is the enum [HmatLBDataType] of machine.json.
 //
 // [HmatLBDataType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatLBDataType
+//
+//qapi:type HmatLBDataType
 type HMATLBDataType string
 
 // The values of HMATLBDataType.
@@ -991,6 +1017,8 @@ const (
 // NUMAHMATLBOptions is the struct [NumaHmatLBOptions] of machine.json.
 //
 // [NumaHmatLBOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaHmatLBOptions
+//
+//qapi:type NumaHmatLBOptions
 type NUMAHMATLBOptions struct {
 	Initiator uint16                `json:"initiator"`
 	Target    uint16                `json:"target"`
@@ -1036,6 +1064,8 @@ func (v *NUMAHMATLBOptions) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // HMATCacheAssociativity is the enum [HmatCacheAssociativity] of machine.json.
 //
 // [HmatCacheAssociativity]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatCacheAssociativity
+//
+//qapi:type HmatCacheAssociativity
 type HMATCacheAssociativity string
 
 // The values of HMATCacheAssociativity.
@@ -1048,6 +1078,8 @@ const (
 // HMATCacheWritePolicy is the enum [HmatCacheWritePolicy] of machine.json.
 //
 // [HmatCacheWritePolicy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.HmatCacheWritePolicy
+//
+//qapi:type HmatCacheWritePolicy
 type HMATCacheWritePolicy string
 
 // The values of HMATCacheWritePolicy.
@@ -1060,6 +1092,8 @@ const (
 // NUMAHMATCacheOptions is the struct [NumaHmatCacheOptions] of machine.json.
 //
 // [NumaHmatCacheOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.NumaHmatCacheOptions
+//
+//qapi:type NumaHmatCacheOptions
 type NUMAHMATCacheOptions struct {
 	NodeID        uint32                 `json:"node-id"`
 	Size          uint64                 `json:"size"`
@@ -1244,6 +1278,8 @@ func (r QueryMemdev) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 // CPUInstanceProperties is the struct [CpuInstanceProperties] of machine.json.
 //
 // [CpuInstanceProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuInstanceProperties
+//
+//qapi:type CpuInstanceProperties
 type CPUInstanceProperties struct {
 	NodeID *int64 `json:"node-id,omitzero"`
 	// Since QEMU 8.2.
@@ -1449,6 +1485,8 @@ func (*BalloonChangeEvent) EventName() string {
 // returns it. Since QEMU 8.2.
 //
 // [HvBalloonInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HvBalloonInfo
+//
+//qapi:type HvBalloonInfo
 type HVBalloonInfo struct {
 	Committed uint64 `json:"committed"`
 	Available uint64 `json:"available"`
@@ -1622,6 +1660,8 @@ func (v *VirtioPMEMDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // VirtioMemDeviceInfo is the struct [VirtioMEMDeviceInfo] of machine.json.
 //
 // [VirtioMEMDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.VirtioMEMDeviceInfo
+//
+//qapi:type VirtioMEMDeviceInfo
 type VirtioMemDeviceInfo struct {
 	ID            *string `json:"id,omitzero"`
 	Memaddr       uint64  `json:"memaddr"`
@@ -1677,6 +1717,8 @@ func (v *VirtioMemDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // SGXEPCDeviceInfo is the struct [SgxEPCDeviceInfo] of machine.json. Since QEMU 6.2.
 //
 // [SgxEPCDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPCDeviceInfo
+//
+//qapi:type SgxEPCDeviceInfo
 type SGXEPCDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr uint64  `json:"memaddr"`
@@ -1718,6 +1760,8 @@ func (v *SGXEPCDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // HVBalloonDeviceInfo is the struct [HvBalloonDeviceInfo] of machine.json. Since QEMU 8.2.
 //
 // [HvBalloonDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.HvBalloonDeviceInfo
+//
+//qapi:type HvBalloonDeviceInfo
 type HVBalloonDeviceInfo struct {
 	ID      *string `json:"id,omitzero"`
 	Memaddr *uint64 `json:"memaddr,omitzero"`
@@ -1904,6 +1948,8 @@ func (v MemoryDeviceInfo) String() string {
 // SGXEPC is the struct [SgxEPC] of machine.json. Since QEMU 6.2.
 //
 // [SgxEPC]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPC
+//
+//qapi:type SgxEPC
 type SGXEPC struct {
 	Memdev string `json:"memdev"`
 	// Since QEMU 7.0.
@@ -1930,6 +1976,8 @@ func (v *SGXEPC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // SGXEPCProperties is the struct [SgxEPCProperties] of machine.json. Since QEMU 6.2.
 //
 // [SgxEPCProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.SgxEPCProperties
+//
+//qapi:type SgxEPCProperties
 type SGXEPCProperties struct {
 	SGXEPC []SGXEPC `json:"sgx-epc"`
 }
@@ -2152,6 +2200,8 @@ func (r XQueryUSB) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 // SMBIOSEntryPointType is the enum [SmbiosEntryPointType] of machine.json. Since QEMU 7.0.
 //
 // [SmbiosEntryPointType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.SmbiosEntryPointType
+//
+//qapi:type SmbiosEntryPointType
 type SMBIOSEntryPointType string
 
 // The values of SMBIOSEntryPointType.
@@ -2262,6 +2312,8 @@ func (r DumpSkeys) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 // CPUModelInfo is the struct [CpuModelInfo] of machine.json.
 //
 // [CpuModelInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelInfo
+//
+//qapi:type CpuModelInfo
 type CPUModelInfo struct {
 	Name  string      `json:"name"`
 	Props qmp.RawJSON `json:"props,omitzero"`
@@ -2289,6 +2341,8 @@ func (v *CPUModelInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // CPUModelExpansionType is the enum [CpuModelExpansionType] of machine.json.
 //
 // [CpuModelExpansionType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.CpuModelExpansionType
+//
+//qapi:type CpuModelExpansionType
 type CPUModelExpansionType string
 
 // The values of CPUModelExpansionType.
@@ -2300,6 +2354,8 @@ const (
 // CPUModelCompareResult is the enum [CpuModelCompareResult] of machine.json.
 //
 // [CpuModelCompareResult]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine.CpuModelCompareResult
+//
+//qapi:type CpuModelCompareResult
 type CPUModelCompareResult string
 
 // The values of CPUModelCompareResult.
@@ -2314,6 +2370,8 @@ const (
 // [QueryCPUModelBaseline] returns it.
 //
 // [CpuModelBaselineInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelBaselineInfo
+//
+//qapi:type CpuModelBaselineInfo
 type CPUModelBaselineInfo struct {
 	Model CPUModelInfo `json:"model"`
 }
@@ -2331,6 +2389,8 @@ func (v *CPUModelBaselineInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // [QueryCPUModelComparison] returns it.
 //
 // [CpuModelCompareInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelCompareInfo
+//
+//qapi:type CpuModelCompareInfo
 type CPUModelCompareInfo struct {
 	Result                CPUModelCompareResult `json:"result"`
 	ResponsibleProperties []string              `json:"responsible-properties"`
@@ -2421,6 +2481,8 @@ func (r QueryCPUModelBaseline) Do(ctx context.Context, x qmp.Executor, opts ...q
 // [QueryCPUModelExpansion] returns it.
 //
 // [CpuModelExpansionInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuModelExpansionInfo
+//
+//qapi:type CpuModelExpansionInfo
 type CPUModelExpansionInfo struct {
 	Model CPUModelInfo `json:"model"`
 	// Since QEMU 9.1.
@@ -2468,6 +2530,8 @@ func (r QueryCPUModelExpansion) Do(ctx context.Context, x qmp.Executor, opts ...
 // returns it.
 //
 // [CpuDefinitionInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.CpuDefinitionInfo
+//
+//qapi:type CpuDefinitionInfo
 type CPUDefinitionInfo struct {
 	Name                string   `json:"name"`
 	MigrationSafe       *bool    `json:"migration-safe,omitzero"`
@@ -2528,6 +2592,8 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 
 // MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Since QEMU 11.0
 // at the earliest, 11.1 at the latest.
+//
+//qapi:type MemoryDeviceInfoSpMem
 type MemoryDeviceInfoSPMem struct {
 	ID     *string `json:"id,omitzero"`
 	Addr   int64   `json:"addr"`

@@ -11,6 +11,8 @@ import (
 // S390CPUPolarization is the enum [S390CpuPolarization] of machine-s390x.json. Since QEMU 8.2.
 //
 // [S390CpuPolarization]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-machine-s390x.S390CpuPolarization
+//
+//qapi:type S390CpuPolarization
 type S390CPUPolarization string
 
 // The values of S390CPUPolarization.
@@ -80,6 +82,8 @@ func (*CPUPolarizationChangeEvent) EventName() string {
 // [QueryS390xCPUPolarization] returns it. Since QEMU 8.2.
 //
 // [CpuPolarizationInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine-s390x.CpuPolarizationInfo
+//
+//qapi:type CpuPolarizationInfo
 type CPUPolarizationInfo struct {
 	Polarization S390CPUPolarization `json:"polarization"`
 }

@@ -271,6 +271,8 @@ const (
 // VFIOStats is the struct [VfioStats] of migration.json.
 //
 // [VfioStats]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.VfioStats
+//
+//qapi:type VfioStats
 type VFIOStats struct {
 	Transferred int64 `json:"transferred"`
 }
@@ -1964,6 +1966,8 @@ func (*UnplugPrimaryEvent) EventName() string {
 // DirtyRateVCPU is the struct [DirtyRateVcpu] of migration.json. Since QEMU 6.2.
 //
 // [DirtyRateVcpu]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.DirtyRateVcpu
+//
+//qapi:type DirtyRateVcpu
 type DirtyRateVCPU struct {
 	ID        int64 `json:"id"`
 	DirtyRate int64 `json:"dirty-rate"`

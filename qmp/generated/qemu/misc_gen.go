@@ -234,6 +234,8 @@ func (r CloseFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption)
 // AddFDInfo is the struct [AddfdInfo] of misc.json. [AddFD] returns it.
 //
 // [AddfdInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.AddfdInfo
+//
+//qapi:type AddfdInfo
 type AddFDInfo struct {
 	FDSetID int64 `json:"fdset-id"`
 	FD      int64 `json:"fd"`
@@ -294,6 +296,8 @@ func (r RemoveFD) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 // FDSetFDInfo is the struct [FdsetFdInfo] of misc.json.
 //
 // [FdsetFdInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.FdsetFdInfo
+//
+//qapi:type FdsetFdInfo
 type FDSetFDInfo struct {
 	FD     int64   `json:"fd"`
 	Opaque *string `json:"opaque,omitzero"`
@@ -319,6 +323,8 @@ func (v *FDSetFDInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // FDSetInfo is the struct [FdsetInfo] of misc.json. [QueryFDSets] returns it.
 //
 // [FdsetInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc.FdsetInfo
+//
+//qapi:type FdsetInfo
 type FDSetInfo struct {
 	FDSetID int64         `json:"fdset-id"`
 	FDs     []FDSetFDInfo `json:"fds"`

@@ -20,6 +20,8 @@ func (r RTCResetReinjection) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 // SEVState is the enum [SevState] of misc-i386.json.
 //
 // [SevState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.SevState
+//
+//qapi:type SevState
 type SEVState string
 
 // The values of SEVState.
@@ -35,6 +37,8 @@ const (
 // SEVGuestType is the enum [SevGuestType] of misc-i386.json.
 //
 // [SevGuestType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.SevGuestType
+//
+//qapi:type SevGuestType
 type SEVGuestType string
 
 // The values of SEVGuestType.
@@ -47,6 +51,8 @@ const (
 // SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json.
 //
 // [SevGuestInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevGuestInfo
+//
+//qapi:type SevGuestInfo
 type SEVGuestInfo struct {
 	Policy uint32 `json:"policy"`
 	Handle uint32 `json:"handle"`
@@ -72,6 +78,8 @@ func (v *SEVGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // SEVSNPGuestInfo is the struct [SevSnpGuestInfo] of misc-i386.json. Since QEMU 9.1.
 //
 // [SevSnpGuestInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevSnpGuestInfo
+//
+//qapi:type SevSnpGuestInfo
 type SEVSNPGuestInfo struct {
 	SNPPolicy uint64 `json:"snp-policy"`
 }
@@ -92,6 +100,8 @@ func (v *SEVSNPGuestInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // SEVInfo is the union [SevInfo] of misc-i386.json. [QuerySEV] returns it.
 //
 // [SevInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevInfo
+//
+//qapi:type SevInfo
 type SEVInfo struct {
 	Enabled  bool     `json:"enabled"`
 	APIMajor uint8    `json:"api-major"`
@@ -217,6 +227,8 @@ func (r QuerySEV) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption
 // [QuerySEVLaunchMeasure] returns it.
 //
 // [SevLaunchMeasureInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevLaunchMeasureInfo
+//
+//qapi:type SevLaunchMeasureInfo
 type SEVLaunchMeasureInfo struct {
 	Data string `json:"data"`
 }
@@ -248,6 +260,8 @@ func (r QuerySEVLaunchMeasure) Do(ctx context.Context, x qmp.Executor, opts ...q
 // returns it.
 //
 // [SevCapability]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevCapability
+//
+//qapi:type SevCapability
 type SEVCapability struct {
 	PDH       string `json:"pdh"`
 	CertChain string `json:"cert-chain"`
@@ -321,6 +335,8 @@ func (r SEVInjectLaunchSecret) Do(ctx context.Context, x qmp.Executor, opts ...q
 // [QuerySEVAttestationReport] returns it. Since QEMU 6.1.
 //
 // [SevAttestationReport]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevAttestationReport
+//
+//qapi:type SevAttestationReport
 type SEVAttestationReport struct {
 	Data string `json:"data"`
 }
@@ -357,6 +373,8 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 // SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json.
 //
 // [SgxEpcSection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxEpcSection
+//
+//qapi:type SgxEpcSection
 type SGXEPCSection struct {
 	Node int64  `json:"node"`
 	Size uint64 `json:"size"`
@@ -383,6 +401,8 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 // return it.
 //
 // [SgxInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxInfo
+//
+//qapi:type SgxInfo
 type SGXInfo struct {
 	SGX      bool            `json:"sgx"`
 	SGX1     bool            `json:"sgx1"`

@@ -70,6 +70,8 @@ func (r NetdevDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 // NetLegacyNICOptions is the struct [NetLegacyNicOptions] of net.json.
 //
 // [NetLegacyNicOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetLegacyNicOptions
+//
+//qapi:type NetLegacyNicOptions
 type NetLegacyNICOptions struct {
 	Netdev  *string `json:"netdev,omitzero"`
 	MACAddr *string `json:"macaddr,omitzero"`
@@ -130,6 +132,8 @@ func (v *String) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // NetdevPasstOptions is the struct NetDevPasstOptions of net.json. Since QEMU 10.1.
 //
 // Only in a QEMU built with CONFIG_PASST.
+//
+//qapi:type NetDevPasstOptions
 type NetdevPasstOptions struct {
 	Path            *string  `json:"path,omitzero"`
 	Quiet           *bool    `json:"quiet,omitzero"`
@@ -738,6 +742,8 @@ func (v *NetdevL2TPv3Options) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // NetdevVDEOptions is the struct [NetdevVdeOptions] of net.json.
 //
 // [NetdevVdeOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVdeOptions
+//
+//qapi:type NetdevVdeOptions
 type NetdevVDEOptions struct {
 	Sock  *string `json:"sock,omitzero"`
 	Port  *uint16 `json:"port,omitzero"`

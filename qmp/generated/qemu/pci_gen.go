@@ -11,6 +11,8 @@ import (
 // PCIMemoryRange is the struct [PciMemoryRange] of pci.json.
 //
 // [PciMemoryRange]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciMemoryRange
+//
+//qapi:type PciMemoryRange
 type PCIMemoryRange struct {
 	Base  int64 `json:"base"`
 	Limit int64 `json:"limit"`
@@ -36,6 +38,8 @@ func (v *PCIMemoryRange) DecodeMember(d *wire.Decoder, name []byte) int {
 // PCIMemoryRegion is the struct [PciMemoryRegion] of pci.json.
 //
 // [PciMemoryRegion]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciMemoryRegion
+//
+//qapi:type PciMemoryRegion
 type PCIMemoryRegion struct {
 	BAR       int64  `json:"bar"`
 	Type      string `json:"type"`
@@ -81,6 +85,8 @@ func (v *PCIMemoryRegion) DecodeMember(d *wire.Decoder, name []byte) int {
 // PCIBusInfo is the struct [PciBusInfo] of pci.json.
 //
 // [PciBusInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciBusInfo
+//
+//qapi:type PciBusInfo
 type PCIBusInfo struct {
 	Number            int64          `json:"number"`
 	Secondary         int64          `json:"secondary"`
@@ -126,6 +132,8 @@ func (v *PCIBusInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // PCIBridgeInfo is the struct [PciBridgeInfo] of pci.json.
 //
 // [PciBridgeInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciBridgeInfo
+//
+//qapi:type PciBridgeInfo
 type PCIBridgeInfo struct {
 	Bus     PCIBusInfo      `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices,omitzero"`
@@ -161,6 +169,8 @@ func (v *PCIBridgeInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // PCIDeviceClass is the struct [PciDeviceClass] of pci.json.
 //
 // [PciDeviceClass]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciDeviceClass
+//
+//qapi:type PciDeviceClass
 type PCIDeviceClass struct {
 	Desc  *string `json:"desc,omitzero"`
 	Class int64   `json:"class"`
@@ -186,6 +196,8 @@ func (v *PCIDeviceClass) DecodeMember(d *wire.Decoder, name []byte) int {
 // PCIDeviceID is the struct [PciDeviceId] of pci.json.
 //
 // [PciDeviceId]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciDeviceId
+//
+//qapi:type PciDeviceId
 type PCIDeviceID struct {
 	Device          int64  `json:"device"`
 	Vendor          int64  `json:"vendor"`
@@ -221,6 +233,8 @@ func (v *PCIDeviceID) DecodeMember(d *wire.Decoder, name []byte) int {
 // PCIDeviceInfo is the struct [PciDeviceInfo] of pci.json.
 //
 // [PciDeviceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciDeviceInfo
+//
+//qapi:type PciDeviceInfo
 type PCIDeviceInfo struct {
 	Bus       int64             `json:"bus"`
 	Slot      int64             `json:"slot"`
@@ -310,6 +324,8 @@ func (v PCIDeviceInfo) String() string {
 // PCIInfo is the struct [PciInfo] of pci.json. [QueryPCI] returns it.
 //
 // [PciInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-pci.PciInfo
+//
+//qapi:type PciInfo
 type PCIInfo struct {
 	Bus     int64           `json:"bus"`
 	Devices []PCIDeviceInfo `json:"devices"`

@@ -313,6 +313,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [CanHostSocketcanProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CanHostSocketcanProperties
+//
+//qapi:type CanHostSocketcanProperties
 type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
 	CANBus string `json:"canbus"`
@@ -338,6 +340,8 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
 //
 // [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ColoCompareProperties
+//
+//qapi:type ColoCompareProperties
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -896,6 +900,8 @@ type EventLoopBaseProperties struct {
 // IOThreadProperties is the struct [IothreadProperties] of qom.json.
 //
 // [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IothreadProperties
+//
+//qapi:type IothreadProperties
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -1370,6 +1376,8 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [MemoryBackendEpcProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendEpcProperties
+//
+//qapi:type MemoryBackendEpcProperties
 type MemoryBackendEPCProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1454,6 +1462,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [PrManagerHelperProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.PrManagerHelperProperties
+//
+//qapi:type PrManagerHelperProperties
 type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
@@ -1525,6 +1535,8 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 // 7.1.
 //
 // [VfioUserServerProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.VfioUserServerProperties
+//
+//qapi:type VfioUserServerProperties
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1571,6 +1583,8 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 9.0.
 //
 // [AcpiGenericInitiatorProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.AcpiGenericInitiatorProperties
+//
+//qapi:type AcpiGenericInitiatorProperties
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1597,6 +1611,8 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 // 9.2.
 //
 // [AcpiGenericPortProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.AcpiGenericPortProperties
+//
+//qapi:type AcpiGenericPortProperties
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1622,6 +1638,8 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 // RNGProperties is the struct [RngProperties] of qom.json.
 //
 // [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngProperties
+//
+//qapi:type RngProperties
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1643,6 +1661,8 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
 //
 // [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngEgdProperties
+//
+//qapi:type RngEgdProperties
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1671,6 +1691,8 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_POSIX.
 //
 // [RngRandomProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngRandomProperties
+//
+//qapi:type RngRandomProperties
 type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
@@ -1699,6 +1721,8 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // Only in a QEMU built with CONFIG_IGVM.
 //
 // [IgvmCfgProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IgvmCfgProperties
+//
+//qapi:type IgvmCfgProperties
 type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
@@ -1719,6 +1743,8 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // SEVCommonProperties is the struct [SevCommonProperties] of qom.json. Since QEMU 9.1.
 //
 // [SevCommonProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevCommonProperties
+//
+//qapi:type SevCommonProperties
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1729,6 +1755,8 @@ type SEVCommonProperties struct {
 // SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
 //
 // [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevGuestProperties
+//
+//qapi:type SevGuestProperties
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1797,6 +1825,8 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // SEVSNPGuestProperties is the struct [SevSnpGuestProperties] of qom.json. Since QEMU 9.1.
 //
 // [SevSnpGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevSnpGuestProperties
+//
+//qapi:type SevSnpGuestProperties
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1871,6 +1901,8 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 // Features: confidential-guest-reset.
 //
 // [TdxGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.TdxGuestProperties
+//
+//qapi:type TdxGuestProperties
 type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
 	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
@@ -2475,6 +2507,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Since QEMU 11.0
 // at the earliest, 11.1 at the latest.
+//
+//qapi:type ObjectOptionsMonitorHmp
 type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
@@ -2499,6 +2533,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Since QEMU 11.0
 // at the earliest, 11.1 at the latest.
+//
+//qapi:type ObjectOptionsMonitorQmp
 type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
@@ -2528,6 +2564,8 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
 // qom.json. Since QEMU 11.0 at the earliest, 11.1 at the latest.
+//
+//qapi:type ObjectOptionsMonitorQmpCloseAction
 type ObjectOptionsMonitorQMPCloseAction string
 
 // The values of ObjectOptionsMonitorQMPCloseAction.

@@ -136,6 +136,8 @@ func (r QueryRockerPorts) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 // RockerOfDPAFlowKey is the struct [RockerOfDpaFlowKey] of rocker.json.
 //
 // [RockerOfDpaFlowKey]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlowKey
+//
+//qapi:type RockerOfDpaFlowKey
 type RockerOfDPAFlowKey struct {
 	Priority uint32  `json:"priority"`
 	TblID    uint32  `json:"tbl-id"`
@@ -192,6 +194,8 @@ func (v *RockerOfDPAFlowKey) DecodeMember(d *wire.Decoder, name []byte) int {
 // RockerOfDPAFlowMask is the struct [RockerOfDpaFlowMask] of rocker.json.
 //
 // [RockerOfDpaFlowMask]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlowMask
+//
+//qapi:type RockerOfDpaFlowMask
 type RockerOfDPAFlowMask struct {
 	InPport  *uint32 `json:"in-pport,omitzero"`
 	TunnelID *uint32 `json:"tunnel-id,omitzero"`
@@ -232,6 +236,8 @@ func (v *RockerOfDPAFlowMask) DecodeMember(d *wire.Decoder, name []byte) int {
 // RockerOfDPAFlowAction is the struct [RockerOfDpaFlowAction] of rocker.json.
 //
 // [RockerOfDpaFlowAction]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlowAction
+//
+//qapi:type RockerOfDpaFlowAction
 type RockerOfDPAFlowAction struct {
 	GotoTbl     *uint32 `json:"goto-tbl,omitzero"`
 	GroupID     *uint32 `json:"group-id,omitzero"`
@@ -269,6 +275,8 @@ func (v *RockerOfDPAFlowAction) DecodeMember(d *wire.Decoder, name []byte) int {
 // returns it.
 //
 // [RockerOfDpaFlow]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaFlow
+//
+//qapi:type RockerOfDpaFlow
 type RockerOfDPAFlow struct {
 	Cookie uint64                `json:"cookie"`
 	Hits   uint64                `json:"hits"`
@@ -330,6 +338,8 @@ func (r QueryRockerOfDPAFlows) Do(ctx context.Context, x qmp.Executor, opts ...q
 // returns it.
 //
 // [RockerOfDpaGroup]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-rocker.RockerOfDpaGroup
+//
+//qapi:type RockerOfDpaGroup
 type RockerOfDPAGroup struct {
 	ID        uint32   `json:"id"`
 	Type      uint8    `json:"type"`

@@ -620,6 +620,8 @@ func (v *GuestPanicInformationS390) DecodeMember(d *wire.Decoder, name []byte) i
 // QEMU 10.1.
 //
 // [GuestPanicInformationTdx]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.GuestPanicInformationTdx
+//
+//qapi:type GuestPanicInformationTdx
 type GuestPanicInformationTDX struct {
 	ErrorCode uint32  `json:"error-code"`
 	Message   string  `json:"message"`
@@ -723,6 +725,8 @@ func (v *MemoryFailureFlags) DecodeMember(d *wire.Decoder, name []byte) int {
 // NotifyVMExitOption is the enum [NotifyVmexitOption] of run-state.json. Since QEMU 7.2.
 //
 // [NotifyVmexitOption]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-run-state.NotifyVmexitOption
+//
+//qapi:type NotifyVmexitOption
 type NotifyVMExitOption string
 
 // The values of NotifyVMExitOption.
@@ -734,6 +738,8 @@ const (
 
 // GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Since
 // QEMU 11.0 at the earliest, 11.1 at the latest.
+//
+//qapi:type GuestPanicInformationSev
 type GuestPanicInformationSEV struct {
 	Set  int64 `json:"set"`
 	Code int64 `json:"code"`

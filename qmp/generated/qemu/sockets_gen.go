@@ -196,6 +196,8 @@ func (v *VsockSocketAddress) DecodeMember(d *wire.Decoder, name []byte) int {
 // FDSocketAddress is the struct [FdSocketAddress] of sockets.json.
 //
 // [FdSocketAddress]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-sockets.FdSocketAddress
+//
+//qapi:type FdSocketAddress
 type FDSocketAddress struct {
 	Str string `json:"str"`
 }

@@ -13,6 +13,8 @@ import (
 // Only in a QEMU built with CONFIG_TPM.
 //
 // [TpmModel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-tpm.TpmModel
+//
+//qapi:type TpmModel
 type TPMModel string
 
 // The values of TPMModel.
@@ -45,6 +47,8 @@ func (r QueryTPMModels) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 // Only in a QEMU built with CONFIG_TPM.
 //
 // [TpmType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-tpm.TpmType
+//
+//qapi:type TpmType
 type TPMType string
 
 // The values of TPMType.
@@ -125,6 +129,8 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_TPM.
 //
 // [TpmTypeOptions]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-tpm.TpmTypeOptions
+//
+//qapi:type TpmTypeOptions
 type TPMTypeOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Type TPMType `json:"type"`

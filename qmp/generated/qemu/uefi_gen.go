@@ -10,6 +10,8 @@ import (
 // UEFIVariable is the struct [UefiVariable] of uefi.json. Since QEMU 10.0.
 //
 // [UefiVariable]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-uefi.UefiVariable
+//
+//qapi:type UefiVariable
 type UEFIVariable struct {
 	GUID   string  `json:"guid"`
 	Name   string  `json:"name"`
@@ -55,6 +57,8 @@ func (v *UEFIVariable) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // UEFIVarStore is the struct [UefiVarStore] of uefi.json. Since QEMU 10.0.
 //
 // [UefiVarStore]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-uefi.UefiVarStore
+//
+//qapi:type UefiVarStore
 type UEFIVarStore struct {
 	Version   int64          `json:"version"`
 	Variables []UEFIVariable `json:"variables"`

@@ -122,6 +122,8 @@ func (v SetPasswordOptions) String() string {
 // SetPasswordOptionsVNC is the struct [SetPasswordOptionsVnc] of ui.json. Since QEMU 7.0.
 //
 // [SetPasswordOptionsVnc]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SetPasswordOptionsVnc
+//
+//qapi:type SetPasswordOptionsVnc
 type SetPasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -250,6 +252,8 @@ func (v ExpirePasswordOptions) String() string {
 // 7.0.
 //
 // [ExpirePasswordOptionsVnc]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.ExpirePasswordOptionsVnc
+//
+//qapi:type ExpirePasswordOptionsVnc
 type ExpirePasswordOptionsVNC struct {
 	Display *string `json:"display,omitzero"`
 }
@@ -332,6 +336,8 @@ func (r Screendump) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpti
 // Only in a QEMU built with CONFIG_SPICE.
 //
 // [SpiceBasicInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceBasicInfo
+//
+//qapi:type SpiceBasicInfo
 type SPICEBasicInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
@@ -358,6 +364,8 @@ func (v *SPICEBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_SPICE.
 //
 // [SpiceServerInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceServerInfo
+//
+//qapi:type SpiceServerInfo
 type SPICEServerInfo struct {
 	Host   string               `json:"host"`
 	Port   string               `json:"port"`
@@ -388,6 +396,8 @@ func (v *SPICEServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_SPICE.
 //
 // [SpiceChannel]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceChannel
+//
+//qapi:type SpiceChannel
 type SPICEChannel struct {
 	Host         string               `json:"host"`
 	Port         string               `json:"port"`
@@ -430,6 +440,8 @@ func (v *SPICEChannel) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_SPICE.
 //
 // [SpiceQueryMouseMode]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.SpiceQueryMouseMode
+//
+//qapi:type SpiceQueryMouseMode
 type SPICEQueryMouseMode string
 
 // The values of SPICEQueryMouseMode.
@@ -444,6 +456,8 @@ const (
 // Only in a QEMU built with CONFIG_SPICE.
 //
 // [SpiceInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SpiceInfo
+//
+//qapi:type SpiceInfo
 type SPICEInfo struct {
 	Enabled         bool                `json:"enabled"`
 	Migrated        bool                `json:"migrated"`
@@ -610,6 +624,8 @@ func (*SPICEMigrateCompletedEvent) EventName() string {
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncBasicInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncBasicInfo
+//
+//qapi:type VncBasicInfo
 type VNCBasicInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -640,6 +656,8 @@ func (v *VNCBasicInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncServerInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncServerInfo
+//
+//qapi:type VncServerInfo
 type VNCServerInfo struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -674,6 +692,8 @@ func (v *VNCServerInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncClientInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncClientInfo
+//
+//qapi:type VncClientInfo
 type VNCClientInfo struct {
 	Host         string               `json:"host"`
 	Service      string               `json:"service"`
@@ -721,6 +741,8 @@ func (v *VNCClientInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncInfo
+//
+//qapi:type VncInfo
 type VNCInfo struct {
 	Enabled bool                  `json:"enabled"`
 	Host    *string               `json:"host,omitzero"`
@@ -763,6 +785,8 @@ func (v *VNCInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncPrimaryAuth]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.VncPrimaryAuth
+//
+//qapi:type VncPrimaryAuth
 type VNCPrimaryAuth string
 
 // The values of VNCPrimaryAuth.
@@ -783,6 +807,8 @@ const (
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncVencryptSubAuth]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-ui.VncVencryptSubAuth
+//
+//qapi:type VncVencryptSubAuth
 type VNCVencryptSubAuth string
 
 // The values of VNCVencryptSubAuth.
@@ -803,6 +829,8 @@ const (
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncServerInfo2]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncServerInfo2
+//
+//qapi:type VncServerInfo2
 type VNCServerInfo2 struct {
 	Host      string               `json:"host"`
 	Service   string               `json:"service"`
@@ -850,6 +878,8 @@ func (v *VNCServerInfo2) DecodeMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_VNC.
 //
 // [VncInfo2]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.VncInfo2
+//
+//qapi:type VncInfo2
 type VNCInfo2 struct {
 	ID       string              `json:"id"`
 	Server   []VNCServerInfo2    `json:"server"`

@@ -7,6 +7,8 @@ import "github.com/qmpkit/qmpkit/qmp/wire"
 // QAPIVFIOMigrationState is the enum [QapiVfioMigrationState] of vfio.json. Since QEMU 9.1.
 //
 // [QapiVfioMigrationState]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-vfio.QapiVfioMigrationState
+//
+//qapi:type QapiVfioMigrationState
 type QAPIVFIOMigrationState string
 
 // The values of QAPIVFIOMigrationState.

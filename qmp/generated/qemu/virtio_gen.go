@@ -803,6 +803,8 @@ func (v *IOThreadVirtQueueMapping) UnmarshalMember(d *wire.Decoder, name []byte)
 // VirtioGPUOutput is the struct [VirtIOGPUOutput] of virtio.json. Since QEMU 10.1.
 //
 // [VirtIOGPUOutput]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-virtio.VirtIOGPUOutput
+//
+//qapi:type VirtIOGPUOutput
 type VirtioGPUOutput struct {
 	Name string `json:"name"`
 }

@@ -68,6 +68,8 @@ func (v *SnapshotInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // block-core.json.
 //
 // [ImageInfoSpecificQCow2EncryptionBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificQCow2EncryptionBase
+//
+//qapi:type ImageInfoSpecificQCow2EncryptionBase
 type ImageInfoSpecificQcow2EncryptionBase struct {
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 }
@@ -76,6 +78,8 @@ type ImageInfoSpecificQcow2EncryptionBase struct {
 // block-core.json.
 //
 // [ImageInfoSpecificQCow2Encryption]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificQCow2Encryption
+//
+//qapi:type ImageInfoSpecificQCow2Encryption
 type ImageInfoSpecificQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
@@ -154,6 +158,8 @@ func (v ImageInfoSpecificQcow2Encryption) String() string {
 // ImageInfoSpecificQcow2 is the struct [ImageInfoSpecificQCow2] of block-core.json.
 //
 // [ImageInfoSpecificQCow2]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificQCow2
+//
+//qapi:type ImageInfoSpecificQCow2
 type ImageInfoSpecificQcow2 struct {
 	Compat          string                            `json:"compat"`
 	DataFile        *string                           `json:"data-file,omitzero"`
@@ -232,6 +238,8 @@ func (v *ImageInfoSpecificQcow2) DecodeMember(d *wire.Decoder, name []byte) int 
 // ImageInfoSpecificVMDK is the struct [ImageInfoSpecificVmdk] of block-core.json.
 //
 // [ImageInfoSpecificVmdk]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificVmdk
+//
+//qapi:type ImageInfoSpecificVmdk
 type ImageInfoSpecificVMDK struct {
 	CreateType string           `json:"create-type"`
 	CID        int64            `json:"cid"`
@@ -288,6 +296,8 @@ func (v ImageInfoSpecificVMDK) String() string {
 // VMDKExtentInfo is the struct [VmdkExtentInfo] of block-core.json. Since QEMU 8.0.
 //
 // [VmdkExtentInfo]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.VmdkExtentInfo
+//
+//qapi:type VmdkExtentInfo
 type VMDKExtentInfo struct {
 	Filename    string `json:"filename"`
 	Format      string `json:"format"`
@@ -329,6 +339,8 @@ func (v *VMDKExtentInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // 6.1.
 //
 // [ImageInfoSpecificRbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ImageInfoSpecificRbd
+//
+//qapi:type ImageInfoSpecificRbd
 type ImageInfoSpecificRBD struct {
 	EncryptionFormat *RBDImageEncryptionFormat `json:"encryption-format,omitzero"`
 }
@@ -1084,6 +1096,8 @@ func (v *BlockDeviceInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // BlockDeviceIOStatus is the enum [BlockDeviceIoStatus] of block-core.json.
 //
 // [BlockDeviceIoStatus]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockDeviceIoStatus
+//
+//qapi:type BlockDeviceIoStatus
 type BlockDeviceIOStatus string
 
 // The values of BlockDeviceIOStatus.
@@ -1711,6 +1725,8 @@ func (v *BlockStatsSpecificFile) DecodeMember(d *wire.Decoder, name []byte) int 
 // BlockStatsSpecificNVMe is the struct [BlockStatsSpecificNvme] of block-core.json.
 //
 // [BlockStatsSpecificNvme]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockStatsSpecificNvme
+//
+//qapi:type BlockStatsSpecificNvme
 type BlockStatsSpecificNVMe struct {
 	CompletionErrors  uint64 `json:"completion-errors"`
 	AlignedAccesses   uint64 `json:"aligned-accesses"`
@@ -3130,6 +3146,8 @@ func (v BlockDirtyBitmapMerge) Do(ctx context.Context, x qmp.Executor, opts ...q
 // [XDebugBlockDirtyBitmapSHA256] returns it.
 //
 // [BlockDirtyBitmapSha256]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockDirtyBitmapSha256
+//
+//qapi:type BlockDirtyBitmapSha256
 type BlockDirtyBitmapSHA256 struct {
 	SHA256 string `json:"sha256"`
 }
@@ -3838,6 +3856,8 @@ const (
 // BlockdevAIOOptions is the enum [BlockdevAioOptions] of block-core.json.
 //
 // [BlockdevAioOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevAioOptions
+//
+//qapi:type BlockdevAioOptions
 type BlockdevAIOOptions string
 
 // The values of BlockdevAIOOptions.
@@ -4708,6 +4728,8 @@ func (v BlockdevOptionsQcow2) String() string {
 // SSHHostKeyCheckMode is the enum [SshHostKeyCheckMode] of block-core.json.
 //
 // [SshHostKeyCheckMode]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.SshHostKeyCheckMode
+//
+//qapi:type SshHostKeyCheckMode
 type SSHHostKeyCheckMode string
 
 // The values of SSHHostKeyCheckMode.
@@ -4720,6 +4742,8 @@ const (
 // SSHHostKeyCheckHashType is the enum [SshHostKeyCheckHashType] of block-core.json.
 //
 // [SshHostKeyCheckHashType]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.SshHostKeyCheckHashType
+//
+//qapi:type SshHostKeyCheckHashType
 type SSHHostKeyCheckHashType string
 
 // The values of SSHHostKeyCheckHashType.
@@ -4733,6 +4757,8 @@ const (
 // SSHHostKeyHash is the struct [SshHostKeyHash] of block-core.json.
 //
 // [SshHostKeyHash]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.SshHostKeyHash
+//
+//qapi:type SshHostKeyHash
 type SSHHostKeyHash struct {
 	Type SSHHostKeyCheckHashType `json:"type"`
 	Hash string                  `json:"hash"`
@@ -4758,6 +4784,8 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // SSHHostKeyCheck is the union [SshHostKeyCheck] of block-core.json.
 //
 // [SshHostKeyCheck]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.SshHostKeyCheck
+//
+//qapi:type SshHostKeyCheck
 type SSHHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SSHHostKeyCheckMode `json:"mode"`
@@ -4835,6 +4863,8 @@ func (v SSHHostKeyCheck) String() string {
 // BlockdevOptionsSSH is the struct [BlockdevOptionsSsh] of block-core.json.
 //
 // [BlockdevOptionsSsh]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsSsh
+//
+//qapi:type BlockdevOptionsSsh
 type BlockdevOptionsSSH struct {
 	Server       InetSocketAddress `json:"server"`
 	Path         string            `json:"path"`
@@ -5391,6 +5421,8 @@ func (v BlockdevOptionsGluster) String() string {
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // [BlockdevOptionsIoUring]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsIoUring
+//
+//qapi:type BlockdevOptionsIoUring
 type BlockdevOptionsIOUring struct {
 	Filename string `json:"filename"`
 }
@@ -5414,6 +5446,8 @@ func (v *BlockdevOptionsIOUring) UnmarshalMember(d *wire.Decoder, name []byte) i
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // [BlockdevOptionsNvmeIoUring]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNvmeIoUring
+//
+//qapi:type BlockdevOptionsNvmeIoUring
 type BlockdevOptionsNVMeIOUring struct {
 	Path string `json:"path"`
 }
@@ -5437,6 +5471,8 @@ func (v *BlockdevOptionsNVMeIOUring) UnmarshalMember(d *wire.Decoder, name []byt
 // Only in a QEMU built with CONFIG_BLKIO.
 //
 // [BlockdevOptionsVirtioBlkVfioPci]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsVirtioBlkVfioPci
+//
+//qapi:type BlockdevOptionsVirtioBlkVfioPci
 type BlockdevOptionsVirtioBlkVFIOPCI struct {
 	Path string `json:"path"`
 }
@@ -5484,6 +5520,8 @@ func (v *BlockdevOptionsVirtioBlkVhostUser) UnmarshalMember(d *wire.Decoder, nam
 // Features: fdset (CONFIG_BLKIO_VHOST_VDPA_FD).
 //
 // [BlockdevOptionsVirtioBlkVhostVdpa]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsVirtioBlkVhostVdpa
+//
+//qapi:type BlockdevOptionsVirtioBlkVhostVdpa
 type BlockdevOptionsVirtioBlkVhostVDPA struct {
 	Path string `json:"path"`
 }
@@ -5504,6 +5542,8 @@ func (v *BlockdevOptionsVirtioBlkVhostVDPA) UnmarshalMember(d *wire.Decoder, nam
 // ISCSITransport is the enum [IscsiTransport] of block-core.json.
 //
 // [IscsiTransport]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.IscsiTransport
+//
+//qapi:type IscsiTransport
 type ISCSITransport string
 
 // The values of ISCSITransport.
@@ -5515,6 +5555,8 @@ const (
 // ISCSIHeaderDigest is the enum [IscsiHeaderDigest] of block-core.json.
 //
 // [IscsiHeaderDigest]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.IscsiHeaderDigest
+//
+//qapi:type IscsiHeaderDigest
 type ISCSIHeaderDigest string
 
 // The values of ISCSIHeaderDigest.
@@ -5528,6 +5570,8 @@ const (
 // BlockdevOptionsISCSI is the struct [BlockdevOptionsIscsi] of block-core.json.
 //
 // [BlockdevOptionsIscsi]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsIscsi
+//
+//qapi:type BlockdevOptionsIscsi
 type BlockdevOptionsISCSI struct {
 	Transport      ISCSITransport     `json:"transport"`
 	Portal         string             `json:"portal"`
@@ -5588,6 +5632,8 @@ func (v *BlockdevOptionsISCSI) UnmarshalMember(d *wire.Decoder, name []byte) int
 // RBDAuthMode is the enum [RbdAuthMode] of block-core.json.
 //
 // [RbdAuthMode]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.RbdAuthMode
+//
+//qapi:type RbdAuthMode
 type RBDAuthMode string
 
 // The values of RBDAuthMode.
@@ -5600,6 +5646,8 @@ const (
 // QEMU 6.1.
 //
 // [RbdImageEncryptionFormat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.RbdImageEncryptionFormat
+//
+//qapi:type RbdImageEncryptionFormat
 type RBDImageEncryptionFormat string
 
 // The values of RBDImageEncryptionFormat.
@@ -5614,6 +5662,8 @@ const (
 // block-core.json. Since QEMU 6.1.
 //
 // [RbdEncryptionOptionsLUKSBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKSBase
+//
+//qapi:type RbdEncryptionOptionsLUKSBase
 type RBDEncryptionOptionsLUKSBase struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5622,6 +5672,8 @@ type RBDEncryptionOptionsLUKSBase struct {
 // block-core.json. Since QEMU 6.1.
 //
 // [RbdEncryptionCreateOptionsLUKSBase]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptionsLUKSBase
+//
+//qapi:type RbdEncryptionCreateOptionsLUKSBase
 type RBDEncryptionCreateOptionsLUKSBase struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5631,6 +5683,8 @@ type RBDEncryptionCreateOptionsLUKSBase struct {
 // QEMU 6.1.
 //
 // [RbdEncryptionOptionsLUKS]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKS
+//
+//qapi:type RbdEncryptionOptionsLUKS
 type RBDEncryptionOptionsLUKS struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5652,6 +5706,8 @@ func (v *RBDEncryptionOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []byte)
 // Since QEMU 6.1.
 //
 // [RbdEncryptionOptionsLUKS2]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKS2
+//
+//qapi:type RbdEncryptionOptionsLUKS2
 type RBDEncryptionOptionsLUKS2 struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5673,6 +5729,8 @@ func (v *RBDEncryptionOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name []byte
 // Since QEMU 8.0.
 //
 // [RbdEncryptionOptionsLUKSAny]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptionsLUKSAny
+//
+//qapi:type RbdEncryptionOptionsLUKSAny
 type RBDEncryptionOptionsLUKSAny struct {
 	KeySecret string `json:"key-secret"`
 }
@@ -5694,6 +5752,8 @@ func (v *RBDEncryptionOptionsLUKSAny) UnmarshalMember(d *wire.Decoder, name []by
 // block-core.json. Since QEMU 6.1.
 //
 // [RbdEncryptionCreateOptionsLUKS]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptionsLUKS
+//
+//qapi:type RbdEncryptionCreateOptionsLUKS
 type RBDEncryptionCreateOptionsLUKS struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5720,6 +5780,8 @@ func (v *RBDEncryptionCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name [
 // block-core.json. Since QEMU 6.1.
 //
 // [RbdEncryptionCreateOptionsLUKS2]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptionsLUKS2
+//
+//qapi:type RbdEncryptionCreateOptionsLUKS2
 type RBDEncryptionCreateOptionsLUKS2 struct {
 	KeySecret string             `json:"key-secret"`
 	CipherAlg *QCryptoCipherAlgo `json:"cipher-alg,omitzero"`
@@ -5745,6 +5807,8 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 // RBDEncryptionOptions is the union [RbdEncryptionOptions] of block-core.json. Since QEMU 6.1.
 //
 // [RbdEncryptionOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionOptions
+//
+//qapi:type RbdEncryptionOptions
 type RBDEncryptionOptions struct {
 	// Selects Branch. It may be empty unless Branch is *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5840,6 +5904,8 @@ func (v RBDEncryptionOptions) String() string {
 // Since QEMU 6.1.
 //
 // [RbdEncryptionCreateOptions]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.RbdEncryptionCreateOptions
+//
+//qapi:type RbdEncryptionCreateOptions
 type RBDEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
@@ -5924,6 +5990,8 @@ func (v RBDEncryptionCreateOptions) String() string {
 // BlockdevOptionsRBD is the struct [BlockdevOptionsRbd] of block-core.json.
 //
 // [BlockdevOptionsRbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsRbd
+//
+//qapi:type BlockdevOptionsRbd
 type BlockdevOptionsRBD struct {
 	Pool      string  `json:"pool"`
 	Namespace *string `json:"namespace,omitzero"`
@@ -6096,6 +6164,8 @@ func (v *NFSServer) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // BlockdevOptionsNFS is the struct [BlockdevOptionsNfs] of block-core.json.
 //
 // [BlockdevOptionsNfs]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNfs
+//
+//qapi:type BlockdevOptionsNfs
 type BlockdevOptionsNFS struct {
 	Server        NFSServer `json:"server"`
 	Path          string    `json:"path"`
@@ -6164,6 +6234,8 @@ type BlockdevOptionsCurlBase struct {
 // BlockdevOptionsCurlHTTP is the struct [BlockdevOptionsCurlHttp] of block-core.json.
 //
 // [BlockdevOptionsCurlHttp]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlHttp
+//
+//qapi:type BlockdevOptionsCurlHttp
 type BlockdevOptionsCurlHTTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6235,6 +6307,8 @@ func (v BlockdevOptionsCurlHTTP) String() string {
 // BlockdevOptionsCurlHTTPS is the struct [BlockdevOptionsCurlHttps] of block-core.json.
 //
 // [BlockdevOptionsCurlHttps]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlHttps
+//
+//qapi:type BlockdevOptionsCurlHttps
 type BlockdevOptionsCurlHTTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6311,6 +6385,8 @@ func (v BlockdevOptionsCurlHTTPS) String() string {
 // BlockdevOptionsCurlFTP is the struct [BlockdevOptionsCurlFtp] of block-core.json.
 //
 // [BlockdevOptionsCurlFtp]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlFtp
+//
+//qapi:type BlockdevOptionsCurlFtp
 type BlockdevOptionsCurlFTP struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6361,6 +6437,8 @@ func (v *BlockdevOptionsCurlFTP) UnmarshalMember(d *wire.Decoder, name []byte) i
 // BlockdevOptionsCurlFTPS is the struct [BlockdevOptionsCurlFtps] of block-core.json.
 //
 // [BlockdevOptionsCurlFtps]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCurlFtps
+//
+//qapi:type BlockdevOptionsCurlFtps
 type BlockdevOptionsCurlFTPS struct {
 	URL                 string  `json:"url"`
 	Readahead           *int64  `json:"readahead,omitzero"`
@@ -6416,6 +6494,8 @@ func (v *BlockdevOptionsCurlFTPS) UnmarshalMember(d *wire.Decoder, name []byte) 
 // BlockdevOptionsNBD is the struct [BlockdevOptionsNbd] of block-core.json.
 //
 // [BlockdevOptionsNbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsNbd
+//
+//qapi:type BlockdevOptionsNbd
 type BlockdevOptionsNBD struct {
 	Server   SocketAddress `json:"server"`
 	Export   *string       `json:"export,omitzero"`
@@ -6536,6 +6616,8 @@ func (v BlockdevOptionsThrottle) String() string {
 // BlockdevOptionsCOR is the struct [BlockdevOptionsCor] of block-core.json. Since QEMU 6.0.
 //
 // [BlockdevOptionsCor]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCor
+//
+//qapi:type BlockdevOptionsCor
 type BlockdevOptionsCOR struct {
 	File   BlockdevRef `json:"file"`
 	Bottom *string     `json:"bottom,omitzero"`
@@ -6565,6 +6647,8 @@ func (v BlockdevOptionsCOR) String() string {
 // OnCBWError is the enum [OnCbwError] of block-core.json. Since QEMU 7.1.
 //
 // [OnCbwError]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.OnCbwError
+//
+//qapi:type OnCbwError
 type OnCBWError string
 
 // The values of OnCBWError.
@@ -6576,6 +6660,8 @@ const (
 // BlockdevOptionsCBW is the struct [BlockdevOptionsCbw] of block-core.json. Since QEMU 6.2.
 //
 // [BlockdevOptionsCbw]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevOptionsCbw
+//
+//qapi:type BlockdevOptionsCbw
 type BlockdevOptionsCBW struct {
 	File   BlockdevRef `json:"file"`
 	Target BlockdevRef `json:"target"`
@@ -7325,6 +7411,8 @@ func (v BlockdevCreateOptionsLUKS) String() string {
 // BlockdevCreateOptionsNFS is the struct [BlockdevCreateOptionsNfs] of block-core.json.
 //
 // [BlockdevCreateOptionsNfs]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsNfs
+//
+//qapi:type BlockdevCreateOptionsNfs
 type BlockdevCreateOptionsNFS struct {
 	Location BlockdevOptionsNFS `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7544,6 +7632,8 @@ func (v BlockdevCreateOptionsQcow2) String() string {
 // BlockdevCreateOptionsQED is the struct [BlockdevCreateOptionsQed] of block-core.json.
 //
 // [BlockdevCreateOptionsQed]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsQed
+//
+//qapi:type BlockdevCreateOptionsQed
 type BlockdevCreateOptionsQED struct {
 	File        BlockdevRef     `json:"file"`
 	Size        uint64          `json:"size"`
@@ -7593,6 +7683,8 @@ func (v BlockdevCreateOptionsQED) String() string {
 // BlockdevCreateOptionsRBD is the struct [BlockdevCreateOptionsRbd] of block-core.json.
 //
 // [BlockdevCreateOptionsRbd]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsRbd
+//
+//qapi:type BlockdevCreateOptionsRbd
 type BlockdevCreateOptionsRBD struct {
 	Location    BlockdevOptionsRBD `json:"location"`
 	Size        uint64             `json:"size"`
@@ -7632,6 +7724,8 @@ func (v *BlockdevCreateOptionsRBD) UnmarshalMember(d *wire.Decoder, name []byte)
 // BlockdevVMDKSubformat is the enum [BlockdevVmdkSubformat] of block-core.json.
 //
 // [BlockdevVmdkSubformat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVmdkSubformat
+//
+//qapi:type BlockdevVmdkSubformat
 type BlockdevVMDKSubformat string
 
 // The values of BlockdevVMDKSubformat.
@@ -7646,6 +7740,8 @@ const (
 // BlockdevVMDKAdapterType is the enum [BlockdevVmdkAdapterType] of block-core.json.
 //
 // [BlockdevVmdkAdapterType]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVmdkAdapterType
+//
+//qapi:type BlockdevVmdkAdapterType
 type BlockdevVMDKAdapterType string
 
 // The values of BlockdevVMDKAdapterType.
@@ -7659,6 +7755,8 @@ const (
 // BlockdevCreateOptionsVMDK is the struct [BlockdevCreateOptionsVmdk] of block-core.json.
 //
 // [BlockdevCreateOptionsVmdk]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVmdk
+//
+//qapi:type BlockdevCreateOptionsVmdk
 type BlockdevCreateOptionsVMDK struct {
 	File        BlockdevRef              `json:"file"`
 	Size        uint64                   `json:"size"`
@@ -7734,6 +7832,8 @@ func (v BlockdevCreateOptionsVMDK) String() string {
 // BlockdevCreateOptionsSSH is the struct [BlockdevCreateOptionsSsh] of block-core.json.
 //
 // [BlockdevCreateOptionsSsh]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsSsh
+//
+//qapi:type BlockdevCreateOptionsSsh
 type BlockdevCreateOptionsSSH struct {
 	Location BlockdevOptionsSSH `json:"location"`
 	Size     uint64             `json:"size"`
@@ -7759,6 +7859,8 @@ func (v *BlockdevCreateOptionsSSH) UnmarshalMember(d *wire.Decoder, name []byte)
 // BlockdevCreateOptionsVDI is the struct [BlockdevCreateOptionsVdi] of block-core.json.
 //
 // [BlockdevCreateOptionsVdi]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVdi
+//
+//qapi:type BlockdevCreateOptionsVdi
 type BlockdevCreateOptionsVDI struct {
 	File          BlockdevRef   `json:"file"`
 	Size          uint64        `json:"size"`
@@ -7793,6 +7895,8 @@ func (v BlockdevCreateOptionsVDI) String() string {
 // BlockdevVHDXSubformat is the enum [BlockdevVhdxSubformat] of block-core.json.
 //
 // [BlockdevVhdxSubformat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVhdxSubformat
+//
+//qapi:type BlockdevVhdxSubformat
 type BlockdevVHDXSubformat string
 
 // The values of BlockdevVHDXSubformat.
@@ -7804,6 +7908,8 @@ const (
 // BlockdevCreateOptionsVHDX is the struct [BlockdevCreateOptionsVhdx] of block-core.json.
 //
 // [BlockdevCreateOptionsVhdx]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVhdx
+//
+//qapi:type BlockdevCreateOptionsVhdx
 type BlockdevCreateOptionsVHDX struct {
 	File           BlockdevRef            `json:"file"`
 	Size           uint64                 `json:"size"`
@@ -7853,6 +7959,8 @@ func (v BlockdevCreateOptionsVHDX) String() string {
 // BlockdevVPCSubformat is the enum [BlockdevVpcSubformat] of block-core.json.
 //
 // [BlockdevVpcSubformat]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-block-core.BlockdevVpcSubformat
+//
+//qapi:type BlockdevVpcSubformat
 type BlockdevVPCSubformat string
 
 // The values of BlockdevVPCSubformat.
@@ -7864,6 +7972,8 @@ const (
 // BlockdevCreateOptionsVPC is the struct [BlockdevCreateOptionsVpc] of block-core.json.
 //
 // [BlockdevCreateOptionsVpc]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockdevCreateOptionsVpc
+//
+//qapi:type BlockdevCreateOptionsVpc
 type BlockdevCreateOptionsVPC struct {
 	File      BlockdevRef           `json:"file"`
 	Size      uint64                `json:"size"`

@@ -116,6 +116,8 @@ type QCryptoBlockOptionsBase struct {
 // QCryptoBlockOptionsQcow is the struct [QCryptoBlockOptionsQCow] of crypto.json.
 //
 // [QCryptoBlockOptionsQCow]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.QCryptoBlockOptionsQCow
+//
+//qapi:type QCryptoBlockOptionsQCow
 type QCryptoBlockOptionsQcow struct {
 	KeySecret *string `json:"key-secret,omitzero"`
 }
@@ -795,6 +797,8 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 // TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json.
 //
 // [TlsCredsProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsProperties
+//
+//qapi:type TlsCredsProperties
 type TLSCredsProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -830,6 +834,8 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json.
 //
 // [TlsCredsAnonProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsAnonProperties
+//
+//qapi:type TlsCredsAnonProperties
 type TLSCredsAnonProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -865,6 +871,8 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 // TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json.
 //
 // [TlsCredsPskProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsPskProperties
+//
+//qapi:type TlsCredsPskProperties
 type TLSCredsPSKProperties struct {
 	VerifyPeer *bool                    `json:"verify-peer,omitzero"`
 	Dir        *string                  `json:"dir,omitzero"`
@@ -905,6 +913,8 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 // TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json.
 //
 // [TlsCredsX509Properties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsX509Properties
+//
+//qapi:type TlsCredsX509Properties
 type TLSCredsX509Properties struct {
 	VerifyPeer  *bool                    `json:"verify-peer,omitzero"`
 	Dir         *string                  `json:"dir,omitzero"`

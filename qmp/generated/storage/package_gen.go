@@ -188,6 +188,8 @@ import (
 
 // This line compiles only if the generated code and the library fit. If it does not compile, run go
 // generate. If the code is another module's, get a newer library: go get github.com/qmpkit/qmpkit@latest.
+//
+//qapi:server storage
 const _ = wire.GeneratedV3
 
 // RawBranch is the branch of a union if the package has no type for the value of the

@@ -309,6 +309,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [CanHostSocketcanProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.CanHostSocketcanProperties
+//
+//qapi:type CanHostSocketcanProperties
 type CANHostSocketCANProperties struct {
 	If     string `json:"if"`
 	CANBus string `json:"canbus"`
@@ -334,6 +336,8 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
 //
 // [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ColoCompareProperties
+//
+//qapi:type ColoCompareProperties
 type COLOCompareProperties struct {
 	PrimaryIn        string  `json:"primary_in"`
 	SecondaryIn      string  `json:"secondary_in"`
@@ -892,6 +896,8 @@ type EventLoopBaseProperties struct {
 // IOThreadProperties is the struct [IothreadProperties] of qom.json.
 //
 // [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.IothreadProperties
+//
+//qapi:type IothreadProperties
 type IOThreadProperties struct {
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
@@ -1366,6 +1372,8 @@ func (v *MemoryBackendShmProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [MemoryBackendEpcProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendEpcProperties
+//
+//qapi:type MemoryBackendEpcProperties
 type MemoryBackendEPCProperties struct {
 	Dump            *bool          `json:"dump,omitzero"`
 	HostNodes       []uint16       `json:"host-nodes,omitzero"`
@@ -1450,6 +1458,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 // Only in a QEMU built with CONFIG_LINUX.
 //
 // [PrManagerHelperProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.PrManagerHelperProperties
+//
+//qapi:type PrManagerHelperProperties
 type PRManagerHelperProperties struct {
 	Path string `json:"path"`
 }
@@ -1521,6 +1531,8 @@ func (v *RemoteObjectProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 // 7.1.
 //
 // [VfioUserServerProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.VfioUserServerProperties
+//
+//qapi:type VfioUserServerProperties
 type VFIOUserServerProperties struct {
 	Socket SocketAddress `json:"socket"`
 	Device string        `json:"device"`
@@ -1567,6 +1579,8 @@ func (v *IOMMUFDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Since QEMU 9.0.
 //
 // [AcpiGenericInitiatorProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.AcpiGenericInitiatorProperties
+//
+//qapi:type AcpiGenericInitiatorProperties
 type ACPIGenericInitiatorProperties struct {
 	PCIDev string `json:"pci-dev"`
 	Node   uint32 `json:"node"`
@@ -1593,6 +1607,8 @@ func (v *ACPIGenericInitiatorProperties) UnmarshalMember(d *wire.Decoder, name [
 // 9.2.
 //
 // [AcpiGenericPortProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.AcpiGenericPortProperties
+//
+//qapi:type AcpiGenericPortProperties
 type ACPIGenericPortProperties struct {
 	PCIBus string `json:"pci-bus"`
 	Node   uint32 `json:"node"`
@@ -1618,6 +1634,8 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 // RNGProperties is the struct [RngProperties] of qom.json.
 //
 // [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngProperties
+//
+//qapi:type RngProperties
 type RNGProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
@@ -1639,6 +1657,8 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
 //
 // [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngEgdProperties
+//
+//qapi:type RngEgdProperties
 type RNGEGDProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
@@ -1667,6 +1687,8 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // Only in a QEMU built with CONFIG_POSIX.
 //
 // [RngRandomProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngRandomProperties
+//
+//qapi:type RngRandomProperties
 type RNGRandomProperties struct {
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
@@ -1695,6 +1717,8 @@ func (v *RNGRandomProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 // Only in a QEMU built with CONFIG_IGVM.
 //
 // [IgvmCfgProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.IgvmCfgProperties
+//
+//qapi:type IgvmCfgProperties
 type IGVMCfgProperties struct {
 	File string `json:"file"`
 }
@@ -1715,6 +1739,8 @@ func (v *IGVMCfgProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // SEVCommonProperties is the struct [SevCommonProperties] of qom.json. Since QEMU 9.1.
 //
 // [SevCommonProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevCommonProperties
+//
+//qapi:type SevCommonProperties
 type SEVCommonProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1725,6 +1751,8 @@ type SEVCommonProperties struct {
 // SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
 //
 // [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevGuestProperties
+//
+//qapi:type SevGuestProperties
 type SEVGuestProperties struct {
 	SEVDevice       *string `json:"sev-device,omitzero"`
 	Cbitpos         *uint32 `json:"cbitpos,omitzero"`
@@ -1793,6 +1821,8 @@ func (v *SEVGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // SEVSNPGuestProperties is the struct [SevSnpGuestProperties] of qom.json. Since QEMU 9.1.
 //
 // [SevSnpGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevSnpGuestProperties
+//
+//qapi:type SevSnpGuestProperties
 type SEVSNPGuestProperties struct {
 	SEVDevice               *string `json:"sev-device,omitzero"`
 	Cbitpos                 *uint32 `json:"cbitpos,omitzero"`
@@ -1867,6 +1897,8 @@ func (v *SEVSNPGuestProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 // Features: confidential-guest-reset.
 //
 // [TdxGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.TdxGuestProperties
+//
+//qapi:type TdxGuestProperties
 type TDXGuestProperties struct {
 	Attributes            *uint64        `json:"attributes,omitzero"`
 	SEPTVEDisable         *bool          `json:"sept-ve-disable,omitzero"`
@@ -2471,6 +2503,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 
 // ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Since QEMU 11.0
 // at the earliest, 11.1 at the latest.
+//
+//qapi:type ObjectOptionsMonitorHmp
 type ObjectOptionsMonitorHMP struct {
 	Chardev  string `json:"chardev"`
 	Readline *bool  `json:"readline,omitzero"`
@@ -2495,6 +2529,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Since QEMU 11.0
 // at the earliest, 11.1 at the latest.
+//
+//qapi:type ObjectOptionsMonitorQmp
 type ObjectOptionsMonitorQMP struct {
 	Chardev     string                              `json:"chardev"`
 	Pretty      *bool                               `json:"pretty,omitzero"`
@@ -2524,6 +2560,8 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 
 // ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
 // qom.json. Since QEMU 11.0 at the earliest, 11.1 at the latest.
+//
+//qapi:type ObjectOptionsMonitorQmpCloseAction
 type ObjectOptionsMonitorQMPCloseAction string
 
 // The values of ObjectOptionsMonitorQMPCloseAction.

@@ -196,6 +196,8 @@ func (v *VsockSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 // FDSocketAddress is the struct [FdSocketAddress] of sockets.json.
 //
 // [FdSocketAddress]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.FdSocketAddress
+//
+//qapi:type FdSocketAddress
 type FDSocketAddress struct {
 	Str string `json:"str"`
 }

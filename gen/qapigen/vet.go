@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/tools/go/analysis/unitchecker"
+
+	"github.com/qmpkit/qmpkit/gen/vet"
+	"github.com/qmpkit/qmpkit/qapi/facts"
+)
+
+// isVetTool reports whether go vet calls qapigen as its tool: go vet -vettool=qapigen.
+func isVetTool(args []string) bool {
+	return len(args) > 0 && (args[0] == "-V=full" || args[0] == "-flags" || strings.HasSuffix(args[len(args)-1], ".cfg"))
+}
+
+// vetTool answers go vet, and ends the process.
+func vetTool() {
+	for _, name := range []string{"qemu", "deprecated"} {
+		f := vet.Analyzer.Flags.Lookup(name)
+		flag.Var(f.Value, name, f.Usage)
+	}
+	unitchecker.Main(vet.Analyzer)
+}
+
+// newVet makes the subcommand that finds what QEMUs of a range lack of what a program uses.
+func newVet() *cobra.Command {
+	var versions, tags string
+	var asJSON, tests bool
+	deprecated := true
+	cmd := &cobra.Command{
+		Use:   "vet [-json] [-deprecated=false] [-tests=false] [-tags LIST] -qemu FIRST..LAST [PACKAGE]...",
+		Short: "find what QEMUs of a range lack of what Go programs use",
+		Long: `Vet reports what a Go program uses and a QEMU of the range lacks: commands, members, values and
+branches that are sent, events that are subscribed to, members of results that an older server does
+not send, and what the newest QEMU of the range has deprecated or removed.
+
+Code that asks first is not reported: behind Has of a server's schema, Missing, a comparison of the
+version, or an error that matches errors.ErrUnsupported. The comment
+
+  //qmp:allow PATH reason
+
+silences a report on its line or on the next one.
+
+PACKAGE is a package or a pattern of the go command; it is ./... if none is given. Vet runs go vet,
+which also takes qapigen as its tool: go vet -vettool=$(which qapigen) -qemu=7.2..11.1 ./...
+
+The exit status is 0 if nothing is reported, 1 if something is or a package does not build, and 2
+if the command line cannot be understood.`,
+		Example: `  qapigen vet -qemu 7.2..11.1 ./...
+  qapigen vet -qemu 5.2..11.1 -deprecated=false -json ./internal/vm`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			first, last, err := parseRange(versions)
+			if err != nil {
+				return err
+			}
+			if err := vet.CheckRange(versions); err != nil {
+				return &usageError{err.Error()}
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				args = []string{"./..."}
+			}
+			flags := []string{"vet", "-vettool=" + self, "-qemu=" + first + ".." + last, fmt.Sprintf("-deprecated=%t", deprecated)}
+			if !tests {
+				flags = append(flags, "-tests=false")
+			}
+			if tags != "" {
+				flags = append(flags, "-tags="+tags)
+			}
+			if asJSON {
+				flags = append(flags, "-json")
+			}
+			return runVet(cmd, append(append(flags, "--"), args...), asJSON)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&versions, "qemu", "", "the range of `VERSIONS`, such as 7.2..11.1")
+	flags.BoolVar(&deprecated, "deprecated", true, "report what is deprecated in the last version")
+	flags.BoolVar(&tests, "tests", true, "look at tests too")
+	flags.StringVar(&tags, "tags", "", "the build tags, a `LIST` with commas")
+	flags.BoolVar(&asJSON, "json", false, "print an array of objects")
+	cobra.CheckErr(cmd.MarkFlagRequired("qemu"))
+	return cmd
+}
+
+// runVet runs go vet and prints what it says.
+func runVet(cmd *cobra.Command, args []string, asJSON bool) error {
+	var stdout, stderr bytes.Buffer
+	run := exec.CommandContext(cmd.Context(), "go", args...)
+	run.Stdout, run.Stderr = &stdout, &stderr
+	err := run.Run()
+	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
+		return fmt.Errorf("vet: %w", err)
+	}
+	if asJSON {
+		found, rest, jsonErr := readFindings(io.MultiReader(&stdout, &stderr))
+		if jsonErr != nil {
+			return fmt.Errorf("vet: %w", jsonErr)
+		}
+		io.WriteString(cmd.ErrOrStderr(), rest)
+		if writeErr := writeJSON(cmd.OutOrStdout(), found); writeErr != nil {
+			return writeErr
+		}
+		if len(found) > 0 || err != nil {
+			return &failure{nil, exitFailure}
+		}
+		return nil
+	}
+	for line := range strings.Lines(stderr.String()) {
+		switch {
+		case strings.HasPrefix(line, "# "), strings.HasPrefix(line, "exit status "):
+		case positionPattern.MatchString(line):
+			io.WriteString(cmd.OutOrStdout(), line)
+		default:
+			io.WriteString(cmd.ErrOrStderr(), line)
+		}
+	}
+	if err != nil {
+		return &failure{nil, exitFailure}
+	}
+	return nil
+}
+
+// A vetFinding is an object that vet -json prints.
+type vetFinding struct {
+	Position   string `json:"position"`
+	Path       string `json:"path,omitempty"`
+	Kind       string `json:"kind"`
+	Since      string `json:"since,omitempty"`
+	Removed    string `json:"removed,omitempty"`
+	Deprecated string `json:"deprecated,omitempty"`
+	Use        string `json:"use,omitempty"`
+	Message    string `json:"message"`
+}
+
+var (
+	positionPattern = regexp.MustCompile(`^\S.*\.go:[0-9]+:[0-9]+: `)
+	pathPattern     = regexp.MustCompile(`^.*? \(([^()"]+)\): `)
+)
+
+// readFindings reads what go vet -json prints: an object for each package, between lines of comment. What is
+// neither is the rest.
+func readFindings(r io.Reader) (found []vetFinding, rest string, err error) {
+	var objects, other strings.Builder
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<24)
+	inside := false
+	for lines.Scan() {
+		line := lines.Text()
+		switch {
+		case line == "{" || inside || line == "{}":
+			objects.WriteString(line + "\n")
+			inside = line != "}" && line != "{}"
+		case !strings.HasPrefix(line, "# "):
+			other.WriteString(line + "\n")
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return nil, "", err
+	}
+	found = []vetFinding{}
+	told := map[vetFinding]bool{}
+	for d := json.NewDecoder(strings.NewReader(objects.String())); ; {
+		var packages map[string]map[string]json.RawMessage
+		if err := d.Decode(&packages); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, "", err
+		}
+		for _, analyzers := range packages {
+			for _, text := range analyzers {
+				var diagnostics []struct{ Category, Posn, Message string }
+				if err := json.Unmarshal(text, &diagnostics); err != nil {
+					other.Write(text)
+					continue
+				}
+				for _, d := range diagnostics {
+					f := vetFinding{Position: d.Posn, Kind: d.Category, Message: d.Message}
+					f.facts()
+					if !told[f] {
+						told[f] = true
+						found = append(found, f)
+					}
+				}
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b vetFinding) int { return strings.Compare(a.Position, b.Position) })
+	return found, other.String(), nil
+}
+
+// facts fills in what is known of the path.
+func (f *vetFinding) facts() {
+	m := pathPattern.FindStringSubmatch(f.Message)
+	if m == nil {
+		return
+	}
+	f.Path = m[1]
+	for _, t := range []*facts.Table{facts.QEMU(), facts.Storage(), facts.Guest()} {
+		if fact, err := t.Fact(f.Path); err == nil && fact != nil {
+			f.Since, f.Removed, f.Use = fact.Since.Release, fact.Removed.Release, fact.Use
+			if fact.Deprecated != nil {
+				f.Deprecated = fact.Deprecated.Release
+			}
+			return
+		}
+	}
+}

@@ -1,0 +1,200 @@
+// Package vet finds what a program does that a QEMU of a range of versions cannot do: commands, members,
+// values, branches and events that a release lacks, and what the newest one has deprecated or removed.
+//
+//	qapigen vet -qemu 7.2..11.1 ./...
+//
+// Analyzer is a [golang.org/x/tools/go/analysis.Analyzer], for go vet -vettool, gopls and golangci-lint.
+//
+// # How it works
+//
+// A generated package says what its Go types are in the schema ([Bindings]). Package facts says which release
+// has what. The analyzer follows each function's control flow and knows at each place which releases can come
+// there. A condition that asks the server makes that set smaller: introspect.Schema.Has, qmpschema.Missing, a
+// comparison of qmp.Version, errors.Is with errors.ErrUnsupported. Something is reported if a release of the
+// set lacks it.
+//
+// Conditions of builds (CONFIG_LINUX) are not reported, and unstable parts are not.
+package vet
+
+import (
+	"fmt"
+	"go/ast"
+	"go/token"
+	"go/types"
+	"slices"
+	"strings"
+
+	"golang.org/x/tools/go/analysis"
+)
+
+// Analyzer reports what QEMUs of a range lack. Its flag qemu is the range, such as 7.2..11.1.
+var Analyzer = &analysis.Analyzer{
+	Name: "qmpvet",
+	Doc: `report what QEMUs of a range of versions lack
+
+The analyzer reports commands, members, values, branches and events that a QEMU of the range lacks, and those
+that the newest one has deprecated or removed. Code that asks the server first is not reported. The comment
+
+	//qmp:allow PATH reason
+
+silences a report on its line or on the next one.`,
+	URL:       "https://pkg.go.dev/github.com/qmpkit/qmpkit/gen/vet",
+	FactTypes: []analysis.Fact{(*Bindings)(nil)},
+	Run:       run,
+}
+
+var options struct {
+	versions   string
+	deprecated bool
+}
+
+func init() {
+	Analyzer.Flags.StringVar(&options.versions, "qemu", "", "the `range` of versions, such as 7.2..11.1; if empty, all that are known")
+	Analyzer.Flags.BoolVar(&options.deprecated, "deprecated", true, "report what is deprecated in the newest version")
+}
+
+func run(pass *analysis.Pass) (any, error) {
+	if b := readBindings(pass); b != nil {
+		pass.ExportPackageFact(b)
+	}
+	c := &checker{
+		pass: pass, bindings: map[*types.Package]*Bindings{}, found: map[string]finding{},
+		defs: map[types.Object][]def{}, funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{},
+		tried: map[ast.Node]trial{}, nonNil: map[types.Object]int{}, visiting: map[ast.Node]bool{},
+	}
+	servers := map[string]bool{}
+	for _, f := range pass.AllPackageFacts() {
+		if b, ok := f.Fact.(*Bindings); ok {
+			c.bindings[f.Package] = b
+			servers[b.Server] = true
+		}
+	}
+	if len(c.bindings) == 0 && !importsQMP(pass.Pkg) {
+		return nil, nil
+	}
+	for _, server := range []string{"qemu", "storage", "guest"} {
+		if servers[server] || len(servers) == 0 {
+			c.servers = append(c.servers, server)
+		}
+	}
+	var err error
+	if c.r, err = parseRange(options.versions); err != nil {
+		return nil, err
+	}
+	for _, f := range pass.Files {
+		if !isGenerated(f) {
+			c.files = append(c.files, f)
+		}
+	}
+	c.collect()
+	c.solve()
+	c.reportAll()
+	return nil, nil
+}
+
+const (
+	module     = "github.com/qmpkit/qmpkit/"
+	qmpPath    = module + "qmp"
+	schemaPath = module + "qmp/qmpschema"
+	hasMethods = module + "qmp/introspect"
+)
+
+func importsQMP(pkg *types.Package) bool {
+	return slices.ContainsFunc(pkg.Imports(), func(p *types.Package) bool { return p.Path() == qmpPath })
+}
+
+// A finding is something to report.
+type finding struct {
+	pos                 token.Pos
+	kind, path, message string
+}
+
+// use is called for what the program uses where the releases of s can come.
+func (c *checker) use(pos token.Pos, what, server, path string, s state) {
+	k := c.r.of(server, path)
+	if k == nil {
+		return
+	}
+	if c.asked != nil {
+		c.asked.has &= k.has
+		c.asked.known = true
+		return
+	}
+	if c.quiet > 0 {
+		return
+	}
+	kind, message := c.r.judge(k, s)
+	if kind == "" || kind == Deprecated && !options.deprecated {
+		return
+	}
+	f := finding{pos, kind, path, fmt.Sprintf("%s (%s): %s", what, path, message)}
+	c.found[fmt.Sprint(pos, path)] = f
+}
+
+// An allowance is a comment //qmp:allow.
+type allowance struct {
+	pos          token.Pos
+	file         string
+	line         int
+	path, reason string
+	used         bool
+}
+
+const allowMark = "//qmp:allow"
+
+func (c *checker) allowances() (all []*allowance) {
+	for _, f := range c.files {
+		for _, g := range f.Comments {
+			for _, comment := range g.List {
+				text, ok := strings.CutPrefix(comment.Text, allowMark)
+				if !ok || text != "" && text[0] != ' ' && text[0] != '\t' {
+					continue
+				}
+				fields := strings.Fields(text)
+				at := c.pass.Fset.Position(comment.Pos())
+				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line}
+				if len(fields) > 0 {
+					a.path, a.reason = fields[0], strings.Join(fields[1:], " ")
+				}
+				all = append(all, a)
+			}
+		}
+	}
+	return all
+}
+
+// reportAll reports what was found and is not allowed, and allowances that are wrong.
+func (c *checker) reportAll() {
+	allowed := c.allowances()
+	var out []finding
+	for _, f := range c.found {
+		at := c.pass.Fset.Position(f.pos)
+		silent := false
+		for _, a := range allowed {
+			if a.path == f.path && a.file == at.Filename && (a.line == at.Line || a.line == at.Line-1) {
+				a.used = true
+				silent = silent || a.reason != ""
+			}
+		}
+		if !silent {
+			out = append(out, f)
+		}
+	}
+	for _, a := range allowed {
+		switch {
+		case a.path == "" || a.reason == "":
+			out = append(out, finding{a.pos, Allow, a.path, allowMark + " wants a path and a reason"})
+		case !a.used:
+			out = append(out, finding{a.pos, Allow, a.path, fmt.Sprintf("%s %s silences nothing", allowMark, a.path)})
+		}
+	}
+	slices.SortFunc(out, func(a, b finding) int {
+		if a.pos != b.pos {
+			return int(a.pos - b.pos)
+		}
+		return strings.Compare(a.path, b.path)
+	})
+	for _, f := range out {
+		c.pass.Report(analysis.Diagnostic{Pos: f.pos, Category: f.kind, Message: f.message})
+	}
+}
