@@ -242,11 +242,11 @@ func TestBrowserLooks(t *testing.T) {
 	require.Equal(t, dark, c.text(back))
 
 	c.open(address + "#qemu?q=migrate/arg-type/blk")
-	require.Equal(t, "there up to 9.0; gone from 9.1 to 11.1", c.text("document.querySelector('#list .bar').getAttribute('aria-label')"))
+	require.Equal(t, "there up to 8.1; deprecated from 8.2 to 9.0; gone from 9.1 to 11.1", c.text("document.querySelector('#list .bar').getAttribute('aria-label')"))
 	for path, words := range map[string]string{
 		"qemu/query-block/arg-type/flat": "not yet up to 10.2; not known in 11.0; there in 11.1", // between two schemas
 		"guest/guest-ping":               "there up to 10.2; not known from 11.0 to 11.1",        // after the last one
-		"qemu/migrate/arg-type/detach":   "there up to 10.1; deprecated in 10.2; not known in 11.0; gone in 11.1",
+		"qemu/migrate/arg-type/detach":   "there up to 10.0; deprecated from 10.1 to 10.2; not known in 11.0; gone in 11.1",
 		"qemu/drive-backup":              "there up to 6.1; deprecated from 6.2 to 11.1",
 	} {
 		c.open(address + "#" + path)
