@@ -2577,7 +2577,7 @@ type BlockCommit struct {
 	Base    *string `json:"base,omitzero"`
 	TopNode *string `json:"top-node,omitzero"`
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use
-	// [BlockCommit.BaseNode] (base-node).
+	// [BlockCommit.TopNode] (top-node).
 	Top         *string `json:"top,omitzero"`
 	BackingFile *string `json:"backing-file,omitzero"`
 	// Since QEMU 9.0.
