@@ -46,11 +46,13 @@ silences a report on its line or on the next one.`,
 var options struct {
 	versions   string
 	deprecated bool
+	tests      bool
 }
 
 func init() {
 	Analyzer.Flags.StringVar(&options.versions, "qemu", "", "the `range` of versions, such as 7.2..11.1; if empty, all that are known")
 	Analyzer.Flags.BoolVar(&options.deprecated, "deprecated", true, "report what is deprecated in the newest version")
+	Analyzer.Flags.BoolVar(&options.tests, "tests", true, "look at tests too")
 }
 
 func run(pass *analysis.Pass) (any, error) {
@@ -82,7 +84,8 @@ func run(pass *analysis.Pass) (any, error) {
 		return nil, err
 	}
 	for _, f := range pass.Files {
-		if !isGenerated(f) {
+		isTest := strings.HasSuffix(pass.Fset.Position(f.Package).Filename, "_test.go")
+		if !isGenerated(f) && (options.tests || !isTest) {
 			c.files = append(c.files, f)
 		}
 	}
