@@ -63,6 +63,7 @@ func run(pass *analysis.Pass) (any, error) {
 		pass: pass, bindings: map[*types.Package]*Bindings{}, found: map[string]finding{},
 		defs: map[types.Object][]def{}, funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{},
 		tried: map[ast.Node]trial{}, nonNil: map[types.Object]int{}, visiting: map[ast.Node]bool{},
+		at: map[ast.Expr]state{},
 	}
 	servers := map[string]bool{}
 	for _, f := range pass.AllPackageFacts() {
