@@ -140,6 +140,7 @@ type allowance struct {
 	pos          token.Pos
 	file         string
 	line         int
+	last         int // the line that it reaches: the first one below that has no such comment
 	path, reason string
 	used         bool
 }
@@ -164,6 +165,12 @@ func (c *checker) allowances() (all []*allowance) {
 			}
 		}
 	}
+	for i, a := range slices.Backward(all) {
+		a.last = a.line + 1
+		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last {
+			a.last = all[i+1].last
+		}
+	}
 	return all
 }
 
@@ -175,7 +182,7 @@ func (c *checker) reportAll() {
 		at := c.pass.Fset.Position(f.pos)
 		silent := false
 		for _, a := range allowed {
-			if a.path == f.path && a.file == at.Filename && (a.line == at.Line || a.line == at.Line-1) {
+			if a.path == f.path && a.file == at.Filename && a.line <= at.Line && at.Line <= a.last {
 				a.used = true
 				silent = silent || a.reason != ""
 			}
