@@ -155,6 +155,7 @@ func (n *NIC) netdev() qemu.NetdevAdd {
 	case *qemu.NetdevVhostVDPAOptions:
 		if len(n.Vhost) != 0 {
 			own := *branch
+			//qmp:allow NetdevVhostVDPAOptions/vhostfd an older QEMU refuses it, and the caller has no other way
 			own.VhostFD = new(vhostNames(n.ID)(0))
 			add.Branch = &own
 		}

@@ -36,6 +36,8 @@ const memoryUnplugError = "MEM_UNPLUG_ERROR"
 
 // answers are the events that may be an answer.
 var answers = []string{
+	//qmp:allow DEVICE_UNPLUG_GUEST_ERROR an older QEMU sends MEM_UNPLUG_ERROR, or nothing
+	//qmp:allow MEM_UNPLUG_ERROR a newer QEMU sends DEVICE_UNPLUG_GUEST_ERROR
 	qemu.EventDeviceDeleted, qemu.EventDeviceUnplugGuestError, qemu.EventACPIDeviceOST, memoryUnplugError,
 }
 

@@ -28,7 +28,7 @@ func isVetTool(args []string) bool {
 
 // vetTool answers go vet, and ends the process.
 func vetTool() {
-	for _, name := range []string{"qemu", "deprecated"} {
+	for _, name := range []string{"qemu", "deprecated", "tests"} {
 		f := vet.Analyzer.Flags.Lookup(name)
 		flag.Var(f.Value, name, f.Usage)
 	}

@@ -79,6 +79,12 @@ func TestVet(t *testing.T) {
 		Message: "qemu.QueryStats (query-stats): since QEMU 7.1; 6.2 to 7.0 lack it",
 	}, found[0])
 
+	write("main_test.go", strings.ReplaceAll(vetProgram, "func main()", "func init()"))
+	stdout, _, _ = run(tool, "vet", "-qemu", "6.2..11.1")
+	require.Contains(t, stdout, "main_test.go:12:2: ")
+	stdout, stderr, _ = run(tool, "vet", "-qemu", "6.2..11.1", "-tests=false")
+	require.Equal(t, want, stdout, stderr)
+
 	_, stderr, status = run("go", "vet", "-vettool="+tool, "-qemu=6.2..11.1", "./...")
 	require.Contains(t, stderr, want)
 	require.Equal(t, exitFailure, status)

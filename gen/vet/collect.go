@@ -25,6 +25,8 @@ type checker struct {
 	current    *function
 	nilChecked map[string]bool // expressions of the current function that are compared with nil
 	nonNil     map[types.Object]int
+	here       state              // the releases that come to the current statement
+	at         map[ast.Expr]state // the releases that come to an expression
 	visiting   map[ast.Node]bool
 	asked      *asked
 	quiet      int // >0: a request is tried, or a round is not the last one
@@ -52,6 +54,7 @@ type function struct {
 
 	yes, no         state // its first result is true, or false
 	doubt           bool
+	some            state // its first result is not nil
 	succeeds, fails state // its last result is nil, or is not
 }
 
@@ -310,6 +313,7 @@ func (c *checker) walkAll() {
 	for _, f := range c.files {
 		for _, d := range f.Decls {
 			if d, ok := d.(*ast.GenDecl); ok {
+				c.here = c.r.all
 				c.declaration(d, c.r.all)
 			}
 		}

@@ -13,6 +13,9 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 	if e == nil {
 		return
 	}
+	if c.asked == nil {
+		c.at[e] |= s
+	}
 	if c.tried[e] == requestTried {
 		c.quiet++
 		defer func() { c.quiet-- }()
@@ -32,10 +35,16 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 		switch n.Op {
 		case token.LAND:
 			c.expr(n.X, s, "")
-			c.expr(n.Y, s&c.cond(n.X).yes, "")
+			yes := s & c.cond(n.X).yes
+			back := c.comes(yes)
+			c.expr(n.Y, yes, "")
+			back()
 		case token.LOR:
 			c.expr(n.X, s, "")
-			c.expr(n.Y, s&c.cond(n.X).no, "")
+			no := s & c.cond(n.X).no
+			back := c.comes(no)
+			c.expr(n.Y, no, "")
+			back()
 		case token.EQL, token.NEQ:
 			c.operand(n.X, s)
 			c.operand(n.Y, s)
@@ -59,7 +68,7 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 			outer := c.current
 			c.current = &function{
 				body: n.Body, typ: c.pass.TypesInfo.TypeOf(n).(*types.Signature), entry: s,
-				yes: c.r.all, no: c.r.all, succeeds: c.r.all, fails: c.r.all, // nobody asks
+				yes: c.r.all, no: c.r.all, some: c.r.all, succeeds: c.r.all, fails: c.r.all, // nobody asks
 			}
 			c.block(n.Body.List, s)
 			c.current = outer
@@ -101,6 +110,7 @@ func (c *checker) constant(e ast.Expr, s state, path string) bool {
 	if obj != nil && obj.Pkg() != nil {
 		what = goName(obj)
 	}
+	s &= c.typed(b, t.Obj().Name())
 	for _, base := range []string{path, b.Types[t.Obj().Name()]} {
 		if base != "" && c.r.of(b.Server, base+"/^"+value) != nil {
 			c.use(e.Pos(), what, b.Server, base+"/^"+value, s)
@@ -195,7 +205,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 		return // questions
 	}
 	if f := c.function(n); f != nil {
-		c.grow(&f.entry, s)
+		c.grow(&f.entry, c.here)
 	}
 	if id, ok := n.Fun.(*ast.Ident); ok {
 		if _, ok := info.Uses[id].(*types.Builtin); ok {
@@ -426,9 +436,50 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 				continue
 			}
 		}
-		in, inner := c.member(pos, b, named, st, at, base, s)
+		in, inner := c.member(pos, b, named, st, at, base, s&c.some(value))
 		c.flow(value, field.Type(), in, inner)
 	}
+}
+
+// some returns the releases for which an expression can be something else than nil: a variable may be set only
+// where the server was asked.
+func (c *checker) some(e ast.Expr) state {
+	e = ast.Unparen(e)
+	if call, ok := e.(*ast.CallExpr); ok {
+		if f := c.function(call); f != nil && f.typ.Results().Len() > 0 {
+			return f.some
+		}
+	}
+	obj := c.variable(e)
+	if obj == nil || c.visiting[e] {
+		return c.r.all
+	}
+	switch obj.Type().Underlying().(type) {
+	case *types.Pointer, *types.Slice, *types.Map, *types.Interface:
+	default:
+		return c.r.all
+	}
+	c.visiting[e] = true
+	defer delete(c.visiting, e)
+	var s state
+	defs := c.reaching(obj, e.Pos())
+	for _, d := range defs {
+		if d.e == nil || c.pass.TypesInfo.Types[d.e].IsNil() {
+			continue
+		}
+		here, walked := c.at[d.e]
+		if !walked {
+			here = c.r.all
+		}
+		if d.index == 0 {
+			here &= c.some(d.e)
+		}
+		s |= here
+	}
+	if len(defs) == 0 {
+		return c.r.all
+	}
+	return s
 }
 
 // tag returns the discriminator that a literal of a union sets by a constant, and the releases that have it.

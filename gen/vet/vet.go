@@ -46,11 +46,13 @@ silences a report on its line or on the next one.`,
 var options struct {
 	versions   string
 	deprecated bool
+	tests      bool
 }
 
 func init() {
 	Analyzer.Flags.StringVar(&options.versions, "qemu", "", "the `range` of versions, such as 7.2..11.1; if empty, all that are known")
 	Analyzer.Flags.BoolVar(&options.deprecated, "deprecated", true, "report what is deprecated in the newest version")
+	Analyzer.Flags.BoolVar(&options.tests, "tests", true, "look at tests too")
 }
 
 func run(pass *analysis.Pass) (any, error) {
@@ -61,6 +63,7 @@ func run(pass *analysis.Pass) (any, error) {
 		pass: pass, bindings: map[*types.Package]*Bindings{}, found: map[string]finding{},
 		defs: map[types.Object][]def{}, funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{},
 		tried: map[ast.Node]trial{}, nonNil: map[types.Object]int{}, visiting: map[ast.Node]bool{},
+		at: map[ast.Expr]state{},
 	}
 	servers := map[string]bool{}
 	for _, f := range pass.AllPackageFacts() {
@@ -82,7 +85,8 @@ func run(pass *analysis.Pass) (any, error) {
 		return nil, err
 	}
 	for _, f := range pass.Files {
-		if !isGenerated(f) {
+		isTest := strings.HasSuffix(pass.Fset.Position(f.Package).Filename, "_test.go")
+		if !isGenerated(f) && (options.tests || !isTest) {
 			c.files = append(c.files, f)
 		}
 	}
@@ -136,6 +140,7 @@ type allowance struct {
 	pos          token.Pos
 	file         string
 	line         int
+	last         int // the line that it reaches: the first one below that has no such comment
 	path, reason string
 	used         bool
 }
@@ -160,6 +165,12 @@ func (c *checker) allowances() (all []*allowance) {
 			}
 		}
 	}
+	for i, a := range slices.Backward(all) {
+		a.last = a.line + 1
+		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last {
+			a.last = all[i+1].last
+		}
+	}
 	return all
 }
 
@@ -171,7 +182,7 @@ func (c *checker) reportAll() {
 		at := c.pass.Fset.Position(f.pos)
 		silent := false
 		for _, a := range allowed {
-			if a.path == f.path && a.file == at.Filename && (a.line == at.Line || a.line == at.Line-1) {
+			if a.path == f.path && a.file == at.Filename && a.line <= at.Line && at.Line <= a.last {
 				a.used = true
 				silent = silent || a.reason != ""
 			}

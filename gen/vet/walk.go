@@ -23,7 +23,16 @@ func (c *checker) block(list []ast.Stmt, s state) (state, bool) {
 	return s, falls
 }
 
+// comes sets the releases that come to what is walked, until the function that it returns is called. A member that
+// some of them lack does not make them fewer: what its value calls is called all the same.
+func (c *checker) comes(s state) func() {
+	outer := c.here
+	c.here = s
+	return func() { c.here = outer }
+}
+
 func (c *checker) stmt(stmt ast.Stmt, s state) (state, bool) {
+	defer c.comes(s)()
 	switch n := stmt.(type) {
 	case nil:
 	case *ast.BlockStmt:
@@ -267,7 +276,11 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 		c.grow(&f.no, s&g.no)
 		c.grow(&f.succeeds, s)
 		c.grow(&f.fails, s)
+		c.grow(&f.some, s)
 		return
+	}
+	if !c.pass.TypesInfo.Types[ast.Unparen(n.Results[0])].IsNil() {
+		c.grow(&f.some, s&c.some(n.Results[0]))
 	}
 	if isBool(f.typ.Results().At(0).Type()) {
 		g := c.cond(n.Results[0])
@@ -316,7 +329,11 @@ func (c *checker) assign(n *ast.AssignStmt, s state) {
 		case *ast.SelectorExpr:
 			c.expr(l.X, s, "")
 			if n.Tok == token.ASSIGN && (len(n.Rhs) != len(n.Lhs) || !c.pass.TypesInfo.Types[n.Rhs[i]].IsNil()) {
-				in, path = c.setMember(l, s)
+				in = s
+				if len(n.Rhs) == len(n.Lhs) {
+					in &= c.some(n.Rhs[i])
+				}
+				in, path = c.setMember(l, in)
 			}
 			if len(n.Rhs) == len(n.Lhs) && isRaw(c.pass.TypesInfo.TypeOf(l.X)) && l.Sel.Name == "Command" {
 				c.rawCommand(n.Rhs[i], s)
@@ -392,11 +409,25 @@ func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.S
 	for _, base := range []string{base, b.root(t)} {
 		path := base + "/" + component(wire)
 		if k := c.r.of(b.Server, path); base != "" && k != nil {
+			if base == b.root(t) {
+				s &= c.typed(b, t.Obj().Name())
+			}
 			c.use(pos, goName(t.Obj())+"."+st.Field(i).Name(), b.Server, path, s)
 			return s & k.has, path
 		}
 	}
 	return s, ""
+}
+
+// typed returns the releases that have a type. Another release either lacks what is of the type, which is reported
+// where it is used, or takes any value there: object-add of 5.2 has no list of objects.
+func (c *checker) typed(b *Bindings, name string) state {
+	if b.Commands[name]+b.Events[name] == "" {
+		if k := c.r.of(b.Server, b.Types[name]); k != nil {
+			return k.has
+		}
+	}
+	return c.r.all
 }
 
 // goName is a name with its package.
@@ -453,6 +484,7 @@ func (c *checker) branch(e ast.Expr, b *Bindings, u Branches, union, tag string,
 	if tag != "" {
 		values = []string{tag}
 	}
+	s &= c.typed(b, u.Union)
 	var has state
 	var last string
 	for _, v := range values {

@@ -199,6 +199,42 @@ func (m *machine) start() {
 	}
 }
 
+func optional(s *introspect.Schema) error {
+	var active *bool
+	if hasActive(s) {
+		active = new(true)
+	}
+	_ = qemu.BlockdevAdd{Active: active}
+	deduced, err := activeIfThere(s)
+	if err != nil {
+		return err
+	}
+	add := qemu.BlockdevAdd{Active: deduced}
+	add.Active = deduced
+	_ = qemu.BlockdevAdd{Active: always()} // want `active`
+	if !hasActive(s) {
+		active = new(false)
+	}
+	_ = qemu.BlockdevAdd{Active: active} // want `active`
+	return nil
+}
+
+func activeIfThere(s *introspect.Schema) (*bool, error) {
+	has, err := s.Has("blockdev-add/arg-type/active")
+	if err != nil || !has {
+		return nil, err
+	}
+	return new(true), nil
+}
+
+func always() *bool { return new(true) }
+
+func old(c *qmp.Client) {
+	// object-add of 5.2 takes any qom-type: there is no list of them.
+	_ = qemu.ObjectAdd{ID: "s", QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{}}
+	_ = qemu.MigrationChannel{ChannelType: qemu.MigrationChannelTypeMain}
+}
+
 func unknown(s *introspect.Schema, path string) {
 	if has, _ := s.Has(path); has {
 		_ = qemu.BlockdevAdd{Active: new(true)}

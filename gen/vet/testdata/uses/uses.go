@@ -128,6 +128,9 @@ func allowed() {
 	_ = qemu.BlockdevOptions{Active: new(true)} //qmp:allow BlockdevOptions/active the test has QEMU 10 only
 	//qmp:allow BlockdevOptions/active the test has QEMU 10 only
 	_ = qemu.BlockdevOptions{Active: new(true)}
+	//qmp:allow BlockdevOptions/active the test has QEMU 10 only
+	//qmp:allow BlockdevOptions/driver/^io_uring the test has QEMU 10 only
+	_ = qemu.BlockdevOptions{Active: new(true), Driver: qemu.BlockdevDriverIOUring}
 	//qmp:allow BlockdevOptions/discard a path that is always there // want `//qmp:allow BlockdevOptions/discard silences nothing`
 	_ = qemu.BlockdevOptions{Discard: nil}
 	/* want `wants a path and a reason` */      //qmp:allow BlockdevOptions/active
