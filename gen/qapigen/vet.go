@@ -191,7 +191,7 @@ func readFindings(r io.Reader) (found []vetFinding, rest string, err error) {
 					continue
 				}
 				for _, d := range diagnostics {
-					f := vetFinding{Position: d.Posn, Kind: d.Category, Message: d.Message}
+					f := vetFinding{Position: relative(d.Posn), Kind: d.Category, Message: d.Message}
 					f.facts()
 					if !told[f] {
 						told[f] = true
@@ -203,6 +203,18 @@ func readFindings(r io.Reader) (found []vetFinding, rest string, err error) {
 	}
 	slices.SortFunc(found, func(a, b vetFinding) int { return strings.Compare(a.Position, b.Position) })
 	return found, other.String(), nil
+}
+
+// relative is a position as go vet prints it without -json: a file below the working directory is relative to it.
+func relative(position string) string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return position
+	}
+	if below, ok := strings.CutPrefix(position, dir+string(os.PathSeparator)); ok {
+		return below
+	}
+	return position
 }
 
 // facts fills in what is known of the path.
