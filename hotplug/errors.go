@@ -71,7 +71,7 @@ var ErrUnplugPending = errors.New("guest has not released the device yet")
 // does. When it runs, calling the operation that removes again closes them. Everything else is gone.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
-// because returns an error with a text of its own that matches a sentinel.
+// because returns an error that has the given text and matches a sentinel.
 func because(is error, format string, args ...any) error {
 	return &reason{fmt.Sprintf(format, args...), is}
 }

@@ -44,8 +44,8 @@ var kindCommands = map[Kind][]string{
 // device.
 //
 // Supports returns an error that matches:
-//   - [*MissingError]: QEMU lacks commands. The error names all of them, except those that a [Fallback]
-//     replaces.
+//   - [*MissingError]: QEMU lacks commands. The error names them. It does not name a command that a
+//     [Fallback] replaces.
 //   - [errors.ErrUnsupported]: QEMU lacks commands; or the kind is CPUs and this QEMU can add them, but not
 //     remove them (see [VM.RemoveCPU]).
 //

@@ -149,7 +149,7 @@ func TestBrowserUse(t *testing.T) {
 	c.eval(nil, "history.back()")
 	c.wait(`location.hash === '' && document.querySelector('[data-show=deprecated]').getAttribute('aria-pressed') === 'false'`)
 
-	// An address of an entry, also of one that no table lists; links; back.
+	// Addresses of entries, links, and the way back. No table lists the second path.
 	for _, path := range []string{"blockdev-add/arg-type/+file/aio/^io_uring", "blockdev-add/arg-type/+qcow2/backing/+qcow2/file"} {
 		c.open(address + "#qemu/" + path)
 		require.Equal(t, path, c.text("document.querySelector('.target').dataset.path"))

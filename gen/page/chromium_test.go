@@ -192,7 +192,7 @@ func (c *chromium) wait(expression string) {
 	require.Eventually(c.t, func() bool { return c.text(expression) == "true" }, 5*time.Second, 10*time.Millisecond, expression)
 }
 
-// keys presses keys, and types the text of those that are longer than a key's name.
+// keys presses each key. It types a string that is not the name of a key.
 func (c *chromium) keys(keys ...string) {
 	c.t.Helper()
 	codes := map[string]int{"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}

@@ -5,7 +5,7 @@
 //
 // The file has four parts: the markup (page.html), the styles (page.css), the program (page.js) and the
 // data, which data.go describes. The program walks the data as package facts walks its table, so that
-// each path that facts.Table answers has its place on the page, also those that recursive types have.
+// each path that facts.Table answers has its place on the page. This includes the paths of recursive types.
 package page
 
 import (

@@ -11,7 +11,7 @@ type outcome struct {
 	Changed   []string    `json:"changed"`           // names of files
 	Unchanged []string    `json:"unchanged"`
 	Removed   []string    `json:"removed"`
-	Names     *typeNames  `json:"names,omitempty"` // for what has none of its own
+	Names     *typeNames  `json:"names,omitempty"` // of a server, whose types have no names
 }
 
 // A sourceRow is one of several sources.

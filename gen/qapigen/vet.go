@@ -54,7 +54,7 @@ version, or an error that matches errors.ErrUnsupported. The comment
 
 silences a report on its line or on the next one.
 
-PACKAGE is a package or a pattern of the go command; it is ./... if none is given. Vet runs go vet,
+PACKAGE is a package or a pattern of the go command (default ./...). Vet runs go vet,
 which also takes qapigen as its tool: go vet -vettool=$(which qapigen) -qemu=7.2..11.1 ./...
 
 The exit status is 0 if nothing is reported, 1 if something is or a package does not build, and 2

@@ -48,9 +48,9 @@ type function struct {
 	body  *ast.BlockStmt
 	typ   *types.Signature
 	entry state // the releases that can come to it
-	free  bool  // others call it than those that are seen
+	free  bool  // it has callers that are not seen
 	calls int   // places that call it
-	tried int   // those that look at its error
+	tried int   // calls whose error is looked at
 
 	yes, no         state // its first result is true, or false
 	doubt           bool
@@ -292,8 +292,8 @@ func (c *checker) function(call *ast.CallExpr) *function {
 	return nil
 }
 
-// solve walks all functions until it is known which releases can come to each, and then once more for what
-// is to be reported.
+// solve walks all functions until it knows which releases can come to each. It then walks them once more and
+// reports.
 func (c *checker) solve() {
 	for _, f := range c.order {
 		if f.free || f.calls == 0 {
