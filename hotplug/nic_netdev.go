@@ -16,9 +16,9 @@ func tapNames(id string) func(queue int) string {
 
 func vhostNames(id string) func(queue int) string { return tapNames(id + "-vhost") }
 
-// netdevExists reports whether there is a netdev, one that QEMU has left half-made included. There is
-// no query for netdevs. set_link tells by the class of its error; it must not be asked for one
-// that is in use, since it does what it says.
+// netdevExists reports whether there is a netdev, even if QEMU has created only half of it. QEMU has no query
+// for netdevs: the class of set_link's error answers. Do not call it for a netdev that is in use, because
+// set_link changes the link.
 func (vm *VM) netdevExists(ctx context.Context, id string) (bool, error) {
 	err := qemu.SetLink{Name: id, Up: true}.Do(ctx, vm.conn)
 	if errors.Is(err, qmp.ErrDeviceNotFound) {

@@ -25,7 +25,7 @@ func devicePath(id string) string { return devicesPath + "/" + id }
 // objectPath returns the path of the object that object-add makes with this id.
 func objectPath(id string) string { return objectsPath + "/" + id }
 
-// An object is a child of another object, or one that the other object links to.
+// An object is a child of another object, or the target of a link of the other object.
 type object struct {
 	name string // in the other object
 	kind string // its type

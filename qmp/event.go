@@ -59,8 +59,8 @@ type EventSource interface {
 // An EventStream is a subscription to events. Its methods can be called by several goroutines;
 // an event goes to one of them.
 type EventStream interface {
-	// Next returns the next event, in the order in which the server sent them. If none is in the
-	// queue Next waits until ctx ends. If ctx has ended Next still returns the events that are in
+	// Next returns the next event, in the order in which the server sent them. If the queue
+	// is empty, Next waits until ctx ends. If ctx has ended Next still returns the events that are in
 	// the queue, then an error that matches that of ctx; call it again with another context.
 	//
 	// An *EventsLostError says that the consumer was too slow, and how many events are missing at

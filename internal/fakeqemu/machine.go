@@ -44,8 +44,8 @@ type Machine struct {
 	stopped bool // see Stop
 }
 
-// New makes a machine without devices on a server of its own, which checks requests by the schema of
-// the bindings.
+// New makes a machine without devices, and its server. The server checks requests by the schema of the
+// bindings.
 func New(t qmptest.T) *Machine { return newMachine(t, nil) }
 
 // NewUnchecked makes a machine that takes requests which no schema has yet.

@@ -83,7 +83,7 @@ func Detach(ctx context.Context, limit time.Duration) (context.Context, context.
 func Err(ctx context.Context) error {
 	err := ctx.Err()
 	if err != context.Canceled && err != context.DeadlineExceeded {
-		return err // nil, or that of a context with errors of its own
+		return err // nil, or the error of a context that package context did not make
 	}
 	if cause := context.Cause(ctx); cause != err {
 		return &causeError{cause, err}

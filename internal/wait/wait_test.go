@@ -91,7 +91,7 @@ func TestDetach(t *testing.T) {
 	})
 }
 
-// ownContext is a context with an error of its own.
+// ownContext is a context whose error is neither of package context's.
 type ownContext struct{ context.Context }
 
 func (ownContext) Err() error { return errStop }

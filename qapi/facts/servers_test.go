@@ -176,7 +176,7 @@ func TestCurrent(t *testing.T) {
 	}
 }
 
-// TestKnown finds each row of known.txt in the facts: one that changes nothing is to be removed.
+// TestKnown finds each row of known.txt in the facts. Remove a row that changes nothing.
 func TestKnown(t *testing.T) {
 	text, err := os.ReadFile("known.txt")
 	require.NoError(t, err)

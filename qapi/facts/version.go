@@ -29,7 +29,7 @@ func Release(version string) string {
 	return strings.Join(numbers[:min(2, len(numbers))], ".")
 }
 
-// next returns the release after one that is 4.0 or newer: these come three a major number.
+// next returns the release after a release. It must be 4.0 or newer: each major number has three releases.
 func next(release string) string {
 	major, minor, _ := strings.Cut(release, ".")
 	m, _ := strconv.Atoi(major)
@@ -40,7 +40,7 @@ func next(release string) string {
 	return major + "." + strconv.Itoa(n+1)
 }
 
-// Releases yields the releases from one that is 4.0 or newer to another, both included.
+// Releases yields the releases from first to last, and these two. first is 4.0 or newer.
 func Releases(first, last string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for v := first; Compare(v, last) <= 0 && yield(v); {
