@@ -124,7 +124,7 @@ func TestGenerateSeveral(t *testing.T) {
 		"from the schemas of QEMU 10.0.0, 7.2.0 and 5.2.0. DO NOT EDIT.",
 		"A member is mandatory if QEMU 10.0.0, 7.2.0 and 5.2.0 all send it.",
 		"Only in QEMU 5.2. type Old struct",
-		"Only in QEMU 5.2. type OldResult struct { Age int64 `json:\"age\"` }", // Old is the command
+		"Only in QEMU 5.2. qapi:type Old type OldResult struct { Age int64 `json:\"age\"` }", // Old is the command
 		"type Set struct { A int64 `json:\"a\"` B StrOrNull `json:\"b\"` Only in QEMU 10.0. C *int64 `json:\"c,omitzero\"` Only in QEMU 5.2. Gone *string",
 		"X int64 `json:\"x\"` Only in QEMU 7.2 and 10.0. Y *int64 `json:\"y,omitzero\"`",
 		"Only in QEMU 7.2. ModeTurbo Mode = \"turbo\" Only in QEMU 5.2. ModeSlow",
