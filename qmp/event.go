@@ -78,8 +78,8 @@ type EventStream interface {
 //		…
 //	}
 //
-// The loop ends when the queue is empty. It also gets the errors of [EventStream]; after one that is
-// final it ends. Leaving the loop early loses nothing.
+// The loop ends when the queue is empty. It also gets the errors of [EventStream] and
+// ends after a final error. Leaving the loop early loses nothing.
 func Queued(events EventStream) iter.Seq2[RawEvent, error] {
 	return func(yield func(RawEvent, error) bool) {
 		for {

@@ -11,8 +11,8 @@ import (
 
 // Send gives QEMU a descriptor under a name (getfd), for commands that take such a name: netdev_add, a
 // migration to "fd:NAME", a character device. The names belong to the monitor, not to the connection: the next
-// client finds them. If the name exists, QEMU closes its descriptor and replaces it. What uses a descriptor
-// takes its name away; [Close] takes back one that nothing uses. The file remains the caller's.
+// client finds them. If the name exists, QEMU closes its descriptor and replaces it. A command
+// that uses a descriptor removes its name. [Close] closes an unused descriptor. The file remains the caller's.
 //
 // If QEMU does not answer, for example because ctx ends, Send closes the name in QEMU, in 15 seconds at most,
 // even if the name existed before. The error matches:

@@ -9,8 +9,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// RemoveSets removes all sets with the opaque text: those that another process has added, or this program
-// before it was restarted. If there are none it succeeds. The errors are those of [Set.Remove].
+// RemoveSets removes all sets with the opaque text, whichever process added them. If there are none, it
+// succeeds. The errors are those of [Set.Remove].
 func RemoveSets(ctx context.Context, x qmp.Executor, opaque string) error {
 	if opaque == "" {
 		return errNoOpaque

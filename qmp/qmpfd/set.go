@@ -12,7 +12,7 @@ import (
 
 // A Set is a set of file descriptors in a QEMU (monitor/fds.c). All monitors of the process share its sets,
 // and the sets outlive the connection: when the last monitor is disconnected, QEMU 5.2 and 7.2 close
-// those that nothing uses, 10.0 and 11.1 keep them.
+// unused sets; QEMU 10.0 and 11.1 keep them.
 //
 // Keep a set as long as a node that uses it: QEMU opens the file again when the node is reopened, and when a
 // node with auto-read-only changes between reading and writing.
@@ -26,7 +26,7 @@ type Set struct {
 }
 
 // AddSet makes a set that contains the files in this order (add-fd for each). opaque is a text that QEMU keeps
-// with them. [Set.Remove], and [RemoveSets] of another process, find the set by it, so choose one that nobody
+// with them. [Set.Remove], and [RemoveSets] of another process, find the set by it, so choose a text that nobody
 // else uses: "qmpkit:data1".
 //
 // The files remain the caller's and can be closed when AddSet has returned. AddSet does not check their
@@ -34,7 +34,7 @@ type Set struct {
 //
 // If AddSet fails or ctx ends, AddSet removes the files that it has added, in 15 seconds at most, even after
 // ctx has ended. If QEMU did not answer the first add-fd, AddSet removes every set with the same opaque text,
-// since the number of its own is unknown. The error matches:
+// since it does not know the number of its set. The error matches:
 //   - [*UndoError]: removing failed, too.
 //   - [*FlagsError]: a file is open with O_PATH. No command was sent.
 func AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.File) (*Set, error) {

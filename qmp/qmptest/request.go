@@ -21,7 +21,7 @@ type Request struct {
 	ID        json.RawMessage // as it came; nil when there is none
 	OOB       bool            // it came as exec-oob
 
-	// Files are the files that came with the command. As in QEMU, getfd and add-fd also have those that came
+	// Files are the files that came with the command. As in QEMU, getfd and add-fd also have files that came
 	// with an earlier command and that no command has taken; QEMU takes the first one only. The server closes
 	// them when the test ends, unless the handler has closed them.
 	Files []*os.File
