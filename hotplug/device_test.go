@@ -160,7 +160,7 @@ func TestHostDeviceThatIsNotThere(t *testing.T) {
 	})
 }
 
-// guestAnyDevice adds a watchdog to the bus that takes devices.
+// guestAnyDevice adds a device that no other operation is for.
 func guestAnyDevice(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
@@ -171,12 +171,13 @@ func guestAnyDevice(t *testing.T, m *guestMachine) {
 	}
 	require.NoError(t, vm.AddDevice(ctx, dog))
 	require.ErrorIs(t, vm.AddDevice(ctx, dog), hotplug.ErrExists)
+	// A device of a root port does not stay for the next steps: QEMU 5.2 may release it unasked at any time.
+	require.NoError(t, vm.RemoveDevice(ctx, "dog"))
 	if m.machine == "pc" {
-		require.NoError(t, vm.RemoveDevice(ctx, "dog"))
 		for _, fault := range fakeqemu.Faults {
 			faultsAtEveryStep(t, m.c, fault, addsDevice(dog), func() []string { return stateOf(t, m.c) })
 		}
-		require.Equal(t, before, stateOf(t, m.c))
-		require.Equal(t, fds, qemuFds(t, m.VM))
 	}
+	require.Equal(t, before, stateOf(t, m.c))
+	require.Equal(t, fds, qemuFds(t, m.VM))
 }
