@@ -17,8 +17,8 @@ type Executor interface {
 	Execute(ctx context.Context, call *Call) error
 }
 
-// A Call is one command on its way from a request's Do method to an [Executor]. It belongs to the goroutine
-// that executes it, and serves for one execution.
+// A Call is a command that a request's Do method gives to an [Executor]. It belongs to the goroutine that
+// executes it. Use a Call once.
 type Call struct {
 	// Command is the command's name.
 	Command string
@@ -104,8 +104,8 @@ func (c *Call) Decode(value []byte) error {
 	return nil
 }
 
-// A DecodeError reports that the result of a command, which has succeeded, or the data of an event is not
-// what the schema says.
+// A DecodeError reports that the result of a command, or the data of an event, is not as in the schema.
+// The command has succeeded.
 type DecodeError struct {
 	Command string // the command or the event
 	Path    string // the place in the value: "[2].inserted.file"; empty for the value itself

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Dial connects to a QMP server and makes a client of the connection, as [NewClient] does. It does so until
+// Dial connects to a QMP server and makes a client of the connection, as [NewClient] does. It gives up when
 // ctx ends. Give ctx a deadline: a server greets one client at a time, and others wait without limit.
 //
 // The address is one of these:
@@ -20,8 +20,8 @@ import (
 //	vsock:3:1024                   vsock, a CID and a port in decimal (Linux); the host has CID 2
 //
 // Without a prefix, an address with a slash or without a colon is a path. Dial does not look up host names,
-// which would make every program that uses this package 200 KB larger: connect by package net and use
-// [NewClient]. Descriptors cannot be sent over TCP and vsock.
+// because that would add 200 KB to every program with this package. To use a name, connect with package net
+// and call [NewClient]. Descriptors cannot be sent over TCP and vsock.
 //
 // Dial returns an error that matches:
 //   - [os.ErrNotExist]: the socket does not exist, or nothing with this CID answers.

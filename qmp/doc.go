@@ -15,8 +15,8 @@
 //
 // # How a command ends
 //
-// Do returns nil if the server has executed the command. Otherwise the command has ended in one of three
-// ways, and what to do next depends on which:
+// Do returns nil if the server has executed the command. Any other command has ended in one of three
+// ways:
 //
 //   - [ErrNotSent]: the server did not receive the command. It can be sent again.
 //   - [*Error]: the server refused the command, or failed to execute it. errors.Is finds its class:
@@ -26,8 +26,8 @@
 //
 // [MayHaveExecuted] reports whether there may be something to undo.
 //
-// If a context ends, the connection stays usable. The error has the context's cause ([context.Cause]) and
-// matches it as well as the context's error. The client has no timeouts; [WithTimeout] adds them.
+// If a context ends, the connection stays usable. The error then matches the context's error and its
+// cause ([context.Cause]). The client has no timeouts; [WithTimeout] adds them.
 //
 // # Where the server is
 //
@@ -39,12 +39,12 @@
 //
 // # Functions of the program
 //
-// The client calls functions that the program gives to it: a [Logger], [Options.Trace], the match
-// function of [Client.EventsFunc], and the methods of a connection that is not package net's. It calls
-// them on its own goroutines and on those of callers, which read the connection for each other. If such a
-// function panics, or ends its goroutine as t.FailNow does, the connection ends with a [*CallbackError]:
-// commands and subscriptions return it, and Close returns. Arguments are encoded and results decoded on
-// the goroutine of the command's caller. A panic there reaches the caller, and the connection stays usable.
+// The client calls functions that the program gives to it: a [Logger], [Options.Trace], the match function
+// of [Client.EventsFunc], and the methods of a [net.Conn] that is not from package net. It calls them on
+// its own goroutines and on the goroutines of commands that wait for a reply. If such a function panics, or
+// ends its goroutine as t.FailNow does, the connection ends with a [*CallbackError]: commands and
+// subscriptions return it, and Close returns. Arguments are encoded and results decoded on the goroutine of
+// the command's caller. A panic there reaches the caller, and the connection stays usable.
 //
 // # Events
 //
@@ -54,13 +54,13 @@
 //		return qmp.Value(e.Device) == "disk1"
 //	}, qemu.DeviceDel{ID: "disk1"})
 //
-// [Subscribe] subscribes to the events of one type, [Client.Events] to events by name, for which
-// generated packages have constants, and [Client.EventsFunc] to the events that a function selects. Subscribe
-// before you send the command whose events you wait for.
+// [Subscribe] returns the events of one type. [Client.Events] returns the events with the given names;
+// generated packages have constants for these. [Client.EventsFunc] returns the events that a function
+// selects. Subscribe before you send the command whose events you wait for.
 //
 // Events and replies keep their order: when a command returns, every event that the server sent before its
-// reply is already in the queue. A slow consumer does not block the client. It loses the oldest events, and
-// [EventsLostError] reports how many.
+// reply is already in the queue. A slow consumer does not block the client. The client drops its oldest
+// events, and [EventsLostError] reports how many.
 //
 // # Values for people
 //

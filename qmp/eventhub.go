@@ -57,10 +57,10 @@ type eventSink interface {
 // that comes after Events has returned is in the stream. Use [Subscribe] for events with typed data.
 func (c *Client) Events(names ...string) EventStream { return c.EventsFunc(nil, names...) }
 
-// EventsFunc is [Client.Events] for only those events for which match returns true: other events take no place
-// in the subscription's queue. A nil match selects all events. Whoever reads the connection calls match, so it
-// must be fast, and must not call the client nor keep or change the event's data. If match panics, the
-// connection ends with a [*CallbackError].
+// EventsFunc is like [Client.Events], but returns only the events for which match returns true. Other events
+// take no place in the subscription's queue. A nil match selects all events. The client calls match while it
+// reads the connection: match must be fast, must not call the client, and must not keep or change the event's
+// data. If match panics, the connection ends with a [*CallbackError].
 func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
 	c.sinkMu.Lock()
 	defer c.sinkMu.Unlock()

@@ -30,9 +30,9 @@ var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEM
 //
 // If ctx ends first, Execute returns and the connection stays usable. A reply that comes later is dropped.
 //
-// quit also succeeds if the connection ends before the reply. A command that has no reply if it succeeds
-// (call.NoReply) succeeds when the server ends the connection, or when the deadline of ctx passes before an
-// error has come: give ctx a deadline.
+// quit also succeeds if the connection ends before the reply. Some commands have no reply if they succeed
+// (call.NoReply). They succeed when the server ends the connection, or when the deadline of ctx passes
+// before an error has come. Give ctx a deadline.
 func (c *Client) Execute(ctx context.Context, call *Call) error {
 	if c.options.Logger != nil {
 		return c.executeLogged(ctx, call)

@@ -9,10 +9,10 @@ import (
 )
 
 // NewClient makes a client of a connection from which nothing has been read. It waits for the server's
-// greeting and negotiates capabilities, both until ctx ends. ctx has no meaning for the client after that.
+// greeting and negotiates capabilities. It gives up when ctx ends. The client does not use ctx after that.
 //
 // The connection belongs to the client, which closes it if NewClient fails. NewClient clears the deadlines of
-// the connection; a deadline that somebody sets later ends it.
+// the connection. Do not set one later: it ends the connection.
 func NewClient(ctx context.Context, conn net.Conn, opts *Options) (*Client, error) {
 	c := newClient(conn, opts)
 	c.start()

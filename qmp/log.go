@@ -8,8 +8,8 @@ import (
 
 // A Logger takes messages about what a client does. [*log/slog.Logger] is one.
 //
-// Several goroutines call it at once. Messages begin with "qmp: ", and arguments are pairs of keys and values
-// as slog's. It must not call the client. If it panics, the connection ends with a [*CallbackError].
+// Several goroutines call it at once. Messages begin with "qmp: ". Arguments are pairs of keys and values, as
+// for slog. It must not call the client. If it panics, the connection ends with a [*CallbackError].
 type Logger interface {
 	DebugContext(ctx context.Context, msg string, args ...any)
 }

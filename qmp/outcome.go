@@ -19,8 +19,8 @@ var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
 // returns false if the command was not sent or the server refused it. Cleanup code must undo any other
 // command, even though it may have had no effect.
 //
-// The error of an operation that sends several commands can wrap the error of a lesser one. Such an
-// error answers by itself: MayHaveExecuted calls its method of this name, MayHaveExecuted() bool.
+// An operation that sends several commands can return an error that wraps the error of one of them.
+// If such an error has a method MayHaveExecuted() bool, MayHaveExecuted returns its result.
 func MayHaveExecuted(err error) bool {
 	type answerer interface {
 		error

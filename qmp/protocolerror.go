@@ -5,11 +5,11 @@ import (
 	"strconv"
 )
 
-// A ProtocolError reports that the server sent something that is not a QMP message. Nothing that follows can
-// be understood, so the connection ends: [Client.Err] and the commands in flight return the error.
+// A ProtocolError reports that the server sent something that is not a QMP message. The client cannot read
+// on, so it ends the connection. [Client.Err] and the commands in flight return the error.
 type ProtocolError struct {
-	// Offset is the place of the error in all that the server sent on the connection, in
-	// bytes from 0.
+	// Offset is the place of the error: the number of bytes that the server sent on the
+	// connection before it.
 	Offset int64
 	// Reason says what is wrong.
 	Reason string

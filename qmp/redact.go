@@ -9,36 +9,37 @@ import (
 // hidden stands for a secret in what people read.
 const hidden = "***"
 
-// Redact returns JSON text without secrets: "***" is written in their place. The text is a message of
-// the protocol, the arguments of a command or its result. Text without a secret is returned as it is,
-// other text as a copy; valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods
-// of everything that is sent use it. Use it for what you log yourself: a result, or what
-// [Call.AppendArgs] returns.
+// Redact returns JSON text without secrets: "***" is written in their place. The text is a message of the
+// protocol, the arguments of a command or its result. Text without a secret is returned as it is, other
+// text as a copy; valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods of
+// requests use it. Call it for text that you log yourself, such as a result or the output of
+// [Call.AppendArgs].
 //
 // It hides:
 //   - strings and numbers, alone or in an array, whose member has the name of a secret: password,
 //     cookie, token, key and the like, and names under which QEMU and the guest agent take or
 //     return data that may be secret: data, env, arg, input-data, buf-b64. The IDs of secret objects
 //     (key-secret, password-secret, passwordid) are shown;
-//   - strings that are the value of a property or the whole result of a command, alone or in an
-//     array, as of qom-get, ringbuf-read and human-monitor-command;
+//   - strings, alone or in an array, that are the value of a property or the whole result of a
+//     command such as qom-get, ringbuf-read and human-monitor-command;
 //   - in a human-monitor-command line all but the command, unless that is info;
 //   - in all strings: passwords in URLs, and the query of those of http and ftp; what follows
 //     "password=" or another name of a secret; a command behind "exec:"; and all of this in the
 //     JSON of a "json:" filename.
 //
-// It hides too much rather than too little, and cannot know a secret in any other place.
+// If in doubt it hides the text. It cannot recognize a secret in any other place.
 func Redact(text []byte) []byte { return redact(text, nameOfValue) }
 
-// Redacted returns a value that prints and marshals v without secrets, for logs: v as JSON with "***" in
-// the place of each secret that the type of v knows of, or that [Redact] finds.
+// Redacted returns a value for logs that prints and marshals v without secrets. The result is the JSON
+// of v with "***" in place of each secret: those that the schema marks in the type of v, and those that
+// [Redact] finds.
 //
 //	slog.Info("sending", "request", qmp.Redacted(request))
 //	fmt.Println(qmp.Redacted(info))
 //
 // v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these, and also a
-// [Raw], a [RawEvent] or an [Event]. Its pointers are shown as what they point to. v must not change until it was
-// printed.
+// [Raw], a [RawEvent] or an [Event]. A pointer is shown as the value that it points to. Do not change v before
+// it is printed.
 func Redacted(v any) RedactedValue { return RedactedValue{func() any { return v }} }
 
 // A RedactedValue is a value without its secrets; see [Redacted].

@@ -2,7 +2,7 @@ package qmp
 
 // Stats are a client's counters since the beginning of its connection, for metrics.
 type Stats struct {
-	Commands uint64 // that were sent or are about to be, including the client's own
+	Commands uint64 // commands that were sent or wait to be sent, including the client's own
 	Refused  uint64 // commands that the server answered with an error
 	InFlight int    // commands without an answer, including abandoned ones
 
@@ -11,7 +11,7 @@ type Stats struct {
 
 	Events          uint64 // that the server has sent
 	EventsDelivered uint64 // to subscriptions; an event that goes to two counts twice
-	EventsLost      uint64 // of those delivered, dropped because a consumer was too slow; see [EventsLostError]
+	EventsLost      uint64 // delivered to a queue and then dropped, because a consumer was too slow; see [EventsLostError]
 }
 
 // Stats returns the client's counters, also after the connection has ended.

@@ -13,15 +13,15 @@ import (
 )
 
 // Accept waits until a server connects to l and makes a client of the connection, as [NewClient] does. It
-// does so until ctx ends. Use it for a QEMU that connects to a socket (server=off) instead of listening on
-// one. If the server's process can end before it connects, cancel ctx then.
+// gives up when ctx ends. Use it for a QEMU that connects to a socket (server=off) instead of listening on
+// one. If you start that QEMU, cancel ctx when its process ends: it may end before it connects.
 //
 // l stays open for further servers. If l is a UNIX or TCP listener of package net, several goroutines can call
-// Accept at once, and deadlines of l are neither changed nor obeyed, unless ctx can never end. Accept ends soon
-// after l is closed.
+// Accept at once. Accept then returns soon after l is closed. It does not change the deadlines of l, and
+// ignores them if ctx can end.
 //
 // Only one Accept at a time can wait on any other listener. If ctx ends first, Accept interrupts the listener
-// by its SetDeadline method and clears the deadline, or closes it if it has no such method.
+// with SetDeadline and then clears the deadline. A listener without this method is closed.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {
