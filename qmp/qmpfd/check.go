@@ -7,15 +7,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Check reports whether a node of this use can open what it needs from a set of these files, by the rules of
-// the strictest version of QEMU. It sends nothing. The files must be regular files or block devices, and:
+// Check returns an error if a node of this use cannot open its file from a set of these files. It applies
+// the rules of the strictest version of QEMU, and sends nothing. The files must be regular files or block
+// devices, and:
 //
 //   - for a read-only node, one must be open with O_RDONLY;
 //   - for a node with auto-read-only, one must be open with O_RDONLY, and another with O_RDWR if anything
 //     will write;
 //   - for any other node, one must be open with O_RDWR;
 //   - this file must have O_DIRECT if u is Direct, and must not have it otherwise;
-//   - no file of this access mode may have O_SYNC or O_DSYNC, and no file at all O_PATH.
+//   - files of this access mode must not have O_SYNC or O_DSYNC, and no file may have O_PATH.
 //
 // The set can contain other files, too. Any error matches [qmp.ErrNotSent]. It also matches:
 //   - [*FlagsError]: a flag is wrong.
@@ -79,8 +80,8 @@ func (u Use) needed(have []openFlags) []openFlags {
 	return all
 }
 
-// A FlagsError says that a file is not open as QEMU needs it. Nothing was sent; it matches
-// [qmp.ErrNotSent].
+// A FlagsError reports that a file is open with flags that QEMU cannot use. Nothing was sent: the
+// error matches [qmp.ErrNotSent].
 type FlagsError struct {
 	File  string // its name
 	Wrong string // "access mode", "O_DIRECT", "O_SYNC" or "O_PATH"

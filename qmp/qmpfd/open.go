@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Files are open files that belong together: one file, opened in each way in which QEMU asks for it.
+// Files are the open files of one path: one for each access mode that QEMU asks for.
 type Files []*os.File
 
 // Open opens a regular file or block device as QEMU will ask for it: with O_RDWR; with O_RDONLY if u is

@@ -11,11 +11,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// Missing returns what the server at the other end of x does not have of what a program needs, before
-// anything is sent. It asks for the schema as [Query] does. A need is one of these:
+// Missing compares the needs of a program with the schema of the server at the other end of x, and
+// returns the needs that the server does not have. It asks for the schema as [Query] does, and sends
+// no other command. A need is one of these:
 //   - a request: a generated type such as qemu.BlockdevAdd, a [qmp.Raw], or a pointer to one. Missing
-//     looks at the command and at each member and value that the request sends.
-//   - a request that is the zero value of its type: Missing looks at the command alone.
+//     checks the command and each member and value that the request sends.
+//   - a request that is the zero value of its type: Missing checks the command alone.
 //   - a string: a path for [introspect.Schema.Has], which may be the name of a command or an event, or
 //     a constant such as qemu.FeatureDeviceAddJSONCLIHotplug.
 //
@@ -29,18 +30,22 @@ import (
 //
 // Missing reports what the server does not have, not whether it would execute the request. It does not
 // report:
-//   - mandatory members that are missing, and empty values of enums: they were not set;
-//   - members of a branch if the discriminator was not set, or if the server does not have its value;
-//   - what the schema does not type: values of the type any, the properties of device_add and, up to
-//     QEMU 5.2, those of object-add;
-//   - integers that are out of the range of their type: the schema has no ranges.
+//   - mandatory members and enums that the request leaves empty;
+//   - members of a branch if the discriminator is not set, or if the server does not have its value;
+//   - values without a type in the schema: those of the type any, the properties of device_add and,
+//     up to QEMU 5.2, those of object-add;
+//   - integers outside the range of their type: the schema has no ranges.
 //
-// A missing member of a union can be one of its branch or of the union itself. The schema cannot tell.
-// Missing takes it from the type of the request. For a member that is in Args it takes the branch.
+// The path of a missing member of a union names its branch, or only the union. The schema does not
+// have the member, so Missing decides by the type of the request, and takes the branch for a member
+// that is in Args.
 //
-// Missing returns an error if [Query] does, if a request cannot be encoded (an
-// [*qmp.EncodeError], for example if it is not zero and a discriminator is not set), if a path is
-// malformed, and if a need is of another type.
+// Missing returns an error if:
+//   - [Query] fails.
+//   - a request cannot be encoded: a [*qmp.EncodeError]. For example, a request is not zero and its
+//     discriminator is not set.
+//   - a path is malformed: the error matches [introspect.ErrQuery].
+//   - a need is of another type.
 func Missing(ctx context.Context, x qmp.Executor, needs ...any) ([]string, error) {
 	schema, err := Query(ctx, x)
 	if err != nil {
@@ -49,7 +54,8 @@ func Missing(ctx context.Context, x qmp.Executor, needs ...any) ([]string, error
 	return MissingIn(schema, needs...)
 }
 
-// MissingIn is [Missing] for a server with the given schema, which may have been captured from one.
+// MissingIn is like [Missing], but compares with the given schema, such as one that was recorded
+// from a server.
 func MissingIn(schema *introspect.Schema, needs ...any) ([]string, error) {
 	var all []string
 	for _, need := range needs {

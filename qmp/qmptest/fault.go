@@ -58,8 +58,7 @@ func Split(n int) Fault {
 	}
 }
 
-// SplitAt splits what is written before these bytes, counted from the beginning of the
-// connection.
+// SplitAt splits the output at these offsets, in bytes from the beginning of the connection.
 func SplitAt(offsets ...int) Fault {
 	return func(out io.WriteCloser) io.WriteCloser {
 		written := 0
@@ -80,8 +79,8 @@ func SplitAt(offsets ...int) Fault {
 	}
 }
 
-// Insert writes other bytes, such as garbage or an event before the greeting, before the byte at an offset
-// from the beginning of the connection, together with that byte.
+// Insert adds bytes, such as garbage or an event before the greeting, at an offset in bytes from the
+// beginning of the connection. It writes them together with the byte that follows.
 func Insert(offset int, other []byte) Fault {
 	return func(out io.WriteCloser) io.WriteCloser {
 		written := 0
