@@ -42,7 +42,7 @@ func TestSourceErrors(t *testing.T) {
 		"refused.json":   "this is an error that a server replied with (it is not there), and no answer: write it with qapigen capture",
 		"greeting.json":  "this is a server's greeting, and no answer: write it with qapigen capture",
 		"other.json":     "expected an array, found an object (at byte 11); write it with qapigen capture",
-		"list.json":      "an entry without name or meta-type (at byte 9); write it with qapigen capture",
+		"list.json":      "an entry has no name or no meta-type (at byte 9); write it with qapigen capture",
 		"qapi/part.json": "qapi/part.json: this is a part of the schema whose main file is qapi/qapi-schema.json: give that one",
 		"folder":         "folder: this is a folder: " + wantMain,
 		".":              ".: this is a folder: give a main file in it, qapi/qapi-schema.json",

@@ -2,27 +2,27 @@ package wire
 
 import "math/bits"
 
-// MemberDecoder is a value that is received as a JSON object. DecodeMember reads the value of
-// the member with the given name and returns the member's number, or returns 0 and reads nothing
-// if it knows no such member. The name is part of the text: it must be neither changed nor kept.
+// MemberDecoder is a value that is received as a JSON object. DecodeMember reads the value of the
+// member with the given name and returns the member's number, or returns 0 and reads nothing if
+// it knows no such member. The name is part of the text: DecodeMember must not change or keep it.
 //
-// Each member has a number of its own, from 1 up. By these numbers [Decoder.Object] finds a
+// Each member has a different number, from 1 up. [Decoder.Object] uses the numbers to find a
 // repeated member without comparing names. If the members have no numbers, DecodeMember returns
-// [Unnumbered], and Object compares the names.
+// [Unnumbered], and Object compares names.
 type MemberDecoder interface {
 	DecodeMember(d *Decoder, name []byte) (number int)
 }
 
-// Unnumbered is what DecodeMember returns for a member that it knows and that has no number.
+// DecodeMember returns Unnumbered if it knows the member and the member has no number.
 const Unnumbered = -1
 
 // maxNumber is the greatest number that has a bit of its own in a word, where number 0 has none.
 // Members with greater ones are compared by their names.
 const maxNumber = 63
 
-// Object reads an object into m, which should be zero: members that are missing are left as they
-// are. A member that m does not know is read by the branch if m is a union, and skipped if nobody
-// knows it. Object fails if two members have the same name.
+// Object reads an object into m, which should be zero: missing members stay as they are. If m is
+// a union, its branch reads the members that m does not know. Object skips members that neither
+// knows, and fails if two members have the same name.
 func (d *Decoder) Object(m MemberDecoder) {
 	if union, ok := m.(UnionDecoder); ok {
 		d.union(union)

@@ -1,6 +1,6 @@
 package wire
 
-// Raw reads any value and returns a copy of its text, as it came but validated.
+// Raw reads any value and returns a copy of its text. It checks that the text is valid JSON.
 func (d *Decoder) Raw() []byte {
 	d.next()
 	text, start := d.data, d.pos
@@ -11,7 +11,7 @@ func (d *Decoder) Raw() []byte {
 	return d.pieces.bytes(text[start:d.pos])
 }
 
-// Skip reads any value and drops it. It is validated as if it were used.
+// Skip reads any value and drops it. It validates the value like the other methods.
 func (d *Decoder) Skip() {
 	if end := d.skip(blanks(d.data, d.pos)); end >= 0 {
 		d.pos = end

@@ -44,7 +44,8 @@ func (d *Decoder) anyString() string {
 	return string(d.unusualText())
 }
 
-// Enum reads a string that is one of a few values. Values seen before are not allocated again.
+// Enum reads a string that has few different values. It does not allocate a value again that it
+// has read before.
 func (d *Decoder) Enum() string { return intern(d.text()) }
 
 // text reads a string and returns it without its escapes, as a part of the text or in the
