@@ -390,7 +390,7 @@ func TestRunStateAtTheEnd(t *testing.T) {
 				var failed *migration.FailedError
 				if errors.As(e.err, &failed) {
 					require.True(t, failed.Halted)
-					require.ErrorContains(t, e.err, "stands still")
+					require.ErrorContains(t, e.err, "still stopped")
 				}
 			})
 		})

@@ -99,7 +99,7 @@ func ExampleCancel() {
 		_, err = migration.Cancel(ctx, client)
 		switch {
 		case err == nil:
-			fmt.Println("the machine is here, and no migration goes on")
+			fmt.Println("the machine is here, and no migration is running")
 		case errors.Is(err, migration.ErrCompleted):
 			fmt.Println("too late: the machine has been sent")
 		default:
@@ -110,7 +110,7 @@ func ExampleCancel() {
 	// Output:
 	// it takes too long
 	// migrate_cancel
-	// the machine is here, and no migration goes on
+	// the machine is here, and no migration is running
 }
 
 // A machine that was sent cannot be sent again before cont.
@@ -152,7 +152,7 @@ func ExampleRun_postcopy() {
 	// completed
 }
 
-// Storage is handed over while the machine stands still.
+// PreSwitchover hands over the storage while the machine is stopped.
 func ExampleRun_preSwitchover() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		err := migration.Enable(qemu.MigrationCapabilityPauseBeforeSwitchover).Do(ctx, client)

@@ -27,12 +27,12 @@ const descriptor = "qmpkit:migration"
 // Start begins to send the machine (migrate) and returns when QEMU has accepted the target. QEMU finds out
 // later whether it can reach the target; [Wait] reports that. Start turns on the capability "events".
 //
-// If ctx has ended, Start does nothing. Once Start has begun to send migrate it ignores the end of ctx:
-// otherwise nobody would know whether there is a migration.
+// If ctx has ended, Start does nothing. After Start has begun to send migrate, it waits for the reply
+// even if ctx ends, 15 seconds at most.
 //
 // Start returns an error that matches:
-//   - [ErrNotStarted]: nothing has begun. A [*StateError] says that the machine must be brought into
-//     another state first.
+//   - [ErrNotStarted]: the migration has not begun. It may also match a [*StateError]: bring the
+//     machine into another state first.
 //   - [ErrUnknown]: QEMU did not answer, and the migration may have begun.
 func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
@@ -55,8 +55,8 @@ func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 // load it from a file (migrate-incoming). It returns when QEMU listens; [WaitIncoming] waits for the
 // machine. StartIncoming turns on the capability "events".
 //
-// If the migration fails, QEMU 9.1 and newer keep running so that they can report why: end them then. An
-// older QEMU ends itself. The errors are those of [Start].
+// If the migration fails, QEMU 9.1 and newer keep running to report the reason: end the process then. An
+// older QEMU ends itself. The errors are those of Start.
 func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	err := prepare(ctx, conn, from, "migrate-incoming")
 	if err == nil {
