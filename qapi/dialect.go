@@ -2,14 +2,15 @@ package qapi
 
 import "github.com/qmpkit/qmpkit/qapi/syntax"
 
-// Dialect is the language as one version of QEMU reads it. It bears on what is refused, and
-// on which of several diagnostics comes first; what is accepted means the same in all of them.
+// Dialect is the language as one version of QEMU reads it. Dialects differ in the schemas that
+// they refuse and in the order of the diagnostics. If two dialects accept a schema, they read it
+// in the same way.
 type Dialect = syntax.Dialect
 
-// The dialects. Versions between two of them read the language of the older one, but for what
-// the newer one brought on the way.
+// The dialects. A version between two of them reads the language of the older one, and perhaps a
+// part of the changes up to the newer one.
 const (
-	DialectAny = syntax.DialectAny // what any of the versions writes; the default
+	DialectAny = syntax.DialectAny // the notations of all these versions; the default
 	QEMU5_2    = syntax.QEMU5_2    // exactly what QEMU 5.2 takes
 	QEMU7_2    = syntax.QEMU7_2    // exactly what QEMU 7.2 takes
 	QEMU10_0   = syntax.QEMU10_0   // exactly what QEMU 10.0 takes

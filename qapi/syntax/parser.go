@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// MaxDepth is how deep values may be nested.
+// MaxDepth is the deepest nesting of values.
 const MaxDepth = 256
 
-// Parse reads a schema file in [DialectAny]. Errors are among the returned file's items;
-// after one, Parse goes on with the next line that looks like the begin of an item.
+// Parse reads a schema file in [DialectAny]. The items of the file include the errors. After an
+// error Parse continues at the next line that looks like the start of an item.
 func Parse(src []byte) *File { return DialectAny.Parse(src) }
 
-// Parse is like the function [Parse], for a dialect.
+// Parse is like the function [Parse], but with the rules of d.
 func (d Dialect) Parse(src []byte) *File {
 	text, err := newSource(src)
 	if err != nil {

@@ -8,11 +8,10 @@ import (
 // lineWidth is the length of line that Print stays within where it can.
 const lineWidth = 79
 
-// Print returns the text of a file in one canonical form, without its prose: comments are
-// left out, and of documentation only what a schema is not the same without is kept, which
-// is the definition's name, the names of the features described, the version after Since:
-// and what [Seen] finds. Parsing the result gives the same objects in the same order. Errors among the
-// file's items are left out.
+// Print returns the text of a file in a canonical form without prose. It leaves out comments and the
+// errors among the file's items. Of the documentation it keeps the name of the definition, the names
+// of its features, versions, recommended replacements, and the marks of [SeenMark]. Parsing the result
+// gives the same objects in the same order.
 func Print(f *File) []byte {
 	p := &printer{}
 	for _, item := range f.Items {
