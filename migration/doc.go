@@ -79,7 +79,7 @@
 // If you start postcopy yourself (qemu.MigrateStartPostcopy), do not let the context of Run end and do not
 // call Cancel at the same time: on QEMU 5.2 and 7.2 a cancellation at this moment loses the machine.
 //
-// # What ends QEMU
+// # States in which migrate ends QEMU
 //
 // In some states of the machine, migrate ends the process of QEMU (measured on 5.2, 7.2, 10.0 and 11.1).
 // Start checks the state first. It returns a [*StateError] and does not send migrate if:

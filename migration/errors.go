@@ -35,8 +35,8 @@ var ErrCompleted error = &ending{text: "migration: too late to cancel, all of th
 
 // ErrPaused is matched by the error of a migration whose connection was lost in postcopy, or that
 // was paused ([qemu.MigratePause]). The machine is at the destination and waits for memory that only
-// the source has: keep both. [qemu.MigrateRecover] makes the destination listen again, [Resume]
-// makes the source go on.
+// the source has: keep both. [qemu.MigrateRecover] makes the destination listen again. Then [Resume]
+// makes the source continue.
 var ErrPaused error = &ending{executed: true, text: "migration: postcopy is paused, and neither side has the whole machine: " +
 	"let the destination listen (migrate-recover), then resume at the source"}
 
@@ -75,9 +75,9 @@ type FailedError struct {
 	Reason string // QEMU's, for people; it may be empty
 
 	// Postcopy reports that the migration failed after, or just before, the destination took over
-	// the machine. Neither side may have all of it. Ask both with query-status whether they run the
-	// machine, before you start anything. If Postcopy is false, the machine is at the source, as
-	// before.
+	// the machine. Perhaps neither side has all of it. Ask both with query-status whether they run
+	// the machine, before you start anything. If Postcopy is false, the machine is at the source,
+	// as before.
 	Postcopy bool
 
 	// Halted reports that the machine is at the source and does not run: 15 seconds after the

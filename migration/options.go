@@ -32,8 +32,8 @@ type Options struct {
 	// PreSwitchover is called once, in the state pre-switchover: the machine stands still, and the
 	// source still has it. This state needs the capability pause-before-switchover, which [Run] checks
 	// before it begins. If PreSwitchover returns nil, the migration continues (migrate-continue). If it
-	// returns an error, the migration is cancelled, also by [Wait], unless the context of Wait has
-	// ended. If PreSwitchover is nil, another client must send migrate-continue.
+	// returns an error, Run cancels the migration. [Wait] does so, too, unless its context has ended.
+	// If PreSwitchover is nil, another client must send migrate-continue.
 	PreSwitchover func(context.Context) error
 }
 

@@ -51,8 +51,8 @@ func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	})
 }
 
-// StartIncoming makes a QEMU that was started with "-incoming defer" listen for the machine, or
-// load it from a file (migrate-incoming). It returns when QEMU listens; [WaitIncoming] waits for the
+// StartIncoming makes a QEMU that was started with "-incoming defer" listen for the machine, or load
+// it from a file (migrate-incoming). It returns when QEMU listens. [WaitIncoming] waits for the
 // machine. StartIncoming turns on the capability "events".
 //
 // If the migration fails, QEMU 9.1 and newer keep running to report the reason: end the process then. An

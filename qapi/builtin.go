@@ -42,10 +42,10 @@ var builtins = []*Builtin{
 	{name: "null", kind: KindNull},
 }
 
-// TypeName returns the name that a schema writes.
+// TypeName returns the name as a schema writes it.
 func (b *Builtin) TypeName() string { return b.name }
 
-// JSONKind returns how a value of the type looks on the wire.
+// JSONKind returns the JSON kind of the type's values.
 func (b *Builtin) JSONKind() JSONKind { return b.kind }
 
 // Bits returns the width of an integer type, 0 for the other types.

@@ -11,10 +11,10 @@ type Dialect = syntax.Dialect
 // part of the changes up to the newer one.
 const (
 	DialectAny = syntax.DialectAny // the notations of all these versions; the default
-	QEMU5_2    = syntax.QEMU5_2    // exactly what QEMU 5.2 takes
-	QEMU7_2    = syntax.QEMU7_2    // exactly what QEMU 7.2 takes
-	QEMU10_0   = syntax.QEMU10_0   // exactly what QEMU 10.0 takes
-	QEMU10_2   = syntax.QEMU10_2   // exactly what QEMU 10.2 takes
+	QEMU5_2    = syntax.QEMU5_2    // exactly the language of QEMU 5.2
+	QEMU7_2    = syntax.QEMU7_2    // exactly the language of QEMU 7.2
+	QEMU10_0   = syntax.QEMU10_0   // exactly the language of QEMU 10.0
+	QEMU10_2   = syntax.QEMU10_2   // exactly the language of QEMU 10.2
 )
 
 // Dialects returns all dialects, [DialectAny] first, then by version.

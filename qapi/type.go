@@ -24,7 +24,7 @@ type ObjectType interface {
 // Enum is a set of string values.
 type Enum struct {
 	Header
-	Prefix string // of C identifiers; "" is the default one
+	Prefix string // prefix of the C identifiers; "" means the default
 	Values []*EnumValue
 }
 
@@ -91,14 +91,14 @@ type Array struct {
 	Element Type
 }
 
-// TypeName returns the name that a schema writes.
+// TypeName returns the name as a schema writes it.
 func (e *Enum) TypeName() string      { return e.Name }
 func (s *Struct) TypeName() string    { return s.Name }
 func (u *Union) TypeName() string     { return u.Name }
 func (a *Alternate) TypeName() string { return a.Name }
 func (a *Array) TypeName() string     { return "['" + a.Element.TypeName() + "']" }
 
-// JSONKind returns how a value of the type looks on the wire.
+// JSONKind returns the JSON kind of the type's values.
 func (e *Enum) JSONKind() JSONKind      { return KindString }
 func (s *Struct) JSONKind() JSONKind    { return KindObject }
 func (u *Union) JSONKind() JSONKind     { return KindObject }

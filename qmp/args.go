@@ -18,7 +18,7 @@ import (
 //
 //	nil                                       null
 //	a nil pointer                             left out; see below
-//	another pointer                           what it points to
+//	another pointer                           the value that it points to
 //	Args, a type of a generated package       the object, or the value of the alternate
 //	Null                                      null
 //	RawJSON, json.RawMessage, another type    the JSON that MarshalJSON returns, checked; a nil
@@ -38,15 +38,15 @@ import (
 //	another map or struct, complex64,         an error
 //	complex128, chan, func, unsafe.Pointer
 //
-// Named types are treated like the types they are made of, and elements of slices and maps like
-// values of Args. A method counts if the type or its pointer has it.
+// A named type is treated like its underlying type, and an element of a slice or map like a value
+// of Args. A method counts if the type or its pointer has it.
 //
 // A member whose value is a nil pointer is left out, like an optional member of a generated type.
 // Assign nil to send null. An element of a slice cannot be left out: a nil pointer there is an
 // error.
 //
-// For bytes the schema says what to send: a string for text, base64 in a string for binary data,
-// or a RawJSON for JSON.
+// To send bytes, look into the schema. Text is a string, binary data is base64 in a string, and
+// JSON is a RawJSON.
 //
 // If a value cannot be sent, the error is an [*EncodeError] with the value's path.
 //

@@ -64,7 +64,7 @@ func awaitError(event string, err error) error {
 // Await calls do, which executes any number of commands, and waits for an event that they cause: the
 // first event for which match returns true. It looks at events with the given names, or at all events
 // if there are no names. Use it instead of [AwaitEvent] for a command with a result, for several
-// commands, or if either of several events ends the wait.
+// commands, or if one of several events ends the wait.
 //
 //	e, err := qmp.Await(ctx, c, func(ctx context.Context) error {
 //		return qemu.DeviceDel{ID: "disk1"}.Do(ctx, c)

@@ -105,7 +105,7 @@ func (c *Call) Decode(value []byte) error {
 }
 
 // A DecodeError reports that the result of a command, or the data of an event, is not as in the schema.
-// The command has succeeded.
+// The server has executed such a command.
 type DecodeError struct {
 	Command string // the command or the event
 	Path    string // the place in the value: "[2].inserted.file"; empty for the value itself

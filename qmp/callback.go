@@ -17,8 +17,8 @@ import (
 // [Client.EventsFunc], the methods of a [net.Conn] that is not from package net, and those of the
 // streams of [Pipes].
 type CallbackError struct {
-	Callback string // which function: "Options.Trace", "net.Conn.Read"
-	Value    any    // what the function panicked with; nil if it ended its goroutine
+	Callback string // the function: "Options.Trace", "net.Conn.Read"
+	Value    any    // the value of the panic; nil if the function ended its goroutine
 	Stack    string // of the goroutine, where the function panicked or ended it
 }
 

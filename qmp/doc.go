@@ -32,10 +32,10 @@
 // # Where the server is
 //
 // [Dial] takes the path of a UNIX socket, or an address of TCP or vsock. [DialWait] also waits for the socket
-// of a server that was just started, and [Accept] for a server that connects to the program. [NewFileClient]
-// takes a descriptor and [NewClient] any connection; [Pipes] makes a connection of two streams. [DialGuest]
-// is for the guest agent. A client does not reconnect: [Client.Done] and [Client.Err] report when and why
-// the connection ended.
+// of a server that was just started. [Accept] waits for a server that connects to the program.
+// [NewFileClient] takes a descriptor, and [NewClient] any connection. [Pipes] makes a connection from two
+// streams. [DialGuest] is for the guest agent. A client does not reconnect: [Client.Done] and [Client.Err]
+// report when and why the connection ended.
 //
 // # Functions of the program
 //
@@ -43,8 +43,8 @@
 // of [Client.EventsFunc], and the methods of a [net.Conn] that is not from package net. It calls them on
 // its own goroutines and on the goroutines of commands that wait for a reply. If such a function panics, or
 // ends its goroutine as t.FailNow does, the connection ends with a [*CallbackError]: commands and
-// subscriptions return it, and Close returns. Arguments are encoded and results decoded on the goroutine of
-// the command's caller. A panic there reaches the caller, and the connection stays usable.
+// subscriptions return it, and Close returns. The client encodes arguments and decodes results on the
+// goroutine of the command's caller. A panic there reaches the caller, and the connection stays usable.
 //
 // # Events
 //
@@ -64,7 +64,7 @@
 //
 // # Values for people
 //
-// Print values with [Redacted], which shows what pointers point to and hides secrets:
+// Print values with [Redacted]. It hides secrets, and shows values instead of pointers:
 //
 //	fmt.Println(qmp.Redacted(status))
 //
@@ -74,7 +74,7 @@
 //
 //	err = qemu.GetFD{FDName: "tap0"}.Do(ctx, c, qmp.WithFile(tap))
 //
-// # What it links
+// # Imports
 //
 // Every program that controls QEMU links this package, so it imports few others: not fmt,
 // encoding/json, log/slog nor crypto/tls.

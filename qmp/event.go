@@ -59,9 +59,9 @@ type EventSource interface {
 // An EventStream is a subscription to events. Several goroutines can call its methods; Next
 // returns each event to one of them.
 type EventStream interface {
-	// Next returns the next event, in the order in which the server sent them. If the queue
-	// is empty, Next waits until ctx ends. If ctx has ended Next still returns the events that are in
-	// the queue, then an error that matches that of ctx; call it again with another context.
+	// Next returns the next event, in the order in which the server sent them. If the queue is empty,
+	// Next waits until ctx ends. If ctx has ended, Next still returns the events in the queue, and
+	// then an error that matches the error of ctx. Call it again with another context to go on.
 	//
 	// An *EventsLostError reports how many events are missing at this place, because the consumer
 	// was too slow. The next call returns the event after them. Any other error is final and comes

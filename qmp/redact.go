@@ -22,10 +22,10 @@ const hidden = "***"
 //     (key-secret, password-secret, passwordid) are shown;
 //   - strings, alone or in an array, that are the value of a property or the whole result of a
 //     command such as qom-get, ringbuf-read and human-monitor-command;
-//   - in a human-monitor-command line all but the command, unless that is info;
-//   - in all strings: passwords in URLs, and the query of those of http and ftp; what follows
-//     "password=" or another name of a secret; a command behind "exec:"; and all of this in the
-//     JSON of a "json:" filename.
+//   - the arguments in the line of a human-monitor-command, except those of info;
+//   - in all strings: passwords in URLs; the query of http and ftp URLs; text after "password="
+//     or another name of a secret; a command after "exec:"; and all of these in the JSON of a
+//     "json:" filename.
 //
 // If in doubt it hides the text. It cannot recognize a secret in any other place.
 func Redact(text []byte) []byte { return redact(text, nameOfValue) }

@@ -9,8 +9,8 @@ type Stats struct {
 	BytesSent     uint64
 	BytesReceived uint64
 
-	Events          uint64 // that the server has sent
-	EventsDelivered uint64 // to subscriptions; an event that goes to two counts twice
+	Events          uint64 // events that the server has sent
+	EventsDelivered uint64 // deliveries to subscriptions; an event for two subscriptions counts twice
 	EventsLost      uint64 // delivered to a queue and then dropped, because a consumer was too slow; see [EventsLostError]
 }
 

@@ -119,7 +119,7 @@ func NewFileClient(ctx context.Context, f *os.File, opts *Options) (*Client, err
 }
 
 // Pipes returns a connection over two streams, for [NewClient]: for example the standard output and input
-// of a process whose monitor is there (-qmp stdio). Closing the connection closes both streams. Such a
+// of a QEMU that was started with -qmp stdio. Closing the connection closes both streams. Such a
 // connection cannot send descriptors, and each reply wakes a goroutine, which costs time.
 func Pipes(from io.ReadCloser, to io.WriteCloser) net.Conn { return &pipes{from, to} }
 

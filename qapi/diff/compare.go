@@ -9,8 +9,8 @@ import (
 )
 
 // Compare returns the changes from the old schema to the new one, sorted by path. New and removed
-// names of types come last. The order of the entries in the schemas does not matter. Types can
-// have names or numbers.
+// names of types are at the end. The order of the entries in the schemas does not matter. Types
+// can have names or numbers.
 //
 // If a schema is malformed, the error matches [introspect.ErrSchema]: a type is missing, or
 // arrays or alternates refer to each other without end. Compare also returns an error if it would

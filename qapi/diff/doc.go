@@ -16,7 +16,7 @@
 // several places, it compares them once. Each difference is then one [Change] with all commands
 // and events that use it.
 //
-// # What breaks a client
+// # Breaking changes
 //
 // Clients send the arguments of commands, and receive results and the data of events. A change is
 // breaking if a client for the old schema can fail with a server of the new one. That depends on
@@ -49,9 +49,9 @@
 // # Members and branches
 //
 // For each value of a union's discriminator, Compare looks at the common members and those of the
-// branch together. So a member that moves between the union and its branches is not a change,
-// also if the union was a struct before. It is added or removed only for values with which it
-// appears or disappears.
+// branch together. So Compare reports no change if a member moves between the union and its
+// branches, even if the union was a struct before. It reports the member as added or removed only
+// if that is so for some of the values.
 //
 // If a branch is added or removed together with its discriminator's value, Compare reports only
 // the value. It reports a branch alone if both schemas have the value, for example if a struct
@@ -68,7 +68,7 @@
 // if both schemas have them: if both come from sources with Unmask. A new or removed name is
 // compatible. If it matters to a client, other changes show it.
 //
-// # What is not seen
+// # Limits
 //
 // Without a configuration, a schema from sources is that of a server in which all conditions
 // hold. So it has parts that a running server may be built without. Compare cannot see changes

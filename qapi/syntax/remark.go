@@ -19,9 +19,9 @@ var (
 	instead = regexp.MustCompile("(?:[Uu]se|[Ss]uperseded by|[Rr]eplaced by|favou?r of)(?: the| argument| command| member| parameter)*:? ['\"`@]*([A-Za-z][A-Za-z0-9_-]*)")
 )
 
-// SinceVersions returns the versions in the text of a member, a value or a feature since which QEMU has it,
-// the most likely one first. It ignores versions of Linux, and versions of a change: "(since Linux
-// 2.6.33)", "since QEMU 2.7 it can have …".
+// SinceVersions returns the first QEMU versions with a member, a value or a feature, according to its text.
+// The most likely version comes first. It ignores versions of Linux, and versions of a change: "(since
+// Linux 2.6.33)", "since QEMU 2.7 it can have …".
 func SinceVersions(lines []string) (versions []string) {
 	text := oneLine(lines)
 	for _, form := range []*regexp.Regexp{inParens, asSentence} {

@@ -8,7 +8,7 @@
 //
 // The result is a schema in QEMU's language. Package qapi loads it like any other schema.
 //
-// # Names that are found
+// # Recovered names
 //
 // Unmask walks both schemas from the commands and events that both have, along members, branches
 // and elements with the same names. Two types at the same place can be the same type if they are
@@ -25,7 +25,7 @@
 // If a type was renamed, Unmask gives it the old name, because the answer does not show the
 // change.
 //
-// # Names that are made
+// # New names
 //
 // A new type is named after the nearest place where it is used:
 //
@@ -36,7 +36,7 @@
 //	member bar of the type Foo                FooBar
 //	branch bar of the union Foo               FooBar
 //	alternative of the alternate Foo          FooObject, FooString, … by the kind of value
-//	struct with the one member data           …Wrapper, and the type of data what that is without it
+//	struct with the one member data           …Wrapper; the type of data gets the name without Wrapper
 //
 // An array has the place of its elements. Places in commands come first, then those in events,
 // then those in types, each in the order of names. So the name of a type changes only if a new

@@ -23,8 +23,8 @@ type JoinOptions struct {
 	Overrides map[string]Choice
 
 	// Looser lets Join decide by itself if one kind of type accepts the values of the other:
-	//   - an alternate counts before a type that is one of its alternatives,
-	//   - a value of any type before all others,
+	//   - an alternate is taken instead of a type that is one of its alternatives,
+	//   - the type any is taken instead of all others,
 	//   - in the source, an enum and a string take each other's values,
 	//   - a union of the source gets the members of a struct that none of its branches has,
 	//   - two structs, unions or enums at one place become one, whatever they have in common.

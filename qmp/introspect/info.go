@@ -59,7 +59,7 @@ type Object struct {
 type Member struct {
 	Name     string
 	Type     string
-	Optional bool // the schema has a default, which is always null
+	Optional bool // the member has a default in the schema, which is always null
 	Features []string
 }
 

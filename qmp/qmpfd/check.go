@@ -85,8 +85,8 @@ func (u Use) needed(have []openFlags) []openFlags {
 type FlagsError struct {
 	File  string // its name
 	Wrong string // "access mode", "O_DIRECT", "O_SYNC" or "O_PATH"
-	Have  string // what it is open with: "O_RDWR"
-	Want  string // what to open it with: "O_RDWR|O_DIRECT"
+	Have  string // the flags that it has: "O_RDWR"
+	Want  string // the flags that it needs: "O_RDWR|O_DIRECT"
 }
 
 // Error returns all the fields in one line.

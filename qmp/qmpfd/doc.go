@@ -31,8 +31,8 @@
 //
 // QEMU and the sender share the open file, so a flag that QEMU changes or clears changes for both.
 //
-// [Use.Check] accepts what all of these versions accept, and otherwise reports which flag is wrong. So the
-// file must have O_DIRECT if cache.direct is on, and must not have it otherwise.
+// [Use.Check] accepts a file only if all of these versions accept it. Otherwise its error names the wrong
+// flag. So the file must have O_DIRECT if cache.direct is on, and must not have it otherwise.
 //
 // A file with O_PATH makes an assertion in QEMU fail, which ends the machine. This package never sends one.
 //

@@ -28,17 +28,16 @@ import (
 //	blockdev-add/arg-type/driver/^io_uring          no such value, here of a discriminator
 //	block-export-add/arg-type/iothread/!array       the member takes no values of this JSON type
 //
-// Missing reports what the server does not have, not whether it would execute the request. It does not
-// report:
+// A server that has everything can still refuse the request. Missing does not report:
 //   - mandatory members and enums that the request leaves empty;
 //   - members of a branch if the discriminator is not set, or if the server does not have its value;
 //   - values without a type in the schema: those of the type any, the properties of device_add and,
 //     up to QEMU 5.2, those of object-add;
 //   - integers outside the range of their type: the schema has no ranges.
 //
-// The path of a missing member of a union names its branch, or only the union. The schema does not
-// have the member, so Missing decides by the type of the request, and takes the branch for a member
-// that is in Args.
+// If a union does not have a member, the path has the branch ("+file/drop-cache") if the type of
+// the request has the member in its branch, or if the member is in Args. Otherwise the path has
+// only the union.
 //
 // Missing returns an error if:
 //   - [Query] fails.

@@ -119,7 +119,7 @@ func TestNeedsThatAreNone(t *testing.T) {
 		"qmpschema: need is a qemu.BlockdevOptions, which is neither a request nor a path": qemu.BlockdevOptions{},
 		"qmpschema: need is a *introspect.Schema, which is neither a request nor a path":   s,
 		"qmpschema: need is a qmp.Raw without a command":                                   qmp.Raw{},
-		"introspect: malformed path 'stop/': a component is empty":                        "stop/",
+		"introspect: malformed path 'stop/': a component is empty":                         "stop/",
 		"qmp: netdev_add: not sent: type: discriminator is empty":                          qemu.NetdevAdd{ID: "n"},
 	} {
 		_, err := MissingIn(s, qemu.Stop{}, need)

@@ -8,8 +8,8 @@
 //	…
 //	fmt.Println(missing) // [blockdev-add/arg-type/active query-stats] for QEMU 5.2
 //
-// Call [Missing] with a list of requests when the program starts. [MissingIn] needs no server, but a
-// schema. [Checked] makes a client that compares each command before it sends it.
+// Call [Missing] with a list of requests when the program starts. [MissingIn] compares with a schema
+// instead of a server. [Checked] makes a client that compares each command before it sends it.
 //
 // [Query] returns the schema. Ask it for any path:
 //

@@ -9,7 +9,7 @@
 //		…
 //	}
 //
-// # What it answers
+// # Answers
 //
 // A test tells the server its answers in two ways, which can be mixed. [Server.Expect] adds a command
 // and its answer to a script: the commands must come in this order, and a command that has not come when
@@ -19,8 +19,8 @@
 //
 // Like QEMU, the server serves one client at a time, greets it, accepts only qmp_capabilities until the
 // client has negotiated, and executes commands one after the other. [Server.Event] sends an event to a
-// client that has negotiated. If it receives text that is not a request, it answers with an error without
-// an id, as QEMU 7.2 to 10.2 do, and the session continues.
+// client that has negotiated. If the client sends text that is not a request, the server answers with an
+// error without an id, as QEMU 7.2 to 10.2 do, and the session continues.
 //
 // # Descriptors
 //
@@ -37,11 +37,15 @@
 // # Schemas
 //
 // The server checks each request before the script and the handlers see it. By default it has the schema
-// of generated/qemu, or of generated/guest for a guest agent. It refuses a request with a member that is
-// missing, unexpected or of the wrong type, with a value that an enum does not have, or out of band if the
-// command does not allow that, with the class and the words of QEMU. A refusal alone does not fail the
-// test: the program gets the error. A refused request is not a step of the script. If the test then fails
-// because the command is missing, the message has the refused request and the reason.
+// of generated/qemu, or of generated/guest for a guest agent. It refuses a request, with QEMU's class and
+// text, if:
+//   - a member is missing, unexpected or of the wrong type;
+//   - an enum does not have the value;
+//   - the request is out of band and the command does not allow that.
+//
+// A refusal alone does not fail the test: the program gets the error. A refused request is not a step of
+// the script. If the test then fails because the command is missing, the message has the refused request
+// and the reason.
 //
 // The server executes commands that the default schema does not have. [Options.Unchecked] turns the
 // check off. With [Options.Schema] the server has another schema and also refuses unknown commands:
@@ -106,7 +110,7 @@
 //
 // With [Options.Guest] the server is a guest agent. It does not greet, negotiate or send events. It answers
 // guest-sync and guest-sync-delimited itself, unless the test has a handler for them or the script expects
-// them; a byte FF precedes the reply to the latter. If the client sends a byte FF inside a message, the
-// server answers with an error. The server does not answer guest-shutdown and guest-suspend-disk, -ram and
-// -hybrid if their handler returns nil.
+// them. Before the reply to guest-sync-delimited it sends a byte FF. If the client sends a byte FF inside a
+// message, the server answers with an error. The server does not answer guest-shutdown and
+// guest-suspend-disk, -ram and -hybrid if their handler returns nil.
 package qmptest

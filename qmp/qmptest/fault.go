@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A Fault changes what the server writes, on its way to the client. It takes the writer to the client and
-// returns the writer to use instead. The server calls it once for each connection, so a Fault starts anew with
-// each. The server writes one message at a time, and the bytes of one [Server.Write] at a time. Closing the
-// writer ends the connection. Close can be called during a write, and more than once.
+// A Fault changes the output of the server. It takes the writer to the client and returns the writer to use
+// instead. The server calls it once for each connection. The server writes one message at a time, or the bytes
+// of one [Server.Write]. Closing the writer ends the connection. Close can be called during a write, and more
+// than once.
 //
 // [Split], [SplitAt], [Insert], [Cut] and [Lag] are faults, and a test can have its own. They work on sockets
 // and on pipes alike.

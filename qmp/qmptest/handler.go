@@ -39,9 +39,9 @@ func Refuse(class qmp.ErrorClass, desc string) Handler {
 // NoReply is a handler that does not answer. The server continues with the next command.
 func NoReply(*Request) (any, error) { return nil, ErrNoReply }
 
-// Hang is a handler that does not answer and stops the server from reading. What the client sends then stays in
-// the socket's buffer; on a pipe the client cannot even send. Hang ends when the server ends the connection
-// or the test ends.
+// Hang is a handler that does not answer and stops the server from reading. Further requests then stay in the
+// buffer of the socket; on a pipe the client cannot even send them. Hang ends when the server ends the
+// connection or the test ends.
 func Hang(r *Request) (any, error) {
 	<-r.Context().Done()
 	return nil, ErrNoReply

@@ -135,7 +135,7 @@ func (s *Server) Disconnect() {
 	}
 }
 
-// Greet sends the greeting: later, with [Options.NoGreeting], or a second time.
+// Greet sends a greeting: the first one with [Options].NoGreeting, otherwise another one.
 func (s *Server) Greet() {
 	if c := s.client(); c != nil {
 		c.greet()

@@ -30,8 +30,8 @@
 //
 // # Encoding
 //
-// An [Encoder] appends compact JSON to a buffer. A sent type has one method, EncodeMembers,
-// which writes its members without the braces, so that bases and union branches flatten into
+// An [Encoder] appends compact JSON to a buffer. A sent type has a method EncodeMembers, which
+// writes its members without braces, so that the members of bases and branches become members of
 // the object around them.
 //
 // # Errors
