@@ -94,7 +94,7 @@ func dialTCP(ctx context.Context, hostPort string) (net.Conn, error) {
 	}
 	address, err := netip.ParseAddrPort(hostPort)
 	if err != nil {
-		return nil, wrap("no IP address and port (to look up a name use package net, and NewClient)", err)
+		return nil, wrap("not an IP address and port (to use a host name, connect with package net and call NewClient)", err)
 	}
 	var d net.Dialer
 	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, address)

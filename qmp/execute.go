@@ -18,7 +18,7 @@ var (
 	errOOBFiles = errors.New("files cannot be sent out of band: the server would mix them up with those of other commands")
 )
 
-var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEMU does not read")
+var errRequestTooLong = errors.New("the command is longer than 64 MiB, QEMU's limit")
 
 // Execute sends a command and waits for its reply, which call decodes. The Do methods of the generated
 // commands call it. It returns nil if the command succeeded, and otherwise an error that matches:
@@ -58,7 +58,7 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 	switch c.await(ctx, p) {
 	case queued:
 		c.letGo(p)
-		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read what was sent before", wait.Err(ctx))}
+		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read earlier commands", wait.Err(ctx))}
 	case writing:
 		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
 	case sent:
@@ -93,7 +93,7 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 		case c.inBand <- struct{}{}:
 			p.inBand = true
 		case <-ctx.Done():
-			return wrap("as many commands are in flight as the server reads", wait.Err(ctx))
+			return wrap("too many commands are in flight", wait.Err(ctx))
 		case <-c.done:
 			return c.Err()
 		}

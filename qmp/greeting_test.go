@@ -159,7 +159,7 @@ func TestNoGreetingSaysWhatArrived(t *testing.T) {
 		"\r\n\r\n":                              {`no greeting: the server has sent "\r\n\r\n": context deadline exceeded`},
 		`{"hello": "` + strings.Repeat("x", 99): {`no greeting: the server has sent "{\"hello\": \"xxx`, `xx" and more: context deadline exceeded`},
 		`{"event": "STOP"}`:                     {`the server has sent "{\"event\": \"STOP\"}"`},
-		"":                                      {"the server does not greet", "another client holds this monitor", "DialGuest"},
+		"":                                      {"no greeting", "another client holds this monitor", "DialGuest"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p, conn := newPeer(t)
@@ -321,7 +321,7 @@ func TestDialTCP(t *testing.T) {
 	}
 	for _, address := range []string{"somewhere.example:4444", "tcp:none", "127.0.0.1:port", ":4444"} {
 		_, err = qmp.Dial(limit(t), address, nil)
-		require.ErrorContains(t, err, "qmp: no IP address and port", address)
+		require.ErrorContains(t, err, "qmp: not an IP address and port", address)
 	}
 	require.NoError(t, l.Close())
 	_, err = qmp.Dial(limit(t), "localhost:"+port, nil)

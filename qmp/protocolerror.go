@@ -37,7 +37,7 @@ var (
 	errNotObject = errors.New("a message does not begin with {")
 	errNoName    = errors.New("a member of a message has no name")
 	errNoColon   = errors.New("a member's name is not followed by a colon")
-	errRepeated  = errors.New("a message has two members of one name")
+	errRepeated  = errors.New("a message has two members with the same name")
 	errBrackets  = errors.New("brackets do not match")
 	errTooLong   = errors.New("a message is longer than Options.MaxMessage")
 	errCut       = errors.New("the connection ended inside a message")

@@ -99,7 +99,7 @@ func whyEnded(err error) error {
 	case err == io.EOF:
 		return wrap("qmp: the server closed the connection", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return wrap("qmp: reading from the server failed: somebody has set a deadline on the connection, "+
+		return wrap("qmp: reading from the server failed: a deadline was set on the connection, "+
 			"which belongs to the client", err)
 	}
 	return wrap("qmp: reading from the server failed", err)

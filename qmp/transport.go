@@ -25,15 +25,15 @@ import (
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {
-		return nil, wrap("qmp: nobody has connected"+toListener(l), err)
+		return nil, wrap("qmp: accept"+onListener(l)+": no server has connected", err)
 	}
 	return NewClient(ctx, conn, opts)
 }
 
-// toListener says where l listens, if that is known.
-func toListener(l net.Listener) string {
+// onListener says where l listens, if that is known.
+func onListener(l net.Listener) string {
 	if address := l.Addr(); address != nil {
-		return " to " + address.Network() + ":" + address.String()
+		return " on " + address.Network() + ":" + address.String()
 	}
 	return ""
 }
@@ -113,7 +113,7 @@ func interruptAccept(ctx context.Context, l net.Listener) (net.Conn, error) {
 func NewFileClient(ctx context.Context, f *os.File, opts *Options) (*Client, error) {
 	conn, err := net.FileConn(f)
 	if err != nil {
-		return nil, wrap("qmp: no connection can be made of the file "+f.Name(), err)
+		return nil, wrap("qmp: file "+f.Name()+" cannot be a connection", err)
 	}
 	return NewClient(ctx, conn, opts)
 }

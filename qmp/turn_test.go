@@ -387,7 +387,7 @@ func TestTurnForeignDeadline(t *testing.T) {
 		require.True(t, idle || rounds == c.calls.turn.rounds, "callers have passed the turn on and on")
 		c.calls.mu.Unlock()
 		require.ErrorIs(t, c.Err(), os.ErrDeadlineExceeded)
-		require.ErrorContains(t, c.Err(), "somebody has set a deadline on the connection")
+		require.ErrorContains(t, c.Err(), "a deadline was set on the connection")
 		if !idle {
 			require.ErrorIs(t, <-ended, ErrOutcomeUnknown)
 		}

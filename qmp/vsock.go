@@ -11,7 +11,7 @@ import (
 // A vsockAddr is the address of a socket between a virtual machine and its host.
 type vsockAddr struct{ cid, port uint32 }
 
-var errVsockAddress = errors.New(`no vsock address: it is "vsock:CID:PORT", with two decimal numbers below 2^32`)
+var errVsockAddress = errors.New(`not a vsock address: write "vsock:CID:PORT", with two decimal numbers below 2^32`)
 
 // parseVsock reads what is behind the prefix "vsock:".
 func parseVsock(text string) (vsockAddr, error) {

@@ -96,7 +96,7 @@ func TestAddressErrors(t *testing.T) {
 		"127.0.0.1:1":            "start QEMU with -qmp tcp:127.0.0.1:1,server=on,wait=off",
 		"localhost:1":            "start QEMU with -qmp tcp:localhost:1,server=on,wait=off",
 		"tcp:nowhere":            "missing port in address; an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT",
-		"vsock:x":                `no vsock address: it is "vsock:CID:PORT"`,
+		"vsock:x":                `not a vsock address: write "vsock:CID:PORT"`,
 		hmp:                      "this is no QMP monitor, perhaps the one for people (-monitor): give the socket of -qmp",
 		"unix:" + closing:        "this is no QMP monitor",
 		refused.Addr():           "not here (CommandNotFound); the server has no introspection: generate from the schema in its source",

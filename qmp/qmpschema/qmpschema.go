@@ -50,7 +50,7 @@ func Query(ctx context.Context, x qmp.Executor) (*introspect.Schema, error) {
 		return ask(ctx, x)
 	})
 	if err != nil && !asked {
-		return nil, fmt.Errorf("qmpschema: another goroutine's query-qmp-schema is not answered: %w", err)
+		return nil, fmt.Errorf("qmpschema: no answer yet to another goroutine's query-qmp-schema: %w", err)
 	}
 	return schema, err
 }

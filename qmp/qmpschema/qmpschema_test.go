@@ -57,7 +57,7 @@ func TestContextOfAWaiter(t *testing.T) {
 	cancel()
 	_, err := Query(ctx, c)
 	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorContains(t, err, "qmpschema: another goroutine's query-qmp-schema is not answered")
+	require.ErrorContains(t, err, "qmpschema: no answer yet to another goroutine's query-qmp-schema")
 	close(answer)
 	require.NoError(t, <-done)
 }

@@ -116,7 +116,7 @@ func (c *conn) sendEvent(m eventMessage) {
 func (c *conn) marshal(message any) []byte {
 	b, err := marshal(message)
 	if err != nil {
-		c.server.t.Errorf("qmptest: what is to be sent cannot be marshalled: %v", err)
+		c.server.t.Errorf("qmptest: the value to send cannot be marshalled: %v", err)
 		c.close()
 		return nil
 	}

@@ -60,10 +60,10 @@ func TestReplyThatNoServerSends(t *testing.T) {
 		want  string
 	}{
 		"no discriminator": {[]qemu.MemoryDeviceInfo{{Branch: &qemu.PCDIMMDeviceInfo{}}},
-			"discriminator is empty; the branch serves \"dimm\" or \"nvdimm\""},
+			"discriminator is empty; the branch is for \"dimm\" or \"nvdimm\""},
 		"nothing": {qemu.MemoryDeviceInfo{}, "discriminator is empty"},
 		"another branch": {qemu.MemoryDeviceInfo{Type: "virtio-mem", Branch: &qemu.PCDIMMDeviceInfo{}},
-			`discriminator "virtio-mem" disagrees with the branch, which serves "dimm" or "nvdimm"`},
+			`discriminator "virtio-mem" disagrees with the branch, which is for "dimm" or "nvdimm"`},
 		"a nil branch":   {qemu.MemoryDeviceInfo{Type: "dimm", Branch: (*qemu.PCDIMMDeviceInfo)(nil)}, "Branch holds a nil pointer"},
 		"no alternative": {[]qemu.Stats{{Name: "a"}}, "exactly one of Scalar, Boolean, List, Other must be set"},
 		"two alternatives": {qemu.Stats{Value: qemu.StatsValue{Scalar: new(uint64(1)), List: []uint64{1}}},

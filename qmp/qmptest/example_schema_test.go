@@ -49,5 +49,5 @@ func ExampleOptions_schema() {
 	// Output:
 	// qmp: pause: The command pause has not been found (CommandNotFound)
 	// qmp: stop: Parameter 'now' is unexpected
-	// qmptest: expected, and did not come: stop; came unexpectedly: pause (refused: The command pause has not been found), stop (refused: Parameter 'now' is unexpected)
+	// qmptest: missing commands: stop; unexpected commands: pause (refused: The command pause has not been found), stop (refused: Parameter 'now' is unexpected)
 }

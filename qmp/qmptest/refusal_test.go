@@ -27,7 +27,7 @@ func TestRefusedCommandsAreReported(t *testing.T) {
 	_, err = run(t, c, "device_del", nil)
 	require.EqualError(t, err, "qmp: device_del: Parameter 'id' is missing")
 	require.Len(t, s.Requests(), 3)
-	require.Equal(t, []string{"qmptest: expected, and did not come: device_del; came unexpectedly: " +
+	require.Equal(t, []string{"qmptest: missing commands: device_del; unexpected commands: " +
 		"stop (refused: Parameter 'x' is unexpected), device_del (refused: Parameter 'id' is missing)"}, fake.end())
 
 	fake = newFakeTest(t)

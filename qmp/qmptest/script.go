@@ -143,9 +143,9 @@ func (s *Server) reportUnmet() {
 	for _, e := range s.script {
 		commands = append(commands, e.command)
 	}
-	message := "qmptest: expected, and did not come: " + strings.Join(commands, ", ")
+	message := "qmptest: missing commands: " + strings.Join(commands, ", ")
 	if len(s.unexpected) > 0 {
-		message += "; came unexpectedly: " + strings.Join(s.unexpected, ", ")
+		message += "; unexpected commands: " + strings.Join(s.unexpected, ", ")
 	}
 	s.t.Error(message)
 }
@@ -171,7 +171,7 @@ func sameArguments(got json.RawMessage, want any) error {
 		return err
 	}
 	if !reflect.DeepEqual(g, w) {
-		return fmt.Errorf("the arguments are %s, expected were %s", got, expected)
+		return fmt.Errorf("the arguments are %s, want %s", got, expected)
 	}
 	return nil
 }

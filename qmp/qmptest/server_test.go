@@ -116,9 +116,9 @@ func TestWhatFailsTheTest(t *testing.T) {
 	_, err = run(t, c, "stop", nil)
 	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
 	require.Equal(t, []string{
-		`qmptest: device_add: the arguments are {"id":9223372036854775809}, expected were {"id":9223372036854775808}`,
-		`qmptest: what is to be sent cannot be marshalled: json: unsupported type: chan int`,
-		`qmptest: expected, and did not come: cont, device_del; came unexpectedly: device_del`,
+		`qmptest: device_add: the arguments are {"id":9223372036854775809}, want {"id":9223372036854775808}`,
+		`qmptest: the value to send cannot be marshalled: json: unsupported type: chan int`,
+		`qmptest: missing commands: cont, device_del; unexpected commands: device_del`,
 	}, fake.end())
 }
 
@@ -139,7 +139,7 @@ func TestUnmetAlone(t *testing.T) {
 	fake := newFakeTest(t)
 	s := qmptest.NewServer(fake, nil)
 	s.Expect("stop")
-	require.Equal(t, []string{"qmptest: expected, and did not come: stop"}, fake.end())
+	require.Equal(t, []string{"qmptest: missing commands: stop"}, fake.end())
 	_, err := s.Pipe().Write([]byte("x"))
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 }

@@ -18,13 +18,13 @@ func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	case tag != "" && (len(values) == 0 || slices.Contains(values, tag)):
 		return tag
 	case tag != "":
-		e.Fail("discriminator " + strconv.Quote(tag) + " disagrees with the branch, which serves " + list(values))
+		e.Fail("discriminator " + strconv.Quote(tag) + " disagrees with the branch, which is for " + list(values))
 	case len(values) == 0:
 		e.Fail("discriminator is empty")
 	case len(values) == 1:
 		return values[0]
 	default:
-		e.Fail("discriminator is empty; the branch serves " + list(values))
+		e.Fail("discriminator is empty; the branch is for " + list(values))
 	}
 	return ""
 }
