@@ -325,8 +325,7 @@ func isBytes(v reflect.Value) bool {
 	return true
 }
 
-// tagged is a struct whose fields have tags that say what members they are, as those of a generated type
-// without an encoder.
+// tagged is a struct whose fields have json tags, like those of a generated type without an encoder.
 type tagged struct{ reflect.Value }
 
 // EncodeMembers writes the fields.

@@ -48,7 +48,7 @@ func newCallbackError(callback string, value any) *CallbackError {
 	return &CallbackError{callback, value, string(stack[:runtime.Stack(stack, false)])}
 }
 
-// panicText is the text of what a function has panicked with.
+// panicText returns the text of a panic's value.
 func panicText(value any) (text string) {
 	v := reflect.ValueOf(value)
 	defer func() {
@@ -102,7 +102,7 @@ func apart(callback string, f func()) (failed error) {
 	return failed
 }
 
-// join makes one error of two, in one line. It matches what either matches.
+// join makes one error from two, in one line. It matches everything that either matches.
 func join(err, also error) error {
 	return &wrappedError{err.Error() + "; " + bare(also), errors.Join(err, also)}
 }

@@ -118,7 +118,7 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 	return nil
 }
 
-// letGo gives back what a command holds that was not sent.
+// letGo gives back the resources of a command that was not sent.
 func (c *Client) letGo(p *pending) {
 	if p.hasFiles {
 		c.filesDone()

@@ -56,7 +56,7 @@ func (c *Client) negotiate(ctx context.Context) error {
 	return err
 }
 
-// useOOB does what is different with oob.
+// useOOB prepares the client for oob.
 func (c *Client) useOOB() {
 	c.oob = true
 	c.inBand = make(chan struct{}, maxInBand)
@@ -76,7 +76,7 @@ func (c *Client) Version() Version {
 func (c *Client) Capabilities() []string { return c.readGreeting().capabilities }
 
 // readGreeting decodes the greeting. It is done when it is asked for, so that programs that do
-// not ask are smaller. What cannot be read is left zero: commands work all the same.
+// not ask are smaller. A part that cannot be read stays zero, and commands still work.
 func (c *Client) readGreeting() (g greeting) {
 	d := wire.NewDecoder(c.greeting)
 	d.Object(&g)

@@ -28,8 +28,8 @@ type GuestClient struct {
 	synced bool
 }
 
-// delimiter is a byte that no JSON has. The agent drops what it has read of a command when it
-// comes, and sends one before its reply to guest-sync-delimited.
+// delimiter is a byte that no JSON has. When the agent reads it, it drops the command that it has
+// read in part. It sends one before its reply to guest-sync-delimited.
 const delimiter = 0xff
 
 var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
@@ -172,8 +172,8 @@ type syncID int64
 
 func (id syncID) EncodeMembers(e *wire.Encoder) { e.Name("id").Int(int64(id)) }
 
-// forgetAbandoned forgets the commands whose replies nobody waits for: what comes of these is
-// dropped with all that is before the next delimiter.
+// forgetAbandoned forgets the abandoned commands. Their replies are dropped with everything else
+// before the next delimiter.
 func (f *inflight) forgetAbandoned() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

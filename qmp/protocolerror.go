@@ -32,7 +32,7 @@ func (e *ProtocolError) Error() string {
 // Unwrap returns [io.ErrUnexpectedEOF] when the connection ended inside a message.
 func (e *ProtocolError) Unwrap() error { return e.cause }
 
-// What the framer finds; the receiver makes ProtocolErrors of these.
+// The errors of the framer. The receiver makes ProtocolErrors from them.
 var (
 	errNotObject = errors.New("a message does not begin with {")
 	errNoName    = errors.New("a member of a message has no name")

@@ -39,7 +39,8 @@ func (r Raw) MarshalJSON() ([]byte, error) { return Marshal(r) }
 // String returns the command and the names of its arguments.
 func (r Raw) String() string { return r.Command + " " + Format(rawArgs(r.Args)) }
 
-// rawArgs are the arguments of a Raw. No schema tells which of them are secrets, so all are.
+// rawArgs are the arguments of a Raw. No schema says which of them are secrets, so all are
+// treated as secrets.
 type rawArgs Args
 
 func (a rawArgs) EncodeMembers(e *wire.Encoder) {

@@ -6,7 +6,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// hidden stands for a secret in what people read.
+// hidden takes the place of a secret in text for people.
 const hidden = "***"
 
 // Redact returns JSON text without secrets: "***" is written in their place. The text is a message of the
@@ -80,7 +80,7 @@ func redact(text []byte, is nameKind) []byte {
 }
 
 // A redactor goes through JSON from one token to the next. It takes text that is not JSON, too: a
-// server's message may be wrong, and a text may go on after the JSON in it.
+// server's message may be wrong, and other text may follow the JSON.
 type redactor struct {
 	text []byte
 	out  []byte // what replaces text[:done]
@@ -90,7 +90,7 @@ type redactor struct {
 	outer []nameKind // what the values around it are
 }
 
-// A nameKind says what a member's name tells about its value.
+// A nameKind is the kind of value that a member's name stands for.
 type nameKind uint8
 
 const (
@@ -171,8 +171,8 @@ func stringEnd(text []byte, i int) int {
 	return len(text)
 }
 
-// unquoted returns what a string of JSON stands for. Of one that is not JSON it removes the quotes
-// and the backslashes.
+// unquoted returns the value of a JSON string. Of one that is not JSON it removes the quotes and
+// the backslashes.
 func unquoted(quoted []byte) string {
 	if d := wire.NewDecoder(quoted); quoted[0] == '"' {
 		if s := d.String(); d.End() == nil {
@@ -196,8 +196,8 @@ func colon(text []byte) bool {
 	return false
 }
 
-// kindOfName tells what a member's name says about its value. The name may have those of the
-// objects around it in front, as in "file.password".
+// kindOfName returns the kind of value that a member's name stands for. The name may have those
+// of the objects around it in front, as in "file.password".
 func kindOfName(name string) nameKind {
 	name = strings.ToLower(name[strings.LastIndexByte(name, '.')+1:])
 	switch {
@@ -299,9 +299,9 @@ func jsonAt(text string) int {
 	}
 }
 
-// redactOptions hides what follows the name of a secret and "=", to the end of the text: there are
-// many ways to separate options and to escape the separators. It hides the command of a guestfwd
-// ("tcp:10.0.2.100:1-cmd:…"), too.
+// redactOptions hides the text after the name of a secret and "=", to the end of the text: there
+// are many ways to separate options and to escape the separators. It hides the command of a
+// guestfwd ("tcp:10.0.2.100:1-cmd:…"), too.
 func redactOptions(text string) string {
 	for i := 0; i < len(text); i++ {
 		switch {

@@ -28,7 +28,7 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
-// count adds what is known of commands.
+// count adds the counters of commands.
 func (f *inflight) count(s *Stats) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -40,7 +40,7 @@ func (f *inflight) count(s *Stats) {
 	}
 }
 
-// count adds what is known of events.
+// count adds the counters of events.
 func (h *eventHub) count(s *Stats) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -33,7 +33,7 @@ type TraceMessage struct {
 	Files int // number of descriptors sent with it
 }
 
-// traceSent tells the hook of a command that is about to be sent.
+// traceSent calls the hook for a command that is about to be sent.
 func (c *Client) traceSent(call *Call, p *pending) {
 	name := "execute"
 	if call.OOB {
@@ -58,7 +58,7 @@ func (c *Client) traceSent(call *Call, p *pending) {
 	})
 }
 
-// traceReceived tells the hook of a message that the server has sent.
+// traceReceived calls the hook for a message from the server.
 func (c *Client) traceReceived(m *message) {
 	t := TraceMessage{Text: slices.Clip(Redact(m.text))}
 	switch {

@@ -13,7 +13,7 @@ type vsockAddr struct{ cid, port uint32 }
 
 var errVsockAddress = errors.New(`not a vsock address: write "vsock:CID:PORT", with two decimal numbers below 2^32`)
 
-// parseVsock reads what is behind the prefix "vsock:".
+// parseVsock reads the text after the prefix "vsock:".
 func parseVsock(text string) (vsockAddr, error) {
 	cid, port, _ := strings.Cut(text, ":")
 	c, cidErr := strconv.ParseUint(cid, 10, 32)
