@@ -10,10 +10,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// cancelInterval is how often to ask whether QEMU has cancelled, where there are no events.
+// cancelInterval is the time between two questions whether QEMU has cancelled, if no event comes.
 const cancelInterval = 50 * time.Millisecond
 
-// silence is for how long QEMU has not answered if it counts as silent when time is over.
+// silence is the time without an answer after which QEMU counts as silent when the time limit is
+// over.
 const silence = time.Second
 
 const notYet = "QEMU has not cancelled it yet"
@@ -57,7 +58,8 @@ func Cancel(ctx context.Context, conn qmp.Conn) (Progress, error) {
 	return p, err
 }
 
-// abandon ends a wait that owns the migration, because of why: it cancels, in a time of its own.
+// abandon ends a wait that owns the migration, because of why: it cancels, with its own time
+// limit.
 func (w *watch) abandon(ctx context.Context, why ...error) (Progress, error) {
 	ctx, done := without(ctx)
 	defer done()

@@ -75,7 +75,7 @@ func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	})
 }
 
-// staysOnError is what exit-on-error is to be: false where QEMU has it.
+// staysOnError returns the value for exit-on-error: false if QEMU has it.
 func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
 	has, err := has(ctx, x, "migrate-incoming/arg-type/exit-on-error")
 	if err != nil || !has {
@@ -96,8 +96,8 @@ func enableEvents(ctx context.Context, x qmp.Executor) error {
 	return Enable(qemu.MigrationCapabilityEvents).Do(ctx, x)
 }
 
-// begin sends the command that begins a migration, with the target's descriptor if it has one, in
-// a time of its own.
+// begin sends the command that begins a migration, with the target's descriptor if it has one,
+// with its own time limit.
 func begin(ctx context.Context, conn qmp.Conn, t Target, send func(ctx context.Context, uri *string) error) error {
 	ctx, cancel := without(ctx)
 	defer cancel()

@@ -87,7 +87,7 @@ func Channels(channels ...qemu.MigrationChannel) Target {
 // URI is QEMU's older description of a target: "exec:…", "vsock:…", "rdma:…".
 func URI(uri string) Target { return Target{uri: uri} }
 
-// check returns what is wrong with a target for a command of this QEMU.
+// check returns an error if a target is wrong for a command of this QEMU.
 func (t Target) check(ctx context.Context, x qmp.Executor, command string) error {
 	if t.fault == "" && t.uri == "" && t.channels == nil && t.file == nil {
 		t.fault = "no target"

@@ -104,7 +104,7 @@ func (w *watch) stop(ctx context.Context, why error) (Progress, error) {
 	return w.last, end(ErrGoesOn, "", why, ctxErr)
 }
 
-// act does what the migration, as it was last seen, waits for.
+// act does the step that the migration waits for in the state that was seen last.
 func (w *watch) act(ctx context.Context) error {
 	if w.unreadable > 0 {
 		return nil

@@ -83,7 +83,7 @@ func encodeInfo(e *wire.Encoder, info Info) {
 	e.EndObject()
 }
 
-// encodeHead writes what every entry has, for those that have nothing in between.
+// encodeHead writes the header's members, for entries without members between them.
 func encodeHead(e *wire.Encoder, h *Header, info Info) {
 	features(e, h.Features)
 	e.Name("meta-type").String(info.MetaType())

@@ -96,7 +96,7 @@ type pathError struct {
 func (e *pathError) Error() string { return e.kind.Error() + " '" + e.path + "': " + e.reason }
 func (e *pathError) Unwrap() error { return e.kind }
 
-// entry follows what is behind the name of a command or an event.
+// entry follows the components after the name of a command or an event.
 func (q *query) entry(h *Header, rest []string, types map[string]string) (bool, error) {
 	if len(rest) == 0 {
 		return true, nil
@@ -132,7 +132,7 @@ func contains(names []string, name string) bool {
 	return false
 }
 
-// named follows what is behind something of the type with that name.
+// named follows the components after a part whose type has this name.
 func (q *query) named(name string, rest []string) (bool, error) {
 	q.steps++
 	if q.depth++; q.depth > maxQueryDepth || q.steps > maxQuerySteps {
@@ -245,7 +245,7 @@ func (q *query) alternate(a *Alternate, rest []string) (bool, error) {
 }
 
 // plain returns the name in a component: without the blank, or the asterisk, before it. Like libvirt
-// it takes any character for the blank that is no letter.
+// it accepts any character that is not a letter as the blank.
 func plain(component string) string {
 	if !isLetter(component[0]) {
 		return component[1:]

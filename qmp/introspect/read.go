@@ -68,7 +68,7 @@ func decodeInfos(d *wire.Decoder) []Info {
 	return infos
 }
 
-// An entry holds the members of all kinds of entry: the one that tells the kind may come last.
+// An entry has the members of all kinds of entry, because the member with the kind may come last.
 type entry struct {
 	meta string
 	head Header

@@ -69,9 +69,9 @@ func (u Use) checkFlags(files []*os.File, have []openFlags) error {
 	return nil
 }
 
-// needed returns the flags that a file must have of those that QEMU may ask for. With
-// auto-read-only it asks for O_RDWR only when something begins to write: there may be no such
-// file. But one that is there and not as QEMU wants it would be found out then, by the guest.
+// needed returns the flags that QEMU may ask for and that a file must have. With auto-read-only
+// it asks for O_RDWR only when something begins to write: there may be no such file. But one that
+// is there and not as QEMU wants it would be found out then, by the guest.
 func (u Use) needed(have []openFlags) []openFlags {
 	all := u.all()
 	if len(all) == 2 && !slices.ContainsFunc(have, func(f openFlags) bool { return f.mode() == readWrite }) {

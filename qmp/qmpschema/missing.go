@@ -107,7 +107,7 @@ func callOf(request any) (*qmp.Call, error) {
 	return r.call, nil
 }
 
-// isDo reports whether a method takes what Do of a request takes.
+// isDo reports whether a method has the parameters of a request's Do.
 func isDo(method reflect.Type) bool {
 	do := reflect.TypeFor[func(context.Context, qmp.Executor, ...qmp.CallOption)]()
 	return method.IsVariadic() && method.NumIn() == 3 &&

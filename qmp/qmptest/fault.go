@@ -25,7 +25,7 @@ func throughFaults(out io.WriteCloser, faults []Fault) io.WriteCloser {
 	return out
 }
 
-// lineEnd is what is behind the last fault.
+// lineEnd is the writer after the last fault.
 type lineEnd struct{ c *conn }
 
 func (l lineEnd) Write(b []byte) (int, error) { return l.c.net.Write(b) }

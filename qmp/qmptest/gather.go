@@ -29,14 +29,14 @@ func (s *Server) gather(n int, arrange func([][]byte) [][]byte) {
 	c.gathered = gathering{wanted: n, arrange: arrange}
 }
 
-// A gathering is what is to be written together. The zero gathering gathers nothing.
+// A gathering collects messages that are written together. The zero gathering collects nothing.
 type gathering struct {
 	wanted   int
 	arrange  func(messages [][]byte) [][]byte
 	messages [][]byte
 }
 
-// add adds a message and returns what is to be written now.
+// add adds a message and returns the messages to write now.
 func (g *gathering) add(b []byte) [][]byte {
 	if g.wanted == 0 {
 		return [][]byte{b}
@@ -48,7 +48,7 @@ func (g *gathering) add(b []byte) [][]byte {
 	return g.end()
 }
 
-// end returns what is there, and gathers no more.
+// end returns the collected messages, and stops collecting.
 func (g *gathering) end() (messages [][]byte) {
 	if len(g.messages) > 0 {
 		messages = g.arrange(g.messages)

@@ -44,7 +44,7 @@ func (r *Request) Decode(v any) error {
 	if _, generated := v.(wire.MemberEncoder); !generated {
 		return nil
 	}
-	// UnmarshalJSON of a union skips what it does not know.
+	// UnmarshalJSON of a union skips unknown members.
 	known, err := marshal(v)
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (r *Request) Refuse(class qmp.ErrorClass, desc string) {
 // answer then.
 func (r *Request) Disconnect() { r.conn.close() }
 
-// answer sends what a handler returned.
+// answer sends the answer of a handler.
 func (r *Request) answer(value any, err error) {
 	var refused *qmp.Error
 	switch {

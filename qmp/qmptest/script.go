@@ -71,7 +71,7 @@ func (e *Expectation) change(f func()) *Expectation {
 	return e
 }
 
-// handler returns the one for a command, nil if there is none.
+// handler returns the handler for a command, or nil if there is none.
 func (s *Server) handler(command string) Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +124,7 @@ func (s *Server) answer(r *Request) (any, error) {
 	return h(r)
 }
 
-// notFound is what QEMU answers.
+// notFound is QEMU's answer to an unknown command.
 func notFound(command string) *qmp.Error {
 	return &qmp.Error{
 		Class: qmp.ErrCommandNotFound,
@@ -150,7 +150,7 @@ func (s *Server) reportUnmet() {
 	s.t.Error(message)
 }
 
-// sameArguments compares what has come with what was expected, as JSON values.
+// sameArguments compares the arguments that came with the expected ones, as JSON values.
 func sameArguments(got json.RawMessage, want any) error {
 	expected, err := marshal(want)
 	if err != nil {

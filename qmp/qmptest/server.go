@@ -239,7 +239,7 @@ func (s *Server) client() *conn {
 	return s.current
 }
 
-// close ends everything and fails the test for what has not come.
+// close ends everything and fails the test if expected commands have not come.
 func (s *Server) close() {
 	s.mu.Lock()
 	s.closed = true

@@ -50,7 +50,7 @@ func (d *Decoder) failAt(offset int, reason string) {
 	}
 }
 
-// unexpected fails because something else than what was wanted is at the cursor.
+// unexpected fails because the text at the cursor is not the wanted one.
 func (d *Decoder) unexpected(wanted string) {
 	d.Fail("expected " + wanted + ", found " + found(d.data[d.pos:]))
 }

@@ -56,7 +56,7 @@ func kindOf(c byte) Kind {
 	}
 }
 
-// found describes what a text begins with, for a message that says what was expected.
+// found describes the begin of a text, for a message that says what was expected.
 func found(text []byte) string {
 	if len(text) == 0 {
 		return "the end of the text"

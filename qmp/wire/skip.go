@@ -62,7 +62,7 @@ func (d *Decoder) skipString(i int, wanted string) int {
 	return d.skipped()
 }
 
-// skipped is the offset after what was read with the cursor.
+// skipped is the offset after the value that was read with the cursor.
 func (d *Decoder) skipped() int {
 	if d.err != nil {
 		return -1
@@ -143,7 +143,7 @@ func (d *Decoder) skipArray(i int) int {
 	}
 }
 
-// skipOpen returns the offset of what follows an opening brace or bracket.
+// skipOpen returns the offset after an opening brace or bracket and the blanks behind it.
 func (d *Decoder) skipOpen(i int) int {
 	d.pos = i
 	if !d.enter() {

@@ -62,7 +62,7 @@ func (d *Decoder) text() []byte {
 	return d.unusualText()
 }
 
-// unusualText is text for what has escapes or blanks before it, and for what is no string.
+// unusualText is text for strings with escapes or with blanks before them, and for errors.
 func (d *Decoder) unusualText() []byte {
 	if d.next() != '"' {
 		d.unexpected("a string")
@@ -76,8 +76,8 @@ func (d *Decoder) unusualText() []byte {
 	return body
 }
 
-// quoted reads the string at the cursor. It returns what is between the quotes, and whether
-// that is the string itself, without escapes.
+// quoted reads the string at the cursor. It returns the text between the quotes, and whether that
+// is the string itself, without escapes.
 func (d *Decoder) quoted() (body []byte, literal bool) {
 	start := d.pos + 1
 	literal = true
