@@ -69,7 +69,7 @@ func TestCapabilities(t *testing.T) {
 	})
 }
 
-// areOn tells whether all of them are on, or, if not, that none is.
+// areOn reports whether all of them are on, or, if not, that none is.
 func areOn(t *testing.T, c *qmp.Client, capabilities ...qemu.MigrationCapability) bool {
 	t.Helper()
 	states, err := qemu.QueryMigrateCapabilities{}.Do(t.Context(), c)

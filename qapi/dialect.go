@@ -23,8 +23,8 @@ func Dialects() []Dialect { return syntax.Dialects() }
 // ParseDialect returns the dialect with a name: "any", "5.2", "7.2", "10.0" or "10.2".
 func ParseDialect(name string) (d Dialect, ok bool) { return syntax.ParseDialect(name) }
 
-// rules is what the dialects differ in, above the notation. The zero value of each is the rule
-// of most of them.
+// rules are the differences between the dialects, without those in the notation. The zero value
+// of each is the rule of most of them.
 type rules struct {
 	pragmas []string // keys of a pragma directive
 
@@ -39,7 +39,8 @@ type rules struct {
 	boxConditions     bool // arguments of which some are conditional must be boxed
 	noUnstable        bool // the feature unstable has no meaning
 
-	// What is reported first where several things are wrong, one of which lets QEMU break down.
+	// Which error is reported first if there are several and one of them makes QEMU's parser
+	// crash.
 	argumentsLast   bool // commands and events do not look at the type of their arguments
 	structNamesData bool // a struct may have a name in place of its members, until it is defined
 	wrapOnce        bool // the wrapper of a simple union's branch is compared with an earlier one
@@ -59,7 +60,7 @@ const (
 	namesStrict                    // definitions by their kind, others without upper case and _
 )
 
-// docRules says what a documentation comment must agree in with the definition.
+// docRules are the rules by which a documentation comment must agree with the definition.
 type docRules struct {
 	complete bool // members must be described, and Returns is only of a command with a result
 	classic  bool // problems are reported with the definition's, and where its comment begins

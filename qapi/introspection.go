@@ -125,7 +125,7 @@ func (v *introspector) plain(t Type) Type {
 	return t
 }
 
-// mask returns what stands for the name of a type, by the order of first use.
+// mask returns the number or word in place of a type's name, by the order of first use.
 func (v *introspector) mask(name string) string {
 	if v.opts.Unmask {
 		return name

@@ -81,7 +81,7 @@ type loader struct {
 	schema *Schema
 	errors Diagnostics
 
-	// What the phases hand on.
+	// The results of the phases.
 	pragma       pragma
 	expressions  []*expression
 	declarations []*declaration
@@ -101,10 +101,10 @@ func (l *loader) report(d *Diagnostic) {
 	}
 }
 
-// full tells that there are as many diagnostics as are wanted: a phase ends then.
+// full reports whether there are enough diagnostics: a phase ends then.
 func (l *loader) full() bool { return len(l.errors) >= l.opts.MaxErrors }
 
-// finish makes the schema of what the phases have found.
+// finish makes the schema from the results of the phases.
 func (l *loader) finish() {
 	s := l.schema
 	s.ServerNames = l.pragma.serverNames

@@ -198,7 +198,7 @@ func (b *build) alternative(a *Alternative) *Alternative {
 	return &Alternative{Name: a.Name, Type: b.typ(a.Type), Pos: a.Pos}
 }
 
-// filter returns the copies of items, without those that have none.
+// filter returns the copies of items, and leaves out items without a copy.
 func filter[T any](items []*T, copyOf func(*T) *T) []*T {
 	var out []*T
 	for _, item := range items {

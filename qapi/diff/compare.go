@@ -113,7 +113,7 @@ func (c *comparison) changes() (all []Change) {
 	return slices.CompactFunc(all, func(a, b Change) bool { return order(a, b) == 0 })
 }
 
-// order tells changes apart by all that they are about.
+// order compares changes by all their fields.
 func order(a, b Change) int {
 	return cmp.Or(
 		cmp.Compare(a.Path, b.Path), cmp.Compare(a.What, b.What), cmp.Compare(a.Kind, b.Kind),

@@ -50,7 +50,8 @@ func (l *docLines) cut(i int) {
 	l.text, l.from, l.pos, l.end = l.text[:i], l.from[:i], l.pos[:i], Pos{}
 }
 
-// parseDoc reads a documentation comment. It returns what it has even with an error.
+// parseDoc reads a documentation comment. If there is an error, it also returns the part before
+// it.
 func (p *parser) parseDoc() (*Doc, *Error) {
 	d := &Doc{Pos: p.pos}
 	if p.text != "##" {
@@ -144,7 +145,7 @@ func trimBlank(lines []string) []string {
 	return lines
 }
 
-// cutSymbol returns the name of what is documented, from a line `@name:`, or what is wrong with
+// cutSymbol returns the name of the documented definition, from a line `@name:`, or the error in
 // the line, which begins with @.
 func cutSymbol(line string) (symbol, wrong string) {
 	symbol, ok := strings.CutSuffix(line[1:], ":")

@@ -41,8 +41,8 @@ type parser struct {
 	file    File
 	depth   int
 
-	// Scratch space: what is read of the documentation comment at hand, and of the values
-	// that are not complete yet.
+	// Scratch space: the parts that were read of the present documentation comment, and of the
+	// values that are not complete yet.
 	doc      docLines
 	members  []Member
 	elements []Value
@@ -223,7 +223,7 @@ func (p *parser) parseArray() (Value, *Error) {
 // keySet finds repeated keys without making a map for each of a schema's small objects.
 type keySet map[string]struct{}
 
-// has tells whether a key is among the members so far. It is asked before each is added.
+// has reports whether a key is among the members so far. It is asked before each is added.
 func (k *keySet) has(members []Member, key string) bool {
 	const few = 16
 	if len(members) < few {

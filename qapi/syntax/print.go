@@ -54,7 +54,7 @@ func (p *printer) separate(item Item) {
 
 func isInclude(o *Object) bool { return o.Get("include") != nil }
 
-// doc writes what is kept of a definition's documentation.
+// doc writes the part of a definition's documentation that Print keeps.
 func (p *printer) doc(d *Doc) {
 	p.WriteString("##\n# @" + d.Symbol + ":\n")
 	for _, s := range d.Sections {
@@ -211,8 +211,8 @@ func separator(i int, opening string) string {
 	return ", "
 }
 
-// fit returns what remains of a width after a value on one line, less than 0 if it is too
-// long. It does not look at more of the value than would fit.
+// fit returns the rest of a width after a value on one line, less than 0 if it is too long. It
+// does not look at more of the value than would fit.
 func fit(v Value, width int) int {
 	switch v := v.(type) {
 	case *String:

@@ -10,12 +10,12 @@ const versionPattern = `v?(\d+\.\d+(?:\.\d+)*)`
 var (
 	// inParens finds "(since 3.0)", "(default: 0, since 6.2)", "(since: 5.2;", "(Since 2.4".
 	inParens = regexp.MustCompile(`\([^()]*\b[Ss]ince:? (?:QEMU )?` + versionPattern)
-	// asSentence finds "since 2.9" and "… Since 7.0.1." as a sentence, and what stands between dashes.
+	// asSentence finds "since 2.9" and "… Since 7.0.1." as a sentence, and text between dashes.
 	asSentence = regexp.MustCompile(`(?:^|[.;,:] |-- ?)[Ss]ince:? (?:QEMU )?` + versionPattern + `\.?(?: \(|;| --| on |$| [A-Z])`)
 	// named finds "- @abort: since 1.6", "'dgram' since 7.2", "@vhost-vdpa since 5.1" and "nvdimm is
 	// included since 2.12" in a text about something else.
 	named = regexp.MustCompile("(?:^|[ '\"`@(])([A-Za-z0-9_][A-Za-z0-9_.-]*)['\"`]?(?::| -| is included| option is available)? [Ss]ince:? " + versionPattern)
-	// instead finds what the text of a deprecation says to use: "Use @id instead".
+	// instead finds the replacement in the text of a deprecation: "Use @id instead".
 	instead = regexp.MustCompile("(?:[Uu]se|[Ss]uperseded by|[Rr]eplaced by|favou?r of)(?: the| argument| command| member| parameter)*:? ['\"`@]*([A-Za-z][A-Za-z0-9_-]*)")
 )
 
@@ -62,8 +62,8 @@ func oneLine(lines []string) string {
 	return strings.Join(strings.Fields(strings.Join(lines, " ")), " ")
 }
 
-// remark returns what is left of a text when its prose is taken out, in a form that SinceVersions and Instead
-// read; "" if it says neither.
+// remark returns the versions and the replacement in a text, in a form that SinceVersions and Instead read,
+// or "" if there are none.
 func remark(lines []string, deprecation bool) string {
 	var said []string
 	for _, version := range SinceVersions(lines) {

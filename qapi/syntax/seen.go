@@ -2,8 +2,8 @@ package syntax
 
 import "strings"
 
-// What is known from a server only says so in its documentation, as a section of its own with this
-// text and nothing else: a paragraph for a definition, the text of a member for a member.
+// Parts that only a server has are marked in their documentation, by a section with only this
+// text: a paragraph for a definition, the text of a member for a member.
 const (
 	seenBegin = "(seen first in "
 	seenEnd   = ")"

@@ -12,7 +12,7 @@ import (
 // impossible in QAPI.
 var ErrSchema = introspect.ErrSchema
 
-// check makes sure of what all else relies on: that each type which is named is there, that
+// check checks the conditions that all other code relies on: that each named type exists, that
 // arrays are of something else than arrays, and that names have only the characters that names
 // have, so that they can be written into a schema.
 func check(s *introspect.Schema) error {
