@@ -85,8 +85,8 @@ func TestCancelNeverEnds(t *testing.T) {
 	})
 }
 
-// TestFailsWhileItIsCancelled.
-func TestFailsWhileItIsCancelled(t *testing.T) {
+// TestMigrationFailsDuringCancel.
+func TestMigrationFailsDuringCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
@@ -161,9 +161,9 @@ func TestPostcopyIsAskedForOnce(t *testing.T) {
 	})
 }
 
-// TestPreSwitchoverOfOthers is let go on by somebody else, where there is no function for it; where
+// TestPreSwitchoverByAnotherClient is let go on by somebody else, where there is no function for it; where
 // there is one it is called once.
-func TestPreSwitchoverOfOthers(t *testing.T) {
+func TestPreSwitchoverByAnotherClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.is("pre-switchover")
@@ -236,8 +236,8 @@ func TestResumeIsRefused(t *testing.T) {
 	})
 }
 
-// TestStartThatIsNotAnswered may have begun something, and the context has no part in it.
-func TestStartThatIsNotAnswered(t *testing.T) {
+// TestStartWithoutAnswer may have begun something, and the context has no part in it.
+func TestStartWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.Handle("migrate", qmptest.Hang)
@@ -250,8 +250,8 @@ func TestStartThatIsNotAnswered(t *testing.T) {
 	})
 }
 
-// TestWhatIsAskedBefore fails with what it asks, and nothing is begun.
-func TestWhatIsAskedBefore(t *testing.T) {
+// TestQuestionsBeforeMigrate fails with what it asks, and nothing is begun.
+func TestQuestionsBeforeMigrate(t *testing.T) {
 	unix := migration.Unix("/run/m")
 	for _, c := range []struct {
 		command string

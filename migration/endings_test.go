@@ -307,8 +307,8 @@ func TestOwnLimits(t *testing.T) {
 	})
 }
 
-// TestWaitEndsTheWaiting and nothing else: at once, wherever the context ends, and nothing is cancelled.
-func TestWaitEndsTheWaiting(t *testing.T) {
+// TestWaitEndsWithItsContext and nothing else: at once, wherever the context ends, and nothing is cancelled.
+func TestWaitEndsWithItsContext(t *testing.T) {
 	for name, prepare := range map[string]func(*fake){
 		"active":         func(f *fake) { f.is("active") },
 		"hanging":        func(f *fake) { f.Handle("query-migrate", qmptest.Hang) },
@@ -413,8 +413,8 @@ func TestArrivedBetweenTwoQuestions(t *testing.T) {
 	})
 }
 
-// TestStatesThatForbidIt are found before migrate is sent.
-func TestStatesThatForbidIt(t *testing.T) {
+// TestStatesThatForbidMigration are found before migrate is sent.
+func TestStatesThatForbidMigration(t *testing.T) {
 	backup := qmptest.Return([]map[string]any{
 		{"id": "m", "type": "mirror", "status": "running", "current-progress": 0, "total-progress": 1},
 		{"id": "old", "type": "backup", "status": "concluded", "current-progress": 0, "total-progress": 1},

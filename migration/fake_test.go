@@ -122,8 +122,8 @@ func begins(f func() (migration.Progress, error)) <-chan end {
 	return ended
 }
 
-// TestStatesThatNobodyKnows go on.
-func TestStatesThatNobodyKnows(t *testing.T) {
+// TestUnknownStates go on.
+func TestUnknownStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.is("setup")
@@ -189,8 +189,8 @@ func (c withEvents) Events(names ...string) qmp.EventStream {
 	return c.stream
 }
 
-// TestEventsThatAreLost are a reason to ask at once, and no events at all one to ask at times.
-func TestEventsThatAreLost(t *testing.T) {
+// TestLostEvents are a reason to ask at once, and no events at all one to ask at times.
+func TestLostEvents(t *testing.T) {
 	for _, stream := range []*failingStream{
 		{err: &qmp.EventsLostError{Count: 7}},
 		{err: errors.New("no more events"), always: true},
@@ -321,8 +321,8 @@ func TestLateFigures(t *testing.T) {
 	}
 }
 
-// TestHowItFails tells a reason, if there is one, and whether the machine was handed over.
-func TestHowItFails(t *testing.T) {
+// TestFailures tells a reason, if there is one, and whether the machine was handed over.
+func TestFailures(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		states func(f *fake)
@@ -371,8 +371,8 @@ func TestHowItFails(t *testing.T) {
 	}
 }
 
-// TestSomebodyElseCancels, and nothing is wrong with the context.
-func TestSomebodyElseCancels(t *testing.T) {
+// TestAnotherClientCancels, and nothing is wrong with the context.
+func TestAnotherClientCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.is("active")

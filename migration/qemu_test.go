@@ -106,8 +106,8 @@ func socketPair(t *testing.T) (a, b *os.File) {
 	return a, b
 }
 
-// TestDescriptorThatIsNotTaken is closed in QEMU, which refuses to send what it has not received.
-func TestDescriptorThatIsNotTaken(t *testing.T) {
+// TestUnusedDescriptorIsClosed is closed in QEMU, which refuses to send what it has not received.
+func TestUnusedDescriptorIsClosed(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
 		dst := machine(t, q, "pc", "-incoming", "defer")

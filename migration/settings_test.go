@@ -115,7 +115,7 @@ func TestNoMigration(t *testing.T) {
 	})
 }
 
-func TestTargetsThatAreWrong(t *testing.T) {
+func TestInvalidTargets(t *testing.T) {
 	c := qemutest.Get(t, "").Start(t, qemutest.Config{}).Dial(t)
 	for _, wrong := range []migration.Target{
 		{}, migration.Unix(""), migration.TCP("host"), migration.TCP("::1:4444"), migration.TCP("host:http"),

@@ -325,8 +325,8 @@ func TestArgsLeftOut(t *testing.T) {
 	}
 }
 
-// TestArgsLeadingToThemselves ends at the depth that QEMU reads.
-func TestArgsLeadingToThemselves(t *testing.T) {
+// TestCyclicArgs ends at the depth that QEMU reads.
+func TestCyclicArgs(t *testing.T) {
 	around := qmp.Args{}
 	around["again"] = around
 	slice := []any{nil}

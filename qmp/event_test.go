@@ -134,7 +134,7 @@ func TestEventBeforeTheReplyIsInTheQueue(t *testing.T) {
 	}
 }
 
-func TestSlowConsumerIsToldWhatItLost(t *testing.T) {
+func TestSlowConsumerLosesOldEvents(t *testing.T) {
 	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 10})
 	slow := c.Events("BLOCK_IO_ERROR")
@@ -330,7 +330,7 @@ func TestSubscribersOwnTheirData(t *testing.T) {
 	}
 }
 
-func TestTimestampsThatAreNone(t *testing.T) {
+func TestInvalidTimestamps(t *testing.T) {
 	c, p := connectPeer(t, nil)
 	events := c.Events()
 	for _, timestamp := range []string{

@@ -100,8 +100,8 @@ func TestQueueClosedInTheMiddle(t *testing.T) {
 	require.Equal(t, ErrClosed, err)
 }
 
-// TestQueueLimitCountsWhatWasTaken: a consumer that stops in the middle has no more room for it.
-func TestQueueLimitCountsWhatWasTaken(t *testing.T) {
+// TestQueueLimitCountsTakenEvents: a consumer that stops in the middle has no more room for it.
+func TestQueueLimitCountsTakenEvents(t *testing.T) {
 	h := &eventHub{limits: queueLimits{4, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
 	q := h.add(nil, nil)
 	push := func(names string) {

@@ -166,8 +166,8 @@ func garbageAtEachByte(t *testing.T, bytes []byte, play func(*testing.T, func(in
 	}
 }
 
-// TestGarbageFailsWhatIsInFlight: the error says what came.
-func TestGarbageFailsWhatIsInFlight(t *testing.T) {
+// TestGarbageFailsCommandsInFlight: the error says what came.
+func TestGarbageFailsCommandsInFlight(t *testing.T) {
 	c, p := connectPeer(t, nil)
 	go func() {
 		p.expect(`{"execute":"stop","id":1}`)

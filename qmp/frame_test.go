@@ -95,7 +95,7 @@ func TestReplyIDs(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoMessageEndsTheConnection(t *testing.T) {
+func TestInvalidMessageEndsTheConnection(t *testing.T) {
 	const before = "{\"return\":{},\"id\":1}\r\n" // 22 bytes
 	for text, want := range map[string]ProtocolError{
 		"QEMU 7.2.0 monitor\n":              {Offset: 0, Reason: errNotObject.Error()},

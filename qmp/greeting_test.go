@@ -115,7 +115,7 @@ func TestContextThatHasEnded(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestGreetingsThatAreNone(t *testing.T) {
+func TestInvalidGreetings(t *testing.T) {
 	for text, want := range map[string]string{
 		"QEMU 7.2.0 monitor - type 'help' for more information\r\n": "a message does not begin with {",
 		"":                                     "the server closed the connection",
@@ -140,8 +140,8 @@ func TestGreetingsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestNoGreetingSaysWhatArrived, and what it is if that is certain.
-func TestNoGreetingSaysWhatArrived(t *testing.T) {
+// TestNoGreetingShowsReceivedBytes, and what it is if that is certain.
+func TestNoGreetingShowsReceivedBytes(t *testing.T) {
 	const people = "this is QEMU's monitor for people, HMP"
 	for sent, want := range map[string][]string{
 		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {people,
@@ -192,8 +192,8 @@ func TestNoGreetingOfASlowSocket(t *testing.T) {
 	require.ErrorContains(t, err, `"QEMU 10.0.2 monitor`)
 }
 
-// TestNoGuestAgentSaysWhatArrived.
-func TestNoGuestAgentSaysWhatArrived(t *testing.T) {
+// TestNoGuestAgentShowsReceivedBytes.
+func TestNoGuestAgentShowsReceivedBytes(t *testing.T) {
 	for sent, want := range map[string][]string{
 		greeting: {"this is a QMP monitor (use Dial)", `"{\"QMP\"`},
 		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {"this is QEMU's monitor for people, HMP"},

@@ -196,8 +196,8 @@ func TestTraceOfMessages(t *testing.T) {
 	require.Contains(t, tr.last(false), `"http://u:***@h/d"`)
 }
 
-// TestTraceTellsWhat: a filter needs no JSON to know which command, reply or event a message is.
-func TestTraceTellsWhat(t *testing.T) {
+// TestTraceFields: a filter needs no JSON to know which command, reply or event a message is.
+func TestTraceFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tr tracer
 		s := qmptest.NewServer(t, unchecked)

@@ -171,7 +171,7 @@ func TestReadingHoldsNoMemory(t *testing.T) {
 }
 
 // The turn goes from one caller to the next as their replies come.
-func TestTurnGoesOn(t *testing.T) {
+func TestTurnPassesOn(t *testing.T) {
 	c, s := newTurnClient(t)
 	first, firstID := startLeading(t, c, s)
 	second := start(turnLimit(t), c, "b")

@@ -110,7 +110,7 @@ func TestMissingOfMany(t *testing.T) {
 	require.Equal(t, []string{"query-stats", "blockdev-reopen"}, got)
 }
 
-func TestNeedsThatAreNone(t *testing.T) {
+func TestInvalidNeeds(t *testing.T) {
 	s := captured(t, "11.1")
 	for text, need := range map[string]any{
 		"qmpschema: need is a nil <nil>":                                                   nil,

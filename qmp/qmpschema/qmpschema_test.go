@@ -65,7 +65,7 @@ func TestContextOfAWaiter(t *testing.T) {
 // wrapper is an executor that does not tell what it wraps.
 type wrapper struct{ qmp.Executor }
 
-func TestOthersAreAskedEveryTime(t *testing.T) {
+func TestUnknownServersAreAskedEveryTime(t *testing.T) {
 	s := qmptest.NewServer(t, nil)
 	s.Expect("query-qmp-schema").Reply(array)
 	s.Expect("query-qmp-schema").Reply("no schema")

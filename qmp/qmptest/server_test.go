@@ -101,7 +101,7 @@ func TestScriptAndHandlers(t *testing.T) {
 	require.NoError(t, requests[7].Decode(&wrong))
 }
 
-func TestWhatFailsTheTest(t *testing.T) {
+func TestFailures(t *testing.T) {
 	fake := newFakeTest(t)
 	s := qmptest.NewServer(fake, &qmptest.Options{Unchecked: true})
 	c := s.Dial()
@@ -135,7 +135,7 @@ func TestCommandsInCleanups(t *testing.T) {
 	require.Len(t, s.Requests(), 1)
 }
 
-func TestUnmetAlone(t *testing.T) {
+func TestMissingCommandAlone(t *testing.T) {
 	fake := newFakeTest(t)
 	s := qmptest.NewServer(fake, nil)
 	s.Expect("stop")

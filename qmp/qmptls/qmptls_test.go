@@ -178,8 +178,8 @@ func TestErrors(t *testing.T) {
 	require.ErrorContains(t, err, "qmptls: ")
 }
 
-// TestErrorsSayWhatIsThere: a server without TLS, and one that is no QMP server behind it.
-func TestErrorsSayWhatIsThere(t *testing.T) {
+// TestErrorsNameTheServer: a server without TLS, and one that is no QMP server behind it.
+func TestErrorsNameTheServer(t *testing.T) {
 	for sent, want := range map[string]string{
 		`{"QMP": {"version": {}, "capabilities": []}}`: `: the server does not speak TLS: it has sent "{\"QMP" (this is a QMP monitor without tls-creds: use qmp.Dial)`,
 		"HTTP/1.1 400 Bad Request\r\n\r\n":             `: the server does not speak TLS: it has sent "HTTP/"`,
