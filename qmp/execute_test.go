@@ -324,7 +324,8 @@ func TestCancellationKeepsTheConnection(t *testing.T) {
 	})
 }
 
-// TestQueuedCommandIsTakenBack: a server that does not read.
+// TestQueuedCommandIsTakenBack: the server does not read, so the command is still queued when its
+// context ends.
 func TestQueuedCommandIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := connectPeer(t, nil)

@@ -140,7 +140,7 @@ func TestInvalidGreetings(t *testing.T) {
 	}
 }
 
-// TestNoGreetingShowsReceivedBytes, and what it is if that is certain.
+// TestNoGreetingShowsReceivedBytes: the error also names the kind of server if that is certain.
 func TestNoGreetingShowsReceivedBytes(t *testing.T) {
 	const people = "this is QEMU's monitor for people, HMP"
 	for sent, want := range map[string][]string{
@@ -192,7 +192,7 @@ func TestNoGreetingOfASlowSocket(t *testing.T) {
 	require.ErrorContains(t, err, `"QEMU 10.0.2 monitor`)
 }
 
-// TestNoGuestAgentShowsReceivedBytes.
+// TestNoGuestAgentShowsReceivedBytes does the same for DialGuest.
 func TestNoGuestAgentShowsReceivedBytes(t *testing.T) {
 	for sent, want := range map[string][]string{
 		greeting: {"this is a QMP monitor (use Dial)", `"{\"QMP\"`},
@@ -265,7 +265,7 @@ func TestDialErrorsNameTheAddress(t *testing.T) {
 	}
 }
 
-// TestGreetingThatCannotBeRead: commands work all the same.
+// TestGreetingThatCannotBeRead: commands still work.
 func TestGreetingThatCannotBeRead(t *testing.T) {
 	for _, value := range []string{`7`, `{"version": inf}`, `{"capabilities": {}}`, `{"version": {"qemu": [1]}}`, ``} {
 		p, conn := newPeer(t)

@@ -193,7 +193,8 @@ func TestAcceptKeepsADeadline(t *testing.T) {
 	}
 }
 
-// TestAcceptTwice: of several at a time each has its own context, and each server goes to one.
+// TestAcceptTwice: each of several Accepts has its own context, and each server goes to one
+// Accept.
 func TestAcceptTwice(t *testing.T) {
 	for name, l := range listeners(t) {
 		t.Run(name, func(t *testing.T) {
