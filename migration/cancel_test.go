@@ -38,7 +38,7 @@ func TestCancelIsRefused(t *testing.T) {
 	})
 }
 
-// TestCancelIsRefusedForPostcopy, which began in this moment.
+// TestCancelIsRefusedForPostcopy: postcopy began just before migrate_cancel.
 func TestCancelIsRefusedForPostcopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -52,7 +52,7 @@ func TestCancelIsRefusedForPostcopy(t *testing.T) {
 	})
 }
 
-// TestCancelTakesTime, with and without events, and is waited for.
+// TestCancelTakesTime: Cancel waits until QEMU has cancelled, with and without events.
 func TestCancelTakesTime(t *testing.T) {
 	for _, change := range []func(*fake, string, ...any){(*fake).is, (*fake).becomes} {
 		synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestCancelTakesTime(t *testing.T) {
 	}
 }
 
-// TestCancelNeverEnds, as of a QEMU that cannot reach its destination.
+// TestCancelNeverEnds: QEMU cannot reach its destination.
 func TestCancelNeverEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -85,7 +85,7 @@ func TestCancelNeverEnds(t *testing.T) {
 	})
 }
 
-// TestMigrationFailsDuringCancel.
+// TestMigrationFailsDuringCancel: the error is that of the failure.
 func TestMigrationFailsDuringCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -99,7 +99,7 @@ func TestMigrationFailsDuringCancel(t *testing.T) {
 	})
 }
 
-// TestQEMUHangs: neither asking nor cancelling leads anywhere.
+// TestQEMUHangs: QEMU answers neither query-migrate nor migrate_cancel.
 func TestQEMUHangs(t *testing.T) {
 	for _, command := range []string{"query-migrate", "migrate_cancel"} {
 		t.Run(command, func(t *testing.T) {
@@ -121,7 +121,8 @@ func TestQEMUHangs(t *testing.T) {
 	}
 }
 
-// TestPostcopyIsLeftAlone, once it has been asked for: QEMU may not have come to it.
+// TestPostcopyIsLeftAlone: after migrate-start-postcopy nothing is cancelled, even if QEMU has
+// not begun postcopy.
 func TestPostcopyIsLeftAlone(t *testing.T) {
 	for _, status := range []string{"active", "postcopy-device", "postcopy-active", "postcopy-recover", "postcopy-newfangled"} {
 		t.Run(status, func(t *testing.T) {
@@ -142,7 +143,8 @@ func TestPostcopyIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestPostcopyIsAskedForOnce, and not before Options.Postcopy says so.
+// TestPostcopyIsAskedForOnce: migrate-start-postcopy is sent once, after Options.Postcopy has
+// returned true.
 func TestPostcopyIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -161,8 +163,8 @@ func TestPostcopyIsAskedForOnce(t *testing.T) {
 	})
 }
 
-// TestPreSwitchoverByAnotherClient is let go on by somebody else, where there is no function for it; where
-// there is one it is called once.
+// TestPreSwitchoverByAnotherClient: without a function another client continues the migration. A function
+// is called once.
 func TestPreSwitchoverByAnotherClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -187,7 +189,7 @@ func TestPreSwitchoverByAnotherClient(t *testing.T) {
 	})
 }
 
-// TestResume waits for QEMU to connect again, and not for ever.
+// TestResume: Resume waits for a limited time until QEMU has connected again.
 func TestResume(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -224,7 +226,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestResumeIsRefused where there is nothing to resume.
+// TestResumeIsRefused: there is nothing to resume.
 func TestResumeIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -236,7 +238,8 @@ func TestResumeIsRefused(t *testing.T) {
 	})
 }
 
-// TestStartWithoutAnswer may have begun something, and the context has no part in it.
+// TestStartWithoutAnswer: the migration may have begun, and the error does not match that of the
+// context.
 func TestStartWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -250,7 +253,7 @@ func TestStartWithoutAnswer(t *testing.T) {
 	})
 }
 
-// TestQuestionsBeforeMigrate fails with what it asks, and nothing is begun.
+// TestQuestionsBeforeMigrate: if a question before migrate fails, no migration begins.
 func TestQuestionsBeforeMigrate(t *testing.T) {
 	unix := migration.Unix("/run/m")
 	for _, c := range []struct {

@@ -122,7 +122,7 @@ func begins(f func() (migration.Progress, error)) <-chan end {
 	return ended
 }
 
-// TestUnknownStates go on.
+// TestUnknownStates: the wait continues in a state that the package does not know.
 func TestUnknownStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -139,7 +139,7 @@ func TestUnknownStates(t *testing.T) {
 	})
 }
 
-// TestWithoutEvents is asked again after each interval.
+// TestWithoutEvents: the wait asks after each interval.
 func TestWithoutEvents(t *testing.T) {
 	for _, interval := range []time.Duration{0, 100 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
@@ -189,7 +189,8 @@ func (c withEvents) Events(names ...string) qmp.EventStream {
 	return c.stream
 }
 
-// TestLostEvents are a reason to ask at once, and no events at all one to ask at times.
+// TestLostEvents: if events were lost the wait asks at once. If no events come it asks after each
+// interval.
 func TestLostEvents(t *testing.T) {
 	for _, stream := range []*failingStream{
 		{err: &qmp.EventsLostError{Count: 7}},
@@ -227,7 +228,7 @@ func (c *unreadable) Execute(ctx context.Context, call *qmp.Call) error {
 	return c.Conn.Execute(ctx, call)
 }
 
-// TestUnreadableAnswers are passed over, as long as there are not too many.
+// TestUnreadableAnswers: the wait ignores a few answers that cannot be decoded.
 func TestUnreadableAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -255,7 +256,7 @@ func TestUnreadableAnswers(t *testing.T) {
 	})
 }
 
-// TestConnectionLost leaves it open how the migration ends, also while it is being cancelled.
+// TestConnectionLost: the outcome is unknown, also during a cancellation.
 func TestConnectionLost(t *testing.T) {
 	for _, cancelled := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -282,7 +283,7 @@ func TestConnectionLost(t *testing.T) {
 	}
 }
 
-// TestConnectionLostAtTheDestination, between its two questions.
+// TestConnectionLostAtTheDestination: the connection is lost between two questions.
 func TestConnectionLostAtTheDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -295,8 +296,8 @@ func TestConnectionLostAtTheDestination(t *testing.T) {
 	})
 }
 
-// TestLateFigures come a moment after the end, of which the callback is told once. Where they never
-// come the end is none the less told.
+// TestLateFigures: QEMU reports the last figures a moment after the end. The callback gets the end
+// once, even if the figures never come.
 func TestLateFigures(t *testing.T) {
 	for _, late := range []time.Duration{20 * time.Millisecond, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -321,7 +322,8 @@ func TestLateFigures(t *testing.T) {
 	}
 }
 
-// TestFailures tells a reason, if there is one, and whether the machine was handed over.
+// TestFailures: a FailedError has the reason, if there is one, and reports whether the machine
+// was handed over.
 func TestFailures(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -371,7 +373,7 @@ func TestFailures(t *testing.T) {
 	}
 }
 
-// TestAnotherClientCancels, and nothing is wrong with the context.
+// TestAnotherClientCancels: the migration is cancelled, and the context has not ended.
 func TestAnotherClientCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -384,7 +386,7 @@ func TestAnotherClientCancels(t *testing.T) {
 	})
 }
 
-// TestProgress is in units that Go has.
+// TestProgress: durations and rates are in Go's units.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)

@@ -86,7 +86,7 @@ func areOn(t *testing.T, c *qmp.Client, capabilities ...qemu.MigrationCapability
 	return on > 0
 }
 
-// TestNoMigration tells what there is to be waited for.
+// TestNoMigration: Wait, WaitIncoming and Cancel without a migration.
 func TestNoMigration(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		idle, waiting := machine(t, q, "none"), machine(t, q, "none", "-incoming", "defer")

@@ -132,7 +132,7 @@ func shuffled(s *introspect.Schema) *introspect.Schema {
 	return introspect.New(infos)
 }
 
-// TestMalformed compares with what is no schema.
+// TestMalformed compares with malformed schemas.
 func TestMalformed(t *testing.T) {
 	good := view(t, "{ 'command': 'c' }")
 	for answer, want := range map[string]string{

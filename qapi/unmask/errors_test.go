@@ -14,7 +14,7 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// TestMalformed unmasks what no QEMU says.
+// TestMalformed unmasks answers that no QEMU gives.
 func TestMalformed(t *testing.T) {
 	names := source(t, "10.2", schema.Guest)
 	const empty = `{"name": "0", "meta-type": "object", "members": []},`

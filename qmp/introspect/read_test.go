@@ -37,7 +37,7 @@ func TestReadReply(t *testing.T) {
 	require.Nil(t, s.Lookup("int"))
 }
 
-// TestReadEveryKind has entries with their members in an order of their own.
+// TestReadEveryKind reads entries whose members are in another order.
 func TestReadEveryKind(t *testing.T) {
 	s, err := introspect.Read([]byte(`[
 		{"ret-type": "1", "name": "c", "allow-oob": true, "features": ["f", "g"], "arg-type": "0", "meta-type": "command"},

@@ -23,8 +23,8 @@ const rounds = 4
 // executed, and is refused for whatever else is wrong first.
 const poison = "zz-poison"
 
-// TestServersRefuseMissing sends QEMUs and storage daemons random requests of all versions' commands,
-// half of them changed. They refuse a request for what Missing reports, and for nothing else of this kind.
+// TestServersRefuseMissing sends QEMUs and storage daemons random requests of all versions' commands, half
+// of them changed. They refuse a request for the parts that Missing reports, and for no other part.
 func TestServersRefuseMissing(t *testing.T) {
 	qemutest.Run(t, versions, func(t *testing.T, q *qemutest.QEMU) {
 		refuses(t, q.Start(t, qemutest.Config{}).Dial(t), "qemu")

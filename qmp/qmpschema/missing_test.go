@@ -42,7 +42,7 @@ var nested = qemu.BlockdevAdd{
 	},
 }
 
-// TestMissing has what each version lacks of requests.
+// TestMissing lists the parts of requests that each version lacks.
 func TestMissing(t *testing.T) {
 	inactive := nested
 	inactive.Active = new(false)
@@ -127,8 +127,8 @@ func TestInvalidNeeds(t *testing.T) {
 	}
 }
 
-// TestPathsOfRequests makes the package's requests of what the newest version has. What older versions lack of them the
-// newest one has by the paths that are reported.
+// TestPathsOfRequests makes requests with everything that the newest version has. The newest version has the
+// paths that are reported for older ones.
 func TestPathsOfRequests(t *testing.T) {
 	newest, older := captured(t, "11.1"), map[string]*introspect.Schema{}
 	for _, version := range versions {

@@ -40,7 +40,7 @@ func TestAskedOnce(t *testing.T) {
 	all.Wait()
 }
 
-// TestContextOfAWaiter ends while another asks.
+// TestContextOfAWaiter: the context ends while another goroutine asks.
 func TestContextOfAWaiter(t *testing.T) {
 	s := qmptest.NewServer(t, nil)
 	asked, answer := make(chan struct{}), make(chan struct{})
@@ -117,7 +117,7 @@ func (c *transport) Execute(_ context.Context, call *qmp.Call) error {
 		{"name": "0", "meta-type": "object", "members": []}]`))
 }
 
-// TestOtherTransports are asked once as well, if they tell their server.
+// TestOtherTransports: Query asks once if the transport has a Server.
 func TestOtherTransports(t *testing.T) {
 	var c transport
 	for range 3 {

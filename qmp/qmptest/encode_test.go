@@ -51,7 +51,8 @@ func TestReplyWithGeneratedValues(t *testing.T) {
 	}
 }
 
-// TestReplyThatNoServerSends refuses values that would arrive as something else, and says why.
+// TestReplyThatNoServerSends: Reply refuses values that would arrive as another value, and gives
+// the reason.
 func TestReplyThatNoServerSends(t *testing.T) {
 	cycle := []any{qemu.StatusInfo{}, nil}
 	cycle[1] = cycle
@@ -106,7 +107,7 @@ func TestEventWithGeneratedValue(t *testing.T) {
 	require.Equal(t, want, got.Data)
 }
 
-// TestDecodeGenerated decodes arguments into requests. What these do not know is an error, however deep it is.
+// TestDecodeGenerated decodes arguments into requests. Unknown arguments at any depth are an error.
 func TestDecodeGenerated(t *testing.T) {
 	for args, want := range map[string]string{
 		`{"driver":"qcow2","node-name":"n","file":{"driver":"file","filename":"/a"}}`:                          "",

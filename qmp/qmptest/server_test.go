@@ -174,7 +174,7 @@ func readLine(t *testing.T, conn net.Conn) string {
 	}
 }
 
-// TestSession is what a client other than package qmp's may do.
+// TestSession does what other clients than package qmp's may do.
 func TestSession(t *testing.T) {
 	s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true})
 	conn, err := net.Dial("unix", s.Addr())
