@@ -9,11 +9,10 @@ import (
 // hidden takes the place of a secret in text for people.
 const hidden = "***"
 
-// Redact returns JSON text without secrets: "***" is written in their place. The text is a message of the
-// protocol, the arguments of a command or its result. Text without a secret is returned as it is, other
-// text as a copy; valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods of
-// requests use it. Call it for text that you log yourself, such as a result or the output of
-// [Call.AppendArgs].
+// Redact returns JSON text with "***" in place of secrets. The text is a message of the protocol, the
+// arguments of a command or its result. If there is no secret, Redact returns the text itself, otherwise
+// a copy. Valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods of requests
+// use it. Call it for text that you log yourself, such as a result or the output of [Call.AppendArgs].
 //
 // It hides:
 //   - strings and numbers, alone or in an array, whose member has the name of a secret: password,

@@ -66,13 +66,13 @@
 //
 // # Faults
 //
-// To make an answer go wrong, wrap its handler, for Expect as for Handle:
+// To make an answer go wrong, wrap its handler, in Expect or in Handle:
 //
 //	s.Expect("stop").Handle(qmptest.Delay(time.Minute, qmptest.Return(nil)))
 //	s.Handle("query-block", qmptest.Twice(qmptest.Return(blocks)))
 //	s.Handle("device_add", qmptest.WithoutID(qmptest.Refuse(qmp.ErrGeneric, "not JSON")))
-//	s.Handle("migrate", qmptest.NoReply)          // goes on with the next command
-//	s.Handle("qmp_capabilities", qmptest.Hang)    // reads nothing any more
+//	s.Handle("migrate", qmptest.NoReply)          // continues with the next command
+//	s.Handle("qmp_capabilities", qmptest.Hang)    // stops reading
 //
 // A handler that returns [ErrNoReply] can answer later, in any order, with [Request.Reply];
 // [Request.Disconnect] ends the connection instead.
@@ -82,18 +82,18 @@
 //	s := qmptest.NewServer(t, &qmptest.Options{Faults: []qmptest.Fault{
 //		qmptest.Insert(0, []byte("QEMU monitor\r\n")), // garbage before the greeting
 //		qmptest.Cut(1000),                             // then ends at the 1000th byte
-//		qmptest.Split(1),                              // and all that byte by byte
+//		qmptest.Split(1),                              // and sends byte by byte
 //	}})
 //
 // [Server.SetFaults] sets the faults of later connections. [Server.Merge] and [Server.Reverse] rearrange the
-// next messages; [Server.Greet] greets a second time, [Server.Write] sends any bytes at all, and
-// [Server.Disconnect] ends the connection. [Options.Pretty] spreads each message over many lines.
+// next messages; [Server.Greet] greets a second time, Server.Write sends any bytes, and [Server.Disconnect]
+// ends the connection. [Options.Pretty] spreads each message over many lines.
 //
 // # Time
 //
-// A server works in a testing/synctest bubble if the bubble makes it and its client uses [qmp.NewClient]
-// and [Server.Pipe]. Sockets do not work in a bubble. [Delay], [Lag] and the client's timeouts then take
-// no time.
+// A server works in a testing/synctest bubble if it is made inside the bubble and its client uses
+// [qmp.NewClient] and [Server.Pipe]. Sockets do not work in a bubble. [Delay], [Lag] and the client's
+// timeouts then take no time.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		s := qmptest.NewServer(t, nil)
