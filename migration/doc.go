@@ -72,17 +72,18 @@
 //
 // With the capability postcopy-ram on both sides, a migration can move the machine first and the rest of its
 // memory afterwards ([Options.Postcopy]). Use it if the machine changes its memory faster than QEMU sends
-// it. From then on neither side has the whole machine, and the migration must not be cancelled. QEMU 5.2 and
-// 7.2 would cancel it, so Run and Cancel check the state first. The destination then runs the machine even
-// if it was stopped at the source, unless the destination was started with -S.
+// it. From then on neither side has the whole machine, and cancelling the migration would lose it. QEMU 5.2
+// and 7.2 do not refuse to cancel, so Run and Cancel do not ask for it. The destination then runs the
+// machine even if it was stopped at the source, unless the destination was started with -S.
 //
 // If you start postcopy yourself (qemu.MigrateStartPostcopy), do not let the context of Run end and do not
 // call Cancel at the same time: on QEMU 5.2 and 7.2 a cancellation at this moment loses the machine.
 //
 // # States in which migrate ends QEMU
 //
-// In some states of the machine, migrate ends the process of QEMU (measured on 5.2, 7.2, 10.0 and 11.1).
-// Start checks the state first. It returns a [*StateError] and does not send migrate if:
+// In some states of the machine, migrate ends the process of the QEMU versions in parentheses (measured
+// on 5.2, 7.2, 10.0 and 11.1). Start checks the state first. It returns a [*StateError] and does not
+// send migrate if:
 //   - the machine was sent already, even if it was reset since (5.2, 7.2).
 //   - QEMU is writing a dump of the guest's memory (5.2).
 //   - a backup is running (before 7.2).

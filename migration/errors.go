@@ -47,8 +47,8 @@ var ErrPaused error = &ending{executed: true, text: "migration: postcopy is paus
 var ErrGoesOn error = &ending{text: "migration: still running", executed: true}
 
 // ErrUnknown is matched by the error of a migration whose outcome is unknown: the connection was lost, or
-// QEMU does not answer. The migration may go on. Connect again and call [Wait] or [Query]; if the source
-// is gone, ask the destination. The error also matches the reason and [qmp.ErrOutcomeUnknown].
+// QEMU does not answer. The migration may continue. Connect again and call [Wait] or [Query]; if the
+// source is gone, ask the destination. The error also matches the reason and [qmp.ErrOutcomeUnknown].
 //
 // A destination older than QEMU 9.1 ends when its migration fails, and prints the reason.
 var ErrUnknown error = &ending{text: "migration: outcome unknown, QEMU does not answer", executed: true}

@@ -64,8 +64,8 @@ type EventStream interface {
 	// then an error that matches the error of ctx. Call it again with another context to go on.
 	//
 	// An *EventsLostError reports how many events are missing at this place, because the consumer
-	// was too slow. The next call returns the event after them. Any other error is final and comes
-	// after all events: ErrClosed after Close, or the reason why the connection ended.
+	// was too slow. The next call returns the event after them. Any other error is final:
+	// ErrClosed after Close, or the reason why the connection ended, which comes after all events.
 	Next(ctx context.Context) (RawEvent, error)
 
 	// Close ends the subscription. It can be called more than once, and returns nil.

@@ -61,7 +61,7 @@ func Subscribe[T any, P interface {
 // waits until ctx ends. If ctx has ended, Next still returns the events in the queue, and then an error
 // that matches the error of ctx. Call it again with another context to go on.
 //
-// Next returns an error that matches:
+// The error matches:
 //   - [*EventsLostError]: the consumer was too slow, and events are missing at this place. Call Next again.
 //   - [*DecodeError]: the data of an event cannot be decoded into a T. Call Next again for the next event.
 //   - [ErrClosed]: Close was called.
