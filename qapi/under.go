@@ -6,7 +6,7 @@ import "slices"
 // reports whether a name in a condition, such as "CONFIG_LINUX", is in the configuration. Under
 // calls it once for each name. The result has no conditions. s does not change.
 //
-// Some configurations do not occur in a QEMU. If the condition of a type does not hold but
+// QEMU cannot be built in every configuration. If the condition of a type does not hold but
 // another part needs the type, Under keeps it. If the condition of a branch does not hold but its
 // discriminator's value remains, this value has no branch.
 func (s *Schema) Under(config func(name string) bool) *Schema {
