@@ -10,26 +10,26 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// cancelInterval is how often to ask whether QEMU has cancelled, where there are no events.
+// cancelInterval is the time between two questions whether QEMU has cancelled, if no event comes.
 const cancelInterval = 50 * time.Millisecond
 
-// silence is for how long QEMU has not answered if it counts as silent when time is over.
+// silence is the time without an answer after which QEMU counts as silent when the time limit is
+// over.
 const silence = time.Second
 
 const notYet = "QEMU has not cancelled it yet"
 
-// Cancel cancels the migration that this QEMU sends, whoever began it (migrate_cancel), and waits until QEMU
-// has done so. A nil error means that the machine is here and that no migration is going on. It is also nil
-// if there was no migration, if it has failed, or if the machine came to this QEMU by it: see
-// [Progress.Status].
+// Cancel cancels the migration that this QEMU sends (migrate_cancel), even if another client began it, and
+// waits until QEMU has done so. A nil error means that the machine is at this QEMU and that no migration is
+// running. Cancel also returns nil if there was no migration, if it has failed, or if it brought the machine
+// to this QEMU: see [Progress.Status].
 //
-// Give ctx a deadline: QEMU cannot end a connection to a host that does not answer. QEMU may still cancel
-// the migration after ctx has ended.
+// Give ctx a deadline: QEMU cannot end its connection to a destination that does not answer. QEMU may
+// still cancel the migration after ctx has ended.
 //
 // Cancel returns an error that matches:
 //   - [ErrCompleted]: QEMU has sent all of the machine.
-//   - [ErrGoesOn]: ctx ended, QEMU refused, or the migration cannot be cancelled: it is in postcopy, or is an
-//     incoming one.
+//   - [ErrGoesOn]: ctx ended, QEMU refused, the migration is in postcopy, or this QEMU is the destination.
 //   - [ErrPaused]: postcopy is paused.
 //   - [*FailedError]: the migration failed in postcopy, or the machine is halted.
 //   - [ErrUnknown]: the connection was lost.
@@ -41,7 +41,7 @@ func Cancel(ctx context.Context, conn qmp.Conn) (Progress, error) {
 	case err != nil:
 		return Progress{}, end(ErrUnknown, "", err)
 	case state == qemu.RunStateInmigrate:
-		return Progress{}, end(ErrGoesOn, "an incoming migration cannot be cancelled, only its QEMU ended")
+		return Progress{}, end(ErrGoesOn, "an incoming migration cannot be cancelled; end the destination's QEMU instead")
 	}
 	w := follow(conn, nil)
 	defer w.close()
@@ -58,7 +58,8 @@ func Cancel(ctx context.Context, conn qmp.Conn) (Progress, error) {
 	return p, err
 }
 
-// abandon ends a wait that owns the migration, because of why: it cancels, in a time of its own.
+// abandon ends a wait that owns the migration, because of why: it cancels, with its own time
+// limit.
 func (w *watch) abandon(ctx context.Context, why ...error) (Progress, error) {
 	ctx, done := without(ctx)
 	defer done()

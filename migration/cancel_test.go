@@ -38,7 +38,7 @@ func TestCancelIsRefused(t *testing.T) {
 	})
 }
 
-// TestCancelIsRefusedForPostcopy, which began in this moment.
+// TestCancelIsRefusedForPostcopy: postcopy began just before migrate_cancel.
 func TestCancelIsRefusedForPostcopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -52,7 +52,7 @@ func TestCancelIsRefusedForPostcopy(t *testing.T) {
 	})
 }
 
-// TestCancelTakesTime, with and without events, and is waited for.
+// TestCancelTakesTime: Cancel waits until QEMU has cancelled, with and without events.
 func TestCancelTakesTime(t *testing.T) {
 	for _, change := range []func(*fake, string, ...any){(*fake).is, (*fake).becomes} {
 		synctest.Test(t, func(t *testing.T) {
@@ -70,7 +70,7 @@ func TestCancelTakesTime(t *testing.T) {
 	}
 }
 
-// TestCancelNeverEnds, as of a QEMU that cannot reach its destination.
+// TestCancelNeverEnds: QEMU cannot reach its destination.
 func TestCancelNeverEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -85,8 +85,8 @@ func TestCancelNeverEnds(t *testing.T) {
 	})
 }
 
-// TestFailsWhileItIsCancelled.
-func TestFailsWhileItIsCancelled(t *testing.T) {
+// TestMigrationFailsDuringCancel: the error is that of the failure.
+func TestMigrationFailsDuringCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
@@ -99,7 +99,7 @@ func TestFailsWhileItIsCancelled(t *testing.T) {
 	})
 }
 
-// TestQEMUHangs: neither asking nor cancelling leads anywhere.
+// TestQEMUHangs: QEMU answers neither query-migrate nor migrate_cancel.
 func TestQEMUHangs(t *testing.T) {
 	for _, command := range []string{"query-migrate", "migrate_cancel"} {
 		t.Run(command, func(t *testing.T) {
@@ -121,7 +121,8 @@ func TestQEMUHangs(t *testing.T) {
 	}
 }
 
-// TestPostcopyIsLeftAlone, once it has been asked for: QEMU may not have come to it.
+// TestPostcopyIsLeftAlone: after migrate-start-postcopy nothing is cancelled, even if QEMU has
+// not begun postcopy.
 func TestPostcopyIsLeftAlone(t *testing.T) {
 	for _, status := range []string{"active", "postcopy-device", "postcopy-active", "postcopy-recover", "postcopy-newfangled"} {
 		t.Run(status, func(t *testing.T) {
@@ -142,7 +143,8 @@ func TestPostcopyIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestPostcopyIsAskedForOnce, and not before Options.Postcopy says so.
+// TestPostcopyIsAskedForOnce: migrate-start-postcopy is sent once, after Options.Postcopy has
+// returned true.
 func TestPostcopyIsAskedForOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -161,9 +163,9 @@ func TestPostcopyIsAskedForOnce(t *testing.T) {
 	})
 }
 
-// TestPreSwitchoverOfOthers is let go on by somebody else, where there is no function for it; where
-// there is one it is called once.
-func TestPreSwitchoverOfOthers(t *testing.T) {
+// TestPreSwitchoverByAnotherClient: without a function another client continues the migration. A function
+// is called once.
+func TestPreSwitchoverByAnotherClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.is("pre-switchover")
@@ -187,7 +189,7 @@ func TestPreSwitchoverOfOthers(t *testing.T) {
 	})
 }
 
-// TestResume waits for QEMU to connect again, and not for ever.
+// TestResume: Resume waits for a limited time until QEMU has connected again.
 func TestResume(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -224,7 +226,7 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestResumeIsRefused where there is nothing to resume.
+// TestResumeIsRefused: there is nothing to resume.
 func TestResumeIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -236,8 +238,9 @@ func TestResumeIsRefused(t *testing.T) {
 	})
 }
 
-// TestStartThatIsNotAnswered may have begun something, and the context has no part in it.
-func TestStartThatIsNotAnswered(t *testing.T) {
+// TestStartWithoutAnswer: the migration may have begun, and the error does not match that of the
+// context.
+func TestStartWithoutAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.Handle("migrate", qmptest.Hang)
@@ -250,8 +253,8 @@ func TestStartThatIsNotAnswered(t *testing.T) {
 	})
 }
 
-// TestWhatIsAskedBefore fails with what it asks, and nothing is begun.
-func TestWhatIsAskedBefore(t *testing.T) {
+// TestQuestionsBeforeMigrate: if a question before migrate fails, no migration begins.
+func TestQuestionsBeforeMigrate(t *testing.T) {
 	unix := migration.Unix("/run/m")
 	for _, c := range []struct {
 		command string

@@ -1,5 +1,5 @@
 // Package migration moves a running machine from one QEMU to another, or into a file. It reports the
-// progress and, in the end, where the machine is.
+// progress and, at the end, which QEMU has the machine.
 //
 //	// The destination was started with "-incoming defer" and otherwise as the source was.
 //	err := migration.StartIncoming(ctx, dst, migration.TCP("[::]:4444"))
@@ -17,45 +17,49 @@
 //
 // # Endings
 //
-// [Start], [Run], [Wait], [WaitIncoming], [Cancel] and [Resume] end in exactly one of these ways. An
-// error matches one of the sentinels only, whatever its reason is.
+// Start, Run, Wait, WaitIncoming, Cancel and Resume end in exactly one of these ways. An error
+// matches only one row, whatever its reason is.
 //
-//	error                 machine                                       begun  next
-//	nil of Run, Wait,     sent; this QEMU keeps it stopped in run       yes    WaitIncoming
-//	  Resume              state postmigrate
-//	nil of WaitIncoming   there, and runs if it ran before              yes    end the source
-//	nil of Cancel         here, as before; no migration goes on         –
-//	ErrNotStarted         here, as before; Resume: paused as before     no     mend the reason
-//	ErrNone               here, as before                               no
-//	ErrCancelled          here, as before                               yes
-//	*FailedError          here, as before, unless a member says more    yes
-//	ErrCompleted          sent (of Cancel only)                         yes    WaitIncoming
-//	ErrPaused             there, but a part of its memory is only here  yes    Resume
-//	ErrGoesOn             being moved; only the wait ended              yes    Wait, Cancel
-//	ErrUnknown            unknown: QEMU does not answer any more        maybe  connect, Wait
+//	error                 machine                                         begun  next
+//	nil of Run, Wait,     sent; stopped at the source in run state        yes    WaitIncoming
+//	  Resume              postmigrate
+//	nil of WaitIncoming   at the destination; runs if it ran before       yes    end the source
+//	nil of Cancel         at this QEMU; no migration is running           –
+//	ErrNotStarted         at the source, as before; Resume: still paused  no     remove the reason
+//	ErrNone               at the source, as before                        no
+//	ErrCancelled          at the source, as before                        yes
+//	*FailedError          at the source, as before, unless a field says   yes
+//	                      otherwise
+//	ErrCompleted          sent; only Cancel returns this error            yes    WaitIncoming
+//	ErrPaused             at the destination, which needs more memory     yes    Resume
+//	                      from the source
+//	ErrGoesOn             being sent; only the wait has ended             yes    Wait, Cancel
+//	ErrUnknown            unknown: QEMU does not answer                   maybe  connect, Wait
 //
-// "Begun" says whether QEMU may have begun the migration; [qmp.MayHaveExecuted] reports the same for each of
-// these errors. Only ErrUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
+// Column "begun" says whether QEMU may have begun the migration. [qmp.MayHaveExecuted] reports the same for
+// each of these errors. Only ErrUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
 // [qmp.ErrNotSent], or else [*qmp.Error] if QEMU refused.
 //
-// QEMU reports the end of a migration before it changes the run state: for some milliseconds it is still in
-// finish-migrate, and refuses cont. The functions wait for that too, also after a failure. A QEMU that stays
-// in finish-migrate for 15 seconds gives ErrGoesOn, or a FailedError with Halted.
+// QEMU reports the end of a migration before it changes the run state. For some milliseconds it is still in
+// finish-migrate, and refuses cont. The functions wait for the change of the run state, also after a
+// failure. If QEMU stays in finish-migrate for 15 seconds, the error is [ErrGoesOn], or after a failure a
+// [*FailedError] with Halted.
 //
-// The destination may still fail to load what the source has sent: it finds a missing device last.
-// [WaitIncoming] returns nil when the machine is there. With the capability return-path, on both sides, the
-// source waits for that as well, and goes on with the machine if the destination fails; QEMU 5.2 does not always
-// wait. Without it, the source is done when all is sent. [qemu.Cont] lets the machine run again at the source. Do not send it
-// before you are certain that the destination has failed and is gone.
+// The destination may still fail to load the machine after the source has sent it. WaitIncoming returns nil
+// when the destination has the machine. With the capability return-path on both sides, the source also waits
+// for the destination, and continues the machine if the destination fails; QEMU 5.2 does not always wait.
+// Without return-path, the migration is complete at the source when all is sent. qemu.Cont makes the machine
+// run again at the source. Send it only if you are certain that the destination has failed and its QEMU has
+// ended.
 //
 // # Contexts
 //
 // If the context of Run ends, Run cancels the migration and returns when QEMU has done so, 15 seconds later
-// at most. If QEMU has sent everything by then the error is nil, although the context has ended: the
-// machine is at the destination.
+// at most. If QEMU has sent everything by then, Run returns nil although the context has ended: the machine
+// is at the destination.
 //
 // If the context of Wait or WaitIncoming ends, only the wait ends. The migration continues, and [Cancel]
-// cancels it. A manager that was restarted can do what Run does:
+// cancels it. A manager that was restarted can also cancel when its context ends, as Run does:
 //
 //	_, err := migration.Wait(ctx, src, nil)
 //	if ctx.Err() != nil && errors.Is(err, migration.ErrGoesOn) {
@@ -66,32 +70,34 @@
 //
 // # Postcopy
 //
-// With the capability postcopy-ram, on both sides, a migration that does not come to its end can
-// move the machine first and the rest of its memory afterwards ([Options.Postcopy]). From then on
-// it cannot be cancelled: neither side has the whole machine. Run and Cancel never try, because QEMU 5.2 and
-// 7.2 would cancel it. The destination then runs the machine even if it was stopped at the
-// source, unless it was started with -S.
+// With the capability postcopy-ram on both sides, a migration can move the machine first and the rest of its
+// memory afterwards ([Options.Postcopy]). Use it if the machine changes its memory faster than QEMU sends
+// it. From then on neither side has the whole machine, and cancelling the migration would lose it. QEMU 5.2
+// and 7.2 do not refuse to cancel, so Run and Cancel do not ask for it. The destination then runs the
+// machine even if it was stopped at the source, unless the destination was started with -S.
 //
-// If you hand over by other means ([qemu.MigrateStartPostcopy]), do not let the context of Run end, and do
-// not call Cancel, in the same moment: on these two versions a cancellation that crosses it loses the
-// machine.
+// If you start postcopy yourself (qemu.MigrateStartPostcopy), do not let the context of Run end and do not
+// call Cancel at the same time: on QEMU 5.2 and 7.2 a cancellation at this moment loses the machine.
 //
-// # What ends QEMU
+// # States in which migrate ends QEMU
 //
-// Start looks at the machine first and does not send migrate where that ends some QEMU (measured on 5.2, 7.2,
-// 10.0 and 11.1). It then returns a [*StateError]. This is so for a machine that was sent already, also if it
-// was reset since (5.2, 7.2); while a dump of the guest's memory is written (5.2); during a backup (before
-// 7.2); and for a stopped machine that came with the capability late-block-activate (before 10.0).
+// In some states of the machine, migrate ends the process of the QEMU versions in parentheses (measured
+// on 5.2, 7.2, 10.0 and 11.1). Start checks the state first. It returns a [*StateError] and does not
+// send migrate if:
+//   - the machine was sent already, even if it was reset since (5.2, 7.2).
+//   - QEMU is writing a dump of the guest's memory (5.2).
+//   - a backup is running (before 7.2).
+//   - the machine is stopped and came with the capability late-block-activate (before 10.0).
 //
 // # Events
 //
-// [Start] and [StartIncoming] turn on QEMU's capability "events". The waits ask (query-migrate) after each
-// MIGRATION event, and without any after [Options.Interval], which is a second: events that are lost delay
-// the end by this time and change nothing else. A state that this package does not know counts as a
-// migration that goes on.
+// [Start] and [StartIncoming] turn on QEMU's capability "events". The waits ask QEMU (query-migrate) after
+// each MIGRATION event, and every [Options.Interval], which is a second by default. So a lost event delays
+// the end of the wait by this time, and has no other effect. If this package does not know the state of a
+// migration, it continues to wait.
 //
 // # Concurrency
 //
-// A QEMU has one migration at a time, and refuses a second. The functions keep no state: a manager
-// that was restarted calls Wait. Callbacks run on the goroutine that waits.
+// A QEMU has one migration at a time, and refuses a second. This package keeps no state, so a
+// manager that was restarted can call Wait. Callbacks run on the goroutine that waits.
 package migration

@@ -28,8 +28,8 @@ func (c *arrivesBetween) Execute(ctx context.Context, call *qmp.Call) error {
 	return c.side.Execute(ctx, call)
 }
 
-// TestArrival is told of each machine, whenever it comes: between two questions, and while both sides ask
-// all of the time.
+// TestArrival: WaitIncoming reports each machine, even if it comes between two questions or while both
+// sides ask all the time.
 func TestArrival(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -67,7 +67,7 @@ func TestArrival(t *testing.T) {
 // arrival in ten to twenty-five.
 const arrivals = 5
 
-// TestContAfterTheEnd is accepted at once, whatever the end was.
+// TestContAfterTheEnd: QEMU accepts cont at once after every end of a migration.
 func TestContAfterTheEnd(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -89,8 +89,8 @@ func TestContAfterTheEnd(t *testing.T) {
 	})
 }
 
-// TestSentAlready: a machine that was sent must not be sent again, which ends QEMU 5.2, and it lives. So
-// with others that would end one of the versions.
+// TestSentAlready: Start refuses to send a machine again, which would end QEMU 5.2, and QEMU still runs.
+// The same is so for the other states that end one of the versions.
 func TestSentAlready(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -138,7 +138,7 @@ func TestSentAlready(t *testing.T) {
 	})
 }
 
-// TestDumpIsWritten checks that no migration starts during a dump: QEMU 5.2 ends at it.
+// TestDumpIsWritten: Start refuses to migrate during a dump, which would end QEMU 5.2.
 func TestDumpIsWritten(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -155,8 +155,8 @@ func TestDumpIsWritten(t *testing.T) {
 	})
 }
 
-// TestStoppedMachine is moved on and on. With late-block-activate its disks are inactive where it has
-// come: to send it on ends QEMU 5.2 and 7.2, and 10.0 can.
+// TestStoppedMachine moves a stopped machine several times. With late-block-activate its disks are
+// inactive at the destination: sending it on would end QEMU 5.2 and 7.2, and works with 10.0.
 func TestStoppedMachine(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -189,7 +189,8 @@ func TestStoppedMachine(t *testing.T) {
 	})
 }
 
-// TestWaitOfOthers ends when its context does, and the migration goes on until it is cancelled.
+// TestWaitOfOthers: Wait ends with its context, and the migration of another client continues
+// until it is cancelled.
 func TestWaitOfOthers(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -223,9 +224,9 @@ func TestWaitOfOthers(t *testing.T) {
 	})
 }
 
-// TestReturnPath: with it, the source learns that the destination could not load everything, which
-// lacks a device here. Without, it may have given the machine away, and takes it back when the
-// destination is gone.
+// TestReturnPath: the destination lacks a device. With return-path, the source learns that it
+// could not load the machine. Without return-path, the migration may complete, and cont brings the
+// machine back when the destination has ended.
 func TestReturnPath(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)

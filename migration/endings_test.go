@@ -90,8 +90,8 @@ func endingOf(t *testing.T, err error) (name string) {
 	return names[0]
 }
 
-// TestEndings has every fault at every command of every operation. Each ends in one way only, and that
-// is true of the machine.
+// TestEndings causes every fault at every command of every operation. Each operation ends in one way
+// only, which is true of the machine.
 func TestEndings(t *testing.T) {
 	unix := migration.Unix("/run/m")
 	run := func(opts *migration.Options) func(context.Context, qmp.Conn) error {
@@ -275,7 +275,7 @@ func (m *model) check(t *testing.T, ending, op, what string, resumes bool) {
 	}
 }
 
-// TestReasonsOfEndings are matched with the endings, whatever they claim.
+// TestReasonsOfEndings: an ending matches its reasons, but no other ending because of them.
 func TestReasonsOfEndings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -294,7 +294,8 @@ func TestReasonsOfEndings(t *testing.T) {
 	})
 }
 
-// TestOwnLimits are not taken for the caller's: a QEMU that never answers migrate, or getfd.
+// TestOwnLimits: QEMU never answers migrate or getfd. The error of the package's own time limit
+// does not match that of the caller's context.
 func TestOwnLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -307,8 +308,8 @@ func TestOwnLimits(t *testing.T) {
 	})
 }
 
-// TestWaitEndsTheWaiting and nothing else: at once, wherever the context ends, and nothing is cancelled.
-func TestWaitEndsTheWaiting(t *testing.T) {
+// TestWaitEndsWithItsContext: Wait returns at once, whenever its context ends, and cancels nothing.
+func TestWaitEndsWithItsContext(t *testing.T) {
 	for name, prepare := range map[string]func(*fake){
 		"active":         func(f *fake) { f.is("active") },
 		"hanging":        func(f *fake) { f.Handle("query-migrate", qmptest.Hang) },
@@ -337,7 +338,7 @@ func TestWaitEndsTheWaiting(t *testing.T) {
 	}
 }
 
-// TestRunCancelsBeforeTheSwitchover when its context ends in the callback.
+// TestRunCancelsBeforeTheSwitchover: the context of Run ends in the callback.
 func TestRunCancelsBeforeTheSwitchover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -353,8 +354,8 @@ func TestRunCancelsBeforeTheSwitchover(t *testing.T) {
 	})
 }
 
-// TestRunStateAtTheEnd is waited for: a source that tells of the end is in finish-migrate for a moment.
-// Where it stays in it that is told.
+// TestRunStateAtTheEnd: after the end of a migration the source is in finish-migrate for a moment, and
+// the wait goes on. If the source stays in it, the error says so.
 func TestRunStateAtTheEnd(t *testing.T) {
 	for _, c := range []struct {
 		status string
@@ -390,7 +391,7 @@ func TestRunStateAtTheEnd(t *testing.T) {
 				var failed *migration.FailedError
 				if errors.As(e.err, &failed) {
 					require.True(t, failed.Halted)
-					require.ErrorContains(t, e.err, "stands still")
+					require.ErrorContains(t, e.err, "still stopped")
 				}
 			})
 		})
@@ -413,8 +414,8 @@ func TestArrivedBetweenTwoQuestions(t *testing.T) {
 	})
 }
 
-// TestStatesThatForbidIt are found before migrate is sent.
-func TestStatesThatForbidIt(t *testing.T) {
+// TestStatesThatForbidMigration: Start finds these states and does not send migrate.
+func TestStatesThatForbidMigration(t *testing.T) {
 	backup := qmptest.Return([]map[string]any{
 		{"id": "m", "type": "mirror", "status": "running", "current-progress": 0, "total-progress": 1},
 		{"id": "old", "type": "backup", "status": "concluded", "current-progress": 0, "total-progress": 1},

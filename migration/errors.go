@@ -11,22 +11,23 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// ErrNone is matched by the error of a wait if there is no migration: none has begun since this
-// QEMU was started.
-var ErrNone error = &ending{text: "migration: there is none"}
+// ErrNone is matched by the error of a wait if no migration has begun since this QEMU was
+// started.
+var ErrNone error = &ending{text: "migration: no migration has begun"}
 
 // ErrNotStarted is matched by the error of a migration that has not begun. The machine is as it was.
 // The error also matches the reason:
-//   - [*qmp.Error]: QEMU refused. Without a refusal the error matches [qmp.ErrNotSent].
+//   - [*qmp.Error]: QEMU refused. If the reason is not a [*qmp.Error], the error matches
+//     [qmp.ErrNotSent].
 //   - [*StateError]: the state of the machine forbids it; nothing was sent.
 //   - [errors.ErrUnsupported]: this QEMU is too old for the target.
 //   - the context's error.
 var ErrNotStarted error = &ending{text: "migration: not started"}
 
 // ErrCancelled is matched by the error of a migration that was cancelled: by Run when its context
-// ended, by a callback, by [Cancel], or by somebody else's migrate_cancel. The machine is at the
-// source, and runs there if it ran before. The error also matches the reason if it is known: the
-// context's error, or that of the callback.
+// ended, by a callback, by [Cancel], or by another client's migrate_cancel. The machine is at the
+// source, and runs there if it ran before. If the reason is known, the error also matches it: the
+// error of the context or of the callback.
 var ErrCancelled error = &ending{text: "migration: cancelled; the machine stays at the source", executed: true}
 
 // ErrCompleted is matched by the error of [Cancel] if QEMU has already sent all of the machine.
@@ -34,23 +35,23 @@ var ErrCompleted error = &ending{text: "migration: too late to cancel, all of th
 
 // ErrPaused is matched by the error of a migration whose connection was lost in postcopy, or that
 // was paused ([qemu.MigratePause]). The machine is at the destination and waits for memory that only
-// the source has: keep both. [qemu.MigrateRecover] makes the destination listen again, [Resume]
-// makes the source go on.
+// the source has: keep both. [qemu.MigrateRecover] makes the destination listen again. Then [Resume]
+// makes the source continue.
 var ErrPaused error = &ending{executed: true, text: "migration: postcopy is paused, and neither side has the whole machine: " +
 	"let the destination listen (migrate-recover), then resume at the source"}
 
-// ErrGoesOn is matched by the error of a wait that ended before the migration did: the context of
-// the wait ended, or the migration cannot be cancelled because it is in postcopy, is an incoming one,
-// or QEMU refused or took too long. Call [Wait] or [WaitIncoming] to wait again. The error also
-// matches the reason, first of all the context's error.
-var ErrGoesOn error = &ending{text: "migration: it goes on", executed: true}
+// ErrGoesOn is matched by the error of a wait that ended before the migration did: the context of the
+// wait ended, or the migration could not be cancelled. It cannot be cancelled in postcopy or at the
+// destination, or if QEMU refuses or takes too long. Call [Wait] or [WaitIncoming] to wait again. The
+// error also matches the reason, such as the context's error.
+var ErrGoesOn error = &ending{text: "migration: still running", executed: true}
 
-// ErrUnknown is matched by the error of a migration whose QEMU can no longer be asked: the connection was
-// lost, or QEMU does not answer. The migration may go on. Connect again and call [Wait] or [Query]; if the
+// ErrUnknown is matched by the error of a migration whose outcome is unknown: the connection was lost, or
+// QEMU does not answer. The migration may continue. Connect again and call [Wait] or [Query]; if the
 // source is gone, ask the destination. The error also matches the reason and [qmp.ErrOutcomeUnknown].
 //
-// A destination older than QEMU 9.1 ends when its migration fails. It then prints why.
-var ErrUnknown error = &ending{text: "migration: outcome unknown, QEMU cannot be asked any more", executed: true}
+// A destination older than QEMU 9.1 ends when its migration fails, and prints the reason.
+var ErrUnknown error = &ending{text: "migration: outcome unknown, QEMU does not answer", executed: true}
 
 // An ending is one of the sentinels above. Every error of this package's waits matches exactly one
 // of them, or is a [*FailedError].
@@ -69,22 +70,23 @@ var endings = []error{
 	qmp.ErrNotSent, qmp.ErrOutcomeUnknown,
 }
 
-// A FailedError is the error of a migration that QEMU gave up.
+// A FailedError is the error of a migration that failed.
 type FailedError struct {
 	Reason string // QEMU's, for people; it may be empty
 
-	// Postcopy reports that the machine had been handed over, or nearly, when the migration failed.
-	// Then neither side may have all of it. Ask both with query-status whether they still run the
-	// machine, before you start anything. Otherwise the machine is at the source, as it was before.
+	// Postcopy reports that the migration failed after, or just before, the destination took over
+	// the machine. Perhaps neither side has all of it. Ask both with query-status whether they run
+	// the machine, before you start anything. If Postcopy is false, the machine is at the source,
+	// as before.
 	Postcopy bool
 
-	// Halted reports that the machine is at the source and stands still: 15 seconds after the
-	// failure QEMU is still in run state finish-migrate. It could not take a resource back, such as
+	// Halted reports that the machine is at the source and does not run: 15 seconds after the
+	// failure QEMU is still in run state finish-migrate. It could not get back a resource, such as
 	// the lock of a disk's image.
 	Halted bool
 }
 
-// Error returns the reason, and where the machine is unless it is as it was.
+// Error returns the reason, and what to know about the machine if Postcopy or Halted is set.
 func (e *FailedError) Error() string {
 	text := "migration: failed: "
 	if e.Postcopy {
@@ -99,16 +101,16 @@ func (e *FailedError) Error() string {
 		text += "; ask both sides whether they run the machine"
 	}
 	if e.Halted {
-		text += fmt.Sprintf("; the machine is here and stands still, %s later", ownLimit)
+		text += fmt.Sprintf("; after %s the machine is at the source and still stopped", ownLimit)
 	}
 	return text
 }
 
-// MayHaveExecuted is for [qmp.MayHaveExecuted]: the migration had begun.
+// MayHaveExecuted returns true, because the migration had begun; see [qmp.MayHaveExecuted].
 func (e *FailedError) MayHaveExecuted() bool { return true }
 
-// A StateError is the reason why a migration was not begun ([ErrNotStarted]): in the present state of
-// the machine migrate is refused, or ends QEMU and the machine with it. It was not sent.
+// A StateError is the reason of an [ErrNotStarted]: in this state of the machine QEMU refuses
+// migrate, or migrate ends QEMU. Nothing was sent.
 type StateError struct {
 	RunState qemu.RunState // what query-status says
 	Reason   string        // what is wrong, and what to do

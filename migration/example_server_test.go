@@ -13,8 +13,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// exampleQEMU lets f talk to a QEMU that prints what it is told, and says of its migration one
-// state after the other.
+// exampleQEMU calls f with a client of a QEMU that prints its commands and reports these states
+// of its migration, one after the other.
 func exampleQEMU(f func(ctx context.Context, client *qmp.Client) error, states ...qemu.MigrationStatus) {
 	h := new(exampleHost)
 	defer h.end()
@@ -88,7 +88,7 @@ func exampleInfo(status qemu.MigrationStatus) map[string]any {
 	return info
 }
 
-// exampleSchema has what this package asks for.
+// exampleSchema has the parts that this package asks for.
 func exampleSchema() []map[string]any {
 	member := func(name, typ string) map[string]any { return map[string]any{"name": name, "type": typ} }
 	object := func(name string, members ...map[string]any) map[string]any {
@@ -121,7 +121,7 @@ func exampleSocket() *os.File {
 	return f
 }
 
-// exampleHost stands in the place of a test.
+// exampleHost takes the place of a test.
 type exampleHost struct{ cleanups []func() }
 
 func (*exampleHost) Helper()                           {}

@@ -11,13 +11,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// The source sends the machine, and tells how far it is.
+// The source sends the machine and reports the progress.
 func ExampleRun() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		p, err := migration.Run(ctx, client, migration.TCP("host2.example.org:4444"), &migration.Options{
 			Progress: func(p migration.Progress) {
 				if p.Status == qemu.MigrationStatusActive {
-					fmt.Printf("%d of %d MiB to go, at %d MB/s; it would be away for %s now\n",
+					fmt.Printf("%d of %d MiB to go, at %d MB/s; expected downtime %s\n",
 						p.Remaining>>20, p.Total>>20, p.Rate/1e6, p.ExpectedDowntime)
 				}
 			},
@@ -25,34 +25,34 @@ func ExampleRun() {
 		if err != nil {
 			return err
 		}
-		fmt.Println("moved in", p.Elapsed, "and was away for", p.Downtime)
+		fmt.Println("moved in", p.Elapsed, "with a downtime of", p.Downtime)
 		return nil
 	}, "setup", "active", "device", "completed")
 	// Output:
 	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
 	// migrate {"uri":"tcp:host2.example.org:4444"}
-	// 512 of 2048 MiB to go, at 100 MB/s; it would be away for 120ms now
-	// moved in 2s and was away for 37ms
+	// 512 of 2048 MiB to go, at 100 MB/s; expected downtime 120ms
+	// moved in 2s with a downtime of 37ms
 }
 
-// The errors differ by where the machine is.
+// The error says where the machine is.
 func ExampleRun_errors() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		_, err := migration.Run(ctx, client, migration.Unix("/run/vm1/migrate.sock"), nil)
 		failed, _ := errors.AsType[*migration.FailedError](err)
 		switch {
 		case err == nil:
-			fmt.Println("sent; WaitIncoming tells whether the destination has it")
+			fmt.Println("sent; WaitIncoming reports whether the destination has it")
 		case errors.Is(err, migration.ErrCancelled):
 			fmt.Println("the machine is here, as before")
 		case errors.Is(err, migration.ErrNotStarted):
-			fmt.Println("the machine is here, as before, and something is to be set right:", err)
+			fmt.Println("the machine is here, as before; remove the reason:", err)
 		case failed != nil && !failed.Postcopy && !failed.Halted:
-			fmt.Println("the machine is here, as before, since", failed.Reason)
+			fmt.Println("the machine is here, as before:", failed.Reason)
 		case errors.Is(err, migration.ErrPaused):
-			fmt.Println("Resume is to bring the rest of the machine there")
+			fmt.Println("call Resume to send the rest of the memory")
 		case errors.Is(err, migration.ErrGoesOn), errors.Is(err, migration.ErrUnknown):
-			fmt.Println("to be waited for, or asked, again:", err)
+			fmt.Println("wait or ask again:", err)
 		default:
 			return err // both sides must be asked where the machine runs
 		}
@@ -61,10 +61,11 @@ func ExampleRun_errors() {
 	// Output:
 	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
 	// migrate {"uri":"unix:/run/vm1/migrate.sock"}
-	// the machine is here, as before, since Connection refused
+	// the machine is here, as before: Connection refused
 }
 
-// The end of the context cancels, be it a deadline or, as here, because of what is told on the way.
+// Run cancels the migration when its context ends. Here the program ends the context because the
+// downtime would be too long.
 func ExampleRun_cancel() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		ctx, cancel := context.WithCancel(ctx)
@@ -86,7 +87,7 @@ func ExampleRun_cancel() {
 	// true true
 }
 
-// A wait that ends leaves the migration alone, whoever began it. Cancel cancels it.
+// When Wait ends with its context, the migration continues. Cancel cancels it.
 func ExampleCancel() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		patience, cancel := context.WithTimeout(ctx, 10*time.Millisecond)
@@ -99,7 +100,7 @@ func ExampleCancel() {
 		_, err = migration.Cancel(ctx, client)
 		switch {
 		case err == nil:
-			fmt.Println("the machine is here, and no migration goes on")
+			fmt.Println("the machine is here, and no migration is running")
 		case errors.Is(err, migration.ErrCompleted):
 			fmt.Println("too late: the machine has been sent")
 		default:
@@ -110,7 +111,7 @@ func ExampleCancel() {
 	// Output:
 	// it takes too long
 	// migrate_cancel
-	// the machine is here, and no migration goes on
+	// the machine is here, and no migration is running
 }
 
 // A machine that was sent cannot be sent again before cont.
@@ -127,10 +128,10 @@ func ExampleStateError() {
 	// postmigrate true
 }
 
-// A machine that writes faster than it can be sent is handed over after three passes, or a minute.
+// Run hands over the machine after three passes, or after a minute, and sends the rest afterwards.
 func ExampleRun_postcopy() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
-		// On the other side, too.
+		// Do the same at the destination.
 		err := migration.Enable(qemu.MigrationCapabilityPostcopyRAM).Do(ctx, client)
 		if err != nil {
 			return err
@@ -152,7 +153,7 @@ func ExampleRun_postcopy() {
 	// completed
 }
 
-// Storage is handed over while the machine stands still.
+// PreSwitchover hands over the storage while the machine is stopped.
 func ExampleRun_preSwitchover() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		err := migration.Enable(qemu.MigrationCapabilityPauseBeforeSwitchover).Do(ctx, client)
@@ -175,7 +176,7 @@ func ExampleRun_preSwitchover() {
 	// migrate-continue {"state":"pre-switchover"}
 }
 
-// A socket that is connected already, for a QEMU that may not connect itself.
+// The program connects the socket, because QEMU has no permission to connect.
 func ExampleFD() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		socket := exampleSocket() // of a connection to the destination
@@ -193,13 +194,14 @@ func ExampleFD() {
 	// migrate {"uri":"fd:qmpkit:migration"}
 }
 
-// The machine is saved to a file, and its QEMU ended. Another loads it from there.
+// Run saves the machine to a file, and Quit ends its QEMU. Another QEMU can load it with
+// StartIncoming.
 func ExampleFile() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		_, err := migration.Run(ctx, client, migration.File("/srv/vm1.state", 0), nil)
 		switch {
 		case errors.Is(err, errors.ErrUnsupported):
-			fmt.Println("this takes QEMU 8.2")
+			fmt.Println("this needs QEMU 8.2")
 			return nil
 		case err != nil:
 			return err
@@ -212,7 +214,7 @@ func ExampleFile() {
 	// quit
 }
 
-// QEMU's own description of a target has what no function has: here, keep-alive.
+// QEMU's description of a target has options that the functions do not have: here, keep-alive.
 func ExampleChannels() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		_, err := migration.Run(ctx, client, migration.Channels(qemu.MigrationChannel{
@@ -239,10 +241,10 @@ func ExampleStartIncoming() {
 			return err
 		}
 		for _, at := range p.Info.SocketAddress {
-			fmt.Println("the source is to be told", at) // a real QEMU tells its port here
+			fmt.Println("send this address to the source:", at) // a real QEMU reports its port here
 		}
 		if _, err := migration.WaitIncoming(ctx, client, nil); err != nil {
-			return err // it should be ended, and the source has the machine still
+			return err // end this QEMU; the source still has the machine
 		}
 		fmt.Println("the machine is here")
 		return nil
@@ -253,10 +255,10 @@ func ExampleStartIncoming() {
 	// the machine is here
 }
 
-// A connection that broke in postcopy is made again. Both sides are told.
+// The connection was lost in postcopy. The destination listens again, and the source resumes.
 func ExampleResume() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
-		src, dst := client, client // two, in truth
+		src, dst := client, client // two different clients in a real program
 		if err := (qemu.MigrateRecover{URI: "tcp:[::]:4445"}).Do(ctx, dst); err != nil {
 			return err
 		}
@@ -268,14 +270,14 @@ func ExampleResume() {
 	// migrate {"uri":"tcp:host2.example.org:4445","resume":true}
 }
 
-// A tenth of a second away at most, at 1 GB/s.
+// At most 1 GB/s, and at most a tenth of a second of downtime.
 func ExampleSetLimits() {
 	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
 		err := migration.SetLimits(ctx, client, migration.Limits{Bandwidth: 1e9, Downtime: 100 * time.Millisecond})
 		if err != nil {
 			return err
 		}
-		// All else that can be set:
+		// All other parameters:
 		return qemu.MigrateSetParameters{
 			TLSCreds:        &qemu.StrOrNull{S: new("tls0")},
 			MultiFDChannels: new(uint8(4)),

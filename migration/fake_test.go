@@ -122,8 +122,8 @@ func begins(f func() (migration.Progress, error)) <-chan end {
 	return ended
 }
 
-// TestStatesThatNobodyKnows go on.
-func TestStatesThatNobodyKnows(t *testing.T) {
+// TestUnknownStates: the wait continues in a state that the package does not know.
+func TestUnknownStates(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.is("setup")
@@ -139,7 +139,7 @@ func TestStatesThatNobodyKnows(t *testing.T) {
 	})
 }
 
-// TestWithoutEvents is asked again after each interval.
+// TestWithoutEvents: the wait asks after each interval.
 func TestWithoutEvents(t *testing.T) {
 	for _, interval := range []time.Duration{0, 100 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
@@ -189,8 +189,9 @@ func (c withEvents) Events(names ...string) qmp.EventStream {
 	return c.stream
 }
 
-// TestEventsThatAreLost are a reason to ask at once, and no events at all one to ask at times.
-func TestEventsThatAreLost(t *testing.T) {
+// TestLostEvents: if events were lost the wait asks at once. If no events come it asks after each
+// interval.
+func TestLostEvents(t *testing.T) {
 	for _, stream := range []*failingStream{
 		{err: &qmp.EventsLostError{Count: 7}},
 		{err: errors.New("no more events"), always: true},
@@ -227,7 +228,7 @@ func (c *unreadable) Execute(ctx context.Context, call *qmp.Call) error {
 	return c.Conn.Execute(ctx, call)
 }
 
-// TestUnreadableAnswers are passed over, as long as there are not too many.
+// TestUnreadableAnswers: the wait ignores a few answers that cannot be decoded.
 func TestUnreadableAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -255,7 +256,7 @@ func TestUnreadableAnswers(t *testing.T) {
 	})
 }
 
-// TestConnectionLost leaves it open how the migration ends, also while it is being cancelled.
+// TestConnectionLost: the outcome is unknown, also during a cancellation.
 func TestConnectionLost(t *testing.T) {
 	for _, cancelled := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -282,7 +283,7 @@ func TestConnectionLost(t *testing.T) {
 	}
 }
 
-// TestConnectionLostAtTheDestination, between its two questions.
+// TestConnectionLostAtTheDestination: the connection is lost between two questions.
 func TestConnectionLostAtTheDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
@@ -295,8 +296,8 @@ func TestConnectionLostAtTheDestination(t *testing.T) {
 	})
 }
 
-// TestLateFigures come a moment after the end, of which the callback is told once. Where they never
-// come the end is none the less told.
+// TestLateFigures: QEMU reports the last figures a moment after the end. The callback gets the end
+// once, even if the figures never come.
 func TestLateFigures(t *testing.T) {
 	for _, late := range []time.Duration{20 * time.Millisecond, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -321,8 +322,9 @@ func TestLateFigures(t *testing.T) {
 	}
 }
 
-// TestHowItFails tells a reason, if there is one, and whether the machine was handed over.
-func TestHowItFails(t *testing.T) {
+// TestFailures: a FailedError has the reason, if there is one, and reports whether the machine
+// was handed over.
+func TestFailures(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		states func(f *fake)
@@ -371,8 +373,8 @@ func TestHowItFails(t *testing.T) {
 	}
 }
 
-// TestSomebodyElseCancels, and nothing is wrong with the context.
-func TestSomebodyElseCancels(t *testing.T) {
+// TestAnotherClientCancels: the migration is cancelled, and the context has not ended.
+func TestAnotherClientCancels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.is("active")
@@ -384,7 +386,7 @@ func TestSomebodyElseCancels(t *testing.T) {
 	})
 }
 
-// TestProgress is in units that Go has.
+// TestProgress: durations and rates are in Go's units.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)

@@ -10,26 +10,27 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Limits are the limits of a migration. Set them at the source, before the migration or during it. A limit of 0
-// stays as it is. [qemu.MigrateSetParameters] sets all other parameters.
+// Limits are the limits of a migration. Set them at the source, before the migration or during it. 0 leaves a
+// limit unchanged. [qemu.MigrateSetParameters] sets all other parameters.
 type Limits struct {
 	// Bandwidth is in bytes per second. QEMU's default is 128 MiB/s.
 	Bandwidth uint64
 
-	// PostcopyBandwidth limits what postcopy sends unasked; 0 means Bandwidth, if QEMU has this limit (3.0
-	// and newer). Pages that the machine waits for are not limited.
+	// PostcopyBandwidth limits the pages that postcopy sends in advance, in bytes per second; 0 means the
+	// value of Bandwidth. QEMU 3.0 and newer have this limit. Pages that the machine waits for are not
+	// limited.
 	PostcopyBandwidth uint64
 
-	// Downtime is for how long the machine may stand still while its last part is sent, in whole
-	// milliseconds, rounded up. QEMU's default is 300 ms.
+	// Downtime is the longest time that the machine may stand still while QEMU sends the last
+	// part. It is rounded up to milliseconds. QEMU's default is 300 ms.
 	Downtime time.Duration
 }
 
-// SetLimits sets limits (migrate-set-parameters). If PostcopyBandwidth is set and this QEMU does not have it, the
-// error matches [errors.ErrUnsupported], and nothing was set.
+// SetLimits sets limits (migrate-set-parameters). If PostcopyBandwidth is set and this QEMU does not have this
+// limit, the error matches [errors.ErrUnsupported], and no limit was changed.
 func SetLimits(ctx context.Context, x qmp.Executor, l Limits) error {
 	if l.Downtime < 0 {
-		return fmt.Errorf("migration: a downtime of %s (%w)", l.Downtime, qmp.ErrNotSent)
+		return fmt.Errorf("migration: set limits: downtime %s is negative (%w)", l.Downtime, qmp.ErrNotSent)
 	}
 	if l == (Limits{}) {
 		return nil
@@ -50,7 +51,7 @@ func SetLimits(ctx context.Context, x qmp.Executor, l Limits) error {
 		case has:
 			set.MaxPostcopyBandwidth = &postcopy
 		case l.PostcopyBandwidth != 0:
-			return fmt.Errorf("migration: this QEMU has no limit for postcopy, 3.0 and newer do: %w", errors.ErrUnsupported)
+			return fmt.Errorf("migration: set limits: this QEMU has no limit for postcopy; 3.0 and newer have it: %w", errors.ErrUnsupported)
 		}
 	}
 	return set.Do(ctx, x)

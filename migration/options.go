@@ -10,31 +10,30 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Options configures a wait for a migration. nil, and the zero value, mean the defaults. [WaitIncoming]
+// Options configures a wait for a migration. nil and the zero value mean the defaults. [WaitIncoming]
 // uses Progress and Interval only.
 type Options struct {
-	// Progress is called with each answer to query-migrate, the last one included; nil for none.
+	// Progress, if not nil, is called with each answer to query-migrate, including the last one.
 	Progress func(Progress)
 
-	// Interval is how long to wait for an event before asking again; 0 means a second. It is
-	// also how often Progress is called while nothing changes, and how late the end is noticed
-	// if events are lost.
+	// Interval is the time between two queries if no event comes; 0 means a second. Progress is
+	// called at least this often. If an event is lost, the wait ends late by this time at most.
 	Interval time.Duration
 
-	// Postcopy is asked while the migration is active, with what Progress was called with, whether
-	// to hand the machine over now and send the rest of its memory afterwards; nil for never. It
-	// needs the capability postcopy-ram on both sides, which [Run] checks at the source before
-	// it begins. Once it has returned true it is not asked again. If QEMU refuses, Run cancels the
-	// migration, and [Wait] returns [ErrGoesOn].
+	// Postcopy, if not nil, is called after Progress while the migration is active. If it returns
+	// true, QEMU hands over the machine now and sends the rest of its memory afterwards
+	// (migrate-start-postcopy), and Postcopy is not called again. It needs the capability
+	// postcopy-ram on both sides. [Run] checks this at the source before it begins. If QEMU
+	// refuses, Run cancels the migration, and [Wait] returns [ErrGoesOn].
 	//
 	//	Postcopy: func(p migration.Progress) bool { return p.Pass > 2 || p.Elapsed > time.Minute }
 	Postcopy func(Progress) bool
 
-	// PreSwitchover is called once when the machine stands still and nothing of it has been handed
-	// over, in the state pre-switchover. It needs the capability pause-before-switchover, which [Run]
-	// checks before it begins. If it returns nil the migration goes on (migrate-continue), otherwise
-	// it is cancelled: in [Wait] too, unless the context of Wait has ended. Without a function somebody
-	// else has to let the migration go on.
+	// PreSwitchover is called once, in the state pre-switchover: the machine stands still, and the
+	// source still has it. This state needs the capability pause-before-switchover, which [Run] checks
+	// before it begins. If PreSwitchover returns nil, the migration continues (migrate-continue). If it
+	// returns an error, Run cancels the migration. [Wait] does so, too, unless its context has ended.
+	// If PreSwitchover is nil, another client must send migrate-continue.
 	PreSwitchover func(context.Context) error
 }
 
@@ -71,7 +70,7 @@ func (o *Options) check(ctx context.Context, x qmp.Executor) error {
 			return err
 		}
 		if !on {
-			return fmt.Errorf("a callback needs the capability %s", capability)
+			return fmt.Errorf("a callback needs the capability %s, which is off", capability)
 		}
 	}
 	return nil

@@ -61,8 +61,9 @@ func TestPostcopy(t *testing.T) {
 	})
 }
 
-// TestPostcopyIsNotCancelled: neither side has the whole machine. It is paused instead, and resumed.
-// The machine is stopped: one that runs, and waits for memory, can keep QEMU from answering.
+// TestPostcopyIsNotCancelled: neither side has the whole machine. Instead, postcopy is paused and
+// resumed. The machine is stopped, because a machine that runs and waits for memory can keep QEMU
+// from answering.
 func TestPostcopyIsNotCancelled(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -117,8 +118,8 @@ func TestPostcopyIsNotCancelled(t *testing.T) {
 	})
 }
 
-// TestPostcopyWithoutTheCapability is told before anything begins, and, where it is found out
-// later, ends the wait. A second migration is refused, and the first goes on.
+// TestPostcopyWithoutTheCapability: Run fails before it begins, and Wait when QEMU refuses. QEMU
+// refuses a second migration, and the first continues.
 func TestPostcopyWithoutTheCapability(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -146,8 +147,7 @@ func TestPostcopyWithoutTheCapability(t *testing.T) {
 	})
 }
 
-// TestPreSwitchover has something to be done while the machine stands still, which succeeds the
-// second time.
+// TestPreSwitchover: the callback fails the first time and succeeds the second time.
 func TestPreSwitchover(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)

@@ -12,18 +12,18 @@ import (
 // Progress is the state of a migration as its QEMU reports it. A value that QEMU does not report, or not yet,
 // is 0. A destination reports little more than the status.
 type Progress struct {
-	// Status is empty when there is no migration. QEMU has more states with each version.
+	// Status is empty if there is no migration. Newer versions of QEMU have further states.
 	Status qemu.MigrationStatus
 
-	// Bytes of the machine's memory. Transferred have gone over the wire. Remaining must still be sent;
-	// they become more if the machine writes faster than QEMU sends.
+	// Bytes of the machine's memory: Transferred have been sent, and Remaining must still be sent.
+	// Remaining grows if the machine writes faster than QEMU sends.
 	Transferred, Remaining, Total int64
 
 	Rate      int64 // bytes per second
-	DirtyRate int64 // bytes per second that the machine writes; known from the second pass on
-	Pass      int64 // over the memory, the first is 1
+	DirtyRate int64 // bytes per second of memory that the machine changes; known from the second pass on
+	Pass      int64 // number of the pass over the memory, from 1
 
-	ExpectedDowntime time.Duration // if the machine were stopped now
+	ExpectedDowntime time.Duration // if QEMU stopped the machine now
 	Downtime         time.Duration // of a migration that is completed
 	Elapsed          time.Duration // since the migration began
 

@@ -34,7 +34,7 @@ func moved(t *testing.T, src, dst side, to migration.Target, opts *migration.Opt
 	return p
 }
 
-// TestPrecopy moves a machine on and on, each time in another way.
+// TestPrecopy moves a machine several times, each time to another kind of target.
 func TestPrecopy(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -106,8 +106,8 @@ func socketPair(t *testing.T) (a, b *os.File) {
 	return a, b
 }
 
-// TestDescriptorThatIsNotTaken is closed in QEMU, which refuses to send what it has not received.
-func TestDescriptorThatIsNotTaken(t *testing.T) {
+// TestUnusedDescriptorIsClosed: QEMU refuses to migrate, and has no descriptor left.
+func TestUnusedDescriptorIsClosed(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
 		dst := machine(t, q, "pc", "-incoming", "defer")
@@ -137,7 +137,7 @@ func (c deaf) Execute(ctx context.Context, call *qmp.Call) error {
 	return err
 }
 
-// TestDescriptorAndNoAnswer: whatever has happened, QEMU has no descriptor left, or that is told.
+// TestDescriptorAndNoAnswer: QEMU has no descriptor left, or the error says that it may have one.
 func TestDescriptorAndNoAnswer(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -170,8 +170,8 @@ func byChannel(path string) migration.Target {
 	})
 }
 
-// TestFileAndChannels are there since 8.2: a machine is moved by a channel, then saved and loaded.
-// On older QEMUs nothing happens.
+// TestFileAndChannels moves a machine by a channel, then saves and loads it. A QEMU before 8.2
+// gets an error, and no command is sent.
 func TestFileAndChannels(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -213,7 +213,7 @@ func TestBetweenVersions(t *testing.T) {
 	}
 }
 
-// TestGuestLivesOn moves a booted guest to a newer QEMU, where it finds a disk that is added then.
+// TestGuestLivesOn moves a booted guest to a newer QEMU. There it finds a disk that is hot-added.
 func TestGuestLivesOn(t *testing.T) {
 	qemutest.CheckFds(t)
 	ctx := limit(t)
@@ -236,7 +236,7 @@ func TestGuestLivesOn(t *testing.T) {
 	require.NotContains(t, log, "READY", "it has not booted anew")
 }
 
-// TestNothingListens is found out by QEMU after migrate.
+// TestNothingListens: QEMU accepts migrate, and the migration fails.
 func TestNothingListens(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -253,7 +253,8 @@ func TestNothingListens(t *testing.T) {
 	})
 }
 
-// TestContextEnds while the memory is sent: the machine stays.
+// TestContextEnds: the context ends while the memory is sent, and the machine stays at the
+// source.
 func TestContextEnds(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -291,7 +292,7 @@ func (c lateCancel) Execute(ctx context.Context, call *qmp.Call) error {
 	return c.side.Execute(ctx, call)
 }
 
-// TestCancelComesTooLate, and the machine is there.
+// TestCancelComesTooLate: the machine is at the destination.
 func TestCancelComesTooLate(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -318,7 +319,7 @@ func TestCancelComesTooLate(t *testing.T) {
 	})
 }
 
-// TestDestinationFails: it is another machine.
+// TestDestinationFails: the destination has another machine.
 func TestDestinationFails(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)

@@ -17,22 +17,25 @@ import (
 // cannot.
 const resumeLimit = 10 * time.Second
 
-// Resume makes the source of a migration that is paused in postcopy ([ErrPaused]) connect to the
-// destination again, and waits like [Run]. The destination must listen before: [qemu.MigrateRecover]
-// makes it. A destination that waits for memory may answer no ordinary command, so send this one out of
-// band ([qmp.Options.OOB]):
+// Resume makes the source of a paused postcopy ([ErrPaused]) connect to the destination again, and
+// waits like Run. Before, make the destination listen with qemu.MigrateRecover. Send this command out
+// of band ([qmp.Options.OOB]), because a destination that waits for memory may not answer other
+// commands:
 //
 //	err := qemu.MigrateRecover{URI: "tcp:[::]:4445"}.Do(ctx, dst, qmp.OutOfBand())
 //	…
 //	_, err = migration.Resume(ctx, src, migration.TCP("host2.example.org:4445"), nil)
 //
-// If Resume does not succeed the error matches ErrPaused, with QEMU's reason from 10.0 on, and Resume can
-// be called again. Other errors are those of [Start] and [Run]; [ErrNotStarted] means that the migration
-// is paused as before. If ctx ends the error matches [ErrGoesOn]: postcopy cannot be cancelled.
+// Resume returns an error that matches:
+//   - [ErrPaused]: QEMU could not resume. QEMU 10.0 and newer give the reason. Resume can be called
+//     again.
+//   - [ErrNotStarted]: migrate was refused or not sent. The migration is paused as before.
+//   - [ErrGoesOn]: ctx ended. Postcopy cannot be cancelled.
+//   - the other errors of Run.
 //
-// QEMU 5.2 that could not connect ends at the next attempt, and the machine with it. So for a QEMU older
-// than 7.2 Resume connects by itself, from this process, and passes the socket on, as with [FD]: to
-// [Unix] and [TCP] targets. The connection to QEMU must be a UNIX socket then.
+// If QEMU 5.2 could not connect, its process ends at the next attempt, and the machine is lost. So for a
+// QEMU older than 7.2, Resume connects to a Unix or TCP target from this process and passes the socket
+// to QEMU, as [FD] does. The connection to QEMU must be a UNIX socket then.
 func Resume(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progress, error) {
 	if err := prepare(ctx, conn, to, "migrate"); err != nil {
 		return Progress{}, unstarted(err)
@@ -70,7 +73,7 @@ func Resume(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progr
 func (t Target) connect(ctx context.Context) (*os.File, error) {
 	network, address, _ := strings.Cut(t.uri, ":")
 	if network != "unix" && network != "tcp" || strings.Contains(address, ",") {
-		return nil, fmt.Errorf("QEMU before 7.2 must not connect again by itself: connect, and use FD: %w", errors.ErrUnsupported)
+		return nil, fmt.Errorf("QEMU before 7.2 cannot resume with this target; connect a socket and use FD: %w", errors.ErrUnsupported)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, network, address)
 	if err != nil {

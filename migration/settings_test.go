@@ -69,7 +69,7 @@ func TestCapabilities(t *testing.T) {
 	})
 }
 
-// areOn tells whether all of them are on, or, if not, that none is.
+// areOn reports whether all of them are on, or, if not, that none is.
 func areOn(t *testing.T, c *qmp.Client, capabilities ...qemu.MigrationCapability) bool {
 	t.Helper()
 	states, err := qemu.QueryMigrateCapabilities{}.Do(t.Context(), c)
@@ -86,7 +86,7 @@ func areOn(t *testing.T, c *qmp.Client, capabilities ...qemu.MigrationCapability
 	return on > 0
 }
 
-// TestNoMigration tells what there is to be waited for.
+// TestNoMigration: Wait, WaitIncoming and Cancel without a migration.
 func TestNoMigration(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		idle, waiting := machine(t, q, "none"), machine(t, q, "none", "-incoming", "defer")
@@ -115,7 +115,7 @@ func TestNoMigration(t *testing.T) {
 	})
 }
 
-func TestTargetsThatAreWrong(t *testing.T) {
+func TestInvalidTargets(t *testing.T) {
 	c := qemutest.Get(t, "").Start(t, qemutest.Config{}).Dial(t)
 	for _, wrong := range []migration.Target{
 		{}, migration.Unix(""), migration.TCP("host"), migration.TCP("::1:4444"), migration.TCP("host:http"),

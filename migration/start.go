@@ -27,12 +27,12 @@ const descriptor = "qmpkit:migration"
 // Start begins to send the machine (migrate) and returns when QEMU has accepted the target. QEMU finds out
 // later whether it can reach the target; [Wait] reports that. Start turns on the capability "events".
 //
-// If ctx has ended, Start does nothing. Once Start has begun to send migrate it ignores the end of ctx:
-// otherwise nobody would know whether there is a migration.
+// If ctx has ended, Start does nothing. After Start has begun to send migrate, it waits for the reply
+// even if ctx ends, 15 seconds at most.
 //
 // Start returns an error that matches:
-//   - [ErrNotStarted]: nothing has begun. A [*StateError] says that the machine must be brought into
-//     another state first.
+//   - [ErrNotStarted]: the migration has not begun. It may also match a [*StateError]: bring the
+//     machine into another state first.
 //   - [ErrUnknown]: QEMU did not answer, and the migration may have begun.
 func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
@@ -51,12 +51,12 @@ func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	})
 }
 
-// StartIncoming makes a QEMU that was started with "-incoming defer" listen for the machine, or
-// load it from a file (migrate-incoming). It returns when QEMU listens; [WaitIncoming] waits for the
+// StartIncoming makes a QEMU that was started with "-incoming defer" listen for the machine, or load
+// it from a file (migrate-incoming). It returns when QEMU listens. [WaitIncoming] waits for the
 // machine. StartIncoming turns on the capability "events".
 //
-// If the migration fails, QEMU 9.1 and newer keep running so that they can report why: end them then. An
-// older QEMU ends itself. The errors are those of [Start].
+// If the migration fails, QEMU 9.1 and newer keep running to report the reason: end the process then. An
+// older QEMU ends itself. The errors are those of Start.
 func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	err := prepare(ctx, conn, from, "migrate-incoming")
 	if err == nil {
@@ -75,7 +75,7 @@ func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	})
 }
 
-// staysOnError is what exit-on-error is to be: false where QEMU has it.
+// staysOnError returns the value for exit-on-error: false if QEMU has it.
 func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
 	has, err := has(ctx, x, "migrate-incoming/arg-type/exit-on-error")
 	if err != nil || !has {
@@ -96,8 +96,8 @@ func enableEvents(ctx context.Context, x qmp.Executor) error {
 	return Enable(qemu.MigrationCapabilityEvents).Do(ctx, x)
 }
 
-// begin sends the command that begins a migration, with the target's descriptor if it has one, in
-// a time of its own.
+// begin sends the command that begins a migration, with the target's descriptor if it has one,
+// with its own time limit.
 func begin(ctx context.Context, conn qmp.Conn, t Target, send func(ctx context.Context, uri *string) error) error {
 	ctx, cancel := without(ctx)
 	defer cancel()

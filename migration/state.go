@@ -64,7 +64,7 @@ func checkStopped(ctx context.Context, x qmp.Executor, state qemu.RunState) erro
 }
 
 // checkJobs returns a *StateError for a backup on a QEMU that has a backup write to inactive disks at the
-// end of a migration, and so ends there: 5.2 does. 7.2 does not, and no schema tells the two apart in
+// end of a migration, and so ends there: QEMU 5.2 does so, 7.2 does not. Their schemas do not differ in
 // this.
 func checkJobs(ctx context.Context, x qmp.Executor, state qemu.RunState) error {
 	jobs, err := qemu.QueryJobs{}.Do(ctx, x)
@@ -88,8 +88,8 @@ func checkJobs(ctx context.Context, x qmp.Executor, state qemu.RunState) error {
 		"wait until it has ended, or cancel it", strings.Join(backups, ", "))}
 }
 
-// isBefore72 reports whether a QEMU is older than 7.2, for what its schema does not show. A server that
-// does not have query-version, which all QEMUs do, is taken for a newer one.
+// isBefore72 reports whether a QEMU is older than 7.2, for differences that its schema does not show. A
+// server without query-version, which every QEMU has, counts as newer.
 func isBefore72(ctx context.Context, x qmp.Executor) (bool, error) {
 	v, err := qemu.QueryVersion{}.Do(ctx, x)
 	if errors.Is(err, qmp.ErrCommandNotFound) {

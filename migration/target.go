@@ -14,8 +14,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// A Target is where a migration goes to or comes from. If it is wrong, the function that takes it returns
-// an error before it sends anything.
+// A Target is the place that a migration goes to or comes from. If it is malformed, Start and the other
+// functions return an error before they send anything.
 type Target struct {
 	uri      string
 	channels []qemu.MigrationChannel
@@ -33,7 +33,7 @@ func Unix(path string) Target {
 }
 
 // TCP is the address of a TCP socket, at which the destination listens: "host:port", or
-// "[address]:port" for IPv6. The port is a number. If a destination gets port 0 it takes a free one and
+// "[address]:port" for IPv6. The port is a number. For port 0 the destination takes a free port and
 // reports it as SocketAddress in [Progress.Info].
 func TCP(address string) Target {
 	host, port, err := net.SplitHostPort(address)
@@ -41,17 +41,17 @@ func TCP(address string) Target {
 		return Target{fault: err.Error()}
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil || strings.Contains(host, ",") {
-		return Target{fault: "address " + address + ": not a host and the number of a port"}
+		return Target{fault: "address " + address + " is not a host and a port number"}
 	}
 	return Target{uri: "tcp:" + net.JoinHostPort(host, port)}
 }
 
-// FD is an open descriptor: a socket that is connected to the destination, or one end of a socket pair
-// whose other end the destination gets. It is sent to QEMU (getfd), and closed there if the migration does
-// not begin. The file remains the caller's. Close it when the migration has begun: while it is open, the
-// other side does not see the end of the connection.
+// FD is an open file: a socket that is connected to the destination, or one end of a socket pair whose
+// other end the destination gets. QEMU gets a copy of the descriptor (getfd), and closes it if the
+// migration does not begin. The caller must close the file when the migration has begun: while it is open,
+// the other side does not see the end of the connection.
 //
-// The connection to QEMU must be a UNIX socket, see [qmp.WithFile].
+// The connection to QEMU must be a UNIX socket; see [qmp.WithFile].
 func FD(file *os.File) Target {
 	if file == nil {
 		return Target{fault: "no file"}
@@ -75,8 +75,8 @@ func File(path string, offset uint64) Target {
 	return t
 }
 
-// Channels are QEMU's own description of a target, for targets that have no function here. QEMU must be 8.2
-// or newer.
+// Channels is QEMU's description of a target, for targets that have no function in this package. QEMU must
+// be 8.2 or newer.
 func Channels(channels ...qemu.MigrationChannel) Target {
 	if len(channels) == 0 {
 		return Target{fault: "no channels"}
@@ -87,7 +87,7 @@ func Channels(channels ...qemu.MigrationChannel) Target {
 // URI is QEMU's older description of a target: "exec:…", "vsock:…", "rdma:…".
 func URI(uri string) Target { return Target{uri: uri} }
 
-// check returns what is wrong with a target for a command of this QEMU.
+// check returns an error if a target is wrong for a command of this QEMU.
 func (t Target) check(ctx context.Context, x qmp.Executor, command string) error {
 	if t.fault == "" && t.uri == "" && t.channels == nil && t.file == nil {
 		t.fault = "no target"

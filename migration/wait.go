@@ -9,12 +9,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Run sends the machine to a target and waits until the migration has ended: [Start] and a wait that
-// owns the migration. Before it begins it checks that the capabilities which the callbacks need are
-// on.
+// Run sends the machine to a target and waits until the migration has ended. Before it begins, it
+// checks that the capabilities for the callbacks are on.
 //
-// If ctx ends Run cancels the migration (migrate_cancel), and returns when QEMU has done so, 15 seconds
-// later at most. It also cancels if a callback fails, or if QEMU refuses what a callback asked for.
+// If ctx ends, Run cancels the migration (migrate_cancel), and returns when QEMU has done so, 15
+// seconds later at most. Run also cancels if a callback fails, or if QEMU refuses the command that
+// follows a callback.
 //
 // A nil error means that QEMU has sent all of the machine and is in run state postmigrate. The package
 // comment lists the errors.
@@ -31,29 +31,32 @@ func Run(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progress
 	return w.wait(ctx)
 }
 
-// Wait waits until the migration that this QEMU sends has ended, whoever began it, and returns how
-// far it came.
+// Wait waits until the migration that this QEMU sends has ended, even if another client began it.
+// It returns the last progress.
 //
-// If no migration goes on Wait returns how the last one has ended. A nil error does not mean that this
-// QEMU does not run the machine if cont was sent since, or if the machine has come by that migration.
+// If no migration is running, Wait returns the outcome of the last one. After a nil error this QEMU
+// may still run the machine: if cont was sent since, or if that migration brought the machine to this
+// QEMU.
 //
-// If ctx ends Wait returns at once an error that matches [ErrGoesOn] and the context's error, and
-// the migration goes on. [Cancel] cancels it. Only one thing that Wait is told cancels the migration:
-// [Options.PreSwitchover] returns an error while ctx has not ended. Otherwise the errors are those of
-// [Run], and [ErrNone].
+// If ctx ends, Wait returns at once an error that matches [ErrGoesOn] and the context's error. The
+// migration continues; [Cancel] cancels it. Wait itself cancels the migration only if
+// [Options.PreSwitchover] returns an error before ctx has ended. The other errors are those of [Run],
+// and [ErrNone].
 func Wait(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
 	defer w.close()
 	return w.wait(ctx)
 }
 
-// WaitIncoming waits at the destination until the machine has come, and this QEMU runs it. It does not
-// run the machine if QEMU was started with -S, or if the machine was stopped before.
+// WaitIncoming waits at the destination until this QEMU has the machine. The machine then runs, unless
+// QEMU was started with -S or the machine was stopped before.
 //
-// If ctx ends the error matches [ErrGoesOn] and the context's error, and QEMU continues to wait for the
-// machine: an incoming migration cannot be cancelled. If the migration has failed the error is a
-// [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrUnknown].
-// [ErrNone] means that the machine has not come and that this QEMU does not wait for one.
+// WaitIncoming returns an error that matches:
+//   - [ErrGoesOn] and the context's error: ctx ended. QEMU continues to wait for the machine: an
+//     incoming migration cannot be cancelled.
+//   - [*FailedError]: the migration failed.
+//   - [ErrUnknown]: the connection was lost. A QEMU older than 9.1 ends if the migration fails.
+//   - [ErrNone]: this QEMU has not received a machine and does not wait for one.
 func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 	w := follow(conn, opts)
 	defer w.close()
@@ -101,7 +104,7 @@ func (w *watch) stop(ctx context.Context, why error) (Progress, error) {
 	return w.last, end(ErrGoesOn, "", why, ctxErr)
 }
 
-// act does what the migration, as it was last seen, waits for.
+// act does the step that the migration waits for in the state that was seen last.
 func (w *watch) act(ctx context.Context) error {
 	if w.unreadable > 0 {
 		return nil

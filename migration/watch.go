@@ -212,7 +212,7 @@ func (w *watch) settled() (ended bool, err error) {
 		case w.expected || time.Now().Before(w.begun):
 			return false, nil
 		case !w.begun.IsZero():
-			return true, end(ErrUnknown, "QEMU has begun a migration and tells of none")
+			return true, end(ErrUnknown, "QEMU accepted the migration but reports none")
 		}
 		return true, ErrNone
 	}

@@ -1,18 +1,18 @@
 package qapi
 
-// JSONKind is the kind of JSON value that a type has on the wire.
+// JSONKind is the kind of JSON that a type's values have on the wire.
 type JSONKind string
 
-// The kinds, by the names that query-qmp-schema gives them.
+// The kinds, with their names in query-qmp-schema.
 const (
-	KindString  JSONKind = "string" // also of an enum
+	KindString  JSONKind = "string" // enums, too
 	KindNumber  JSONKind = "number"
 	KindInt     JSONKind = "int" // a number without fraction or exponent
 	KindBoolean JSONKind = "boolean"
 	KindNull    JSONKind = "null"
 	KindObject  JSONKind = "object"
 	KindArray   JSONKind = "array"
-	KindValue   JSONKind = "value" // any; also of an alternate, which has several
+	KindValue   JSONKind = "value" // the type any, and alternates
 )
 
 // Builtin is a type that the language predefines, such as "str" or "uint64".
@@ -42,15 +42,15 @@ var builtins = []*Builtin{
 	{name: "null", kind: KindNull},
 }
 
-// TypeName returns the name that a schema writes.
+// TypeName returns the name as a schema writes it.
 func (b *Builtin) TypeName() string { return b.name }
 
-// JSONKind returns how a value of the type looks on the wire.
+// JSONKind returns the JSON kind of the type's values.
 func (b *Builtin) JSONKind() JSONKind { return b.kind }
 
 // Bits returns the width of an integer type, 0 for the other types.
 func (b *Builtin) Bits() int { return b.bits }
 
-// Signed tells whether an integer type has negative values. QEMU also takes negative values
-// for uint64 and size, to be compatible with its own past, and never sends one.
+// Signed reports whether an integer type has negative values. For compatibility QEMU also accepts
+// negative values for uint64 and size, but never sends one.
 func (b *Builtin) Signed() bool { return b.signed }

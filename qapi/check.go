@@ -3,7 +3,7 @@ package qapi
 // maxNesting is how deep bases and branches may be in one another.
 const maxNesting = 100
 
-// check resolves the names of types and checks what depends on them: the fourth phase.
+// check resolves the names of types and makes the checks that need them: the fourth phase.
 func (l *loader) check() {
 	for _, e := range l.entities {
 		if l.full() {

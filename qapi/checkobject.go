@@ -69,7 +69,7 @@ func (c *checker) checkBase() *Diagnostic {
 // end when they are flattened.
 const maxMembers = 1 << 20
 
-// countMembers counts the members of an object type, which has n of its own.
+// countMembers counts the members of an object type, which has n without those of its base.
 func (c *checker) countMembers(n int) *Diagnostic {
 	c.flat = n
 	if c.base != nil {

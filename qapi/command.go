@@ -1,12 +1,12 @@
 package qapi
 
-// Command is a request that a QEMU answers.
+// Command is a command of QMP.
 type Command struct {
 	Header
-	// Arg is the type of the arguments: nil without any, an implicit [*Struct] if the
-	// schema gives them inline.
+	// Arg is the type of the arguments: nil if there are none, an implicit [*Struct] if the
+	// schema writes them inline.
 	Arg ObjectType
-	// Returns is the type of the answer, nil if it carries nothing.
+	// Returns is the type of the result, or nil if there is none.
 	Returns Type
 
 	Boxed          bool // the C function takes Arg as a whole
@@ -17,9 +17,9 @@ type Command struct {
 	Coroutine      bool
 }
 
-// Event is a message that a QEMU sends on its own.
+// Event is a message that QEMU sends without a request.
 type Event struct {
 	Header
-	Arg   ObjectType // the type of the event's data, nil without any
+	Arg   ObjectType // the type of the event's data, or nil if there is none
 	Boxed bool
 }

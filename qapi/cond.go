@@ -2,28 +2,28 @@ package qapi
 
 import "strings"
 
-// Cond is a condition on the configuration that a QEMU was built with: exactly one of
-// [CondName], [CondNot], [CondAll] and [CondAny]. A nil Cond always holds.
+// Cond is a condition on the configuration of a build of QEMU: a [CondName], [CondNot], [CondAll]
+// or [CondAny]. A nil Cond always holds.
 type Cond interface {
 	// String returns the condition as C writes it: `CONFIG_LINUX && !CONFIG_VNC`.
 	String() string
 	cond()
 }
 
-// CondName holds in a configuration that has this name, such as "CONFIG_LINUX" or
-// "TARGET_ARM".
+// CondName holds if the configuration has this name, such as "CONFIG_LINUX" or "TARGET_ARM".
 type CondName string
 
-// CondNot holds where Cond does not.
+// CondNot holds if Cond does not hold.
 type CondNot struct{ Cond Cond }
 
-// CondAll holds where all of its conditions do.
+// CondAll holds if all of its conditions hold.
 type CondAll []Cond
 
-// CondAny holds where at least one of its conditions does.
+// CondAny holds if at least one of its conditions holds.
 type CondAny []Cond
 
-// Eval tells whether c holds in a configuration. It asks for names until the answer is known.
+// Eval reports whether c holds in a configuration. config reports whether a name is in the
+// configuration; Eval calls it only as often as it needs.
 func Eval(c Cond, config func(name string) bool) bool {
 	switch c := c.(type) {
 	case CondName:

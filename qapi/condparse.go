@@ -105,7 +105,7 @@ func (r *rules) parseOperands(m syntax.Member, of place) ([]Cond, *Diagnostic) {
 	return conds, nil
 }
 
-// isConfigName tells whether text matches [A-Z][A-Z0-9_]*.
+// isConfigName reports whether text matches [A-Z][A-Z0-9_]*.
 func isConfigName(text string) bool {
 	return text != "" && isUpper(text[0]) &&
 		consistsOf(text, func(c byte) bool { return isUpper(c) || isDigit(c) || c == '_' })
@@ -187,7 +187,7 @@ func (x *cExpression) unary() (Cond, bool) {
 	return CondName(name), name != "" && (!parenthesis || x.take(")"))
 }
 
-// peek returns what follows, without leading blanks.
+// peek returns the rest of the text without leading blanks.
 func (x *cExpression) peek() string {
 	x.rest = strings.TrimLeft(x.rest, " ")
 	return x.rest

@@ -20,8 +20,8 @@ func newDoc(d *declaration) *Doc {
 	return doc
 }
 
-// documented yields what a definition's documentation may tell about, with its features: the
-// members, values or alternatives that are its own and not those of another definition that
+// documented yields the parts that a definition's documentation may describe, with its features:
+// the members, values or alternatives that are its own and not those of another definition that
 // it names; then, without a name, the definition as a whole.
 func documented(def Definition) iter.Seq2[string, []*Feature] {
 	return func(yield func(string, []*Feature) bool) {
@@ -31,7 +31,7 @@ func documented(def Definition) iter.Seq2[string, []*Feature] {
 	}
 }
 
-// documentedParts yields what has a name, and returns false if it is to stop.
+// documentedParts yields the parts with names, and returns false if the caller must stop.
 func documentedParts(def Definition, yield func(string, []*Feature) bool) bool {
 	switch def := def.(type) {
 	case *Enum:
@@ -78,8 +78,8 @@ func ownMembers(def Definition) *Struct {
 	return nil
 }
 
-// checkDocumented checks that a definition that is documented tells about its features, and
-// about its members if the dialect asks for it.
+// checkDocumented checks that the documentation of a definition describes its features, and about
+// its members if the dialect asks for it.
 func (l *loader) checkDocumented(def Definition) *Diagnostic {
 	if def == nil || def.Head().Doc == nil {
 		return nil
@@ -105,8 +105,8 @@ func (l *loader) checkDocumented(def Definition) *Diagnostic {
 	return nil
 }
 
-// checkDocs checks that documentation tells of nothing that is not there: the fifth phase, or
-// in some dialects a part of the fourth.
+// checkDocs checks that documentation describes only parts that exist: the fifth phase, or in
+// some dialects a part of the fourth.
 func (l *loader) checkDocs() {
 	if l.rules.docs.classic {
 		return
@@ -119,7 +119,7 @@ func (l *loader) checkDocs() {
 	}
 }
 
-// checkDescribed checks the documentation of an entity for what is not there.
+// checkDescribed checks that the documentation of an entity describes only its parts.
 func (l *loader) checkDescribed(e *entity) {
 	if e.def == nil || e.def.Head().Doc == nil {
 		return

@@ -2,8 +2,8 @@ package qapi
 
 import "github.com/qmpkit/qmpkit/qapi/syntax"
 
-// declaration is what a schema writes of one definition: well formed, with names where the
-// model has references.
+// declaration is the text of one definition in a schema: well formed, with names where the model
+// has references.
 type declaration struct {
 	kind     kind
 	name     string

@@ -8,7 +8,7 @@ type entity struct {
 	def   Definition   // nil for a predefined type or an array
 	state state
 
-	// What is known of an object type once it was checked.
+	// The results of the check of an object type.
 	depth       int     // of bases and branches in it
 	base        *entity // nil: none
 	members     nameSet // its own, as many as were checked
@@ -132,7 +132,7 @@ func (l *loader) expandArrays(members []*memberDeclaration, owner *declaration) 
 	}
 }
 
-// plain returns a reference to the same type that is no array notation.
+// plain returns a reference to the same type that is not in array notation.
 func (l *loader) plain(r typeRef, user *declaration) typeRef {
 	if !r.array {
 		return r
@@ -156,8 +156,8 @@ func (l *loader) arrayOf(element string, user *declaration) string {
 	return name
 }
 
-// expandSimpleUnion writes a union of QEMU 5.2 that has no discriminator as one that has:
-// its branches' names make an enum, and its branches hold a single member 'data'.
+// expandSimpleUnion gives a discriminator to a union of QEMU 5.2 that has none: its branches'
+// names make an enum, and its branches hold a single member 'data'.
 func (l *loader) expandSimpleUnion(d *declaration) *Diagnostic {
 	enum := &declaration{
 		kind: kindEnum, name: d.name + "Kind", owner: d,
@@ -186,7 +186,7 @@ func (l *loader) expandSimpleUnion(d *declaration) *Diagnostic {
 	return nil
 }
 
-// newEntity makes the entity of a declaration with what is known without the others.
+// newEntity makes the entity of a declaration, without references to other entities.
 func newEntity(d *declaration) *entity {
 	e := &entity{decl: d}
 	h := Header{

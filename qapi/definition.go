@@ -2,15 +2,15 @@ package qapi
 
 import "slices"
 
-// Definition is an entity that a schema defines by name: exactly one of [*Enum], [*Struct],
-// [*Union], [*Alternate], [*Command] and [*Event].
+// Definition is a part of a schema with a name: an [*Enum], [*Struct], [*Union], [*Alternate],
+// [*Command] or [*Event].
 type Definition interface {
-	// Head returns what all kinds of definition have.
+	// Head returns the fields that all kinds of definition share.
 	Head() *Header
 	sealed()
 }
 
-// Header is what all kinds of definition have.
+// Header has the fields that all kinds of definition share.
 type Header struct {
 	Name     string
 	Module   *Module
@@ -19,8 +19,9 @@ type Header struct {
 	Features []*Feature
 	Doc      *Doc // nil: not documented
 
-	// Implicit marks a type that the schema does not name: the inline arguments of a
-	// command, the inline base of a union, the wrapper of a simple union's branch.
+	// Implicit marks a type without a name in the schema: the inline arguments of a command, the
+	// inline base of a union, or the type of a branch in a union of QEMU 5.2 without a
+	// discriminator.
 	Implicit bool
 }
 
@@ -36,13 +37,13 @@ type Feature struct {
 	Pos  Pos
 }
 
-// The names of the features that have a meaning to QAPI itself.
+// Features with a meaning in QAPI itself.
 const (
 	Deprecated = "deprecated"
 	Unstable   = "unstable"
 )
 
-// HasFeature tells whether a feature of that name is among features.
+// HasFeature reports whether features has a feature with this name.
 func HasFeature(features []*Feature, name string) bool {
 	return slices.ContainsFunc(features, func(f *Feature) bool { return f.Name == name })
 }

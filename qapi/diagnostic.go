@@ -2,7 +2,7 @@ package qapi
 
 import "strings"
 
-// Diagnostic is something that is wrong with a schema.
+// Diagnostic is an error in a schema.
 type Diagnostic struct {
 	Pos     Pos
 	Message string
@@ -11,10 +11,9 @@ type Diagnostic struct {
 // Error returns "file:line:column: message", or "file:line: message".
 func (d *Diagnostic) Error() string { return d.Pos.String() + ": " + d.Message }
 
-// Diagnostics is the error of [Load]: what is wrong with a schema, in the order in which QEMU
-// would come across it. A schema is looked at in phases (reading, the form of each
-// definition, their names, their references, their documentation), and where one phase
-// finds something the following ones do not begin.
+// Diagnostics is the error of [Load] for a wrong schema: the errors in the order in which QEMU
+// finds them. Load checks a schema in phases: text, form of each definition, names, references,
+// documentation. If a phase finds an error, Load does not begin the next phase.
 type Diagnostics []*Diagnostic
 
 // Error returns one line for each diagnostic.

@@ -2,18 +2,19 @@ package qapi
 
 import "github.com/qmpkit/qmpkit/qapi/syntax"
 
-// Dialect is the language as one version of QEMU reads it. It bears on what is refused, and
-// on which of several diagnostics comes first; what is accepted means the same in all of them.
+// Dialect is the language as one version of QEMU reads it. Dialects differ in the schemas that
+// they refuse and in the order of the diagnostics. If two dialects accept a schema, they read it
+// in the same way.
 type Dialect = syntax.Dialect
 
-// The dialects. Versions between two of them read the language of the older one, but for what
-// the newer one brought on the way.
+// The dialects. A version between two of them reads the language of the older one, and perhaps a
+// part of the changes up to the newer one.
 const (
-	DialectAny = syntax.DialectAny // what any of the versions writes; the default
-	QEMU5_2    = syntax.QEMU5_2    // exactly what QEMU 5.2 takes
-	QEMU7_2    = syntax.QEMU7_2    // exactly what QEMU 7.2 takes
-	QEMU10_0   = syntax.QEMU10_0   // exactly what QEMU 10.0 takes
-	QEMU10_2   = syntax.QEMU10_2   // exactly what QEMU 10.2 takes
+	DialectAny = syntax.DialectAny // the notations of all these versions; the default
+	QEMU5_2    = syntax.QEMU5_2    // exactly the language of QEMU 5.2
+	QEMU7_2    = syntax.QEMU7_2    // exactly the language of QEMU 7.2
+	QEMU10_0   = syntax.QEMU10_0   // exactly the language of QEMU 10.0
+	QEMU10_2   = syntax.QEMU10_2   // exactly the language of QEMU 10.2
 )
 
 // Dialects returns all dialects, [DialectAny] first, then by version.
@@ -22,8 +23,8 @@ func Dialects() []Dialect { return syntax.Dialects() }
 // ParseDialect returns the dialect with a name: "any", "5.2", "7.2", "10.0" or "10.2".
 func ParseDialect(name string) (d Dialect, ok bool) { return syntax.ParseDialect(name) }
 
-// rules is what the dialects differ in, above the notation. The zero value of each is the rule
-// of most of them.
+// rules are the differences between the dialects, without those in the notation. The zero value
+// of each is the rule of most of them.
 type rules struct {
 	pragmas []string // keys of a pragma directive
 
@@ -38,7 +39,8 @@ type rules struct {
 	boxConditions     bool // arguments of which some are conditional must be boxed
 	noUnstable        bool // the feature unstable has no meaning
 
-	// What is reported first where several things are wrong, one of which lets QEMU break down.
+	// Which error is reported first if there are several and one of them makes QEMU's parser
+	// crash.
 	argumentsLast   bool // commands and events do not look at the type of their arguments
 	structNamesData bool // a struct may have a name in place of its members, until it is defined
 	wrapOnce        bool // the wrapper of a simple union's branch is compared with an earlier one
@@ -58,7 +60,7 @@ const (
 	namesStrict                    // definitions by their kind, others without upper case and _
 )
 
-// docRules says what a documentation comment must agree in with the definition.
+// docRules are the rules by which a documentation comment must agree with the definition.
 type docRules struct {
 	complete bool // members must be described, and Returns is only of a command with a result
 	classic  bool // problems are reported with the definition's, and where its comment begins

@@ -53,6 +53,6 @@ func TestDialectNames(t *testing.T) {
 	for _, d := range []qapi.Dialect{-1, qapi.QEMU10_2 + 1} {
 		require.Equal(t, "unknown", d.String())
 		_, err := qapi.LoadFS(nil, "schema.json", &qapi.Options{Dialect: d})
-		require.EqualError(t, err, "there is no such dialect of QAPI: use one of those that Dialects returns")
+		require.EqualError(t, err, "qapi: unknown dialect; Dialects returns the dialects")
 	}
 }

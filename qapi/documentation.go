@@ -9,30 +9,29 @@ import (
 // Doc is the documentation comment of a definition.
 type Doc struct {
 	Pos Pos
-	// Since is the QEMU version that brought the definition, such as "0.14"; "" if the
-	// comment does not say. Some add a remark: "2.1 (poweroff since 2.8)".
+	// Since is the first QEMU version with the definition, such as "0.14", or "" if the comment
+	// does not say. Some comments add a remark: "2.1 (poweroff since 2.8)".
 	Since string
-	// Sections holds the whole comment, cut into its sections, in order.
+	// Sections has all sections of the comment, in order.
 	Sections []DocSection
 }
 
 // DocSection is a part of a [Doc].
 type DocSection struct {
 	Kind DocKind
-	// Name is the name of the member or feature that the section describes, or the tag
-	// that it begins with: "Returns", "Errors", "Since", "TODO", "Note", "Example", ….
-	// Plain text has none.
+	// Name is the name of the member or feature that the section describes, or the tag that
+	// begins the section, such as "Returns". It is empty for plain text.
 	Name string
 	Pos  Pos
-	// Lines holds the text in QEMU's markup (reStructuredText, up to QEMU 5.1 a simple one
-	// of its own).
+	// Lines has the text in QEMU's markup: reStructuredText since QEMU 5.2, before that a simpler
+	// markup.
 	Lines []string
 }
 
 // Text returns the section's text.
 func (s *DocSection) Text() string { return strings.Join(s.Lines, "\n") }
 
-// DocKind tells the sections of a [Doc] apart.
+// DocKind is the kind of a section of a [Doc].
 type DocKind = syntax.SectionKind
 
 // The kinds of sections.
@@ -43,19 +42,18 @@ const (
 	DocTagged  = syntax.Tagged      // Returns:, Errors:, Since:, …
 )
 
-// Member returns what a documentation comment says about a member, nil if it says nothing. A
-// nil Doc says nothing.
+// Member returns the section about a member, or nil if there is none. Doc may be nil.
 func (d *Doc) Member(name string) *DocSection { return d.section(DocMember, name) }
 
-// Feature is like Member, for a feature.
+// Feature is like [Doc.Member] for a feature.
 func (d *Doc) Feature(name string) *DocSection { return d.section(DocFeature, name) }
 
-// Tagged is like Member, for the first section with that tag.
+// Tagged is like [Doc.Member] for the first section with a tag such as "Returns".
 func (d *Doc) Tagged(tag string) *DocSection { return d.section(DocTagged, tag) }
 
-// Seen returns the version of the QEMU that a member, a value or an alternative was first seen in,
-// or the definition itself if member is "": what a join of schemas noted there. It is "" for what comes from
-// QEMU's source.
+// Seen returns the QEMU version that package unmask's Join noted for a member, a value or an alternative, or
+// for the definition itself if member is "". It returns "" if QEMU's source has it, because Join marks only
+// parts that it took from a server.
 func (d *Doc) Seen(member string) string {
 	if d == nil {
 		return ""
@@ -76,8 +74,8 @@ func (d *Doc) Seen(member string) string {
 	return ""
 }
 
-// SeenIn is [Doc.Seen] for a member of a definition that may be its base's, or that of the type of
-// its arguments, as [DescriptionOf] finds it.
+// SeenIn is like [Doc.Seen], but also looks for the member in the base and in the type of the
+// arguments, like [DescriptionOf].
 func SeenIn(d Definition, member string) string {
 	if s := DescriptionOf(d, member); s != nil {
 		return syntax.Seen(s.Lines)
@@ -85,9 +83,9 @@ func SeenIn(d Definition, member string) string {
 	return ""
 }
 
-// DescriptionOf returns what is said about a member of a definition, or about a value or an
-// alternative: in the definition's own documentation, or in that of the type which brings the
-// member, its base or the type of its arguments. It is nil if nothing is said.
+// DescriptionOf returns the section about a member, a value or an alternative of a definition, or
+// nil if there is none. It also looks in the documentation of the base and of the type of the
+// arguments.
 func DescriptionOf(d Definition, member string) *DocSection {
 	if s := d.Head().Doc.Member(member); s != nil {
 		return s
@@ -111,8 +109,8 @@ func DescriptionOf(d Definition, member string) *DocSection {
 	return nil
 }
 
-// HasProse tells whether there is documentation in a schema besides what belongs to its language:
-// text about a definition or a member. A copy without prose, as qapigen print makes it, has none.
+// HasProse reports whether the schema's documentation has text about definitions or members. The
+// output of qapigen print has no such text.
 func (s *Schema) HasProse() bool {
 	for _, d := range s.Definitions {
 		doc := d.Head().Doc

@@ -46,7 +46,7 @@ func ExampleSchema_Lookup() {
 	// type selects one of 19 branches
 }
 
-// Definitions are told apart by their Go type.
+// The Go type of a definition is its kind.
 func ExampleDefinition() {
 	s, err := qapi.LoadFS(schema.FS, "10.2/qapi/qapi-schema.json", nil)
 	if err != nil {
@@ -103,7 +103,7 @@ func ExampleSchema_Under() {
 	// Output: true false
 }
 
-// Make a schema serve a server of another version, too.
+// Loosen a schema so that generated code also works with a server of another version.
 func ExampleSchema_Loosen() {
 	s, err := qapi.LoadFS(schema.FS, schema.NewestQEMU, nil)
 	if err != nil {
@@ -130,7 +130,7 @@ func ExampleSchema_Loosen() {
 	// target false
 }
 
-// Judge a schema as one version of QEMU does.
+// Check a schema by the rules of one version of QEMU.
 func ExampleDialect() {
 	files := fstest.MapFS{"schema.json": {Data: []byte(`
 		{ 'command': 'plot', 'data': { 'x': { 'type': 'int', 'if': 'CONFIG_PLOT' } } }
@@ -147,7 +147,7 @@ func ExampleDialect() {
 	// 10.2 schema.json:2: command 'plot': conditional command arguments require 'boxed': true
 }
 
-// See a schema as a running server would tell it, and ask for something in it.
+// Make the schema that a running server would send, and ask it for paths.
 func ExampleSchema_Introspect() {
 	s, err := qapi.LoadFS(schema.FS, "10.2/qapi/qapi-schema.json", nil)
 	if err != nil {
@@ -165,7 +165,7 @@ func ExampleSchema_Introspect() {
 	// blockdev-add/arg-type/+file/aio/^io_uring false <nil>
 }
 
-// What is wrong with a schema is told with its place.
+// Each error in a schema has its place.
 func ExampleDiagnostics() {
 	files := fstest.MapFS{"schema.json": {Data: []byte(`
 		{ 'struct': 'Point', 'data': { 'x': 'number', 'y': 'numbr' } }

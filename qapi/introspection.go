@@ -6,25 +6,25 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// IntrospectOptions says what server's view of a schema is wanted. The zero value is that of one
-// in which all conditions hold.
+// IntrospectOptions selects the server for [Schema.Introspect]. The zero value stands for a
+// server in which all conditions hold.
 type IntrospectOptions struct {
-	// Config tells whether a name is in the configuration that the server was built with; nil
-	// means that all are.
+	// Config reports whether a name is in the configuration of the server's build. nil means that
+	// all names are.
 	Config func(name string) bool
 
-	// Unmask gives types their names in place of numbers.
+	// Unmask keeps the names of types. Otherwise types get numbers, as a server sends them.
 	Unmask bool
 
-	// ValuesOnly leaves the members of enums out, as QEMU up to 6.1 does.
+	// ValuesOnly gives enums their values as names alone, without features, as QEMU up to 6.1
+	// does.
 	ValuesOnly bool
 }
 
-// Introspect returns the view that a server built from the schema gives of it, in answer to
-// query-qmp-schema: the commands and events, then the types that they use, in the order of
-// QEMU's own generator.
+// Introspect returns the answer to query-qmp-schema of a server that is built from the schema. It
+// has the commands and events, then the types that they use, in the order of QEMU's generator.
 //
-// What a condition leaves out has taken its number nevertheless, so that the numbers have gaps.
+// A type whose condition does not hold still takes a number, so the numbers have gaps.
 func (s *Schema) Introspect(opts IntrospectOptions) *introspect.Schema {
 	v := &introspector{
 		opts:    opts,
@@ -125,7 +125,7 @@ func (v *introspector) plain(t Type) Type {
 	return t
 }
 
-// mask returns what stands for the name of a type, by the order of first use.
+// mask returns the number or word in place of a type's name, by the order of first use.
 func (v *introspector) mask(name string) string {
 	if v.opts.Unmask {
 		return name

@@ -7,28 +7,27 @@ import (
 	"path/filepath"
 )
 
-// Options says how a schema is loaded. The zero value is a good choice.
+// Options configures [Load]. The zero value is fine for most programs.
 type Options struct {
-	// Dialect is the language that the schema is judged by. [DialectAny], the zero value, takes
-	// what QEMU 5.2 to 11.0 write; the others take what one version of QEMU takes, and
-	// report what is wrong in the order in which it would, with the line that it would.
+	// Dialect is the language of the schema. [DialectAny], the zero value, accepts the schemas of
+	// QEMU 5.2 to 11.0. Any other dialect accepts the schemas that one version of QEMU accepts,
+	// and reports the same errors as that version, in the same order and lines.
 	Dialect Dialect
 
-	MaxFiles    int // how many files a schema may have; 0: 1000
-	MaxFileSize int // how large each of them may be, in bytes; 0: 4 MiB
-	MaxErrors   int // how many diagnostics are kept; 0: 100
+	MaxFiles    int // the most files that a schema may have; 0 means 1000
+	MaxFileSize int // the most bytes that each file may have; 0 means 4 MiB
+	MaxErrors   int // the most diagnostics that are returned; 0 means 100
 }
 
 // Load reads the schema whose main file is path, with all files that it includes.
 //
-// The error is a [Diagnostics] if there is something wrong with the schema, and another one
-// if the main file cannot be read. A nil opts stands for the zero value.
+// If the schema has errors, Load returns a [Diagnostics]. If the main file cannot be read, it
+// returns another error. A nil opts means the zero value.
 func Load(path string, opts *Options) (*Schema, error) {
 	return load(osFiles{}, filepath.ToSlash(path), opts)
 }
 
-// LoadFS is like [Load] for a schema in a file system. Files outside of it cannot be
-// included.
+// LoadFS is like [Load] for a schema in fsys. The schema cannot include files outside of fsys.
 func LoadFS(fsys fs.FS, path string, opts *Options) (*Schema, error) {
 	return load(fsFiles{fsys}, path, opts)
 }
@@ -39,7 +38,7 @@ func load(in files, path string, opts *Options) (*Schema, error) {
 		l.opts = *opts
 	}
 	if l.opts.Dialect < 0 || int(l.opts.Dialect) >= len(rulesOf) {
-		return nil, errors.New("there is no such dialect of QAPI: use one of those that Dialects returns")
+		return nil, errors.New("qapi: unknown dialect; Dialects returns the dialects")
 	}
 	l.opts.setDefaults()
 	l.rules = &rulesOf[l.opts.Dialect]
@@ -82,7 +81,7 @@ type loader struct {
 	schema *Schema
 	errors Diagnostics
 
-	// What the phases hand on.
+	// The results of the phases.
 	pragma       pragma
 	expressions  []*expression
 	declarations []*declaration
@@ -102,10 +101,10 @@ func (l *loader) report(d *Diagnostic) {
 	}
 }
 
-// full tells that there are as many diagnostics as are wanted: a phase ends then.
+// full reports whether there are enough diagnostics: a phase ends then.
 func (l *loader) full() bool { return len(l.errors) >= l.opts.MaxErrors }
 
-// finish makes the schema of what the phases have found.
+// finish makes the schema from the results of the phases.
 func (l *loader) finish() {
 	s := l.schema
 	s.ServerNames = l.pragma.serverNames

@@ -2,15 +2,15 @@ package qapi
 
 import "github.com/qmpkit/qmpkit/qmp/introspect"
 
-// Loosen makes each member optional that a server of another version does not send, or not always:
-// one that is missing or optional at the same place of its schema. A package that is generated from
-// s then serves that server as well. Loosen compares results and the data of events. It adds nothing
-// to s.
+// Loosen prepares s for a server of another version: it makes each member optional that is missing
+// or optional at the same place of the server's schema. Code that is generated from s can then also
+// decode that server's messages. Loosen compares results and the data of events. It adds nothing to
+// s.
 //
-// Types that are also sent become as loose for sending. A discriminator stays mandatory, since
-// QAPI has no other.
+// If requests use a type, its members become optional there, too. A discriminator stays
+// mandatory, because QAPI has no optional discriminators.
 //
-// Loosen changes s and the definitions in it. Call it before anything else uses them.
+// Loosen changes s and its definitions. Call it before other code uses them.
 func (s *Schema) Loosen(server *introspect.Schema) {
 	l := &loosener{server: server, tags: map[*Member]bool{}, met: map[meeting]bool{}}
 	for _, u := range s.Unions() {

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// TestLoosen makes a schema serve a server that lacks members, or has them optional, in results and
+// TestLoosen loosens a schema for a server that lacks members, or has them optional, in results and
 // events of every shape.
 func TestLoosen(t *testing.T) {
 	s := load(t, `

@@ -137,7 +137,7 @@ func TestCommands(t *testing.T) {
 	require.Nil(t, s.Events()[1].Arg)
 }
 
-// A union of QEMU 5.2 without a discriminator is seen as one that has one.
+// A union of QEMU 5.2 without a discriminator gets one.
 func TestSimpleUnion(t *testing.T) {
 	s := load(t, `
 		{ 'struct': 'File', 'data': {} }
@@ -175,7 +175,7 @@ func TestSimpleUnion(t *testing.T) {
 	require.Nil(t, u.Branches[2].Type.Head().If)
 }
 
-// What the language has by accident is there too.
+// Accidents of the language are supported, too.
 func TestNamesOfImplicitTypes(t *testing.T) {
 	s := load(t, `
 		{ 'command': 'a', 'data': { 'x': 'strList', 'tag': 'QType' } }

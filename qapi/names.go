@@ -15,7 +15,7 @@ func cName(name string) string {
 	return string(c)
 }
 
-// sameInC tells whether two names have the same name in C.
+// sameInC reports whether two names have the same name in C.
 func sameInC(a, b string) bool {
 	if len(a) != len(b) {
 		return false
@@ -36,14 +36,13 @@ func inC(c byte) byte {
 	return c
 }
 
-// hasCPrefix tells whether a name in C begins with prefix.
+// hasCPrefix reports whether a name in C begins with prefix.
 func hasCPrefix(name, prefix string) bool {
 	return len(name) >= len(prefix) && sameInC(name[:len(prefix)], prefix)
 }
 
-// stem returns what follows the vendor prefix `__com.example_` and the `x-` of a name. It is
-// not ok if the name is no valid one: (__[a-z0-9.-]+_)?(x-)?([a-z][a-z0-9_-]*), ignoring
-// case.
+// stem returns the rest of a name after the vendor prefix `__com.example_` and `x-`. ok is false
+// if the name is not valid: (__[a-z0-9.-]+_)?(x-)?([a-z][a-z0-9_-]*), ignoring case.
 func stem(name string) (stem string, ok bool) {
 	if hasCPrefix(name, "q_") {
 		return "", false
@@ -134,12 +133,12 @@ func checkSuffix(k kind, name string, reserved ...string) *Diagnostic {
 	return nil
 }
 
-// isCamelCase tells whether a name matches [A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*.
+// isCamelCase reports whether a name matches [A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*.
 func isCamelCase(name string) bool {
 	return isUpper(name[0]) && containsAny(name[1:], isLower) && consistsOf(name, isAlphanumeric)
 }
 
-// consistsOf tells whether all characters of s are of a class.
+// consistsOf reports whether all characters of s are of a class.
 func consistsOf(s string, class func(byte) bool) bool {
 	for i := range len(s) {
 		if !class(s[i]) {
@@ -149,7 +148,7 @@ func consistsOf(s string, class func(byte) bool) bool {
 	return true
 }
 
-// containsAny tells whether some character of s is of a class.
+// containsAny reports whether some character of s is of a class.
 func containsAny(s string, class func(byte) bool) bool {
 	for i := range len(s) {
 		if class(s[i]) {

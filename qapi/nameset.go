@@ -2,8 +2,8 @@ package qapi
 
 import "slices"
 
-// nameSet finds names by what they are in C. It numbers them in the order in which they are
-// added. The zero value is an empty set.
+// nameSet finds names by their form in C. It numbers them in the order in which they are added.
+// The zero value is an empty set.
 type nameSet struct {
 	asIs  bool // find them by what they are themselves
 	names []string
@@ -44,7 +44,7 @@ func (s *nameSet) add(name string) (other string, ok bool) {
 	return "", true
 }
 
-// key returns what a name is found by.
+// key returns the form by which a name is found.
 func (s *nameSet) key(name string) string {
 	if s.asIs {
 		return name

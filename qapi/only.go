@@ -1,11 +1,11 @@
 package qapi
 
-// Only returns the part of a schema that serves some of its commands and events: those for which
-// keep is true, and the types that values of theirs are of. The base of a type is not among them
-// unless it is a type of some value itself: its members are those of the type.
+// Only returns a schema with the commands and events for which keep returns true, and the types
+// of their values. It leaves out a base type that no value has: the members of the base are in
+// the types that use it.
 //
-// The definitions are those of s, whose Header.Module is the module of s. The modules of the
-// result hold only what is left of them, which may be nothing.
+// The result shares its definitions with s. Their Header.Module is the module of s. The modules
+// of the result have only the remaining definitions, and can be empty.
 func (s *Schema) Only(keep func(Definition) bool) *Schema {
 	reached := Reach{}
 	kept := map[Definition]bool{}
@@ -41,11 +41,11 @@ func (s *Schema) Only(keep func(Definition) bool) *Schema {
 	return out
 }
 
-// Reach is a set of types that values are of, arrays aside: with a type it has all those that a
-// value of it can hold.
+// Reach is a set of types without arrays. If it has a type, it also has every type that a value
+// of that type can contain.
 type Reach map[Type]bool
 
-// Add adds a type, which may be nil, and what its values hold.
+// Add adds a type, and every type that its values can contain. t may be nil.
 func (r Reach) Add(t Type) {
 	switch t := t.(type) {
 	case nil:

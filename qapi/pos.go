@@ -8,8 +8,8 @@ import (
 
 // Pos is a place in a schema file.
 type Pos struct {
-	// File is the file's path as QEMU shows it: the path given to [Load], or that of the
-	// including file's folder followed by what its include directive says.
+	// File is the file's path as QEMU shows it: the path given to [Load], or, for an included
+	// file, the folder of the including file and the path in its include directive.
 	File   string
 	Line   int // from 1; 0: the file as a whole
 	Column int // in characters from 1; 0: not known

@@ -6,8 +6,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/syntax"
 )
 
-// pragma holds what pragma directives set. It is the same for the whole schema, whichever
-// file sets it and where; what is set twice has the later value.
+// pragma has the settings of pragma directives. They apply to the whole schema, whichever file
+// sets them. If two directives set the same key, the later one counts.
 type pragma struct {
 	docRequired bool
 	serverNames bool
@@ -43,10 +43,10 @@ func pragmaKey(key string) string {
 	return key
 }
 
-// except tells whether a definition is excepted from a rule.
+// except reports whether a definition is excepted from a rule.
 func (p *pragma) except(name, rule string) bool { return p.lists[rule][name] }
 
-// set does what one key of a pragma directive asks for. Only some keys are known.
+// set applies one key of a pragma directive. Only some keys are known.
 func (p *pragma) set(key string, v syntax.Value, known []string) *Diagnostic {
 	switch {
 	case !slices.Contains(known, key):

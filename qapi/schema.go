@@ -2,21 +2,19 @@ package qapi
 
 // Schema is a loaded QAPI schema: every definition, resolved and checked.
 //
-// A Schema is not modified after it was loaded, unless by [Schema.Loosen], and may be read by
-// several goroutines.
+// Only [Schema.Loosen] modifies a Schema after Load. Several goroutines can read it.
 type Schema struct {
-	// Modules holds the schema's files in the order in which they are first mentioned:
-	// the file that was loaded comes first.
+	// Modules has the schema's files in the order of their first mention. The main file comes
+	// first.
 	Modules []*Module
 
-	// Definitions holds all definitions in schema order: where a file includes another,
-	// the definitions of the included file come first. Types that the language makes
-	// implicitly (see [Header.Implicit]) are not among them.
+	// Definitions has all definitions in schema order: at an include, the definitions of the
+	// included file come first. It does not have implicit types; see [Header].Implicit.
 	Definitions []Definition
 
-	// ServerNames reports that members, values, features, commands and events have the names that
-	// a server gave, which may be names that QAPI does not allow: with dots, digits first, empty, or
-	// the same in C as another one. A pragma of package unmask says so.
+	// ServerNames reports that names of members, values, features, commands and events come from a
+	// server, and may be names that QAPI does not allow: with dots, with a digit first, empty, or
+	// equal to another name in C. Package unmask writes a pragma for this into the schema.
 	ServerNames bool
 
 	index map[string]Definition
@@ -29,12 +27,12 @@ type Module struct {
 	Name string
 	// Path is the file's path as diagnostics show it.
 	Path string
-	// Definitions holds the file's own definitions in order.
+	// Definitions has the definitions in this file, in order.
 	Definitions []Definition
 }
 
-// Lookup returns the definition with that name, or nil. Types, commands and events share
-// one name space; predefined types are not in it.
+// Lookup returns the definition with this name, or nil if there is none. Types, commands and
+// events share one name space. Lookup does not find predefined types.
 func (s *Schema) Lookup(name string) Definition { return s.index[name] }
 
 // Commands returns the schema's commands, in schema order.

@@ -9,8 +9,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/syntax"
 )
 
-// TestSeen reads marks on what was seen first in a server. They are not prose, and printing keeps
-// them, and nothing that only looks like them.
+// TestSeen reads marks of parts that were first seen in a server. They are not prose, and
+// printing keeps them, but no text that only looks like them.
 func TestSeen(t *testing.T) {
 	const text = `##
 # @Base:

@@ -15,9 +15,9 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// TestServersSaySo compares what a server says of its schema with what its source gives, entry
-// by entry, under the configuration that the server was built with. Within one version the
-// numbers of types are the same.
+// TestServersSaySo compares a server's answer with the answer from its source, entry by entry,
+// under the configuration of the server's build. Within one version the numbers of types are the
+// same.
 func TestServersSaySo(t *testing.T) {
 	qemutest.Run(t, qemutest.SourceVersions, func(t *testing.T, q *qemutest.QEMU) {
 		live, err := qmpschema.Query(t.Context(), q.Start(t, qemutest.Config{}).Dial(t))

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Symbols returns the names that are in the conditions of a schema, in alphabetical order: those
-// that [Schema.Under] may ask for.
+// Symbols returns the names in the conditions of a schema, in alphabetical order. [Schema.Under]
+// asks for these names.
 func (s *Schema) Symbols() []string {
 	found := symbolSet{}
 	for _, d := range s.Definitions {

@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// What some version of QEMU takes, and another one refuses.
+// Some versions of QEMU accept these schemas, and others refuse them.
 func TestTolerance(t *testing.T) {
 	for name, text := range map[string]string{
 		"pragmas of 5.2": `

@@ -2,13 +2,13 @@ package qapi
 
 import "slices"
 
-// Type is a type of the language: exactly one of [*Builtin], [*Array], [*Enum], [*Struct],
-// [*Union] and [*Alternate].
+// Type is a type of the language: a [*Builtin], [*Array], [*Enum], [*Struct], [*Union] or
+// [*Alternate].
 type Type interface {
-	// TypeName is the name that a schema writes: "str", "BlockdevOptions", "['str']" for
+	// TypeName returns the name as a schema writes it: "str", "BlockdevOptions", or "['str']" for
 	// an array.
 	TypeName() string
-	// JSONKind tells how a value of the type looks on the wire.
+	// JSONKind returns the JSON kind of the type's values.
 	JSONKind() JSONKind
 }
 
@@ -16,15 +16,15 @@ type Type interface {
 type ObjectType interface {
 	Type
 	Definition
-	// AllMembers returns the members that every value of the type has, those of the base
-	// first. A union's discriminator is among them, the members of its branches are not.
+	// AllMembers returns the members that are common to all values of the type, those of the base
+	// first. They include a union's discriminator, but not the members of its branches.
 	AllMembers() []*Member
 }
 
 // Enum is a set of string values.
 type Enum struct {
 	Header
-	Prefix string // of C identifiers; "" is the default one
+	Prefix string // prefix of the C identifiers; "" means the default
 	Values []*EnumValue
 }
 
@@ -40,7 +40,7 @@ type EnumValue struct {
 type Struct struct {
 	Header
 	Base    *Struct   // nil: none
-	Members []*Member // its own; see AllMembers
+	Members []*Member // without those of the base; see AllMembers
 }
 
 // Member is a member of an object type.
@@ -53,17 +53,17 @@ type Member struct {
 	Pos      Pos
 }
 
-// Union is an object type whose further members depend on the value of its discriminator.
+// Union is an object type. The value of its discriminator selects the branch, which adds members.
 type Union struct {
 	Header
-	Base          *Struct // implicit if the schema gives the common members inline
+	Base          *Struct // implicit if the schema writes the common members inline
 	Discriminator *Member // one of the base's
-	// Branches holds one branch for each value of the discriminator's enum, in the order
-	// of the schema's data, then the values that the schema leaves out, in enum order.
+	// Branches has one branch for each value of the discriminator's enum: first those in the
+	// union's data, in that order, then the others in the order of the enum.
 	Branches []*Branch
 }
 
-// Branch is what a [Union] adds for one value of its discriminator.
+// Branch has the members that a Union adds for one value of its discriminator.
 type Branch struct {
 	Value string     // of the discriminator
 	Type  ObjectType // nil: no further members
@@ -71,7 +71,8 @@ type Branch struct {
 	Pos   Pos
 }
 
-// Alternate is a type whose values are told apart by their kind of JSON.
+// Alternate is a type with several alternatives. The JSON kind of a value selects the
+// alternative.
 type Alternate struct {
 	Header
 	Alternatives []*Alternative
@@ -79,7 +80,7 @@ type Alternate struct {
 
 // Alternative is one of the types of an [Alternate].
 type Alternative struct {
-	Name string // not seen on the wire
+	Name string // not on the wire
 	Type Type
 	If   Cond
 	Pos  Pos
@@ -90,22 +91,21 @@ type Array struct {
 	Element Type
 }
 
-// TypeName returns the name that a schema writes.
+// TypeName returns the name as a schema writes it.
 func (e *Enum) TypeName() string      { return e.Name }
 func (s *Struct) TypeName() string    { return s.Name }
 func (u *Union) TypeName() string     { return u.Name }
 func (a *Alternate) TypeName() string { return a.Name }
 func (a *Array) TypeName() string     { return "['" + a.Element.TypeName() + "']" }
 
-// JSONKind returns how a value of the type looks on the wire.
+// JSONKind returns the JSON kind of the type's values.
 func (e *Enum) JSONKind() JSONKind      { return KindString }
 func (s *Struct) JSONKind() JSONKind    { return KindObject }
 func (u *Union) JSONKind() JSONKind     { return KindObject }
 func (a *Alternate) JSONKind() JSONKind { return KindValue }
 func (a *Array) JSONKind() JSONKind     { return KindArray }
 
-// AllMembers returns the members of the struct's base, then its own. The result is not to be
-// modified.
+// AllMembers returns the members of the struct's base, then its own. Do not modify the result.
 func (s *Struct) AllMembers() []*Member {
 	if s.Base == nil {
 		return s.Members
@@ -113,6 +113,5 @@ func (s *Struct) AllMembers() []*Member {
 	return slices.Concat(s.Base.AllMembers(), s.Members)
 }
 
-// AllMembers returns the members that the union has whatever its discriminator says. The
-// result is not to be modified.
+// AllMembers returns the members that are common to all branches. Do not modify the result.
 func (u *Union) AllMembers() []*Member { return u.Base.AllMembers() }

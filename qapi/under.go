@@ -2,14 +2,13 @@ package qapi
 
 import "slices"
 
-// Under returns the schema of one build of QEMU: what is left of s where config tells which
-// conditions hold, by the names in them ("CONFIG_LINUX", "TARGET_X86_64"). Nothing in the
-// result has a condition any more. The schema s stays as it is; config is asked once for
-// each name.
+// Under returns the schema of one build of QEMU: the parts of s whose conditions hold. config
+// reports whether a name in a condition, such as "CONFIG_LINUX", is in the configuration. Under
+// calls it once for each name. The result has no conditions. s does not change.
 //
-// Not every configuration is one that QEMU can be built in. Where a condition does not hold
-// of a type that something else needs, the type is kept; where it does not hold of a branch
-// but of the value of its name, that value has no branch.
+// QEMU cannot be built in every configuration. If the condition of a type does not hold but
+// another part needs the type, Under keeps it. If the condition of a branch does not hold but its
+// discriminator's value remains, this value has no branch.
 func (s *Schema) Under(config func(name string) bool) *Schema {
 	b := &build{
 		config:      config,
@@ -199,7 +198,7 @@ func (b *build) alternative(a *Alternative) *Alternative {
 	return &Alternative{Name: a.Name, Type: b.typ(a.Type), Pos: a.Pos}
 }
 
-// filter returns the copies of items, without those that have none.
+// filter returns the copies of items, and leaves out items without a copy.
 func filter[T any](items []*T, copyOf func(*T) *T) []*T {
 	var out []*T
 	for _, item := range items {

@@ -77,7 +77,7 @@ func TestUnder(t *testing.T) {
 	require.Same(t, s.Modules[0], kind.Module)
 }
 
-// A type goes with its condition, unless something else needs it.
+// A type whose condition does not hold is removed, unless another part needs it.
 func TestUnderTypes(t *testing.T) {
 	require.Nil(t, under(t).Lookup("Ring"))
 	require.NotNil(t, under(t, "RING").Lookup("Ring"))

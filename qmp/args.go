@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Args are the members of an object that no schema types: the properties of device_add, the
+// Args are the members of an object that is not in the schema: the properties of device_add, the
 // arguments of a [Raw], the members of a branch that the generated package does not know. They are
 // sent sorted by name.
 //
@@ -18,7 +18,7 @@ import (
 //
 //	nil                                       null
 //	a nil pointer                             left out; see below
-//	another pointer                           what it points to
+//	another pointer                           the value that it points to
 //	Args, a type of a generated package       the object, or the value of the alternate
 //	Null                                      null
 //	RawJSON, json.RawMessage, another type    the JSON that MarshalJSON returns, checked; a nil
@@ -38,26 +38,25 @@ import (
 //	another map or struct, complex64,         an error
 //	complex128, chan, func, unsafe.Pointer
 //
-// Named types are treated like the types they are made of, and elements of slices and maps like
-// values of Args. Methods count whether they belong to the type or to its pointer.
+// A named type is treated like its underlying type, and an element of a slice or map like a value
+// of Args. A method counts if the type or its pointer has it.
 //
-// A member whose value is a nil pointer is left out, as an optional member of a generated type is
-// when it is nil. Assign nil to send null. An element of a slice cannot be left out: a nil
-// pointer there is an error.
+// A member whose value is a nil pointer is left out, like an optional member of a generated type.
+// Assign nil to send null. An element of a slice cannot be left out: a nil pointer there is an
+// error.
 //
-// For bytes the schema says what to send: a string for text, base64 in a string for binary data,
-// or a RawJSON for JSON.
+// To send bytes, look into the schema. Text is a string, binary data is base64 in a string, and
+// JSON is a RawJSON.
 //
-// What cannot be sent is an [*EncodeError], which has the path of the value.
+// If a value cannot be sent, the error is an [*EncodeError] with the value's path.
 //
-// Decoded, by UnmarshalJSON or as part of a generated type, a value is of the Go type that the JSON
-// suggests:
+// UnmarshalJSON, and a generated type with Args in it, decode JSON into these Go types:
 //
 //	null               nil
 //	true, false        bool
 //	a string           string
 //	an integer         int, or uint64 if it is too great for int
-//	another number     float64, or RawJSON if a float64 would be sent with other digits
+//	another number     float64, or RawJSON if float64 would change the digits
 //	an array           []any
 //	an object          Args
 type Args map[string]any
@@ -326,8 +325,7 @@ func isBytes(v reflect.Value) bool {
 	return true
 }
 
-// tagged is a struct whose fields have tags that say what members they are, as those of a generated type
-// without an encoder.
+// tagged is a struct whose fields have json tags, like those of a generated type without an encoder.
 type tagged struct{ reflect.Value }
 
 // EncodeMembers writes the fields.

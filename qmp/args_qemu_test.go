@@ -14,7 +14,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TestArgsOnQEMU sends values of Args where a QEMU looks at their types.
+// TestArgsOnQEMU sends values of Args to commands of a QEMU that checks their types.
 func TestArgsOnQEMU(t *testing.T) {
 	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
@@ -71,7 +71,8 @@ func TestArgsOnQEMU(t *testing.T) {
 	})
 }
 
-// TestSecretsOnQEMU looks for secrets in what is told of commands and of a QEMU's answers to them.
+// TestSecretsOnQEMU looks for secrets in logs, traces and errors of commands and of a QEMU's
+// answers.
 func TestSecretsOnQEMU(t *testing.T) {
 	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
 		var tr tracer

@@ -279,8 +279,7 @@ func TestArgsThatCannotBeSent(t *testing.T) {
 	}
 }
 
-// TestArgsOfEveryKind fails for a kind that Go has and the tables above have not, so that somebody
-// decides what is to become of it.
+// TestArgsOfEveryKind fails for a kind of Go that the tables above do not have.
 func TestArgsOfEveryKind(t *testing.T) {
 	seen := map[reflect.Kind]bool{
 		reflect.Interface: true, // a value in an interface has another kind; see "pointer to any"
@@ -325,8 +324,8 @@ func TestArgsLeftOut(t *testing.T) {
 	}
 }
 
-// TestArgsLeadingToThemselves ends at the depth that QEMU reads.
-func TestArgsLeadingToThemselves(t *testing.T) {
+// TestCyclicArgs ends at the depth that QEMU reads.
+func TestCyclicArgs(t *testing.T) {
 	around := qmp.Args{}
 	around["again"] = around
 	slice := []any{nil}

@@ -31,8 +31,8 @@ func (r *receiver) greeted() {
 func (r *receiver) noGreeting(err error) error {
 	timedOut := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 	if timedOut && len(r.arrived) == 0 {
-		return wrap("qmp: the server does not greet (another client holds this monitor, or the server is "+
-			"stopped; a guest agent, for which there is DialGuest, never greets)", err)
+		return wrap("qmp: no greeting (another client holds this monitor, or the server is "+
+			"stopped; for a guest agent use DialGuest)", err)
 	}
 	return wrap("qmp: no greeting"+r.whatArrived(err), err)
 }

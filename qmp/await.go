@@ -62,9 +62,9 @@ func awaitError(event string, err error) error {
 }
 
 // Await calls do, which executes any number of commands, and waits for an event that they cause: the
-// first event with one of the names, or of all events if there are no names, for which match returns
-// true. Use it instead of [AwaitEvent] for a command with a result, for several commands, or if either
-// of several events ends the wait.
+// first event for which match returns true. It looks at events with the given names, or at all events
+// if there are no names. Use it instead of [AwaitEvent] for a command with a result, for several
+// commands, or if one of several events ends the wait.
 //
 //	e, err := qmp.Await(ctx, c, func(ctx context.Context) error {
 //		return qemu.DeviceDel{ID: "disk1"}.Do(ctx, c)
@@ -75,7 +75,7 @@ func awaitError(event string, err error) error {
 //
 // Await subscribes before it calls do. It calls match on the caller's goroutine; an error of match ends
 // the wait. If do fails, Await returns the error and does not wait. The other errors are those of
-// [EventStream]: ctx has ended, the connection has, or events were lost.
+// [EventStream]: ctx or the connection has ended, or events were lost.
 func Await(ctx context.Context, src EventSource, do func(context.Context) error,
 	match func(RawEvent) (bool, error), names ...string) (RawEvent, error) {
 	events := src.Events(names...)
@@ -98,7 +98,7 @@ func Await(ctx context.Context, src EventSource, do func(context.Context) error,
 //
 //	deleted, ok, err := qmp.EventAs[qemu.DeviceDeletedEvent](e)
 //
-// The error is a [*DecodeError]; ok is true then, too.
+// If the data cannot be decoded, ok is true and the error is a [*DecodeError].
 func EventAs[T any, P interface {
 	*T
 	EventData

@@ -129,8 +129,8 @@ func TestAwaitEvent(t *testing.T) {
 	}
 }
 
-// TestAwaitEventOfAnyCause: without a match the first event of the type is the one. The options are
-// the command's.
+// TestAwaitEventOfAnyCause: without match, AwaitEvent returns the first event of the type. The
+// options are for the command.
 func TestAwaitEventOfAnyCause(t *testing.T) {
 	s := qmptest.NewServer(t, unchecked)
 	s.Handle("system_powerdown", func(*qmptest.Request) (any, error) {
@@ -240,7 +240,7 @@ func TestAwaitErrors(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-// TestEventsFunc: what does not match takes no place.
+// TestEventsFunc: an event that does not match takes no place in the queue.
 func TestEventsFunc(t *testing.T) {
 	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 2})

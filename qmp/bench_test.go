@@ -102,7 +102,7 @@ func BenchmarkExecute(b *testing.B) {
 	}
 }
 
-// BenchmarkSocket is what BenchmarkExecute would be if the client cost nothing.
+// BenchmarkSocket measures the socket alone: BenchmarkExecute without the client.
 func BenchmarkSocket(b *testing.B) {
 	conn := standIn(b, statusResult)
 	in := make([]byte, 1<<12)

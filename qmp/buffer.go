@@ -2,8 +2,8 @@ package qmp
 
 import "sync"
 
-// A buffer is pooled memory for requests and for what the server sends. It has one owner at a
-// time, who frees it once.
+// A buffer is pooled memory for requests and received messages. It has one owner at a time, which
+// frees it once.
 type buffer struct{ b []byte }
 
 const (
@@ -13,8 +13,8 @@ const (
 )
 
 // The pools hold plain memory only, no channels, so that clients inside and outside of a
-// testing/synctest bubble can share them. Buffers for large messages have a pool of their own, so
-// that small ones, of which there can be thousands, do not take their place.
+// testing/synctest bubble can share them. Large buffers have another pool, so that thousands of
+// small ones do not take their place.
 var buffers, largeBuffers sync.Pool
 
 // newBuffer returns an empty buffer that has room for size bytes.

@@ -17,23 +17,23 @@ type Executor interface {
 	Execute(ctx context.Context, call *Call) error
 }
 
-// A Call is one command on its way from a request's Do method to an [Executor]. It belongs to the goroutine
-// that executes it, and serves for one execution.
+// A Call is a command that a request's Do method gives to an [Executor]. It belongs to the goroutine that
+// executes it. Use a Call once.
 type Call struct {
 	// Command is the command's name.
 	Command string
 
-	// Args writes the arguments; nil when there are none.
+	// Args writes the arguments; nil means that there are none.
 	Args wire.MemberEncoder
 
-	// Result reads the command's result; nil when none is expected.
+	// Result reads the command's result; nil means that the result is ignored.
 	Result func(d *wire.Decoder)
 
-	// NoReply says that the server sends no reply when the command succeeds (success-response
-	// in the schema).
+	// NoReply reports that the server sends no reply if the command succeeds (success-response in
+	// the schema).
 	NoReply bool
 
-	// AllowOOB says that the server can execute the command out of band (allow-oob in the
+	// AllowOOB reports that the server can execute the command out of band (allow-oob in the
 	// schema).
 	AllowOOB bool
 
@@ -104,8 +104,8 @@ func (c *Call) Decode(value []byte) error {
 	return nil
 }
 
-// A DecodeError reports that the result of a command, which has succeeded, or the data of an event is not
-// what the schema says.
+// A DecodeError reports that the result of a command, or the data of an event, is not as in the schema.
+// If it is a result, the server has executed the command.
 type DecodeError struct {
 	Command string // the command or the event
 	Path    string // the place in the value: "[2].inserted.file"; empty for the value itself

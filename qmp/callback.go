@@ -10,15 +10,15 @@ import (
 // A CallbackError reports that the client called a function of the program and the function did not
 // return: it panicked, or it ended its goroutine with [runtime.Goexit], as t.FailNow does. The client
 // then ends the connection: [Client.Err], commands and subscriptions return the error. The client
-// stops the panic, because it may have happened on the goroutine of a caller that has nothing to do
-// with it: callers read the connection for each other.
+// recovers the panic, because it may happen on the goroutine of an unrelated command: a command that
+// waits for its reply also reads the messages for others.
 //
 // These functions are [Options.Logger], [Options.Trace], the match function of
-// [Client.EventsFunc], the methods of a [net.Conn] that is not package net's, and those of the
-// streams that [Pipes] was given.
+// [Client.EventsFunc], the methods of a [net.Conn] that is not from package net, and those of the
+// streams of [Pipes].
 type CallbackError struct {
-	Callback string // which function: "Options.Trace", "net.Conn.Read"
-	Value    any    // what the function panicked with; nil if it ended its goroutine
+	Callback string // the function: "Options.Trace", "net.Conn.Read"
+	Value    any    // the value of the panic; nil if the function ended its goroutine
 	Stack    string // of the goroutine, where the function panicked or ended it
 }
 
@@ -48,7 +48,7 @@ func newCallbackError(callback string, value any) *CallbackError {
 	return &CallbackError{callback, value, string(stack[:runtime.Stack(stack, false)])}
 }
 
-// panicText is the text of what a function has panicked with.
+// panicText returns the text of a panic's value.
 func panicText(value any) (text string) {
 	v := reflect.ValueOf(value)
 	defer func() {
@@ -102,7 +102,7 @@ func apart(callback string, f func()) (failed error) {
 	return failed
 }
 
-// join makes one error of two, in one line. It matches what either matches.
+// join makes one error from two, in one line. It matches everything that either matches.
 func join(err, also error) error {
 	return &wrappedError{err.Error() + "; " + bare(also), errors.Join(err, also)}
 }

@@ -124,8 +124,8 @@ func returns(t *testing.T, what string, f func()) {
 	}
 }
 
-// TestCallbacksThatDoNotReturn: the connection ends with an error that says which one it was, and
-// nobody waits for ever.
+// TestCallbacksThatDoNotReturn: the connection ends with an error that names the callback, and
+// every caller returns.
 func TestCallbacksThatDoNotReturn(t *testing.T) {
 	event := `{"event": "A"}{"event": "STOP"}` + "\r\n"
 	for _, c := range []struct {
@@ -265,8 +265,8 @@ func TestWriteThatPanics(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// TestOwnFunctionsThatPanic: what only the caller's command needs is called on the caller's goroutine.
-// A panic goes to the caller, and the connection is as good as before.
+// TestOwnFunctionsThatPanic: functions of one command run on the goroutine of its caller. A panic
+// reaches the caller, and the connection stays usable.
 func TestOwnFunctionsThatPanic(t *testing.T) {
 	for _, f := range failures() {
 		t.Run(f.name, func(t *testing.T) {

@@ -56,8 +56,8 @@ func newClient(conn net.Conn, opts *Options) *Client {
 	c.in.init(conn, c.out.raw, c.options.MaxMessage)
 	c.calls.turn.conn, c.calls.turn.shared, c.calls.turn.taken = conn, c.out.raw != nil, true
 	c.calls.working.Add(2)
-	// A deadline from before would end reading or writing at any time. Where there are no deadlines
-	// this fails, and where the connection has ended.
+	// A deadline from before would end reading or writing at any time. An error means that the
+	// connection has no deadlines or has ended.
 	c.guard(callSetDeadline, func() { _ = conn.SetDeadline(time.Time{}) })
 	return c
 }

@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// Dial connects to a QMP server and makes a client of the connection, as [NewClient] does. It does so until
+// Dial connects to a QMP server and makes a client of the connection, as [NewClient] does. It gives up when
 // ctx ends. Give ctx a deadline: a server greets one client at a time, and others wait without limit.
 //
 // The address is one of these:
@@ -20,8 +20,8 @@ import (
 //	vsock:3:1024                   vsock, a CID and a port in decimal (Linux); the host has CID 2
 //
 // Without a prefix, an address with a slash or without a colon is a path. Dial does not look up host names,
-// which would make every program that uses this package 200 KB larger: connect by package net and use
-// [NewClient]. Descriptors cannot be sent over TCP and vsock.
+// because that would add 200 KB to every program with this package. To use a name, connect with package net
+// and call [NewClient]. Descriptors cannot be sent over TCP and vsock.
 //
 // Dial returns an error that matches:
 //   - [os.ErrNotExist]: the socket does not exist, or nothing with this CID answers.
@@ -94,7 +94,7 @@ func dialTCP(ctx context.Context, hostPort string) (net.Conn, error) {
 	}
 	address, err := netip.ParseAddrPort(hostPort)
 	if err != nil {
-		return nil, wrap("no IP address and port (to look up a name use package net, and NewClient)", err)
+		return nil, wrap("not an IP address and port (to use a host name, connect with package net and call NewClient)", err)
 	}
 	var d net.Dialer
 	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, address)

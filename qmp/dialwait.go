@@ -19,13 +19,13 @@ const (
 
 var errProcessEnded = errors.New("the process has ended before its socket could be used")
 
-// DialWait is like [Dial] for a server that was just started. Until ctx ends it waits for a socket
-// that is not there yet, that nobody listens on yet, or whose queue is full.
+// DialWait is like [Dial] for a server that was just started. It tries again, until ctx ends,
+// while the socket does not exist, nobody listens on it, or its queue is full.
 //
-// exited, if it is not nil, is a channel that is closed when the server's process has ended. DialWait
-// then stops waiting, for the socket as well as for the greeting: another process may keep the socket
-// open. If DialWait has not connected, its error matches that of the last attempt, [os.ErrNotExist] or
-// [syscall.ECONNREFUSED]. If ctx has ended, the error matches that of ctx, too.
+// exited may be nil. Otherwise the caller closes it when the server's process has ended. DialWait then
+// stops waiting for the socket or for the greeting. If DialWait has not connected, its error matches
+// the error of the last attempt: [os.ErrNotExist] or [syscall.ECONNREFUSED]. If ctx has ended, the
+// error also matches the error of ctx.
 func DialWait(ctx context.Context, address string, exited <-chan struct{}, opts *Options) (*Client, error) {
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -15,8 +15,8 @@
 //
 // # How a command ends
 //
-// Do returns nil if the server has executed the command. Otherwise the command has ended in one of three
-// ways, and what to do next depends on which:
+// Do returns nil if the server has executed the command. Any other command has ended in one of three
+// ways:
 //
 //   - [ErrNotSent]: the server did not receive the command. It can be sent again.
 //   - [*Error]: the server refused the command, or failed to execute it. errors.Is finds its class:
@@ -26,25 +26,25 @@
 //
 // [MayHaveExecuted] reports whether there may be something to undo.
 //
-// If a context ends, the connection stays usable. The error has the context's cause ([context.Cause]) and
-// matches it as well as the context's error. The client has no timeouts; [WithTimeout] adds them.
+// If a context ends, the connection stays usable. The error then matches the context's error and its
+// cause ([context.Cause]). The client has no timeouts; [WithTimeout] adds them.
 //
 // # Where the server is
 //
 // [Dial] takes the path of a UNIX socket, or an address of TCP or vsock. [DialWait] also waits for the socket
-// of a server that was just started, and [Accept] for a server that connects to the program. [NewFileClient]
-// takes a descriptor and [NewClient] any connection; [Pipes] makes a connection of two streams. [DialGuest]
-// is for the guest agent. A client does not reconnect: [Client.Done] and [Client.Err] report when and why
-// the connection ended.
+// of a server that was just started. [Accept] waits for a server that connects to the program.
+// [NewFileClient] takes a descriptor, and [NewClient] any connection. [Pipes] makes a connection from two
+// streams. [DialGuest] is for the guest agent. A client does not reconnect: [Client.Done] and [Client.Err]
+// report when and why the connection ended.
 //
 // # Functions of the program
 //
-// The client calls functions that the program gives to it: a [Logger], [Options.Trace], the match
-// function of [Client.EventsFunc], and the methods of a connection that is not package net's. It calls
-// them on its own goroutines and on those of callers, which read the connection for each other. If such a
-// function panics, or ends its goroutine as t.FailNow does, the connection ends with a [*CallbackError]:
-// commands and subscriptions return it, and Close returns. Arguments are encoded and results decoded on
-// the goroutine of the command's caller. A panic there reaches the caller, and the connection stays usable.
+// The client calls functions that the program gives to it: a [Logger], [Options.Trace], the match function
+// of [Client.EventsFunc], and the methods of a [net.Conn] that is not from package net. It calls them on
+// its own goroutines and on the goroutines of commands that wait for a reply. If such a function panics, or
+// ends its goroutine as t.FailNow does, the connection ends with a [*CallbackError]: commands and
+// subscriptions return it, and Close returns. The client encodes arguments and decodes results on the
+// goroutine of the command's caller. A panic there reaches the caller, and the connection stays usable.
 //
 // # Events
 //
@@ -54,17 +54,17 @@
 //		return qmp.Value(e.Device) == "disk1"
 //	}, qemu.DeviceDel{ID: "disk1"})
 //
-// [Subscribe] subscribes to the events of one type, [Client.Events] to events by name, for which
-// generated packages have constants, and [Client.EventsFunc] to the events that a function selects. Subscribe
-// before you send the command whose events you wait for.
+// [Subscribe] returns the events of one type. [Client.Events] returns the events with the given names;
+// generated packages have constants for these. [Client.EventsFunc] returns the events that a function
+// selects. Subscribe before you send the command whose events you wait for.
 //
 // Events and replies keep their order: when a command returns, every event that the server sent before its
-// reply is already in the queue. A slow consumer does not block the client. It loses the oldest events, and
-// [EventsLostError] reports how many.
+// reply is already in the queue. A slow consumer does not block the client. The client drops its oldest
+// events, and [EventsLostError] reports how many.
 //
 // # Values for people
 //
-// Print values with [Redacted], which shows what pointers point to and hides secrets:
+// Print values with [Redacted]. It hides secrets, and shows values instead of pointers:
 //
 //	fmt.Println(qmp.Redacted(status))
 //
@@ -74,7 +74,7 @@
 //
 //	err = qemu.GetFD{FDName: "tap0"}.Do(ctx, c, qmp.WithFile(tap))
 //
-// # What it links
+// # Imports
 //
 // Every program that controls QEMU links this package, so it imports few others: not fmt,
 // encoding/json, log/slog nor crypto/tls.

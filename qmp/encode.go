@@ -16,7 +16,7 @@ var ErrNotSent = errors.New("qmp: not sent")
 // The reasons are:
 //   - a discriminator that is empty or disagrees with the branch;
 //   - a branch or argument that holds a nil pointer;
-//   - an alternate of which not exactly one alternative is set;
+//   - an alternate with no alternative, or with more than one;
 //   - invalid UTF-8, a float that is not finite, a RawJSON that is not valid JSON;
 //   - a member of Args that the request has already, or a value that [Args] does not take;
 //   - deeper nesting than QEMU reads.
@@ -52,9 +52,9 @@ func encodeError(command string, err error) *EncodeError {
 	return e
 }
 
-// Marshal returns the JSON of a value of a generated type, to which v points, as it is on the wire. It is
-// the MarshalJSON method of the types that have one. Other types may have no encoder, which is an error:
-// use [encoding/json.Marshal], which takes all types. The error is an [*EncodeError].
+// Marshal returns the JSON of a generated type's value, as it is on the wire. v points to the value.
+// MarshalJSON methods of generated types call Marshal. If the type has no encoder, Marshal fails: call
+// encoding/json.Marshal, which takes all types. The error is an [*EncodeError].
 func Marshal(v any) ([]byte, error) {
 	e := wire.NewEncoder(nil)
 	encodeGenerated(e, v)
@@ -70,11 +70,12 @@ func encodeGenerated(e *wire.Encoder, v any) {
 	}
 }
 
-// Unmarshal decodes JSON into a value of a generated type, to which v points and which should be zero. It
-// is the UnmarshalJSON method of the types that have one. Other types may have no decoder, which is an
-// error: use [encoding/json.Unmarshal], which takes all types. Unmarshal is as strict as the client: null is no object, integers must be
-// in the range of their types, and no member may be there twice. Unknown members are skipped. The error
-// is a [*DecodeError].
+// Unmarshal decodes JSON into a value of a generated type. v points to the value, which should be zero.
+// UnmarshalJSON methods of generated types call Unmarshal. If the type has no decoder, Unmarshal fails: call
+// encoding/json.Unmarshal, which takes all types.
+//
+// Unmarshal is as strict as the client. It refuses null in place of an object, integers outside the range of
+// their types, and repeated members. It skips unknown members. The error is a [*DecodeError].
 func Unmarshal(text []byte, v any) error {
 	d := wire.NewDecoder(text)
 	if !d.Generated(v) {
@@ -86,10 +87,9 @@ func Unmarshal(text []byte, v any) error {
 	return nil
 }
 
-// Format returns the JSON of a value of a generated type, to which v points, for people: without its
-// secrets; see [Redact]. It is the String method of the types that have one. [Redacted] takes all types.
-// If the value cannot be encoded, Format returns the
-// reason instead.
+// Format returns the JSON of a generated type's value without its secrets; see [Redact]. v points to the
+// value. String methods of generated types call Format. [Redacted] takes values of all types. If the
+// value cannot be encoded, Format returns the reason instead.
 func Format(v any) string { return formatted(func(e *wire.Encoder) { encodeGenerated(e, v) }) }
 
 func formatted(encode func(*wire.Encoder)) string {

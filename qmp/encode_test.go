@@ -13,7 +13,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// TestUnmarshalIsStrict reads texts that encoding/json takes for a plain struct and a server never sends.
+// TestUnmarshalIsStrict reads texts that encoding/json accepts and that a server never sends.
 func TestUnmarshalIsStrict(t *testing.T) {
 	for text, want := range map[string]string{
 		`null`:                                  "expected an object, found null",

@@ -17,8 +17,8 @@ type Error struct {
 }
 
 // Error returns the command, the description, and the class unless that is [ErrGeneric]. If there is no
-// description it returns the class. Since QEMU repeats filenames, Error hides the secrets in the description
-// as [Redact] does in a string.
+// description it returns the class. QEMU's descriptions can contain filenames, so Error hides secrets in
+// them like [Redact].
 func (e *Error) Error() string {
 	s := "qmp: "
 	if e.Command != "" {
@@ -26,7 +26,7 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Desc == "":
-		return s + "the server gives no reason but the class " + string(cmp.Or(e.Class, ErrGeneric))
+		return s + "the server gives only the class " + string(cmp.Or(e.Class, ErrGeneric))
 	case e.Class != ErrGeneric && e.Class != "":
 		return s + redactText(e.Desc) + " (" + string(e.Class) + ")"
 	}
@@ -36,8 +36,8 @@ func (e *Error) Error() string {
 // Unwrap returns the class.
 func (e *Error) Unwrap() error { return e.Class }
 
-// An ErrorClass is the class of an [Error], by its name in the protocol. It is an error itself, for
-// errors.Is. Newer servers may have further classes.
+// An ErrorClass is the class of an [Error], as the protocol names it. It is an error, so that
+// errors.Is finds it. Newer servers may have further classes.
 type ErrorClass string
 
 // The classes that QEMU has (QapiErrorClass in qapi/error.json).

@@ -14,8 +14,8 @@ import (
 // A RawEvent is an event as the server sent it.
 type RawEvent struct {
 	Name string
-	Time time.Time // the server's clock; zero when it had none
-	Data RawJSON   // the receiver's own; nil when there is none; checked when it is decoded
+	Time time.Time // from the server's clock; zero if the server sent no time
+	Data RawJSON   // a copy that belongs to the receiver; nil if the event has no data; not checked yet
 }
 
 // EncodeMembers writes the event as the server sends it.
@@ -42,8 +42,8 @@ func encodeEvent(w *wire.Encoder, name string, t time.Time, data any, hasData bo
 	}
 }
 
-// A Conn is a connection to a server: it executes commands and has the server's events. A [*Client] is
-// one, and so is any type that embeds it.
+// A Conn is a connection to a server: it executes commands and receives events. A [*Client] is a Conn,
+// and so is any type that embeds it.
 type Conn interface {
 	Executor
 	EventSource
@@ -51,21 +51,21 @@ type Conn interface {
 
 // An EventSource is a source of events, such as a [Client].
 type EventSource interface {
-	// Events subscribes to the events with the given names, or to all when there are none.
-	// Every event that comes after Events has returned is in the stream.
+	// Events subscribes to the events with the given names, or to all events if there are no
+	// names. Every event that comes after Events has returned is in the stream.
 	Events(names ...string) EventStream
 }
 
-// An EventStream is a subscription to events. Its methods can be called by several goroutines;
-// an event goes to one of them.
+// An EventStream is a subscription to events. Several goroutines can call its methods; Next
+// returns each event to one of them.
 type EventStream interface {
-	// Next returns the next event, in the order in which the server sent them. If the queue
-	// is empty, Next waits until ctx ends. If ctx has ended Next still returns the events that are in
-	// the queue, then an error that matches that of ctx; call it again with another context.
+	// Next returns the next event, in the order in which the server sent them. If the queue is empty,
+	// Next waits until ctx ends. If ctx has ended, Next still returns the events in the queue, and
+	// then an error that matches the error of ctx. Call it again with another context to go on.
 	//
-	// An *EventsLostError says that the consumer was too slow, and how many events are missing at
-	// this place. The next call returns the event behind them. Any other error is final: ErrClosed
-	// after Close, or why the connection ended, after the events that came before.
+	// An *EventsLostError reports how many events are missing at this place, because the consumer
+	// was too slow. The next call returns the event after them. Any other error is final:
+	// ErrClosed after Close, or the reason why the connection ended, which comes after all events.
 	Next(ctx context.Context) (RawEvent, error)
 
 	// Close ends the subscription. It can be called more than once, and returns nil.
@@ -78,8 +78,8 @@ type EventStream interface {
 //		…
 //	}
 //
-// The loop ends when the queue is empty. It also gets the errors of [EventStream] and
-// ends after a final error. Leaving the loop early loses nothing.
+// The loop ends when the queue is empty. It also yields the errors of [EventStream], and ends
+// after a final error. Leaving the loop early loses no event.
 func Queued(events EventStream) iter.Seq2[RawEvent, error] {
 	return func(yield func(RawEvent, error) bool) {
 		for {
@@ -105,9 +105,9 @@ type EventData interface {
 	EventName() string
 }
 
-// DecodeEventData decodes the data of an event. If data is nil, which means that the event has none, into
-// stays as it is. Members that the type does not have are ignored; everything else is decoded strictly. The
-// error is a [*DecodeError] with the name of the event.
+// DecodeEventData decodes the data of an event. If data is nil, the event has no data, and into stays as it
+// is. Unknown members are ignored. Everything else is decoded strictly. The error is a [*DecodeError] with
+// the name of the event.
 func DecodeEventData(data RawJSON, into EventData) error {
 	if data == nil {
 		return nil
@@ -127,8 +127,8 @@ func DecodeEventData(data RawJSON, into EventData) error {
 // eventDecoders are decoders that are used again: there can be a million events a second.
 var eventDecoders = sync.Pool{New: func() any { return wire.NewDecoder(nil) }}
 
-// ErrUnknownEvent is the error of a generated DecodeEvent for an event that its package has no type for: the
-// server is newer than the package, or of another kind.
+// ErrUnknownEvent is the error of a generated DecodeEvent for an event without a type in its package. The
+// server is then newer than the package, or of another kind.
 var ErrUnknownEvent = errors.New("qmp: unknown event")
 
 // ErrEventsLost is matched by a [*EventsLostError].
@@ -137,7 +137,7 @@ var ErrEventsLost = errors.New("qmp: events lost")
 // An EventsLostError reports that a subscription's queue was full ([Options.EventQueue]), because its consumer
 // was too slow, and that the oldest events were dropped. The subscription continues.
 type EventsLostError struct {
-	Count int // of events dropped since the last one that was returned
+	Count int // the number of events dropped since Next last returned one
 }
 
 // Error returns the number of events.

@@ -111,8 +111,8 @@ func TestEventsByName(t *testing.T) {
 	require.ErrorIs(t, err, qmp.ErrClosed)
 }
 
-// TestEventBeforeTheReplyIsInTheQueue: what came before the reply can be taken without waiting
-// once the command has returned.
+// TestEventBeforeTheReplyIsInTheQueue: when a command returns, earlier events can be taken
+// without waiting.
 func TestEventBeforeTheReplyIsInTheQueue(t *testing.T) {
 	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
@@ -134,7 +134,7 @@ func TestEventBeforeTheReplyIsInTheQueue(t *testing.T) {
 	}
 }
 
-func TestSlowConsumerIsToldWhatItLost(t *testing.T) {
+func TestSlowConsumerLosesOldEvents(t *testing.T) {
 	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 10})
 	slow := c.Events("BLOCK_IO_ERROR")
@@ -281,7 +281,7 @@ func TestCloseEndsSubscriptions(t *testing.T) {
 	group.Wait()
 }
 
-// TestSeveralConsumers: each event goes to one of them, none is left lying.
+// TestSeveralConsumers: each event goes to one consumer, and no event is left.
 func TestSeveralConsumers(t *testing.T) {
 	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, &qmp.Options{EventQueue: 5000})
@@ -316,7 +316,8 @@ func TestSeveralConsumers(t *testing.T) {
 	}
 }
 
-// TestSubscribersOwnTheirData: writing to one's data is nobody else's business.
+// TestSubscribersOwnTheirData: a subscriber that changes its data does not change the data of
+// others.
 func TestSubscribersOwnTheirData(t *testing.T) {
 	s := qmptest.NewServer(t, unchecked)
 	c := connect(t, s, nil)
@@ -330,7 +331,7 @@ func TestSubscribersOwnTheirData(t *testing.T) {
 	}
 }
 
-func TestTimestampsThatAreNone(t *testing.T) {
+func TestInvalidTimestamps(t *testing.T) {
 	c, p := connectPeer(t, nil)
 	events := c.Events()
 	for _, timestamp := range []string{

@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// An eventHub gives events to those who have subscribed to them.
+// An eventHub gives events to their subscribers.
 type eventHub struct {
 	limits queueLimits
 	waits  func(n int32) // notes that n more consumers wait
@@ -24,14 +24,14 @@ type eventHub struct {
 
 	delivered, lost uint64 // see Stats
 
-	// Of who has the turn to read.
+	// The goroutine that has the turn to read uses these.
 	open    bool          // it holds mu, since there are more events; see publish
 	staged  []*eventQueue // have events that are to be pushed
 	decoder wire.Decoder
 	time    timestamp // what decoder reads
 }
 
-// A topic is an event that somebody has subscribed to.
+// A topic is an event with subscribers.
 type topic struct {
 	name   string
 	queues []*eventQueue
@@ -43,9 +43,8 @@ type queueLimits struct{ events, bytes int }
 // maxNames is the number of event names that are kept. QEMU has about sixty events.
 const maxNames = 256
 
-// An eventSink is what a client knows of its eventHub. A client has none before somebody
-// subscribes; it is an interface so that programs which never do are smaller: nothing else
-// refers to the hub.
+// An eventSink is an eventHub. A client has one after the first subscription. It is an interface
+// so that programs which never subscribe are smaller: nothing else refers to the hub.
 type eventSink interface {
 	publish(m message)
 	flush()
@@ -57,10 +56,10 @@ type eventSink interface {
 // that comes after Events has returned is in the stream. Use [Subscribe] for events with typed data.
 func (c *Client) Events(names ...string) EventStream { return c.EventsFunc(nil, names...) }
 
-// EventsFunc is [Client.Events] for only those events for which match returns true: other events take no place
-// in the subscription's queue. A nil match selects all events. Whoever reads the connection calls match, so it
-// must be fast, and must not call the client nor keep or change the event's data. If match panics, the
-// connection ends with a [*CallbackError].
+// EventsFunc is like [Client.Events], but returns only the events for which match returns true. Other events
+// take no place in the subscription's queue. A nil match selects all events. The client calls match while it
+// reads the connection: match must be fast, must not call the client, and must not keep or change the event's
+// data. If match panics, the connection ends with a [*CallbackError].
 func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
 	c.sinkMu.Lock()
 	defer c.sinkMu.Unlock()
@@ -81,7 +80,7 @@ func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStr
 	return hub.add(match, names)
 }
 
-// eventSink returns the sink, nil when nobody has subscribed.
+// eventSink returns the sink, or nil if there was no subscription.
 func (c *Client) eventSink() eventSink {
 	if held := c.sink.Load(); held != nil {
 		return held.eventSink
@@ -89,7 +88,7 @@ func (c *Client) eventSink() eventSink {
 	return nil
 }
 
-// heldSink is what there can be an atomic pointer to.
+// heldSink holds an eventSink for an atomic pointer.
 type heldSink struct{ eventSink }
 
 // add makes a queue for the events with these names that match.
@@ -136,7 +135,7 @@ func (h *eventHub) remove(q *eventQueue) {
 	}
 }
 
-// end tells all subscribers that no more events will come.
+// end ends all subscriptions with err.
 func (h *eventHub) end(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -184,7 +183,7 @@ func (h *eventHub) publish(m message) {
 	}
 }
 
-// stage has an event ready for a subscriber, who gets a copy of the data.
+// stage keeps an event for a subscriber, with a copy of the data, until flush.
 func (h *eventHub) stage(q *eventQueue, e RawEvent, data []byte) {
 	e.Data = data
 	if q.match != nil {
@@ -203,7 +202,7 @@ func (h *eventHub) stage(q *eventQueue, e RawEvent, data []byte) {
 	q.staged = append(q.staged, e)
 }
 
-// flush gives what is ready to the subscribers.
+// flush gives the staged events to the subscribers.
 func (h *eventHub) flush() {
 	if !h.open {
 		return
@@ -239,8 +238,8 @@ func (h *eventHub) intern(name []byte) string {
 	return s
 }
 
-// eventName returns the name of an event, which holds letters, digits and underscores only;
-// what is no such name is returned as it stands there, and is no event's.
+// eventName returns the name of an event, which has letters, digits and underscores only. It
+// returns other text unchanged: no event has such a name.
 func eventName(m *message) []byte {
 	name := m.part(m.event)
 	if len(name) >= 2 && name[0] == '"' && name[len(name)-1] == '"' {
@@ -249,8 +248,8 @@ func eventName(m *message) []byte {
 	return name
 }
 
-// decodeTime reads a timestamp. What is no time, and QEMU's -1/-1 for a clock that failed, is
-// the zero Time.
+// decodeTime reads a timestamp. It returns the zero Time for other values, and for -1/-1, which
+// QEMU sends when its clock fails.
 func (h *eventHub) decodeTime(value []byte) time.Time {
 	t := &h.time
 	*t = timestamp{}
@@ -271,8 +270,8 @@ type timestamp struct {
 	found                 bool
 }
 
-// parse reads what QEMU writes, and returns false for any other form: an event has little more to
-// be read than its time.
+// parse reads the form that QEMU writes, and returns false for any other. It is fast: the time is
+// most of the work for an event.
 func (t *timestamp) parse(value []byte) bool {
 	rest, ok := bytes.CutPrefix(value, []byte(`{"seconds": `))
 	if ok {

@@ -8,10 +8,10 @@ import (
 	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
-// An eventQueue is a subscription of a client: a queue between who reads the connection, and
-// never waits, and a consumer, who may be slow. When it is full the oldest event that the consumer
-// has not taken goes, since the newest tell how things are now, and the consumer is told how many
-// went.
+// An eventQueue is a subscription of a client: a queue between the goroutine that reads the
+// connection, which never waits, and a consumer, which may be slow. If the queue is full, it drops
+// the oldest event, because the newest events show the present state. The consumer learns how many
+// were dropped.
 type eventQueue struct {
 	hub   *eventHub
 	names []string            // none: all
@@ -22,7 +22,8 @@ type eventQueue struct {
 	wake    chan struct{} // holds an element when there may be something for Next
 	waiting atomic.Int32  // goroutines in Next that wait for it
 
-	// Next takes all events at a time, so that it and who reads the connection seldom meet.
+	// Next takes all events at a time, so that it seldom waits for the goroutine that reads the
+	// connection.
 	takeMu    sync.Mutex
 	taken     []RawEvent
 	next      int          // of taken
@@ -59,8 +60,8 @@ func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 	}
 }
 
-// wait waits until there may be something for Next. It looks once more before, when it counts among
-// those that wait: what another goroutine has taken and left has woken nobody till then.
+// wait waits until there may be something for Next. After it has counted itself as waiting, it
+// looks once more: before that, another goroutine that left events in taken did not wake it.
 func (q *eventQueue) wait(ctx context.Context) (e RawEvent, err error, ok bool) {
 	q.waiting.Add(1)
 	defer q.waiting.Add(-1)
@@ -138,8 +139,8 @@ func (q *eventQueue) grow(most int) {
 	q.ring, q.head = grown, 0
 }
 
-// pop returns what Next is to return; ok is false when it must wait. If the context of Next is over, pop
-// takes what is in the queue only once, since events may come faster than the consumer asks.
+// pop returns the results of Next; ok is false if Next must wait. If the context of Next is over, pop
+// takes events from the queue only once, because events may come faster than the consumer asks.
 func (q *eventQueue) pop(over bool) (e RawEvent, err error, ok bool) {
 	q.takeMu.Lock()
 	defer q.takeMu.Unlock()

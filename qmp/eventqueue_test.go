@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestWakeUpIsPassedOn has two goroutines wait for one event, or for the end, just as the context
-// of one of them ends: whichever is woken for it, it must not be lost.
+// TestWakeUpIsPassedOn: two goroutines wait for one event, or for the end, when the context of
+// one of them ends. Whichever is woken, the event must not be lost.
 func TestWakeUpIsPassedOn(t *testing.T) {
 	for name, happen := range map[string]func(h *eventHub, q *eventQueue){
 		"event": func(h *eventHub, q *eventQueue) { q.push([]RawEvent{RawEvent{Name: "E"}}, h.limits) },
@@ -42,7 +42,8 @@ func TestWakeUpIsPassedOn(t *testing.T) {
 	}
 }
 
-// TestQueueOfManyConsumers: each event goes to one of them, and none of them sleeps beside one.
+// TestQueueOfManyConsumers: each event goes to one consumer, and no consumer sleeps while there
+// is an event.
 func TestQueueOfManyConsumers(t *testing.T) {
 	h := &eventHub{limits: queueLimits{1 << 16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
 	q := h.add(nil, nil)
@@ -71,7 +72,7 @@ func TestQueueOfManyConsumers(t *testing.T) {
 	require.EqualValues(t, events, taken.Load())
 }
 
-// TestQueueLeftToOthers: what one consumer has taken and left is there for the next one.
+// TestQueueLeftToOthers: events that one consumer has taken and not returned go to the next one.
 func TestQueueLeftToOthers(t *testing.T) {
 	for range 500 {
 		h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
@@ -86,7 +87,7 @@ func TestQueueLeftToOthers(t *testing.T) {
 	}
 }
 
-// TestQueueClosedInTheMiddle: what was taken of it is not returned any more.
+// TestQueueClosedInTheMiddle: after Close, Next does not return events that were taken before.
 func TestQueueClosedInTheMiddle(t *testing.T) {
 	h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
 	q := h.add(nil, nil)
@@ -100,8 +101,8 @@ func TestQueueClosedInTheMiddle(t *testing.T) {
 	require.Equal(t, ErrClosed, err)
 }
 
-// TestQueueLimitCountsWhatWasTaken: a consumer that stops in the middle has no more room for it.
-func TestQueueLimitCountsWhatWasTaken(t *testing.T) {
+// TestQueueLimitCountsTakenEvents: events that were taken and not returned count for the limit.
+func TestQueueLimitCountsTakenEvents(t *testing.T) {
 	h := &eventHub{limits: queueLimits{4, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
 	q := h.add(nil, nil)
 	push := func(names string) {
@@ -124,8 +125,8 @@ func TestQueueLimitCountsWhatWasTaken(t *testing.T) {
 	}
 }
 
-// TestSecondLookBeforeWaiting: a goroutine in Next that has found nothing, and does not count among
-// those that wait yet, is woken by nobody for what another one takes and leaves. It looks again.
+// TestSecondLookBeforeWaiting: a goroutine in Next that has found no event, and does not count as
+// waiting yet, is not woken for events that another one takes and leaves. It must look again.
 func TestSecondLookBeforeWaiting(t *testing.T) {
 	for name, last := range map[string]func(h *eventHub, q *eventQueue){
 		"event": func(h *eventHub, q *eventQueue) { q.push([]RawEvent{{Name: "A"}, {Name: "B"}}, h.limits) },
@@ -162,7 +163,7 @@ func TestSecondLookBeforeWaiting(t *testing.T) {
 	}
 }
 
-// TestSecondLookOfNext: what comes between the two looks of Next is returned, once.
+// TestSecondLookOfNext: Next returns an event that comes between its two looks, once.
 func TestSecondLookOfNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}}

@@ -5,11 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
+	"slices"
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/guest"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 func ExampleDial() {
@@ -25,13 +30,13 @@ func ExampleDial() {
 	_, err = qmp.Raw{Command: "device_del", Args: qmp.Args{"id": "disk1"}}.Do(ctx, c)
 	switch {
 	case err == nil:
-		fmt.Println("the guest was asked to let go of the disk")
+		fmt.Println("the guest was asked to release the disk")
 	case errors.Is(err, qmp.ErrDeviceNotFound):
 		fmt.Println("there is no such disk")
 	case errors.Is(err, qmp.ErrNotSent):
 		fmt.Println("nothing has happened; it can be tried again")
 	case errors.Is(err, qmp.ErrOutcomeUnknown):
-		fmt.Println("the disk may be there or not")
+		fmt.Println("unknown: ask the server whether the disk is still there")
 	default:
 		fmt.Println(err)
 	}
@@ -56,7 +61,7 @@ func ExampleClient_Events() {
 	_ = watch
 }
 
-// The guest is asked to release a disk. It has 30 seconds: it may refuse, or never answer.
+// The guest has 30 seconds to release a disk. It may refuse, or never answer.
 func ExampleAwaitEvent() {
 	unplug := func(ctx context.Context, client *qmp.Client) error {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
@@ -73,7 +78,7 @@ func ExampleAwaitEvent() {
 	_ = unplug
 }
 
-// An answer of either of two types is waited for.
+// The guest releases the disk or refuses: EventAs tells the two events apart.
 func ExampleEventAs() {
 	unplug := func(ctx context.Context, c *qmp.Client) error {
 		events := c.Events(qemu.EventDeviceDeleted, qemu.EventDeviceUnplugGuestError)
@@ -118,14 +123,14 @@ func ExampleWithFile() {
 	_ = add
 }
 
-// A program that logs a result by itself does not log the secrets in it.
+// A program that logs a result hides the secrets in it.
 func ExampleRedact() {
 	result := qmp.RawJSON(`{"file": "https://me:s3cret@example.org/disk.img", "key-secret": "sec0", "cookie": "sid=4711"}`)
 	fmt.Printf("%s\n", qmp.Redact(result))
 	// Output: {"file": "https://me:***@example.org/disk.img", "key-secret": "sec0", "cookie": "***"}
 }
 
-// Args takes what a program has: numbers that were read from JSON, maps, and pointers that may be nil.
+// Args takes values of many Go types: numbers from JSON, maps, and pointers that may be nil.
 func ExampleArgs() {
 	var serial *string // not given
 	args := qmp.Args{
@@ -154,4 +159,206 @@ func ExampleNonZero() {
 	// Output:
 	// {"driver":"virtio-rng-pci","bus":"pci.1","id":"rng0"}
 	// {"driver":"virtio-rng-pci","id":"rng1"}
+}
+
+// A server that was just started may not listen yet. exited is closed when its process has ended.
+func ExampleDialWait() {
+	start := func(ctx context.Context, qemu *exec.Cmd, socket string) (*qmp.Client, error) {
+		if err := qemu.Start(); err != nil {
+			return nil, err
+		}
+		exited := make(chan struct{})
+		go func() {
+			defer close(exited)
+			_ = qemu.Wait()
+		}()
+		return qmp.DialWait(ctx, socket, exited, nil)
+	}
+	_ = start
+}
+
+// QEMU connects to the program: -qmp unix:/run/vm1/manager.sock
+func ExampleAccept() {
+	accept := func(ctx context.Context) (*qmp.Client, error) {
+		l, err := net.Listen("unix", "/run/vm1/manager.sock")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		return qmp.Accept(ctx, l, nil)
+	}
+	_ = accept
+}
+
+// The guest agent's channel can be dialled before the guest has booted.
+func ExampleDialGuest() {
+	hostName := func(ctx context.Context) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		agent, err := qmp.DialGuest(ctx, "/run/vm1/qga.sock", nil)
+		if err != nil {
+			return "", err
+		}
+		defer agent.Close()
+		name, err := guest.GuestGetHostName{}.Do(ctx, agent)
+		return name.HostName, err
+	}
+	_ = hostName
+}
+
+// A caller that removes what it has added does not have to remove a netdev that QEMU refused.
+func ExampleMayHaveExecuted() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("netdev_add", qmptest.Refuse(qmp.ErrGeneric, "Duplicate ID 'net0' for netdev"))
+		err := qemu.NetdevAdd{ID: "net0", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c)
+		fmt.Println(err)
+		fmt.Println(qmp.MayHaveExecuted(err))
+	})
+	// Output:
+	// qmp: netdev_add: Duplicate ID 'net0' for netdev
+	// false
+}
+
+// Raw executes commands for which there is no type.
+func ExampleRaw() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("x-new-command", qmptest.Return(map[string]any{"count": 2}))
+		result, err := qmp.Raw{Command: "x-new-command", Args: qmp.Args{"all": true}}.Do(ctx, c)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(result)
+	})
+	// Output: {"count":2}
+}
+
+// QEMU gets 100 ms for query-block and a minute for every other command.
+func ExampleWithTimeout() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("query-block", qmptest.NoReply)
+		conn := qmp.WithTimeout(c, func(command string) time.Duration {
+			if command == "query-block" {
+				return 100 * time.Millisecond
+			}
+			return time.Minute
+		})
+		_, err := qemu.QueryBlock{}.Do(ctx, conn)
+		fmt.Println(err)
+		fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	})
+	// Output:
+	// qmp: query-block: sent, outcome unknown: the command's time limit of 100ms has passed
+	// true
+}
+
+// Each command to the guest agent gets five seconds.
+func ExampleExecutorWithTimeout() {
+	ping := func(ctx context.Context, agent *qmp.GuestClient) error {
+		x := qmp.ExecutorWithTimeout(agent, func(string) time.Duration { return 5 * time.Second })
+		return guest.GuestPing{}.Do(ctx, x)
+	}
+	_ = ping
+}
+
+// countingConn is a Conn that counts the commands. It gets its events from the Conn in it.
+type countingConn struct {
+	qmp.Conn
+	commands int
+}
+
+func (c *countingConn) Execute(ctx context.Context, call *qmp.Call) error {
+	c.commands++
+	return c.Conn.Execute(ctx, call)
+}
+
+// Unwrap lets [qmp.ServerOf] find the server.
+func (c *countingConn) Unwrap() qmp.Executor { return c.Conn }
+
+// A type that embeds a Conn is a Conn, too.
+func ExampleConn() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("stop", qmptest.Return(nil))
+		conn := &countingConn{Conn: c}
+		if err := (qemu.Stop{}).Do(ctx, conn); err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(conn.commands)
+	})
+	// Output: 1
+}
+
+// A client and its wrapper have the same server.
+func ExampleServerOf() {
+	exampleQEMU(func(_ context.Context, c *qmp.Client, _ *qmptest.Server) {
+		fmt.Println(qmp.ServerOf(&countingConn{Conn: c}) == qmp.ServerOf(c))
+	})
+	// Output: true
+}
+
+func ExampleSubscription_Next() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		gone := qmp.Subscribe[qemu.DeviceDeletedEvent](c)
+		defer gone.Close()
+		s.Event(qemu.EventDeviceDeleted, map[string]any{"device": "disk1", "path": "/machine/peripheral/disk1"})
+
+		e, err := gone.Next(ctx)
+		if err != nil {
+			fmt.Println(err) // see Next: after some errors it can be called again
+			return
+		}
+		fmt.Println(e.Data.Path)
+	})
+	// Output: /machine/peripheral/disk1
+}
+
+// When a command returns, every event that the server sent before the reply is in the queue.
+func ExampleSubscription_Queued() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		stopped := qmp.Subscribe[qemu.StopEvent](c)
+		defer stopped.Close()
+		s.Handle("stop", func(*qmptest.Request) (any, error) {
+			s.Event(qemu.EventStop, nil)
+			return nil, nil
+		})
+		if err := (qemu.Stop{}).Do(ctx, c); err != nil {
+			fmt.Println(err)
+			return
+		}
+		count := 0
+		for _, err := range stopped.Queued() {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			count++
+		}
+		fmt.Println(count)
+	})
+	// Output: 1
+}
+
+// exampleQEMU calls f with a client of a server that f can tell how to answer.
+func exampleQEMU(f func(ctx context.Context, c *qmp.Client, s *qmptest.Server)) {
+	h := new(exampleHost)
+	defer h.end()
+	s := qmptest.NewServer(h, nil)
+	f(context.Background(), s.Dial(), s)
+}
+
+// exampleHost takes the place of a test.
+type exampleHost struct{ cleanups []func() }
+
+func (*exampleHost) Helper()                           {}
+func (*exampleHost) Context() context.Context          { return context.Background() }
+func (h *exampleHost) Cleanup(f func())                { h.cleanups = append(h.cleanups, f) }
+func (*exampleHost) Error(args ...any)                 { fmt.Println(args...) }
+func (*exampleHost) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+func (*exampleHost) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func (h *exampleHost) end() {
+	for _, f := range slices.Backward(h.cleanups) {
+		f()
+	}
 }

@@ -18,7 +18,7 @@ var (
 	errOOBFiles = errors.New("files cannot be sent out of band: the server would mix them up with those of other commands")
 )
 
-var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEMU does not read")
+var errRequestTooLong = errors.New("the command is longer than 64 MiB, QEMU's limit")
 
 // Execute sends a command and waits for its reply, which call decodes. The Do methods of the generated
 // commands call it. It returns nil if the command succeeded, and otherwise an error that matches:
@@ -30,9 +30,9 @@ var errRequestTooLong = errors.New("the command is longer than 64 MiB, which QEM
 //
 // If ctx ends first, Execute returns and the connection stays usable. A reply that comes later is dropped.
 //
-// quit also succeeds if the connection ends before the reply. A command that has no reply if it succeeds
-// (call.NoReply) succeeds when the server ends the connection, or when the deadline of ctx passes before an
-// error has come: give ctx a deadline.
+// quit also succeeds if the connection ends before the reply. Some commands have no reply if they succeed
+// (call.NoReply). They succeed when the server ends the connection, or when the deadline of ctx passes
+// before an error has come. Give ctx a deadline.
 func (c *Client) Execute(ctx context.Context, call *Call) error {
 	if c.options.Logger != nil {
 		return c.executeLogged(ctx, call)
@@ -58,7 +58,7 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 	switch c.await(ctx, p) {
 	case queued:
 		c.letGo(p)
-		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read what was sent before", wait.Err(ctx))}
+		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read earlier commands", wait.Err(ctx))}
 	case writing:
 		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
 	case sent:
@@ -93,7 +93,7 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 		case c.inBand <- struct{}{}:
 			p.inBand = true
 		case <-ctx.Done():
-			return wrap("as many commands are in flight as the server reads", wait.Err(ctx))
+			return wrap("too many commands are in flight", wait.Err(ctx))
 		case <-c.done:
 			return c.Err()
 		}
@@ -118,7 +118,7 @@ func (c *Client) submit(ctx context.Context, call *Call, p *pending) (err error)
 	return nil
 }
 
-// letGo gives back what a command holds that was not sent.
+// letGo gives back the resources of a command that was not sent.
 func (c *Client) letGo(p *pending) {
 	if p.hasFiles {
 		c.filesDone()

@@ -80,10 +80,10 @@ func TestErrorClasses(t *testing.T) {
 		require.EqualError(t, err, text)
 	}
 	for text, e := range map[string]*qmp.Error{
-		"qmp: object-del: the server gives no reason but the class GenericError": {Command: "object-del", Class: qmp.ErrGeneric},
-		"qmp: the server gives no reason but the class DeviceNotFound":           {Class: qmp.ErrDeviceNotFound},
-		"qmp: a: the server gives no reason but the class New":                   {Command: "a", Class: "New"},
-		"qmp: b: the server gives no reason but the class GenericError":          {Command: "b"},
+		"qmp: object-del: the server gives only the class GenericError": {Command: "object-del", Class: qmp.ErrGeneric},
+		"qmp: the server gives only the class DeviceNotFound":           {Class: qmp.ErrDeviceNotFound},
+		"qmp: a: the server gives only the class New":                   {Command: "a", Class: "New"},
+		"qmp: b: the server gives only the class GenericError":          {Command: "b"},
 		"qmp: c: no": {Command: "c", Desc: "no"},
 	} {
 		require.EqualError(t, e, text)
@@ -91,7 +91,7 @@ func TestErrorClasses(t *testing.T) {
 	require.EqualError(t, qmp.ErrDeviceNotFound, "qmp: DeviceNotFound")
 }
 
-func TestWrongResultIsThatCallsErrorOnly(t *testing.T) {
+func TestWrongResultFailsOneCall(t *testing.T) {
 	c, p := connectPeer(t, nil)
 	go func() {
 		for i, value := range []string{`inf`, `[nan]`, `{"a":1,}`, ``, `tru`, "\"\xff\"", `1 2`} {
@@ -268,7 +268,7 @@ func TestErrorsWithoutID(t *testing.T) {
 	})
 }
 
-func TestErrorWithoutIDMeansTheOldest(t *testing.T) {
+func TestErrorWithoutIDIsForTheOldestCommand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := connectPeer(t, nil)
 		results := make(chan string, 3)
@@ -287,7 +287,7 @@ func TestErrorWithoutIDMeansTheOldest(t *testing.T) {
 	})
 }
 
-func TestCancellationLeavesTheConnectionGood(t *testing.T) {
+func TestCancellationKeepsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := qmptest.NewServer(t, unchecked)
 		c := connect(t, s, nil)
@@ -324,8 +324,9 @@ func TestCancellationLeavesTheConnectionGood(t *testing.T) {
 	})
 }
 
-// TestCommandThatWaitsToBeWrittenIsTakenBack: a server that does not read.
-func TestCommandThatWaitsToBeWrittenIsTakenBack(t *testing.T) {
+// TestQueuedCommandIsTakenBack: the server does not read, so the command is still queued when its
+// context ends.
+func TestQueuedCommandIsTakenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := connectPeer(t, nil)
 		type result struct {

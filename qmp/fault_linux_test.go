@@ -57,8 +57,8 @@ func (m *mixer) answer(command, id string) {
 }
 
 // TestRepliesMixedUp: replies that are late, doubled, dropped and in another order. Each caller gets
-// its own, or none. The ids are taken in rotation, so that a reply that comes twice within the next
-// eight calls meets nobody.
+// its own reply or none. Ids are used in rotation, so that a second reply within the next eight
+// calls has no receiver.
 func TestRepliesMixedUp(t *testing.T) {
 	ends := qmp.SocketPair(t)
 	p := &peer{ends[0], t}

@@ -95,7 +95,8 @@ func playOn(t *testing.T, server, client net.Conn, fault func(int, []byte) ([]by
 	return o
 }
 
-// TestConnectionCutAtEachByte: whatever the place, each call ends, with the truth.
+// TestConnectionCutAtEachByte: at whatever byte the connection ends, each call returns the right
+// error.
 func TestConnectionCutAtEachByte(t *testing.T) { cutAtEachByte(t, playSession) }
 
 func cutAtEachByte(t *testing.T, play func(*testing.T, func(int, []byte) ([]byte, bool)) outcomes) {
@@ -142,8 +143,8 @@ func cutAtEachByte(t *testing.T, play func(*testing.T, func(int, []byte) ([]byte
 	}
 }
 
-// TestGarbageAtEachByte: a byte is wrong. The calls end all the same; the connection may
-// survive when the byte was inside a value.
+// TestGarbageAtEachByte: one byte is wrong. All calls return. If the byte was inside a value, the
+// connection may survive.
 func TestGarbageAtEachByte(t *testing.T) {
 	garbageAtEachByte(t, []byte{0xff, 0, '"', '\\', '{', '}', ']', ',', '7'}, playSession)
 }
@@ -166,8 +167,8 @@ func garbageAtEachByte(t *testing.T, bytes []byte, play func(*testing.T, func(in
 	}
 }
 
-// TestGarbageFailsWhatIsInFlight: the error says what came.
-func TestGarbageFailsWhatIsInFlight(t *testing.T) {
+// TestGarbageFailsCommandsInFlight: the error shows the garbage.
+func TestGarbageFailsCommandsInFlight(t *testing.T) {
 	c, p := connectPeer(t, nil)
 	go func() {
 		p.expect(`{"execute":"stop","id":1}`)
@@ -201,7 +202,7 @@ func TestMessageThatIsTooLong(t *testing.T) {
 	require.ErrorContains(t, err, "longer than Options.MaxMessage")
 }
 
-// TestServerThatDoesNotRead: callers leave when they want to, and Close ends the rest.
+// TestServerThatDoesNotRead: callers return when their contexts end, and Close ends the others.
 func TestServerThatDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := connectPeer(t, nil)
@@ -235,7 +236,7 @@ func TestServerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// TestServerThatNeverAnswers: ids run out of digits, nothing else.
+// TestServerThatNeverAnswers: ids get longer, and nothing else happens.
 func TestServerThatNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, p := connectPeer(t, nil)

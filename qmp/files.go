@@ -10,19 +10,19 @@ import (
 // chardev/char-socket.c).
 const maxFiles = 16
 
-// WithFile sends a file's descriptor along with the command. The commands that take one are getfd and
-// add-fd. If several files are given, QEMU takes the first and closes the others. QEMU shares the open file
-// with the sender, including its offset and its flags, and clears O_NONBLOCK in these flags.
+// WithFile sends a file's descriptor along with the command. Only getfd and add-fd take one. If several
+// files are given, QEMU takes the first and closes the others. QEMU shares the open file with the sender,
+// including its offset and its flags, and clears O_NONBLOCK in these flags.
 //
 // The caller can close the file when the command has returned, with or without an error. If the connection is
 // not a UNIX socket, or the platform cannot send descriptors, the error matches [ErrNotSent] and
 // [errors.ErrUnsupported].
 //
-// Commands with files wait for each other, because the server keeps descriptors apart from commands and would
-// mix them up. If the server refuses such a command, or the command does not take files, the server still has
-// the descriptors, and the next getfd would get the wrong file. So the client then makes the server close them,
-// by a getfd with the name "0", which takes the descriptors and fails. qemu-storage-daemon has neither
-// command: it keeps a descriptor until the next one comes.
+// Commands with files wait for each other, because the server does not know which command a descriptor belongs
+// to. If the server refuses the command, or the command takes no files, the server still has the descriptors,
+// and the next getfd would get the wrong file. So the client then makes the server close them, by a getfd with
+// the name "0", which takes the descriptors and fails. qemu-storage-daemon has neither command. It keeps a
+// descriptor until the next one comes.
 func WithFile(f *os.File) CallOption {
 	return func(c *Call) { c.Files = append(c.Files, f) }
 }

@@ -268,7 +268,7 @@ func TestCancelledCommandKeepsTheLockOnFiles(t *testing.T) {
 	})
 }
 
-// TestLargeCommandWithFiles: the socket does not take it in one piece.
+// TestLargeCommandWithFiles: the socket takes the command in several pieces.
 func TestLargeCommandWithFiles(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
 		c, server := unixPeer(t)
@@ -300,8 +300,8 @@ func TestLargeCommandWithFiles(t *testing.T) {
 	})
 }
 
-// TestCommandWithFilesThatWaitsToBeWritten: the socket is full when it comes, and it is taken
-// back, or is sent later.
+// TestCommandWithFilesThatWaitsToBeWritten: the socket is full, so the command is taken back or
+// sent later.
 func TestCommandWithFilesThatWaitsToBeWritten(t *testing.T) {
 	for _, takenBack := range []bool{true, false} {
 		sameFilesAfter(t, func(t *testing.T) {

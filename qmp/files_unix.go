@@ -47,7 +47,7 @@ func (r *rights) control(raw syscall.RawConn) (err error) {
 	return cmp.Or(controlErr, err)
 }
 
-// add duplicates a descriptor. No program that is started meanwhile inherits it.
+// add duplicates a descriptor. Child processes do not inherit it.
 func (r *rights) add(fd int) error {
 	syscall.ForkLock.RLock()
 	fd, err := syscall.Dup(fd)

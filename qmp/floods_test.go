@@ -143,8 +143,8 @@ func closeInTime(t *testing.T, c *qmp.Client) {
 	}
 }
 
-// TestServerThatFloodsAndDoesNotRead: events keep coming and are read, the commands end with their
-// contexts, and with the truth.
+// TestServerThatFloodsAndDoesNotRead: the client reads the events, and the commands end with their
+// contexts and the right errors.
 func TestServerThatFloodsAndDoesNotRead(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
 		c, server := unixPeer(t)
@@ -200,7 +200,8 @@ func TestCloseWhileServerFloodsAndDoesNotRead(t *testing.T) {
 	})
 }
 
-// TestManyCallersOnServerThatDoesNotRead: it is as good as before when it does again.
+// TestManyCallersOnServerThatDoesNotRead: when the server reads again, the connection works as
+// before.
 func TestManyCallersOnServerThatDoesNotRead(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
 		c, server := unixPeer(t)
@@ -227,8 +228,8 @@ func TestManyCallersOnServerThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// TestManyCallersOnServerThatNeverAnswers: all that it has read may have been executed. Its late
-// replies are nobody's, and later commands get their own.
+// TestManyCallersOnServerThatNeverAnswers: every command that it has read may have been executed.
+// Late replies are dropped, and later commands get their own replies.
 func TestManyCallersOnServerThatNeverAnswers(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
 		c, server := unixPeer(t)
@@ -322,8 +323,8 @@ func countTicks(t *testing.T, events qmp.EventStream, ended error) {
 	}
 }
 
-// TestFloodBetweenReplies: replies are not mixed up in a flood of events, nor are events lost that
-// nobody is told of.
+// TestFloodBetweenReplies: in a flood of events each command gets its reply, and every lost event
+// is reported.
 func TestFloodBetweenReplies(t *testing.T) {
 	sameFilesAfter(t, func(t *testing.T) {
 		c, server := unixPeer(t)

@@ -2,12 +2,11 @@ package qmp
 
 import "math/bits"
 
-// A framer finds the end of a message, whatever the pieces are in which it arrives, and what
-// its top-level members are. It is strict about the message as such, an object with named
-// members, and lax about what is inside their values: there it matches brackets and quotes
-// only. What is wrong inside a value (QEMU can print a bare inf or nan) is then an error of
-// the one call that the value is for, found when the value is decoded; what is wrong outside
-// of values is the end of the connection, since no further message could be trusted.
+// A framer finds the end of a message, in whatever pieces it arrives, and its top-level members.
+// It is strict about the message itself, an object with named members. Inside the values of
+// members it only matches brackets and quotes: an error there (QEMU can print a bare inf or nan)
+// fails one call, when its value is decoded. An error outside of values ends the connection,
+// because the next message cannot be found.
 //
 // The zero framer is ready for a message.
 type framer struct {

@@ -95,7 +95,7 @@ func TestReplyIDs(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoMessageEndsTheConnection(t *testing.T) {
+func TestInvalidMessageEndsTheConnection(t *testing.T) {
 	const before = "{\"return\":{},\"id\":1}\r\n" // 22 bytes
 	for text, want := range map[string]ProtocolError{
 		"QEMU 7.2.0 monitor\n":              {Offset: 0, Reason: errNotObject.Error()},
@@ -199,8 +199,8 @@ func TestMessagesAreKept(t *testing.T) {
 	}
 }
 
-// FuzzFrames compares the framer with encoding/json on what that takes for objects, and checks
-// for everything that the way in which the bytes arrive makes no difference.
+// FuzzFrames compares the framer with encoding/json for objects, and checks that the pieces in
+// which bytes arrive make no difference.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte(`{"return":{},"id":1}`+"\r\n"+`{"event":"STOP","data":{"a":[1,"}",null]}}`), 3)
 	f.Add([]byte(`{"error":{"class":"GenericError","desc":"\"\\\u00e4"}}`), 30)

@@ -9,10 +9,10 @@ import (
 )
 
 // NewClient makes a client of a connection from which nothing has been read. It waits for the server's
-// greeting and negotiates capabilities, both until ctx ends. ctx has no meaning for the client after that.
+// greeting and negotiates capabilities. It gives up when ctx ends. The client does not use ctx after that.
 //
 // The connection belongs to the client, which closes it if NewClient fails. NewClient clears the deadlines of
-// the connection; a deadline that somebody sets later ends it.
+// the connection. Do not set one later: it ends the connection.
 func NewClient(ctx context.Context, conn net.Conn, opts *Options) (*Client, error) {
 	c := newClient(conn, opts)
 	c.start()
@@ -56,7 +56,7 @@ func (c *Client) negotiate(ctx context.Context) error {
 	return err
 }
 
-// useOOB does what is different with oob.
+// useOOB prepares the client for oob.
 func (c *Client) useOOB() {
 	c.oob = true
 	c.inBand = make(chan struct{}, maxInBand)
@@ -76,7 +76,7 @@ func (c *Client) Version() Version {
 func (c *Client) Capabilities() []string { return c.readGreeting().capabilities }
 
 // readGreeting decodes the greeting. It is done when it is asked for, so that programs that do
-// not ask are smaller. What cannot be read is left zero: commands work all the same.
+// not ask are smaller. A part that cannot be read stays zero, and commands still work.
 func (c *Client) readGreeting() (g greeting) {
 	d := wire.NewDecoder(c.greeting)
 	d.Object(&g)

@@ -115,7 +115,7 @@ func TestContextThatHasEnded(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestGreetingsThatAreNone(t *testing.T) {
+func TestInvalidGreetings(t *testing.T) {
 	for text, want := range map[string]string{
 		"QEMU 7.2.0 monitor - type 'help' for more information\r\n": "a message does not begin with {",
 		"":                                     "the server closed the connection",
@@ -140,8 +140,8 @@ func TestGreetingsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestNoGreetingSaysWhatArrived, and what it is if that is certain.
-func TestNoGreetingSaysWhatArrived(t *testing.T) {
+// TestNoGreetingShowsReceivedBytes: the error also names the kind of server if that is certain.
+func TestNoGreetingShowsReceivedBytes(t *testing.T) {
 	const people = "this is QEMU's monitor for people, HMP"
 	for sent, want := range map[string][]string{
 		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {people,
@@ -159,7 +159,7 @@ func TestNoGreetingSaysWhatArrived(t *testing.T) {
 		"\r\n\r\n":                              {`no greeting: the server has sent "\r\n\r\n": context deadline exceeded`},
 		`{"hello": "` + strings.Repeat("x", 99): {`no greeting: the server has sent "{\"hello\": \"xxx`, `xx" and more: context deadline exceeded`},
 		`{"event": "STOP"}`:                     {`the server has sent "{\"event\": \"STOP\"}"`},
-		"":                                      {"the server does not greet", "another client holds this monitor", "DialGuest"},
+		"":                                      {"no greeting", "another client holds this monitor", "DialGuest"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p, conn := newPeer(t)
@@ -192,8 +192,8 @@ func TestNoGreetingOfASlowSocket(t *testing.T) {
 	require.ErrorContains(t, err, `"QEMU 10.0.2 monitor`)
 }
 
-// TestNoGuestAgentSaysWhatArrived.
-func TestNoGuestAgentSaysWhatArrived(t *testing.T) {
+// TestNoGuestAgentShowsReceivedBytes does the same for DialGuest.
+func TestNoGuestAgentShowsReceivedBytes(t *testing.T) {
 	for sent, want := range map[string][]string{
 		greeting: {"this is a QMP monitor (use Dial)", `"{\"QMP\"`},
 		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {"this is QEMU's monitor for people, HMP"},
@@ -265,7 +265,7 @@ func TestDialErrorsNameTheAddress(t *testing.T) {
 	}
 }
 
-// TestGreetingThatCannotBeRead: commands work all the same.
+// TestGreetingThatCannotBeRead: commands still work.
 func TestGreetingThatCannotBeRead(t *testing.T) {
 	for _, value := range []string{`7`, `{"version": inf}`, `{"capabilities": {}}`, `{"version": {"qemu": [1]}}`, ``} {
 		p, conn := newPeer(t)
@@ -321,7 +321,7 @@ func TestDialTCP(t *testing.T) {
 	}
 	for _, address := range []string{"somewhere.example:4444", "tcp:none", "127.0.0.1:port", ":4444"} {
 		_, err = qmp.Dial(limit(t), address, nil)
-		require.ErrorContains(t, err, "qmp: no IP address and port", address)
+		require.ErrorContains(t, err, "qmp: not an IP address and port", address)
 	}
 	require.NoError(t, l.Close())
 	_, err = qmp.Dial(limit(t), "localhost:"+port, nil)

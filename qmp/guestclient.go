@@ -12,13 +12,13 @@ import (
 )
 
 // A GuestClient is a connection to a guest agent, qemu-ga: an [Executor] for the commands of
-// generated/guest. All its methods can be called by any number of goroutines at once.
+// generated/guest. Any number of goroutines can call its methods at once.
 //
-// The agent's channel outlives the agent, and neither end sees when the other one starts anew. So
-// the client synchronises with the agent before the first command, and again after each one whose
-// reply did not come. It sends a delimiter and guest-sync-delimited, again every few seconds until
-// the agent answers, and drops what comes before the delimiter of the reply. The agent executes one
-// command at a time; others wait for it.
+// The channel stays open when the agent or its client restarts, and the other end does not notice.
+// So the client synchronises with the agent before the first command, and again after each command
+// without a reply. It sends a delimiter and guest-sync-delimited every few seconds until the agent
+// answers, and drops all text before the delimiter of the reply. The agent executes one command at
+// a time; others wait for it.
 //
 // While the guest's file systems are frozen the agent executes only guest-ping, guest-info,
 // guest-sync, guest-sync-delimited, guest-fsfreeze-status and guest-fsfreeze-thaw.
@@ -28,8 +28,8 @@ type GuestClient struct {
 	synced bool
 }
 
-// delimiter is a byte that no JSON has. The agent drops what it has read of a command when it
-// comes, and sends one before its reply to guest-sync-delimited.
+// delimiter is a byte that no JSON has. When the agent reads it, it drops the command that it has
+// read in part. It sends one before its reply to guest-sync-delimited.
 const delimiter = 0xff
 
 var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
@@ -37,8 +37,8 @@ var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
 var errNoAgent = errors.New("the guest agent does not answer (it is not running in the guest, or another client holds its channel)")
 
 // DialGuest connects to the socket of a guest agent's channel, at an address as for [Dial], and synchronises
-// with the agent. It does so until ctx ends. The socket exists before the guest has booted: DialGuest asks
-// every few seconds until the agent answers.
+// with the agent. The socket exists before the guest has booted: DialGuest asks every few seconds until the
+// agent answers or ctx ends.
 func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient, error) {
 	conn, err := dial(ctx, address)
 	if err != nil {
@@ -69,9 +69,9 @@ func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestCl
 	return g, nil
 }
 
-// Execute executes a command like [Client.Execute], with the same errors. Give ctx a deadline for a command
-// without a reply (guest-shutdown, guest-suspend-disk and others): the command has succeeded if the deadline
-// passes before an error has come.
+// Execute executes a command like [Client.Execute], with the same errors. If a command has no reply
+// (guest-shutdown, guest-suspend-disk and others), give ctx a deadline: the command succeeds if no error has
+// come by then.
 func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
 	if len(call.Files) > 0 {
 		return &unansweredError{call.Command, ErrNotSent, errAgentFiles}
@@ -172,8 +172,8 @@ type syncID int64
 
 func (id syncID) EncodeMembers(e *wire.Encoder) { e.Name("id").Int(int64(id)) }
 
-// forgetAbandoned forgets the commands whose replies nobody waits for: what comes of these is
-// dropped with all that is before the next delimiter.
+// forgetAbandoned forgets the abandoned commands. Their replies are dropped with everything else
+// before the next delimiter.
 func (f *inflight) forgetAbandoned() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -186,7 +186,7 @@ func (f *inflight) forgetAbandoned() {
 }
 
 // Done returns a channel that is closed when the connection has ended, for whatever reason. The
-// end of the agent does not end it.
+// connection stays open when the agent ends.
 func (g *GuestClient) Done() <-chan struct{} { return g.client.Done() }
 
 // Err returns why the connection has ended, like [Client.Err].

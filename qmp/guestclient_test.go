@@ -59,7 +59,7 @@ func ask(ctx context.Context, g *qmp.GuestClient, command string) (string, error
 	return string(v), err
 }
 
-// TestGuestLeftovers: what an agent, or another client's agent, has left behind is dropped.
+// TestGuestLeftovers: the client drops text that an agent has sent before.
 func TestGuestLeftovers(t *testing.T) {
 	for name, before := range map[string]string{
 		"a reply":           `{"return": 77, "id": 0}` + "\n",
@@ -161,8 +161,8 @@ func TestGuestSwallowedSync(t *testing.T) {
 	})
 }
 
-// TestGuestAnswersEachCopy: an agent that was slow answers all that it has been asked. The first
-// answer counts, and the others are not taken for those of commands.
+// TestGuestAnswersEachCopy: a slow agent answers each copy of a request. The first answer counts,
+// and the others are not taken for replies to commands.
 func TestGuestAnswersEachCopy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, conn := newPeer(t)
@@ -200,7 +200,7 @@ func TestGuestAnswersEachCopy(t *testing.T) {
 	})
 }
 
-// TestGuestDoesNotRead: what was not read yet is not sent once more.
+// TestGuestDoesNotRead: the client does not repeat a request that is still to be written.
 func TestGuestDoesNotRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, conn := newPeer(t)
@@ -248,7 +248,8 @@ func TestGuestEndsWhileItIsAskedAgain(t *testing.T) {
 	})
 }
 
-// TestGuestReplyOfAnEarlierAttempt has the number of that, and the id of this one.
+// TestGuestReplyOfAnEarlierAttempt: the reply has the number of the earlier attempt and the id of
+// the present one.
 func TestGuestReplyOfAnEarlierAttempt(t *testing.T) {
 	p, conn := newPeer(t)
 	go func() {
@@ -262,7 +263,7 @@ func TestGuestReplyOfAnEarlierAttempt(t *testing.T) {
 	require.NoError(t, g.Close())
 }
 
-// TestGuestThatDoesNotAnswer is asked again and again: that costs no memory.
+// TestGuestThatDoesNotAnswer: repeated requests need no more memory.
 func TestGuestThatDoesNotAnswer(t *testing.T) {
 	p, conn := newPeer(t)
 	go func() { _, _ = io.Copy(io.Discard, p) }()
@@ -283,7 +284,7 @@ func TestGuestThatDoesNotAnswer(t *testing.T) {
 	}
 }
 
-// TestGuestWithoutReply: a command that has none on success.
+// TestGuestWithoutReply: a command that has no reply on success.
 func TestGuestWithoutReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a slow machine has sent it before its context ends
 		g, p := connectAgent(t)
@@ -313,7 +314,7 @@ func TestGuestTakesNoFiles(t *testing.T) {
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 }
 
-// TestGuestOneAtATime: commands wait for each other, and for no longer than their contexts last.
+// TestGuestOneAtATime: commands wait for each other, until their contexts end.
 func TestGuestOneAtATime(t *testing.T) {
 	g, p := connectAgent(t)
 	first := make(chan error)
@@ -334,7 +335,8 @@ func TestGuestOneAtATime(t *testing.T) {
 	require.ErrorIs(t, g.Err(), io.EOF)
 }
 
-// TestGuestBrokenReply: what is no message is dropped, and the command has no reply.
+// TestGuestBrokenReply: the client drops text that is not a message, and the command gets no
+// reply.
 func TestGuestBrokenReply(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // a slow machine has sent it before its context ends
 		g, p := connectAgent(t)

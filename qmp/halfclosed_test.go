@@ -10,7 +10,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// TestServerThatLeavesSomethingBehind: writing fails, and what it has sent before is not lost.
+// TestServerThatLeavesSomethingBehind: writing fails, and the client still reads what the server
+// has sent before.
 func TestServerThatLeavesSomethingBehind(t *testing.T) {
 	c, server := unixPeer(t)
 	events := c.Events()

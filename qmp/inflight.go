@@ -108,8 +108,8 @@ func (f *inflight) add(p *pending) error {
 	return err
 }
 
-// take gives the calling goroutine what is to be written next. It returns nil when there is
-// nothing, or when another goroutine writes and will see to what is queued.
+// take returns the batch that the calling goroutine must write next. It returns nil if there is
+// none, or if another goroutine is writing and will also write the queued requests.
 func (f *inflight) take() *batch {
 	f.mu.Lock()
 	defer f.unlock()
@@ -175,8 +175,8 @@ func (f *inflight) wrote(n int, err error) {
 	}
 }
 
-// answer takes the command out that a reply with this id is for. It returns nil for an id
-// that is not in use. The reply of an abandoned command has nobody who takes it.
+// answer takes the command out that a reply with this id is for. It returns nil for an id that is
+// not in use. Nobody takes the reply of an abandoned command.
 func (f *inflight) answer(id uint64) (p *pending) {
 	f.mu.Lock()
 	if id < uint64(len(f.byID)) {
@@ -234,9 +234,8 @@ func (f *inflight) cancel(p *pending) (was stage, promoted bool) {
 	return was, promoted
 }
 
-// end is called once, when the connection has ended. What is in flight ends with err; what is
-// just being written does so in wrote. It returns true if nobody has the turn to read: then
-// nobody will.
+// end is called once, when the connection has ended. Commands in flight end with err; wrote ends
+// those that are being written. end returns true if the turn to read is free. It then stays free.
 func (f *inflight) end(err error) (unread bool) {
 	f.mu.Lock()
 	defer f.unlock()
@@ -256,7 +255,7 @@ func (f *inflight) end(err error) (unread bool) {
 	return unread
 }
 
-// setReason changes why the connection ended, for those who ask from now on.
+// setReason changes the reason why the connection ended, for later calls of Err.
 func (f *inflight) setReason(err error) {
 	f.mu.Lock()
 	f.err, f.sendErr = err, err
@@ -303,7 +302,7 @@ func (f *inflight) forget(p *pending) {
 	f.ids.put(p.id)
 }
 
-// release frees what was needed to send p.
+// release frees the memory that was needed to send p.
 func (p *pending) release() {
 	p.request.free()
 	p.request = nil

@@ -8,14 +8,14 @@ import (
 
 // A Logger takes messages about what a client does. [*log/slog.Logger] is one.
 //
-// Several goroutines call it at once. Messages begin with "qmp: ", and arguments are pairs of keys and values
-// as slog's. It must not call the client. If it panics, the connection ends with a [*CallbackError].
+// Several goroutines call it at once. Messages begin with "qmp: ". Arguments are pairs of keys and values, as
+// for slog. It must not call the client. If it panics, the connection ends with a [*CallbackError].
 type Logger interface {
 	DebugContext(ctx context.Context, msg string, args ...any)
 }
 
-// loggedArgs are arguments that are formatted, without their secrets, if somebody looks at them:
-// a logger that is switched off does not.
+// loggedArgs formats arguments without their secrets when the logger asks for the text. A logger
+// that is switched off does not ask.
 type loggedArgs struct{ args wire.MemberEncoder }
 
 func (a loggedArgs) String() string {
@@ -27,7 +27,7 @@ func (a loggedArgs) String() string {
 
 func (a loggedArgs) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// executeLogged executes a command and tells the logger how it begins and ends.
+// executeLogged executes a command and logs its begin and end.
 func (c *Client) executeLogged(ctx context.Context, call *Call) error {
 	log := c.options.Logger
 	c.guard(callLogger, func() {
@@ -41,7 +41,7 @@ func (c *Client) executeLogged(ctx context.Context, call *Call) error {
 	return err
 }
 
-// logDropped tells the logger of a message that is dropped. The caller has the turn to read.
+// logDropped logs that a message is dropped. The caller has the turn to read.
 func (c *Client) logDropped(m *message, why string) {
 	if log := c.options.Logger; log != nil {
 		c.calling = callLogger
@@ -51,8 +51,7 @@ func (c *Client) logDropped(m *message, why string) {
 	}
 }
 
-// logEnd tells the logger that the connection has ended. It returns an error if the logger does not
-// return.
+// logEnd logs that the connection has ended. It returns an error if the logger does not return.
 func (c *Client) logEnd(err error) error {
 	log := c.options.Logger
 	if log == nil {

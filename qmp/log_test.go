@@ -68,7 +68,7 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestLogOfRaw hides all arguments, of which nobody knows what they are.
+// TestLogOfRaw hides all arguments, because each may be a secret.
 func TestLogOfRaw(t *testing.T) {
 	var out lockedBuffer
 	s := qmptest.NewServer(t, unchecked)

@@ -13,8 +13,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// TestAtMostEightInFlightWithOOB: QEMU's queue holds no more, and must have a place for what is
-// out of band.
+// TestAtMostEightInFlightWithOOB: QEMU stops reading with more commands, and would not see an
+// out-of-band one.
 func TestAtMostEightInFlightWithOOB(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := qmptest.NewServer(t, unchecked)
@@ -64,7 +64,7 @@ func TestAtMostEightInFlightWithOOB(t *testing.T) {
 	})
 }
 
-// TestPlacesComeBack: what was cancelled, or not sent, frees its place.
+// TestPlacesComeBack: a command that was cancelled or not sent frees its place in flight.
 func TestPlacesComeBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := qmptest.NewServer(t, unchecked)
@@ -110,7 +110,7 @@ func TestOutOfBand(t *testing.T) {
 	})
 }
 
-// TestOutOfBandIsOff is for a client that has not asked for it, and for a server without it.
+// TestOutOfBandIsOff: the client has not asked for oob, or the server does not have it.
 func TestOutOfBandIsOff(t *testing.T) {
 	for _, opts := range []*qmp.Options{nil, {OOB: true}} {
 		s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true, Capabilities: []string{}})

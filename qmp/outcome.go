@@ -19,8 +19,8 @@ var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
 // returns false if the command was not sent or the server refused it. Cleanup code must undo any other
 // command, even though it may have had no effect.
 //
-// The error of an operation that sends several commands can wrap the error of a lesser one. Such an
-// error answers by itself: MayHaveExecuted calls its method of this name, MayHaveExecuted() bool.
+// An operation that sends several commands can return an error that wraps the error of one of them.
+// If such an error has a method MayHaveExecuted() bool, MayHaveExecuted returns its result.
 func MayHaveExecuted(err error) bool {
 	type answerer interface {
 		error
@@ -50,7 +50,7 @@ func (e *unansweredError) Error() string {
 
 func (e *unansweredError) Unwrap() []error { return []error{e.ending, e.cause} }
 
-// A wrappedError is an error with a text of its own.
+// A wrappedError is an error with another text.
 type wrappedError struct {
 	text string
 	err  error
@@ -67,9 +67,8 @@ func wrap(text string, err error) error {
 // bare returns the text of an error without this package's prefix, to be put behind another.
 func bare(err error) string { return strings.TrimPrefix(err.Error(), "qmp: ") }
 
-// endedByServer tells of the reason that a connection ended for whether the server, or its
-// end, was it. A server that goes away while there is something that it has not read resets
-// the connection.
+// endedByServer reports whether a connection ended because the server closed it or ended. If a
+// server ends before it has read everything, the connection is reset.
 func endedByServer(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)

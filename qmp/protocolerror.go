@@ -5,15 +5,15 @@ import (
 	"strconv"
 )
 
-// A ProtocolError reports that the server sent something that is not a QMP message. Nothing that follows can
-// be understood, so the connection ends: [Client.Err] and the commands in flight return the error.
+// A ProtocolError reports that the server sent something that is not a QMP message. The client cannot read
+// on, so it ends the connection. [Client.Err] and the commands in flight return the error.
 type ProtocolError struct {
-	// Offset is the place of the error in all that the server sent on the connection, in
-	// bytes from 0.
+	// Offset is the place of the error: the number of bytes that the server sent on the
+	// connection before it.
 	Offset int64
 	// Reason says what is wrong.
 	Reason string
-	// Excerpt is what the server sent around Offset, cut to some sixty bytes.
+	// Excerpt is the text around Offset, some sixty bytes at most.
 	Excerpt string
 
 	cause error // io.ErrUnexpectedEOF, or nil
@@ -32,12 +32,12 @@ func (e *ProtocolError) Error() string {
 // Unwrap returns [io.ErrUnexpectedEOF] when the connection ended inside a message.
 func (e *ProtocolError) Unwrap() error { return e.cause }
 
-// What the framer finds; the receiver makes ProtocolErrors of these.
+// The errors of the framer. The receiver makes ProtocolErrors from them.
 var (
 	errNotObject = errors.New("a message does not begin with {")
 	errNoName    = errors.New("a member of a message has no name")
 	errNoColon   = errors.New("a member's name is not followed by a colon")
-	errRepeated  = errors.New("a message has two members of one name")
+	errRepeated  = errors.New("a message has two members with the same name")
 	errBrackets  = errors.New("brackets do not match")
 	errTooLong   = errors.New("a message is longer than Options.MaxMessage")
 	errCut       = errors.New("the connection ended inside a message")

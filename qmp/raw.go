@@ -6,14 +6,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// Raw is a command without a type of its own: it is newer than the generated package, or known only at run
-// time.
+// Raw is a command for which the generated package has no type: a newer command, or one whose name is
+// known only at run time.
 type Raw struct {
 	Command string
 	Args    Args
 }
 
-// Do executes the command and returns its result as it came.
+// Do executes the command and returns its result as the server sent it.
 func (r Raw) Do(ctx context.Context, x Executor, opts ...CallOption) (RawJSON, error) {
 	var result RawJSON
 	call := &Call{
@@ -25,7 +25,7 @@ func (r Raw) Do(ctx context.Context, x Executor, opts ...CallOption) (RawJSON, e
 	return result, err
 }
 
-// EncodeMembers writes the command as a request has it.
+// EncodeMembers writes the members of the request.
 func (r Raw) EncodeMembers(e *wire.Encoder) {
 	e.Name("execute").String(r.Command)
 	if len(r.Args) > 0 {
@@ -33,13 +33,14 @@ func (r Raw) EncodeMembers(e *wire.Encoder) {
 	}
 }
 
-// MarshalJSON returns the command as a request has it.
+// MarshalJSON returns the request, without an id.
 func (r Raw) MarshalJSON() ([]byte, error) { return Marshal(r) }
 
 // String returns the command and the names of its arguments.
 func (r Raw) String() string { return r.Command + " " + Format(rawArgs(r.Args)) }
 
-// rawArgs are the arguments of a Raw. No schema tells which of them are secrets, so all are.
+// rawArgs are the arguments of a Raw. No schema says which of them are secrets, so all are
+// treated as secrets.
 type rawArgs Args
 
 func (a rawArgs) EncodeMembers(e *wire.Encoder) {

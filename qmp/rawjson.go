@@ -6,8 +6,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// RawJSON is one JSON value as text, for what the schema types as any or does not type at all. Received
-// text is valid JSON as the server wrote it. Text that is sent is checked. Empty text means null.
+// RawJSON is the text of one JSON value. It stands for values that have no type, or the type any, in
+// the schema. Received text is valid JSON as the server wrote it. Sending invalid text is an
+// [*EncodeError]. Empty text means null.
 type RawJSON []byte
 
 // String returns the text.

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// next returns the next message of what was read; see [receiver.buffered]. Events that came before
-// are given out when there is none, at the latest.
+// next returns the next message in the buffer; see [receiver.buffered]. If there is none, it gives
+// earlier events to their subscribers.
 func (c *Client) next() (m message, ok bool, err error) {
 	m, ok, err = c.in.buffered()
 	if !ok || !m.isEvent() || c.options.Trace != nil {
@@ -24,8 +24,8 @@ func (c *Client) flushEvents() {
 	}
 }
 
-// receive deals with one message. It is called by who has the turn, and never waits. For a reply
-// it returns the command that was answered, if there is one.
+// receive handles one message. The goroutine that has the turn calls it, and it never waits. For
+// a reply it returns the answered command, if there is one.
 func (c *Client) receive(m *message) *pending {
 	if c.options.Trace != nil {
 		c.calling = callTrace
@@ -75,10 +75,10 @@ func (c *Client) receiveReply(m *message) *pending {
 	return p
 }
 
-// replyTo finds the command that a reply answers, nil when there is none.
+// replyTo returns the command that a reply answers, or nil if there is none.
 //
-// An error without an id is what QEMU answers to what it cannot parse. It executes and
-// answers commands in order, so the oldest one is meant; with oob on nothing can be said.
+// QEMU answers text that it cannot parse with an error without an id. It executes and answers
+// commands in order, so the error is for the oldest one. With oob on, that is not certain.
 func (c *Client) replyTo(m *message) *pending {
 	if id, ok := m.callID(); ok {
 		return c.calls.answer(id)
@@ -99,7 +99,7 @@ func whyEnded(err error) error {
 	case err == io.EOF:
 		return wrap("qmp: the server closed the connection", err)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return wrap("qmp: reading from the server failed: somebody has set a deadline on the connection, "+
+		return wrap("qmp: reading from the server failed: a deadline was set on the connection, "+
 			"which belongs to the client", err)
 	}
 	return wrap("qmp: reading from the server failed", err)

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// A receiver cuts what the server sends into messages. One receiver reads a connection from
-// its first byte to its last, so that no byte is lost between the greeting and the replies.
-// It is used by one goroutine at a time.
+// A receiver cuts the server's output into messages. One receiver reads a connection from its
+// first byte to its last, so that no byte is lost between the greeting and the replies. It is
+// used by one goroutine at a time.
 type receiver struct {
 	from io.Reader
 	max  int // bytes that a message may have
@@ -24,13 +24,13 @@ type receiver struct {
 	n       int
 	err     error
 
-	// What was read to wait for more, see readFirst.
+	// The byte that readFirst has read.
 	attemptFirst func(fd uintptr) bool
 	first        [1]byte
 	hasFirst     bool
 
-	// A guest agent's channel may hold what is no message, and parts of messages; a delimiter
-	// then begins what is to be read.
+	// A guest agent's channel may contain other text, and parts of messages. A delimiter then
+	// comes before the text to read.
 	delimited bool
 	skipping  bool // what is read is dropped, up to a delimiter
 
@@ -49,9 +49,9 @@ func (r *receiver) init(from io.Reader, raw syscall.RawConn, max int) {
 	r.attempt, r.attemptFirst = r.readOnce, r.readFirst
 }
 
-// buffered returns the next message of what was read, whose text is valid until the next call of
-// buffered, fill or keep; ok is false when it is not complete, or not there: then fill reads on.
-// The error is a *ProtocolError for what is not a message.
+// buffered returns the next message in the buffer. Its text is valid until the next call of
+// buffered, fill or keep. ok is false if there is no complete message: call fill. The error is a
+// *ProtocolError if the text is not a message.
 func (r *receiver) buffered() (m message, ok bool, err error) {
 	if r.in == nil {
 		return message{}, false, nil
@@ -74,7 +74,7 @@ func (r *receiver) buffered() (m message, ok bool, err error) {
 }
 
 // keep returns the buffer that m, the last message from buffered, is in, for its new owner to
-// free. What has been read behind m stays with the receiver. Whichever is shorter is copied.
+// free. The text after m stays with the receiver. keep copies the shorter of the two.
 func (r *receiver) keep(m *message) *buffer {
 	rest := r.in.b[r.start:]
 	if len(rest) < len(m.text) {
@@ -107,8 +107,8 @@ func (r *receiver) scan() (rest []byte, done bool, err error) {
 	return rest, done, err
 }
 
-// resume begins anew behind the last delimiter that was read. It returns false while what is no
-// message is dropped, up to the next one.
+// resume begins anew behind the last delimiter that was read. It returns false while the receiver
+// drops text up to the next delimiter.
 func (r *receiver) resume() bool {
 	rest := r.in.b[r.start:]
 	if i := bytes.LastIndexByte(rest[r.framer.pos:], delimiter); i >= 0 {
@@ -136,7 +136,7 @@ func (r *receiver) close() {
 	r.in, r.start = nil, 0
 }
 
-// skipSpace passes over what separates messages.
+// skipSpace skips the white space between messages.
 func (r *receiver) skipSpace() {
 	if r.framer.state != frameStart {
 		return
@@ -237,8 +237,8 @@ func (r *receiver) readOnce(fd uintptr) bool {
 	return true
 }
 
-// makeRoom sees to it that there is room to read into: it moves what is left to the front of
-// the buffer, or to a larger one; one that grew for a long message is not kept for short ones.
+// makeRoom makes room to read into. It moves the unread text to the front of the buffer or to a
+// larger one. A buffer that grew for a long message is not kept for short ones.
 func (r *receiver) makeRoom() {
 	const enough = 512
 	if r.in == nil {

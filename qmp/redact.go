@@ -6,39 +6,39 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// hidden stands for a secret in what people read.
+// hidden takes the place of a secret in text for people.
 const hidden = "***"
 
-// Redact returns JSON text without secrets: "***" is written in their place. The text is a message of
-// the protocol, the arguments of a command or its result. Text without a secret is returned as it is,
-// other text as a copy; valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods
-// of everything that is sent use it. Use it for what you log yourself: a result, or what
-// [Call.AppendArgs] returns.
+// Redact returns JSON text with "***" in place of secrets. The text is a message of the protocol, the
+// arguments of a command or its result. If there is no secret, Redact returns the text itself, otherwise
+// a copy. Valid JSON remains valid. [Options.Logger], [Options.Trace] and the String methods of requests
+// use it. Call it for text that you log yourself, such as a result or the output of [Call.AppendArgs].
 //
 // It hides:
 //   - strings and numbers, alone or in an array, whose member has the name of a secret: password,
 //     cookie, token, key and the like, and names under which QEMU and the guest agent take or
 //     return data that may be secret: data, env, arg, input-data, buf-b64. The IDs of secret objects
 //     (key-secret, password-secret, passwordid) are shown;
-//   - strings that are the value of a property or the whole result of a command, alone or in an
-//     array, as of qom-get, ringbuf-read and human-monitor-command;
-//   - in a human-monitor-command line all but the command, unless that is info;
-//   - in all strings: passwords in URLs, and the query of those of http and ftp; what follows
-//     "password=" or another name of a secret; a command behind "exec:"; and all of this in the
-//     JSON of a "json:" filename.
+//   - strings, alone or in an array, that are the value of a property or the whole result of a
+//     command such as qom-get, ringbuf-read and human-monitor-command;
+//   - the arguments in the line of a human-monitor-command, except those of info;
+//   - in all strings: passwords in URLs; the query of http and ftp URLs; text after "password="
+//     or another name of a secret; a command after "exec:"; and all of these in the JSON of a
+//     "json:" filename.
 //
-// It hides too much rather than too little, and cannot know a secret in any other place.
+// If in doubt it hides the text. It cannot recognize a secret in any other place.
 func Redact(text []byte) []byte { return redact(text, nameOfValue) }
 
-// Redacted returns a value that prints and marshals v without secrets, for logs: v as JSON with "***" in
-// the place of each secret that the type of v knows of, or that [Redact] finds.
+// Redacted returns a value for logs that prints and marshals v without secrets. The result is the JSON
+// of v with "***" in place of each secret: those that the schema marks in the type of v, and those that
+// [Redact] finds.
 //
 //	slog.Info("sending", "request", qmp.Redacted(request))
 //	fmt.Println(qmp.Redacted(info))
 //
 // v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these, and also a
-// [Raw], a [RawEvent] or an [Event]. Its pointers are shown as what they point to. v must not change until it was
-// printed.
+// [Raw], a [RawEvent] or an [Event]. A pointer is shown as the value that it points to. Do not change v before
+// it is printed.
 func Redacted(v any) RedactedValue { return RedactedValue{func() any { return v }} }
 
 // A RedactedValue is a value without its secrets; see [Redacted].
@@ -79,7 +79,7 @@ func redact(text []byte, is nameKind) []byte {
 }
 
 // A redactor goes through JSON from one token to the next. It takes text that is not JSON, too: a
-// server's message may be wrong, and a text may go on after the JSON in it.
+// server's message may be wrong, and other text may follow the JSON.
 type redactor struct {
 	text []byte
 	out  []byte // what replaces text[:done]
@@ -89,7 +89,7 @@ type redactor struct {
 	outer []nameKind // what the values around it are
 }
 
-// A nameKind says what a member's name tells about its value.
+// A nameKind is the kind of value that a member's name stands for.
 type nameKind uint8
 
 const (
@@ -170,8 +170,8 @@ func stringEnd(text []byte, i int) int {
 	return len(text)
 }
 
-// unquoted returns what a string of JSON stands for. Of one that is not JSON it removes the quotes
-// and the backslashes.
+// unquoted returns the value of a JSON string. Of one that is not JSON it removes the quotes and
+// the backslashes.
 func unquoted(quoted []byte) string {
 	if d := wire.NewDecoder(quoted); quoted[0] == '"' {
 		if s := d.String(); d.End() == nil {
@@ -195,8 +195,8 @@ func colon(text []byte) bool {
 	return false
 }
 
-// kindOfName tells what a member's name says about its value. The name may have those of the
-// objects around it in front, as in "file.password".
+// kindOfName returns the kind of value that a member's name stands for. The name may have those
+// of the objects around it in front, as in "file.password".
 func kindOfName(name string) nameKind {
 	name = strings.ToLower(name[strings.LastIndexByte(name, '.')+1:])
 	switch {
@@ -298,9 +298,9 @@ func jsonAt(text string) int {
 	}
 }
 
-// redactOptions hides what follows the name of a secret and "=", to the end of the text: there are
-// many ways to separate options and to escape the separators. It hides the command of a guestfwd
-// ("tcp:10.0.2.100:1-cmd:…"), too.
+// redactOptions hides the text after the name of a secret and "=", to the end of the text: there
+// are many ways to separate options and to escape the separators. It hides the command of a
+// guestfwd ("tcp:10.0.2.100:1-cmd:…"), too.
 func redactOptions(text string) string {
 	for i := 0; i < len(text); i++ {
 		switch {

@@ -18,7 +18,7 @@ func quote(s string) string {
 	return string(text)
 }
 
-// TestRedactStrings: what is hidden in a string wherever it stands.
+// TestRedactStrings tests the secrets that are hidden in all strings.
 func TestRedactStrings(t *testing.T) {
 	for text, want := range map[string]string{
 		"":            "",
@@ -84,7 +84,7 @@ func TestRedactStrings(t *testing.T) {
 	}
 }
 
-// TestRedactNames: what the name of a member tells about its value.
+// TestRedactNames tests the members whose names mark secrets.
 func TestRedactNames(t *testing.T) {
 	for _, name := range []string{
 		"password", "Password", "vnc-password", "adminPasswd", "file.password", "passphrase", "secret", "x-secret",
@@ -177,7 +177,7 @@ func TestRedactKeepsText(t *testing.T) {
 	require.Equal(t, `{"password":"geheim"}`, string(secret))
 }
 
-// FuzzRedact checks that JSON remains JSON, and that what is hidden remains hidden.
+// FuzzRedact checks that JSON remains JSON, and that hidden text remains hidden.
 func FuzzRedact(f *testing.F) {
 	for _, text := range []string{
 		`{"password": "geheim", "a": ["json:{'cookie':\"x\"}", -1.5e3, true, null], "data": {"key": 1}}`,

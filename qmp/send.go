@@ -14,7 +14,7 @@ type sender struct {
 	raw        syscall.RawConn
 	takesFiles bool
 
-	// What attempt works on; a closure for each call would be allocated.
+	// The arguments of attempt. A closure for each call would be allocated.
 	attempt func(fd uintptr) bool
 	text    []byte
 	files   *rights

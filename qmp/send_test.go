@@ -11,7 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// A reply to a command that is not written yet is somebody else's.
+// A reply to a command that is not written yet is for another command.
 func TestReplyToAQueuedCommand(t *testing.T) {
 	c, s := newTurnClient(t)
 	big := make(chan error, 1)

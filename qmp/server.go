@@ -2,11 +2,11 @@ package qmp
 
 import "sync"
 
-// A Server identifies the server at the other end of a connection, and keeps what was learnt about it for
-// as long as the connection lasts: package qmpschema keeps the server's schema there. The zero value is
-// ready for use. A Server must not be copied.
+// A Server identifies the server at the other end of a connection. It stores facts about that server
+// while the connection lasts: package qmpschema stores the server's schema there. The zero value is ready
+// for use. A Server must not be copied.
 //
-// [ServerOf] finds it. A transport of your own has one Server for each server and a method that returns it:
+// [ServerOf] finds it. If you write a transport, give it one Server for each server, and this method:
 //
 //	func (c *Conn) Server() *qmp.Server { return &c.server }
 type Server struct {
@@ -14,8 +14,8 @@ type Server struct {
 	kept map[any]any
 }
 
-// Keep returns the value that is kept under a key. If there is none, Keep calls create and keeps what it
-// returns. create must not call the Server. Use a key of an unexported type of your own, as for
+// Keep returns the value that is stored under a key. If there is no value, Keep calls create and stores
+// the result. create must not call the Server. Give the key an unexported type, as for
 // [context.WithValue].
 func (s *Server) Keep(key any, create func() any) any {
 	s.mu.Lock()
@@ -31,11 +31,11 @@ func (s *Server) Keep(key any, create func() any) any {
 	return value
 }
 
-// ServerOf returns the server at the other end of x. It is the same for a connection and for whatever wraps
-// it. ServerOf returns nil if x does not tell.
+// ServerOf returns the server at the other end of x, or nil if x does not say. A connection and its
+// wrappers have the same Server.
 //
-// An Executor tells by a method Server() *Server, which a type has that embeds a [*Client], or by a method
-// Unwrap() Executor, which returns the Executor that it wraps.
+// An Executor says it with one of two methods. Server() *Server returns the server; a type that embeds a
+// [*Client] has this method. Unwrap() Executor returns the Executor that this one wraps.
 func ServerOf(x Executor) *Server {
 	for {
 		switch on := x.(type) {
@@ -49,5 +49,5 @@ func ServerOf(x Executor) *Server {
 	}
 }
 
-// Server identifies the client's server; see [ServerOf].
+// Server returns the client's server; see [ServerOf].
 func (c *Client) Server() *Server { return &c.server }

@@ -2,16 +2,16 @@ package qmp
 
 // Stats are a client's counters since the beginning of its connection, for metrics.
 type Stats struct {
-	Commands uint64 // that were sent or are about to be, including the client's own
+	Commands uint64 // commands that were sent or wait to be sent, including the client's own
 	Refused  uint64 // commands that the server answered with an error
 	InFlight int    // commands without an answer, including abandoned ones
 
 	BytesSent     uint64
 	BytesReceived uint64
 
-	Events          uint64 // that the server has sent
-	EventsDelivered uint64 // to subscriptions; an event that goes to two counts twice
-	EventsLost      uint64 // of those delivered, dropped because a consumer was too slow; see [EventsLostError]
+	Events          uint64 // events that the server has sent
+	EventsDelivered uint64 // deliveries to subscriptions; an event for two subscriptions counts twice
+	EventsLost      uint64 // delivered to a queue and then dropped, because a consumer was too slow; see [EventsLostError]
 }
 
 // Stats returns the client's counters, also after the connection has ended.
@@ -28,7 +28,7 @@ func (c *Client) Stats() Stats {
 	return s
 }
 
-// count adds what is known of commands.
+// count adds the counters of commands.
 func (f *inflight) count(s *Stats) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -40,7 +40,7 @@ func (f *inflight) count(s *Stats) {
 	}
 }
 
-// count adds what is known of events.
+// count adds the counters of events.
 func (h *eventHub) count(s *Stats) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 
 // An Event is an event with its data, a generated type such as qemu.DeviceDeletedEvent.
 type Event[T any] struct {
-	Time time.Time // the server's clock; zero when it had none
+	Time time.Time // from the server's clock; zero if the server sent no time
 	Data T
 }
 
@@ -31,8 +31,8 @@ func (e Event[T]) MarshalJSON() ([]byte, error) { return Marshal(e) }
 // String returns the event as JSON without secrets; see [Redact].
 func (e Event[T]) String() string { return Format(e) }
 
-// A Subscription is a subscription to the events of one type. Its methods can be called by
-// several goroutines; an event goes to one of them.
+// A Subscription is a subscription to the events of one type. Several goroutines can call its
+// methods; Next returns each event to one of them.
 type Subscription[T any] struct {
 	stream EventStream
 	decode func(RawJSON, *T) error
@@ -44,9 +44,9 @@ type Subscription[T any] struct {
 //	gone := qmp.Subscribe[qemu.DeviceDeletedEvent](client)
 //	defer gone.Close()
 //
-// Every event that comes after Subscribe has returned is in the subscription, so to wait for
-// what a command causes, subscribe before the command is sent. A subscription keeps a number
-// of events for its consumer ([Options.EventQueue]); it must be read, or closed.
+// Every event that comes after Subscribe has returned is in the subscription. To wait for an
+// event that a command causes, subscribe before you send the command. A subscription keeps
+// [Options.EventQueue] events for a slow consumer. Close a subscription that you no longer read.
 func Subscribe[T any, P interface {
 	*T
 	EventData
@@ -57,14 +57,15 @@ func Subscribe[T any, P interface {
 	}
 }
 
-// Next returns the next event, in the order in which the server sent them. If none is in the queue Next
-// waits until ctx ends. If ctx has ended Next still returns the events that are in the queue, then an error
-// that matches that of ctx; call it again with another context.
+// Next returns the next event, in the order in which the server sent them. If the queue is empty, Next
+// waits until ctx ends. If ctx has ended, Next still returns the events in the queue, and then an error
+// that matches the error of ctx. Call it again with another context to go on.
 //
-// Two errors concern some events only, and the next call returns the event behind these: an
-// [*EventsLostError] if the consumer was too slow, and a [*DecodeError] if the data of an event is not what
-// T has. Any other error is final: [ErrClosed] after Close, or why the connection ended, after the events
-// that came before.
+// The error matches:
+//   - [*EventsLostError]: the consumer was too slow, and events are missing at this place. Call Next again.
+//   - [*DecodeError]: the data of an event cannot be decoded into a T. Call Next again for the next event.
+//   - [ErrClosed]: Close was called.
+//   - [Client.Err]: the connection has ended. This error comes after all events.
 func (s *Subscription[T]) Next(ctx context.Context) (Event[T], error) {
 	raw, err := s.stream.Next(ctx)
 	if err != nil {
@@ -77,10 +78,10 @@ func (s *Subscription[T]) Next(ctx context.Context) (Event[T], error) {
 	return e, nil
 }
 
-// All returns the events for a range loop, which waits for further ones until ctx ends. If an error
-// concerns some events only the loop gets it in their place and continues; it ends after any other error.
-// It ends without an error if the subscription is closed. Leaving the loop early loses nothing and does not
-// close the subscription: Next, or another loop, continues.
+// All returns the events for a range loop, which waits for further ones until ctx ends. The loop also
+// yields the errors of [Subscription.Next], and ends after a final error. If the subscription is closed it
+// ends without an error. Leaving the loop early loses no event and does not close the subscription: Next or
+// another loop continues.
 func (s *Subscription[T]) All(ctx context.Context) iter.Seq2[Event[T], error] {
 	return func(yield func(Event[T], error) bool) {
 		for {
@@ -95,7 +96,8 @@ func (s *Subscription[T]) All(ctx context.Context) iter.Seq2[Event[T], error] {
 	}
 }
 
-// Queued returns the events that are in the queue, without waiting for more; see the function [Queued].
+// Queued returns the events that are in the queue, without waiting for more. It is the function
+// [Queued] with decoded data.
 func (s *Subscription[T]) Queued() iter.Seq2[Event[T], error] {
 	return func(yield func(Event[T], error) bool) {
 		for raw, err := range Queued(s.stream) {

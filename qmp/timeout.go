@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// WithTimeout returns a connection that gives each command a time limit of its own, which limit returns for
-// the command's name; 0 means none. A context that ends earlier ends the command earlier.
+// WithTimeout returns a connection that limits the time of each command. limit returns the time for a
+// command's name; 0 means no limit. If the context of the command ends earlier, the command ends then.
 //
 //	vm := hotplug.New(qmp.WithTimeout(client, func(command string) time.Duration {
 //		if command == "blockdev-add" {
@@ -15,9 +15,9 @@ import (
 //		return 5 * time.Second
 //	}), nil)
 //
-// When the limit has passed Execute returns an error that matches [context.DeadlineExceeded], and
-// [ErrOutcomeUnknown] or [ErrNotSent] as if the context had ended. A command that has no reply if it succeeds
-// ([Call.NoReply]) succeeds then.
+// When the limit has passed, Execute returns an error that matches [context.DeadlineExceeded] and either
+// [ErrOutcomeUnknown] or [ErrNotSent]. A command without a reply ([Call.NoReply]) succeeds instead, as when
+// the deadline of its context passes.
 func WithTimeout(conn Conn, limit func(command string) time.Duration) Conn {
 	return &limitedConn{limited{conn, limit}, conn}
 }

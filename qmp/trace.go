@@ -12,12 +12,12 @@ type TraceMessage struct {
 	// Sent reports that the client sends the message. Otherwise the server has sent it.
 	Sent bool
 
-	// Command is the name of the command, of a request and of the reply to it. It is empty for other
-	// messages, and for a reply that is to no command in flight.
+	// Command is the command's name, for a request and for its reply. It is empty for other
+	// messages, and for a reply that no command in flight has asked for.
 	Command string
 
-	// ID is the id of a message with a Command: the reply has that of the request. A later command can
-	// have the same id.
+	// ID is the id of a message with a Command. A reply has the id of its request. A later command can
+	// use the id again.
 	ID uint64
 
 	// Duration is the time from the request to this reply; 0 for other messages.
@@ -30,10 +30,10 @@ type TraceMessage struct {
 	// [Raw] are "***". It is valid until the hook returns.
 	Text []byte
 
-	Files int // descriptors that go with it
+	Files int // number of descriptors sent with it
 }
 
-// traceSent tells the hook of a command that is about to be sent.
+// traceSent calls the hook for a command that is about to be sent.
 func (c *Client) traceSent(call *Call, p *pending) {
 	name := "execute"
 	if call.OOB {
@@ -58,7 +58,7 @@ func (c *Client) traceSent(call *Call, p *pending) {
 	})
 }
 
-// traceReceived tells the hook of a message that the server has sent.
+// traceReceived calls the hook for a message from the server.
 func (c *Client) traceReceived(m *message) {
 	t := TraceMessage{Text: slices.Clip(Redact(m.text))}
 	switch {

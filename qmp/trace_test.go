@@ -72,7 +72,7 @@ func (v *twice) MarshalJSON() ([]byte, error) {
 	return []byte(`1`), nil
 }
 
-// TestTraceOfCommands compares what was sent with what is told of it.
+// TestTraceOfCommands compares the trace with the bytes that were sent.
 func TestTraceOfCommands(t *testing.T) {
 	var tr tracer
 	s := qmptest.NewServer(t, unchecked)
@@ -121,7 +121,7 @@ func TestTraceOfCommands(t *testing.T) {
 	}
 }
 
-// TestTraceOfRaw hides all arguments, and what its own String tells.
+// TestTraceOfRaw hides all arguments, also in String.
 func TestTraceOfRaw(t *testing.T) {
 	var tr tracer
 	s := qmptest.NewServer(t, unchecked)
@@ -160,7 +160,7 @@ func (x printing) Execute(_ context.Context, call *qmp.Call) error {
 	return nil
 }
 
-// TestTraceOfMessages: what a server sends has secrets, too.
+// TestTraceOfMessages: messages from a server can have secrets, too.
 func TestTraceOfMessages(t *testing.T) {
 	var tr tracer
 	s := qmptest.NewServer(t, unchecked)
@@ -196,8 +196,8 @@ func TestTraceOfMessages(t *testing.T) {
 	require.Contains(t, tr.last(false), `"http://u:***@h/d"`)
 }
 
-// TestTraceTellsWhat: a filter needs no JSON to know which command, reply or event a message is.
-func TestTraceTellsWhat(t *testing.T) {
+// TestTraceFields: a filter needs no JSON to know which command, reply or event a message is.
+func TestTraceFields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var tr tracer
 		s := qmptest.NewServer(t, unchecked)

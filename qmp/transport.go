@@ -13,27 +13,27 @@ import (
 )
 
 // Accept waits until a server connects to l and makes a client of the connection, as [NewClient] does. It
-// does so until ctx ends. Use it for a QEMU that connects to a socket (server=off) instead of listening on
-// one. If the server's process can end before it connects, cancel ctx then.
+// gives up when ctx ends. Use it for a QEMU that connects to a socket (server=off) instead of listening on
+// one. If you start that QEMU, cancel ctx when its process ends: it may end before it connects.
 //
 // l stays open for further servers. If l is a UNIX or TCP listener of package net, several goroutines can call
-// Accept at once, and deadlines of l are neither changed nor obeyed, unless ctx can never end. Accept ends soon
-// after l is closed.
+// Accept at once. Accept then returns soon after l is closed. It does not change the deadlines of l, and
+// ignores them if ctx can end.
 //
 // Only one Accept at a time can wait on any other listener. If ctx ends first, Accept interrupts the listener
-// by its SetDeadline method and clears the deadline, or closes it if it has no such method.
+// with SetDeadline and then clears the deadline. A listener without this method is closed.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {
-		return nil, wrap("qmp: nobody has connected"+toListener(l), err)
+		return nil, wrap("qmp: accept"+onListener(l)+": no server has connected", err)
 	}
 	return NewClient(ctx, conn, opts)
 }
 
-// toListener says where l listens, if that is known.
-func toListener(l net.Listener) string {
+// onListener says where l listens, if that is known.
+func onListener(l net.Listener) string {
 	if address := l.Addr(); address != nil {
-		return " to " + address.Network() + ":" + address.String()
+		return " on " + address.Network() + ":" + address.String()
 	}
 	return ""
 }
@@ -113,13 +113,13 @@ func interruptAccept(ctx context.Context, l net.Listener) (net.Conn, error) {
 func NewFileClient(ctx context.Context, f *os.File, opts *Options) (*Client, error) {
 	conn, err := net.FileConn(f)
 	if err != nil {
-		return nil, wrap("qmp: no connection can be made of the file "+f.Name(), err)
+		return nil, wrap("qmp: file "+f.Name()+" cannot be a connection", err)
 	}
 	return NewClient(ctx, conn, opts)
 }
 
 // Pipes returns a connection over two streams, for [NewClient]: for example the standard output and input
-// of a process whose monitor is there (-qmp stdio). Closing the connection closes both streams. Such a
+// of a QEMU that was started with -qmp stdio. Closing the connection closes both streams. Such a
 // connection cannot send descriptors, and each reply wakes a goroutine, which costs time.
 func Pipes(from io.ReadCloser, to io.WriteCloser) net.Conn { return &pipes{from, to} }
 

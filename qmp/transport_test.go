@@ -68,7 +68,7 @@ func TestDialWaitEnds(t *testing.T) {
 	require.ErrorContains(t, err, "the process has ended before its socket could be used")
 
 	_, err = qmp.DialWait(limit(t), "somewhere.example:1", nil, nil)
-	require.ErrorContains(t, err, "no IP address and port", "waiting does not mend it")
+	require.ErrorContains(t, err, "not an IP address and port", "waiting does not mend it")
 }
 
 // TestDialWaitEndsWithTheProcess also if something has accepted the connection: the manager, which
@@ -174,7 +174,7 @@ func TestAcceptKeepsADeadline(t *testing.T) {
 			time.AfterFunc(5*time.Millisecond, cancel)
 			_, err := qmp.Accept(ctx, l, nil)
 			require.Equal(t, context.Canceled, errors.Unwrap(err))
-			require.ErrorContains(t, err, "qmp: nobody has connected to "+l.Addr().Network()+":"+l.Addr().String()+": ")
+			require.ErrorContains(t, err, "qmp: accept on "+l.Addr().Network()+":"+l.Addr().String()+": no server has connected: ")
 			go connectTo(t, l)
 			c, err := qmp.Accept(limit(t), l, nil)
 			require.NoError(t, err, "the limit is that of ctx")
@@ -193,7 +193,8 @@ func TestAcceptKeepsADeadline(t *testing.T) {
 	}
 }
 
-// TestAcceptTwice: of several at a time each has its own context, and each server goes to one.
+// TestAcceptTwice: each of several Accepts has its own context, and each server goes to one
+// Accept.
 func TestAcceptTwice(t *testing.T) {
 	for name, l := range listeners(t) {
 		t.Run(name, func(t *testing.T) {

@@ -38,7 +38,7 @@ import (
 //  2. At most one command is promoted. It then has the turn, and there is no leader.
 //  3. If the turn is free, no caller is parked, and the timer runs after which the client's goroutine
 //     takes the turn. So input is always read by somebody, sooner or later.
-//  4. A parked caller has neither a reply nor the turn. So nobody waits for what is there.
+//  4. A parked caller has neither a reply nor the turn. So no caller waits for something that is there.
 //  5. The deadline that interrupts reading is set only while there is a leader, or when reading has ended.
 //  6. A command has finished when it is no longer in byID, except for one that an error without an id
 //     answered: its id stays in use.
@@ -81,7 +81,7 @@ type turn struct {
 	distant atomic.Bool  // the timer is far off
 }
 
-// A role is what a caller is to do until its reply is there.
+// A role is the task of a caller until its reply is there.
 type role uint8
 
 const (
@@ -91,7 +91,7 @@ const (
 	passes               // it has the turn, and nothing to wait for any more
 )
 
-// role tells what p is to do now.
+// role returns the present role of p.
 func (f *inflight) role(p *pending) role {
 	f.mu.Lock()
 	defer f.unlock()
@@ -117,7 +117,7 @@ func (f *inflight) role(p *pending) role {
 	return follows
 }
 
-// notify tells the caller of p, if it waits, that there is news.
+// notify wakes the caller of p, if it waits.
 func (p *pending) notify() {
 	if !p.parked {
 		return
@@ -208,8 +208,8 @@ func (c *Client) reading(read func()) {
 	})
 }
 
-// isInterrupted reports whether the leader's reading was ended by interrupt, and not by a deadline
-// that somebody else has set.
+// isInterrupted reports whether interrupt ended the leader's reading, and not a deadline of other
+// code.
 func (f *inflight) isInterrupted() bool {
 	f.mu.Lock()
 	defer f.unlock()
@@ -240,7 +240,7 @@ func (t *turn) leave() {
 	}
 }
 
-// endTurn notes that nobody reads any more, nor will.
+// endTurn notes that reading has ended for good.
 func (f *inflight) endTurn() {
 	t := &f.turn
 	t.leader, t.taken, t.ended = nil, true, true
@@ -250,8 +250,8 @@ func (f *inflight) endTurn() {
 	f.working.Done()
 }
 
-// yield gives the turn to a caller that waits: the one whose command was sent last, since the
-// turn has to change hands least often then. If there is none the turn is free.
+// yield gives the turn to the waiting caller whose command was sent last, because the turn then
+// changes hands least often. If no caller waits, the turn is free.
 func (c *Client) yield() {
 	c.in.rest()
 	f := &c.calls

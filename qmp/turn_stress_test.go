@@ -15,8 +15,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TestTurnStress has many callers, whose contexts end at random, on a server that answers in
-// pieces, sends events between them, and answers late. Nobody gets the reply of another.
+// TestTurnStress: many callers, whose contexts end at random, use a server that answers late and
+// in pieces, and sends events between them. Each caller gets its own reply.
 func TestTurnStress(t *testing.T) {
 	c, s := newTurnClient(t)
 	go echo(s)

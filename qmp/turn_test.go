@@ -171,7 +171,7 @@ func TestReadingHoldsNoMemory(t *testing.T) {
 }
 
 // The turn goes from one caller to the next as their replies come.
-func TestTurnGoesOn(t *testing.T) {
+func TestTurnPassesOn(t *testing.T) {
 	c, s := newTurnClient(t)
 	first, firstID := startLeading(t, c, s)
 	second := start(turnLimit(t), c, "b")
@@ -298,7 +298,7 @@ func TestTurnClose(t *testing.T) {
 	require.ErrorIs(t, <-start(turnLimit(t), c, "c"), ErrNotSent)
 }
 
-// A connection that is closed while nobody reads is read no more.
+// After Close, nothing reads a connection that was not being read.
 func TestTurnCloseFree(t *testing.T) {
 	for range 50 {
 		c, s := newTurnClient(t)
@@ -368,7 +368,7 @@ func TestTurnDeadlineFromBefore(t *testing.T) {
 	}
 }
 
-// A deadline that somebody sets on the client's connection ends it, whoever reads.
+// A deadline that other code sets on the client's connection ends it, whichever goroutine reads.
 func TestTurnForeignDeadline(t *testing.T) {
 	for _, idle := range []bool{false, true} {
 		c, s := newTurnClient(t)
@@ -387,7 +387,7 @@ func TestTurnForeignDeadline(t *testing.T) {
 		require.True(t, idle || rounds == c.calls.turn.rounds, "callers have passed the turn on and on")
 		c.calls.mu.Unlock()
 		require.ErrorIs(t, c.Err(), os.ErrDeadlineExceeded)
-		require.ErrorContains(t, c.Err(), "somebody has set a deadline on the connection")
+		require.ErrorContains(t, c.Err(), "a deadline was set on the connection")
 		if !idle {
 			require.ErrorIs(t, <-ended, ErrOutcomeUnknown)
 		}
@@ -395,7 +395,7 @@ func TestTurnForeignDeadline(t *testing.T) {
 	}
 }
 
-// A caller that is given the turn when it has nothing to wait for any more passes it on.
+// A caller that gets the turn after its command has ended passes it on.
 func TestTurnPassedOnByFinishedCaller(t *testing.T) {
 	for name, finish := range map[string]func(c *Client, p *pending){
 		"writing failed": func(c *Client, p *pending) {
@@ -420,8 +420,8 @@ func TestTurnPassedOnByFinishedCaller(t *testing.T) {
 	}
 }
 
-// The turn that a caller holds as the connection ends is the last one: with its end the client's
-// work is done, and nothing is left in memory.
+// If a caller has the turn when the connection ends, it is the last one: then the client's
+// goroutines have ended and no memory is left.
 func TestTurnHeldWhenTheConnectionEnds(t *testing.T) {
 	for _, abandoned := range []bool{false, true} {
 		c, s := newTurnClient(t)

@@ -10,8 +10,8 @@ func Value[T any](p *T) T {
 	return *p
 }
 
-// NonZero returns a pointer to a copy of v, and nil if v is the zero value: it sets an optional
-// member that a request leaves out if the value is zero.
+// NonZero returns a pointer to a copy of v, or nil if v is the zero value. Use it for an optional
+// member that a request should leave out if the value is zero.
 //
 //	add := qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new(id), Bus: qmp.NonZero(bus)}
 //

@@ -5,18 +5,16 @@ import (
 	"strconv"
 )
 
-// Version is the version of a server, as its greeting says. Two are compared with == or, by
-// age, with [Version.Compare].
+// Version is the version of a server, from its greeting. Compare two with == or, by age, with
+// [Version.Compare].
 //
-// What a server can do is better asked for with a query of its schema than concluded from its
-// version, since distributions take features to older versions.
+// Query the schema instead of comparing versions: distributions backport features.
 type Version struct {
 	Major, Minor, Micro int
-	Package             string // what the packager adds; often empty
+	Package             string // text of the distribution; often empty
 }
 
-// Compare returns -1, 0 or +1 for v older than, as old as, or newer than w. Package does not
-// count.
+// Compare returns -1 if v is older than w, +1 if v is newer, and 0 otherwise. It ignores Package.
 func (v Version) Compare(w Version) int {
 	return cmp.Or(
 		cmp.Compare(v.Major, w.Major),

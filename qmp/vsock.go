@@ -11,9 +11,9 @@ import (
 // A vsockAddr is the address of a socket between a virtual machine and its host.
 type vsockAddr struct{ cid, port uint32 }
 
-var errVsockAddress = errors.New(`no vsock address: it is "vsock:CID:PORT", with two decimal numbers below 2^32`)
+var errVsockAddress = errors.New(`not a vsock address: write "vsock:CID:PORT", with two decimal numbers below 2^32`)
 
-// parseVsock reads what is behind the prefix "vsock:".
+// parseVsock reads the text after the prefix "vsock:".
 func parseVsock(text string) (vsockAddr, error) {
 	cid, port, _ := strings.Cut(text, ":")
 	c, cidErr := strconv.ParseUint(cid, 10, 32)

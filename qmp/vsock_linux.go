@@ -43,8 +43,8 @@ func connectVsock(fd int, address vsockAddr) error {
 	return nil
 }
 
-// explainVsock says what an error means here, and makes it match what [DialWait] waits for when
-// the server, or the machine that it is in, may be starting.
+// explainVsock says what an error means here, and makes it match an error that [DialWait] waits
+// for when the server, or the machine that it is in, may be starting.
 func explainVsock(err error) error {
 	text, like := "", error(nil)
 	switch {

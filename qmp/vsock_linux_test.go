@@ -45,7 +45,7 @@ func leavesNoDescriptor(t *testing.T, f func()) {
 	require.Eventually(t, func() bool { return descriptors(t) == before }, 10*time.Second, time.Millisecond)
 }
 
-// TestVsockRefused asks the real kernel, which has or has not a device, a loopback, or vsock at all.
+// TestVsockRefused asks the real kernel, which may have a device, a loopback, or no vsock.
 func TestVsockRefused(t *testing.T) {
 	leavesNoDescriptor(t, func() {
 		var group sync.WaitGroup
@@ -91,7 +91,8 @@ func TestVsockCancelled(t *testing.T) {
 	})
 }
 
-// TestDialWaitVsock: what may be starting is waited for, what cannot be is not.
+// TestDialWaitVsock: DialWait waits for a server that may be starting, and fails for a server
+// that cannot exist.
 func TestDialWaitVsock(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -262,7 +263,7 @@ func TestFileConnServerGoes(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// TestFileConn is what net.Conn promises.
+// TestFileConn tests the promises of net.Conn.
 func TestFileConn(t *testing.T) {
 	var conn net.Conn
 	var server *fileConn

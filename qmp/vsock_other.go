@@ -8,7 +8,7 @@ import (
 	"net"
 )
 
-var errNoVsock = wrap("vsock is used on Linux only", errors.ErrUnsupported)
+var errNoVsock = wrap("vsock needs Linux", errors.ErrUnsupported)
 
 func dialVsock(_ context.Context, address vsockAddr) (net.Conn, error) {
 	return nil, &net.OpError{Op: "dial", Net: address.Network(), Addr: address, Err: errNoVsock}

@@ -22,7 +22,7 @@ func TestParseVsock(t *testing.T) {
 	require.Equal(t, "vsock", vsockAddr{}.Network())
 }
 
-func TestVsockAddressesThatAreNone(t *testing.T) {
+func TestInvalidVsockAddresses(t *testing.T) {
 	for _, text := range []string{
 		"", ":", "2", "2:", ":1234", "2:1234:", "2:1234:5", " 2:1234", "2:1234 ", "2 :1234", "+2:1234", "-1:1234",
 		"2:-1", "0x2:1234", "2:0x4d2", "1_0:1", "4294967296:1", "1:4294967296", "2.0:1", "host:1234", "2:qmp", "2,1234",

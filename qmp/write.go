@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// drainTime is how long a connection that nothing can be sent on any more is still read: a
-// server that went away has left replies and events behind, which come at once.
+// drainTime is for how long the client still reads after writing has failed: a server that has
+// ended may have left replies and events, which come at once.
 const drainTime = time.Second
 
-// errBlocked says that a socket takes nothing more for now.
+// errBlocked reports that a socket takes nothing more for now.
 var errBlocked = errors.New("qmp: the socket is full")
 
-// flush writes what is queued, unless another goroutine is at it. It never blocks: what the
-// socket does not take at once is left to a goroutine that lives until it has. So a caller
-// can always leave when its context ends, and a request that was begun is always completed,
-// or the connection ended.
+// flush writes the queued requests, unless another goroutine does so. It never blocks: if the
+// socket does not take everything at once, another goroutine writes the rest. So a caller can
+// always return when its context ends, and every request is written completely or the connection
+// has ended.
 func (c *Client) flush() {
 	const turns = 4 // then the caller has done enough for others
 	for range turns {
@@ -33,8 +33,7 @@ func (c *Client) flush() {
 	go c.finishWriting(c.calls.take(), 0)
 }
 
-// finishWriting writes a batch from n on, and then what has been queued meanwhile, until
-// nothing is.
+// finishWriting writes a batch from n on, and then all requests that were queued in between.
 func (c *Client) finishWriting(b *batch, n int) {
 	for ; b != nil; b, n = c.calls.take(), 0 {
 		c.writeRest(b, n)

@@ -234,7 +234,7 @@ func TestJoinErrors(t *testing.T) {
 		{"conflict", "add.x is str in the source and an array of str in the server", exitFailure, []string{"-schema", main, answer}},
 		{"row to add", "rows for the file that -overrides names, with what is to count and why:\n  add.x server str became an array of str\n",
 			exitFailure, []string{"-schema", main, answer}},
-		{"row that is not needed", "add.y is in the overrides, and nothing has to be decided there: remove the row", exitFailure,
+		{"row that is not needed", "add.y is in the overrides, but the two do not differ there: remove the row", exitFailure,
 			[]string{"-schema", main, "-overrides", rows("add.x server more\nadd.y source none\n"), answer}},
 		{"no reason", ":1: a row is PLACE source|server REASON", exitFailure,
 			[]string{"-schema", main, "-overrides", rows("add.x server\n"), answer}},

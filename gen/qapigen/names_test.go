@@ -95,7 +95,7 @@ func TestNamesErrors(t *testing.T) {
 		{answer, answer, "-names " + answer + ": this is a server's answer, which has no names: give the main file", exitUsage},
 		{answer, "nowhere.json", "-names nowhere.json: no such file", exitFailure},
 		{answer, bad, bad + ":1: command 'go': ", exitFailure},
-		{noSchema, "", noSchema + ": unmask: there is no command and no event", exitFailure},
+		{noSchema, "", noSchema + ": unmask: the answer has no commands and no events", exitFailure},
 		{noType, "", noType + `: introspect: malformed schema: X uses "1"`, exitFailure},
 		{"nowhere.json", "", "nowhere.json: no such file", exitFailure},
 	} {

@@ -8,13 +8,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// Compare returns what changed from one schema to another, sorted by path, and behind that the
-// types whose names came or went. The order of the schemas' entries does not matter, nor
-// whether types have names or numbers.
+// Compare returns the changes from the old schema to the new one, sorted by path. New and removed
+// names of types are at the end. The order of the entries in the schemas does not matter. Types
+// can have names or numbers.
 //
-// An error that [introspect.ErrSchema] matches says that one of them is no schema: a type that
-// it names is not in it, or arrays or alternates lead to each other. There is one more for
-// schemas that are made to take for ever.
+// If a schema is malformed, the error matches [introspect.ErrSchema]: a type is missing, or
+// arrays or alternates refer to each other without end. Compare also returns an error if it would
+// take too many steps.
 func Compare(old, new *introspect.Schema) ([]Change, error) {
 	before, err := newView(old, "old")
 	if err != nil {
@@ -45,7 +45,7 @@ const (
 	maxDepth = 1000
 )
 
-var errTooMany = errors.New("diff: too many types meet each other")
+var errTooMany = errors.New("diff: comparing the schemas takes too many steps")
 
 // A comparison is one of two schemas.
 type comparison struct {
@@ -113,7 +113,7 @@ func (c *comparison) changes() (all []Change) {
 	return slices.CompactFunc(all, func(a, b Change) bool { return order(a, b) == 0 })
 }
 
-// order tells changes apart by all that they are about.
+// order compares changes by all their fields.
 func order(a, b Change) int {
 	return cmp.Or(
 		cmp.Compare(a.Path, b.Path), cmp.Compare(a.What, b.What), cmp.Compare(a.Kind, b.Kind),

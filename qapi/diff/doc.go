@@ -1,5 +1,6 @@
-// Package diff tells what changed from one QEMU to another, as a client sees it: it compares
-// two views of a schema, each of which a server gave of itself or a schema's source gives.
+// Package diff lists the changes from one QEMU's schema to another's, and marks those that break
+// clients. Each schema comes from a running server (query-qmp-schema) or from QEMU's sources
+// (package qapi).
 //
 //	changes, err := diff.Compare(old, new)
 //	…
@@ -9,17 +10,17 @@
 //		}
 //	}
 //
-// Both schemas are walked from the names of their commands and events. A server gives its types
-// numbers in place of names, so that a type has no identity but its place: the type of a
-// command's arguments is compared with that of the same command's arguments, the type of a
-// member with that of the member of the same name. Two types that meet in several places are
-// compared once, and what changed in them is one [Change], which knows all who use it.
+// Compare walks both schemas from the names of their commands and events. A server's types have
+// numbers instead of names, so Compare finds the types to compare by their place: the argument
+// types of a command, or the types of a member with the same name. If it meets two types at
+// several places, it compares them once. Each difference is then one [Change] with all commands
+// and events that use it.
 //
-// # What breaks a client
+// # Breaking changes
 //
-// Values go in two directions. Arguments of commands are sent by the client; results of
-// commands, and the data of events, are received. A change is breaking if a client made for the
-// old schema can fail with a server of the new one, in a direction in which the type is used:
+// Clients send the arguments of commands, and receive results and the data of events. A change is
+// breaking if a client for the old schema can fail with a server of the new one. That depends on
+// the direction in which the type is used:
 //
 //	                                       sent        received
 //	command or event removed               breaking
@@ -42,36 +43,34 @@
 //	out-of-band execution gained           compatible
 //	type of that name removed or added     compatible
 //
-// So a client must ignore members that it does not know, and must take enum values that it does
-// not know: QEMU adds both all the time. What is marked as unstable, or deprecated, is classed
-// like all else.
+// So a client must ignore unknown members and accept unknown enum values, because QEMU often adds
+// both. These rules also apply to unstable and deprecated parts.
 //
 // # Members and branches
 //
-// What counts in a union are the members that go with a value of its discriminator: the common
-// ones and the branch's. A member that moves from the one to the other, or from a struct that
-// becomes a union to a branch of it, is the same member; it is removed, or added, only if that
-// is so for some of the values.
+// For each value of a union's discriminator, Compare looks at the common members and those of the
+// branch together. So Compare reports no change if a member moves between the union and its
+// branches, even if the union was a struct before. It reports the member as added or removed only
+// if that is so for some of the values.
 //
-// A branch that comes or goes together with the enum value that selects it is not reported:
-// the value is. A branch alone is reported when the value is not new, above all when a struct
+// If a branch is added or removed together with its discriminator's value, Compare reports only
+// the value. It reports a branch alone if both schemas have the value, for example if a struct
 // with a string becomes a union with an enum.
 //
 // # Types
 //
-// A type is retyped when it takes other kinds of JSON than it did. All integers are one kind,
-// which is among the numbers; an enum is among the strings, and as to results no more than
-// that: from an enum to a string is like getting new values. An alternate has several kinds,
-// and any has all. The elements of arrays are compared in the place of the array.
+// A type is retyped if its values have other kinds of JSON than before. All integers are one
+// kind, which is also a number. An enum is a kind of string: in results, a change from an enum to
+// a string is like new enum values. An alternate has several kinds, and the type any has all
+// kinds. For arrays, Compare compares the elements.
 //
-// The names of types are not on the wire, and a server does not tell them. They are compared
-// when both schemas have them, which is when both come from sources and were made with Unmask.
-// A name that comes or goes is compatible: what it means for a client is in the other changes.
+// Names of types are not on the wire, and a server does not send them. Compare compares them only
+// if both schemas have them: if both come from sources with Unmask. A new or removed name is
+// compatible. If it matters to a client, other changes show it.
 //
-// # What is not seen
+// # Limits
 //
-// A schema from a source is that of a server in which all conditions hold, unless it was made
-// with a configuration. Compared with a running server, it has in addition what that one was
-// built without. What QEMU does not write into its schema (ranges, defaults, what a command
-// does) can change unseen.
+// Without a configuration, a schema from sources is that of a server in which all conditions
+// hold. So it has parts that a running server may be built without. Compare cannot see changes
+// that are not in the schema, such as ranges, defaults and the effects of commands.
 package diff

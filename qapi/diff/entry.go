@@ -43,7 +43,7 @@ func (c *comparison) root(user, path string, w ways) *node {
 	return n
 }
 
-// entry compares what commands and events have in common. It tells whether both are there.
+// entry compares the parts that commands and events share. It reports whether both are there.
 func entry[I interface {
 	introspect.Info
 	comparable

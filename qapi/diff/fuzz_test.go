@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// FuzzCompare compares any two answers: nothing but an error comes of what is malformed, a schema
-// does not differ from itself, and no change is told twice.
+// FuzzCompare compares any two answers: a malformed one gives an error, a schema does not differ
+// from itself, and no change is reported twice.
 func FuzzCompare(f *testing.F) {
 	const head = `[{"name":"c","meta-type":"command","arg-type":"0","ret-type":"[0]","features":["f"],"allow-oob":true},
 		{"name":"E","meta-type":"event","arg-type":"1"},{"name":"[0]","meta-type":"array","element-type":"0"},

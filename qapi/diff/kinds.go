@@ -18,7 +18,7 @@ const (
 // every are the kinds of the type any.
 var every = kinds{"null", "boolean", "int", "number", enumKind, stringKind, "array", "object"}
 
-// kindOf names the kind of a type that is no alternate.
+// kindOf names the kind of a type that is not an alternate.
 func kindOf(t introspect.Info) string {
 	b, ok := t.(*introspect.Builtin)
 	switch {
@@ -30,7 +30,7 @@ func kindOf(t introspect.Info) string {
 	return b.JSONType
 }
 
-// kindsOf are the kinds of types none of which is an alternate.
+// kindsOf are the kinds of types, without alternates.
 func kindsOf(types []introspect.Info) (all kinds) {
 	for _, t := range types {
 		switch kind := kindOf(t); kind {
@@ -47,7 +47,7 @@ func kindsOf(types []introspect.Info) (all kinds) {
 	return all
 }
 
-// take tells whether a value of any of the other kinds is one of k.
+// take reports whether a value of any of the other kinds is one of k.
 func (k kinds) take(other kinds) bool {
 	return !slices.ContainsFunc(other, func(kind string) bool { return !slices.Contains(k, kind) })
 }

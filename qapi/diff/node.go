@@ -3,7 +3,7 @@ package diff
 import "slices"
 
 // A pair is two types that meet: an object and an object, an enum and an enum, or an alternate
-// and an alternate. The other types have no changes of their own.
+// and an alternate. The other types do not change by themselves.
 type pair struct {
 	old, new string
 
@@ -12,8 +12,8 @@ type pair struct {
 	moved string
 }
 
-// A node is a pair of types, or a command or an event: what changed in it, and what pairs it
-// leads to.
+// A node is a pair of types, or a command or an event, with its changes, and with the pairs that
+// it leads to.
 type node struct {
 	findings []finding
 	edges    []edge
@@ -30,7 +30,7 @@ type node struct {
 	round int      // the last one that came by
 }
 
-// A finding is what changed in a node.
+// A finding is a change in a node.
 type finding struct {
 	kind     Kind
 	what     What
@@ -39,7 +39,7 @@ type finding struct {
 	old, new string
 }
 
-// An edge leads from a node to what is below it.
+// An edge leads from a node to a node below it.
 type edge struct {
 	to pair
 	at place
@@ -121,7 +121,7 @@ func (n *node) changes() (all []Change) {
 	return all
 }
 
-// features reports those of something: prefix is what stands before their names in paths.
+// features reports changes of features. prefix comes before their names in paths.
 func (n *node) features(what What, at place, prefix string, old, new []string) {
 	for _, name := range old {
 		if !slices.Contains(new, name) {

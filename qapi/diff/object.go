@@ -73,7 +73,7 @@ func only(branches []string) string {
 	return "only in +" + strings.Join(branches, ", +")
 }
 
-// member compares what two objects have under one name.
+// member compares two objects' members with one name.
 func (o *objects) member(in place, name string, old, new *introspect.Member) {
 	at := in.below(component(name))
 	o.n.features(Member, at, "$$", old.Features, new.Features)
@@ -86,7 +86,7 @@ func (o *objects) member(in place, name string, old, new *introspect.Member) {
 	o.c.position(o.n, Member, at, old.Type, new.Type)
 }
 
-// branch compares what two objects have for one value of the discriminator. A branch that only
+// branch compares two objects' branches for one value of the discriminator. A branch that only
 // one of them has is nothing new if the enums say the same of its value.
 func (o *objects) branch(name string) {
 	old, new := o.old.branches[name], o.new.branches[name]

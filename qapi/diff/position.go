@@ -2,8 +2,8 @@ package diff
 
 import "github.com/qmpkit/qmpkit/qmp/introspect"
 
-// position compares two types where something has them, which is retyped if they take other
-// kinds of JSON. What they have in common is compared on its own.
+// position compares two types where something has them, which is retyped if they take other kinds
+// of JSON. Their common parts are compared separately.
 func (c *comparison) position(n *node, what What, at place, old, new string) {
 	r := relation{comparison: c}
 	r.types(c.old.Lookup(old), c.new.Lookup(new))
@@ -34,7 +34,7 @@ func (c *comparison) alternates(n *node, old, new *introspect.Alternate) {
 	}
 }
 
-// A relation is what there is between two types.
+// A relation is the relation between two types.
 type relation struct {
 	*comparison
 	retyped bool

@@ -10,7 +10,7 @@ import (
 )
 
 // TestRandomSchemas compares small schemas whose types lead to each other in all ways: the paths
-// of what changed tell the one from the other, and there is the same to tell in both directions.
+// of the changes distinguish the two schemas, and the other direction gives the reverse changes.
 func TestRandomSchemas(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 2))
 	for range 1000 {

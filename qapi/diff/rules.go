@@ -20,8 +20,8 @@ func (w ways) direction() Direction {
 	return [...]Direction{nowhere: "", sent: Sent, received: Received, both: Both}[w]
 }
 
-// In what directions a change breaks clients: the table of the package's documentation. What is
-// not here breaks none.
+// The directions in which a change breaks clients: the table of the package's documentation.
+// Changes that are not here do not break clients.
 const (
 	entryRemoved     = both // of a command or an event
 	memberRemoved    = both

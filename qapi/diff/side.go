@@ -6,7 +6,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// A side is one of two objects that are compared, with what is looked for in it.
+// A side is one of two objects that are compared, with the parts to look for in it.
 type side struct {
 	view     *view
 	object   *introspect.Object
@@ -35,7 +35,7 @@ func newBranch(v *view, o *introspect.Object) *side {
 	return s
 }
 
-// allows tells whether an object may have a value in the member that is the other side's
+// allows reports whether an object may have a value in the member that is the other side's
 // discriminator. It may not only if an enum says so.
 func (s *side) allows(value, tag string) bool {
 	m := s.members[tag]

@@ -116,7 +116,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// TestUsers looks at who is told to use a type.
+// TestUsers checks the users of changed types.
 func TestUsers(t *testing.T) {
 	changes := compare(t, version(t, "5.2", schema.QEMU), version(t, "7.2", schema.QEMU))
 	i := slices.IndexFunc(changes, func(c diff.Change) bool { return c.Path == "blockdev-add/arg-type/driver/^sheepdog" })

@@ -15,7 +15,7 @@ type view struct{ *introspect.Schema }
 // maxNesting is how many arrays may be in each other; QEMU has two.
 const maxNesting = 100
 
-// newView checks a schema; which says what it is in errors.
+// newView checks a schema; which is its name in errors.
 func newView(s *introspect.Schema, which string) (*view, error) {
 	v := &view{s}
 	for _, info := range s.Infos {
@@ -26,7 +26,7 @@ func newView(s *introspect.Schema, which string) (*view, error) {
 	return v, nil
 }
 
-// fault says what is wrong with an entry, if anything is.
+// fault returns the error of an entry, or "".
 func (v *view) fault(info introspect.Info) string {
 	for _, name := range references(info) {
 		switch v.Lookup(name).(type) {
@@ -57,7 +57,7 @@ func (v *view) fault(info introspect.Info) string {
 	return ""
 }
 
-// nests tells whether there are too many arrays in an array. What one of them names may not be
+// nests reports whether there are too many arrays in an array. What one of them names may not be
 // there, which is that one's fault.
 func (v *view) nests(array *introspect.Array) bool {
 	for range maxNesting {
@@ -108,7 +108,7 @@ func (v *view) leaves(t introspect.Info) []introspect.Info {
 	return types
 }
 
-// describe says what a type is, without names: a server tells none.
+// describe describes a type without names, because a server does not send them.
 func (v *view) describe(name string) string { return v.describeType(v.Lookup(name), 3) }
 
 // describeType goes down to a depth, since the array in an alternate may be one of alternates.
@@ -129,7 +129,7 @@ func (v *view) describeType(t introspect.Info, depth int) string {
 	return kindOf(t)
 }
 
-// describeMember says whether a member has to be there, and what its type is.
+// describeMember describes a member: whether it is mandatory, and its type.
 func (v *view) describeMember(m *introspect.Member) string {
 	if m.Optional {
 		return "optional " + v.describe(m.Type)

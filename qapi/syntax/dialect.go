@@ -1,12 +1,12 @@
 package syntax
 
-// Dialect is the language as one version of QEMU reads it. It bears on what is refused; what
-// is accepted means the same in all of them.
+// Dialect is the language as one version of QEMU reads it. Dialects differ in the files that they
+// refuse. If two dialects accept a file, they read it in the same way.
 type Dialect int
 
 // The dialects.
 const (
-	// DialectAny takes what QEMU 5.2 to 11.0 write, whichever version it is.
+	// DialectAny accepts the files of QEMU 5.2 to 11.0.
 	DialectAny Dialect = iota
 	QEMU5_2
 	QEMU7_2

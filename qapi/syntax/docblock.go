@@ -5,31 +5,30 @@ import "strings"
 // Doc is a documentation comment: the lines between two lines `##`.
 type Doc struct {
 	Pos Pos
-	// Symbol is the name of the definition that is documented, from the first line
-	// `@name:`; empty in a free-form comment.
+	// Symbol is the name of the documented definition, from the first line `@name:`. It is empty
+	// in a free-form comment.
 	Symbol string
-	// Sections holds the comment's text, cut into its sections, in order. A free-form
-	// comment has one at most.
+	// Sections has the sections of the comment in order. A free-form comment has at most one.
 	Sections []Section
 }
 
 // Section is a part of a [Doc].
 type Section struct {
 	Kind SectionKind
-	// Name is what the section tells about: the member's or feature's name, or the tag
+	// Name is the name of the member or feature that the section describes, or the tag
 	// ("Returns", "Since"). It is empty for plain text.
 	Name string
 	Pos  Pos // only the line
-	// Lines holds the text without the comment signs, and without blank lines at the begin
-	// and at the end. Lines after the first one keep their indentation.
+	// Lines has the text without comment signs, and without blank lines at the start and the end.
+	// Lines after the first one keep their indentation.
 	Lines []string
 }
 
-// SectionKind tells the sections of a [Doc] apart.
+// SectionKind is the kind of a section of a [Doc].
 type SectionKind int
 
 const (
-	Plain       SectionKind = iota // text that belongs to the whole
+	Plain       SectionKind = iota // text about the whole definition
 	MemberText                     // @name: of a member, an argument, an enum's value
 	FeatureText                    // @name: after the line Features:
 	Tagged                         // Returns:, Errors:, Since:, TODO:, Note:, Example: …
@@ -51,7 +50,8 @@ func (l *docLines) cut(i int) {
 	l.text, l.from, l.pos, l.end = l.text[:i], l.from[:i], l.pos[:i], Pos{}
 }
 
-// parseDoc reads a documentation comment. It returns what it has even with an error.
+// parseDoc reads a documentation comment. If there is an error, it also returns the part before
+// it.
 func (p *parser) parseDoc() (*Doc, *Error) {
 	d := &Doc{Pos: p.pos}
 	if p.text != "##" {
@@ -145,7 +145,7 @@ func trimBlank(lines []string) []string {
 	return lines
 }
 
-// cutSymbol returns the name of what is documented, from a line `@name:`, or what is wrong with
+// cutSymbol returns the name of the documented definition, from a line `@name:`, or the error in
 // the line, which begins with @.
 func cutSymbol(line string) (symbol, wrong string) {
 	symbol, ok := strings.CutSuffix(line[1:], ":")

@@ -7,7 +7,7 @@ import (
 )
 
 // classicDoc reads a documentation comment by the rules of QEMU 5.2 to 7.2. These look at one
-// line after the other: what a line is depends on the part of the comment that it is in.
+// line after the other: the meaning of a line depends on the part of the comment that it is in.
 type classicDoc struct {
 	doc   *Doc
 	lines docLines
@@ -36,7 +36,7 @@ type classicSection struct {
 	indent int // of its text in the comment
 }
 
-// endsBlank tells whether the section ends with a blank line that is not its first one.
+// endsBlank reports whether the section ends with a blank line that is not its first one.
 func (s *classicSection) endsBlank() bool {
 	n := len(s.Lines)
 	return n > 1 && s.Lines[n-1] == ""
@@ -74,7 +74,7 @@ func (p *classicDoc) parse() *Error {
 
 func (p *classicDoc) parseLine(line string) *Error {
 	if strings.HasPrefix(line, "=") {
-		// A heading begins a comment of its own.
+		// A heading begins another comment.
 		if p.doc.Symbol != "" {
 			return p.fail("unexpected '=' markup in definition documentation")
 		}
@@ -164,9 +164,9 @@ func (p *classicDoc) parseVarious(line string) *Error {
 	return p.addText(text)
 }
 
-// cutLead replaces what a section begins with by as many blanks, and returns where its text
-// stands: that is how far the lines after it are to be indented. If there is no text in the
-// first line, they need not be.
+// cutLead replaces the begin of a section by as many blanks, and returns the column of its text:
+// the lines after it must have this indentation. If there is no text in the first line, they need
+// not be.
 func (p *classicDoc) cutLead(line string) (text string, indent int) {
 	lead := 1 + strings.LastIndexByte(firstWord(line), ':')
 	rest := strings.TrimLeftFunc(line[lead:], isSpace)
@@ -200,7 +200,7 @@ func (p *classicDoc) begin(kind SectionKind, name string, indent int) *Error {
 	return nil
 }
 
-// emptySection returns the name of the current section if it should have text and has none.
+// emptySection returns the name of the current section if its text is missing.
 func (p *classicDoc) emptySection() (name string, ok bool) {
 	return p.current.Name, p.current != p.body && len(trimBlank(p.current.Lines)) == 0
 }
@@ -234,7 +234,7 @@ func (p *classicDoc) finish() {
 	}
 }
 
-// firstWord returns what is before the first blank.
+// firstWord returns the text before the first blank.
 func firstWord(line string) string {
 	word, _, _ := strings.Cut(line, " ")
 	return word

@@ -16,8 +16,8 @@ type docLint struct {
 // maxDocLine is how many characters a line may have, the comment sign included.
 const maxDocLine = 70
 
-// check returns what is wrong with a line, "" if nothing is, and after how many characters; -1 if
-// the line as a whole is wrong.
+// check returns the error of a line, or "", and the number of characters before it; -1 if the
+// line as a whole is wrong.
 func (l *docLint) check(line string) (message string, after int) {
 	switch {
 	case beginsExample(line):
@@ -41,7 +41,7 @@ func (l *docLint) check(line string) (message string, after int) {
 	return "", 0
 }
 
-// beginsExample tells whether a line says that the indented ones after it are an example: `::`
+// beginsExample reports whether a line introduces an example in the indented lines after it: `::`
 // or `.. qmp-example::`.
 func beginsExample(line string) bool {
 	if rest, ok := strings.CutPrefix(line, ".."); ok {
@@ -54,7 +54,7 @@ func beginsExample(line string) bool {
 	return strings.TrimLeft(line, " ") == "::"
 }
 
-// isAddress tells whether a line is nothing but an address, which cannot be broken.
+// isAddress reports whether a line is only an address, which cannot be broken.
 func isAddress(line string) bool {
 	line = strings.TrimLeft(line, " ")
 	for _, scheme := range []string{"http://", "https://", "ftp://"} {
@@ -78,13 +78,13 @@ func sentenceEnd(line string) int {
 	return -1
 }
 
-// beginsSentence tells whether text is a single blank and what a sentence may begin with.
+// beginsSentence reports whether text is a single blank and a possible begin of a sentence.
 func beginsSentence(text string) bool {
 	return len(text) > 1 && text[0] == ' ' &&
 		('A' <= text[1] && text[1] <= 'Z' || '0' <= text[1] && text[1] <= '9' || text[1] == '(')
 }
 
-// isAbbreviation tells whether text that ends with a dot ends with "e.g.", or is a number of
+// isAbbreviation reports whether text that ends with a dot ends with "e.g.", or is a number of
 // one digit.
 func isAbbreviation(text string) bool {
 	if rest, ok := strings.CutSuffix(text, "e.g."); ok {
@@ -94,7 +94,7 @@ func isAbbreviation(text string) bool {
 	return len(number) == 2 && '0' <= number[0] && number[0] <= '9' && number[1] == '.'
 }
 
-// endsWithWord tells whether the last character of text may be a part of a word.
+// endsWithWord reports whether the last character of text may be a part of a word.
 func endsWithWord(text string) bool {
 	r, size := utf8.DecodeLastRuneInString(text)
 	return size > 0 && (r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r))

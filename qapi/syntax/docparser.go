@@ -195,7 +195,7 @@ func isIndented(line string) bool {
 	return strings.TrimLeftFunc(line, isSpace) != line
 }
 
-// beginsSection tells whether a line without indentation cannot be the text of the section
+// beginsSection reports whether a line without indentation cannot be the text of the section
 // before it.
 func beginsSection(line string) bool {
 	_, _, description := cutDescription(line)

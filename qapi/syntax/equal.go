@@ -2,9 +2,9 @@ package syntax
 
 import "slices"
 
-// Equal tells whether two files say the same: the same objects, in the same order and with
-// their members in the same order, documented under the same names. Where things are, and
-// what the documentation says beyond what [Print] keeps of it, does not matter.
+// Equal reports whether two files have the same meaning: the same objects with the same members
+// in the same order, and documentation for the same names. It ignores positions, and the part of
+// the documentation that [Print] leaves out.
 func Equal(a, b *File) bool {
 	return slices.EqualFunc(meaning(a), meaning(b), func(a, b Item) bool {
 		switch a := a.(type) {

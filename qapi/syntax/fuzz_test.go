@@ -12,8 +12,8 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// FuzzParse checks that any text at all gives items and errors with places in it, and that
-// what has no errors can be printed.
+// FuzzParse checks that any text at all gives items and errors with places in it, and that text
+// without errors can be printed.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"",

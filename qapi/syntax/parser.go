@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// MaxDepth is how deep values may be nested.
+// MaxDepth is the deepest nesting of values.
 const MaxDepth = 256
 
-// Parse reads a schema file in [DialectAny]. Errors are among the returned file's items;
-// after one, Parse goes on with the next line that looks like the begin of an item.
+// Parse reads a schema file in [DialectAny]. The items of the file include the errors. After an
+// error Parse continues at the next line that looks like the start of an item.
 func Parse(src []byte) *File { return DialectAny.Parse(src) }
 
-// Parse is like the function [Parse], for a dialect.
+// Parse is like the function [Parse], but with the rules of d.
 func (d Dialect) Parse(src []byte) *File {
 	text, err := newSource(src)
 	if err != nil {
@@ -41,8 +41,8 @@ type parser struct {
 	file    File
 	depth   int
 
-	// Scratch space: what is read of the documentation comment at hand, and of the values
-	// that are not complete yet.
+	// Scratch space: the parts that were read of the present documentation comment, and of the
+	// values that are not complete yet.
 	doc      docLines
 	members  []Member
 	elements []Value
@@ -223,7 +223,7 @@ func (p *parser) parseArray() (Value, *Error) {
 // keySet finds repeated keys without making a map for each of a schema's small objects.
 type keySet map[string]struct{}
 
-// has tells whether a key is among the members so far. It is asked before each is added.
+// has reports whether a key is among the members so far. It is asked before each is added.
 func (k *keySet) has(members []Member, key string) bool {
 	const few = 16
 	if len(members) < few {

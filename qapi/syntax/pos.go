@@ -5,8 +5,8 @@ import "strconv"
 // Pos is a place in a file.
 type Pos struct {
 	Line int // from 1
-	// Column counts characters from 1; 0 says that only the line is known. A tab is
-	// counted as QEMU does it: it leads from column c to (c+7)%8+1.
+	// Column is the column in characters from 1, or 0 if only the line is known. A tab in column
+	// c leads to column (c+7)%8+1, as in QEMU's parser.
 	Column int
 }
 
@@ -19,7 +19,7 @@ func (p Pos) String() string {
 	return s
 }
 
-// Error is something that does not belong into a schema file.
+// Error is an error in a schema file.
 type Error struct {
 	Pos     Pos
 	Message string

@@ -8,11 +8,10 @@ import (
 // lineWidth is the length of line that Print stays within where it can.
 const lineWidth = 79
 
-// Print returns the text of a file in one canonical form, without its prose: comments are
-// left out, and of documentation only what a schema is not the same without is kept, which
-// is the definition's name, the names of the features described, the version after Since:
-// and what [Seen] finds. Parsing the result gives the same objects in the same order. Errors among the
-// file's items are left out.
+// Print returns the text of a file in a canonical form without prose. It leaves out comments and the
+// errors among the file's items. Of the documentation it keeps the name of the definition, the names
+// of its features, versions, recommended replacements, and the marks of [SeenMark]. Parsing the result
+// gives the same objects in the same order.
 func Print(f *File) []byte {
 	p := &printer{}
 	for _, item := range f.Items {
@@ -55,7 +54,7 @@ func (p *printer) separate(item Item) {
 
 func isInclude(o *Object) bool { return o.Get("include") != nil }
 
-// doc writes what is kept of a definition's documentation.
+// doc writes the part of a definition's documentation that Print keeps.
 func (p *printer) doc(d *Doc) {
 	p.WriteString("##\n# @" + d.Symbol + ":\n")
 	for _, s := range d.Sections {
@@ -212,8 +211,8 @@ func separator(i int, opening string) string {
 	return ", "
 }
 
-// fit returns what remains of a width after a value on one line, less than 0 if it is too
-// long. It does not look at more of the value than would fit.
+// fit returns the rest of a width after a value on one line, less than 0 if it is too long. It
+// does not look at more of the value than would fit.
 func fit(v Value, width int) int {
 	switch v := v.(type) {
 	case *String:

@@ -10,18 +10,18 @@ const versionPattern = `v?(\d+\.\d+(?:\.\d+)*)`
 var (
 	// inParens finds "(since 3.0)", "(default: 0, since 6.2)", "(since: 5.2;", "(Since 2.4".
 	inParens = regexp.MustCompile(`\([^()]*\b[Ss]ince:? (?:QEMU )?` + versionPattern)
-	// asSentence finds "since 2.9" and "… Since 7.0.1." as a sentence, and what stands between dashes.
+	// asSentence finds "since 2.9" and "… Since 7.0.1." as a sentence, and text between dashes.
 	asSentence = regexp.MustCompile(`(?:^|[.;,:] |-- ?)[Ss]ince:? (?:QEMU )?` + versionPattern + `\.?(?: \(|;| --| on |$| [A-Z])`)
 	// named finds "- @abort: since 1.6", "'dgram' since 7.2", "@vhost-vdpa since 5.1" and "nvdimm is
 	// included since 2.12" in a text about something else.
 	named = regexp.MustCompile("(?:^|[ '\"`@(])([A-Za-z0-9_][A-Za-z0-9_.-]*)['\"`]?(?::| -| is included| option is available)? [Ss]ince:? " + versionPattern)
-	// instead finds what the text of a deprecation says to use: "Use @id instead".
+	// instead finds the replacement in the text of a deprecation: "Use @id instead".
 	instead = regexp.MustCompile("(?:[Uu]se|[Ss]uperseded by|[Rr]eplaced by|favou?r of)(?: the| argument| command| member| parameter)*:? ['\"`@]*([A-Za-z][A-Za-z0-9_-]*)")
 )
 
-// SinceVersions returns the versions that the text on a member, a value or a feature gives for it, the most
-// likely one first. What the text says of Linux, or of a change, is none: "(since Linux 2.6.33)",
-// "since QEMU 2.7 it can have …".
+// SinceVersions returns the first QEMU versions with a member, a value or a feature, according to its text.
+// The most likely version comes first. It ignores versions of Linux, and versions of a change: "(since
+// Linux 2.6.33)", "since QEMU 2.7 it can have …".
 func SinceVersions(lines []string) (versions []string) {
 	text := oneLine(lines)
 	for _, form := range []*regexp.Regexp{inParens, asSentence} {
@@ -40,7 +40,8 @@ func SinceVersions(lines []string) (versions []string) {
 	return nil
 }
 
-// NamedVersions returns the versions that a text gives for parts that it names.
+// NamedVersions returns the versions in a text that belong to names in it, as in "@abort: since
+// 1.6". The key is the name.
 func NamedVersions(lines []string) map[string][]string {
 	versions := map[string][]string{}
 	for _, m := range named.FindAllStringSubmatch(oneLine(lines), -1) {
@@ -49,7 +50,7 @@ func NamedVersions(lines []string) map[string][]string {
 	return versions
 }
 
-// Instead returns the name that the text on a deprecation says to use, "" if it says none.
+// Instead returns the name that the text of a deprecation recommends, or "" if there is none.
 func Instead(lines []string) string {
 	if m := instead.FindStringSubmatch(oneLine(lines)); m != nil {
 		return m[1]
@@ -61,8 +62,8 @@ func oneLine(lines []string) string {
 	return strings.Join(strings.Fields(strings.Join(lines, " ")), " ")
 }
 
-// remark returns what is left of a text when its prose is taken out, in a form that SinceVersions and Instead
-// read; "" if it says neither.
+// remark returns the versions and the replacement in a text, in a form that SinceVersions and Instead read,
+// or "" if there are none.
 func remark(lines []string, deprecation bool) string {
 	var said []string
 	for _, version := range SinceVersions(lines) {
@@ -74,7 +75,8 @@ func remark(lines []string, deprecation bool) string {
 	return strings.Join(said, " ")
 }
 
-// IsRemark reports whether a text is one that a copy without prose has.
+// IsRemark reports whether a text is in the form that [Print] writes for the versions and
+// replacements in a text.
 func IsRemark(lines []string) bool {
 	return len(lines) == 1 && (lines[0] == remark(lines, true) || lines[0] == remark(lines, false))
 }

@@ -54,7 +54,7 @@ func TestInstead(t *testing.T) {
 	}
 }
 
-// TestPrintKeepsRemarks prints documentation: of the prose only versions are left, and what to use.
+// TestPrintKeepsRemarks prints documentation: only versions and replacements are left of the prose.
 func TestPrintKeepsRemarks(t *testing.T) {
 	const text = `
 ##

@@ -136,7 +136,7 @@ func (s *scanner) scanString() *Error {
 	}
 }
 
-// scanWord reads true or false; what follows them is of no interest here.
+// scanWord reads true or false. It does not look at the text after it.
 func (s *scanner) scanWord() *Error {
 	for _, word := range []string{"true", "false"} {
 		if strings.HasPrefix(s.src[s.off:], word) {
@@ -148,8 +148,8 @@ func (s *scanner) scanWord() *Error {
 	return s.fail("stray '" + strayText(s.src[s.off:]) + "'")
 }
 
-// strayText returns what an error shows of text that is no token: up to the next structural
-// character, quote or white space, and not too much.
+// strayText returns the part of a text that is not a token, for an error: up to the next
+// structural character, quote or white space, and not too much.
 func strayText(text string) string {
 	const most = 60
 	n := 0

@@ -2,18 +2,18 @@ package syntax
 
 import "strings"
 
-// What is known from a server only says so in its documentation, as a section of its own with this
-// text and nothing else: a paragraph for a definition, the text of a member for a member.
+// Parts that only a server has are marked in their documentation, by a section with only this
+// text: a paragraph for a definition, the text of a member for a member.
 const (
 	seenBegin = "(seen first in "
 	seenEnd   = ")"
 )
 
-// SeenMark is the text that says that something was first seen in a server of a QEMU version, such
-// as "11.1". It may be older: there may be versions between that nobody looked at.
+// SeenMark returns the text which says that a part was first seen in a server of a QEMU version,
+// such as "11.1". An older version may also have the part, if nobody has looked at it.
 func SeenMark(version string) string { return seenBegin + version + seenEnd }
 
-// Seen returns the version in the text of a section that is such a mark, and "" if it is none.
+// Seen returns the version if the text of a section is a [SeenMark], and "" otherwise.
 func Seen(lines []string) string {
 	if len(lines) != 1 {
 		return ""

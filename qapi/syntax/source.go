@@ -52,7 +52,7 @@ func advance(col int, text string) int {
 	return col
 }
 
-// isSpace tells whether r is white space to QEMU, which asks Python's str.isspace.
+// isSpace reports whether r is white space to QEMU, which asks Python's str.isspace.
 func isSpace(r rune) bool {
 	return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f
 }

@@ -1,9 +1,9 @@
 package syntax
 
-// File is what one schema file holds.
+// File is the content of a schema file.
 type File struct {
-	// Items holds the file's objects, its documentation comments and the errors in it, in
-	// the order of the file: exactly one of [*Object], [*Doc] and [*Error] each.
+	// Items has the objects of the file, its documentation comments and its errors, in order.
+	// Each is an [*Object], a [*Doc] or an [*Error].
 	Items []Item
 }
 
@@ -14,7 +14,7 @@ type Item interface {
 	item()
 }
 
-// Value is a node of the tree: exactly one of [*Object], [*Array], [*String] and [*Bool].
+// Value is a value of the notation: an [*Object], [*Array], [*String] or [*Bool].
 type Value interface {
 	Position() Pos
 	value()
@@ -51,7 +51,7 @@ type Bool struct {
 	Value bool
 }
 
-// Get returns the value of the member with that key, nil if there is none.
+// Get returns the value of the member with this key, or nil if there is none.
 func (o *Object) Get(key string) Value {
 	for i := range o.Members {
 		if o.Members[i].Key == key {

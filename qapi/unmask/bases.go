@@ -12,7 +12,7 @@ import (
 // of the server's, or, if none is of that name, it is made of the members of the first type that
 // has it as a base.
 
-// findBases makes the bases that are no types of the server's, as entries of their own.
+// findBases makes entries for the bases that are not types of the server.
 func (b *builder) findBases() {
 	for name, typ := range b.types {
 		if o, ok := b.live.Lookup(name).(*introspect.Object); ok && o.Tag == "" {
@@ -40,7 +40,8 @@ func (b *builder) findBases() {
 	b.live = introspect.New(infos)
 }
 
-// makeBase makes an entry for a base of the members that a type has of it, nil if there are none.
+// makeBase makes an entry for a base, from the base's members that a type has, or nil if it has
+// none of them.
 func (b *builder) makeBase(was *qapi.Struct, o *introspect.Object) *introspect.Object {
 	base := &introspect.Object{Header: introspect.Header{Name: "base " + was.Name}}
 	for _, m := range was.AllMembers() {
@@ -57,7 +58,7 @@ func (b *builder) makeBase(was *qapi.Struct, o *introspect.Object) *introspect.O
 	return base
 }
 
-// oldBase returns the base of a type, nil if it has none.
+// oldBase returns the base of a type, or nil if it has none.
 func oldBase(t qapi.Type) *qapi.Struct {
 	switch t := t.(type) {
 	case *qapi.Struct:
@@ -68,7 +69,7 @@ func oldBase(t qapi.Type) *qapi.Struct {
 	return nil
 }
 
-// isBase tells whether all members of a base are those of an object too. A union has no common
+// isBase reports whether all members of a base are those of an object too. A union has no common
 // members but those of its base.
 func isBase(base, o *introspect.Object) bool {
 	for i := range base.Members {

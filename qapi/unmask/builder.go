@@ -60,7 +60,7 @@ func newBuilder(live *introspect.Schema, names *namer) *builder {
 	return b
 }
 
-// count counts what an entry refers to.
+// count counts the references of an entry.
 func (b *builder) count(info introspect.Info) {
 	value := func(name string) {
 		b.uses[name]++
@@ -113,7 +113,7 @@ func (b *builder) files() (files []string) {
 	return files
 }
 
-// sort puts the definitions into the order of the names' schema, and behind it what is new, by
+// sort puts the definitions into the order of the names' schema, and after them the new ones, by
 // its names.
 func (b *builder) sort() {
 	order := func(d *definition) int {

@@ -2,8 +2,8 @@ package unmask
 
 import "github.com/qmpkit/qmpkit/qapi"
 
-// A definition is what a schema is to say of one name: types by their names, so that the text can
-// be written without the types themselves being there.
+// A definition is the description of one name in a schema, with types by their names, so that the
+// text can be written without the types themselves being there.
 type definition struct {
 	kind     string // the language's word: "struct"
 	name     string
@@ -47,8 +47,8 @@ type ref struct {
 	array bool
 }
 
-// Flags are what a command or an event has besides its types. The language gives most of them
-// only one value.
+// Flags are the properties of a command or an event other than its types. The language gives most
+// of them only one value.
 type flags struct {
 	boxed, noGen, noReply, allowOOB, allowPreconfig, coroutine bool
 }

@@ -135,7 +135,7 @@ func (b *builder) alternative(live string, was *qapi.Alternate) (name string, ty
 	return cmp.Or(alternativeNames[json], json), nil
 }
 
-// alternativeNames are those that QEMU has for alternatives of the kinds, where it has another
+// alternativeNames are QEMU's usual names for alternatives of these kinds, where it has another
 // word than JSON.
 var alternativeNames = map[string]string{"string": "str", "boolean": "bool", "array": "list"}
 

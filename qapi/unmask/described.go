@@ -80,7 +80,7 @@ func newMembers(members []*qapi.Member) (all []member) {
 	return all
 }
 
-// seen returns what a documentation says of earlier joins.
+// seen returns the marks of earlier joins in a documentation.
 func seen(doc *qapi.Doc) map[string]string {
 	marks := map[string]string{}
 	for i := range doc.Sections {

@@ -1,32 +1,31 @@
-// Package unmask gives the types of a running server their names back. A server that is asked for
-// its schema, query-qmp-schema, tells all of it but what a client does not see: its types have
-// numbers in place of names.
+// Package unmask makes QAPI schema files from the schema of a running server. The answer to
+// query-qmp-schema has numbers instead of the names of types. Unmask recovers the names from the
+// schema of another QEMU version.
 //
 //	live, err := qmpschema.Query(ctx, client)
 //	…
 //	snapshot, err := unmask.Unmask(live, names) // names: the schema of some other QEMU
 //
-// What comes out is a schema in QEMU's own language, which package qapi loads: whatever takes a
-// schema takes a server's too.
+// The result is a schema in QEMU's language. Package qapi loads it like any other schema.
 //
-// # Names that are found
+// # Recovered names
 //
-// Both schemas are walked from the names of the commands and events that both have, by members,
-// branches and elements of the same names. Where two types stand at one place, and are alike, the
-// one may be the other: not if one is an enum and the other an object, nor if less than half of
-// the smaller one is in the other. Each place has a vote, which counts as much as the types are
-// alike; a type gets the name that has most, and no name is given twice. So a type is known though
-// it has grown, and one that came in place of another one is new.
+// Unmask walks both schemas from the commands and events that both have, along members, branches
+// and elements with the same names. Two types at the same place can be the same type if they are
+// of the same kind and at least half of the smaller one is in the other. Each such place is a vote
+// for a name, with a weight that grows with their similarity. A type gets the name with the most
+// votes, and no two types get the same name. So Unmask recognizes a type that has grown, and
+// treats a type that replaced another one as new.
 //
-// From the same places come what else is hidden: the widths of integers (a server knows only
-// int), the names of an alternate's alternatives, bases, modules, the versions that brought a
-// definition, and of commands what they do not tell (boxed, and what depends on QEMU's own code).
-// What is not known is taken to be as it is most often: an integer is an int, which is 64 bits
-// with a sign.
+// Unmask takes other facts that a server does not send from the same places: the widths of
+// integers, the names of alternatives, bases, modules, the versions of definitions, and
+// properties of commands such as boxed. If there is no such place, Unmask uses the most common
+// value: an integer is an int, which has 64 bits and a sign.
 //
-// A type that was renamed has its old name: nothing tells it from one that was not.
+// If a type was renamed, Unmask gives it the old name, because the answer does not show the
+// change.
 //
-// # Names that are made
+// # New names
 //
 // A new type is named after the nearest place where it is used:
 //
@@ -37,25 +36,25 @@
 //	member bar of the type Foo                FooBar
 //	branch bar of the union Foo               FooBar
 //	alternative of the alternate Foo          FooObject, FooString, … by the kind of value
-//	struct with the one member data           …Wrapper, and the type of data what that is without it
+//	struct with the one member data           …Wrapper; the type of data gets the name without Wrapper
 //
-// Arrays make no difference. The places of commands come before those of events, these before
-// those of types, each by their names, so that a name changes only when a nearer place comes up.
-// Where it is taken, or would be in Go, a number follows; where QAPI has no such names, the word
-// Type.
+// An array has the place of its elements. Places in commands come first, then those in events,
+// then those in types, each in the order of names. So the name of a type changes only if a new
+// place comes before the old one. If the name is taken, in QAPI or in Go, Unmask adds a number.
+// If QAPI does not allow it, Unmask adds the word Type.
 //
-// Commands and events that are new are in the module new.json, and types where they are used. The
-// alternatives of a new alternate are str, int, number, bool, null, list and object.
+// New commands and events are in the module new.json. A new type is in the module that uses it.
+// The alternatives of a new alternate have the names str, int, number, bool, null, list and
+// object.
 //
 // # Names of a server
 //
-// All other names are the server's, also where QAPI's rules do not allow them. Up to QEMU 2.5 the
-// values of enums had dots in them. The schema then has the pragma server-names, which only package
-// qapi's dialect Any takes. A name has letters, digits, '-', '_' and '.'; only that of a member or a
-// value may be empty.
+// All other names are the server's, even if QAPI's rules do not allow them: up to QEMU 2.5 values of
+// enums had dots. The schema then has the pragma server-names, which only qapi.DialectAny accepts. A
+// name consists of letters, digits, '-', '_' and '.'. Names of members and values can be empty.
 //
 // # Joining
 //
-// [Join] adds what a server has to the schema of a QEMU whose source is at hand, so that bindings
-// which are made of both serve both.
+// [Join] adds the new parts of a server's schema to the schema of a QEMU whose sources you have.
+// Bindings for the result work with both.
 package unmask

@@ -14,7 +14,7 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// TestMalformed unmasks what no QEMU says.
+// TestMalformed unmasks answers that no QEMU gives.
 func TestMalformed(t *testing.T) {
 	names := source(t, "10.2", schema.Guest)
 	const empty = `{"name": "0", "meta-type": "object", "members": []},`
@@ -54,8 +54,8 @@ func TestMalformed(t *testing.T) {
 func TestRefused(t *testing.T) {
 	names := source(t, "10.2", schema.Guest)
 	for _, c := range []struct{ name, array, want string }{
-		{"nothing", `[]`, "no command and no event"},
-		{"nothing but types", `[{"name": "1", "meta-type": "enum", "members": []}]`, "no command and no event"},
+		{"nothing", `[]`, "no commands and no events"},
+		{"nothing but types", `[{"name": "1", "meta-type": "enum", "members": []}]`, "no commands and no events"},
 		{"tag is no member", `[{"name": "1", "meta-type": "object", "members": [], "tag": "t", "variants": []},
 			{"name": "0", "meta-type": "object", "members": []},
 			{"name": "x", "meta-type": "command", "arg-type": "1", "ret-type": "0"}]`,

@@ -9,8 +9,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// A server of a newer version has a member more. Its types are called as in the older source; the
-// type of the new member is named after it.
+// A server of a newer version has a new member. Its types get the names of the older source. The
+// type of the new member gets a name from the member.
 func Example() {
 	live, err := introspect.Read([]byte(`[
 		{"name": "query-disk", "meta-type": "command", "arg-type": "0", "ret-type": "1"},

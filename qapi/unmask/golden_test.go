@@ -22,8 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestGolden unmasks what a server built from "live.json" says, with the names of "names.json",
-// in each archive under testdata. The files in want are what comes out.
+// TestGolden unmasks the answer of a server built from "live.json", with the names of
+// "names.json", in each archive under testdata. The files in want are the result.
 func TestGolden(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	require.NoError(t, err)

@@ -2,8 +2,8 @@ package unmask
 
 import "github.com/qmpkit/qmpkit/qapi"
 
-// What a server does not tell of a command, where the schema with names may not know either: the
-// command is not in it, or was another one in its version.
+// Facts about commands that a server does not send, and that the schema with names may not have
+// either: the command is not in it, or was another one in its version.
 var hidden = map[string]struct {
 	noGen   bool // it takes members that no schema has
 	noReply bool
@@ -17,8 +17,8 @@ var hidden = map[string]struct {
 	"guest-suspend-hybrid": {noReply: true, reason: "the agent sleeps with the guest"},
 }
 
-// flagsOf returns what the names' schema, or else the table, says of a command. A union has a
-// branch for all that a command takes, so that nothing is left undeclared.
+// flagsOf returns the flags of a command from the names' schema, or else from the table. A union
+// has a branch for all that a command takes, so that nothing is left undeclared.
 func flagsOf(name string, was *qapi.Command, union bool) flags {
 	f := flags{noGen: hidden[name].noGen, noReply: hidden[name].noReply}
 	if was != nil {

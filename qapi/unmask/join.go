@@ -10,22 +10,21 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// JoinOptions says how a server's schema is joined with another one.
+// JoinOptions configures [Join].
 type JoinOptions struct {
-	// Version is the server's, such as "11.1". What only the server has says that it was seen first
-	// in it: definitions, members, values and alternatives (package qapi's SeenIn). What an earlier
-	// join added keeps its version.
+	// Version is the server's version, such as "11.1". Join marks the definitions, members, values
+	// and alternatives that only the server has as first seen in it; see [qapi.SeenIn]. Parts that
+	// an earlier Join added keep their versions.
 	Version string
 
-	// Overrides decides where a place has another kind of type in the one than in the other:
-	// nothing says then which values both take. Places are written as in [Conflict]; that of a
-	// base's member is the base's, for all types that have it. A row that decides nothing is an
-	// error.
+	// Overrides decides which type counts at a place where the kinds of types differ. The key is
+	// a place as in [Conflict]. A member of a base has one place, that of the base. A row without
+	// a conflict is an error.
 	Overrides map[string]Choice
 
-	// Looser decides by itself where one kind of type takes the values of the other:
-	//   - an alternate counts before a type that is one of its alternatives,
-	//   - a value of any type before all others,
+	// Looser lets Join decide by itself if one kind of type accepts the values of the other:
+	//   - an alternate is taken instead of a type that is one of its alternatives,
+	//   - the type any is taken instead of all others,
 	//   - in the source, an enum and a string take each other's values,
 	//   - a union of the source gets the members of a struct that none of its branches has,
 	//   - two structs, unions or enums at one place become one, whatever they have in common.
@@ -41,29 +40,34 @@ const (
 	TakeServer
 )
 
-// A Joined is the outcome of [Join].
+// A Joined is the result of [Join].
 type Joined struct {
 	Snapshot
-	// Added is what only the server has, sorted. What is in an added definition is not listed.
+	// Added lists the parts that only the server has, sorted. It has an added definition, but not
+	// its members.
 	Added []Part
 }
 
 // A Part is a definition, or a part of one.
 type Part struct {
 	Definition string
-	// Name is that of a member, argument, value or alternative, "+" and the value for a branch,
-	// "$" and the name for a feature of the definition itself, or empty.
+	// Name is the name of a member, an argument, a value or an alternative. A branch is "+" and
+	// its value, a feature of the definition "$" and its name. Name is empty for the definition
+	// itself.
 	Name string
 }
 
-// Join returns the schema of a QEMU's source with all that a server has beyond it, most of all one
-// of a newer version. Nothing of the source is lost: its conditions, its types that nothing
-// reaches, and what the server no longer has. Types are the same if they stand at the same place.
+// Join returns the schema of a QEMU's source with all that a server, usually of a newer version,
+// has in addition. It keeps everything of the source: conditions, unused types, and parts that the
+// server no longer has. Types are the same if they are at the same place.
 //
-// Where the two disagree on a member it takes the looser form: it is optional if it is so in one
-// of them, or is not in one of them (but for those whose condition the server may not have been
-// built with). Integers have the source's width. Features are those of both. The error is a
-// [*ConflictError] where that is not possible and nothing in opts decides.
+// If the two differ in a member, Join takes the looser form. The member is optional if one of
+// them has it as optional or does not have it. It stays mandatory if the server may lack it
+// because of a condition in the source. Integers have the source's width. Features are those of
+// both.
+//
+// If the two differ in the kind of a type and opts does not decide, the error is a
+// [*ConflictError].
 func Join(source *qapi.Schema, live *introspect.Schema, opts JoinOptions) (*Joined, error) {
 	if err := check(live); err != nil {
 		return nil, err
@@ -78,7 +82,7 @@ func Join(source *qapi.Schema, live *introspect.Schema, opts JoinOptions) (*Join
 	}
 	for _, d := range described(source) {
 		if d.isSimpleUnion() {
-			return nil, fmt.Errorf("unmask: %s is a simple union, which only schemas up to QEMU 5.2 have: these cannot be joined", d.name)
+			return nil, fmt.Errorf("unmask: join: %s is a union without a discriminator; schemas up to QEMU 5.2 cannot be joined", d.name)
 		}
 		j.targets[d.name] = d
 		j.definitions = append(j.definitions, d)
@@ -105,27 +109,27 @@ func (d *definition) isSimpleUnion() bool {
 	return slices.ContainsFunc(d.branches, func(b branch) bool { return isImplicit(b.typ) })
 }
 
-// A ConflictError says where a server's schema has another kind of type than a source.
+// A ConflictError reports the places where the server has another kind of type than the source.
 type ConflictError struct {
 	Conflicts []Conflict
-	Unused    []string // places of Overrides where there is no conflict
+	Unused    []string // places in Overrides without a conflict
 }
 
 // A Conflict is a place where the kinds of types differ.
 type Conflict struct {
 	Place          string // "BlockdevOptionsFile.aio", "block-export-add.id", "query-version/ret-type", "Netdev+user"
-	Source, Server string // what is there
+	Source, Server string // the types there
 }
 
-// Error says what the conflicts are, a line each, and what to do.
+// Error returns a line for each conflict, with what to do.
 func (e *ConflictError) Error() string {
-	lines := []string{"unmask: the server and the source cannot be joined:"}
+	lines := []string{"unmask: join: the server and the source differ:"}
 	for _, c := range e.Conflicts {
 		lines = append(lines, fmt.Sprintf("  %s is %s in the source and %s in the server: a row in the overrides has to say which one counts",
 			c.Place, c.Source, c.Server))
 	}
 	for _, place := range e.Unused {
-		lines = append(lines, fmt.Sprintf("  %s is in the overrides, and nothing has to be decided there: remove the row", place))
+		lines = append(lines, fmt.Sprintf("  %s is in the overrides, but the two do not differ there: remove the row", place))
 	}
 	return strings.Join(lines, "\n")
 }

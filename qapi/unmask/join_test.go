@@ -22,8 +22,8 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// TestJoin joins "source.json" of each archive under testdata/join with what a server built from
-// "live.json" says. The files in want are what comes out.
+// TestJoin joins "source.json" of each archive under testdata/join with the answer of a server
+// built from "live.json". The files in want are the result.
 func TestJoin(t *testing.T) {
 	paths, err := filepath.Glob("testdata/join/*.txtar")
 	require.NoError(t, err)
@@ -107,7 +107,8 @@ func requireAll(t *testing.T, view *introspect.Schema, s *qapi.Schema) {
 	}
 }
 
-// TestConflicts joins what has different kinds at many places: each is told, with what to do.
+// TestConflicts joins schemas with different kinds at many places: the error has each, with what
+// to do.
 func TestConflicts(t *testing.T) {
 	archive, err := txtar.ParseFile("testdata/join/overrides.txtar")
 	require.NoError(t, err)
@@ -133,21 +134,21 @@ func TestConflicts(t *testing.T) {
 		"use.e: the struct Thing, another struct",
 	}, lines)
 	require.ErrorContains(t, err, "\n  use.b is str in the source and an alternate in the server: a row in the overrides has to say which one counts\n")
-	require.ErrorContains(t, err, "\n  nowhere.x is in the overrides, and nothing has to be decided there: remove the row")
+	require.ErrorContains(t, err, "\n  nowhere.x is in the overrides, but the two do not differ there: remove the row")
 }
 
-// TestJoinErrors joins what cannot be joined.
+// TestJoinErrors joins schemas that cannot be joined.
 func TestJoinErrors(t *testing.T) {
 	source52 := source(t, "5.2", schema.QEMU)
 	live := source(t, "10.2", schema.Guest).Introspect(qapi.IntrospectOptions{})
 	_, err := unmask.Join(source52, live, unmask.JoinOptions{})
-	require.ErrorContains(t, err, "is a simple union, which only schemas up to QEMU 5.2 have")
+	require.ErrorContains(t, err, "is a union without a discriminator")
 	_, err = unmask.Join(source52, introspect.New(nil), unmask.JoinOptions{})
-	require.ErrorContains(t, err, "no command and no event")
+	require.ErrorContains(t, err, "no commands and no events")
 }
 
-// TestJoinMutants joins a schema with servers that differ from it in ways that are none QEMU would
-// choose: nothing of the source is lost where it counts.
+// TestJoinMutants joins a schema with servers that differ from it in ways that QEMU would not
+// choose: no part of the source is lost where it counts.
 func TestJoinMutants(t *testing.T) {
 	src := source(t, "10.2", schema.Storage)
 	array, err := src.Introspect(qapi.IntrospectOptions{}).MarshalJSON()
@@ -172,8 +173,8 @@ func TestJoinMutants(t *testing.T) {
 	}
 }
 
-// TestJoinVersions joins sources of QEMU with what servers of newer and older versions would say.
-// What has other kinds is as in the server.
+// TestJoinVersions joins sources of QEMU with the answers of newer and older versions. If kinds
+// differ, the server's type counts.
 func TestJoinVersions(t *testing.T) {
 	for _, versions := range [][2]string{{"7.2", "10.0"}, {"7.2", "10.2"}, {"10.0", "10.2"}, {"10.2", "10.0"}, {"10.2", "7.2"}} {
 		for _, main := range []string{schema.QEMU, schema.Storage, schema.Guest} {

@@ -9,8 +9,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// merge puts what the server has into the definitions of the source. Bases come before what is
-// derived from them, which then has what they got.
+// merge puts the server's parts into the definitions of the source. Bases come before the types
+// with these bases, which then have the bases' new members.
 func (j *joiner) merge() {
 	slices.SortStableFunc(j.meetings, func(a, b meeting) int {
 		return cmp.Compare(j.depth(a.target), j.depth(b.target))
@@ -48,7 +48,7 @@ func (j *joiner) depth(d *definition) (n int) {
 	return n
 }
 
-// add notes what was added to a definition.
+// add notes a part that was added to a definition.
 func (j *joiner) add(d *definition, name string) {
 	j.added = append(j.added, Part{d.name, name})
 	if j.opts.Version != "" && strings.Trim(name, "+$") == name {
@@ -167,7 +167,7 @@ func (j *joiner) replaceArguments(d *definition) {
 	}
 }
 
-// withFeatures returns features with those that are not among them.
+// withFeatures returns features and those of the others that are not among them.
 func withFeatures(features []*qapi.Feature, names []string) []*qapi.Feature {
 	all := slices.Clip(features)
 	for _, name := range names {

@@ -68,7 +68,7 @@ func (j *joiner) identify() {
 	}
 }
 
-// noMembers stands for the arguments of what has none.
+// noMembers stands for the arguments of a command without arguments.
 var noMembers = &qapi.Struct{Header: qapi.Header{Implicit: true}}
 
 // meetArguments lets arguments meet, which are members of the same command or event whatever they
@@ -117,7 +117,7 @@ func (j *joiner) meet(place, live string, was qapi.Type) {
 	}
 }
 
-// fits tells whether a type of the server's can be one with a type of the source's.
+// fits reports whether a type of the server's can be one with a type of the source's.
 func (j *joiner) fits(info introspect.Info, was qapi.Type) bool {
 	switch info := info.(type) {
 	case *introspect.Builtin:
@@ -189,7 +189,7 @@ func (j *joiner) conflict(place, live string, was qapi.Type) {
 	}
 }
 
-// sourceKind says what a type is, for people.
+// sourceKind describes the kind of a type for people.
 func sourceKind(t qapi.Type) string {
 	switch t := t.(type) {
 	case nil:
@@ -239,7 +239,7 @@ func (j *joiner) note(live introspect.Info, was qapi.Type, target *definition) {
 	}
 }
 
-// below goes to what is in both types of a meeting.
+// below goes to the parts that both types of a meeting have.
 func (j *joiner) below(m meeting) {
 	switch live := m.live.(type) {
 	case *introspect.Object:
@@ -266,7 +266,8 @@ func (j *joiner) below(m meeting) {
 	}
 }
 
-// holder returns the member of a definition or of its bases, and its place; nil if there is none.
+// holder returns the member of a definition or of its bases, and its place, or nil if there is
+// none.
 func (j *joiner) holder(d *definition, name string) (*member, string) {
 	for ; d != nil; d = j.targets[d.base] {
 		for i := range d.members {
@@ -281,7 +282,7 @@ func (j *joiner) holder(d *definition, name string) (*member, string) {
 func memberPlace(d *definition, name string) string  { return d.name + "." + name }
 func branchPlace(d *definition, value string) string { return d.name + "+" + value }
 
-// branchOf returns the type of a union's branch, nil if it has none.
+// branchOf returns the type of a union's branch, or nil if it has none.
 func branchOf(u *qapi.Union, value string) qapi.ObjectType {
 	if u != nil {
 		for _, b := range u.Branches {

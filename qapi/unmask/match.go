@@ -20,8 +20,8 @@ type candidate struct {
 	owner string  // of these places, the first by its old name; empty: a command or an event
 }
 
-// weight is what a candidate has for it: each place has a vote, which counts as much as the types
-// are alike.
+// weight is the sum of a candidate's votes: each place has a vote, which counts as much as the
+// types are alike.
 func (c *candidate) weight() float64 { return c.alike * float64(c.votes) }
 
 // A matcher finds the pairs of two schemas: it walks both from the names of the commands and
@@ -54,8 +54,8 @@ func match(live, old *introspect.Schema) []*candidate {
 	return m.queue
 }
 
-// sorted returns the entries of a schema by their names, so that what is made of them does not
-// depend on their order.
+// sorted returns the entries of a schema by their names, so that the result does not depend on
+// their order.
 func sorted(s *introspect.Schema) []introspect.Info {
 	return slices.SortedFunc(slices.Values(s.Infos), func(a, b introspect.Info) int {
 		return cmp.Compare(a.Head().Name, b.Head().Name)
@@ -63,7 +63,7 @@ func sorted(s *introspect.Schema) []introspect.Info {
 }
 
 // meet notes that two types stand at one place, in a type that the old schema calls owner. Where
-// the shape has changed too much there is nothing to go on from.
+// the shape has changed too much, nothing can be compared.
 func (m *matcher) meet(owner, live, old string) {
 	_, array := m.live.Lookup(live).(*introspect.Array)
 	if _, was := m.old.Lookup(old).(*introspect.Array); array != was {
@@ -91,7 +91,7 @@ func (m *matcher) meet(owner, live, old string) {
 	m.queue = append(m.queue, c)
 }
 
-// below goes to what is in both types of a pair.
+// below goes to the parts that both types of a pair have.
 func (m *matcher) below(p pair) {
 	switch live := m.live.Lookup(p.live).(type) {
 	case *introspect.Object:
@@ -117,7 +117,7 @@ func (m *matcher) below(p pair) {
 	}
 }
 
-// parts returns what a type is made of: values, members with their kinds, branches, alternatives.
+// parts returns the parts of a type: values, members with their kinds, branches, alternatives.
 func parts(s *introspect.Schema, info introspect.Info) map[string]bool {
 	all := map[string]bool{}
 	switch info := info.(type) {
@@ -142,15 +142,15 @@ func parts(s *introspect.Schema, info introspect.Info) map[string]bool {
 	return all
 }
 
-// isEmpty tells whether a type has nothing in it.
+// isEmpty reports whether a type has nothing in it.
 func isEmpty(info introspect.Info) bool {
 	o, ok := info.(*introspect.Object)
 	return ok && len(o.Members) == 0 && len(o.Variants) == 0
 }
 
-// compare tells how alike two types are, by what they share of all that they have, and whether
-// they can be one type at all: at least the half of the smaller one is in the other, so that a
-// type may have grown.
+// compare returns how similar two types are, by the share of their common parts, and whether they
+// can be one type at all: at least the half of the smaller one is in the other, so that a type
+// may have grown.
 func compare(a, b map[string]bool) (alike float64, ok bool) {
 	if len(a) == 0 || len(b) == 0 {
 		return 1, len(a) == len(b)
@@ -164,10 +164,9 @@ func compare(a, b map[string]bool) (alike float64, ok bool) {
 	return float64(shared) / float64(len(a)+len(b)-shared), shared > 0 && 2*shared >= min(len(a), len(b))
 }
 
-// choose gives each type of the server the one that it most likely is, and none to two of them.
+// choose gives each type of the server the most likely type with a name, and no type twice.
 // Between equals the place decides: a command comes before a type, and SocketAddress before
-// SocketAddressLegacy.
-// Types that have names of their own keep them.
+// SocketAddressLegacy. Types that already have names keep them.
 func choose(candidates []*candidate, own map[string]string) (chosen map[string]string) {
 	chosen = map[string]string{}
 	taken := map[string]bool{}
@@ -204,6 +203,6 @@ func ownNames(s *introspect.Schema) map[string]string {
 
 func isNumber(name string) bool { return strings.Trim(name, "0123456789") == "" }
 
-// isImplicit tells whether a name is that of a type which QAPI makes itself, such as
+// isImplicit reports whether a name is that of a type which QAPI makes itself, such as
 // q_obj_device_add-arg.
 func isImplicit(name string) bool { return strings.HasPrefix(name, "q_") }

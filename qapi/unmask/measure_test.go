@@ -156,8 +156,8 @@ func TestUnmaskedArray(t *testing.T) {
 	}
 }
 
-// TestBuilds takes the arrays of servers that were built without some of what there is: numbers
-// have gaps, and types are left that nothing uses.
+// TestBuilds takes the arrays of servers that were built without some parts: numbers have gaps,
+// and there are unused types.
 func TestBuilds(t *testing.T) {
 	names := source(t, "10.0", schema.QEMU)
 	for seed := range uint64(8) {

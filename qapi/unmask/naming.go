@@ -35,8 +35,8 @@ func newUser(info introspect.Info, module, name string) user {
 	return u
 }
 
-// nameTypes gives all types their names: first those that were found, then, to what is new, names
-// of the places where it is used. The walk begins with all commands, events and types that have
+// nameTypes gives all types their names: first the recovered ones, then, to new types, names of
+// the places where it is used. The walk begins with all commands, events and types that have
 // names, each kind by its names, so that the nearest place gives the name and the order of the
 // server's array does not matter.
 func (b *builder) nameTypes() {
@@ -69,7 +69,7 @@ func (b *builder) foundName(info introspect.Info) string {
 	return ""
 }
 
-// users returns what the walk begins with.
+// users returns the commands and events that the walk begins with.
 func (b *builder) users() (users []user) {
 	for _, info := range b.live.Infos {
 		name := info.Head().Name
@@ -118,8 +118,8 @@ func (b *builder) usedBy(u user) iter.Seq2[string, place] {
 	}
 }
 
-// argument yields the type of arguments, or, where these have no type of their own, the types of
-// what is in them.
+// argument yields the type of arguments, or the types of the arguments if they have no type
+// together.
 func (b *builder) argument(u user, name, word string, yield func(string, place) bool) bool {
 	if b.hasName(name) {
 		return yield(name, u.place(word, "arg-type"))
@@ -193,7 +193,7 @@ func isWrapper(info introspect.Info) bool {
 	return ok && o.Tag == "" && len(o.Members) == 1 && o.Members[0].Name == "data"
 }
 
-// hasName tells whether a type is one that a schema defines. The others are the built-in ones,
+// hasName reports whether a type is one that a schema defines. The others are the built-in ones,
 // arrays, the empty object, and the arguments of one command or event, which are written in
 // their place unless they have branches.
 func (b *builder) hasName(name string) bool {

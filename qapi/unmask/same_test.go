@@ -68,7 +68,7 @@ func names(features []*qapi.Feature) (names []string) {
 	return names
 }
 
-// TestHiddenRows holds the table to what the schemas of today say, where they have the command.
+// TestHiddenRows compares the table with the schemas of today that have the command.
 func TestHiddenRows(t *testing.T) {
 	for _, main := range schema.Mains {
 		source, err := qapi.LoadFS(schema.FS, main, nil)

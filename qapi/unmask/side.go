@@ -8,11 +8,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// ErrSchema is matched by the error of a server's answer that is no schema: a type is missing in
-// it, or something has a name that nothing in QAPI has.
+// ErrSchema is matched by the error for a malformed answer: a type is missing, or a name is
+// impossible in QAPI.
 var ErrSchema = introspect.ErrSchema
 
-// check makes sure of what all else relies on: that each type which is named is there, that
+// check checks the conditions that all other code relies on: that each named type exists, that
 // arrays are of something else than arrays, and that names have only the characters that names
 // have, so that they can be written into a schema.
 func check(s *introspect.Schema) error {
@@ -130,7 +130,7 @@ func notInNames(r rune) bool {
 }
 
 // errNoCommands is the error of an array that has nothing to walk from.
-var errNoCommands = errors.New("unmask: there is no command and no event in the answer, which is no server's")
+var errNoCommands = errors.New("unmask: the answer has no commands and no events")
 
 // element returns the type that an array is of, or the type itself.
 func element(s *introspect.Schema, name string) introspect.Info {

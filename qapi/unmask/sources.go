@@ -81,7 +81,7 @@ func (n *namer) since(name string) string {
 	return ""
 }
 
-// memberOf returns a type's member of that name, nil if there is none.
+// memberOf returns a type's member with this name, or nil if there is none.
 func memberOf(t qapi.Type, name string) *qapi.Member {
 	if o, ok := t.(qapi.ObjectType); ok {
 		for _, m := range o.AllMembers() {
@@ -93,7 +93,7 @@ func memberOf(t qapi.Type, name string) *qapi.Member {
 	return nil
 }
 
-// seen returns what the documentation of a definition says of earlier joins.
+// seen returns the marks of earlier joins in the documentation of a definition.
 func (n *namer) seen(name string) map[string]string {
 	if d := n.Lookup(name); d != nil && d.Head().Doc != nil {
 		return seen(d.Head().Doc)

@@ -7,27 +7,27 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// A Snapshot is the schema of a server, written as QEMU writes its own.
+// A Snapshot is the schema of a server as schema files.
 type Snapshot struct {
 	// Schema is the schema, as package qapi loads it from the files.
 	Schema *qapi.Schema
-	// Files holds the text of the schema's files by their names. They are all in one folder.
+	// Files has the text of each file by its name. All files are in one folder.
 	Files map[string][]byte
 	// Main is the name of the file that includes all others.
 	Main string
-	// Types holds the types that have a name, sorted by it.
+	// Types has the types with names, sorted by name.
 	Types []Type
 }
 
-// A Type is a type of the server's, and what became of its name.
+// A Type is a named type of a Snapshot.
 type Type struct {
 	Name string
-	// Use is empty if the name was recovered. The name of a new type is made of the place where
-	// it is used: "BlockdevOptionsFile/zoned", "x-frobnicate/ret-type".
+	// Use is empty if the name was recovered. Otherwise Use is the place that the name was made
+	// from: "BlockdevOptionsFile/zoned", "x-frobnicate/ret-type".
 	Use string
 }
 
-// Recovered returns the number of types that have the name which the names' schema has for them.
+// Recovered returns the number of types whose names Unmask has recovered.
 func (s *Snapshot) Recovered() (n int) {
 	for _, t := range s.Types {
 		if t.Use == "" {
@@ -37,12 +37,12 @@ func (s *Snapshot) Recovered() (n int) {
 	return n
 }
 
-// Unmask returns the schema of a server, given what it answered to query-qmp-schema, with the
-// names that another schema has. All that the server has is in it, and nothing else but the base
-// types that its types have in common.
+// Unmask returns the schema of a server. live is its answer to query-qmp-schema, and names is the
+// schema that has names for the types. The result has all parts of the server's schema, and the
+// base types that several of its types share.
 //
-// The error matches [ErrSchema] if the answer is no schema, and is a [qapi.Diagnostics] if QAPI's
-// rules refuse it, but for those for names. The places are those in the text that was to be Files.
+// If the answer is malformed, the error matches [ErrSchema]. If it breaks QAPI's rules, except
+// those for names, the error matches a [qapi.Diagnostics] with places in the text of Files.
 func Unmask(live *introspect.Schema, names *qapi.Schema) (*Snapshot, error) {
 	if err := check(live); err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func load(main string, modules []string, definitions []*definition, types []Type
 		err = read(true)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("unmask: the schema is one that QEMU would not take:\n%w", err)
+		return nil, fmt.Errorf("unmask: the schema breaks QAPI's rules:\n%w", err)
 	}
 	return s, nil
 }

@@ -21,8 +21,8 @@ func camel(name string) string {
 
 func isSeparator(r rune) bool { return r == '-' || r == '_' || r == '.' }
 
-// typeName makes a name one that QAPI takes for a type: it begins with a letter, has a small one
-// in it, and does not end as the names of arrays do.
+// typeName makes a name that QAPI accepts for a type: it begins with a letter, has a small one in
+// it, and does not end as the names of arrays do.
 func typeName(name string) string {
 	if name == "" || name[0] < 'A' || name[0] > 'Z' {
 		name = "X" + name
@@ -33,10 +33,10 @@ func typeName(name string) string {
 	return name
 }
 
-// A nameSet holds what types may not be called: what there is already in the new schema or in the
-// one that the names come from, and what is made of these in Go, where a name for each value of an
-// enum and one for the branches of each union stand beside them. Two names are the same if they
-// are so without their separators and in small letters.
+// A nameSet has the names that a new type must not get: those in the new schema or in the one that
+// the names come from, and the names that these give in Go, where a name for each value of an enum
+// and one for the branches of each union stand beside them. Two names are the same if they are so
+// without their separators and in small letters.
 type nameSet map[string]bool
 
 func newNameSet(live *introspect.Schema, names *namer) nameSet {
@@ -71,7 +71,7 @@ func newNameSet(live *introspect.Schema, names *namer) nameSet {
 	return set
 }
 
-// squash is what two names have in common that are the same.
+// squash returns the form that equal names share.
 func squash(name string) string {
 	return strings.ToLower(strings.Map(func(r rune) rune {
 		if isSeparator(r) {
@@ -99,7 +99,7 @@ func claims(name string, info introspect.Info) []string {
 	return all
 }
 
-// free tells whether a type can have a name.
+// free reports whether a type can have a name.
 func (s nameSet) free(name string, info introspect.Info) bool {
 	for _, claim := range claims(name, info) {
 		if s[claim] {

@@ -30,8 +30,8 @@ func write(main string, modules []string, definitions []*definition, serverNames
 	return files
 }
 
-// pragma excepts what QEMU's own schemas except from rules: commands that answer with something
-// else than objects, and types with capital letters in the names of their members.
+// pragma makes the exceptions from rules that QEMU's schemas make: commands that answer with
+// something else than objects, and types with capital letters in the names of their members.
 func pragma(definitions []*definition, serverNames bool) *syntax.Object {
 	objects := map[string]bool{}
 	for _, d := range definitions {
@@ -64,8 +64,8 @@ func (d *definition) hasCapitals() bool {
 		slices.ContainsFunc(d.members, func(m member) bool { return m.name != strings.ToLower(m.name) })
 }
 
-// doc returns what documentation there is: the versions, with the names of the features, which
-// must not be missing then.
+// doc returns the documentation: the versions, with the names of the features, which must not be
+// missing then.
 func (d *definition) doc() *syntax.Doc {
 	marks := d.marks()
 	if d.since == "" && marks == nil {
@@ -94,7 +94,7 @@ func (d *definition) doc() *syntax.Doc {
 	return doc
 }
 
-// marks returns the sections on what was seen first in a server.
+// marks returns the sections with the marks of earlier joins.
 func (d *definition) marks() (sections []syntax.Section) {
 	mark := func(kind syntax.SectionKind, name string) {
 		if version, ok := d.seen[name]; ok && (name != "" || kind == syntax.Plain) {

@@ -1,14 +1,14 @@
-// Package introspect is the view of a QAPI schema that a server gives of itself: the answer to
-// query-qmp-schema. It tells what commands and events this very build has, and with what types;
-// it does not tell the types' names.
+// Package introspect reads the schema of a QMP server: the answer to query-qmp-schema. This
+// schema has the commands and events of one build of QEMU and the types that they use. Most types
+// have numbers instead of names.
 //
 //	s, err := introspect.Read(answer)
 //	…
 //	yes, err := s.Has("blockdev-add/arg-type/+file/$dynamic-auto-read-only")
 //
-// A schema's source makes the same view, with Introspect of package qapi. This package links
-// no parser of sources.
+// Package qapi makes the same view from the sources of a schema, with Schema.Introspect. This
+// package does not link the parser of sources.
 //
-// The names are those of QEMU's qmp/introspect.json: an [Info] is a SchemaInfo, and its kinds
+// The names are those of QEMU's qapi/introspect.json. An [Info] is a SchemaInfo, and its kinds
 // are the meta-types.
 package introspect

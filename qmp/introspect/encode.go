@@ -6,7 +6,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// MarshalJSON returns the array, without blanks, the members of each object sorted by name.
+// MarshalJSON returns the array without white space. The members of each object are sorted by
+// name.
 func (s *Schema) MarshalJSON() ([]byte, error) {
 	e := wire.NewEncoder(nil)
 	e.BeginArray()
@@ -17,7 +18,7 @@ func (s *Schema) MarshalJSON() ([]byte, error) {
 	return e.Bytes(), e.Err()
 }
 
-// Lines returns each entry as a line of JSON, with the same order and form as MarshalJSON.
+// Lines returns each entry as a line of JSON, in the order and form of MarshalJSON.
 func (s *Schema) Lines() iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
 		e := wire.NewEncoder(nil)
@@ -82,7 +83,7 @@ func encodeInfo(e *wire.Encoder, info Info) {
 	e.EndObject()
 }
 
-// encodeHead writes what every entry has, for those that have nothing in between.
+// encodeHead writes the header's members, for entries without members between them.
 func encodeHead(e *wire.Encoder, h *Header, info Info) {
 	features(e, h.Features)
 	e.Name("meta-type").String(info.MetaType())

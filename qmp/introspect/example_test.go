@@ -19,7 +19,7 @@ const answer = `[
 	{ "name": "bool", "meta-type": "builtin", "json-type": "boolean" }
 ]`
 
-// Ask an answer that a server gave for what it has.
+// Ask a server's schema for paths.
 func ExampleSchema_Has() {
 	s, err := introspect.Read([]byte(answer))
 	if err != nil {
@@ -34,7 +34,7 @@ func ExampleSchema_Has() {
 	} {
 		switch has, err := s.Has(path); {
 		case errors.Is(err, introspect.ErrQuery):
-			fmt.Println(path, "is no query")
+			fmt.Println(path, "is malformed")
 		case err != nil:
 			log.Fatal(err)
 		default:
@@ -46,7 +46,7 @@ func ExampleSchema_Has() {
 	// eject/arg-type/*force true
 	// eject/arg-type/device/$$deprecated true
 	// eject/arg-type/id false
-	// eject//force is no query
+	// eject//force is malformed
 }
 
 // Walk the commands of an answer, and the members of their arguments.

@@ -1,25 +1,25 @@
 package introspect
 
-// An Info is an entry of a schema, a SchemaInfo: exactly one of [*Builtin], [*Enum], [*Array],
-// [*Object], [*Alternate], [*Command], [*Event] and, for what is newer than this package,
+// An Info is an entry of a schema, a SchemaInfo: a [*Builtin], [*Enum], [*Array], [*Object],
+// [*Alternate], [*Command], [*Event] or, for a meta-type that is newer than this package,
 // [*Unknown].
 type Info interface {
-	// Head returns what all kinds of entry have.
+	// Head returns the fields that all kinds of entry share.
 	Head() *Header
-	// MetaType returns the kind by the name that the schema has for it.
+	// MetaType returns the name of the kind, such as "command".
 	MetaType() string
 }
 
-// Header is what all kinds of entry have.
+// Header has the fields that all kinds of entry share.
 type Header struct {
-	Name     string   // of a type: a number, unless the view was made without masking
-	Features []string // nil: the server gave none; else it gave a list, which may be empty
+	Name     string   // the name of a type is a number, unless the schema was made without masking
+	Features []string // nil if the server gave no list; the list may be empty
 }
 
 // Head returns h itself.
 func (h *Header) Head() *Header { return h }
 
-// Builtin is a predefined type. All integer types are one, int.
+// Builtin is a predefined type. The type int stands for all integer types.
 type Builtin struct {
 	Header
 	JSONType string // string, number, int, boolean, null, object, array or value
@@ -30,8 +30,8 @@ type Enum struct {
 	Header
 	Members []EnumMember
 
-	// ValuesOnly says that the server gave the values without members, as it did up to
-	// QEMU 6.1: these could have no features.
+	// ValuesOnly reports that the server gave the names of the values alone, as QEMU does up to
+	// 6.1. Values have no features then.
 	ValuesOnly bool
 }
 
@@ -41,41 +41,43 @@ type EnumMember struct {
 	Features []string
 }
 
-// Array is a list of values of one type. Its own name is that type's in brackets.
+// Array is a list of values of one type. Its name is the name of that type in brackets.
 type Array struct {
 	Header
 	ElementType string
 }
 
-// Object is a struct or a union. The members of its base are among its own.
+// Object is a struct or a union. Members includes the members of its base.
 type Object struct {
 	Header
 	Members  []Member
-	Tag      string    // the discriminator's name; empty when there are no variants
-	Variants []Variant // of a union: one for each value of the discriminator
+	Tag      string    // the discriminator's name; empty if the object is not a union
+	Variants []Variant // one for each value of the discriminator
 }
 
 // Member is a member of an [Object].
 type Member struct {
 	Name     string
 	Type     string
-	Optional bool // it has a default, which is always null
+	Optional bool // the member has a default in the schema, which is always null
 	Features []string
 }
 
-// Variant is what a union adds for one value of its discriminator.
+// Variant has the members that a union adds for one value of its discriminator.
 type Variant struct {
 	Case string
 	Type string // an object type, which may be empty
 }
 
-// Alternate is a type whose values are told apart by their kind of JSON.
+// Alternate is a type with several alternatives. The JSON kind of a value selects the
+// alternative.
 type Alternate struct {
 	Header
 	Types []string
 }
 
-// Command is a command. Without arguments, or without a result, the type is an empty object.
+// Command is a command. ArgType and RetType are empty objects if the command has no arguments or
+// no result.
 type Command struct {
 	Header
 	ArgType  string
@@ -83,7 +85,7 @@ type Command struct {
 	AllowOOB bool
 }
 
-// Event is an event. Without data the type is an empty object.
+// Event is an event. ArgType is an empty object if the event has no data.
 type Event struct {
 	Header
 	ArgType string
@@ -104,7 +106,7 @@ func (*Command) MetaType() string   { return "command" }
 func (*Event) MetaType() string     { return "event" }
 func (u *Unknown) MetaType() string { return u.Meta }
 
-// Member returns the object's member of that name, nil if there is none.
+// Member returns the object's member with this name, or nil if there is none.
 func (o *Object) Member(name string) *Member {
 	for i := range o.Members {
 		if o.Members[i].Name == name {
@@ -114,8 +116,8 @@ func (o *Object) Member(name string) *Member {
 	return nil
 }
 
-// Variant returns what the union adds for a value of its discriminator, nil if it has no such
-// value.
+// Variant returns the union's variant for a value of its discriminator, or nil if there is no
+// such variant.
 func (o *Object) Variant(value string) *Variant {
 	for i := range o.Variants {
 		if o.Variants[i].Case == value {
@@ -125,7 +127,7 @@ func (o *Object) Variant(value string) *Variant {
 	return nil
 }
 
-// Member returns the enum's value of that name, nil if there is none.
+// Member returns the enum's value with this name, or nil if there is none.
 func (e *Enum) Member(name string) *EnumMember {
 	for i := range e.Members {
 		if e.Members[i].Name == name {

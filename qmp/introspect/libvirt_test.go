@@ -274,7 +274,7 @@ func TestHasAsLibvirt(t *testing.T) {
 	}
 }
 
-// TestHasAsLibvirtOfServers asks those that are running.
+// TestHasAsLibvirtOfServers asks running servers.
 func TestHasAsLibvirtOfServers(t *testing.T) {
 	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
 		answer, err := qmp.Raw{Command: "query-qmp-schema"}.Do(t.Context(), q.Start(t, qemutest.Config{}).Dial(t))

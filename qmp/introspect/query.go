@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// ErrQuery matches the error of a malformed path: a component is empty, or something follows a
-// component that ends the path.
-var ErrQuery = errors.New("introspect: malformed query")
+// ErrQuery is matched by the error of a malformed path: a component is empty, or follows a
+// component that must be the last one.
+var ErrQuery = errors.New("introspect: malformed path")
 
-// ErrSchema matches the error of a query in a malformed schema: a type that it names is missing,
-// or types lead to each other for ever.
+// ErrSchema is matched by the error of a query in a malformed schema: a type is missing, or types
+// refer to each other without end.
 var ErrSchema = errors.New("introspect: malformed schema")
 
 // How many types a query may pass: one after the other, and in all. Arrays and alternates are
@@ -21,8 +21,8 @@ const (
 	maxQuerySteps = 100_000
 )
 
-// Has reports whether the schema has what a path describes. The grammar is libvirt's, with two
-// additions:
+// Has reports whether the schema has the command, event, member, value or feature that a path
+// describes. The grammar is libvirt's (src/qemu/qemu_qapi.c), with two additions:
 //
 //	path       = command-or-event *( "/" component )
 //	second     = "arg-type" | "ret-type" | "$" feature
@@ -34,10 +34,11 @@ const (
 //	of builtin = "!" json-type            null, string, number, int, boolean or value
 //	of another = "!" json-type            string of an enum, object, array (an addition)
 //
-// An array takes no other component. An alternate has what one of its types has. A blank stands before
-// a name that does not begin with a letter. A feature, a json-type, and a value's feature end a
-// path. The first component may also name a type, which is a number unless the view was made
-// without masking; the path then goes on from that type.
+// An array needs no component: the component after it is for its elements. For an alternate, it is
+// enough that one of its types has the component. If a name does not begin with a letter, write a blank
+// before it. A feature, a json-type and a value's feature must be the last component. The first
+// component can also name a type, which is a number unless the schema was made without masking. The
+// next component is then for that type.
 //
 //	blockdev-add
 //	blockdev-add/arg-type/+file/$dynamic-auto-read-only
@@ -46,13 +47,13 @@ const (
 //	block-commit/arg-type/base/$$deprecated
 //	netdev_add/arg-type/id/!string
 //
-// Has returns false, and no error, if something in the path is not in the schema, and if a
-// component does not fit what it stands behind: "+arg-type", "^value" behind an object. It reads
-// the path from the front and looks no further then.
+// Has returns false, and no error, if the schema does not have a component, or if a component
+// does not fit the one before it, such as "+arg-type", or "^value" after an object. It stops at
+// the first such component.
 //
 // The error matches:
-//   - [ErrQuery]: a component is empty, or something follows one that ends the path.
-//   - [ErrSchema]: a type that the path leads to is missing, or types lead to each other for ever.
+//   - [ErrQuery]: a component is empty, or follows a component that must be the last one.
+//   - [ErrSchema]: a type on the path is missing, or types refer to each other without end.
 func (s *Schema) Has(path string) (bool, error) {
 	components := strings.Split(path, "/")
 	for _, c := range components {
@@ -95,7 +96,7 @@ type pathError struct {
 func (e *pathError) Error() string { return e.kind.Error() + " '" + e.path + "': " + e.reason }
 func (e *pathError) Unwrap() error { return e.kind }
 
-// entry follows what is behind the name of a command or an event.
+// entry follows the components after the name of a command or an event.
 func (q *query) entry(h *Header, rest []string, types map[string]string) (bool, error) {
 	if len(rest) == 0 {
 		return true, nil
@@ -117,7 +118,7 @@ func (q *query) entry(h *Header, rest []string, types map[string]string) (bool, 
 // feature ends a query.
 func (q *query) feature(features []string, name string, rest []string) (bool, error) {
 	if len(rest) > 0 {
-		return false, queryError(q.path, "something follows the feature "+name)
+		return false, queryError(q.path, "the feature "+name+" must be the last component")
 	}
 	return contains(features, name), nil
 }
@@ -131,11 +132,11 @@ func contains(names []string, name string) bool {
 	return false
 }
 
-// named follows what is behind something of the type with that name.
+// named follows the components after a part whose type has this name.
 func (q *query) named(name string, rest []string) (bool, error) {
 	q.steps++
 	if q.depth++; q.depth > maxQueryDepth || q.steps > maxQuerySteps {
-		return false, &pathError{ErrSchema, q.path, "types lead to each other for ever"}
+		return false, &pathError{ErrSchema, q.path, "types refer to each other without end"}
 	}
 	defer func() { q.depth-- }()
 	info := q.schema.Lookup(name)
@@ -162,7 +163,7 @@ func (q *query) named(name string, rest []string) (bool, error) {
 	case *Unknown:
 		return false, nil
 	}
-	return false, &pathError{ErrSchema, q.path, name + " is no type"}
+	return false, &pathError{ErrSchema, q.path, name + " is not a type"}
 }
 
 // isJSONType reports whether a component is the JSON type of an enum, an object or an array.
@@ -229,7 +230,7 @@ func (q *query) builtin(b *Builtin, rest []string) (bool, error) {
 		return false, nil
 	}
 	if len(rest) > 1 {
-		return false, queryError(q.path, "something follows the type "+jsonType)
+		return false, queryError(q.path, "the JSON type "+jsonType+" must be the last component")
 	}
 	return b.JSONType == jsonType, nil
 }
@@ -244,7 +245,7 @@ func (q *query) alternate(a *Alternate, rest []string) (bool, error) {
 }
 
 // plain returns the name in a component: without the blank, or the asterisk, before it. Like libvirt
-// it takes any character for the blank that is no letter.
+// it accepts any character that is not a letter as the blank.
 func plain(component string) string {
 	if !isLetter(component[0]) {
 		return component[1:]

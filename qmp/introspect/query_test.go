@@ -19,7 +19,7 @@ func newest(t testing.TB) *introspect.Schema {
 	return s.Introspect(qapi.IntrospectOptions{})
 }
 
-// TestHas asks for what is there and for what is not.
+// TestHas asks for parts that exist and for parts that do not.
 func TestHas(t *testing.T) {
 	s := newest(t)
 	for path, want := range map[string]bool{

@@ -9,8 +9,8 @@ import (
 // Read reads the answer to query-qmp-schema: the array alone, or a whole reply as it came over
 // the wire, in which the array is the member "return".
 //
-// It is strict about JSON and about the types of what it knows, and ignores members that it does
-// not know. The error of what is no schema says where it is not: "[17].members[2].name".
+// Read is strict about JSON and about the types of known members, and ignores unknown members.
+// The error is a [*ReadError], which names the place: "[17].members[2].name".
 func Read(answer []byte) (*Schema, error) {
 	d := wire.NewDecoder(answer)
 	var infos []Info
@@ -18,7 +18,7 @@ func Read(answer []byte) (*Schema, error) {
 		var r reply
 		d.Object(&r)
 		if d.Err() == nil && !r.found {
-			return nil, errors.New("introspect: a reply without the member \"return\"")
+			return nil, &ReadError{errors.New(`the reply has no member "return"`)}
 		}
 		infos = r.infos
 	} else {
@@ -30,10 +30,10 @@ func Read(answer []byte) (*Schema, error) {
 	return New(infos), nil
 }
 
-// A ReadError says why something is no answer to query-qmp-schema.
+// A ReadError reports that a text is not an answer to query-qmp-schema.
 type ReadError struct{ err error }
 
-// Error says what is wrong, and where.
+// Error returns the place and the reason.
 func (e *ReadError) Error() string { return "introspect: " + e.err.Error() }
 
 // Unwrap returns the error of the decoder.
@@ -59,7 +59,7 @@ func decodeInfos(d *wire.Decoder) []Info {
 		var e entry
 		d.Object(&e)
 		if e.head.Name == "" || e.meta == "" {
-			d.Fail("an entry without name or meta-type")
+			d.Fail("an entry has no name or no meta-type")
 		}
 		if d.Err() == nil {
 			infos = append(infos, e.info())
@@ -68,7 +68,7 @@ func decodeInfos(d *wire.Decoder) []Info {
 	return infos
 }
 
-// An entry holds the members of all kinds of entry: the one that tells the kind may come last.
+// An entry has the members of all kinds of entry, because the member with the kind may come last.
 type entry struct {
 	meta string
 	head Header

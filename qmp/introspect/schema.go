@@ -2,8 +2,8 @@ package introspect
 
 import "iter"
 
-// Schema is a server's schema. It is not modified once it was made, and may be read by several
-// goroutines.
+// Schema is a server's schema. Do not modify it after it was made. Several goroutines can read
+// it.
 type Schema struct {
 	// Infos holds the entries in the order of the array.
 	Infos []Info
@@ -11,8 +11,8 @@ type Schema struct {
 	index map[string]Info
 }
 
-// New makes a schema of entries. Of two with the same name the first one counts; QEMU has none
-// such.
+// New makes a schema from entries. If two entries have the same name, queries find the first one.
+// QEMU sends no such schema.
 func New(infos []Info) *Schema {
 	s := &Schema{Infos: infos, index: make(map[string]Info, len(infos))}
 	for _, info := range infos {
@@ -24,8 +24,8 @@ func New(infos []Info) *Schema {
 	return s
 }
 
-// Lookup returns the entry of that name, nil if there is none. Commands, events and types share
-// one name space.
+// Lookup returns the entry with this name, or nil if there is none. Commands, events and types
+// share one name space.
 func (s *Schema) Lookup(name string) Info { return s.index[name] }
 
 // Commands returns the commands, in order.

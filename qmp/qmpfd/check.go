@@ -7,15 +7,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Check reports whether a node of this use can open what it needs from a set of these files, by the rules of
-// the strictest version of QEMU. It sends nothing. The files must be regular files or block devices, and:
+// Check returns an error if a node of this use cannot open its file from a set of these files. It applies
+// the rules of the strictest version of QEMU, and sends nothing. The files must be regular files or block
+// devices, and:
 //
 //   - for a read-only node, one must be open with O_RDONLY;
 //   - for a node with auto-read-only, one must be open with O_RDONLY, and another with O_RDWR if anything
 //     will write;
 //   - for any other node, one must be open with O_RDWR;
 //   - this file must have O_DIRECT if u is Direct, and must not have it otherwise;
-//   - no file of this access mode may have O_SYNC or O_DSYNC, and no file at all O_PATH.
+//   - files of this access mode must not have O_SYNC or O_DSYNC, and no file may have O_PATH.
 //
 // The set can contain other files, too. Any error matches [qmp.ErrNotSent]. It also matches:
 //   - [*FlagsError]: a flag is wrong.
@@ -68,9 +69,9 @@ func (u Use) checkFlags(files []*os.File, have []openFlags) error {
 	return nil
 }
 
-// needed returns the flags that a file must have of those that QEMU may ask for. With
-// auto-read-only it asks for O_RDWR only when something begins to write: there may be no such
-// file. But one that is there and not as QEMU wants it would be found out then, by the guest.
+// needed returns the flags that QEMU may ask for and that a file must have. With auto-read-only
+// it asks for O_RDWR only when something begins to write: there may be no such file. But one that
+// is there and not as QEMU wants it would be found out then, by the guest.
 func (u Use) needed(have []openFlags) []openFlags {
 	all := u.all()
 	if len(all) == 2 && !slices.ContainsFunc(have, func(f openFlags) bool { return f.mode() == readWrite }) {
@@ -79,13 +80,13 @@ func (u Use) needed(have []openFlags) []openFlags {
 	return all
 }
 
-// A FlagsError says that a file is not open as QEMU needs it. Nothing was sent; it matches
-// [qmp.ErrNotSent].
+// A FlagsError reports that a file is open with flags that QEMU cannot use. Nothing was sent: the
+// error matches [qmp.ErrNotSent].
 type FlagsError struct {
 	File  string // its name
 	Wrong string // "access mode", "O_DIRECT", "O_SYNC" or "O_PATH"
-	Have  string // what it is open with: "O_RDWR"
-	Want  string // what to open it with: "O_RDWR|O_DIRECT"
+	Have  string // the flags that it has: "O_RDWR"
+	Want  string // the flags that it needs: "O_RDWR|O_DIRECT"
 }
 
 // Error returns all the fields in one line.

@@ -14,7 +14,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// TestCheckFlags is for what is said; TestTable compares with what QEMU takes.
+// TestCheckFlags tests the errors of Check. TestTable compares Check with QEMU.
 func TestCheckFlags(t *testing.T) {
 	qemutest.CheckFds(t)
 	path := image(t)
@@ -86,7 +86,7 @@ func TestCheckFiles(t *testing.T) {
 	}
 }
 
-// TestOpen: what Open opens is in order for the use.
+// TestOpen: Check accepts the files of Open.
 func TestOpen(t *testing.T) {
 	qemutest.CheckFds(t)
 	path := image(t)

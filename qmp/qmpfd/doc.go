@@ -1,6 +1,7 @@
-// Package qmpfd gives a QEMU open files, so that it can use what it may not open itself: sets of
-// descriptors for the block layer (add-fd), and descriptors by name for everything else (getfd).
-// Whatever goes wrong, none is left in QEMU, or the error is an [*UndoError] and says so.
+// Package qmpfd gives open files to a QEMU that has no permission to open them: sets of
+// descriptors for the block layer (add-fd), and descriptors with names for everything else
+// (getfd). If a function fails, it removes its descriptors from QEMU. If that fails too, the
+// error is an [*UndoError].
 //
 //	use := qmpfd.Use{Direct: true}
 //	files, err := use.Open("/srv/data1.img")
@@ -16,10 +17,10 @@
 //
 // # Which file of a set QEMU takes
 //
-// QEMU takes the file of the set that is open as QEMU would have opened it. If there is none it refuses
-// to open the node. It asks for O_RDONLY if the node is read-only and for O_RDWR if it is not. With
-// auto-read-only it asks for O_RDONLY first, and for O_RDWR whenever something begins to write. The other
-// flags have these effects (measured):
+// QEMU takes the file of the set that is open with the flags that QEMU wants. If there is no such file,
+// QEMU refuses to open the node. It asks for O_RDONLY if the node is read-only and for O_RDWR if it is
+// not. With auto-read-only it asks for O_RDONLY first, and for O_RDWR when a user of the node begins to
+// write. The other flags have these effects (measured):
 //
 //	                                        5.2, 7.2             10.0, 11.1
 //	O_DIRECT and cache.direct differ        taken, and changed   refused
@@ -30,8 +31,8 @@
 //
 // QEMU and the sender share the open file, so a flag that QEMU changes or clears changes for both.
 //
-// [Use.Check] accepts what all of these versions accept, and otherwise reports which flag is wrong. So the
-// file must have O_DIRECT if cache.direct is on, and must not have it otherwise.
+// [Use.Check] accepts a file only if all of these versions accept it. Otherwise its error names the wrong
+// flag. So the file must have O_DIRECT if cache.direct is on, and must not have it otherwise.
 //
 // A file with O_PATH makes an assertion in QEMU fail, which ends the machine. This package never sends one.
 //
@@ -39,13 +40,13 @@
 //
 // QEMU locks the files of file and host_device nodes, so that no other QEMU writes to them. A lock
 // belongs to an open file and stays as long as a descriptor of it is in a set. A node with
-// auto-read-only changes between two open files, and QEMU then meets its own locks on the other one:
-// after a migration cont fails, a snapshot and a resize are refused, and after a failed migration
-// the machine hangs or ends. This was measured on 5.2, 7.2, 10.0 and 11.1.
+// auto-read-only changes between two open files, and then QEMU's locks on one file conflict with its
+// locks on the other. After a migration cont fails, and QEMU refuses a snapshot and a resize. After
+// a failed migration the machine hangs or ends. This was measured on 5.2, 7.2, 10.0 and 11.1.
 //
-// So give a node one open file and no auto-read-only: O_RDWR with read-only off, if anything will ever
-// write to it. A node with auto-read-only and two files must have "locking" off. Another QEMU can then
-// write to the file at the same time.
+// So give a node one open file and no auto-read-only. If anything will ever write to the node, open
+// the file with O_RDWR and leave read-only off. A node with auto-read-only and two files must have
+// "locking" off. Another QEMU can then write to the file at the same time.
 //
 // # Concurrency
 //

@@ -7,8 +7,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// ErrKept is matched by the error of a removal if QEMU still has descriptors that it was told to close. QEMU
-// 5.2 and 7.2 close none while the machine is stopped, 10.0 does. Remove again when the machine runs.
+// ErrKept is matched by the error of [Set.Remove] and [RemoveSets] if QEMU has not closed the descriptors.
+// QEMU 5.2 and 7.2 keep them open while the machine is stopped; QEMU 10.0 closes them. Remove the set again
+// when the machine runs.
 var ErrKept = errors.New("qmpfd: QEMU keeps the descriptors while the machine is stopped")
 
 var (
@@ -20,9 +21,9 @@ var (
 	errDigit    = unsent("the descriptor's name begins with a digit", nil)
 )
 
-// An UndoError is the error of [AddSet] and [Send] if they failed and could not undo what they had done, or not
-// for certain. QEMU may still have the descriptors, with the opaque text or under the name. errors.Is and
-// errors.As look into both errors.
+// An UndoError is the error of AddSet and Send if they failed and could not undo their work with certainty.
+// QEMU may still have the descriptors, with the opaque text or under the name. errors.Is and errors.As look
+// into both errors.
 type UndoError struct {
 	Err  error // why it failed
 	Undo error // why it could not be undone

@@ -14,7 +14,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// A file is opened as a node needs it that is written to, and given to QEMU.
+// Use opens a file for a node that reads and writes, and gives it to QEMU.
 func ExampleUse() {
 	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
 		use := qmpfd.Use{}
@@ -36,7 +36,7 @@ func ExampleUse() {
 	// 1 file in /dev/fdset/0
 }
 
-// A file that is open in another way than QEMU asks for is found out before anything is sent.
+// Check finds a file with the wrong flags, before anything is sent.
 func ExampleUse_Check() {
 	exampleServer(func(_ context.Context, _ *qmp.Client, path string) error {
 		f, err := os.Open(path)
@@ -56,7 +56,7 @@ func ExampleUse_Check() {
 	// true
 }
 
-// A manager that was started again removes what it had added before.
+// A manager that was restarted removes the sets that it had added before.
 func ExampleRemoveSets() {
 	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
 		f, err := os.Open(path)
@@ -79,7 +79,7 @@ func ExampleRemoveSets() {
 	// removed: <nil>
 }
 
-// A descriptor by name, for a tap device. It is closed again if nothing uses it.
+// Send gives QEMU a tap device under a name. If no command uses it, Close closes it.
 func ExampleSend() {
 	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
 		tap, err := os.Open(path) // in truth /dev/net/tun, made a tap device by an ioctl
@@ -100,7 +100,8 @@ func ExampleSend() {
 	// closefd tap0
 }
 
-// exampleServer lets f talk to a QEMU that only keeps account of descriptors, about a file.
+// exampleServer calls f with a file and a client of a QEMU that only keeps account of
+// descriptors.
 func exampleServer(f func(ctx context.Context, client *qmp.Client, path string) error) {
 	h := new(exampleHost)
 	defer h.end()
@@ -127,7 +128,7 @@ func exampleServer(f func(ctx context.Context, client *qmp.Client, path string) 
 	}
 }
 
-// exampleHost stands in the place of a test.
+// exampleHost takes the place of a test.
 type exampleHost struct{ cleanups []func() }
 
 func (*exampleHost) Helper()                           {}

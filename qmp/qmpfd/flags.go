@@ -43,7 +43,7 @@ func (f openFlags) String() string {
 	return strings.Join(names, "|")
 }
 
-// What can be wrong, in FlagsError.Wrong.
+// The values of FlagsError.Wrong.
 const (
 	nameMode   = "access mode"
 	nameDirect = "O_DIRECT"

@@ -2,7 +2,7 @@
 
 package qmpfd
 
-// Both are 0: there is no such flag, or none that QEMU uses.
+// Both are 0: the platform does not have the flag, or QEMU does not use it.
 const (
 	directFlag openFlags = 0
 	pathFlag   openFlags = 0

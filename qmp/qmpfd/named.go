@@ -44,8 +44,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// Close makes QEMU close a descriptor that has a name (closefd). If QEMU does not have the name, because the
-// descriptor is in use or was closed, Close succeeds.
+// Close makes QEMU close the descriptor with this name (closefd). If QEMU does not know the name, because a
+// command uses the descriptor or closed it, Close succeeds.
 func Close(ctx context.Context, x qmp.Executor, name string) error {
 	err := qemu.CloseFD{FDName: name}.Do(ctx, x)
 	if errors.Is(err, qmp.ErrGeneric) {

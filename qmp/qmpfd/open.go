@@ -8,13 +8,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Files are open files that belong together: one file, opened in each way in which QEMU asks for it.
+// Files are the open files of one path: one for each access mode that QEMU asks for.
 type Files []*os.File
 
-// Open opens a regular file or block device as QEMU will ask for it: with O_RDWR; with O_RDONLY if u is
-// ReadOnly; both ways, as two files, if u is AutoReadOnly; and with O_DIRECT if u is Direct, which not every
-// file system supports. Programs that are started do not inherit the files (O_CLOEXEC). Close the files when
-// QEMU has its own.
+// Open opens a regular file or block device with the flags that QEMU will ask for: O_RDWR, or O_RDONLY if u
+// is ReadOnly. If u is AutoReadOnly, it opens two files, one with O_RDONLY and one with O_RDWR. If u is
+// Direct, it adds O_DIRECT, which not every file system supports. Child processes do not inherit the files
+// (O_CLOEXEC). Close the files when QEMU has its own descriptors.
 //
 // The error is an [*fs.PathError] if the file cannot be opened. It matches [qmp.ErrNotSent] if the path is
 // neither a regular file nor a block device, and [errors.ErrUnsupported] if this platform has no O_DIRECT.

@@ -68,7 +68,7 @@ func addNode(t *testing.T, c *qmp.Client, use qmpfd.Use, set *qmpfd.Set) error {
 	}.Do(t.Context(), c)
 }
 
-// TestSetOfQEMU is removed while a node uses it, before one does, and after.
+// TestSetOfQEMU removes a set while a node uses it, before, and after.
 func TestSetOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm, c := machine(t, q)
@@ -103,7 +103,7 @@ func TestSetOfQEMU(t *testing.T) {
 	})
 }
 
-// TestSetFaultsOfQEMU lets each command of AddSet go wrong in each way.
+// TestSetFaultsOfQEMU causes each fault at each command of AddSet.
 func TestSetFaultsOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm, c := machine(t, q)
@@ -131,7 +131,7 @@ func TestSetFaultsOfQEMU(t *testing.T) {
 	})
 }
 
-// TestSetOfStoppedQEMU: the older ones keep descriptors until the machine runs.
+// TestSetOfStoppedQEMU: older QEMUs keep descriptors until the machine runs.
 func TestSetOfStoppedQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
@@ -182,7 +182,7 @@ func TestNamedOfQEMU(t *testing.T) {
 	})
 }
 
-// TestNamedFaultsOfQEMU lets each command of Send go wrong in each way.
+// TestNamedFaultsOfQEMU causes each fault at each command of Send.
 func TestNamedFaultsOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm, c := machine(t, q)
@@ -204,7 +204,7 @@ func TestNamedFaultsOfQEMU(t *testing.T) {
 	})
 }
 
-// TestNamesOutliveConnections: of another client, too, a name is closed.
+// TestNamesOutliveConnections: Close also closes the name of an earlier client.
 func TestNamesOutliveConnections(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm, c := machine(t, q)

@@ -14,8 +14,8 @@ import (
 // and the sets outlive the connection: when the last monitor is disconnected, QEMU 5.2 and 7.2 close
 // unused sets; QEMU 10.0 and 11.1 keep them.
 //
-// Keep a set as long as a node that uses it: QEMU opens the file again when the node is reopened, and when a
-// node with auto-read-only changes between reading and writing.
+// Keep a set while a node uses it. QEMU opens the file again when the node is reopened, and when a node with
+// auto-read-only changes between reading and writing.
 type Set struct {
 	x      qmp.Executor
 	id     int64

@@ -65,7 +65,7 @@ func TestSet(t *testing.T) {
 	require.Equal(t, []string{"fdset 0 t:c", "fdset 0 t:c", "fdset 1 t:d", "fdset 1 t:d"}, m.State())
 }
 
-// TestNothingSent has errors that are found before.
+// TestNothingSent: these errors are found before a command is sent.
 func TestNothingSent(t *testing.T) {
 	qemutest.CheckFds(t)
 	ctx := t.Context()
@@ -94,7 +94,7 @@ func TestNothingSent(t *testing.T) {
 	require.Empty(t, m.Requests())
 }
 
-// TestSetFaults lets each command of AddSet go wrong in each way.
+// TestSetFaults causes each fault at each command of AddSet.
 func TestSetFaults(t *testing.T) {
 	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {
@@ -122,7 +122,7 @@ func TestSetFaults(t *testing.T) {
 	}
 }
 
-// TestLateAnswer has a context end while the answer is on its way.
+// TestLateAnswer: the context ends before the answer comes.
 func TestLateAnswer(t *testing.T) {
 	qemutest.CheckFds(t)
 	m := fakeqemu.New(t)
@@ -176,7 +176,7 @@ func (i *interrupted) Execute(ctx context.Context, call *qmp.Call) error {
 	return i.Client.Execute(ctx, call)
 }
 
-// TestConnectionLost has nobody left to undo anything.
+// TestConnectionLost: nothing can be undone.
 func TestConnectionLost(t *testing.T) {
 	qemutest.CheckFds(t)
 	lose := func(r *qmptest.Request) (any, error) {
@@ -199,7 +199,7 @@ func TestConnectionLost(t *testing.T) {
 	}
 }
 
-// TestStopped is a machine that closes no descriptors while it is stopped.
+// TestStopped: QEMU closes no descriptors while its machine is stopped.
 func TestStopped(t *testing.T) {
 	ctx := t.Context()
 	m := fakeqemu.New(t)
@@ -217,7 +217,7 @@ func TestStopped(t *testing.T) {
 	require.ErrorIs(t, set.Remove(ended), context.Canceled)
 }
 
-// TestConcurrently is for the race detector, and mixes up no files.
+// TestConcurrently is for the race detector, and checks that each set gets its own files.
 func TestConcurrently(t *testing.T) {
 	qemutest.CheckFds(t)
 	m := fakeqemu.New(t)
@@ -244,7 +244,7 @@ func TestConcurrently(t *testing.T) {
 	require.Empty(t, m.State())
 }
 
-// TestSetOverPipe: a connection that takes no descriptors.
+// TestSetOverPipe: the connection cannot carry descriptors.
 func TestSetOverPipe(t *testing.T) {
 	m := fakeqemu.New(t)
 	c, err := qmp.NewClient(t.Context(), m.Pipe(), nil)
@@ -259,7 +259,7 @@ func TestSetOverPipe(t *testing.T) {
 	require.Empty(t, m.State())
 }
 
-// TestSetOfNobody was not made by AddSet. It does not wait for anything.
+// TestSetOfNobody: the Set was not made by AddSet. Remove fails at once.
 func TestSetOfNobody(t *testing.T) {
 	err := new(qmpfd.Set).Remove(t.Context())
 	require.ErrorIs(t, err, qmp.ErrNotSent)

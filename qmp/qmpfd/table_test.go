@@ -60,8 +60,9 @@ func uses() (all []qmpfd.Use) {
 	return all
 }
 
-// TestTable compares Check with what QEMU takes. What Check takes all take, and write to. What it
-// refuses QEMU refuses since 10.0, but for the rows of stricter; before, but for O_DIRECT too.
+// TestTable compares Check with QEMU. All versions accept the files that Check accepts, and write
+// to them. QEMU 10.0 and newer refuse the files that Check refuses, except the rows of stricter.
+// Older ones also accept a wrong O_DIRECT.
 func TestTable(t *testing.T) {
 	path := image(t)
 	needsDirect(t, path)
@@ -122,7 +123,7 @@ func requireWrites(t *testing.T, c *qmp.Client, what string) {
 	require.Empty(t, said, what)
 }
 
-// TestPlaceIsNotSent: the QEMUs that a file with O_PATH ends are still there.
+// TestPlaceIsNotSent: a file with O_PATH would end QEMU, which still runs.
 func TestPlaceIsNotSent(t *testing.T) {
 	if qmpfd.PathFlag == 0 {
 		t.Skip("no O_PATH")

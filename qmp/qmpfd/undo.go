@@ -7,7 +7,8 @@ import (
 	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
-// undoLimit is how long undoing may take. It does not end with the context of what it undoes.
+// undoLimit is the longest time to undo an operation. It does not depend on the context of the
+// operation.
 const undoLimit = 15 * time.Second
 
 // undone undoes what err has cut off. It returns err, or an *UndoError.

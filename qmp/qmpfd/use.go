@@ -11,12 +11,12 @@ import (
 // the same names, and cache.direct. The zero value is a node that reads and writes through the page cache. See
 // raw_parse_flags in QEMU's block/file-posix.c.
 type Use struct {
-	ReadOnly     bool // nothing can write; AutoReadOnly then says nothing more
+	ReadOnly     bool // nothing can write; AutoReadOnly has no effect then
 	AutoReadOnly bool // open for writing only while something writes; the node must have "locking" off
 	Direct       bool // past the host's page cache (O_DIRECT)
 }
 
-// AddSet is the function [AddSet] after [Use.Check]. It returns the errors of both.
+// AddSet calls [Use.Check] and then the function [AddSet]. It returns the errors of both.
 func (u Use) AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.File) (*Set, error) {
 	if err := u.Check(files...); err != nil {
 		return nil, err

@@ -13,15 +13,15 @@ import (
 //
 //	vm := hotplug.New(qmpschema.Checked(client), nil)
 //
-// In every other respect the connection is the client: it has the client's events, version and Close. The
-// first command asks for the schema, as [Query] does.
+// The connection has all other methods of the client. The first command asks for the schema, as [Query]
+// does.
 func Checked(client *qmp.Client) *CheckedClient { return &CheckedClient{client} }
 
-// A CheckedClient is a [qmp.Client] that does not send what its server does not have; see [Checked].
+// A CheckedClient is a [qmp.Client] that sends only commands that its server has; see [Checked].
 type CheckedClient struct{ *qmp.Client }
 
-// Execute executes a command as [qmp.Client.Execute] does. If the server does not have all of the command
-// (see [Missing]), Execute sends nothing and returns a [*MissingError]. It does not check
+// Execute executes a command as [qmp.Client.Execute] does. If the server does not have the command or a
+// part of it (see [Missing]), Execute sends nothing and returns a [*MissingError]. It does not check
 // query-qmp-schema.
 //
 // If [Query] fails, Execute does not send the command either. The error then matches
@@ -44,13 +44,13 @@ func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
 	return c.Client.Execute(ctx, call)
 }
 
-// A MissingError is the error of a command that a [CheckedClient] did not send, because the server does
-// not have all of it. It matches:
+// A MissingError is the error of a command that a CheckedClient did not send, because the server does
+// not have the command or a part of it. It matches:
 //   - [errors.ErrUnsupported] and [qmp.ErrNotSent]: always.
 //   - [qmp.ErrCommandNotFound]: the server does not have the command.
 type MissingError struct {
 	Command string
-	Paths   []string // of what is missing; see [Missing]
+	Paths   []string // of the missing parts; see [Missing]
 }
 
 // Error returns the command and the paths.

@@ -16,7 +16,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// TestCheckedServesAll: other packages work with such a connection, whose events pass.
+// TestCheckedServesAll: other packages work with a CheckedClient, which has the client's events.
 func TestCheckedServesAll(t *testing.T) {
 	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
 		dir := t.TempDir()

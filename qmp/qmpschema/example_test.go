@@ -36,7 +36,7 @@ func ExampleQuery() {
 	_ = check
 }
 
-// A program asks at its start for all that it will need.
+// When it starts, a program asks for everything that it will need.
 func ExampleMissing() {
 	start := func(ctx context.Context, client *qmp.Client) error {
 		missing, err := qmpschema.Missing(ctx, client,
@@ -58,7 +58,7 @@ func ExampleMissing() {
 	_ = start
 }
 
-// A manager looks at what a QEMU said of its schema, without that QEMU.
+// A manager compares with the schema that a QEMU has sent earlier.
 func ExampleMissingIn() {
 	answer, err := os.ReadFile("../../testdata/schema/captured/7.2/qemu.json")
 	if err != nil {
@@ -86,7 +86,7 @@ func ExampleMissingIn() {
 	// blockdev-mirror/arg-type/target-is-zero
 }
 
-// No command is sent that QEMU does not have.
+// The client does not send a command that QEMU does not have.
 func ExampleChecked() {
 	run := func(ctx context.Context, client *qmp.Client) error {
 		checked := qmpschema.Checked(client)

@@ -8,8 +8,8 @@ import (
 // declares reports whether the place was encoded from a struct that has a field for a member.
 func (p *place) declares(member []byte) bool { return tagged(p.goValue(), member).IsValid() }
 
-// goValue returns the struct that a place was encoded from. It is not valid if there is none, as for
-// qmp.Args.
+// goValue returns the struct that a place was encoded from. It is not valid if there is no struct,
+// as for qmp.Args.
 func (p *place) goValue() reflect.Value {
 	if p.outer == nil {
 		return structOf(reflect.ValueOf(p.call.Args))
@@ -76,7 +76,7 @@ func tagged(v reflect.Value, member []byte) reflect.Value {
 	return reflect.Value{}
 }
 
-// memberOf returns the member that a field is for, "" if there is none.
+// memberOf returns the member that a field is for, or "" if there is none.
 func memberOf(field reflect.StructField) string {
 	name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 	return name

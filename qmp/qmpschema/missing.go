@@ -11,11 +11,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// Missing returns what the server at the other end of x does not have of what a program needs, before
-// anything is sent. It asks for the schema as [Query] does. A need is one of these:
+// Missing compares the needs of a program with the schema of the server at the other end of x, and
+// returns the needs that the server does not have. It asks for the schema as [Query] does, and sends
+// no other command. A need is one of these:
 //   - a request: a generated type such as qemu.BlockdevAdd, a [qmp.Raw], or a pointer to one. Missing
-//     looks at the command and at each member and value that the request sends.
-//   - a request that is the zero value of its type: Missing looks at the command alone.
+//     checks the command and each member and value that the request sends.
+//   - a request that is the zero value of its type: Missing checks the command alone.
 //   - a string: a path for [introspect.Schema.Has], which may be the name of a command or an event, or
 //     a constant such as qemu.FeatureDeviceAddJSONCLIHotplug.
 //
@@ -27,20 +28,23 @@ import (
 //	blockdev-add/arg-type/driver/^io_uring          no such value, here of a discriminator
 //	block-export-add/arg-type/iothread/!array       the member takes no values of this JSON type
 //
-// Missing reports what the server does not have, not whether it would execute the request. It does not
-// report:
-//   - mandatory members that are missing, and empty values of enums: they were not set;
-//   - members of a branch if the discriminator was not set, or if the server does not have its value;
-//   - what the schema does not type: values of the type any, the properties of device_add and, up to
-//     QEMU 5.2, those of object-add;
-//   - integers that are out of the range of their type: the schema has no ranges.
+// A server that has everything can still refuse the request. Missing does not report:
+//   - mandatory members and enums that the request leaves empty;
+//   - members of a branch if the discriminator is not set, or if the server does not have its value;
+//   - values without a type in the schema: those of the type any, the properties of device_add and,
+//     up to QEMU 5.2, those of object-add;
+//   - integers outside the range of their type: the schema has no ranges.
 //
-// A missing member of a union can be one of its branch or of the union itself. The schema cannot tell.
-// Missing takes it from the type of the request. For a member that is in Args it takes the branch.
+// If a union does not have a member, the path has the branch ("+file/drop-cache") if the type of
+// the request has the member in its branch, or if the member is in Args. Otherwise the path has
+// only the union.
 //
-// Missing returns an error if [Query] does, if a request cannot be encoded (an
-// [*qmp.EncodeError], for example if it is not zero and a discriminator is not set), if a path is
-// malformed, and if a need is of another type.
+// Missing returns an error if:
+//   - [Query] fails.
+//   - a request cannot be encoded: a [*qmp.EncodeError]. For example, a request is not zero and its
+//     discriminator is not set.
+//   - a path is malformed: the error matches [introspect.ErrQuery].
+//   - a need is of another type.
 func Missing(ctx context.Context, x qmp.Executor, needs ...any) ([]string, error) {
 	schema, err := Query(ctx, x)
 	if err != nil {
@@ -49,7 +53,8 @@ func Missing(ctx context.Context, x qmp.Executor, needs ...any) ([]string, error
 	return MissingIn(schema, needs...)
 }
 
-// MissingIn is [Missing] for a server with the given schema, which may have been captured from one.
+// MissingIn is like [Missing], but compares with the given schema, such as one that was recorded
+// from a server.
 func MissingIn(schema *introspect.Schema, needs ...any) ([]string, error) {
 	var all []string
 	for _, need := range needs {
@@ -102,7 +107,7 @@ func callOf(request any) (*qmp.Call, error) {
 	return r.call, nil
 }
 
-// isDo reports whether a method takes what Do of a request takes.
+// isDo reports whether a method has the parameters of a request's Do.
 func isDo(method reflect.Type) bool {
 	do := reflect.TypeFor[func(context.Context, qmp.Executor, ...qmp.CallOption)]()
 	return method.IsVariadic() && method.NumIn() == 3 &&

@@ -23,9 +23,9 @@ const rounds = 4
 // executed, and is refused for whatever else is wrong first.
 const poison = "zz-poison"
 
-// TestMissingIsWhatServersRefuse sends QEMUs and storage daemons random requests of all versions' commands,
-// half of them changed. They refuse a request for what Missing reports, and for nothing else of this kind.
-func TestMissingIsWhatServersRefuse(t *testing.T) {
+// TestServersRefuseMissing sends QEMUs and storage daemons random requests of all versions' commands, half
+// of them changed. They refuse a request for the parts that Missing reports, and for no other part.
+func TestServersRefuseMissing(t *testing.T) {
 	qemutest.Run(t, versions, func(t *testing.T, q *qemutest.QEMU) {
 		refuses(t, q.Start(t, qemutest.Config{}).Dial(t), "qemu")
 		refuses(t, q.StartStorage(t).Dial(t), "storage")

@@ -42,7 +42,7 @@ var nested = qemu.BlockdevAdd{
 	},
 }
 
-// TestMissing has what each version lacks of requests.
+// TestMissing lists the parts of requests that each version lacks.
 func TestMissing(t *testing.T) {
 	inactive := nested
 	inactive.Active = new(false)
@@ -110,7 +110,7 @@ func TestMissingOfMany(t *testing.T) {
 	require.Equal(t, []string{"query-stats", "blockdev-reopen"}, got)
 }
 
-func TestNeedsThatAreNone(t *testing.T) {
+func TestInvalidNeeds(t *testing.T) {
 	s := captured(t, "11.1")
 	for text, need := range map[string]any{
 		"qmpschema: need is a nil <nil>":                                                   nil,
@@ -119,7 +119,7 @@ func TestNeedsThatAreNone(t *testing.T) {
 		"qmpschema: need is a qemu.BlockdevOptions, which is neither a request nor a path": qemu.BlockdevOptions{},
 		"qmpschema: need is a *introspect.Schema, which is neither a request nor a path":   s,
 		"qmpschema: need is a qmp.Raw without a command":                                   qmp.Raw{},
-		"introspect: malformed query 'stop/': a component is empty":                        "stop/",
+		"introspect: malformed path 'stop/': a component is empty":                         "stop/",
 		"qmp: netdev_add: not sent: type: discriminator is empty":                          qemu.NetdevAdd{ID: "n"},
 	} {
 		_, err := MissingIn(s, qemu.Stop{}, need)
@@ -127,8 +127,8 @@ func TestNeedsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestPathsOfRequests makes the package's requests of what the newest version has. What older versions lack of them the
-// newest one has by the paths that are reported.
+// TestPathsOfRequests makes requests with everything that the newest version has. The newest version has the
+// paths that are reported for older ones.
 func TestPathsOfRequests(t *testing.T) {
 	newest, older := captured(t, "11.1"), map[string]*introspect.Schema{}
 	for _, version := range versions {

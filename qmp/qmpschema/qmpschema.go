@@ -8,8 +8,8 @@
 //	…
 //	fmt.Println(missing) // [blockdev-add/arg-type/active query-stats] for QEMU 5.2
 //
-// [Missing] answers that for a list of requests, at the start of a program, and [MissingIn] does without a
-// server. [Checked] compares each command of a client.
+// Call [Missing] with a list of requests when the program starts. [MissingIn] compares with a schema
+// instead of a server. [Checked] makes a client that compares each command before it sends it.
 //
 // [Query] returns the schema. Ask it for any path:
 //
@@ -32,13 +32,12 @@ import (
 
 // Query returns the schema of the server at the other end of x.
 //
-// The server is asked once for each connection, and the connection keeps the answer: a [*qmp.Client], and
-// whatever else [qmp.ServerOf] knows the server of, such as a type that embeds a client. If several
-// goroutines ask at the same time, one command is sent, and the others wait for its answer until their own
-// contexts end. Without a known server Query asks every time.
+// Query asks the server once for each connection and stores the answer in the server of [qmp.ServerOf]. If
+// several goroutines call Query at the same time, one sends the command and the others wait for its answer
+// until their own contexts end. If [qmp.ServerOf] returns nil, Query asks every time.
 //
-// An error is not kept. It is that of the command, or an [*introspect.ReadError] if the answer is not a
-// schema.
+// Query does not store errors. It returns the error of the command, or an [*introspect.ReadError] if
+// the answer is not a schema.
 func Query(ctx context.Context, x qmp.Executor) (*introspect.Schema, error) {
 	server := qmp.ServerOf(x)
 	if server == nil {
@@ -51,7 +50,7 @@ func Query(ctx context.Context, x qmp.Executor) (*introspect.Schema, error) {
 		return ask(ctx, x)
 	})
 	if err != nil && !asked {
-		return nil, fmt.Errorf("qmpschema: another goroutine's query-qmp-schema is not answered: %w", err)
+		return nil, fmt.Errorf("qmpschema: no answer yet to another goroutine's query-qmp-schema: %w", err)
 	}
 	return schema, err
 }

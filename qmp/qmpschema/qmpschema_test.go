@@ -40,7 +40,7 @@ func TestAskedOnce(t *testing.T) {
 	all.Wait()
 }
 
-// TestContextOfAWaiter ends while another asks.
+// TestContextOfAWaiter: the context ends while another goroutine asks.
 func TestContextOfAWaiter(t *testing.T) {
 	s := qmptest.NewServer(t, nil)
 	asked, answer := make(chan struct{}), make(chan struct{})
@@ -57,7 +57,7 @@ func TestContextOfAWaiter(t *testing.T) {
 	cancel()
 	_, err := Query(ctx, c)
 	require.ErrorIs(t, err, context.Canceled)
-	require.ErrorContains(t, err, "qmpschema: another goroutine's query-qmp-schema is not answered")
+	require.ErrorContains(t, err, "qmpschema: no answer yet to another goroutine's query-qmp-schema")
 	close(answer)
 	require.NoError(t, <-done)
 }
@@ -65,7 +65,7 @@ func TestContextOfAWaiter(t *testing.T) {
 // wrapper is an executor that does not tell what it wraps.
 type wrapper struct{ qmp.Executor }
 
-func TestOthersAreAskedEveryTime(t *testing.T) {
+func TestUnknownServersAreAskedEveryTime(t *testing.T) {
 	s := qmptest.NewServer(t, nil)
 	s.Expect("query-qmp-schema").Reply(array)
 	s.Expect("query-qmp-schema").Reply("no schema")
@@ -117,7 +117,7 @@ func (c *transport) Execute(_ context.Context, call *qmp.Call) error {
 		{"name": "0", "meta-type": "object", "members": []}]`))
 }
 
-// TestOtherTransports are asked once as well, if they tell their server.
+// TestOtherTransports: Query asks once if the transport has a Server.
 func TestOtherTransports(t *testing.T) {
 	var c transport
 	for range 3 {

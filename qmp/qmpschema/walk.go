@@ -24,8 +24,8 @@ type walker struct {
 
 var walkers = sync.Pool{New: func() any { return new(walker) }}
 
-// missingOf returns the paths of what the schema does not have of a call. The error is the
-// [*qmp.EncodeError] of the arguments.
+// missingOf returns the paths of the parts of a call that the schema does not have. The error is
+// the [*qmp.EncodeError] of the arguments.
 func missingOf(schema *introspect.Schema, call *qmp.Call) ([]string, error) {
 	command, ok := schema.Lookup(call.Command).(*introspect.Command)
 	if !ok {
@@ -89,7 +89,7 @@ type place struct {
 	elem int    // the element of the last array that is being read
 }
 
-// members returns what reads the members of an object.
+// members returns the decoder of an object's members.
 func members(p *place) wire.MemberDecoder {
 	if p.typ.Tag != "" {
 		return union{p}

@@ -26,8 +26,8 @@ type badWriter struct {
 
 func (w badWriter) Write([]byte) (int, error) { w.fail(); return 0, nil }
 
-// TestFunctionsOfTheTestThatDoNotReturn fail the test. The client does not wait, and the next one is
-// served.
+// TestFunctionsOfTheTestThatDoNotReturn: the test fails, the client does not wait, and the server
+// serves the next one.
 func TestFunctionsOfTheTestThatDoNotReturn(t *testing.T) {
 	for way, fail := range map[string]func(){
 		" panicked: no; the connection ends":                                                func() { panic("no") },

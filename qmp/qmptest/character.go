@@ -10,8 +10,8 @@ import (
 // longNUL is U+0000 in two bytes, as QEMU has it: its UTF-8 is the modified one.
 const longNUL = "\xC0\x80"
 
-// character reads the first character of what is left of a string, up to and with the quote that
-// ends it, and tells how long it is there.
+// character reads the first character of the rest of a string, which includes the final quote. It
+// returns the character and its length in the text.
 func character(text string) (r rune, size int, err string) {
 	if text[0] == '\\' {
 		return escape(text)
@@ -61,7 +61,7 @@ func hexEscape(text string) (r rune, ok bool) {
 	return rune(n), err == nil
 }
 
-// isNoncharacter tells the code points that Unicode keeps from use, which QEMU refuses.
+// isNoncharacter reports whether r is one of Unicode's noncharacters, which QEMU refuses.
 func isNoncharacter(r rune) bool {
 	return 0xFDD0 <= r && r <= 0xFDEF || r&0xFFFE == 0xFFFE
 }

@@ -29,10 +29,11 @@ type conn struct {
 	ready    bool // qmp_capabilities has been executed: set while serving, with writes held
 }
 
-// A fileReader reads a connection and takes the descriptors that come with what it reads.
+// A fileReader reads a connection and takes the descriptors that come with the bytes.
 type fileReader interface {
 	io.Reader
-	// takeFiles returns the descriptors that came with the last Read; new is false if none did.
+	// takeFiles returns the descriptors that came with the last Read; new is false if no
+	// descriptor came.
 	takeFiles() (files []*os.File, new bool)
 }
 
@@ -52,7 +53,7 @@ func (c *conn) serve() {
 	c.server.blame(c.doing, c.serveUntilEnd)
 }
 
-// doing says what the connection is doing that may call a function of the test.
+// doing describes the present work of the connection, which may call a function of the test.
 func (c *conn) doing() string {
 	if c.serving == "" {
 		return "greeting a client"
@@ -111,12 +112,12 @@ func (c *conn) sendEvent(m eventMessage) {
 	}
 }
 
-// marshal returns the bytes of a message, ended as QEMU's are. What cannot be marshalled
-// fails the test, and ends the connection so that nobody waits for it.
+// marshal returns the bytes of a message, ended as QEMU's are. A value that cannot be marshalled
+// fails the test, and ends the connection so that no client waits for it.
 func (c *conn) marshal(message any) []byte {
 	b, err := marshal(message)
 	if err != nil {
-		c.server.t.Errorf("qmptest: what is to be sent cannot be marshalled: %v", err)
+		c.server.t.Errorf("qmptest: the value to send cannot be marshalled: %v", err)
 		c.close()
 		return nil
 	}
@@ -140,7 +141,7 @@ func (c *conn) writeLocked(b []byte) {
 	}
 }
 
-// close ends the connection. The faults are closed too, so that none holds up a write.
+// close ends the connection. It also closes the faults, so that they do not delay a write.
 func (c *conn) close() {
 	defer c.shut() // also if a fault panics
 	_ = c.out.Close()

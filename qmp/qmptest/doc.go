@@ -9,7 +9,7 @@
 //		…
 //	}
 //
-// # What it answers
+// # Answers
 //
 // A test tells the server its answers in two ways, which can be mixed. [Server.Expect] adds a command
 // and its answer to a script: the commands must come in this order, and a command that has not come when
@@ -17,34 +17,38 @@
 // If a command is not the next one of the script and has no handler, the server answers as QEMU
 // does to an unknown command, with CommandNotFound.
 //
-// Like QEMU, the server serves one client at a time, greets it, accepts only qmp_capabilities until
-// the client has negotiated, and executes commands one after the other. [Server.Event] sends an event to
-// a client that has negotiated. The server answers text that is not JSON, or not a request, with an error
-// without an id, as QEMU 7.2 to 10.2 do, and the session continues.
+// Like QEMU, the server serves one client at a time, greets it, accepts only qmp_capabilities until the
+// client has negotiated, and executes commands one after the other. [Server.Event] sends an event to a
+// client that has negotiated. If the client sends text that is not a request, the server answers with an
+// error without an id, as QEMU 7.2 to 10.2 do, and the session continues.
 //
 // # Descriptors
 //
 // [Request.Files] has the descriptors that came with a command. As in QEMU, the next getfd or add-fd
-// has them, too, unless other descriptors have come before it, and a getfd with the name "0" discards
-// them and fails. The server closes all descriptors when the test ends.
+// also gets them, unless other descriptors come before it. A getfd with the name "0" discards them
+// and fails. The server closes all descriptors when the test ends.
 //
 // # Where it listens
 //
-// [Server.Addr] is the path of a UNIX socket for programs that dial themselves, [Server.Dial]
-// a client that is connected to it. [Server.Pipe] is a connection in memory, without
-// descriptors, for [qmp.NewClient].
+// [Server.Addr] returns the path of a UNIX socket, for a program that dials. [Server.Dial]
+// returns a client that is connected to it. [Server.Pipe] returns a connection in memory for
+// [qmp.NewClient]. It cannot carry descriptors.
 //
 // # Schemas
 //
 // The server checks each request before the script and the handlers see it. By default it has the schema
-// of generated/qemu, or of generated/guest for a guest agent. It refuses a request with a member that is
-// missing, unexpected or of the wrong type, with a value that an enum does not have, or out of band if the
-// command does not allow that, with the class and the words of QEMU. A refusal alone does not fail the
-// test: the program gets the error. A refused request does not count as the command that a script expects;
-// the message about the missing command then says what was refused, and why.
+// of generated/qemu, or of generated/guest for a guest agent. It refuses a request, with QEMU's class and
+// text, if:
+//   - a member is missing, unexpected or of the wrong type;
+//   - an enum does not have the value;
+//   - the request is out of band and the command does not allow that.
 //
-// The default schema does not refuse commands that it does not have. [Options.Unchecked] turns it off.
-// With [Options.Schema] the server has another schema and refuses unknown commands, too:
+// A refusal alone does not fail the test: the program gets the error. A refused request is not a step of
+// the script. If the test then fails because the command is missing, the message has the refused request
+// and the reason.
+//
+// The server executes commands that the default schema does not have. [Options.Unchecked] turns the
+// check off. With [Options.Schema] the server has another schema and also refuses unknown commands:
 //
 //	reply, err := os.ReadFile("testdata/query-qmp-schema.json") // recorded from a real QEMU
 //	…
@@ -52,21 +56,23 @@
 //	…
 //	s := qmptest.NewServer(t, &qmptest.Options{Schema: schema})
 //
-// A schema has less than QEMU checks. It has no ranges of integers. It does not have the properties of
-// devices (device_add) and, up to 5.2, of objects (object-add): the server takes any. Handlers must check
-// what a command's own code checks. The words can differ: if an unsigned integer has the wrong type QEMU
-// says "expects uint64", and of several unexpected members QEMU names any and the server the first. The
-// words are those of the QEMU of [Options.Version], from 5.2 on.
+// QEMU checks more than its schema. The schema has no ranges of integers. It does not have the properties
+// of devices (device_add) and, up to 5.2, of objects (object-add): the server accepts all properties. A
+// handler must do the checks of the command's own code.
+//
+// The texts of refusals are those of the QEMU in [Options.Version], from 5.2 on, with two exceptions. If
+// an unsigned integer has the wrong type, QEMU says "expects uint64". If several members are unexpected,
+// QEMU names any of them and the server names the first.
 //
 // # Faults
 //
-// To make an answer go wrong, wrap its handler, in a script or outside:
+// To make an answer go wrong, wrap its handler, in Expect or in Handle:
 //
 //	s.Expect("stop").Handle(qmptest.Delay(time.Minute, qmptest.Return(nil)))
 //	s.Handle("query-block", qmptest.Twice(qmptest.Return(blocks)))
 //	s.Handle("device_add", qmptest.WithoutID(qmptest.Refuse(qmp.ErrGeneric, "not JSON")))
-//	s.Handle("migrate", qmptest.NoReply)          // goes on with the next command
-//	s.Handle("qmp_capabilities", qmptest.Hang)    // reads nothing any more
+//	s.Handle("migrate", qmptest.NoReply)          // continues with the next command
+//	s.Handle("qmp_capabilities", qmptest.Hang)    // stops reading
 //
 // A handler that returns [ErrNoReply] can answer later, in any order, with [Request.Reply];
 // [Request.Disconnect] ends the connection instead.
@@ -76,18 +82,18 @@
 //	s := qmptest.NewServer(t, &qmptest.Options{Faults: []qmptest.Fault{
 //		qmptest.Insert(0, []byte("QEMU monitor\r\n")), // garbage before the greeting
 //		qmptest.Cut(1000),                             // then ends at the 1000th byte
-//		qmptest.Split(1),                              // and all that byte by byte
+//		qmptest.Split(1),                              // and sends byte by byte
 //	}})
 //
-// [Server.SetFaults] sets the faults of later connections. [Server.Merge] and [Server.Reverse] rearrange the next messages; [Server.Greet]
-// greets a second time, [Server.Write] sends any bytes at all, and [Server.Disconnect] ends
-// the connection. [Options.Pretty] has every message on many lines.
+// [Server.SetFaults] sets the faults of later connections. [Server.Merge] and [Server.Reverse] rearrange the
+// next messages; [Server.Greet] greets a second time, Server.Write sends any bytes, and [Server.Disconnect]
+// ends the connection. [Options.Pretty] spreads each message over many lines.
 //
 // # Time
 //
-// A server works in a testing/synctest bubble if it is made there and its client uses [qmp.NewClient] and
-// [Server.Pipe]: a bubble does not see sockets. [Delay], [Lag] and the client's timeouts then take no
-// time.
+// A server works in a testing/synctest bubble if it is made inside the bubble and its client uses
+// [qmp.NewClient] and [Server.Pipe]. Sockets do not work in a bubble. [Delay], [Lag] and the client's
+// timeouts then take no time.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		s := qmptest.NewServer(t, nil)
@@ -102,9 +108,9 @@
 //
 // # Guest agents
 //
-// With [Options.Guest] the server is a guest agent. It does not greet, negotiate or send events. It
-// answers guest-sync and guest-sync-delimited itself, unless the test has a handler for them or the
-// script expects them; a byte FF precedes the reply to the latter. A byte FF from the client ends a message
-// with an error. The server does not answer guest-shutdown and guest-suspend-disk, -ram and -hybrid
-// when they succeed, which is when their handler returns nil.
+// With [Options.Guest] the server is a guest agent. It does not greet, negotiate or send events. It answers
+// guest-sync and guest-sync-delimited itself, unless the test has a handler for them or the script expects
+// them. Before the reply to guest-sync-delimited it sends a byte FF. If the client sends a byte FF inside a
+// message, the server answers with an error. The server does not answer guest-shutdown and
+// guest-suspend-disk, -ram and -hybrid if their handler returns nil.
 package qmptest

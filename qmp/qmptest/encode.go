@@ -5,8 +5,8 @@ import (
 	"encoding/json"
 )
 
-// marshal returns the JSON of what a test wants to be sent: that of encoding/json, without escapes for
-// HTML, which no QEMU writes.
+// marshal returns the JSON of a value from the test: that of encoding/json, without escapes for HTML,
+// which no QEMU writes.
 func marshal(value any) (json.RawMessage, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

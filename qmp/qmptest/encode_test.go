@@ -51,7 +51,8 @@ func TestReplyWithGeneratedValues(t *testing.T) {
 	}
 }
 
-// TestReplyThatNoServerSends refuses values that would arrive as something else, and says why.
+// TestReplyThatNoServerSends: Reply refuses values that would arrive as another value, and gives
+// the reason.
 func TestReplyThatNoServerSends(t *testing.T) {
 	cycle := []any{qemu.StatusInfo{}, nil}
 	cycle[1] = cycle
@@ -60,10 +61,10 @@ func TestReplyThatNoServerSends(t *testing.T) {
 		want  string
 	}{
 		"no discriminator": {[]qemu.MemoryDeviceInfo{{Branch: &qemu.PCDIMMDeviceInfo{}}},
-			"discriminator is empty; the branch serves \"dimm\" or \"nvdimm\""},
+			"discriminator is empty; the branch is for \"dimm\" or \"nvdimm\""},
 		"nothing": {qemu.MemoryDeviceInfo{}, "discriminator is empty"},
 		"another branch": {qemu.MemoryDeviceInfo{Type: "virtio-mem", Branch: &qemu.PCDIMMDeviceInfo{}},
-			`discriminator "virtio-mem" disagrees with the branch, which serves "dimm" or "nvdimm"`},
+			`discriminator "virtio-mem" disagrees with the branch, which is for "dimm" or "nvdimm"`},
 		"a nil branch":   {qemu.MemoryDeviceInfo{Type: "dimm", Branch: (*qemu.PCDIMMDeviceInfo)(nil)}, "Branch holds a nil pointer"},
 		"no alternative": {[]qemu.Stats{{Name: "a"}}, "exactly one of Scalar, Boolean, List, Other must be set"},
 		"two alternatives": {qemu.Stats{Value: qemu.StatsValue{Scalar: new(uint64(1)), List: []uint64{1}}},
@@ -106,7 +107,7 @@ func TestEventWithGeneratedValue(t *testing.T) {
 	require.Equal(t, want, got.Data)
 }
 
-// TestDecodeGenerated decodes arguments into requests. What these do not know is an error, however deep it is.
+// TestDecodeGenerated decodes arguments into requests. Unknown arguments at any depth are an error.
 func TestDecodeGenerated(t *testing.T) {
 	for args, want := range map[string]string{
 		`{"driver":"qcow2","node-name":"n","file":{"driver":"file","filename":"/a"}}`:                          "",

@@ -11,7 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// A client that waits too long for its answer: the hour passes at once.
+// The client's context ends before the answer comes. In a bubble the hour passes at once.
 func ExampleDelay() {
 	testTimeout := func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -32,8 +32,8 @@ func ExampleDelay() {
 	_ = testTimeout
 }
 
-// A program whose connection ends at every byte of its session: it may fail, but must not take
-// that for an answer.
+// The connection ends at each byte of a program's session. The program may fail, but must not
+// take this for an answer.
 func ExampleCut() {
 	program := func(context.Context, string) error { return nil } // dials, asks, returns
 	testCut := func(t *testing.T) {

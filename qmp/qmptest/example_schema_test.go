@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// program stands in the place of a test, in a program that is none.
+// program takes the place of a test.
 type program struct{ cleanups []func() }
 
 func (*program) Helper()                           {}
@@ -26,8 +26,8 @@ func (p *program) end() {
 	}
 }
 
-// A server that takes only what its schema has, one of a single command here. It may be a
-// QEMU's, as query-qmp-schema returns it.
+// The server accepts only the commands of its schema, which has a single command here. The schema
+// can also be a QEMU's, from query-qmp-schema.
 func ExampleOptions_schema() {
 	schema, err := introspect.Read([]byte(`[
 		{"name": "stop", "meta-type": "command", "arg-type": "0", "ret-type": "0"},
@@ -49,5 +49,5 @@ func ExampleOptions_schema() {
 	// Output:
 	// qmp: pause: The command pause has not been found (CommandNotFound)
 	// qmp: stop: Parameter 'now' is unexpected
-	// qmptest: expected, and did not come: stop; came unexpectedly: pause (refused: The command pause has not been found), stop (refused: Parameter 'now' is unexpected)
+	// qmptest: missing commands: stop; unexpected commands: pause (refused: The command pause has not been found), stop (refused: Parameter 'now' is unexpected)
 }

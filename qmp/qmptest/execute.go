@@ -18,8 +18,7 @@ func (c *conn) execute(text json.RawMessage) {
 	r.answer(c.dispatch(r))
 }
 
-// read takes a request apart, and tells in QEMU's words what is wrong with it, "" if nothing
-// is.
+// read takes a request apart, and returns its error in QEMU's words, "" if nothing is.
 func (r *Request) read(text json.RawMessage, oob bool) (wrong string) {
 	if text[0] != '{' {
 		return "QMP input must be a JSON object"
@@ -57,7 +56,7 @@ func (r *Request) read(text json.RawMessage, oob bool) (wrong string) {
 	return ""
 }
 
-// dispatch answers what belongs to the session itself; the rest is the server's.
+// dispatch answers the commands of the session itself, and gives the others to the server.
 func (c *conn) dispatch(r *Request) (any, error) {
 	switch {
 	case c.server.options.Guest:

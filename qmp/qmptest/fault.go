@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// A Fault changes what the server writes, on its way to the client. It takes the writer to the client and
-// returns the writer to use instead. The server calls it once for each connection, so a Fault starts anew with
-// each. The server writes one message at a time, and the bytes of one [Server.Write] at a time. Closing the
-// writer ends the connection. Close can be called during a write, and more than once.
+// A Fault changes the output of the server. It takes the writer to the client and returns the writer to use
+// instead. The server calls it once for each connection. The server writes one message at a time, or the bytes
+// of one [Server.Write]. Closing the writer ends the connection. Close can be called during a write, and more
+// than once.
 //
 // [Split], [SplitAt], [Insert], [Cut] and [Lag] are faults, and a test can have its own. They work on sockets
 // and on pipes alike.
@@ -25,7 +25,7 @@ func throughFaults(out io.WriteCloser, faults []Fault) io.WriteCloser {
 	return out
 }
 
-// lineEnd is what is behind the last fault.
+// lineEnd is the writer after the last fault.
 type lineEnd struct{ c *conn }
 
 func (l lineEnd) Write(b []byte) (int, error) { return l.c.net.Write(b) }
@@ -58,8 +58,7 @@ func Split(n int) Fault {
 	}
 }
 
-// SplitAt splits what is written before these bytes, counted from the beginning of the
-// connection.
+// SplitAt splits the output at these offsets, in bytes from the beginning of the connection.
 func SplitAt(offsets ...int) Fault {
 	return func(out io.WriteCloser) io.WriteCloser {
 		written := 0
@@ -80,8 +79,8 @@ func SplitAt(offsets ...int) Fault {
 	}
 }
 
-// Insert writes other bytes, such as garbage or an event before the greeting, before the byte at an offset
-// from the beginning of the connection, together with that byte.
+// Insert adds bytes, such as garbage or an event before the greeting, at an offset in bytes from the
+// beginning of the connection. It writes them together with the byte that follows.
 func Insert(offset int, other []byte) Fault {
 	return func(out io.WriteCloser) io.WriteCloser {
 		written := 0

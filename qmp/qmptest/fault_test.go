@@ -67,8 +67,8 @@ func TestFaultsOfTheStream(t *testing.T) {
 	}
 }
 
-// TestEndOfFileAtEveryByte: a client that the connection is cut under, at any byte, fails, and
-// does not hang.
+// TestEndOfFileAtEveryByte: if the connection is cut at any byte, the client fails and does not
+// hang.
 func TestEndOfFileAtEveryByte(t *testing.T) {
 	for _, pieces := range []int{1, 1000} {
 		failures := 0

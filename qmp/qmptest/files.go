@@ -24,7 +24,7 @@ func (p *pendingFiles) put(files []*os.File) {
 	*p = pendingFiles{files: files, new: true}
 }
 
-// come returns those that came with a command: since the one before it.
+// come returns the files that came with a command: those since the command before it.
 func (p *pendingFiles) come() []*os.File {
 	if !p.new {
 		return nil
@@ -40,7 +40,7 @@ func (p *pendingFiles) take() []*os.File {
 	return files
 }
 
-// close closes those that no request has.
+// close closes the files that no request has.
 func (p *pendingFiles) close() {
 	if !p.shown {
 		closeFiles(p.files)

@@ -87,7 +87,7 @@ func sendWithFiles(t *testing.T, conn *net.UnixConn, text string, files int) {
 	require.NoError(t, err)
 }
 
-// TestPendingFiles: and none is left open when the test has ended.
+// TestPendingFiles also checks that no file is left open when the test has ended.
 func TestPendingFiles(t *testing.T) {
 	qemutest.CheckFds(t)
 	s := qmptest.NewServer(t, &qmptest.Options{Schema: snapshot(t, schema.QEMU)})

@@ -5,14 +5,15 @@ import (
 	"slices"
 )
 
-// Merge has the next n messages to the client written at once, when the last of them is
-// there: replies, events and what [Server.Write] gets. A handler that calls Merge(2) and then
-// [Server.Event] has its reply come in one piece with the event. It does nothing when the
-// server has no client. Merge(0) ends what an earlier Merge or [Server.Reverse] waits for.
+// Merge makes the server collect its next n messages to the client and write them at once:
+// replies, events and the bytes of [Server.Write]. For example, a handler that calls Merge(2) and
+// then [Server.Event] sends the event and its reply in one piece. Merge(0) writes the messages
+// that an earlier Merge or [Server.Reverse] has collected. Merge has no effect if the server has
+// no client.
 func (s *Server) Merge(n int) { s.gather(n, mergeMessages) }
 
-// Reverse has the next n messages to the client written in the reverse order, when the last
-// of them is there, as replies to commands out of band overtake others.
+// Reverse makes the server collect its next n messages to the client and write them in the
+// reverse order, as when a reply to an out-of-band command overtakes others.
 func (s *Server) Reverse(n int) { s.gather(n, reverseMessages) }
 
 func (s *Server) gather(n int, arrange func([][]byte) [][]byte) {
@@ -28,14 +29,14 @@ func (s *Server) gather(n int, arrange func([][]byte) [][]byte) {
 	c.gathered = gathering{wanted: n, arrange: arrange}
 }
 
-// A gathering is what is to be written together. The zero gathering gathers nothing.
+// A gathering collects messages that are written together. The zero gathering collects nothing.
 type gathering struct {
 	wanted   int
 	arrange  func(messages [][]byte) [][]byte
 	messages [][]byte
 }
 
-// add adds a message and returns what is to be written now.
+// add adds a message and returns the messages to write now.
 func (g *gathering) add(b []byte) [][]byte {
 	if g.wanted == 0 {
 		return [][]byte{b}
@@ -47,7 +48,7 @@ func (g *gathering) add(b []byte) [][]byte {
 	return g.end()
 }
 
-// end returns what is there, and gathers no more.
+// end returns the collected messages, and stops collecting.
 func (g *gathering) end() (messages [][]byte) {
 	if len(g.messages) > 0 {
 		messages = g.arrange(g.messages)

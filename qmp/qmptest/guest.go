@@ -6,8 +6,8 @@ import "slices"
 // which the agent puts before its answer to guest-sync-delimited.
 const delimiter = 0xFF
 
-// silentCommands are those of a guest agent that do not answer when they have succeeded.
-// Neither the schema that a server gives nor its commands' list tells.
+// silentCommands are those of a guest agent that do not answer when they have succeeded. Neither
+// the server's schema nor its list of commands shows this.
 var silentCommands = []string{
 	"guest-shutdown", "guest-suspend-disk", "guest-suspend-ram", "guest-suspend-hybrid",
 }

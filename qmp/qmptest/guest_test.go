@@ -68,7 +68,7 @@ func TestAgent(t *testing.T) {
 	}
 }
 
-// TestAgentAsReal: a real one answers the same.
+// TestAgentAsReal: a real agent gives the same answers.
 func TestAgentAsReal(t *testing.T) {
 	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
 		conn, err := net.Dial("unix", q.StartAgent(t).Socket())
@@ -78,8 +78,8 @@ func TestAgentAsReal(t *testing.T) {
 	})
 }
 
-// TestAgentsSilence: commands that end the guest are not answered, unless they fail or a test
-// wants it otherwise; and a test can take the synchronization itself.
+// TestAgentsSilence: the server does not answer commands that end the guest, unless they fail or
+// the test sets an answer. The test can also answer the synchronization itself.
 func TestAgentsSilence(t *testing.T) {
 	s := qmptest.NewServer(t, &qmptest.Options{Guest: true})
 	s.Expect("guest-shutdown")

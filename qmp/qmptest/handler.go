@@ -13,13 +13,13 @@ import (
 //   - [ErrNoReply]: the server sends nothing;
 //   - any other error, which the server sends as a GenericError with its text.
 //
-// The server executes the next command when the handler has returned, and the end of the test waits for the
-// handler, too. A handler that waits for something should also wait for [Request.Context]. If a handler
-// panics, or ends its goroutine as t.FailNow does, the server fails the test and ends the connection; then it
-// serves the next client.
+// The server executes the next command when the handler has returned. The end of the test also waits for the
+// handler. A handler that waits for something should also wait for [Request.Context]. If a handler panics, or
+// ends its goroutine as t.FailNow does, the server fails the test and ends the connection; then it serves the
+// next client.
 //
-// [Return], [Refuse], [NoReply] and [Hang] are handlers. [Delay], [Twice] and [WithoutID] make a handler of
-// another. All serve for [Server.Handle] and [Expectation.Handle].
+// [Return], [Refuse], [NoReply] and [Hang] are handlers. [Delay], [Twice] and [WithoutID] make a handler
+// from another. Use them with [Server.Handle] and [Expectation.Handle].
 type Handler func(r *Request) (any, error)
 
 // ErrNoReply is the error of a [Handler] whose command the server does not answer, or answers later by
@@ -39,9 +39,9 @@ func Refuse(class qmp.ErrorClass, desc string) Handler {
 // NoReply is a handler that does not answer. The server continues with the next command.
 func NoReply(*Request) (any, error) { return nil, ErrNoReply }
 
-// Hang is a handler that does not answer and stops the server from reading. What the client sends then stays in
-// the socket's buffer; on a pipe the client cannot even send. Hang ends when the server ends the connection
-// or the test ends.
+// Hang is a handler that does not answer and stops the server from reading. Further requests then stay in the
+// buffer of the socket; on a pipe the client cannot even send them. Hang ends when the server ends the
+// connection or the test ends.
 func Hang(r *Request) (any, error) {
 	<-r.Context().Done()
 	return nil, ErrNoReply

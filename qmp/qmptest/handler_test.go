@@ -51,7 +51,7 @@ func TestReplyWrappers(t *testing.T) {
 	}
 }
 
-// TestHangingServer reads nothing more: on a pipe nothing can be written.
+// TestHangingServer: the server does not read, so on a pipe the client cannot write.
 func TestHangingServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := qmptest.NewServer(t, nil)
@@ -68,7 +68,8 @@ func TestHangingServer(t *testing.T) {
 	})
 }
 
-// TestDisconnect: what the handler returns is not sent, and what came behind is not executed.
+// TestDisconnect: the server does not send the handler's answer, and does not execute later
+// commands.
 func TestDisconnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := qmptest.NewServer(t, nil)
@@ -87,7 +88,7 @@ func TestDisconnect(t *testing.T) {
 	})
 }
 
-// TestDelay takes its time, which in a bubble is none, and ends with the connection.
+// TestDelay: the delay takes no time in a bubble, and ends with the connection.
 func TestDelay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := qmptest.NewServer(t, nil)

@@ -156,7 +156,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestMalformedAsQEMU: a real one answers the same. QEMU 11.1 has other texts.
+// TestMalformedAsQEMU: a real QEMU gives the same answers. QEMU 11.1 has other texts.
 func TestMalformedAsQEMU(t *testing.T) {
 	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
 		if q.Major < 6 || q.AtLeast(11, 0) { // the variable QEMU may name one

@@ -43,7 +43,7 @@ type Options struct {
 	NoGreeting bool
 }
 
-// T is what a server needs of its test: a [testing.TB], or a substitute in a program that is not a test.
+// T is the part of testing.TB that a server uses. A program that is not a test can have a substitute.
 type T interface {
 	Helper()
 	Context() context.Context

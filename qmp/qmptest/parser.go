@@ -9,7 +9,7 @@ import (
 // maxNesting is QEMU's limit for a message. Its others, of 64 MiB and 2 Mi tokens, are none here.
 const maxNesting = 1024
 
-// A message is a value that the client has sent, or what is wrong with it.
+// A message is a value that the client has sent, or its error.
 type message struct {
 	text json.RawMessage
 	err  string
@@ -81,8 +81,8 @@ func standard(t token) string {
 	return string(b)
 }
 
-// tokens are the rest of a message. Its methods take what they are named after off its front
-// and tell, in QEMU's words, what is wrong with it; "" when nothing is.
+// tokens are the rest of a message. Each method removes the part that it is named after from the
+// front, and returns its error in QEMU's words, or "".
 type tokens []token
 
 func (p *tokens) next() (t token) {
@@ -181,7 +181,7 @@ func (p *tokens) array() string {
 	}
 }
 
-// unquote returns what a string token stands for.
+// unquote returns the value of a string token.
 func unquote(text string) (s, err string) {
 	var out []byte
 	for text = text[1:]; len(text) > 1; {

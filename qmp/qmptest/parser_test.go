@@ -7,8 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// FuzzParser: whatever comes, what the parser takes is JSON, and after the byte that makes it
-// forget the rest it is as good as new.
+// FuzzParser: the parser accepts only JSON, and after the byte that makes it forget the rest it
+// works as a new one.
 func FuzzParser(f *testing.F) {
 	for _, seed := range []string{
 		`{"a":[1,-0.5e3,true,null,"\u00e9\ud83d\ude00"]}`, `{'a':'"\''}`, "\"\xC0\x80\"", `{]}[}`, `"\u12"`, "garbage", `01`, `[[`,

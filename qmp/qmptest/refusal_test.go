@@ -11,8 +11,8 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// TestRefusedCommandsAreReported: they fail nothing by themselves, are among the requests, and
-// do not make a step of the script, whose handlers do not see them.
+// TestRefusedCommandsAreReported: a refused command alone does not fail the test. It is among the
+// requests, is not a step of the script, and no handler sees it.
 func TestRefusedCommandsAreReported(t *testing.T) {
 	fake := newFakeTest(t)
 	s := qmptest.NewServer(fake, &qmptest.Options{Schema: snapshot(t, schema.QEMU)})
@@ -27,7 +27,7 @@ func TestRefusedCommandsAreReported(t *testing.T) {
 	_, err = run(t, c, "device_del", nil)
 	require.EqualError(t, err, "qmp: device_del: Parameter 'id' is missing")
 	require.Len(t, s.Requests(), 3)
-	require.Equal(t, []string{"qmptest: expected, and did not come: device_del; came unexpectedly: " +
+	require.Equal(t, []string{"qmptest: missing commands: device_del; unexpected commands: " +
 		"stop (refused: Parameter 'x' is unexpected), device_del (refused: Parameter 'id' is missing)"}, fake.end())
 
 	fake = newFakeTest(t)
@@ -67,7 +67,7 @@ func TestDrainOfStorageDaemon(t *testing.T) {
 	require.Empty(t, s.Requests())
 }
 
-// TestOtherSchemas: of a QEMU to come, of none, and with the types' names.
+// TestOtherSchemas: of a future QEMU, of no QEMU, and with the names of types.
 func TestOtherSchemas(t *testing.T) {
 	s, err := introspect.Read([]byte(`[
 		{"name": "do", "meta-type": "command", "arg-type": "1", "ret-type": "0"},

@@ -30,7 +30,7 @@ type Request struct {
 }
 
 // Decode decodes the arguments into v, which points to a request of a generated package or to anything
-// else that encoding/json can decode. Arguments that v does not have are an error.
+// else that encoding/json can decode. Unknown arguments are an error.
 func (r *Request) Decode(v any) error {
 	arguments := r.Arguments
 	if len(arguments) == 0 {
@@ -44,7 +44,7 @@ func (r *Request) Decode(v any) error {
 	if _, generated := v.(wire.MemberEncoder); !generated {
 		return nil
 	}
-	// UnmarshalJSON of a union skips what it does not know.
+	// UnmarshalJSON of a union skips unknown members.
 	known, err := marshal(v)
 	if err != nil {
 		return err
@@ -109,11 +109,11 @@ func (r *Request) Refuse(class qmp.ErrorClass, desc string) {
 	r.conn.send(errorMessage{Error: refusal{Class: class, Desc: desc}, ID: r.ID})
 }
 
-// Disconnect ends the connection that the command came on. The server does not send what the handler
-// returns then.
+// Disconnect ends the connection that the command came on. The server does not send the handler's
+// answer then.
 func (r *Request) Disconnect() { r.conn.close() }
 
-// answer sends what a handler returned.
+// answer sends the answer of a handler.
 func (r *Request) answer(value any, err error) {
 	var refused *qmp.Error
 	switch {

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// check returns what the server's schema has against a request, in QEMU's words.
+// check returns the error of a request by the server's schema, in QEMU's words.
 func (s *Server) check(r *Request) *qmp.Error {
 	schema := s.options.Schema
 	switch {
@@ -32,7 +32,7 @@ func (s *Server) check(r *Request) *qmp.Error {
 	return checkArguments(schema, s.options.Version, r)
 }
 
-// checkSession is check for what the server executes itself.
+// checkSession is check for commands that the server executes itself.
 func (s *Server) checkSession(r *Request) *qmp.Error {
 	return checkArguments(s.session, s.options.Version, r)
 }
@@ -116,7 +116,7 @@ func readObject(o *introspect.Object, given []member) *qmp.Error {
 	return readStrings(o, given)
 }
 
-// missing looks for the mandatory members among those that count.
+// missing returns an error if a mandatory member is not given, or does not count.
 func missing(o *introspect.Object, given []member, counts func(member) bool) *qmp.Error {
 	for _, m := range o.Members {
 		if i := find(given, m.Name); !m.Optional && (i < 0 || !counts(given[i])) {

@@ -167,7 +167,7 @@ func TestRefusals(t *testing.T) {
 }
 
 // TestRefusalsAsQEMU compares class and description with those of a real QEMU, whose schema the
-// server has. What it takes that the QEMU does not is marked in the table.
+// server has. The table marks requests that the server accepts and the QEMU refuses.
 func TestRefusalsAsQEMU(t *testing.T) {
 	qemutest.Run(t, []string{"5.2", "7.2", "10.0", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
 		real := q.Start(t, qemutest.Config{}).Dial(t)

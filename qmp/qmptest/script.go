@@ -9,19 +9,19 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Handle lets h answer a command whenever it comes, other than as the next of the script. A
-// handler that was set before is replaced.
+// Handle makes h answer a command whenever it comes, unless the command is the next step of the
+// script. h replaces the handler that was set before.
 //
-// One for qmp_capabilities comes before the negotiation: if it returns nil and no error the
-// session begins as ever, and what else it returns is sent instead.
+// A handler for qmp_capabilities runs before the negotiation. If it returns nil and no error, the
+// server negotiates as usual. Otherwise the server sends the handler's answer instead.
 func (s *Server) Handle(command string, h Handler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.handlers[command] = h
 }
 
-// An Expectation is a step of the server's script: a command that must come, and its answer. Unless the test
-// sets another answer it is the empty object.
+// An Expectation is a step of the server's script: a command that must come, and its answer. The default
+// answer is the empty object.
 type Expectation struct {
 	server  *Server
 	command string
@@ -30,8 +30,8 @@ type Expectation struct {
 	handler Handler
 }
 
-// Expect adds a step to the end of the script: the client is to send this command. It must
-// be added before the command comes.
+// Expect adds a step to the end of the script: the client must send this command. Call Expect
+// before the command comes.
 func (s *Server) Expect(command string) *Expectation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -40,9 +40,9 @@ func (s *Server) Expect(command string) *Expectation {
 	return e
 }
 
-// With sets the arguments that the command must have: anything that [Expectation.Reply] takes. Other arguments
-// fail the test, and the server answers them with a GenericError. Without With the command can have any
-// arguments.
+// With sets the arguments that the command must have: anything that [Expectation.Reply] takes. If a command
+// comes with other arguments, the test fails, and the server answers with a GenericError. By default a command
+// can have any arguments.
 func (e *Expectation) With(args any) *Expectation {
 	return e.change(func() { e.args, e.checked = args, true })
 }
@@ -71,7 +71,7 @@ func (e *Expectation) change(f func()) *Expectation {
 	return e
 }
 
-// handler returns the one for a command, nil if there is none.
+// handler returns the handler for a command, or nil if there is none.
 func (s *Server) handler(command string) Handler {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +124,7 @@ func (s *Server) answer(r *Request) (any, error) {
 	return h(r)
 }
 
-// notFound is what QEMU answers.
+// notFound is QEMU's answer to an unknown command.
 func notFound(command string) *qmp.Error {
 	return &qmp.Error{
 		Class: qmp.ErrCommandNotFound,
@@ -143,14 +143,14 @@ func (s *Server) reportUnmet() {
 	for _, e := range s.script {
 		commands = append(commands, e.command)
 	}
-	message := "qmptest: expected, and did not come: " + strings.Join(commands, ", ")
+	message := "qmptest: missing commands: " + strings.Join(commands, ", ")
 	if len(s.unexpected) > 0 {
-		message += "; came unexpectedly: " + strings.Join(s.unexpected, ", ")
+		message += "; unexpected commands: " + strings.Join(s.unexpected, ", ")
 	}
 	s.t.Error(message)
 }
 
-// sameArguments compares what has come with what was expected, as JSON values.
+// sameArguments compares the arguments that came with the expected ones, as JSON values.
 func sameArguments(got json.RawMessage, want any) error {
 	expected, err := marshal(want)
 	if err != nil {
@@ -171,7 +171,7 @@ func sameArguments(got json.RawMessage, want any) error {
 		return err
 	}
 	if !reflect.DeepEqual(g, w) {
-		return fmt.Errorf("the arguments are %s, expected were %s", got, expected)
+		return fmt.Errorf("the arguments are %s, want %s", got, expected)
 	}
 	return nil
 }

@@ -135,16 +135,15 @@ func (s *Server) Disconnect() {
 	}
 }
 
-// Greet sends the greeting: later, with [Options.NoGreeting], or a second time.
+// Greet sends a greeting: the first one with [Options].NoGreeting, otherwise another one.
 func (s *Server) Greet() {
 	if c := s.client(); c != nil {
 		c.greet()
 	}
 }
 
-// SetFaults says what happens to the server's output on the connections that begin from now
-// on. A test of a client that connects anew cuts the first one, and then calls SetFaults() for
-// the others to be whole.
+// SetFaults sets the faults of later connections. For example, a test of a client that reconnects
+// cuts the first connection, and then calls SetFaults() so that later ones work.
 func (s *Server) SetFaults(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,9 +151,8 @@ func (s *Server) SetFaults(faults ...Fault) {
 	s.faults = slices.Clone(faults)
 }
 
-// Requests returns the commands that have come so far, those included that were
-// refused; but not those of the session itself, such as qmp_capabilities, that the server answers
-// without the test's help.
+// Requests returns the commands that have come so far, including refused ones. It leaves out
+// commands such as qmp_capabilities that the server answers itself.
 func (s *Server) Requests() []*Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -241,7 +239,7 @@ func (s *Server) client() *conn {
 	return s.current
 }
 
-// close ends everything and fails the test for what has not come.
+// close ends everything and fails the test if expected commands have not come.
 func (s *Server) close() {
 	s.mu.Lock()
 	s.closed = true

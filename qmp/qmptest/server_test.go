@@ -101,7 +101,7 @@ func TestScriptAndHandlers(t *testing.T) {
 	require.NoError(t, requests[7].Decode(&wrong))
 }
 
-func TestWhatFailsTheTest(t *testing.T) {
+func TestFailures(t *testing.T) {
 	fake := newFakeTest(t)
 	s := qmptest.NewServer(fake, &qmptest.Options{Unchecked: true})
 	c := s.Dial()
@@ -116,9 +116,9 @@ func TestWhatFailsTheTest(t *testing.T) {
 	_, err = run(t, c, "stop", nil)
 	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
 	require.Equal(t, []string{
-		`qmptest: device_add: the arguments are {"id":9223372036854775809}, expected were {"id":9223372036854775808}`,
-		`qmptest: what is to be sent cannot be marshalled: json: unsupported type: chan int`,
-		`qmptest: expected, and did not come: cont, device_del; came unexpectedly: device_del`,
+		`qmptest: device_add: the arguments are {"id":9223372036854775809}, want {"id":9223372036854775808}`,
+		`qmptest: the value to send cannot be marshalled: json: unsupported type: chan int`,
+		`qmptest: missing commands: cont, device_del; unexpected commands: device_del`,
 	}, fake.end())
 }
 
@@ -135,11 +135,11 @@ func TestCommandsInCleanups(t *testing.T) {
 	require.Len(t, s.Requests(), 1)
 }
 
-func TestUnmetAlone(t *testing.T) {
+func TestMissingCommandAlone(t *testing.T) {
 	fake := newFakeTest(t)
 	s := qmptest.NewServer(fake, nil)
 	s.Expect("stop")
-	require.Equal(t, []string{"qmptest: expected, and did not come: stop"}, fake.end())
+	require.Equal(t, []string{"qmptest: missing commands: stop"}, fake.end())
 	_, err := s.Pipe().Write([]byte("x"))
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 }
@@ -174,7 +174,7 @@ func readLine(t *testing.T, conn net.Conn) string {
 	}
 }
 
-// TestSession is what a client other than package qmp's may do.
+// TestSession does what other clients than package qmp's may do.
 func TestSession(t *testing.T) {
 	s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true})
 	conn, err := net.Dial("unix", s.Addr())

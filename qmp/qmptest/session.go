@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// newSession returns the schema of what the server executes itself. Its capabilities may be
-// some that QEMU does not know.
+// newSession returns the schema of the commands that the server executes itself. Its capabilities
+// may be some that QEMU does not know.
 func newSession(capabilities []string) *introspect.Schema {
 	capability := &introspect.Enum{Header: introspect.Header{Name: "3"}}
 	for _, name := range append([]string{"oob"}, capabilities...) {
@@ -59,7 +59,7 @@ func (c *conn) negotiate(r *Request) (any, error) {
 	return nil, ErrNoReply
 }
 
-// capabilities returns those that the client enables.
+// capabilities returns the capabilities that the client enables.
 func (c *conn) capabilities(r *Request) ([]string, error) {
 	if wrong := c.server.checkSession(r); wrong != nil {
 		return nil, wrong

@@ -21,7 +21,7 @@ type visitor struct {
 	version qmp.Version // of the QEMU whose words they are
 }
 
-// value checks one against the type of that name. What the package does not know of a newer
+// value checks a value against the type with this name. What the package does not know of a newer
 // QEMU it takes for right.
 func (v visitor) value(path, name, typ string, value json.RawMessage) *qmp.Error {
 	switch t := v.schema.Lookup(typ).(type) {

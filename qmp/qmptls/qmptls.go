@@ -19,11 +19,12 @@ import (
 )
 
 // Dial connects to a QMP server at a TCP address, "host:port", performs the TLS handshake and makes a client of
-// the connection, as [qmp.NewClient] does. It does so until ctx ends. The server's certificate must have the
+// the connection, as [qmp.NewClient] does. It gives up when ctx ends. The server's certificate must have the
 // name of the host, unless config has another ServerName. If QEMU asks for a client certificate
 // (verify-peer=on), put it into config.
 //
-// Descriptors cannot be sent over TLS. Each reply wakes a goroutine, which a plain socket does not need.
+// Descriptors cannot be sent over TLS. Each reply wakes a goroutine, so a command takes longer than on a
+// plain socket.
 func Dial(ctx context.Context, address string, config *tls.Config, opts *qmp.Options) (*qmp.Client, error) {
 	dialer := tls.Dialer{Config: config}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
@@ -38,7 +39,7 @@ func Dial(ctx context.Context, address string, config *tls.Config, opts *qmp.Opt
 }
 
 // NewClient performs the TLS handshake on a connection of any kind and makes a client of it, as
-// [qmp.NewClient] does. It does so until ctx ends. config must have a ServerName or InsecureSkipVerify.
+// [qmp.NewClient] does. It gives up when ctx ends. config must have a ServerName or InsecureSkipVerify.
 // NewClient clears the deadlines of the connection, and closes the connection if it fails.
 func NewClient(ctx context.Context, conn net.Conn, config *tls.Config, opts *qmp.Options) (*qmp.Client, error) {
 	if config == nil || config.ServerName == "" && !config.InsecureSkipVerify {

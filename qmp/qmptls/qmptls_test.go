@@ -178,8 +178,8 @@ func TestErrors(t *testing.T) {
 	require.ErrorContains(t, err, "qmptls: ")
 }
 
-// TestErrorsSayWhatIsThere: a server without TLS, and one that is no QMP server behind it.
-func TestErrorsSayWhatIsThere(t *testing.T) {
+// TestErrorsNameTheServer: a server without TLS, and a TLS server that is not a QMP server.
+func TestErrorsNameTheServer(t *testing.T) {
 	for sent, want := range map[string]string{
 		`{"QMP": {"version": {}, "capabilities": []}}`: `: the server does not speak TLS: it has sent "{\"QMP" (this is a QMP monitor without tls-creds: use qmp.Dial)`,
 		"HTTP/1.1 400 Bad Request\r\n\r\n":             `: the server does not speak TLS: it has sent "HTTP/"`,
@@ -221,7 +221,7 @@ type badCache struct{ tls.ClientSessionCache }
 
 func (badCache) Get(string) (*tls.ClientSessionState, bool) { panic("no cache") }
 
-// TestConfigThatPanics: the connection is closed, and the panic is the caller's.
+// TestConfigThatPanics: the connection is closed, and the panic reaches the caller.
 func TestConfigThatPanics(t *testing.T) {
 	client, server := net.Pipe()
 	defer server.Close()
@@ -231,7 +231,7 @@ func TestConfigThatPanics(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 }
 
-// TestAnyConnection is secured, and a QMP server at its other end.
+// TestAnyConnection makes a client of a connection in memory.
 func TestAnyConnection(t *testing.T) {
 	a := newAuthority(t)
 	cert, key := a.server()

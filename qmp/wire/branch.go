@@ -1,14 +1,14 @@
 package wire
 
-// UnionDecoder is a union. Its DecodeMember knows the common members, the discriminator among them.
+// UnionDecoder is a union. Its DecodeMember knows the common members, including the discriminator.
 //
-// Discriminator returns the name of the discriminator and its number. DecodeBranch is called once for
-// an object, when DecodeMember has read the discriminator, or if the object has none. DecodeBranch
-// creates the branch and returns what reads the members that the union does not know, or nil if
-// nothing does. The branch may be a union, too.
+// Discriminator returns the name of the discriminator and its number. [Decoder.Object] calls
+// DecodeBranch once for an object, after DecodeMember has read the discriminator, or if the object
+// has no discriminator. DecodeBranch creates the branch and returns the decoder of the members that
+// the union does not know, or nil. The branch can also be a union.
 //
-// A member that DecodeMember does not know is offered to it once more when the branch is there, and
-// then to the branch.
+// If DecodeMember does not know a member, Object calls it again after DecodeBranch, and then calls
+// the DecodeMember of the branch.
 type UnionDecoder interface {
 	MemberDecoder
 	Discriminator() (name string, number int)

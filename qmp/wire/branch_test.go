@@ -10,8 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// TestDiscriminatorBehindAnything looks for a discriminator behind values that look like what they are
-// not.
+// TestDiscriminatorBehindAnything looks for a discriminator after strings that look like other values.
 func TestDiscriminatorBehindAnything(t *testing.T) {
 	deep := strings.Repeat(`[{"a": `, 100) + `"}]"` + strings.Repeat("}]", 100)
 	for _, value := range []string{
@@ -35,7 +34,7 @@ func TestDiscriminatorBehindAnything(t *testing.T) {
 	}
 }
 
-// TestDiscriminatorOfAnother takes none from what is inside, in front of or behind the object.
+// TestDiscriminatorOfAnother takes no discriminator from inside, before or after the object.
 func TestDiscriminatorOfAnother(t *testing.T) {
 	for _, text := range []string{
 		`[{"meta-type": "enum"}, {"x": {"meta-type": "enum"}}, {"meta-type": "enum"}]`,

@@ -1,9 +1,8 @@
 package wire
 
-// Decoder reads one complete JSON value. Its methods read the next value from left to right;
-// the first failure is kept, and from then on every method returns the zero value at once and
-// every loop ends. A Decoder belongs to one goroutine. It does not change the text, and keeps
-// nothing of it: what it returns is copied.
+// Decoder reads one complete JSON value. Each method reads the next value. After the first
+// failure every method returns the zero value at once, and every loop ends. A Decoder belongs to
+// one goroutine. It does not change the text, and returns copies.
 type Decoder struct {
 	data    []byte // nil after a failure, so that every read finds the end
 	pos     int    // the cursor
@@ -30,8 +29,8 @@ func (d *Decoder) Err() error {
 	return d.err
 }
 
-// End fails when anything but blanks follows the value that was read, and returns the first
-// failure, an *Error, or nil.
+// End fails if anything but white space follows the value. It returns the first failure, an
+// [*Error], or nil.
 func (d *Decoder) End() error {
 	d.next()
 	if d.pos < len(d.data) {
@@ -51,7 +50,7 @@ func (d *Decoder) failAt(offset int, reason string) {
 	}
 }
 
-// unexpected fails because something else than what was wanted is at the cursor.
+// unexpected fails because the text at the cursor is not the wanted one.
 func (d *Decoder) unexpected(wanted string) {
 	d.Fail("expected " + wanted + ", found " + found(d.data[d.pos:]))
 }
@@ -72,8 +71,8 @@ func (d *Decoder) nextAfterBlanks() byte {
 	return 0
 }
 
-// Kind returns the kind of the next value without reading it. What begins no value is
-// KindInvalid, and so is everything after a failure.
+// Kind returns the kind of the next value without reading it. It returns KindInvalid if no value
+// begins there, and after a failure.
 func (d *Decoder) Kind() Kind { return kindOf(d.next()) }
 
 // Bool reads true or false.
@@ -128,7 +127,7 @@ func (d *Decoder) word(word string) bool {
 //go:noinline
 func (d *Decoder) Array() bool { return d.open('[', ']', "an array") }
 
-// More reports whether the array has another element, and ends it when it has none.
+// More reports whether the array has another element. If not, it reads the end of the array.
 //
 //go:noinline
 func (d *Decoder) More() bool { return d.more(']', "a comma or the end of the array") }

@@ -88,7 +88,7 @@ func TestEndAllowsOnlyBlanks(t *testing.T) {
 	})
 }
 
-func TestFailTellsWhereTheCursorIs(t *testing.T) {
+func TestFailHasTheOffset(t *testing.T) {
 	d := wire.NewDecoder([]byte(`{"a": [true, {"b": 1}]}`))
 	require.NoError(t, d.Err())
 	decodeWith(d, func(string) {
@@ -148,7 +148,7 @@ func TestAfterAFailureNothingIsRead(t *testing.T) {
 	}
 }
 
-func TestWhatFailsReturnsZero(t *testing.T) {
+func TestFailedReadReturnsZero(t *testing.T) {
 	for text, method := range map[string]func(d *wire.Decoder) any{
 		`tru`:     func(d *wire.Decoder) any { return d.Bool() },
 		` -129`:   func(d *wire.Decoder) any { return d.Int8() },
@@ -259,7 +259,7 @@ func TestNestingIsBounded(t *testing.T) {
 	}
 }
 
-func TestWhatIsClosedDoesNotNest(t *testing.T) {
+func TestClosedValuesDoNotNest(t *testing.T) {
 	text := "[" + strings.Repeat(`[],[1],{},{"a":1},`, wire.MaxDepth) + "0]"
 	_, err := decodeTree([]byte(text))
 	require.NoError(t, err)

@@ -11,9 +11,9 @@ type ValueEncoder interface {
 	EncodeValue(e *Encoder)
 }
 
-// Encoder appends one JSON value to a buffer, compact: QEMU reads a monitor byte by byte. The
-// commas follow from what is in the buffer already. The zero value is ready for use; an Encoder
-// belongs to one goroutine.
+// Encoder appends one JSON value to a buffer, in compact form because QEMU reads a monitor byte
+// by byte. It writes the commas itself. The zero value is ready for use. An Encoder belongs to
+// one goroutine.
 type Encoder struct {
 	buf    []byte
 	start  int // where in buf this encoder began
@@ -23,7 +23,7 @@ type Encoder struct {
 	err    *Error
 }
 
-// NewEncoder returns an Encoder that appends to b, which may be nil or hold something already.
+// NewEncoder returns an Encoder that appends to b, which may be nil.
 func NewEncoder(b []byte) *Encoder {
 	e := new(Encoder)
 	e.Reset(b)
@@ -35,14 +35,14 @@ func (e *Encoder) Reset(b []byte) {
 	*e = Encoder{buf: b, start: len(b), object: -1}
 }
 
-// Redact makes Secret write "***" from now on: the output is for people, not for QEMU.
+// Redact makes Secret write "***" from now on. Use it for output for people.
 func (e *Encoder) Redact() { e.redact = true }
 
-// Redacted tells whether Redact was called since Reset.
+// Redacted reports whether Redact was called since Reset.
 func (e *Encoder) Redacted() bool { return e.redact }
 
-// Bytes returns the buffer: what Reset was given, and what was written since. After a failure
-// what was written is incomplete.
+// Bytes returns the buffer: the bytes that Reset was given, and those written since. After a
+// failure the output is incomplete.
 func (e *Encoder) Bytes() []byte { return e.buf }
 
 // OK reports whether nothing has failed yet.
@@ -56,17 +56,16 @@ func (e *Encoder) Err() error {
 	return e.err
 }
 
-// Fail records that the value which is to be written next cannot be, for the given reason. The
-// first failure is kept; from then on every method returns at once.
+// Fail records that the next value cannot be written, for the given reason. The Encoder keeps the
+// first failure, and every later call returns at once.
 func (e *Encoder) Fail(reason string) {
 	if e.err == nil {
 		e.err = &Error{Path: pathAt(e.buf[e.start:]), Offset: -1, Reason: reason}
 	}
 }
 
-// Name begins a member of the object being written; its value must follow. The name is written
-// as it is: it is a QAPI name, which needs no escapes. Name returns e, for
-// e.Name("id").String(v.ID).
+// Name begins a member of the object being written; its value must follow. Name does not escape
+// the name, because a QAPI name needs no escapes. It returns e, for e.Name("id").String(v.ID).
 //
 //go:noinline
 func (e *Encoder) Name(name string) *Encoder {
@@ -78,8 +77,8 @@ func (e *Encoder) Name(name string) *Encoder {
 	return e
 }
 
-// ExtraName is Name for names that no schema vouches for: the name is escaped, and repeating a
-// member that the object has already is a failure. It costs a look at every member before.
+// ExtraName is like Name for a name that is not from a schema. It escapes the name, and fails if
+// the object already has this member. It looks at all members before, which takes time.
 func (e *Encoder) ExtraName(name string) *Encoder {
 	if e.err != nil {
 		return e

@@ -189,7 +189,7 @@ func TestWrittenNestingIsBounded(t *testing.T) {
 	requireError(t, encodeError(arrays(wire.MaxDepth+1)), strings.Repeat("[0]", wire.MaxDepth), -1, "nested too deeply")
 }
 
-func TestWhatIsEndedDoesNotNest(t *testing.T) {
+func TestEndedValuesDoNotNest(t *testing.T) {
 	encoded(t, func(e *wire.Encoder) {
 		e.BeginArray()
 		for range wire.MaxDepth {
@@ -257,7 +257,7 @@ func TestExtraNamesAreNotRepeated(t *testing.T) {
 	}
 }
 
-func TestExtraNamesMayRepeatWhatIsElsewhere(t *testing.T) {
+func TestExtraNamesMayRepeatInOtherObjects(t *testing.T) {
 	require.Equal(t, `{"s":"a","n":{"a":{"a":1}},"l":["a",{"a":2},{"a":3}],"a":4,"ab":5,"A":6}`, encoded(t, func(e *wire.Encoder) {
 		a := func(v int64) members { return func(e *wire.Encoder) { e.ExtraName("a").Int(v) } }
 		e.Object(members(func(e *wire.Encoder) {

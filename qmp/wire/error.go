@@ -7,13 +7,13 @@ type Error struct {
 	// Path is the place of the failure inside the value: "file.filename", "props[2].name". It is
 	// empty for the value itself.
 	Path string
-	// Offset is the byte offset in the text that was read, and -1 for what failed to encode.
+	// Offset is the byte offset in the text that was read, or -1 if encoding failed.
 	Offset int
 	// Reason says what is wrong.
 	Reason string
 }
 
-// Error joins the fields to one line.
+// Error returns all the fields in one line.
 func (e *Error) Error() string {
 	text := e.Reason
 	if e.Path != "" {

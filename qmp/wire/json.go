@@ -5,19 +5,20 @@ package wire
 // methods by interfaces. What their JSON needs are methods of other names, which only a program links
 // that marshals and unmarshals such types.
 
-// MemberMarshaler is a type that is not sent. MarshalMembers is what EncodeMembers is for one that is.
+// MemberMarshaler is like [MemberEncoder] for a type that clients do not send. MarshalMembers serves
+// json.Marshal and logs.
 type MemberMarshaler interface {
 	MarshalMembers(e *Encoder)
 }
 
-// MemberUnmarshaler is a type that is not received. UnmarshalMember is what DecodeMember is for one that
-// is.
+// MemberUnmarshaler is like [MemberDecoder] for a type that clients do not receive. UnmarshalMember
+// serves json.Unmarshal.
 type MemberUnmarshaler interface {
 	UnmarshalMember(d *Decoder, name []byte) (number int)
 }
 
-// UnionUnmarshaler is a union that is not received. UnmarshalBranch is what DecodeBranch is for one that
-// is: it returns a MemberUnmarshaler or a MemberDecoder, or nil.
+// UnionUnmarshaler is like [UnionDecoder] for a union that clients do not receive. UnmarshalBranch
+// returns a [MemberUnmarshaler], a [MemberDecoder] or nil.
 type UnionUnmarshaler interface {
 	MemberUnmarshaler
 	Discriminator() (name string, number int)
@@ -42,7 +43,8 @@ func (e *Encoder) MarshalBranch(branch any) {
 	}
 }
 
-// Generated writes a value of a generated type, to which v points. It reports whether v is one.
+// Generated writes the value of a generated type that v points to. It returns false, and writes
+// nothing, if v is of another type.
 func (e *Encoder) Generated(v any) bool {
 	switch v := v.(type) {
 	case MemberEncoder:
@@ -60,8 +62,8 @@ func (e *Encoder) Generated(v any) bool {
 // Unmarshal reads an object into m, as Object does.
 func (d *Decoder) Unmarshal(m MemberUnmarshaler) { d.Object(unmarshaler(m)) }
 
-// Generated reads a value of a generated type, to which v points and which should be zero. It reports
-// whether v is one.
+// Generated reads a value of a generated type into v, which points to a zero value. It returns false,
+// and reads nothing, if v is of another type.
 func (d *Decoder) Generated(v any) bool {
 	switch v := v.(type) {
 	case MemberDecoder:

@@ -5,7 +5,7 @@ import "bytes"
 // Kind is the kind of a JSON value.
 type Kind uint8
 
-// The kinds of JSON values, and KindInvalid for what begins none.
+// The kinds of JSON values. KindInvalid means that no value begins there.
 const (
 	KindInvalid Kind = iota
 	KindString
@@ -16,7 +16,7 @@ const (
 	KindArray
 )
 
-// String names the kind as messages do: "a string".
+// String returns the kind as in messages: "a string".
 func (k Kind) String() string {
 	switch k {
 	case KindString:
@@ -56,7 +56,7 @@ func kindOf(c byte) Kind {
 	}
 }
 
-// found describes what a text begins with, for a message that says what was expected.
+// found describes the begin of a text, for a message that says what was expected.
 func found(text []byte) string {
 	if len(text) == 0 {
 		return "the end of the text"

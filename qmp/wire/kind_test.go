@@ -35,7 +35,7 @@ func TestKindLooksAtTheNextValue(t *testing.T) {
 	}
 }
 
-func TestKindOfWhatBeginsNoValue(t *testing.T) {
+func TestKindOfInvalidText(t *testing.T) {
 	for _, text := range []string{"", "  ", "+1", ".5", "inf", "True", "}", "]", ",", ":", "'a'", "\v1", "\xef\xbb\xbf1", "\x00"} {
 		d := wire.NewDecoder([]byte(text))
 		require.Equal(t, wire.KindInvalid, d.Kind(), "%q", text)
@@ -46,7 +46,7 @@ func TestKindOfWhatBeginsNoValue(t *testing.T) {
 }
 
 // An array is wanted, so that each of these is unexpected.
-func TestMessagesSayWhatWasFound(t *testing.T) {
+func TestMessagesShowTheFoundText(t *testing.T) {
 	const notJSON = "inf or nan, which QEMU prints although JSON has no such numbers"
 	for text, want := range map[string]string{
 		``:             "the end of the text",

@@ -1,7 +1,7 @@
 package wire
 
-// Null is the Go type of the JSON value null, for alternates in which null is an alternative
-// like any other: a pointer to it is not nil when null was received or is to be sent.
+// Null is the Go type of the JSON value null, for alternates with null as an alternative. A
+// pointer to Null that is not nil means that null was received or will be sent.
 type Null struct{}
 
 // MarshalJSON returns null.

@@ -139,8 +139,8 @@ func fits(digits []byte) bool {
 	return len(digits) < len(most) || len(digits) == len(most) && string(digits) <= most
 }
 
-// Float64 reads a number. One that is too large for a float64 is a failure; digits beyond its
-// precision are rounded.
+// Float64 reads a number. It rounds digits beyond the precision of a float64, and fails if the
+// number is too large.
 func (d *Decoder) Float64() float64 {
 	d.next()
 	start := d.pos

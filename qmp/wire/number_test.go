@@ -74,7 +74,7 @@ func TestIntegersPastTheirLimits(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoInteger(t *testing.T) {
+func TestInvalidIntegers(t *testing.T) {
 	const fraction = "expected an integer, found a number with a fraction or an exponent"
 	const notJSON = "expected an integer, found inf or nan, which QEMU prints although JSON has no such numbers"
 	for _, typ := range integerTypes {
@@ -139,7 +139,7 @@ func TestFloat64(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFloat64(t *testing.T) {
+func TestInvalidFloat64s(t *testing.T) {
 	const notJSON = "expected a number, found inf or nan, which QEMU prints although JSON has no such numbers"
 	checkRefusals(t, func(d *wire.Decoder) { require.Zero(t, d.Float64()) }, []refusal{
 		{"1e309", "", 0, "number does not fit float64"},

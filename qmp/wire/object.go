@@ -2,27 +2,27 @@ package wire
 
 import "math/bits"
 
-// MemberDecoder is a value that is received as a JSON object. DecodeMember reads the value of
-// the member with the given name and returns the member's number, or returns 0 and reads nothing
-// if it knows no such member. The name is part of the text: it must be neither changed nor kept.
+// MemberDecoder is a value that is received as a JSON object. DecodeMember reads the value of the
+// member with the given name and returns the member's number, or returns 0 and reads nothing if
+// it knows no such member. The name is part of the text: DecodeMember must not change or keep it.
 //
-// Each member has a number of its own, from 1 up. By these numbers [Decoder.Object] finds a
+// Each member has a different number, from 1 up. [Decoder.Object] uses the numbers to find a
 // repeated member without comparing names. If the members have no numbers, DecodeMember returns
-// [Unnumbered], and Object compares the names.
+// [Unnumbered], and Object compares names.
 type MemberDecoder interface {
 	DecodeMember(d *Decoder, name []byte) (number int)
 }
 
-// Unnumbered is what DecodeMember returns for a member that it knows and that has no number.
+// DecodeMember returns Unnumbered if it knows the member and the member has no number.
 const Unnumbered = -1
 
 // maxNumber is the greatest number that has a bit of its own in a word, where number 0 has none.
 // Members with greater ones are compared by their names.
 const maxNumber = 63
 
-// Object reads an object into m, which should be zero: members that are missing are left as they
-// are. A member that m does not know is read by the branch if m is a union, and skipped if nobody
-// knows it. Object fails if two members have the same name.
+// Object reads an object into m, which should be zero: missing members stay as they are. If m is
+// a union, its branch reads the members that m does not know. Object skips members that neither
+// knows, and fails if two members have the same name.
 func (d *Decoder) Object(m MemberDecoder) {
 	if union, ok := m.(UnionDecoder); ok {
 		d.union(union)
@@ -48,8 +48,8 @@ func (d *Decoder) Object(m MemberDecoder) {
 	names.forget(d)
 }
 
-// names are the names of the members of one object that have no numbers. Most objects have none, or
-// one.
+// names are the names of the members of one object that have no numbers. Most objects have no such
+// members, or one.
 type names struct {
 	one   int             // the offset of the first name; 0: there is none
 	first int             // of the offsets in Decoder.names, if there are more
@@ -84,7 +84,7 @@ func (n *names) add(d *Decoder, name []byte, start int) {
 	d.names = append(d.names, start)
 }
 
-// forget gives back what d.names has for the object, which has ended.
+// forget gives back the memory that d.names has for an object which has ended.
 func (n *names) forget(d *Decoder) {
 	if n.one != 0 {
 		d.names = d.names[:n.first]
@@ -138,9 +138,9 @@ func (d *Decoder) failRepeated(start int) {
 	}
 }
 
-// member reads what is in front of a member, which is the brace that begins the object or a comma, then
-// the name and the colon. It returns the name and its offset. If there is no member, it reads the end
-// of the object and returns nil. After a failure it returns nil, too.
+// member reads the text before a member's value: the brace that begins the object or a comma, then the
+// name and the colon. It returns the name and its offset. If there is no member, it reads the end of
+// the object and returns nil. After a failure it returns nil, too.
 func (d *Decoder) member(before byte) (name []byte, start int) {
 	data, i := d.data, d.pos
 	if i+2 >= len(data) || data[i] != before || d.depth >= MaxDepth {
@@ -172,7 +172,8 @@ func (d *Decoder) member(before byte) (name []byte, start int) {
 	return d.unusualMember(before)
 }
 
-// unusualMember is member for the end of the object, and for what is not as QEMU writes it.
+// unusualMember is member for the end of the object, and for text that QEMU would write in
+// another way.
 func (d *Decoder) unusualMember(before byte) (name []byte, start int) {
 	if before == '{' && !d.open('{', '}', "an object") ||
 		before == ',' && !d.more('}', "a comma or the end of the object") {
@@ -196,7 +197,7 @@ func (d *Decoder) name() []byte {
 	return d.unusualName()
 }
 
-// unusualName is name for those with escapes or blanks before the colon, and for what is none.
+// unusualName is name for names with escapes or with blanks before the colon, and for errors.
 func (d *Decoder) unusualName() []byte {
 	if d.next() != '"' {
 		d.unexpected("a member's name")

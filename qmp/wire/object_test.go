@@ -89,7 +89,7 @@ func TestObjectRefusals(t *testing.T) {
 	})
 }
 
-func TestErrorsTellTheWholePath(t *testing.T) {
+func TestErrorsHaveTheWholePath(t *testing.T) {
 	checkRefusals(t, func(d *wire.Decoder) { list(d, func(v *blockInfo) { d.Object(v) }) }, []refusal{
 		{`[{"device": ""}, {"inserted": {"image": {"virtual-size": "1"}}}]`,
 			"[1].inserted.image.virtual-size", 57, "expected an integer, found a string"},

@@ -4,7 +4,7 @@ package wire
 // v is nil. They stand for three lines of generated code each, a thousand times. The methods of
 // Decoder read a value and return a pointer to it. They allocate several such values at a time.
 
-// OptString writes a member that is a string.
+// OptString writes a member that is a string, or nothing if v is nil.
 //
 //go:noinline
 func (e *Encoder) OptString(name string, v *string) {
@@ -13,7 +13,7 @@ func (e *Encoder) OptString(name string, v *string) {
 	}
 }
 
-// OptSecret writes a member that is a secret; see Secret.
+// OptSecret writes a member that is a secret (see Secret), or nothing if v is nil.
 //
 //go:noinline
 func (e *Encoder) OptSecret(name string, v *string) {
@@ -22,7 +22,7 @@ func (e *Encoder) OptSecret(name string, v *string) {
 	}
 }
 
-// OptBool writes a member that is true or false.
+// OptBool writes a member that is true or false, or nothing if v is nil.
 //
 //go:noinline
 func (e *Encoder) OptBool(name string, v *bool) {
@@ -31,7 +31,7 @@ func (e *Encoder) OptBool(name string, v *bool) {
 	}
 }
 
-// OptInt writes a member that is a signed integer.
+// OptInt writes a member that is a signed integer, or nothing if v is nil.
 //
 //go:noinline
 func (e *Encoder) OptInt(name string, v *int64) {
@@ -40,7 +40,7 @@ func (e *Encoder) OptInt(name string, v *int64) {
 	}
 }
 
-// OptUint writes a member that is an unsigned integer.
+// OptUint writes a member that is an unsigned integer, or nothing if v is nil.
 //
 //go:noinline
 func (e *Encoder) OptUint(name string, v *uint64) {
@@ -52,12 +52,12 @@ func (e *Encoder) OptUint(name string, v *uint64) {
 // The methods below read an optional member into a new variable that *v points to. They spare each
 // member of generated code the assignment of a pointer, which takes long to compile.
 
-// OptString reads a string.
+// OptString reads a string and sets *v to a pointer to it.
 //
 //go:noinline
 func (d *Decoder) OptString(v **string) { *v = d.newString(d.String()) }
 
-// OptEnum reads a string that is one of a few values, and returns a pointer to it.
+// OptEnum is like Enum, and returns a pointer to the value.
 //
 //go:noinline
 func (d *Decoder) OptEnum() *string { return d.newString(d.Enum()) }
@@ -69,7 +69,7 @@ func (d *Decoder) newString(s string) *string {
 	return add(&d.pieces.forValues().strings, s)
 }
 
-// OptBool reads true or false.
+// OptBool reads true or false and sets *v to a pointer to it.
 //
 //go:noinline
 func (d *Decoder) OptBool(v **bool) {
@@ -81,7 +81,7 @@ func (d *Decoder) OptBool(v **bool) {
 	*v = add(&d.pieces.forValues().bools, b)
 }
 
-// OptInt64 reads an integer that an int64 holds.
+// OptInt64 reads an integer that an int64 holds and sets *v to a pointer to it.
 //
 //go:noinline
 func (d *Decoder) OptInt64(v **int64) {
@@ -93,7 +93,7 @@ func (d *Decoder) OptInt64(v **int64) {
 	*v = add(&d.pieces.forValues().ints, i)
 }
 
-// OptUint64 reads an integer that a uint64 holds.
+// OptUint64 reads an integer that a uint64 holds and sets *v to a pointer to it.
 //
 //go:noinline
 func (d *Decoder) OptUint64(v **uint64) {

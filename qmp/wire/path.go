@@ -12,7 +12,7 @@ type level struct {
 
 // pathAt says where in its value a text ends that was cut off: `{"props":[{},{"id":` gives
 // "props[1].id". After a complete member or element the path is that of the array or object
-// around it. The text must be what a Decoder has accepted or an Encoder has written so far.
+// around it. A Decoder must have accepted the text, or an Encoder must have written it.
 func pathAt(text []byte) string {
 	var path []byte
 	open := []level{{named: true}} // around the value

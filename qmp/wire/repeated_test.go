@@ -11,7 +11,7 @@ import (
 )
 
 // TestRepeatedMembers decodes objects with two members of one name, in every order of their
-// members. All of them are refused, whatever the two are and whatever stands around them.
+// members. The decoder refuses all of them.
 func TestRepeatedMembers(t *testing.T) {
 	union := func() wire.MemberDecoder { return &nest{level: 1} }
 	unnumbered := func() wire.MemberDecoder { return object{} }

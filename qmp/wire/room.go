@@ -9,9 +9,9 @@ const (
 	leastSize = 3        // how long the text of an element is at least, with what follows it
 )
 
-// Room returns how many elements to make room for before the array that comes next is read: an
-// estimate from the beginning of the array's text, and 0 for an empty one. Most arrays are short,
-// and a slice that grows from nothing is allocated four times before it holds eight.
+// Room returns the capacity of a slice for the array that comes next: an estimate from the
+// beginning of its text, and 0 if it is empty. Without it, a slice is allocated four times before
+// it holds eight elements.
 func (d *Decoder) Room() int {
 	if d.next() != '[' {
 		return 0

@@ -66,7 +66,7 @@ func TestRoomOfInnerArray(t *testing.T) {
 	}
 }
 
-// TestRoomAfterFailure makes no room for what is not read any more.
+// TestRoomAfterFailure: after a failure Room returns 0.
 func TestRoomAfterFailure(t *testing.T) {
 	d := wire.NewDecoder([]byte(`[1, 2, 3]`))
 	d.Fail("enough")

@@ -18,7 +18,7 @@ func (e *Encoder) String(s string) {
 	e.buf = b
 }
 
-// Secret writes a string that must not be shown: "***" after Redact, else like String.
+// Secret writes a string that is a secret: after Redact it writes "***" instead.
 //
 //go:noinline
 func (e *Encoder) Secret(s string) {
@@ -64,8 +64,8 @@ func (e *Encoder) Null() {
 	}
 }
 
-// Float writes a number so that QEMU reads back the same float64, in as few bytes as that
-// takes. NaN and the infinities, which JSON does not have, are failures.
+// Float writes a number in the shortest form from which QEMU reads the same float64. It fails for
+// NaN and infinities, because JSON does not have them.
 func (e *Encoder) Float(v float64) {
 	switch {
 	case e.err != nil:
@@ -92,8 +92,8 @@ func appendFloat(b []byte, v float64) []byte {
 	return b
 }
 
-// Raw writes a complete JSON value, without the blanks between its tokens; nil writes null.
-// What is not one valid JSON value is a failure.
+// Raw writes a complete JSON value without the white space between its tokens; nil writes null.
+// It fails if value is not one valid JSON value.
 func (e *Encoder) Raw(value []byte) {
 	if e.err != nil {
 		return

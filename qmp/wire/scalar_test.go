@@ -149,7 +149,7 @@ func TestRawIsWrittenCompact(t *testing.T) {
 	}
 }
 
-func TestRawThatIsNoJSON(t *testing.T) {
+func TestInvalidRaw(t *testing.T) {
 	for value, reason := range map[string]string{
 		" ":             "expected a value, found the end of the text (at byte 1)",
 		"1 2":           "something follows the value (at byte 2)",

@@ -68,7 +68,7 @@ func load64[T []byte | string](b T) uint64 {
 		uint64(b[4])<<32 | uint64(b[5])<<40 | uint64(b[6])<<48 | uint64(b[7])<<56
 }
 
-// store64 stores what load64 loads.
+// store64 stores a value for load64.
 func store64(b []byte, w uint64) {
 	_ = b[7]
 	b[0], b[1], b[2], b[3] = byte(w), byte(w>>8), byte(w>>16), byte(w>>24)

@@ -1,6 +1,6 @@
 package wire
 
-// Raw reads any value and returns a copy of its text, as it came but validated.
+// Raw reads any value and returns a copy of its text. It checks that the text is valid JSON.
 func (d *Decoder) Raw() []byte {
 	d.next()
 	text, start := d.data, d.pos
@@ -11,7 +11,7 @@ func (d *Decoder) Raw() []byte {
 	return d.pieces.bytes(text[start:d.pos])
 }
 
-// Skip reads any value and drops it. It is validated as if it were used.
+// Skip reads any value and drops it. It validates the value like the other methods.
 func (d *Decoder) Skip() {
 	if end := d.skip(blanks(d.data, d.pos)); end >= 0 {
 		d.pos = end
@@ -62,7 +62,7 @@ func (d *Decoder) skipString(i int, wanted string) int {
 	return d.skipped()
 }
 
-// skipped is the offset after what was read with the cursor.
+// skipped is the offset after the value that was read with the cursor.
 func (d *Decoder) skipped() int {
 	if d.err != nil {
 		return -1
@@ -143,7 +143,7 @@ func (d *Decoder) skipArray(i int) int {
 	}
 }
 
-// skipOpen returns the offset of what follows an opening brace or bracket.
+// skipOpen returns the offset after an opening brace or bracket and the blanks behind it.
 func (d *Decoder) skipOpen(i int) int {
 	d.pos = i
 	if !d.enter() {

@@ -44,7 +44,8 @@ func (d *Decoder) anyString() string {
 	return string(d.unusualText())
 }
 
-// Enum reads a string that is one of a few values. Values seen before are not allocated again.
+// Enum reads a string that has few different values. It does not allocate a value again that it
+// has read before.
 func (d *Decoder) Enum() string { return intern(d.text()) }
 
 // text reads a string and returns it without its escapes, as a part of the text or in the
@@ -61,7 +62,7 @@ func (d *Decoder) text() []byte {
 	return d.unusualText()
 }
 
-// unusualText is text for what has escapes or blanks before it, and for what is no string.
+// unusualText is text for strings with escapes or with blanks before them, and for errors.
 func (d *Decoder) unusualText() []byte {
 	if d.next() != '"' {
 		d.unexpected("a string")
@@ -75,8 +76,8 @@ func (d *Decoder) unusualText() []byte {
 	return body
 }
 
-// quoted reads the string at the cursor. It returns what is between the quotes, and whether
-// that is the string itself, without escapes.
+// quoted reads the string at the cursor. It returns the text between the quotes, and whether that
+// is the string itself, without escapes.
 func (d *Decoder) quoted() (body []byte, literal bool) {
 	start := d.pos + 1
 	literal = true

@@ -108,7 +108,7 @@ func TestInvalidStrings(t *testing.T) {
 	}
 }
 
-// Names and what is skipped are held to the same rules.
+// The same rules apply to names and to skipped strings.
 func TestInvalidStringsElsewhere(t *testing.T) {
 	for _, r := range invalidStrings {
 		if !strings.HasPrefix(r.text, `"`) || r.reason == "something follows the value" {
@@ -122,7 +122,7 @@ func TestInvalidStringsElsewhere(t *testing.T) {
 	}
 }
 
-// Eight bytes are looked at together: what is special must be seen in each of them.
+// Eight bytes are read together: a special byte must be found at each place.
 func TestSpecialBytesAreSeenAnywhere(t *testing.T) {
 	for _, special := range []struct{ text, want, reason string }{
 		{text: `\n`, want: "\n"},

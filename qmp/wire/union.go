@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// Tag returns the discriminator to write for a union whose Branch has a type that serves the given
-// values: the discriminator that was set, if it is among them, or, if none was set, the only value.
-// Without values the type serves any discriminator. Everything else is a failure, and so is a Branch that
-// holds a nil pointer.
+// Tag returns the discriminator to write for a union. tag is the discriminator that was set, and values
+// are the discriminators that the type of Branch stands for. Without values the type stands for any
+// discriminator. Tag returns tag if it is one of the values. If tag is empty and there is one value, Tag
+// returns that value. It fails in all other cases, and if Branch holds a nil pointer (isNil).
 func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	if isNil {
 		e.Fail("Branch holds a nil pointer")
@@ -18,19 +18,20 @@ func (e *Encoder) Tag(tag string, isNil bool, values ...string) string {
 	case tag != "" && (len(values) == 0 || slices.Contains(values, tag)):
 		return tag
 	case tag != "":
-		e.Fail("discriminator " + strconv.Quote(tag) + " disagrees with the branch, which serves " + list(values))
+		e.Fail("discriminator " + strconv.Quote(tag) + " disagrees with the branch, which is for " + list(values))
 	case len(values) == 0:
 		e.Fail("discriminator is empty")
 	case len(values) == 1:
 		return values[0]
 	default:
-		e.Fail("discriminator is empty; the branch serves " + list(values))
+		e.Fail("discriminator is empty; the branch is for " + list(values))
 	}
 	return ""
 }
 
-// TagIfAny is Tag for a type that serves any discriminator, in a union that servers send and clients do
-// not. Servers send such a union without its discriminator: then none is written.
+// TagIfAny is like Tag for a type that stands for any discriminator, in a union that only servers send.
+// Some servers leave out the discriminator. An empty tag is then not a failure, and no discriminator is
+// written.
 func (e *Encoder) TagIfAny(tag string, isNil bool) string {
 	if tag == "" && !isNil {
 		return noTag
@@ -42,8 +43,8 @@ func (e *Encoder) TagIfAny(tag string, isNil bool) string {
 // string with it.
 const noTag = "\x00"
 
-// Discriminator writes a union's discriminator, which [Encoder.Tag] returned or which was set, as a
-// member. An empty one is a failure.
+// Discriminator writes a union's discriminator as a member. tag is the result of [Encoder.Tag] or
+// the value that was set. An empty tag is a failure.
 func (e *Encoder) Discriminator(name, tag string) {
 	if tag == noTag {
 		return

@@ -104,7 +104,7 @@ func TestFailuresInAnyOrder(t *testing.T) {
 	}
 }
 
-// TestFirstFailureCounts looks for a discriminator behind what is wrong, or in front of it.
+// TestFirstFailureCounts has a discriminator before or after an error.
 func TestFirstFailureCounts(t *testing.T) {
 	for _, test := range []struct {
 		name string

@@ -1,29 +1,30 @@
 package wire
 
-// GeneratedV3 exists as long as this package serves code that was generated for version 3 of
-// the runtime. Generated files hold `const _ = wire.GeneratedV3`, so that code which is too old
-// or too new for the package does not compile, instead of misbehaving. The compiler says either
+// GeneratedV3 exists as long as this package supports code that was generated for version 3 of
+// the runtime. Generated files contain `const _ = wire.GeneratedV3`, so that code which is too
+// old or too new for this package does not compile. If the code is too new, the compiler says
 //
 //	undefined: wire.GeneratedV4
 //
-// where the code is newer than this package, or, where a newer package no longer serves it, that
-// [GeneratedV2], a variable of type [RunGoGenerate], is not constant.
+// If the code is too old, the compiler says that GeneratedV2, a variable of type RunGoGenerate,
+// is not constant.
 //
-// In a module that generates the code itself, with a tool line in its go.mod, the generator and
-// this package are of one release: "go generate ./..." makes code that fits, whichever was newer.
-// Where the code comes from another module, the newer releases of both fit:
+// If your module generates the code, with a tool line in its go.mod, run "go generate ./...": the
+// generator and this package are of the same release. If the code comes from another module,
+// update one of the two:
 //
 //	go get github.com/qmpkit/qmpkit@latest    # the code is too new
 //	go get THE/OTHER/MODULE@latest            # the code is too old
 const GeneratedV3 = true
 
-// GeneratedV2 is no longer served: DecodeBranch was asked again until the discriminator was known.
+// GeneratedV2 is no longer supported. Its code expects several calls of DecodeBranch, until the
+// discriminator is known.
 var GeneratedV2 RunGoGenerate
 
-// RunGoGenerate is the type of a version's constant when the version is no longer served: it is
-// then a variable, for the compiler's message to say what to do.
+// RunGoGenerate is the type of a variable that replaces the constant of a version which is no
+// longer supported. The compiler's message has the name of this type, which says what to do.
 type RunGoGenerate struct{}
 
-// MaxDepth is the deepest nesting of arrays and objects that is read or written. It is QEMU's
-// own limit (MAX_NESTING in qobject/json-streamer.c).
+// MaxDepth is the deepest nesting of arrays and objects that can be read or written. QEMU has the
+// same limit (MAX_NESTING in qobject/json-streamer.c).
 const MaxDepth = 1024
