@@ -110,6 +110,7 @@ var platforms = []platform{
 	{"linux", "amd64"},
 	{"linux", "arm64"},
 	{"linux", "386"},
+	{"linux", "s390x"}, // the other byte order
 	{"darwin", "arm64"},
 	{"freebsd", "amd64"},
 	{"windows", "amd64"},
