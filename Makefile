@@ -60,8 +60,8 @@ facts: ## since when things are there, anew from all sources: qapi/facts/data
 	done
 
 .PHONY: bench
-bench: benchmarks ## the benchmarks, then what generating, building and linking take, and the client
-	@$(GO) run ./internal/bench
+bench: $(if $(NAMES),,benchmarks) ## the benchmarks, then what generating, building, linking and the client take; NAMES=client only that
+	@QEMU_SRC="$${QEMU_SRC:-$$(scripts/get-source.sh 10.0)}" $(GO) run ./internal/bench $(NAMES)
 
 BENCHTIME ?= 1s
 

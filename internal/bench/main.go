@@ -1,0 +1,142 @@
+// Bench measures what the project promises to do fast or small: generating, building and linking
+// bindings, the codec, and the client.
+//
+//	go run ./internal/bench [-quick] [NAME...]
+//
+// It prints a table with a row for each figure. A figure alone means little on another machine, so most
+// rows have a ratio as well. Both sides of a ratio are measured in the same run, in turns. Each figure is
+// the median of several rounds. If a figure has a limit and misses it, the row says so. The exit status
+// stays 0, because a benchmark is not a test.
+//
+// NAME is a name that -help lists, or the part of several names before the slash, such as client. Without
+// a NAME everything is measured.
+//
+// The client is measured on a stand-in: a server that answers at once, in a process of its own. It is
+// compared with connections that do less than a client has to.
+//
+// QEMU_SRC names a QEMU source tree; its scripts and qapi folders are enough. If it is set, qapigen is
+// compared with QEMU's own generator on that tree's schema. This needs python3.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"strings"
+	"text/tabwriter"
+)
+
+// A measurement adds some rows to the table.
+type measurement struct {
+	name    string
+	purpose string
+	place   place
+	run     func(*bench)
+}
+
+// measurements are in the order of the table.
+var measurements = []measurement{
+	{"generate", "the time to generate the bindings of QEMU's monitor", here, measureGeneration},
+	{"compile", "the CPU time to compile the bindings", here, measureCompilation},
+	{"size", "what a command adds to a program", here, measureSizes},
+	{"decode", "the time to decode replies", here, measureDecoding},
+	{"encode", "the time to encode arguments", here, measureEncoding},
+	{"client/onecpu", "the client's own part of a command's time", oneCPU, measureOneCPU},
+	{"client/roundtrip", "the time of a command, and the request's length", here, measureRoundTrip},
+	{"client/replies", "the time of commands with long replies", oneCPU, measureLargeReplies},
+	{"client/throughput", "the commands of several goroutines", here, measureThroughput},
+	{"client/events", "the events to a consumer", here, measureEvents},
+	{"client/unread", "what events that nobody reads cost", here, measureUnread},
+	{"client/connections", "the memory of idle clients", alone, measureConnections},
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if isChild() {
+		go exitWithParent()
+	}
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	quick := flags.Bool("quick", false, "measure once and briefly: seconds instead of minutes, and less reliable")
+	flags.Usage = func() {
+		fmt.Fprintf(stderr, "usage: bench [-quick] [NAME...]\n\n")
+		flags.PrintDefaults()
+		fmt.Fprintln(stderr, "\nNames:")
+		for _, m := range measurements {
+			fmt.Fprintf(stderr, "  %-20s%s\n", m.name, m.purpose)
+		}
+	}
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.Arg(0) == serveTask {
+		return serve(flags.Args()[1:])
+	}
+	chosen, err := choose(flags.Args())
+	if err != nil {
+		return err
+	}
+	b, err := newBench(ctx, *quick)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.temp)
+
+	if isChild() { // the parent has the table
+		b.out = stdout
+		return b.measure(chosen[0].run)
+	}
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	b.out = table
+	fmt.Fprintf(table, "%s %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	if *quick {
+		fmt.Fprint(table, ", a quick run: not reliable")
+	}
+	fmt.Fprint(table, "\n\nwhat\tfigure\tjudged\tbeside it\n")
+	for _, m := range chosen {
+		fmt.Fprintf(stderr, "measuring %s…\n", m.purpose)
+		err := m.place.measure(b, m)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errNoPlace):
+			fmt.Fprintf(stderr, "%s is left out: %v\n", m.name, err)
+		case err != nil:
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	return table.Flush()
+}
+
+// choose returns the measurements of these names, or all.
+func choose(names []string) (chosen []measurement, err error) {
+	if len(names) == 0 {
+		return measurements, nil
+	}
+	for _, name := range names {
+		found := len(chosen)
+		for _, m := range measurements {
+			if m.name == name || strings.HasPrefix(m.name, name+"/") {
+				chosen = append(chosen, m)
+			}
+		}
+		if len(chosen) == found {
+			return nil, fmt.Errorf("no measurement is called %s; -help lists their names", name)
+		}
+	}
+	return chosen, nil
+}
