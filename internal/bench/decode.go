@@ -36,7 +36,7 @@ func decode[T any](b *bench, command string, text []byte, read func(*wire.Decode
 	if len(text) < smallReply {
 		figure = atLeast(other.over(typed), of, decodingLimit)
 	}
-	count := allocations(decode)
+	count, _ := allocations(decode)
 	b.row(fmt.Sprintf("decode %s, %s", command, byteCount(len(text))), typed.String(), figure,
 		fmt.Sprintf("%s MB/s, %d allocations", number(float64(len(text))/typed.median()/1e6), count),
 		"encoding/json: "+other.String())

@@ -33,8 +33,9 @@ func measureEvents(b *bench) {
 		"bytes that nobody looks at: "+number(1/times[1].median()/1e6)+" million")
 }
 
-// consume has a stand-in send events to a client, and reads them. It returns how many were lost.
-func consume(ctx context.Context, c *qmp.Client, events *qmp.Subscription[qemu.BalloonChangeEvent], count int) (lost int, err error) {
+// consume makes a stand-in send events to a client, and reads them. It returns how many were lost.
+func consume(ctx context.Context, c *qmp.Client, events *qmp.Subscription[qemu.BalloonChangeEvent], count int) (
+	lost int, err error) {
 	if err := sendEvents(ctx, c, flood, count); err != nil {
 		return 0, err
 	}

@@ -15,16 +15,18 @@ import (
 	"time"
 )
 
-// A bench is what a measurement works with. Like a test, a measurement has no error to return: check and must
-// end it.
+// A bench is what a measurement works with. A measurement returns no error: like a test, it ends where check or must
+// finds one.
 type bench struct {
-	ctx      context.Context
-	quick    bool
-	root     string    // the module's folder
-	temp     string    // for files; the run removes it
-	out      io.Writer // of rows
-	sockets  int       // that were made
-	cleanups []func()
+	ctx   context.Context
+	quick bool
+	root  string    // the module's folder
+	temp  string    // for files; the run removes it
+	out   io.Writer // of rows
+
+	interpreter string // python's path; "" until it is needed
+	sockets     int    // that were made
+	cleanups    []func()
 }
 
 func newBench(ctx context.Context, quick bool) (*bench, error) {
@@ -74,17 +76,17 @@ func (b *bench) measure(measurement func(*bench)) (err error) {
 	return nil
 }
 
-// cleanup has f run when the measurement ends, after those of later calls.
+// cleanup makes f run when the measurement ends. The function of the last call runs first.
 func (b *bench) cleanup(f func()) { b.cleanups = append(b.cleanups, f) }
 
-// file returns the path of a file in the folder that goes with the run.
+// file returns the path of a file that is removed after the run.
 func (b *bench) file(name string) string { return filepath.Join(b.temp, name) }
 
 // How much is measured.
 const (
 	slow  = 7  // rounds of what takes some seconds
 	short = 75 // rounds of what takes some milliseconds
-	trips = 300
+	trips = 300 // round trips for a median
 )
 
 // few returns n, or a small part of it in a quick run.
@@ -138,7 +140,7 @@ func (s sampled) median() float64 {
 
 func (s sampled) String() string { return duration(s.median()) }
 
-// single returns a sample of one operation's time: the median of n.
+// single returns a sample of the time of one operation: the median of n.
 func single(n int, op operation) sample {
 	times := make(sampled, n)
 	return func() float64 {
@@ -170,7 +172,7 @@ func (b *bench) mean(op operation) sample {
 	}
 }
 
-// each returns a sample of the mean time of n operations that one call does.
+// each returns a sample of the mean time of n operations that one call of all does.
 func each(n int, all func() error) sample {
 	return func() float64 {
 		begin := time.Now()
@@ -201,8 +203,8 @@ func onThread(take sample) sample {
 	}
 }
 
-// allocations returns how many an operation makes.
-func allocations(op operation) int {
+// allocations returns how many an operation makes, and how many bytes these take.
+func allocations(op operation) (count int, bytes float64) {
 	const n = 20
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -210,11 +212,11 @@ func allocations(op operation) int {
 		check(op())
 	}
 	runtime.ReadMemStats(&after)
-	return int(after.Mallocs-before.Mallocs) / n
+	return int(after.Mallocs-before.Mallocs) / n, float64(after.TotalAlloc-before.TotalAlloc) / n
 }
 
-// row adds a row to the table: what was measured, its figure on this machine, the figure that means the
-// same on every machine, and others beside it.
+// row adds a row to the table: what was measured, its figure on this machine, a figure that can be compared between
+// machines, and others beside it.
 func (b *bench) row(what, figure, judged string, beside ...string) {
 	fmt.Fprintf(b.out, "%s\t%s\t%s\t%s\n", what, figure, judged, strings.Join(beside, "; "))
 }

@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -41,7 +42,8 @@ type measurement struct {
 
 // measurements are in the order of the table.
 var measurements = []measurement{
-	{"generate", "the time to generate the bindings of QEMU's monitor", here, measureGeneration},
+	{"generation", "the time to generate the bindings of QEMU's monitor", here, measureGeneration},
+	{"load", "the time and memory to load its schema", here, measureLoading},
 	{"compile", "the CPU time to compile the bindings", here, measureCompilation},
 	{"size", "what a command adds to a program", here, measureSizes},
 	{"decode", "the time to decode replies", here, measureDecoding},
@@ -83,7 +85,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.Arg(0) == serveTask {
+	if isChild() && flags.Arg(0) == serveTask {
 		return serve(flags.Args()[1:])
 	}
 	chosen, err := choose(flags.Args())
@@ -122,19 +124,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return table.Flush()
 }
 
-// choose returns the measurements of these names, or all.
+// choose returns the measurements of these names, or all, in the order of the table.
 func choose(names []string) (chosen []measurement, err error) {
-	if len(names) == 0 {
-		return measurements, nil
+	known := map[string]bool{}
+	for _, m := range measurements {
+		group, _, _ := strings.Cut(m.name, "/")
+		known[m.name], known[group] = true, true
+		if len(names) == 0 || slices.Contains(names, m.name) || slices.Contains(names, group) {
+			chosen = append(chosen, m)
+		}
 	}
 	for _, name := range names {
-		found := len(chosen)
-		for _, m := range measurements {
-			if m.name == name || strings.HasPrefix(m.name, name+"/") {
-				chosen = append(chosen, m)
-			}
-		}
-		if len(chosen) == found {
+		if !known[name] {
 			return nil, fmt.Errorf("no measurement is called %s; -help lists their names", name)
 		}
 	}

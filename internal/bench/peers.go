@@ -60,7 +60,7 @@ func status(ctx context.Context, x qmp.Executor) operation {
 	}
 }
 
-// lockstep is a connection whose user writes a command and reads the reply, and nothing else happens on it.
+// lockstep is a connection for one goroutine, which writes a command and then reads its reply.
 type lockstep struct {
 	conn    io.ReadWriter
 	in, out []byte
@@ -92,7 +92,7 @@ func (l *lockstep) trip(command string) operation {
 	}
 }
 
-// flood has the stand-in send events, and reads their bytes.
+// flood makes the stand-in send events, and reads their bytes.
 func (l *lockstep) flood(count int) error {
 	if _, err := fmt.Fprintf(l.conn, `{"execute":"%s","arguments":{"count":%d},"id":1}`, flood, count); err != nil {
 		return err
@@ -114,8 +114,7 @@ func (l *lockstep) Execute(_ context.Context, call *qmp.Call) error {
 	return call.Decode(result)
 }
 
-// reader has a goroutine that reads the replies and gives each to its caller by a channel. Most clients of
-// line protocols are made like this, go-qemu's among them.
+// reader is the usual client: a goroutine reads the replies and gives each to its caller by a channel.
 type reader struct {
 	conn net.Conn
 

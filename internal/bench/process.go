@@ -51,6 +51,7 @@ const (
 // errNoPlace matches the error of a place that this system does not have.
 var errNoPlace = errors.New("cannot be confined to one CPU")
 
+// measure runs a measurement there.
 func (p place) measure(b *bench, m measurement) error {
 	if p == here {
 		return b.measure(m.run)

@@ -116,7 +116,7 @@ type session struct {
 	longest int
 }
 
-// serve answers requests until the connection ends: all that one read brought by one write.
+// serve answers requests until the connection ends. What one read brings is answered by one write.
 func (s *session) serve() error {
 	s.out = append(s.out, greeting...)
 	in := make([]byte, 0, 4096)
@@ -143,7 +143,7 @@ func (s *session) serve() error {
 	}
 }
 
-// answer answers a request.
+// answer appends the reply to a request. It writes the events of a flood itself.
 func (s *session) answer(request []byte) error {
 	id, command := member(request, `"id":`), string(member(request, `"execute":`))
 	result := results[command]
@@ -225,12 +225,12 @@ func appendReply(b, result, id []byte) []byte {
 	return append(b, replyEnd...)
 }
 
-// repliesFS has results of commands as a QEMU 7.2 with three disks sent them. The long ones are compressed.
+// repliesFS has results of commands that a QEMU 7.2 with three disks sent. The long ones are compressed.
 //
 //go:embed testdata/replies
 var repliesFS embed.FS
 
-// results are those by the commands. query-status has the one that a QEMU of today sends.
+// results are the results by command. The one of query-status is what a QEMU of today sends.
 var results = map[string][]byte{
 	queryStatus:    []byte(`{"status": "running", "running": true}`),
 	qomListTypes:   reply(qomListTypes + ".json.gz"),
