@@ -84,8 +84,8 @@ func (b *bench) file(name string) string { return filepath.Join(b.temp, name) }
 
 // How much is measured.
 const (
-	slow  = 7  // rounds of what takes some seconds
-	short = 75 // rounds of what takes some milliseconds
+	slow  = 7   // rounds of what takes some seconds
+	short = 75  // rounds of what takes some milliseconds
 	trips = 300 // round trips for a median
 )
 
