@@ -103,6 +103,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return b.measure(chosen[0].run)
 	}
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	defer table.Flush() // what there is, if a measurement fails
 	b.out = table
 	fmt.Fprintf(table, "%s %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	if *quick {
@@ -121,7 +122,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
-	return table.Flush()
+	return nil
 }
 
 // choose returns the measurements of these names, or all, in the order of the table.
