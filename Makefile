@@ -59,9 +59,16 @@ facts: ## since when things are there, anew from all sources: qapi/facts/data
 			$$(ls testdata/schema/captured/11.1/$$server.json 2>/dev/null) || exit 1; \
 	done
 
+# The words behind bench are names of measurements.
+ifeq ($(firstword $(MAKECMDGOALS)),bench)
+NAMES := $(wordlist 2,$(words $(MAKECMDGOALS)),$(MAKECMDGOALS))
+.PHONY: $(NAMES)
+$(foreach name,$(NAMES),$(eval $(name):;@:))
+endif
+
 .PHONY: bench
-bench: benchmarks ## the benchmarks, then what generating, building and linking take, and the client
-	@$(GO) run ./internal/bench
+bench: $(if $(NAMES),,benchmarks) ## the benchmarks, then what generating, building and linking take, and the client; or one: make bench client
+	@QEMU_SRC="$${QEMU_SRC:-$$(scripts/get-source.sh 10.0)}" $(GO) run ./internal/bench $(NAMES)
 
 BENCHTIME ?= 1s
 

@@ -283,11 +283,12 @@ func TestGreetingThatCannotBeRead(t *testing.T) {
 }
 
 func TestDial(t *testing.T) {
-	s := qmptest.NewServer(t, unchecked)
+	version := qmp.Version{Major: 10, Minor: 2}
+	s := qmptest.NewServer(t, &qmptest.Options{Version: version, Unchecked: true})
 	for _, address := range []string{s.Addr(), "unix:" + s.Addr()} {
 		c, err := qmp.Dial(limit(t), address, nil)
 		require.NoError(t, err)
-		require.Equal(t, qmp.Version{Major: 10, Minor: 2}, c.Version())
+		require.Equal(t, version, c.Version())
 		require.NoError(t, c.Close())
 	}
 	_, err := qmp.Dial(limit(t), filepath.Join(t.TempDir(), "none.sock"), nil)

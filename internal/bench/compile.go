@@ -1,13 +1,17 @@
 package main
 
 import (
-	"context"
+	"bytes"
 	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"time"
+	"slices"
+	"strconv"
 )
 
 const compilationLimit = 5 // × bare structs
@@ -15,73 +19,89 @@ const compilationLimit = 5 // × bare structs
 // generated is the package that is compiled, a path below the module's.
 const generated = "qmp/generated/qemu"
 
-// measureCompilation compares compiling the bindings with compiling their types as bare structs:
-// CPU time of the compiler alone, without what the go command does before and after it, which is
-// the same for both.
-func measureCompilation(ctx context.Context, b *bench) ([]result, error) {
-	files, err := filepath.Glob(filepath.Join(b.root, filepath.FromSlash(generated), "*_gen.go"))
-	if err != nil {
-		return nil, err
+// measureCompilation compares compiling the bindings with compiling their types as bare structs. It takes the
+// CPU time of the compiler alone: what the go command does before and after it is the same for both.
+func measureCompilation(b *bench) {
+	files := must(filepath.Glob(filepath.Join(b.root, filepath.FromSlash(generated), "*_gen.go")))
+	bare, lines := writeBare(b, files)
+	compiler := must(output(goTool(b.ctx, b.root, "tool", "-n", "compile")))
+	// The go command compiles what the bindings need, and prints where that is.
+	exports := must(output(goTool(b.ctx, b.root, "list", "-deps", "-export",
+		"-f", "{{with .Export}}packagefile {{$.ImportPath}}={{.}}{{end}}", "./"+generated)))
+	imports := b.file("imports")
+	check(os.WriteFile(imports, []byte(exports+"\n"), 0o666))
+	compile := func(files []string) sample {
+		args := append([]string{"-p", "example.org/" + generated, "-lang=go1.26", "-complete", "-pack",
+			"-importcfg", imports, "-o", b.file("out.a")}, files...)
+		return cpuTime(true, func() *exec.Cmd { return exec.CommandContext(b.ctx, compiler, args...) })
 	}
-	folder, err := b.folder("compile")
-	if err != nil {
-		return nil, err
-	}
-	bare, lines, err := writeBare(folder, files)
-	if err != nil {
-		return nil, err
-	}
-	c, err := newCompiler(ctx, b, folder)
-	if err != nil {
-		return nil, err
-	}
-	times, err := medians(b.rounds(), c.compiling(ctx, files), c.compiling(ctx, bare))
-	if err != nil {
-		return nil, err
-	}
-	row := result{
-		What:   "compile the bindings, CPU time",
-		Detail: fmt.Sprintf("bare structs: %s s, %d lines", number(times[1]), lines),
-		Judged: &judged{Value: times[0] / times[1], Unit: "×", Of: "the same types as bare structs", Limit: compilationLimit},
-	}
-	row.Value, row.Unit = inUnit(times[0])
-	return []result{row}, nil
+	times := b.inTurn(slow, compile(files), compile(bare))
+	b.row("compile the bindings, CPU time", times[0].String(),
+		atMost(times[0].over(times[1]), "× the same types as bare structs", compilationLimit),
+		fmt.Sprintf("bare structs: %s, %d lines", times[1], lines))
 }
 
-// compiler runs Go's compiler as the go command does.
-type compiler struct {
-	path    string
-	imports string // a file that tells where compiled packages are
-	out     string
+// writeBare writes generated files again as what they would be without a codec: types with tags, and
+// constants. It returns the new files, and how many lines they have.
+func writeBare(b *bench, files []string) (bare []string, lines int) {
+	for _, path := range files {
+		fset := token.NewFileSet()
+		file := must(parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)) // without comments
+		file.Decls = slices.DeleteFunc(file.Decls, func(d ast.Decl) bool {
+			g, ok := d.(*ast.GenDecl)
+			return !ok || !keepBare(g)
+		})
+		var text bytes.Buffer
+		check(format.Node(&text, fset, file))
+		out := b.file(filepath.Base(path))
+		check(os.WriteFile(out, text.Bytes(), 0o666))
+		bare = append(bare, out)
+		lines += bytes.Count(text.Bytes(), []byte("\n"))
+	}
+	return bare, lines
 }
 
-func newCompiler(ctx context.Context, b *bench, folder string) (*compiler, error) {
-	tools, err := output(goTool(ctx, b.root, "env", "GOTOOLDIR"))
-	if err != nil {
-		return nil, err
-	}
-	// The go command compiles all that the bindings need on the way.
-	exports, err := output(goTool(ctx, b.root, "list", "-deps", "-export",
-		"-f", "{{with .Export}}packagefile {{$.ImportPath}}={{.}}{{end}}", "./"+generated))
-	if err != nil {
-		return nil, err
-	}
-	c := &compiler{
-		path:    filepath.Join(tools, "compile"),
-		imports: filepath.Join(folder, "imports"),
-		out:     filepath.Join(folder, "out.a"),
-	}
-	return c, os.WriteFile(c.imports, []byte(exports+"\n"), 0o666)
-}
-
-func (c *compiler) compiling(ctx context.Context, files []string) sample {
-	args := append([]string{"-p", "example.org/" + generated, "-lang=go1.26", "-complete", "-pack",
-		"-importcfg", c.imports, "-o", c.out}, files...)
-	return timed(func() (time.Duration, error) {
-		d, err := cpuTime(exec.CommandContext(ctx, c.path, args...))
-		if err != nil {
-			err = fmt.Errorf("compiling %s: %w", strings.TrimSuffix(files[0], filepath.Base(files[0])), err)
+// keepBare reports whether a declaration is of constants or of types, which it makes bare.
+func keepBare(d *ast.GenDecl) bool {
+	switch d.Tok {
+	case token.CONST:
+		return d.Specs[0].(*ast.ValueSpec).Names[0].Name != "_" // const _ = wire.GeneratedV3
+	case token.TYPE:
+		for _, spec := range d.Specs {
+			t := spec.(*ast.TypeSpec)
+			t.Type = bareType(t.Type)
 		}
-		return d, err
-	})
+		return true
+	}
+	return false
+}
+
+// bareType returns a type as it would be in a package that imports nothing: any instead of an interface for
+// branches, and what qmp's types are made of.
+func bareType(t ast.Expr) ast.Expr {
+	switch t := t.(type) {
+	case *ast.InterfaceType:
+		return ast.NewIdent("any")
+	case *ast.StarExpr:
+		t.X = bareType(t.X)
+	case *ast.ArrayType:
+		t.Elt = bareType(t.Elt)
+	case *ast.SelectorExpr:
+		switch t.Sel.Name {
+		case "RawJSON":
+			return &ast.ArrayType{Elt: ast.NewIdent("byte")}
+		case "Args":
+			return &ast.MapType{Key: ast.NewIdent("string"), Value: ast.NewIdent("any")}
+		default: // Null
+			return &ast.StructType{Fields: &ast.FieldList{}}
+		}
+	case *ast.StructType:
+		for _, f := range t.Fields.List {
+			f.Type = bareType(f.Type)
+			if f.Tag == nil && len(f.Names) > 0 {
+				f.Tag = &ast.BasicLit{Kind: token.STRING, Value: strconv.Quote("json:\"" + f.Names[0].Name + ",omitzero\"")}
+			}
+		}
+	}
+	return t
 }

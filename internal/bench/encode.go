@@ -1,15 +1,23 @@
 package main
 
 import (
-	"encoding/json"
-	"fmt"
-	"testing"
-
-	"context"
-
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
+
+// measureEncoding measures encoding arguments into a buffer that is there.
+func measureEncoding(b *bench) {
+	call := &qmp.Call{Command: "blockdev-add", Args: blockdevAdd()}
+	var text []byte
+	encode := func() (err error) {
+		text, err = call.AppendArgs(text[:0])
+		return err
+	}
+	times := b.inTurn(slow, b.mean(encode))[0]
+	count, _ := allocations(encode)
+	b.row("encode a nested blockdev-add, "+byteCount(len(text)), times.String(),
+		atMost(float64(count), "allocations beyond the buffer", 0), number(float64(len(text))/times.median()/1e6)+" MB/s")
+}
 
 // blockdevAdd is a nested blockdev-add: a file below qcow2 below a filter.
 func blockdevAdd() *qemu.BlockdevOptions {
@@ -38,105 +46,4 @@ func blockdevAdd() *qemu.BlockdevOptions {
 			File:          qemu.BlockdevRef{Definition: format},
 		},
 	}
-}
-
-// The same as structs for encoding/json: each with the members of its branch.
-type (
-	plainThrottle struct {
-		Driver        string     `json:"driver"`
-		NodeName      *string    `json:"node-name,omitempty"`
-		ThrottleGroup string     `json:"throttle-group"`
-		File          plainQcow2 `json:"file"`
-	}
-	plainQcow2 struct {
-		Driver      string    `json:"driver"`
-		NodeName    *string   `json:"node-name,omitempty"`
-		Discard     *string   `json:"discard,omitempty"`
-		File        plainFile `json:"file"`
-		L2CacheSize *int64    `json:"l2-cache-size,omitempty"`
-	}
-	plainFile struct {
-		Driver   string      `json:"driver"`
-		NodeName *string     `json:"node-name,omitempty"`
-		Cache    *plainCache `json:"cache,omitempty"`
-		Filename string      `json:"filename"`
-		AIO      *string     `json:"aio,omitempty"`
-	}
-	plainCache struct {
-		Direct  *bool `json:"direct,omitempty"`
-		NoFlush *bool `json:"no-flush,omitempty"`
-	}
-)
-
-func plainBlockdevAdd() *plainThrottle {
-	return &plainThrottle{
-		Driver:        "throttle",
-		NodeName:      new("data1"),
-		ThrottleGroup: "slow",
-		File: plainQcow2{
-			Driver:      "qcow2",
-			Discard:     new("unmap"),
-			L2CacheSize: new(int64(4 << 20)),
-			File: plainFile{
-				Driver:   "file",
-				NodeName: new("data1-file"),
-				Cache:    &plainCache{Direct: new(true)},
-				Filename: "/srv/images/data1.qcow2",
-				AIO:      new("native"),
-			},
-		},
-	}
-}
-
-// encoder is a value that is encoded in two ways; the texts are in what they return last.
-type encoder struct {
-	typed, json operation
-	texts       func() (typed, json []byte)
-}
-
-func newEncoder() encoder {
-	call := &qmp.Call{Command: "blockdev-add", Args: blockdevAdd()}
-	plain := plainBlockdevAdd()
-	var typed, other []byte
-	return encoder{
-		typed: func() (err error) {
-			typed, err = call.AppendArgs(typed[:0])
-			return err
-		},
-		json: func() (err error) {
-			other, err = json.Marshal(plain)
-			return err
-		},
-		texts: func() ([]byte, []byte) { return typed, other },
-	}
-}
-
-// measureEncoding compares encoding arguments through the generated types with encoding/json.
-func measureEncoding(_ context.Context, b *bench) ([]result, error) {
-	e := newEncoder()
-	var typed testing.BenchmarkResult
-	times, err := medians(b.rounds(),
-		func() (seconds float64, err error) {
-			typed, err = b.benchmark(e.typed)
-			return perOperation(typed), err
-		},
-		func() (float64, error) {
-			r, err := b.benchmark(e.json)
-			return perOperation(r), err
-		})
-	if err != nil {
-		return nil, err
-	}
-	text, _ := e.texts()
-	row := result{
-		What:   fmt.Sprintf("encode a nested blockdev-add, %s", byteCount(len(text))),
-		Detail: "encoding/json: " + duration(times[1]),
-		Judged: &judged{Value: times[1] / times[0], Unit: "×", Of: "faster than encoding/json"},
-	}
-	row.Value, row.Unit = inUnit(times[0])
-	allocations := float64(typed.AllocsPerOp())
-	return []result{row, {
-		What: "the same, allocations", Value: allocations,
-		Judged: &judged{Value: allocations, Unit: "allocations", Of: "beyond the buffer", None: true},
-	}}, nil
 }

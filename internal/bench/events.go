@@ -4,118 +4,55 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// eventsLimit is how many million events a second are at least to come to a consumer.
+// eventsLimit is how many million events a second come to a consumer at least.
 const eventsLimit = 3.5
 
-// manyEvents is how many a stand-in sends as fast as it can.
-const manyEvents = 1e6
-
 // measureEvents measures how fast events come to a consumer, as typed values.
-func measureEvents(ctx context.Context, b *bench) ([]result, error) {
-	s, err := startStandIn(ctx, b, false)
-	if err != nil {
-		return nil, err
-	}
-	defer s.stop()
-	n := b.often(manyEvents)
-	var rows []result
-	for _, measure := range []func(context.Context, *bench, *standIn, int) (result, error){
-		measureEvent[qemu.BalloonChangeEvent],
-		measureEvent[qemu.DeviceDeletedEvent],
-	} {
-		row, err := measure(ctx, b, s, n)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, row)
-	}
-	rows[0].Judged.Limit, rows[0].Judged.AtLeast = eventsLimit, true
-	return rows, nil
+func measureEvents(b *bench) {
+	s, n := b.standIn(threads), b.few(1e6)
+	floor := b.floor(s)
+	client := b.dial(s, &qmp.Options{EventQueue: n})
+	events := qmp.Subscribe[qemu.BalloonChangeEvent](client)
+	all, lost := 0, 0
+	times := b.inTurn(slow,
+		each(n, func() error {
+			missing, err := consume(b.ctx, client, events, n)
+			all, lost = all+n, lost+missing
+			return err
+		}),
+		onThread(each(n, func() error { return floor.flood(n) })))
+	million := 1 / times[0].median() / 1e6
+	b.row("BALLOON_CHANGE to a consumer, a second", number(million)+" million",
+		atLeast(million, "million typed, each of them", eventsLimit),
+		fmt.Sprintf("%d of %d lost", lost, all),
+		"bytes that nobody looks at: "+number(1/times[1].median()/1e6)+" million")
 }
 
-// measureEvent measures the events whose data is a T.
-func measureEvent[T any, P interface {
-	*T
-	qmp.EventData
-}](ctx context.Context, b *bench, s *standIn, n int) (row result, err error) {
-	f, err := newFloor(s)
-	if err != nil {
-		return row, err
-	}
-	defer f.close()
-	c, err := s.dial(ctx, &qmp.Options{EventQueue: n})
-	if err != nil {
-		return row, err
-	}
-	defer c.Close()
-	events := qmp.Subscribe[T, P](c)
-	defer events.Close()
-
-	args := floodArgs{P(new(T)).EventName(), n}
-	lost := 0
-	times, err := medians(b.rounds(),
-		func() (float64, error) {
-			begin := time.Now()
-			missed, err := consume(ctx, c, events, args)
-			lost += missed
-			return time.Since(begin).Seconds() / float64(n), err
-		},
-		onThread(func() (float64, error) {
-			begin := time.Now()
-			err := f.flood(args)
-			return time.Since(begin).Seconds() / float64(n), err
-		}))
-	if err != nil {
-		return row, err
-	}
-	million := 1 / times[0] / 1e6
-	return result{
-		What: args.Event + " to a consumer, a second", Value: million, Unit: "million",
-		Detail: fmt.Sprintf("%d of %d lost; bytes that nobody looks at: %s million", lost, n*b.rounds(),
-			number(1/times[1]/1e6)),
-		Judged: &judged{Value: million, Unit: "million", Of: "typed, each of them"},
-	}, nil
-}
-
-// consume lets a client be flooded, and reads the events. It returns how many were lost.
-func consume[T any](ctx context.Context, c *qmp.Client, events *qmp.Subscription[T], args floodArgs) (lost int, err error) {
-	if err := command(ctx, c, floodCommand, args); err != nil {
+// consume makes a stand-in send events to a client, and reads them. It returns how many were lost.
+func consume(ctx context.Context, c *qmp.Client, events *qmp.Subscription[qemu.BalloonChangeEvent], count int) (
+	lost int, err error) {
+	if err := sendEvents(ctx, c, flood, count); err != nil {
 		return 0, err
 	}
-	for n := 0; n < args.Count; {
+	for n := 0; n < count; n++ {
 		_, err := events.Next(ctx)
-		var missing *qmp.EventsLostError
-		switch {
-		case err == nil:
-			n++
-		case errors.As(err, &missing):
-			n += missing.Count
+		if missing, ok := errors.AsType[*qmp.EventsLostError](err); ok {
+			n += missing.Count - 1
 			lost += missing.Count
-		default:
+		} else if err != nil {
 			return lost, err
 		}
 	}
 	return lost, nil
 }
 
-// command executes a command of the stand-in that takes floodArgs.
-func command(ctx context.Context, c *qmp.Client, name string, args floodArgs) error {
-	_, err := qmp.Raw{Command: name, Args: qmp.Args{"event": args.Event, "count": args.Count}}.Do(ctx, c)
+// sendEvents executes one of the stand-in's commands for events.
+func sendEvents(ctx context.Context, c *qmp.Client, command string, count int) error {
+	_, err := qmp.Raw{Command: command, Args: qmp.Args{"count": count}}.Do(ctx, c)
 	return err
-}
-
-// flood lets the floor be flooded, and reads the events' bytes.
-func (f *floor) flood(args floodArgs) error {
-	_, err := fmt.Fprintf(f.conn, `{"execute":"%s","arguments":{"event":"%s","count":%d}}`,
-		floodCommand, args.Event, args.Count)
-	if err != nil {
-		return err
-	}
-	return f.drain(len(appendReply(nil, nil, nil)) + args.Count*len(appendEvents(nil, args.Event, 1)))
 }

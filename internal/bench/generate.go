@@ -1,83 +1,69 @@
 package main
 
 import (
-	"context"
-	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
-	"time"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// recordedAnchor is what QEMU's generator takes for 10.2 on the machine that the limits were
-// set on. It stands in where QEMU's generator cannot be run.
-const recordedAnchor = 0.92 // seconds of user time
-
 const generationLimit = 0.4 // × QEMU's generator
 
-// measureGeneration compares a run of qapigen, as a program, with one of qapi-gen.py, on the
-// same schema: user time, since qapi-gen.py works on one CPU and qapigen collects its garbage
-// on others.
-func measureGeneration(ctx context.Context, b *bench) ([]result, error) {
-	folder, err := b.folder("generate")
-	if err != nil {
-		return nil, err
-	}
-	qapigen := filepath.Join(folder, "qapigen")
-	if err := execute(goTool(ctx, b.root, "build", "-o", qapigen, "./gen/qapigen")); err != nil {
-		return nil, err
-	}
-	source, err := findSource(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	main := b.snapshot(schema.QEMU)
-	if source != nil {
-		main = source.schema()
-	}
-	ours := timed(func() (time.Duration, error) {
-		return userTime(exec.CommandContext(ctx, qapigen, "generate", "-schema", main, "-package", "qemu",
-			"-out", filepath.Join(folder, "ours")))
+// measureGeneration compares a run of qapigen, as a program, with one of qapi-gen.py on the same schema. It
+// takes user time, because qapi-gen.py works on one CPU and qapigen collects its garbage on others.
+func measureGeneration(b *bench) {
+	qapigen := b.file("qapigen")
+	check(execute(goTool(b.ctx, b.root, "build", "-o", qapigen, "./gen/qapigen")))
+	s := b.source()
+	what := "generate the bindings of QEMU " + s.version + ", user time"
+	ours := cpuTime(false, func() *exec.Cmd {
+		return exec.CommandContext(b.ctx, qapigen, "generate", "-schema", s.main, "-package", "qemu", "-out", b.file("ours"))
 	})
-	if source == nil {
-		return generationAlone(b, ours)
+	if s.scripts == "" {
+		b.row(what, b.inTurn(slow, ours)[0].String(), "", noSource)
+		return
 	}
-	theirs := timed(func() (time.Duration, error) {
-		return userTime(source.command(ctx, source.generator(), "-o", filepath.Join(folder, "theirs"), main))
+	theirs := cpuTime(false, func() *exec.Cmd {
+		return b.python(filepath.Join(s.scripts, "qapi-gen.py"), "-o", b.file("theirs"), s.main)
 	})
-	if _, err := theirs(); err != nil { // the first run compiles the generator
-		return nil, err
-	}
-	times, err := medians(b.rounds(), ours, theirs)
-	if err != nil {
-		return nil, err
-	}
-	row := generationRow(source.version, times[0])
-	row.Judged = &judged{Value: times[0] / times[1], Unit: "×", Of: "QEMU's generator", Limit: generationLimit}
-	row.Detail = fmt.Sprintf("QEMU's: %s s", number(times[1]))
-	return []result{row}, nil
+	theirs() // the first run compiles the generator
+	times := b.inTurn(slow, ours, theirs)
+	b.row(what, times[0].String(), atMost(times[0].over(times[1]), "× QEMU's generator", generationLimit),
+		"QEMU's: "+times[1].String())
 }
 
-// generationAlone measures without QEMU's generator.
-func generationAlone(b *bench, ours sample) ([]result, error) {
-	version, err := b.snapshotVersion()
-	if err != nil {
-		return nil, err
-	}
-	times, err := medians(b.rounds(), ours)
-	if err != nil {
-		return nil, err
-	}
-	row := generationRow(version, times[0])
-	row.Judged = &judged{Value: times[0] / recordedAnchor, Unit: "×", Limit: generationLimit,
-		Of: fmt.Sprintf("QEMU's generator on the reference machine (%s s), not this run", number(recordedAnchor))}
-	row.Detail = sourceVariable + " is not set: it names a QEMU source tree to compare with in this run"
-	return []result{row}, nil
+// sourceVariable names a QEMU source tree.
+const sourceVariable = "QEMU_SRC"
+
+const noSource = sourceVariable + " is not set: it names a QEMU source tree to compare with"
+
+// A source is a QEMU schema to measure with: that of the tree that QEMU_SRC names, or the committed one.
+type source struct {
+	main    string // the main file
+	version string
+	scripts string // the folder of QEMU's generator; "" for the committed schema
 }
 
-func generationRow(version string, seconds float64) result {
-	row := result{What: "generate the bindings of QEMU " + version + ", user time"}
-	row.Value, row.Unit = inUnit(seconds)
-	return row
+func (b *bench) source() (s source) {
+	folder := filepath.Join(b.root, "testdata", "schema", "10.2")
+	if tree := os.Getenv(sourceVariable); tree != "" {
+		folder = must(filepath.Abs(tree))
+		s.scripts = filepath.Join(folder, "scripts")
+	}
+	s.main = filepath.Join(folder, filepath.FromSlash(schema.QEMU))
+	s.version = strings.TrimSpace(string(must(os.ReadFile(filepath.Join(folder, "VERSION")))))
+	return s
+}
+
+// python returns a command that python runs. It leaves the tree as it is.
+func (b *bench) python(args ...string) *exec.Cmd {
+	if b.interpreter == "" {
+		// The python behind a wrapper in the PATH, whose own time must not count.
+		b.interpreter = must(output(exec.CommandContext(b.ctx, "python3", "-c", "import sys; print(sys.executable)")))
+	}
+	cmd := exec.CommandContext(b.ctx, b.interpreter, args...)
+	cmd.Env = append(os.Environ(), "PYTHONPYCACHEPREFIX="+b.file("python"))
+	return cmd
 }

@@ -2,85 +2,45 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
-	"testing"
 
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// measureLoading measures the front end alone: reading, parsing, checking and resolving.
-func measureLoading(ctx context.Context, b *bench) ([]result, error) {
-	source, err := findSource(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	main, version := b.snapshot(schema.QEMU), ""
-	if source != nil {
-		main, version = source.schema(), source.version
-	} else if version, err = b.snapshotVersion(); err != nil {
-		return nil, err
-	}
-	lines, err := countLines(main)
-	if err != nil {
-		return nil, err
-	}
-	var last testing.BenchmarkResult
-	ours := func() (float64, error) {
-		last, err = b.benchmark(loading(main))
-		return perOperation(last), err
-	}
-	samples := []sample{ours}
-	if source != nil {
-		samples = append(samples, func() (float64, error) { return source.loadTime(ctx, main) })
-	}
-	times, err := medians(b.rounds(), samples...)
-	if err != nil {
-		return nil, err
-	}
-	row := result{
-		What: "load the schema of QEMU " + version,
-		Detail: fmt.Sprintf("%d lines, %s million a second; %s MB allocated", lines,
-			number(float64(lines)/times[0]/1e6), number(float64(last.AllocedBytesPerOp())/1e6)),
-	}
-	row.Value, row.Unit = inUnit(times[0])
-	if source != nil {
-		row.Judged = &judged{Value: times[0] / times[1], Unit: "×", Of: "QEMU's front end"}
-	}
-	return []result{row}, nil
-}
+const loadLimit = 0.2 // × QEMU's front end
 
-// loading returns what is measured.
-func loading(main string) operation {
-	return func() error {
-		_, err := qapi.Load(main, nil)
+// measureLoading measures the front end alone: reading, parsing, checking and resolving.
+func measureLoading(b *bench) {
+	s := b.source()
+	load := func() error {
+		_, err := qapi.Load(s.main, nil)
 		return err
 	}
-}
-
-// countLines counts those of all files of a schema.
-func countLines(main string) (int, error) {
-	s, err := qapi.Load(main, nil)
-	if err != nil {
-		return 0, err
+	samples := []sample{b.mean(load)}
+	if s.scripts != "" {
+		samples = append(samples, func() float64 {
+			return must(strconv.ParseFloat(must(output(b.python("-c", loadScript, s.scripts, s.main))), 64))
+		})
+	}
+	times := b.inTurn(slow, samples...)
+	figure := ""
+	if s.scripts != "" {
+		figure = atMost(times[0].over(times[1]), "× QEMU's front end", loadLimit)
 	}
 	lines := 0
-	for _, m := range s.Modules {
-		text, err := os.ReadFile(filepath.FromSlash(m.Path))
-		if err != nil {
-			return 0, err
-		}
-		lines += bytes.Count(text, []byte("\n"))
+	for _, m := range must(qapi.Load(s.main, nil)).Modules {
+		lines += bytes.Count(must(os.ReadFile(filepath.FromSlash(m.Path))), []byte("\n"))
 	}
-	return lines, nil
+	_, allocated := allocations(load)
+	b.row("load the schema of QEMU "+s.version, times[0].String(), figure,
+		fmt.Sprintf("%d lines, %s million a second", lines, number(float64(lines)/times[0].median()/1e6)),
+		number(allocated/1e6)+" MB allocated")
 }
 
-// loadScript prints the seconds that QEMU's front end takes, without those that python takes
-// to begin.
+// loadScript prints the seconds that QEMU's front end takes, without those that python takes to start.
 const loadScript = `
 import sys, time
 sys.path.insert(0, sys.argv[1])
@@ -89,12 +49,3 @@ begin = time.perf_counter()
 QAPISchema(sys.argv[2])
 print(time.perf_counter() - begin)
 `
-
-// loadTime returns the seconds that QEMU's front end takes to load a schema.
-func (s *qemuSource) loadTime(ctx context.Context, main string) (float64, error) {
-	text, err := output(s.command(ctx, "-c", loadScript, filepath.Dir(s.generator()), main))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseFloat(text, 64)
-}

@@ -1,23 +1,21 @@
 // Bench measures what the project promises to do fast or small: generating, building and linking
 // bindings, the codec, and the client.
 //
-//	go run ./internal/bench [-quick] [-json] [NAME...]
+//	go run ./internal/bench [-quick] [NAME...]
 //
-// It prints a table, a row for each figure. What a machine does in a second is of little use on
-// another one, so most rows have a ratio as well: to an anchor that is measured in the same run,
-// in turns with what it is the anchor for. Each figure is the median of several rounds. Where
-// there is a limit it is in the row, and a row that misses it says so; the exit status stays 0,
-// since a benchmark is not a test.
+// It prints a table with a row for each figure. A figure alone means little on another machine, so most
+// rows have a ratio as well. Both sides of a ratio are measured in the same run, in turns. Each figure is
+// the median of several rounds. If a figure has a limit and misses it, the row says so. The exit status
+// stays 0, because a benchmark is not a test.
 //
-// NAME is one of those that -help lists, or what several of them have before a slash: client.
-// Without any, all are measured.
+// NAME is a name that -help lists, or the part of several names before the slash, such as client. Without
+// a NAME everything is measured.
 //
-// The client is measured on a stand-in: a server that answers at once, this program again in a
-// process of its own. It is compared with connections that do less than a client has to, and,
-// where the system allows it, on one CPU.
+// The client is measured on a stand-in: a server that answers at once, in a process of its own. It is
+// compared with connections that do less than a client has to.
 //
-// The variable QEMU_SRC names a QEMU source tree (its scripts, qapi and python folders will do).
-// With it, and python3, generation is compared with QEMU's own generator on that tree's schema.
+// QEMU_SRC names a QEMU source tree; its scripts and qapi folders are enough. If it is set, qapigen is
+// compared with QEMU's own generator on that tree's schema. This needs python3.
 package main
 
 import (
@@ -28,42 +26,45 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"slices"
 	"strings"
+	"text/tabwriter"
 )
 
-// A measurement is one thing that is measured, and gives some rows of the table.
+// A measurement adds some rows to the table.
 type measurement struct {
 	name    string
 	purpose string
-	run     func(ctx context.Context, b *bench) ([]result, error)
+	place   place
+	run     func(*bench)
 }
 
-// measurements has them in the order of the table.
+// measurements are in the order of the table.
 var measurements = []measurement{
-	{"generate", "the time to generate the bindings of QEMU's monitor", measureGeneration},
-	{"load", "the time and memory to load its schema", measureLoading},
-	{"compile", "the CPU time to compile the bindings", measureCompilation},
-	{"size", "what a command adds to a program", measureSizes},
-	{"decode", "the time to decode replies", measureDecoding},
-	{"encode", "the time to encode arguments", measureEncoding},
-	{"client/roundtrip", "the time of a command, and the request's length", measureRoundTrip},
-	{"client/replies", "the time of commands with long replies", measureLargeReplies},
-	{"client/throughput", "the commands of several goroutines", measureThroughput},
-	{"client/events", "the events to a consumer", measureEvents},
-	{"client/unread", "what events that nobody reads cost", measureUnread},
-	{"client/connections", "the memory of idle clients", measureConnections},
+	{"generation", "the time to generate the bindings of QEMU's monitor", here, measureGeneration},
+	{"load", "the time and memory to load its schema", here, measureLoading},
+	{"compile", "the CPU time to compile the bindings", here, measureCompilation},
+	{"size", "what a command adds to a program", here, measureSizes},
+	{"decode", "the time to decode replies", here, measureDecoding},
+	{"encode", "the time to encode arguments", here, measureEncoding},
+	{"client/onecpu", "the client's own part of a command's time", oneCPU, measureOneCPU},
+	{"client/roundtrip", "the time of a command, and the request's length", here, measureRoundTrip},
+	{"client/replies", "the time of commands with long replies", oneCPU, measureLargeReplies},
+	{"client/throughput", "the commands of several goroutines", here, measureThroughput},
+	{"client/events", "the events to a consumer", here, measureEvents},
+	{"client/unread", "what events that nobody reads cost", here, measureUnread},
+	{"client/connections", "the memory of idle clients", alone, measureConnections},
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	child, err := runTask(ctx)
-	if !child {
-		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if isChild() {
+		go exitWithParent()
 	}
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-	case err != nil:
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -72,10 +73,9 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	quick := flags.Bool("quick", false, "measure once and briefly: seconds instead of minutes, and less to be relied on")
-	asJSON := flags.Bool("json", false, "print JSON instead of a table")
+	quick := flags.Bool("quick", false, "measure once and briefly: seconds instead of minutes, and less reliable")
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, "usage: bench [-quick] [-json] [NAME...]\n\n")
+		fmt.Fprintf(stderr, "usage: bench [-quick] [NAME...]\n\n")
 		flags.PrintDefaults()
 		fmt.Fprintln(stderr, "\nNames:")
 		for _, m := range measurements {
@@ -85,6 +85,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	if isChild() && flags.Arg(0) == serveTask {
+		return serve(flags.Args()[1:])
+	}
 	chosen, err := choose(flags.Args())
 	if err != nil {
 		return err
@@ -93,43 +96,48 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer os.RemoveAll(b.temp)
 
-	rep := newReport(b)
+	if isChild() { // the parent has the table
+		b.out = stdout
+		return b.measure(chosen[0].run)
+	}
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	defer table.Flush() // what there is, if a measurement fails
+	b.out = table
+	fmt.Fprintf(table, "%s %s/%s, %d CPUs", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	if *quick {
+		fmt.Fprint(table, ", a quick run: not reliable")
+	}
+	fmt.Fprint(table, "\n\nwhat\tfigure\tjudged\tbeside it\n")
 	for _, m := range chosen {
 		fmt.Fprintf(stderr, "measuring %s…\n", m.purpose)
-		rows, err := m.run(ctx, b)
-		if ctx.Err() != nil {
-			return ctx.Err() // whatever became of what was being measured
-		}
-		if err != nil {
+		err := m.place.measure(b, m)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, errNoPlace):
+			fmt.Fprintf(stderr, "%s is left out: %v\n", m.name, err)
+		case err != nil:
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		rep.Results = append(rep.Results, rows...)
 	}
-	if *asJSON {
-		return rep.writeJSON(stdout)
-	}
-	return rep.writeTable(stdout)
+	return nil
 }
 
-// choose returns the measurements of these names, or all.
-func choose(names []string) ([]measurement, error) {
-	if len(names) == 0 {
-		return measurements, nil
-	}
-	var chosen []measurement
-	for _, name := range names {
-		var known []string
-		found := len(chosen)
-		for _, m := range measurements {
-			known = append(known, m.name)
-			if m.name == name || strings.HasPrefix(m.name, name+"/") {
-				chosen = append(chosen, m)
-			}
+// choose returns the measurements of these names, or all, in the order of the table.
+func choose(names []string) (chosen []measurement, err error) {
+	known := map[string]bool{}
+	for _, m := range measurements {
+		group, _, _ := strings.Cut(m.name, "/")
+		known[m.name], known[group] = true, true
+		if len(names) == 0 || slices.Contains(names, m.name) || slices.Contains(names, group) {
+			chosen = append(chosen, m)
 		}
-		if len(chosen) == found {
-			return nil, fmt.Errorf("nothing is called %s; there are %s", name, strings.Join(known, ", "))
+	}
+	for _, name := range names {
+		if !known[name] {
+			return nil, fmt.Errorf("no measurement is called %s; -help lists their names", name)
 		}
 	}
 	return chosen, nil

@@ -5,48 +5,116 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// The client is compared with two others, as small as they can be: they know how a stand-in
-// writes, and decode with the same generated code. Both are executors.
+// peers are a client and what it is compared with, each on its own connection to one stand-in. All but the
+// floor decode with the same generated code.
+type peers struct {
+	client *qmp.Client
+	floor  *lockstep // by bare system calls, on a thread of its own; nobody looks at the replies
+	direct *lockstep // by Go's connections, and it decodes
+	reader *reader
+}
 
-// direct has its caller do all there is to do: write the command, and read the reply.
-type direct struct {
-	conn    net.Conn
+// peers starts a stand-in and connects peers to it.
+func (b *bench) peers() *peers {
+	s := b.standIn(threads)
+	reader := &reader{conn: b.connect(s), answers: map[int]chan<- []byte{}}
+	go reader.read()
+	return &peers{b.dial(s, nil), b.floor(s), &lockstep{conn: b.connect(s)}, reader}
+}
+
+// connect makes a connection, and does on it what a client does first.
+func (b *bench) connect(s standIn) *net.UnixConn {
+	conn := must(net.DialUnix("unix", nil, &net.UnixAddr{Name: string(s), Net: "unix"}))
+	b.cleanup(func() { _ = conn.Close() })
+	l := &lockstep{conn: conn}
+	must(l.ask(nil)) // the greeting
+	must(l.ask(appendRequest(nil, "qmp_capabilities", 1)))
+	return conn
+}
+
+func (b *bench) floor(s standIn) *lockstep {
+	raw := newRawConn(b.connect(s))
+	b.cleanup(func() { _ = raw.Close() })
+	return &lockstep{conn: raw}
+}
+
+// status returns the operation of asking for the status, through an executor.
+func status(ctx context.Context, x qmp.Executor) operation {
+	return func() error {
+		v, err := qemu.QueryStatus{}.Do(ctx, x)
+		if err == nil && !v.Running {
+			err = errors.New("query-status: a wrong result")
+		}
+		return err
+	}
+}
+
+// lockstep is a connection for one goroutine, which writes a command and then reads its reply.
+type lockstep struct {
+	conn    io.ReadWriter
 	in, out []byte
 }
 
-func newDirect(s *standIn) (*direct, error) {
-	conn, err := s.connect()
-	if err != nil {
+// ask sends a request and returns the line that comes back, which is valid up to the next call.
+func (l *lockstep) ask(request []byte) ([]byte, error) {
+	if _, err := l.conn.Write(request); err != nil {
 		return nil, err
 	}
-	return &direct{conn: conn}, negotiate(conn)
+	l.in = l.in[:0]
+	for !bytes.HasSuffix(l.in, []byte("\n")) {
+		l.in = slices.Grow(l.in, 4096)
+		n, err := l.conn.Read(l.in[len(l.in):cap(l.in)])
+		if err != nil {
+			return nil, err
+		}
+		l.in = l.in[:len(l.in)+n]
+	}
+	return l.in, nil
 }
 
-func (d *direct) close() { _ = d.conn.Close() }
+// trip returns the operation of sending a command and reading its reply.
+func (l *lockstep) trip(command string) operation {
+	request := appendRequest(nil, command, 1)
+	return func() error {
+		_, err := l.ask(request)
+		return err
+	}
+}
 
-func (d *direct) Execute(_ context.Context, call *qmp.Call) (err error) {
-	d.out = appendRequest(d.out[:0], call.Command, 1)
-	if _, err := d.conn.Write(d.out); err != nil {
+// flood makes the stand-in send events, and reads their bytes.
+func (l *lockstep) flood(count int) error {
+	if _, err := fmt.Fprintf(l.conn, `{"execute":"%s","arguments":{"count":%d},"id":1}`, flood, count); err != nil {
 		return err
 	}
-	if d.in, err = readLine(d.conn, d.in); err != nil {
+	_, err := io.CopyN(io.Discard, l.conn, int64(len(appendReply(nil, nil, []byte("1")))+count*len(event)))
+	return err
+}
+
+func (l *lockstep) Execute(_ context.Context, call *qmp.Call) error {
+	l.out = appendRequest(l.out[:0], call.Command, 1)
+	line, err := l.ask(l.out)
+	if err != nil {
 		return err
 	}
-	result, _, err := cutReply(d.in)
+	result, _, err := cutReply(line)
 	if err != nil {
 		return err
 	}
 	return call.Decode(result)
 }
 
-// reader has a goroutine that reads the replies, and hands each to its caller by a channel.
+// reader is the usual client: a goroutine reads the replies and gives each to its caller by a channel.
 type reader struct {
 	conn net.Conn
 
@@ -55,21 +123,6 @@ type reader struct {
 	last    int
 	answers map[int]chan<- []byte // the results, by id; nil when the connection has ended
 }
-
-func newReader(s *standIn) (*reader, error) {
-	conn, err := s.connect()
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{conn: conn, answers: map[int]chan<- []byte{}}
-	if err := negotiate(conn); err != nil {
-		return nil, err
-	}
-	go r.read()
-	return r, nil
-}
-
-func (r *reader) close() { _ = r.conn.Close() }
 
 func (r *reader) Execute(ctx context.Context, call *qmp.Call) error {
 	answer := make(chan []byte, 1)
@@ -131,7 +184,7 @@ func appendRequest(b []byte, command string, id int) []byte {
 	return append(b, '}')
 }
 
-// cutReply returns what is in a reply of a stand-in.
+// cutReply returns the result and the id in a reply of a stand-in.
 func cutReply(line []byte) (result []byte, id int, err error) {
 	line, begins := bytes.CutPrefix(line, []byte(replyBegin))
 	line, ends := bytes.CutSuffix(line, []byte(replyEnd))

@@ -5,8 +5,7 @@ package main
 import (
 	"io"
 	"net"
-	"time"
 )
 
-// newRawConn returns the connection as it is: bare system calls are Linux's only.
-func newRawConn(conn *net.UnixConn, _ time.Duration) (io.ReadWriteCloser, error) { return conn, nil }
+// newRawConn returns the connection as it is: bare system calls are for Linux only.
+func newRawConn(conn *net.UnixConn) io.ReadWriteCloser { return conn }

@@ -1,38 +1,46 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
-	"embed"
-	"io"
-	"strings"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// repliesFS has results of commands as a QEMU 7.2 sent them, from "return" on: a machine with
-// three disks. The long ones are compressed.
-//
-//go:embed testdata/replies
-var repliesFS embed.FS
+const (
+	undecodedLimit = 5   // × reading the reply, for qom-list-types
+	schemaLimit    = 350 // MB/s at least, for query-qmp-schema
+)
 
-// reply returns the result of a command.
-func reply(command string) ([]byte, error) {
-	path := "testdata/replies/" + command + ".json"
-	b, err := repliesFS.ReadFile(path)
-	if err != nil {
-		if b, err = repliesFS.ReadFile(path + ".gz"); err != nil {
-			return nil, err
-		}
-		if b, err = unzip(b); err != nil {
-			return nil, err
-		}
-	}
-	return []byte(strings.TrimSpace(string(b))), nil
+// measureLargeReplies measures commands with long replies through the client, decoded.
+func measureLargeReplies(b *bench) {
+	p := b.peers()
+	times := b.inTurn(short,
+		single(b.few(50), decodedReply(p, qemu.QOMListTypes{}.Do)),
+		onThread(single(b.few(50), p.floor.trip(qomListTypes))))
+	b.replyRow(qomListTypes, times, atMost(times[0].over(times[1]), "× reading it undecoded", undecodedLimit))
+
+	times = b.inTurn(short,
+		single(b.few(10), decodedReply(p, qemu.QueryQMPSchema{}.Do)),
+		onThread(single(b.few(10), p.floor.trip(queryQMPSchema))))
+	speed := float64(len(results[queryQMPSchema])) / times[0].median() / 1e6
+	b.replyRow(queryQMPSchema, times, atLeast(speed, "MB/s through the client, decoded", schemaLimit))
 }
 
-func unzip(b []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return nil, err
+func (b *bench) replyRow(command string, times []sampled, judged string) {
+	b.row(fmt.Sprintf("%s, %s, a round trip", command, byteCount(len(results[command]))), times[0].String(), judged,
+		"undecoded: "+times[1].String())
+}
+
+// decodedReply returns the operation of a command whose Do method is do.
+func decodedReply[T any](p *peers, do func(context.Context, qmp.Executor, ...qmp.CallOption) ([]T, error)) operation {
+	return func() error {
+		v, err := do(context.Background(), p.client)
+		if err == nil && len(v) < 100 {
+			err = errors.New("a wrong result")
+		}
+		return err
 	}
-	return io.ReadAll(r)
 }

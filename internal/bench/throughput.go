@@ -4,79 +4,59 @@ import (
 	"context"
 	"fmt"
 	"sync/atomic"
-	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// throughputLimit is how many times the commands of one goroutine with a reader are at least to
-// be done for 64 goroutines.
+// throughputLimit is how many times as many commands 64 goroutines do at least as one goroutine with a
+// reader.
 const throughputLimit = 5
 
-// manyCallers are the numbers of goroutines that share a connection.
-var manyCallers = []int{1, 8, 64}
-
-// measureThroughput measures how many commands a connection does in a second for several
-// goroutines.
-func measureThroughput(ctx context.Context, b *bench) ([]result, error) {
-	c, err := newContestants(ctx, b)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	background := context.WithoutCancel(ctx)
-	n := b.often(10000)
+// measureThroughput measures how many commands a connection does in a second for several goroutines.
+func measureThroughput(b *bench) {
+	p, n := b.peers(), b.few(10000)
+	callers := []int{1, 8, 64}
 	var samples []sample
-	for _, callers := range manyCallers {
-		samples = append(samples,
-			sharedBy(callers, n, status(background, c.client)),
-			sharedBy(callers, n, status(background, c.reader)))
+	for _, goroutines := range callers {
+		for _, x := range []qmp.Executor{p.client, p.reader} {
+			samples = append(samples, each(n, shared(goroutines, n, status(context.Background(), x))))
+		}
 	}
-	times, err := medians(b.rounds(), samples...)
-	if err != nil {
-		return nil, err
-	}
+	times := b.inTurn(slow, samples...)
 	one := times[1] // the reader's
-	var rows []result
-	for i, callers := range manyCallers {
-		ours, readers := times[2*i], times[2*i+1]
-		row := result{
-			What:   fmt.Sprintf("query-status, a second, goroutines: %d", callers),
-			Value:  1 / ours / 1000,
-			Unit:   "thousand",
-			Detail: fmt.Sprintf("the reader: %s thousand", number(1/readers/1000)),
-			Judged: &judged{Value: one / ours, Unit: "×", Of: "what a reader does for one"},
+	for i, goroutines := range callers {
+		client, reader := times[2*i], times[2*i+1]
+		const of = "× what a reader does for one"
+		figure := judged(one.over(client), of)
+		if goroutines == 64 {
+			figure = atLeast(one.over(client), of, throughputLimit)
 		}
-		if callers == manyCallers[len(manyCallers)-1] {
-			row.Judged.Limit, row.Judged.AtLeast = throughputLimit, true
-		}
-		rows = append(rows, row)
+		b.row(fmt.Sprintf("query-status, a second, goroutines: %d", goroutines), thousands(client), figure,
+			"the reader: "+thousands(reader))
 	}
-	return rows, nil
 }
 
-// sharedBy returns a sample of the time per operation when some goroutines do n of them.
-func sharedBy(goroutines, n int, op operation) sample {
-	return func() (float64, error) {
+// thousands returns how many operations fit into a second.
+func thousands(each sampled) string { return number(1/each.median()/1000) + " thousand" }
+
+// shared has some goroutines do n operations.
+func shared(goroutines, n int, op operation) operation {
+	return func() error {
 		var left atomic.Int64
 		left.Store(int64(n))
-		errs := make(chan error, goroutines)
-		begin := time.Now()
+		var group errgroup.Group
 		for range goroutines {
-			go func() {
+			group.Go(func() error {
 				for left.Add(-1) >= 0 {
 					if err := op(); err != nil {
-						errs <- err
-						return
+						return err
 					}
 				}
-				errs <- nil
-			}()
+				return nil
+			})
 		}
-		var first error
-		for range goroutines {
-			if err := <-errs; first == nil {
-				first = err
-			}
-		}
-		return time.Since(begin).Seconds() / float64(n), first
+		return group.Wait()
 	}
 }

@@ -8,87 +8,41 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// unreadLimit is how much longer a command may take because a consumer of events has stopped
-// reading. It has room for what one run differs from the next.
+// unreadLimit is how much longer a command may take because a consumer of events has stopped reading. It has
+// room for how much runs differ.
 const unreadLimit = 1.1
 
 // eventsBeforeEach is how many events come before each reply in a flood.
 const eventsBeforeEach = 10
 
-// measureUnread compares round trips in a flood of events: with a consumer that has stopped
-// reading, one that reads, and none.
-func measureUnread(ctx context.Context, b *bench) ([]result, error) {
-	s, err := startStandIn(ctx, b, false)
-	if err != nil {
-		return nil, err
+// measureUnread compares round trips in a flood of events: with a consumer that has stopped reading, with one
+// that reads, and with none.
+func measureUnread(b *bench) {
+	s := b.standIn(threads)
+	var clients [5]*qmp.Client
+	for i := range clients {
+		clients[i] = b.dial(s, nil)
 	}
-	defer s.stop()
-	n := b.often(manyTrips)
-	var samples []sample
-	for _, flooded := range []flooding{
-		{events: true, unread: true},
-		{events: true, read: true},
-		{events: true},
-		{unread: true},
-		{},
-	} {
-		c, err := flooded.client(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		defer c.Close()
-		samples = append(samples, trips(n, status(context.WithoutCancel(ctx), c)))
+	unread, read, ignored, full := clients[0], clients[1], clients[2], clients[3]
+	for _, c := range []*qmp.Client{unread, full} {
+		_ = qmp.Subscribe[qemu.BalloonChangeEvent](c)
+		check(sendEvents(b.ctx, c, flood, 2000)) // more than it keeps
 	}
-	times, err := inTurn(b.turns(), samples...)
-	if err != nil {
-		return nil, err
-	}
-	flood := result{
-		What:   fmt.Sprintf("query-status, %d events with each, that nobody reads", eventsBeforeEach),
-		Detail: "no subscription: " + duration(median(times[2])),
-		Judged: &judged{Value: ratio(times[0], times[1]), Unit: "×", Of: "with a consumer that reads", Limit: unreadLimit},
-	}
-	flood.Value, flood.Unit = inUnit(median(times[0]))
-	full := result{
-		What:   "query-status, beside a full queue of events",
-		Judged: &judged{Value: ratio(times[3], times[4]), Unit: "×", Of: "without a subscription", Limit: unreadLimit},
-	}
-	full.Value, full.Unit = inUnit(median(times[3]))
-	return []result{flood, full}, nil
-}
-
-// flooding is what befalls a client.
-type flooding struct {
-	events bool // come with each reply
-	unread bool // there is a subscription that nobody reads, and that is full
-	read   bool // there is one that somebody reads
-}
-
-func (f flooding) client(ctx context.Context, s *standIn) (c *qmp.Client, err error) {
-	if c, err = s.dial(ctx, nil); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = c.Close()
+	events := qmp.Subscribe[qemu.BalloonChangeEvent](read)
+	go func() {
+		for range events.All(b.ctx) {
 		}
 	}()
-	if f.unread {
-		_ = qmp.Subscribe[qemu.BalloonChangeEvent](c)
-		const full = 2000 // more than it keeps
-		if err := command(ctx, c, floodCommand, floodArgs{balloonChange, full}); err != nil {
-			return nil, err
+	var samples []sample
+	for _, c := range clients {
+		if c == unread || c == read || c == ignored {
+			check(sendEvents(b.ctx, c, beforeEach, eventsBeforeEach))
 		}
+		samples = append(samples, single(b.few(trips), status(context.Background(), c)))
 	}
-	if f.read {
-		events := qmp.Subscribe[qemu.BalloonChangeEvent](c)
-		go func() {
-			for range events.All(ctx) {
-			}
-		}()
-	}
-	if f.events {
-		err = command(ctx, c, beforeEachCommand, floodArgs{balloonChange, eventsBeforeEach})
-	}
-	return c, err
+	times := b.inTurn(short, samples...)
+	b.row(fmt.Sprintf("query-status, %d events with each, that nobody reads", eventsBeforeEach), times[0].String(),
+		atMost(times[0].over(times[1]), "× with a consumer that reads", unreadLimit), "no subscription: "+times[2].String())
+	b.row("query-status, beside a full queue of events", times[3].String(),
+		atMost(times[3].over(times[4]), "× without a subscription", unreadLimit))
 }

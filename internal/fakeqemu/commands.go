@@ -58,5 +58,6 @@ func (m *Machine) queryStatus(*arguments) (any, error) {
 }
 
 func (m *Machine) queryVersion(*arguments) (any, error) {
-	return qemu.VersionInfo{QEMU: qemu.VersionTriple{Major: 10, Minor: 2}, Package: "fakeqemu"}, nil
+	triple := qemu.VersionTriple{Major: int64(version.Major), Minor: int64(version.Minor), Micro: int64(version.Micro)}
+	return qemu.VersionInfo{QEMU: triple, Package: version.Package}, nil
 }

@@ -46,14 +46,18 @@ type Machine struct {
 
 // New makes a machine without devices, and its server. The server checks requests by the schema of the
 // bindings.
-func New(t qmptest.T) *Machine { return newMachine(t, nil) }
+func New(t qmptest.T) *Machine { return newMachine(t, qmptest.Options{}) }
 
 // NewUnchecked makes a machine that takes requests which no schema has yet.
-func NewUnchecked(t qmptest.T) *Machine { return newMachine(t, &qmptest.Options{Unchecked: true}) }
+func NewUnchecked(t qmptest.T) *Machine { return newMachine(t, qmptest.Options{Unchecked: true}) }
 
-func newMachine(t qmptest.T, opts *qmptest.Options) *Machine {
+// version is the one in the greeting and in query-version's answer.
+var version = qmp.Version{Major: 11, Minor: 1, Package: "fakeqemu"}
+
+func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
+	opts.Version = version
 	m := &Machine{
-		Server:  qmptest.NewServer(t, opts),
+		Server:  qmptest.NewServer(t, &opts),
 		devices: map[string]*device{},
 		objects: map[string]string{},
 		netdevs: map[string][]*os.File{},

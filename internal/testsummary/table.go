@@ -36,10 +36,10 @@ var (
 	testName    = regexp.MustCompile("`(Test\\w+(?:/[\\w -]+)?)`")
 )
 
-// machines are those of which a cell tells.
+// machines are the machine types that a cell can name.
 var machines = []string{"pc", "q35"}
 
-// add takes note of a test that passed, or was skipped for a reason.
+// add notes a test that passed, or was skipped for a reason.
 func (p proofs) add(name, skipped string) {
 	parts := strings.Split(name, "/")
 	version, machine := "", ""
@@ -71,7 +71,7 @@ func (p proofs) note(key [2]string, machine, skipped string) {
 	p[key].machines[machine] = true
 }
 
-// cell tells of tests, by their names, what they showed on a version.
+// cell returns what tests, given by name, showed on a version.
 func (p proofs) cell(tests []string, version string) string {
 	passed := map[string]bool{}
 	skipped := ""
@@ -95,7 +95,7 @@ func (p proofs) cell(tests []string, version string) string {
 	return ""
 }
 
-// has tells whether a test has run on any version.
+// has reports whether a test has run on any version.
 func (p proofs) has(test string) bool {
 	for key := range p {
 		if key[0] == test {
@@ -156,7 +156,7 @@ func (p proofs) fillRow(cells []string, versions map[int]string) (string, error)
 	return strings.Join(cells, "|"), nil
 }
 
-// update writes what was proven into the document at path.
+// update fills in the tables of the document at path.
 func (p proofs) update(path string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {

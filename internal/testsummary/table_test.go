@@ -55,15 +55,12 @@ func TestTableOfARun(t *testing.T) {
 		}
 		var out bytes.Buffer
 		t.Chdir(dir)
-		status := run([]string{"-table", "table.md", "-count=1", "."}, &out, &out)
-		require.Equal(t, result == "t.Fail()", status != 0, out.String())
+		err := run([]string{"-table", "table.md", "-count=1", "."}, &out, &out)
+		require.Equal(t, result == "t.Fail()", err != nil, out.String())
 		got, err := os.ReadFile(document)
 		require.NoError(t, err)
 		require.Equal(t, want, string(got), out.String())
 	}
 	var out bytes.Buffer
-	require.Equal(t, 1, run([]string{"-table"}, &out, &out))
-	require.Contains(t, out.String(), "-table needs a file")
-	require.Equal(t, 1, run([]string{"-table", "none.md", "-run=None", "."}, &out, &out))
-	require.Contains(t, out.String(), "none.md: no such file")
+	require.ErrorIs(t, run([]string{"-table", "none.md", "-run=None", "."}, &out, &out), os.ErrNotExist)
 }

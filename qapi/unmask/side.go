@@ -141,17 +141,5 @@ func element(s *introspect.Schema, name string) introspect.Info {
 	return info
 }
 
-// kind is the kind of JSON that values of a type have.
-func kind(s *introspect.Schema, name string) string {
-	switch info := s.Lookup(name).(type) {
-	case *introspect.Builtin:
-		return info.JSONType
-	case *introspect.Enum:
-		return "string"
-	case *introspect.Array:
-		return "array"
-	case *introspect.Object:
-		return "object"
-	}
-	return "value"
-}
+// kind is the kind of JSON that values of the type with that name have.
+func kind(s *introspect.Schema, name string) string { return introspect.JSONType(s.Lookup(name)) }

@@ -106,6 +106,22 @@ func (*Command) MetaType() string   { return "command" }
 func (*Event) MetaType() string     { return "event" }
 func (u *Unknown) MetaType() string { return u.Meta }
 
+// JSONType returns the kind of JSON that values of a type have: string for an enum, array, object, or what
+// a builtin type has. For alternates, nil and entries that are not types, it returns "value", which is any kind.
+func JSONType(info Info) string {
+	switch info := info.(type) {
+	case *Builtin:
+		return info.JSONType
+	case *Enum:
+		return "string"
+	case *Array:
+		return "array"
+	case *Object:
+		return "object"
+	}
+	return "value"
+}
+
 // Member returns the object's member with this name, or nil if there is none.
 func (o *Object) Member(name string) *Member {
 	for i := range o.Members {

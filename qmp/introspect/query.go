@@ -146,8 +146,11 @@ func (q *query) named(name string, rest []string) (bool, error) {
 	if len(rest) == 0 {
 		return true, nil
 	}
-	if len(rest) == 1 && isJSONType(info, rest[0]) {
-		return true, nil
+	switch info.(type) {
+	case *Enum, *Array, *Object:
+		if len(rest) == 1 && rest[0] == "!"+JSONType(info) {
+			return true, nil
+		}
 	}
 	switch info := info.(type) {
 	case *Object:
@@ -164,19 +167,6 @@ func (q *query) named(name string, rest []string) (bool, error) {
 		return false, nil
 	}
 	return false, &pathError{ErrSchema, q.path, name + " is not a type"}
-}
-
-// isJSONType reports whether a component is the JSON type of an enum, an object or an array.
-func isJSONType(info Info, component string) bool {
-	switch info.(type) {
-	case *Enum:
-		return component == "!string"
-	case *Object:
-		return component == "!object"
-	case *Array:
-		return component == "!array"
-	}
-	return false
 }
 
 func (q *query) object(o *Object, rest []string) (bool, error) {

@@ -187,3 +187,17 @@ func TestHasOfEnumValues(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, has)
 }
+
+func TestJSONType(t *testing.T) {
+	for want, infos := range map[string][]introspect.Info{
+		"int":    {&introspect.Builtin{JSONType: "int"}},
+		"string": {&introspect.Builtin{JSONType: "string"}, &introspect.Enum{}},
+		"array":  {&introspect.Array{}},
+		"object": {&introspect.Object{}},
+		"value":  {&introspect.Alternate{}, &introspect.Command{}, &introspect.Unknown{}, nil},
+	} {
+		for _, info := range infos {
+			require.Equal(t, want, introspect.JSONType(info))
+		}
+	}
+}

@@ -212,28 +212,17 @@ func (p *place) plain(d *wire.Decoder, typ introspect.Info, name []byte) string 
 	return ""
 }
 
-// takes reports whether a type that is not an alternate takes values of a kind.
+// takes reports whether a type that is not an alternate takes values of a kind. A JSON type that is not known
+// here takes all.
 func takes(typ introspect.Info, kind wire.Kind) bool {
-	switch t := typ.(type) {
-	case *introspect.Object:
-		return kind == wire.KindObject
-	case *introspect.Array:
-		return kind == wire.KindArray
-	case *introspect.Enum:
-		return kind == wire.KindString
-	case *introspect.Builtin:
-		switch t.JSONType {
-		case "string":
-			return kind == wire.KindString
-		case "int", "number":
-			return kind == wire.KindNumber
-		case "boolean":
-			return kind == wire.KindBool
-		case "null":
-			return kind == wire.KindNull
-		}
+	switch json := introspect.JSONType(typ); json {
+	case "value":
+		return true
+	case "int":
+		return kind == wire.KindNumber
+	default:
+		return json == jsonTypes[kind] || !slices.Contains(jsonTypes[:], json)
 	}
-	return true
 }
 
 // misfit notes that a member does not take values of the kind that comes next.

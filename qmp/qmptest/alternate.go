@@ -24,20 +24,11 @@ func (v visitor) alternate(path, name string, t *introspect.Alternate, value jso
 
 // kindOf returns the kind of JSON that a type's values are.
 func (v visitor) kindOf(typ string) string {
-	switch t := v.schema.Lookup(typ).(type) {
-	case *introspect.Builtin:
-		if t.JSONType == "int" {
-			return "number"
-		}
-		return t.JSONType
-	case *introspect.Enum:
-		return "string"
-	case *introspect.Array:
-		return "array"
-	case *introspect.Object:
-		return "object"
+	json := introspect.JSONType(v.schema.Lookup(typ))
+	if json == "int" {
+		return "number"
 	}
-	return "value"
+	return json
 }
 
 // alternates are QEMU's, whose texts name them, while introspection hides their names: by what they

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"io"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,6 +52,23 @@ func TestSchemasOfBindings(t *testing.T) {
 			t.Errorf("%s is not current: make generate", name)
 		}
 	}
+}
+
+// TestVersionOfBindings: the version that servers greet with by default is that of the committed bindings.
+func TestVersionOfBindings(t *testing.T) {
+	want, err := schema.FS.ReadFile(schema.Newest + "/VERSION")
+	require.NoError(t, err)
+	if *update {
+		require.NoError(t, os.WriteFile("schemas/VERSION", want, 0o644))
+	}
+	got, err := os.ReadFile("schemas/VERSION")
+	require.NoError(t, err)
+	require.Equal(t, string(want), string(got), "schemas/VERSION is not current: make generate")
+
+	c, err := qmp.NewClient(t.Context(), qmptest.NewServer(t, nil).Pipe(), nil)
+	require.NoError(t, err)
+	defer c.Close()
+	require.Equal(t, strings.TrimSpace(string(want)), c.Version().String())
 }
 
 // TestDefaultSchema: without a schema the server has that of the bindings, and leaves commands alone

@@ -3,6 +3,7 @@ package qmptest_test
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,7 +16,14 @@ import (
 )
 
 // greeted is the greeting of a server with the default options.
-const greeted = `{"QMP":{"version":{"qemu":{"micro":0,"minor":2,"major":10},"package":""},"capabilities":["oob"]}}` + "\r\n"
+var greeted = func() string {
+	text, err := os.ReadFile("schemas/VERSION")
+	if err != nil {
+		panic(err)
+	}
+	v := strings.Split(strings.TrimSpace(string(text)), ".")
+	return `{"QMP":{"version":{"qemu":{"micro":` + v[2] + `,"minor":` + v[1] + `,"major":` + v[0] + `},"package":""},"capabilities":["oob"]}}` + "\r\n"
+}()
 
 // chunks returns what a pipe brings, as it was written, until it ends or nothing more comes.
 func chunks(t *testing.T, conn net.Conn) (all []string) {
@@ -195,6 +203,6 @@ func TestGreetings(t *testing.T) {
 	}()
 	c, err := qmp.NewClient(t.Context(), conn, nil)
 	require.NoError(t, err)
-	require.Equal(t, 10, c.Version().Major)
+	require.NotZero(t, c.Version())
 	require.NoError(t, c.Close())
 }

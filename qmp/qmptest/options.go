@@ -9,7 +9,8 @@ import (
 
 // Options configures a server. nil and the zero value mean the defaults.
 type Options struct {
-	// Version is the version in the greeting; the zero Version means 10.2.0.
+	// Version is the version in the greeting; the zero Version means the version of QEMU that
+	// generated/qemu is of.
 	Version qmp.Version
 
 	// Capabilities are the capabilities that the greeting offers. nil means "oob", as QEMU offers on a

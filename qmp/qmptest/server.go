@@ -46,7 +46,7 @@ func NewServer(t T, opts *Options) *Server {
 		s.options = *opts
 	}
 	if s.options.Version == (qmp.Version{}) {
-		s.options.Version = qmp.Version{Major: 10, Minor: 2}
+		s.options.Version = versionOfQEMU()
 	}
 	if s.options.Capabilities == nil {
 		s.options.Capabilities = []string{"oob"}

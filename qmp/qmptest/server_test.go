@@ -179,8 +179,7 @@ func TestSession(t *testing.T) {
 	s := qmptest.NewServer(t, &qmptest.Options{Unchecked: true})
 	conn, err := net.Dial("unix", s.Addr())
 	require.NoError(t, err)
-	require.Equal(t, `{"QMP":{"version":{"qemu":{"micro":0,"minor":2,"major":10},"package":""},"capabilities":["oob"]}}`,
-		readLine(t, conn))
+	require.Equal(t, strings.TrimSpace(greeted), readLine(t, conn))
 	s.Event("STOP", nil) // too early
 	for _, test := range [][2]string{
 		{`{"execute":"stop"}`,
