@@ -79,6 +79,8 @@ var rooms = []room{
 		rooms: []string{"gen/gogen", "gen/page", "gen/vet", "qapi", "qapi/syntax", "qmp/introspect", "qapi/diff", "qapi/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command: flags and subcommands; print works on the syntax alone, generate has our own schema's names"},
 
+	{path: "docs",
+		why: "the pages; its tests compile and run their code"},
 	{path: "internal/archtest",
 		why: "this table's tests"},
 	{path: "internal/testsummary",
