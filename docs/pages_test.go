@@ -151,6 +151,48 @@ func TestCode(t *testing.T) {
 	}
 }
 
+// TestNames checks that the Go names in the text of pages exist: hotplug.ErrExists, VM.AddDisk.
+func TestNames(t *testing.T) {
+	exports := exportData(t)
+	imports := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+		return os.Open(exports[path])
+	})
+	packages := map[string]*types.Package{}
+	for _, path := range []string{"hotplug", "migration", "qmp", "qmp/generated/qemu", "qmp/introspect", "qmp/qmpfd",
+		"qmp/qmpschema", "qmp/qmptest", "qmp/wire"} {
+		p, err := imports.Import("github.com/qmpkit/qmpkit/" + path)
+		require.NoError(t, err)
+		packages[p.Name()] = p
+	}
+	exists := func(of, name string) bool {
+		if p := packages[of]; p != nil {
+			return p.Scope().Lookup(name) != nil
+		}
+		for _, p := range packages {
+			if o := p.Scope().Lookup(of); o != nil {
+				if member, _, _ := types.LookupFieldOrMethod(o.Type(), true, p, name); member != nil {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	qualified := regexp.MustCompile(`(?:^|[^\w./])((?:[a-z]\w*\.)?[A-Z]\w*|[a-z]\w*)\.([A-Z]\w*)`)
+	for _, page := range []string{"README.md", "docs/connect.md", "docs/descriptors.md", "docs/events.md", "docs/hotplug.md",
+		"docs/migrate.md", "docs/operations.md", "docs/schemas.md", "docs/testing.md", "docs/versions.md"} {
+		text, _ := readPage(t, page)
+		for _, code := range quoted.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
+			for _, m := range qualified.FindAllStringSubmatch(code[1], -1) {
+				of := m[1][strings.LastIndex(m[1], ".")+1:] // qmptest.Options.Schema is Options.Schema
+				_, ours := packages[of]
+				if (ours || of[0] < 'a') && !exists(of, m[2]) {
+					t.Errorf("%s: %s.%s does not exist", page, m[1], m[2])
+				}
+			}
+		}
+	}
+}
+
 // exportData returns the files with what packages export, by their paths.
 func exportData(t *testing.T) map[string]string {
 	t.Helper()
