@@ -227,6 +227,17 @@ func TestTesting(t *testing.T) {
 	newTerminal(t, nil, "docs/testing.md").typeAll()
 }
 
+// TestVet vets the file on the page about vet.
+func TestVet(t *testing.T) {
+	term := newTerminal(t, nil, "docs/vet.md")
+	cmd := exec.Command("go", append([]string{"run", "./gen/qapigen", "vet", "-qemu", "5.2..11.1"}, term.files...)...)
+	cmd.Dir = root
+	out, err := cmd.Output()
+	require.ErrorAs(t, err, new(*exec.ExitError), "vet has something to report")
+	printed := regexp.MustCompile(`(?m)^.*/vm\.go:`).ReplaceAllString(string(out), "start.go:")
+	require.Contains(t, term.outputs(), printed)
+}
+
 // TestHotplugWithGuest runs the program of hotplug.md on a machine that runs Linux, which releases devices.
 func TestHotplugWithGuest(t *testing.T) {
 	q := qemutest.Get(t, "11.1")
