@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Generated values are JSON, both ways. The README shows what is between the braces of keep.
+// Generated values are JSON in both directions, and print without their secrets.
 func Example_json() {
 	keep := func(node qemu.BlockdevOptions) error {
 		text, err := json.Marshal(node) // {"driver":"qcow2","file":{"driver":"file",…}}

@@ -4,18 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
-	"testing"
-
-	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// The README shows what is between the braces of start.
 func Example() {
 	start := func() error {
 		ctx := context.Background()
@@ -65,21 +59,4 @@ func ExampleVM_AddDisk_node() {
 		})
 	}
 	_ = add
-}
-
-// TestREADME checks that the code in the README is of examples, which compile.
-func TestREADME(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	require.NoError(t, err)
-	blocks := strings.Split(string(readme), "```go\n")[1:]
-	examples := []string{"example_test.go", "../qmp/example_test.go", "example_json_test.go", "../qmp/qmpschema/example_test.go"}
-	require.Len(t, blocks, len(examples))
-	for i, path := range examples {
-		code, _, found := strings.Cut(blocks[i], "```")
-		require.True(t, found)
-		example, err := os.ReadFile(path)
-		require.NoError(t, err)
-		require.NotEmpty(t, code)
-		require.Contains(t, strings.ReplaceAll(string(example), "\n\t\t", "\n"), code)
-	}
 }
