@@ -25,6 +25,9 @@ type Fact struct {
 	Use string
 	// If is the condition of the build that it needs, "" for none.
 	If string
+	// NewName is true for a type that took the place of another one and whose documentation is older than it: Since
+	// may be the date of its name only, which the protocol does not have.
+	NewName bool
 
 	spans      []span
 	deprecated string
@@ -70,6 +73,9 @@ func (t *Table) Path(path string) (*Fact, error) {
 	f.Since, f.Removed = f.spans[0].since, f.spans[len(f.spans)-1].removed
 	f.Use = t.useOf(places[len(places)-1].part)
 	f.deprecated = places[len(places)-1].part.deprecated
+	if n := t.nodes[path]; n != nil {
+		f.NewName = f.Since.Instead != nil && t.usesOf(n).replaces
+	}
 	f.If = strings.Join(slices.Sorted(maps.Keys(conds)), ", ")
 	return f, nil
 }
@@ -113,10 +119,56 @@ func (t *Table) Fact(path string) (*Fact, error) {
 			}
 		}
 	}
+	if err := t.branch(f); err != nil {
+		return nil, err
+	}
 	if name := strings.TrimPrefix(path, "x-"); f.Use == "" && f.Removed.Release != "" && t.nodes[name] != nil && name != path {
 		f.Use = name
 	}
 	return f, nil
+}
+
+// branch adds to the fact of a branch what is known of the value that selects it.
+func (t *Table) branch(f *Fact) error {
+	i := strings.LastIndexByte(f.Path, '/')
+	if i < 0 || f.Path[i+1] != '+' {
+		return nil
+	}
+	places, err := t.walk(f.Path[:i])
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		for _, tag := range t.tags(nil, p.target, 0) {
+			value, err := t.Fact(f.Path[:i] + "/" + component(tag) + "/^" + f.Path[i+2:])
+			if err != nil {
+				return err
+			}
+			if value != nil {
+				f.Deprecated, f.Unstable = cmp.Or(f.Deprecated, value.Deprecated), cmp.Or(f.Unstable, value.Unstable)
+				f.Use = cmp.Or(f.Use, value.Use)
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// tags adds the discriminators of a node and of those that take no component.
+func (t *Table) tags(tags []string, name string, depth int) []string {
+	n := t.nodes[name]
+	if n == nil || depth > maxDepth {
+		return tags
+	}
+	if tag, _, _ := strings.Cut(n.tag, ":"); tag != "" {
+		tags = append(tags, tag)
+	}
+	for _, p := range n.parts {
+		if p.isSilent() {
+			tags = t.tags(tags, p.target, depth+1)
+		}
+	}
+	return tags
 }
 
 // takes reports whether a path may go on with a feature: "/$" of a command, an event, a type or a value,
@@ -144,7 +196,7 @@ func (t *Table) walk(path string) ([]place, error) {
 	if entry == nil {
 		return nil, nil
 	}
-	places := []place{{entry.name, t.nodeSpans(entry), conditions(nil, entry.cond), &entry.part}}
+	places := []place{{entry.name, t.entrySpans(entry), conditions(nil, entry.cond), &entry.part}}
 	var before []place // the last component, for the features of members and values
 	for i, c := range components[1:] {
 		var label string
@@ -192,7 +244,7 @@ func within(places, others []place) (in []place) {
 // follow adds the places that a label leads to from another place.
 func (t *Table) follow(places []place, from place, label string, optional bool, depth int) []place {
 	n := t.nodes[from.target]
-	if n == nil || depth > 20 {
+	if n == nil || depth > maxDepth {
 		return places
 	}
 	arrows := t.arrowsOf(n)
@@ -205,11 +257,11 @@ func (t *Table) follow(places []place, from place, label string, optional bool, 
 			places = append(places, to)
 		}
 	}
-	for through, as := range arrows { // what takes no component
-		if through != "<" && through[0] != '|' {
-			continue
-		}
+	for _, as := range arrows {
 		for _, a := range as {
+			if !a.part.isSilent() {
+				break
+			}
 			if to, ok := from.along(a, a.spans); ok {
 				places = t.follow(places, to, label, optional, depth+1)
 			}
