@@ -411,7 +411,7 @@ func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
 	silent := len(e.remarks) == 0
 	tag, enum, _ := strings.Cut(n.tag, ":")
 	switch {
-	case parts[0].isSure():
+	case n.isSure(parts[0]):
 		e.lenient = true
 	case label[0] == '+':
 		e.least = func(g gap) Date { return t.unionDate(n, g) }
@@ -518,11 +518,13 @@ func (t *Table) forms(parts []*part, whole *evidence) [][]span {
 		if p.from != "" {
 			e.remarks = []remark{{p.from, history}}
 		}
-		e.least = func(g gap) (d Date) {
-			if g.lacking >= 0 {
-				d = t.earliest([]*node{t.nodes[p.target]}, g)
+		e.least = func(g gap) Date {
+			if n := t.nodes[p.target]; n != nil && g.lacking >= 0 && g.cameWith(n) {
+				if d := t.nodeSpans(n)[0].since; d.After == "" && g.has(d.Release) {
+					return d
+				}
 			}
-			return d
+			return Date{}
 		}
 		forms, times = append(forms, e), append(times, t.spans(e))
 	}

@@ -102,7 +102,7 @@ func TestRules(t *testing.T) {
 			"c/ret-type/z", "2.0 removed 7.1"},
 		{"a branch is deprecated with its value", []string{"7.2:" + c + "{ 'command': 'c', 'data': 'Uni', 'boxed': true }" + doc("@Enu:", "", "Features:", "@deprecated: Use @w instead. (since 7.0)") +
 			"{ 'enum': 'Enu', 'data': [ { 'name': 'v', 'features': [ 'deprecated' ] }, 'w' ] }\n{ 'struct': 'Vee', 'data': { 'n': 'int' } }\n" +
-			"{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': { 'v': 'Vee' } }"}, "c/arg-type/+v", "2.0 deprecated 6.2 use w"},
+			"{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': { 'v': 'Vee' } }"}, "c/arg-type/+v", "2.0 deprecated 7.0 use w"},
 		{"three numbers", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c", "2.12"},
 		{"three numbers that matter", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a", "2.12.1"},
 		{"of another JSON type", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a/!string", ""},
@@ -170,7 +170,6 @@ func TestParseErrors(t *testing.T) {
 		"sources 5.2\nstruct A\nstruct A\n":                     "line 4: A is there twice",
 		"sources 5.2\nstruct A\n\t< A\n":                        "A is its own base",
 		"sources 5.2\nstruct A\n\t< -\n":                        "A refers to , which is not a type",
-		"sources 5.2\nstruct A\n\tret-type int\n":               "A is not a command or an event, and has ret-type",
 		"sources 5.2\ncommand a\nstruct A\n\tb a\n":             "A refers to a, which is not a type",
 		"sources 5.2\nunion A tag=a:A\n\ta str\n\t+b q_empty\n": "the tag of A is not an enum",
 	} {

@@ -126,15 +126,17 @@ func (t *Table) link() {
 	}
 	for _, n := range t.sorted() {
 		for _, p := range n.parts {
-			if used := t.nodes[p.target]; used != nil && used.kind == "struct" && p.isSure() {
+			if used := t.nodes[p.target]; used != nil && used.kind == "struct" && n.isSure(p) {
 				used.users = append(used.users, n)
 			}
 		}
 	}
 }
 
-// isSure reports whether a part is always there.
-func (p *part) isSure() bool { return p.label == "<" || p.label == "arg-type" || p.label == "ret-type" }
+// isSure reports whether a part of a node is always there.
+func (n *node) isSure(p *part) bool {
+	return p.label == "<" || n.isEntry() && (p.label == "arg-type" || p.label == "ret-type")
+}
 
 // isSilent reports whether a part takes no component of a path.
 func (p *part) isSilent() bool { return p.label[0] == '<' || p.label[0] == '|' }

@@ -295,8 +295,6 @@ func (t *Table) check() error {
 				return fmt.Errorf("there is no type %s, which %s refers to", p.target, n.name)
 			case to != nil && to.isEntry(), to == nil && p.label == "<":
 				return fmt.Errorf("%s refers to %s, which is not a type", n.name, p.target)
-			case p.isSure() && p.label != "<" && !n.isEntry():
-				return fmt.Errorf("%s is not a command or an event, and has %s", n.name, p.label)
 			}
 		}
 		if t.isBase(n, n, 0) {
