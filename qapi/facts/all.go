@@ -173,15 +173,36 @@ func (w *tour) changes(path string, forms []*node, above [][]*node) bool {
 // maxDepth is how many parts without a component may follow one another.
 const maxDepth = 20
 
+// Components returns the components that can follow a path, for instance "arg-type" or "+file"; those of all versions.
+// It returns none if no version that is known has the path.
+func (t *Table) Components(path string) (components []string, err error) {
+	places, err := t.walk(path)
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string][]*part{}
+	for _, p := range places {
+		if n := t.nodes[p.target]; n != nil {
+			t.flat(labels, n, 0)
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		if !strings.Contains(label, "/") {
+			components = append(components, component(label))
+		}
+	}
+	return components, nil
+}
+
 // flat collects the parts of a node by label, with those of what takes no component.
-func (w *tour) flat(parts map[string][]*part, n *node, depth int) map[string][]*part {
+func (t *Table) flat(parts map[string][]*part, n *node, depth int) map[string][]*part {
 	for _, p := range n.parts {
-		to := w.nodes[p.target]
+		to := t.nodes[p.target]
 		switch {
 		case !p.isSilent():
 			parts[p.label] = append(parts[p.label], p)
 		case to != nil && depth < maxDepth:
-			w.flat(parts, to, depth+1)
+			t.flat(parts, to, depth+1)
 		}
 	}
 	return parts

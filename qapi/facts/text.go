@@ -150,7 +150,7 @@ func parse(text []byte) (*Table, error) {
 		line := lines.Text()
 		var err error
 		switch fields := strings.Fields(line); {
-		case line == "" || line[0] == '#':
+		case len(fields) == 0 || line[0] == '#':
 		case fields[0] == "sources" && line[0] != '\t':
 			err = t.parseSources(fields[1:])
 		case len(fields) < 2 || line[0] == '\t' && n == nil:
