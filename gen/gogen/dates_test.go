@@ -48,7 +48,7 @@ func TestDates(t *testing.T) {
 		"preallocate (since QEMU 6.0), ", // a branch without members
 		"Use [JobPause].\n",
 		"New between QEMU 10.2 and 11.1.", // not exact
-		"// Deprecated: QEMU will remove the command. It became deprecated between QEMU 10.2\n// and 11.1.\n",
+		"// Deprecated: QEMU will remove the command. It became deprecated between QEMU 10.2 and 11.1.\n",
 	} {
 		require.Contains(t, with, text)
 	}
