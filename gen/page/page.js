@@ -187,6 +187,7 @@ class Entry {
       f[name] ??= of[0].since;
       f.use ||= flag.last.use;
     }
+    if (f.deprecated && f.deprecated.n < f.since.n) f.deprecated = f.since;
     if (this.component[0] === '+') {
       const value = this.value();
       if (value) [f.deprecated, f.unstable, f.use] = [f.deprecated ?? value.deprecated, f.unstable ?? value.unstable, f.use || value.use];

@@ -337,6 +337,7 @@ type arrow struct {
 	target   string
 	spans    []span
 	optional []span
+	lists    []span // in which it was a list
 	part     *part
 }
 
@@ -367,6 +368,9 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 				if p.mayLack.to != "" {
 					a.optional = a.spans
 				}
+				if p.list != 0 {
+					a.lists = a.spans
+				}
 				arrows[label] = append(arrows[label], a)
 			}
 		}
@@ -383,6 +387,10 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 			a := arrow{target: p.target, part: p}
 			a.spans = intersections(forms[i], whole[label])
 			a.optional = t.optional(whole[label], e, p)
+			a.lists = a.spans
+			if p.list != p.seen {
+				a.lists = intersections(t.spans(t.form(e, p.list)), a.spans)
+			}
 			arrows[label] = append(arrows[label], a)
 		}
 	}

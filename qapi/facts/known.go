@@ -14,7 +14,8 @@ import (
 //	deprecated RELEASE PATH REASON         it is deprecated since this release; a feature says so later or never
 //	use NAME PATH REASON                   what replaces it, which no schema says
 //	optional FIRST..GONE PATH REASON       the member became optional, or mandatory, in this release: one of them is empty
-//	had FIRST..GONE NODE LABEL TO REASON   a part that no schema has; LABEL is - for a command, *NAME for an optional member
+//	had FIRST..GONE NODE LABEL TO REASON   a part that no schema has; LABEL is - for a command, *NAME for an optional member,
+//	                                       TO is []TYPE for a list
 //	from RELEASE NODE LABEL TO REASON      a part has this form since then, and had another one before
 //
 //go:embed known.txt
@@ -56,6 +57,7 @@ func (t *Table) Know() error {
 func (t *Table) had(when, name, label, target string) {
 	p := periodOf(when)
 	label, optional := strings.CutPrefix(label, "*")
+	target, list := strings.CutPrefix(target, "[]")
 	n := t.nodes[name]
 	switch {
 	case label == "-" && n == nil && t.nodes["device_add"] != nil:
@@ -70,6 +72,9 @@ func (t *Table) had(when, name, label, target string) {
 		add := &part{label: label, target: strings.TrimPrefix(target, "-"), had: p}
 		if optional {
 			add.mayLack = p
+		}
+		if list {
+			add.list = ^set(0)
 		}
 		n.parts = slices.DeleteFunc(n.parts, func(p *part) bool { return p.label == label && p.target == add.target })
 		n.parts = append(n.parts, add)

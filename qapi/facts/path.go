@@ -47,6 +47,7 @@ func (f *Fact) In(version string) bool {
 type place struct {
 	target string
 	spans  []span
+	lists  []span // in which it was a list of the target
 	conds  []string
 	part   *part // the last one
 }
@@ -118,6 +119,9 @@ func (t *Table) Fact(path string) (*Fact, error) {
 				f.Use = cmp.Or(f.Use, flag.Use)
 			}
 		}
+	}
+	if d := f.Deprecated; d != nil && Compare(d.Release, f.Since.Release) < 0 {
+		f.Deprecated = &f.Since // it came as such
 	}
 	if err := t.branch(f); err != nil {
 		return nil, err
@@ -196,7 +200,7 @@ func (t *Table) walk(path string) ([]place, error) {
 	if entry == nil {
 		return nil, nil
 	}
-	places := []place{{entry.name, t.entrySpans(entry), conditions(nil, entry.cond), &entry.part}}
+	places := []place{{target: entry.name, spans: t.entrySpans(entry), conds: conditions(nil, entry.cond), part: &entry.part}}
 	var before []place // the last component, for the features of members and values
 	for i, c := range components[1:] {
 		var label string
@@ -204,11 +208,7 @@ func (t *Table) walk(path string) ([]place, error) {
 		from := places
 		switch {
 		case c[0] == '!':
-			var of []place
-			for _, p := range places {
-				of = t.alternatives(of, p)
-			}
-			places = slices.DeleteFunc(of, func(p place) bool { return t.jsonType(p.target) != c[1:] })
+			places = t.typed(places, c[1:])
 			continue
 		case strings.HasPrefix(c, "$$"), c[0] == '$' && components[i][0] == '^':
 			label, from = plain(components[i])+"/"+c, before
@@ -270,6 +270,26 @@ func (t *Table) follow(places []place, from place, label string, optional bool, 
 	return places
 }
 
+// typed returns the places with values of a JSON type, of which an array has that of its elements, too.
+func (t *Table) typed(places []place, jsonType string) (of []place) {
+	for _, p := range places {
+		if n := t.nodes[p.target]; n != nil && n.isEntry() {
+			continue
+		}
+		of = t.alternatives(of, p)
+		if jsonType == "array" {
+			of = append(of, p)
+		}
+	}
+	if jsonType != "array" {
+		return slices.DeleteFunc(of, func(p place) bool { return t.jsonType(p.target) != jsonType })
+	}
+	for i := range of {
+		of[i].spans = of[i].lists
+	}
+	return slices.DeleteFunc(of, func(p place) bool { return len(p.spans) == 0 })
+}
+
 // alternatives adds a place or, of an alternate, its alternatives.
 func (t *Table) alternatives(places []place, p place) []place {
 	n := t.nodes[p.target]
@@ -289,6 +309,7 @@ func (t *Table) alternatives(places []place, p place) []place {
 func (p place) along(a arrow, spans []span) (to place, ok bool) {
 	to.target, to.part, to.conds = a.target, a.part, conditions(p.conds, a.part.cond)
 	to.spans = intersections(p.spans, spans)
+	to.lists = intersections(p.spans, a.lists)
 	return to, to.spans != nil
 }
 
@@ -312,6 +333,9 @@ func (t *Table) jsonType(name string) string {
 	if n := t.nodes[name]; n != nil && n.kind == "enum" {
 		return "string"
 	} else if n != nil {
+		return "object"
+	}
+	if name == empty {
 		return "object"
 	}
 	return jsonType(name)

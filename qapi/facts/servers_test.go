@@ -105,7 +105,7 @@ func longPaths(view *introspect.Schema) map[string]bool {
 			path, typ = c.Name+"/ret-type", c.RetType
 		}
 		for range 12 {
-			paths[path] = true
+			paths[path], paths[path+"/!array"], paths[path+"/!object"] = true, true, true
 			switch info := view.Lookup(typ).(type) {
 			case *introspect.Array:
 				typ = info.ElementType
@@ -294,6 +294,10 @@ func TestDatesOfReleases(t *testing.T) {
 		{"qemu", "query-named-block-nodes/ret-type/*node-name", "10.0", "10.1"},
 		{"storage", "blockdev-create/arg-type/options/+luks/*file", "9.0", "8.2"},
 		{"qemu", "blockdev-create/arg-type/options/+luks/*detached-header", "9.0", "8.2"},
+		// Lists, and what is empty.
+		{"qemu", "query-block/ret-type/!array", "4.2", "0.13"},
+		{"qemu", "query-qmp-schema/ret-type/+object/features/!array", "4.2", "4.0"},
+		{"qemu", "stop/arg-type/!object", "4.2", "0.13"},
 		// Types.
 		{"qemu", "NbdServerOptionsBase", "10.0", "9.2"},
 		{"qemu", "SmpCachePropertiesWrapper", "9.2", "9.1"},

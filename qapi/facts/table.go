@@ -64,6 +64,7 @@ type part struct {
 	with       []string // of a value, the types of its branches
 	seen       set
 	optional   set      // of a member
+	list       set      // the sources in which it is a list of the target; any bit, if it is in no source
 	remarks    []remark // on when it came, those of older sources first
 	removed    string   // the release in which it went, if QEMU's list of removed features has it
 	deprecated string   // the release since which it is deprecated, if no feature says so
@@ -173,7 +174,7 @@ func (t *Table) place(s source) int {
 	}
 	low := set(1)<<i - 1
 	for p := range t.allParts() {
-		for _, bits := range []*set{&p.seen, &p.optional} {
+		for _, bits := range []*set{&p.seen, &p.optional, &p.list} {
 			if found {
 				*bits &^= 1 << i
 			} else {

@@ -17,10 +17,11 @@ import (
 //	sources 5.2 7.2 11.1?
 //	struct BlockdevOptionsNVMe module=block-core since=2.12:5.2
 //		device str
+//		names str [] ?
 //		namespace int ? @7.2..11.1 since=3.0:7.2,3.1:11.1 if CONFIG_LINUX
 //
 // A question mark behind a source says that it is a server's answer, behind the type of a member
-// that it is optional, with sources behind it if it is not so in all. After @ are the sources that have a
+// that it is optional, with sources behind it if it is not so in all. [] says in the same way that it is a list. After @ are the sources that have a
 // part, if these are not those of the node; those of a node, if these are not all. With had it is in no source.
 
 // header and footer are the first and the last line of a table's text.
@@ -60,6 +61,13 @@ func (t *Table) Text() []byte {
 			fields := []string{"\t" + p.label, p.target}
 			if p.target == "" {
 				fields[1] = "-"
+			}
+			switch {
+			case p.list == 0:
+			case p.list == p.seen, p.seen == 0:
+				fields = append(fields, "[]")
+			default:
+				fields = append(fields, "[]"+t.ranges(p.list))
 			}
 			switch p.optional {
 			case 0:
@@ -200,7 +208,7 @@ var kinds = []string{"command", "event", "enum", "struct", "union", "alternate"}
 
 // parse reads the fields behind the names.
 func (t *Table) parse(n *node, p *part, fields []string) (err error) {
-	optional := ""
+	optional, list := "", ""
 	for i, f := range fields {
 		key, value, _ := strings.Cut(f, "=")
 		switch {
@@ -209,6 +217,8 @@ func (t *Table) parse(n *node, p *part, fields []string) (err error) {
 			fields = nil
 		case f[0] == '?':
 			optional = f
+		case strings.HasPrefix(f, "[]"):
+			list = f
 		case f[0] == '@':
 			p.seen, err = t.parseRanges(f[1:])
 		case key == "module":
@@ -245,14 +255,26 @@ func (t *Table) parse(n *node, p *part, fields []string) (err error) {
 			break
 		}
 	}
-	switch optional {
-	case "":
-	case "?":
-		p.optional = p.seen
-	default:
-		p.optional, err = t.parseRanges(optional[1:])
+	if p.optional, err = t.parseIn(optional, "?", p.seen); err != nil {
+		return err
 	}
+	all := p.seen
+	if p.had != (period{}) {
+		all = ^set(0)
+	}
+	p.list, err = t.parseIn(list, "[]", all)
 	return err
+}
+
+// parseIn reads a field with a sign and the sources behind it: without these it is in all that are given.
+func (t *Table) parseIn(field, sign string, all set) (set, error) {
+	switch field {
+	case "":
+		return 0, nil
+	case sign:
+		return all, nil
+	}
+	return t.parseRanges(field[len(sign):])
 }
 
 func (t *Table) parseRanges(text string) (s set, err error) {
