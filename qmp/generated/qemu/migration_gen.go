@@ -2209,8 +2209,8 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMigrationthreads executes query-migrationthreads and returns a list of
-// [MigrationThreadInfo]. See migration.json. New between QEMU 7.2 and 10.0. Removed between
-// QEMU 10.2 and 11.1.
+// [MigrationThreadInfo]. See migration.json. Since QEMU 8.0. Removed between QEMU 10.2 and
+// 11.1.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 9.2.
 type QueryMigrationthreads struct{}

@@ -1834,7 +1834,7 @@ type DisplayGTK struct {
 	ZoomToFit   *bool `json:"zoom-to-fit,omitzero"`
 	// Since QEMU 7.1.
 	ShowTabs *bool `json:"show-tabs,omitzero"`
-	// New between QEMU 5.2 and 7.2.
+	// Since QEMU 7.2.
 	ShowMenubar *bool `json:"show-menubar,omitzero"`
 	// Since QEMU 10.1.
 	KeepAspectRatio *bool `json:"keep-aspect-ratio,omitzero"`

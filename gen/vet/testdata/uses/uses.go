@@ -121,7 +121,7 @@ func newest(ctx context.Context, c *qmp.Client) {
 		ReconnectMs: new(int64(1)), // want `reconnect-ms`
 	}
 	_ = qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsGluster{}} // want `qemu.BlockdevOptionsGluster \(BlockdevOptions/\+gluster\): removed between QEMU 10.2 and 11.1`
-	qemu.QueryMigrationthreads{}.Do(ctx, c)                          // want `\(query-migrationthreads\): new between QEMU 7.2 and 10.0; 5.2 to 7.2 and 11.1 lack it; removed between QEMU 10.2 and 11.1`
+	qemu.QueryMigrationthreads{}.Do(ctx, c)                          // want `\(query-migrationthreads\): since QEMU 8.0; 5.2 to 7.2 and 11.1 lack it; removed between QEMU 10.2 and 11.1`
 }
 
 func allowed() {
