@@ -89,8 +89,8 @@ func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences 
 // facts do not know it, they say what the schema says.
 func (b *builder) definitionDates(d qapi.Definition) []string {
 	if fact := b.factOf(d.Head().Name); fact != nil {
-		if _, isType := d.(qapi.Type); isType && fact.Since.After != "" && fact.Since.Instead != nil {
-			return removal(fact) // its documentation is older: only its name is new, which the protocol does not have
+		if fact.NewName {
+			return removal(fact)
 		}
 		return b.dates(fact, nil)
 	}

@@ -48,7 +48,7 @@ func (b *builder) dates(f, owner *facts.Fact) (sentences []string) {
 		return nil
 	}
 	if b.isNew(f, owner) {
-		sentences = append(sentences, "Since QEMU "+release(f.Since)+".")
+		sentences = append(sentences, f.Since.Words("Since", "New")+".")
 	}
 	return append(sentences, removal(f)...)
 }
@@ -70,40 +70,29 @@ func (b *builder) branchFact(u *qapi.Union, br *qapi.Branch) *facts.Fact {
 // branchDates are the words for a union's branch in a list: "since QEMU 6.1, deprecated".
 func (b *builder) branchDates(u *qapi.Union, br *qapi.Branch) string {
 	var words []string
-	plain := strings.NewReplacer(" (", ", ", ")", "") // the words are in parentheses themselves
-	for _, sentence := range b.dates(b.branchFact(u, br), b.factOf(u.Name)) {
-		words = append(words, strings.ToLower(sentence[:1])+plain.Replace(strings.TrimSuffix(sentence[1:], ".")))
+	fact := b.branchFact(u, br)
+	for _, sentence := range b.dates(fact, b.factOf(u.Name)) {
+		words = append(words, strings.ToLower(sentence[:1])+strings.TrimSuffix(sentence[1:], "."))
 	}
 	if e, ok := u.Discriminator.Type.(*qapi.Enum); ok {
 		i := slices.IndexFunc(e.Values, func(v *qapi.EnumValue) bool { return v.Name == br.Value })
 		if i >= 0 && qapi.HasFeature(e.Values[i].Features, qapi.Deprecated) {
-			words = append(words, "deprecated")
+			word := "deprecated"
+			if fact != nil && fact.Deprecated != nil {
+				word = fact.Deprecated.Words("deprecated since", "deprecated")
+			}
+			words = append(words, word)
 		}
 	}
 	return strings.Join(words, ", ")
 }
 
-// release is the release of a date, with its bounds if it is not exact.
-func release(d facts.Date) string {
-	newest := strings.TrimPrefix(d.Source, "schema of ")
-	switch {
-	case d.After == "":
-		return d.Release
-	case facts.Compare(d.Release, newest) < 0:
-		return d.Release + " at the earliest, " + newest + " at the latest"
-	}
-	return d.Release + " (not in " + d.After + ")"
-}
-
 // removal is the sentence for what a newer QEMU has no more.
 func removal(f *facts.Fact) []string {
-	switch {
-	case f == nil || f.Removed.Release == "":
+	if f == nil || f.Removed.Release == "" {
 		return nil
-	case f.Removed.After != "":
-		return []string{"Removed after QEMU " + f.Removed.After + ", by " + f.Removed.Release + "."}
 	}
-	return []string{"Removed in QEMU " + f.Removed.Release + "."}
+	return []string{f.Removed.Words("Removed in", "Removed") + "."}
 }
 
 // deprecation is the sentence, after a blank, that says since when something is deprecated; empty if nothing does.
@@ -111,7 +100,7 @@ func deprecation(f *facts.Fact) string {
 	if f == nil || f.Deprecated == nil || f.Deprecated.Release == "" {
 		return ""
 	}
-	return " It is deprecated since QEMU " + release(*f.Deprecated) + "."
+	return " " + f.Deprecated.Words("It is deprecated since", "It became deprecated") + "."
 }
 
 // replacement is the sentence, after a blank, that says what to use instead of a definition, or of the part of it

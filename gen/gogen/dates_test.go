@@ -30,7 +30,7 @@ func TestDates(t *testing.T) {
 		"\t// Since QEMU 6.1.\n\tImageInfoSpecificKindRBD ", // a value
 		"\t// Since QEMU 9.2.\n\tReconnectMs ",              // a member
 		"\t// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use\n\t// [BlockCommit.BaseNode] (base-node).\n\tBase ", // of a command
-		"\t// Removed after QEMU 10.2, by 11.1.\n\t",                                                                // a value of the newest schema
+		"\t// Removed between QEMU 10.2 and 11.1.\n\t",                                                              // a value of the newest schema
 		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use\n// [BlockExportAdd].\n", // a command
 	} {
 		require.Contains(t, with, text)
@@ -43,13 +43,12 @@ func TestDates(t *testing.T) {
 		" = \"RESET\"\n\tEventStop ",                                                        // an old one
 		"\t// Since QEMU 7.0.\n\tFeatureDeviceAddJSONCLIHotplug ",                           // a feature
 		"//   - [*ChardevHub]: hub (since QEMU 10.0)\n",
-		"//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (since QEMU 11.1, not in 10.2)\n",
-		"//   - [*ChardevRingbuf]: ringbuf, memory (deprecated)\n",
+		"//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (new between QEMU 10.2 and 11.1)\n",
+		"//   - [*ChardevRingbuf]: ringbuf, memory (deprecated since QEMU 9.0)\n",
 		"preallocate (since QEMU 6.0), ", // a branch without members
 		"Use [JobPause].\n",
-		"Since QEMU 11.1 (not in 10.2).",                                                                 // not exact
-		"Since QEMU 8.0 at the earliest, 10.0 at the latest.",                                            // not exact, and older than the schema that has it
-		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).\n", // not exact
+		"New between QEMU 10.2 and 11.1.", // not exact
+		"// Deprecated: QEMU will remove the command. It became deprecated between QEMU 10.2 and 11.1.\n",
 	} {
 		require.Contains(t, with, text)
 	}

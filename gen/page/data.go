@@ -1,7 +1,6 @@
 package page
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -152,14 +151,7 @@ func (e *encoder) times(spans []facts.Span) int {
 }
 
 func (e *encoder) date(d facts.Date) int {
-	by := ""
-	if d.After != "" {
-		by = cmp.Or(strings.TrimPrefix(d.Source, "schema of "), d.Release)
-		if facts.Compare(by, d.Release) < 0 {
-			by = d.Release
-		}
-	}
-	row := date{d.Release, d.After, by, d.Source, strings.Join(d.Instead, ", ")}
+	row := date{d.Release, d.After, d.By, d.Source, strings.Join(d.Instead, "; ")}
 	return intern(e, &e.Dates, fmt.Sprintf("date %q", row), row)
 }
 

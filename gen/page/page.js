@@ -187,9 +187,28 @@ class Entry {
       f[name] ??= of[0].since;
       f.use ||= flag.last.use;
     }
+    if (f.deprecated && f.deprecated.n < f.since.n) f.deprecated = f.since;
+    if (this.component[0] === '+') {
+      const value = this.value();
+      if (value) [f.deprecated, f.unstable, f.use] = [f.deprecated ?? value.deprecated, f.unstable ?? value.unstable, f.use || value.use];
+    }
     const name = this.path.replace(/^x-/, '');
     if (!f.use && f.removed && name !== this.path && this.server.node(name)) f.use = name;
     return f;
+  }
+  /** value is the fact of the value that selects a branch. */
+  value() {
+    for (const tag of this.from.flatMap(p => this.tagsAt(p.target, 0))) {
+      const member = this.parent.child(tag), value = member && member.child('^' + this.component.slice(1));
+      if (value) return value.fact;
+    }
+    return null;
+  }
+  tagsAt(target, depth) {
+    const node = this.server.node(target);
+    if (!node || depth > 20) return [];
+    const below = [...node.parts].flatMap(([label, parts]) => label[0] === '<' || label[0] === '|' ? parts.flatMap(p => this.tagsAt(p.target, depth + 1)) : []);
+    return node.tag ? [node.tag, ...below] : below;
   }
   isIn(version) {
     const n = number(version);
@@ -253,10 +272,9 @@ const runWords = r => {
 };
 
 /** short is a release without a third number that is 0. */
-const short = release => release.replace(/^(\d+\.\d+)\.0$/, '$1');
-const when = (verb, d) => !d.release ? 'before all that is known' : d.after ? `${verb} after ${d.after}, by ${d.by}` : `${verb} ${short(d.release)}`;
+const when = (verb, d) => !d.release ? 'before all that is known' : d.after ? `${verb} between ${d.after} and ${d.by}` : `${verb} ${d.release}`;
 function words(e) {
-  const f = e.fact, out = [['', f.since.after ? when('came', f.since) : f.since.release ? 'since ' + short(f.since.release) : 'since before ' + axis[0]]];
+  const f = e.fact, out = [['', f.since.after ? when('came', f.since) : f.since.release ? 'since ' + f.since.release : 'since before ' + axis[0]]];
   if (f.since.after) out[0][0] = 'unknown';
   if (f.unstable) out.push(['unstable', 'unstable']);
   if (f.deprecated) out.push(['deprecated', f.deprecated.after ? when('deprecated', f.deprecated) : 'deprecated since ' + f.deprecated.release]);
@@ -461,7 +479,7 @@ function facts(e, depth) {
   const f = e.fact, dl = el('dl', {class: 'facts'});
   dl.style.setProperty('--depth', depth);
   const add = (name, ...value) => dl.append(el('dt', {}, name), el('dd', {}, ...value));
-  const source = d => el('small', {}, ` (${d.source === 'history' ? "QEMU's history" : d.source}${d.instead ? '; not ' + d.instead : ''})`);
+  const source = d => el('small', {}, ` (${d.source === 'history' ? "QEMU's history" : d.source}${d.instead ? '; ' + d.instead : ''})`);
   f.spans.forEach((s, i) => {
     add(i ? 'Came back' : 'Since', when(s.since.after ? 'came' : 'QEMU', s.since), source(s.since));
     if (s.removed) add('Removed', when(s.removed.after ? 'went' : 'in QEMU', s.removed), source(s.removed));

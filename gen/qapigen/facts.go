@@ -68,7 +68,7 @@ func writeFacts(ctx context.Context, from, out, version string, sources []string
 			return err
 		}
 		if table, err = facts.Parse(text); err != nil {
-			return fmt.Errorf("%s: %w; qapigen facts writes such a table", from, err)
+			return fmt.Errorf("%s: %w", from, err)
 		}
 	}
 	for _, name := range sources {
@@ -134,7 +134,7 @@ func (k *knowing) tables() ([]*facts.Table, error) {
 		}
 		table, err := facts.Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("-facts %s: %w; qapigen facts writes such a table", k.file, err)
+			return nil, fmt.Errorf("-facts %s: %w", k.file, err)
 		}
 		return []*facts.Table{table}, nil
 	case k.server == "":

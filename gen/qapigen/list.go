@@ -22,8 +22,8 @@ func newList() *cobra.Command {
 		Use:   "list -qemu FIRST..LAST [-new] [-gone] [-deprecated] [-json] [-server SERVER] [-facts FILE] [MODULE...]",
 		Short: "list what is new, gone and deprecated in a range of QEMU versions",
 		Long: `List prints what not all QEMUs of a range have: a line for each path that is new after FIRST,
-gone by LAST, or deprecated in LAST. Of what came or went with the command, the member or the
-value that it belongs to only this is listed. -new, -gone and -deprecated choose among the three.
+gone by LAST, or deprecated in LAST. If a command is new, list prints the command and not its
+members; the same goes for a member or a value. -new, -gone and -deprecated choose among the three.
 A MODULE is the file that defines a command or an event, "block-core"; without one it is all of
 them.
 

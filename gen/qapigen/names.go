@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -95,6 +96,9 @@ func loadNames(file string, view *introspect.Schema) (*qapi.Schema, string, erro
 		return nil, "", &usageError{"-names " + file + ": this is a server's answer, which has no names: give the main file of a QEMU's schema, or of a copy made by qapigen print"}
 	}
 	s, err := qapi.Load(file, nil)
+	if err == nil && len(s.Definitions) == 0 {
+		err = errors.New("-names " + file + ": this has no definitions: " + wantMain)
+	}
 	return s, file, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,21 +19,20 @@ func newSince() *cobra.Command {
 	var k knowing
 	cmd := &cobra.Command{
 		Use:   "since [-json] [-server SERVER] [-facts FILE] PATH... | -all",
-		Short: "tell since which QEMU a command, a member, a value or a feature is there",
-		Long: `Since tells of each path in which release of QEMU it came, since when it is deprecated or
-unstable, in which release it went, what the schema says to use instead, and on which build
-options it depends, with the source of each date. A path has the grammar of query.
+		Short: "print since which QEMU a command, a member, a value or a feature is there",
+		Long: `Since prints of each path in which release QEMU got it, since when it is deprecated or unstable,
+in which release QEMU removed it, what to use instead, and which build options it needs. The
+source of each date is in parentheses. A path has the grammar of query.
 
-Where nothing says exactly when something came or went, the release is the first one whose schema
-shows it, or the one after the last schema that does not if things point to that; the note has
-the bounds.
+"since 8.0 (between the schemas of 7.2 and 10.0)" is not exact: the schema of 7.2 lacks the thing
+and that of 10.0 has it. The release is then the newest one that is possible, or the oldest one if
+the documentation names an older release.
 
-With -json it prints an array of objects. With -all it goes through all paths that are known: as
-types can be recursive there is no end of paths, so each part of each type has the shortest path
-that it had in each schema.
+With -json since prints an array of objects. With -all it prints all paths that are known. A type
+that contains itself has paths without end, so each part of a type has the shortest path only.
 
-The exit status is 0 if all went well, 1 if no QEMU that is known has one of the paths, and 2 if
-the command line cannot be understood.`,
+The exit status is 0 if all went well, 1 if no known QEMU has one of the paths, and 2 if the
+command line cannot be understood.`,
 		Example: `  qapigen since blockdev-add/arg-type/+file/drop-cache query-block/ret-type/inserted
   qapigen since -all -json > facts.json
   qapigen since -server guest guest-exec/arg-type/capture-output`,
@@ -84,21 +85,98 @@ func factOf(tables []*facts.Table, path string) (*facts.Fact, error) {
 			return f, nil
 		}
 	}
-	versions := tables[0].Versions()
-	return nil, fmt.Errorf("%s: no QEMU that is known, %s to %s, has %s", path, versions[0], versions[len(versions)-1], unknownIn(tables, path))
+	return nil, unknownPath(tables, path)
 }
 
-// unknownIn says what of a path is unknown: the first component behind what is known.
-func unknownIn(tables []*facts.Table, path string) string {
+// unknownPath is the error for a path that no table has. It names the first component that is unknown.
+func unknownPath(tables []*facts.Table, path string) error {
+	versions := tables[0].Versions()
+	known := fmt.Sprintf("in any known QEMU (%s to %s)", versions[0], versions[len(versions)-1])
 	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
 		for _, t := range tables {
-			if f, err := t.Path(path[:i]); err == nil && f != nil {
-				component, _, _ := strings.Cut(path[i+1:], "/")
-				return component + " behind " + path[:i]
+			components, err := t.Components(path[:i])
+			if err != nil || components == nil {
+				continue
+			}
+			unknown, _, _ := strings.Cut(path[i+1:], "/")
+			return fmt.Errorf("%s %s%s", lacks(path[:i], unknown), known, suggestion(t, path[:i], unknown, components))
+		}
+	}
+	first, _, _ := strings.Cut(path, "/")
+	var names []string
+	for _, t := range tables {
+		for n := range t.Nodes() {
+			if !strings.HasPrefix(n.Name, "q_") && !slices.Contains(names, n.Name) {
+				names = append(names, n.Name)
 			}
 		}
 	}
-	return "it"
+	return fmt.Errorf("there is no %s %s%s", first, known, asQuestion(closest(first, names)))
+}
+
+// lacks says that a place has no such component: `migrate has no argument "URI"`.
+func lacks(place, component string) string {
+	owner, _, _ := strings.Cut(place, "/")
+	name := strings.TrimLeft(component, "+^$!* ")
+	kind := map[byte]string{'+': "branch", '^': "value", '$': "feature", '!': "value of JSON type", '*': "optional member"}[component[0]]
+	switch {
+	case kind != "":
+	case !strings.Contains(place, "/"):
+		kind = "part"
+	case place == owner+"/arg-type":
+		return fmt.Sprintf("%s has no argument %q", owner, name)
+	case place == owner+"/ret-type":
+		return fmt.Sprintf("the result of %s has no member %q", owner, name)
+	default:
+		kind = "member"
+	}
+	return fmt.Sprintf("%s has no %s %q", place, kind, name)
+}
+
+// suggestion says what a component that a place lacks may have been meant to be: one that is like it, or the place
+// where the command, the event or the type has one of this name.
+func suggestion(t *facts.Table, place, component string, components []string) string {
+	if like := closest(component, components); len(like) > 0 {
+		return asQuestion(like)
+	}
+	owner, _, _ := strings.Cut(place, "/")
+	var elsewhere []string
+	for path := range t.Paths() {
+		if strings.HasPrefix(path, owner+"/") && strings.HasSuffix(path, "/"+component) && len(elsewhere) < 3 {
+			elsewhere = append(elsewhere, path)
+		}
+	}
+	if elsewhere == nil && slices.Contains(components, "arg-type") {
+		return fmt.Sprintf("; arguments are at %s/arg-type", place)
+	}
+	return asQuestion(elsewhere)
+}
+
+// closest returns the names that are like one, whatever their case and their sign.
+func closest(name string, among []string) []string {
+	plain := func(s string) string { return strings.ToLower(strings.TrimLeft(s, "+^$!* ")) }
+	var same []string
+	for _, k := range among {
+		if plain(k) == plain(name) {
+			same = append(same, k)
+		}
+	}
+	if same != nil {
+		return same
+	}
+	return near(name, among, max(1, len(name)/4))
+}
+
+// asQuestion makes a question of what may have been meant.
+func asQuestion(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	var quoted []string
+	for _, n := range names[:min(3, len(names))] {
+		quoted = append(quoted, strconv.Quote(n))
+	}
+	return "; did you mean " + strings.Join(quoted, " or ") + "?"
 }
 
 func allFacts(t *facts.Table) (found []*facts.Fact, err error) {

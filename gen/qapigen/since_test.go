@@ -24,19 +24,19 @@ func output(t *testing.T, status int, args ...string) (stdout, stderr string) {
 func TestSince(t *testing.T) {
 	out, _ := output(t, exitOK, "since", "migrate/arg-type/blk", "drive-backup", "guest-exec", "x-query-profile/$unstable",
 		"blockdev-add/arg-type/+file/aio/^io_uring", "query-block/arg-type/flat")
-	require.Equal(t, `migrate/arg-type/blk: since 0.14.0 (documentation of 5.2); deprecated since 8.2 (history); removed in 9.1 (history); use blockdev-mirror
+	require.Equal(t, `migrate/arg-type/blk: since 0.14 (documentation of 5.2); deprecated since 8.2 (history); removed in 9.1 (history); use blockdev-mirror
 drive-backup: since 1.6 (documentation of 5.2); deprecated since 6.2 (history); use blockdev-backup
 guest-exec: since 2.5 (documentation of 5.2)
 x-query-profile/$unstable: since 6.2 (documentation of 7.2); removed in 8.1 (history); needs CONFIG_TCG
 blockdev-add/arg-type/+file/aio/^io_uring: since 5.0 (documentation of 5.2); needs CONFIG_LINUX_IO_URING
-query-block/arg-type/flat: since 11.1 (schema of 11.1, after 10.2)
+query-block/arg-type/flat: since 11.1 (between the schemas of 10.2 and 11.1)
 `, out)
 
 	out, stderr := output(t, exitFailure, "since", "stop", "none-such")
 	require.Contains(t, out, "stop: since 0.14")
-	require.Equal(t, "qapigen: none-such: no QEMU that is known, 5.2 to 11.1, has it\n", stderr)
+	require.Equal(t, "qapigen: there is no none-such in any known QEMU (5.2 to 11.1)\n", stderr)
 	_, stderr = output(t, exitFailure, "since", "-server", "storage", "stop")
-	require.Contains(t, stderr, "stop: no QEMU that is known")
+	require.Contains(t, stderr, "there is no stop in any known QEMU")
 	_, stderr = output(t, exitFailure, "since", "stop//x")
 	require.Contains(t, stderr, "a component is empty; qapigen help query has the grammar")
 }
@@ -67,6 +67,10 @@ func TestList(t *testing.T) {
 	require.Contains(t, out, "gone  migrate/arg-type/blk ")
 	require.NotContains(t, out, "MEM_UNPLUG_ERROR", "another module")
 	require.NotContains(t, out, "query-migrate/ret-type/disk/", "what is below something that is listed")
+
+	out, _ = output(t, exitOK, "list", "-qemu", "7.2..11.1", "-gone")
+	require.Contains(t, out, "/+vmdk/data/extents/backing-filename ", "the type of extents has changed")
+	require.Contains(t, out, "gone  query-sgx-capabilities/ret-type/section-size ")
 
 	out, _ = output(t, exitOK, "list", "-qemu", "10.0..10.2", "-new")
 	require.Contains(t, out, "new  query-accelerators ")
@@ -113,7 +117,7 @@ func TestFacts(t *testing.T) {
 
 	output(t, exitOK, "facts", "-from", table, "-out", table, answer)
 	out, _ = output(t, exitOK, "since", "-facts", table, "stop/arg-type/a")
-	require.Equal(t, "stop/arg-type/a: since 7.0 (schema of 7.2, after 6.2, not 6.1 (documentation of 7.2))\n", out, "6.2 has it not")
+	require.Equal(t, "stop/arg-type/a: since 7.0 (between the schemas of 6.2 and 7.2; the documentation of 7.2 says 6.1)\n", out, "6.2 has it not")
 	out, _ = output(t, exitOK, "since", "-facts", table, "-all")
 	require.Contains(t, out, "stop/ret-type: since 1.0 ")
 
@@ -127,11 +131,19 @@ func TestFacts(t *testing.T) {
 	require.Equal(t, string(before), string(after))
 
 	for want, args := range map[string][]string{
-		"the version of QEMU is not known":                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
-		"nothing says since when":                             {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
-		"no such file":                                        {"since", "-facts", filepath.Join(dir, "none"), "stop"},
-		"line 1: two names are missing; qapigen facts writes": {"since", "-facts", write("bad", "x\n"), "stop"},
-		"has ^io_urin behind blockdev-add/arg-type/+file/aio": {"since", "blockdev-add/arg-type/+file/aio/^io_urin"},
+		"the version of QEMU is not known":                                                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
+		"nothing says since when":                                                             {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
+		"no such file":                                                                        {"since", "-facts", filepath.Join(dir, "no-file"), "stop"},
+		"bad: not a table of facts; qapigen facts writes one":                                 {"since", "-facts", write("bad", "x\n"), "stop"},
+		"none: not a table of facts; qapigen facts writes one":                                {"list", "-facts", write("none", ""), "-qemu", "7.2..10.0"},
+		"bad: not a table of facts; qapigen facts":                                            {"page", "-facts", filepath.Join(dir, "bad"), "-out", filepath.Join(dir, "page.html")},
+		"a part: not a table of facts; qapigen facts":                                         {"facts", "-from", write("a part", string(text[:len(text)-1])), "-out", table, older},
+		`migrate has no argument "URI" in any known QEMU (5.2 to 11.1); did you mean "uri"?`:  {"since", "migrate/arg-type/URI"},
+		`blockdev-add/arg-type/+file/aio has no value "io_urin" in any`:                       {"since", "blockdev-add/arg-type/+file/aio/^io_urin"},
+		`(5.2 to 11.1); did you mean "migrate/arg-type/uri"?`:                                 {"since", "migrate/uri"},
+		`; arguments are at blockdev-add/arg-type`:                                            {"since", "blockdev-add/none-such"},
+		`there is no blockdev-ad in any known QEMU (5.2 to 11.1); did you mean "blockdev-add`: {"since", "blockdev-ad"},
+		`the result of query-block has no member "x"`:                                         {"since", "query-block/ret-type/x"},
 	} {
 		_, stderr := output(t, exitFailure, args...)
 		require.Contains(t, stderr, want)

@@ -38,6 +38,9 @@ func openSource(ctx context.Context, name string) (*source, error) {
 		if err != nil {
 			return nil, advise(err, answerAdvice(text))
 		}
+		if len(view.Infos) == 0 {
+			return nil, errors.New("this answer to query-qmp-schema is empty: no server has such a schema")
+		}
 		return &source{view: view}, nil
 	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {

@@ -82,16 +82,22 @@ func unknownCommand(root *cobra.Command, args []string) error {
 
 // didYouMean says which of the known names, written with a prefix, are near one that is unknown.
 func didYouMean(prefix, name string, known []string) string {
-	names := cobra.Command{SuggestionsMinimumDistance: 2}
+	like := near(name, known, 2)
+	if len(like) == 0 {
+		return ""
+	}
+	return ": did you mean " + prefix + strings.Join(like, " or "+prefix) + "?"
+}
+
+// near returns the known names that are like one: edits letters differ at most, or it begins them.
+func near(name string, known []string, edits int) []string {
+	names := cobra.Command{SuggestionsMinimumDistance: edits}
 	for _, k := range known {
 		names.AddCommand(&cobra.Command{Use: k, Run: func(*cobra.Command, []string) {}})
 	}
-	near := names.SuggestionsFor(name)
-	if len(near) == 0 {
-		return ""
-	}
-	slices.Sort(near)
-	return ": did you mean " + prefix + strings.Join(near, " or "+prefix) + "?"
+	like := names.SuggestionsFor(name)
+	slices.Sort(like)
+	return like
 }
 
 // newHelp makes the subcommand that explains the others.

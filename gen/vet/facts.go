@@ -125,23 +125,14 @@ func (r *releases) judge(k *known, s state) (kind, message string) {
 	case removed.Release != "" && facts.Compare(r.names[bits.TrailingZeros64(uint64(lacking))], removed.Release) >= 0:
 		return Removed, removal(removed) + use
 	}
-	since := "since QEMU " + k.fact.Since.Release
-	if k.fact.Since.After != "" {
-		since = fmt.Sprintf("since a QEMU after %s, by %s", k.fact.Since.After, k.fact.Since.Release)
-	}
-	message = since + "; " + r.lack(lacking)
+	message = k.fact.Since.Words("since", "new") + "; " + r.lack(lacking)
 	if removed.Release != "" && lacking&r.newest() != 0 {
 		message += "; " + removal(removed)
 	}
 	return Lacks, message + use
 }
 
-func removal(d facts.Date) string {
-	if d.After != "" {
-		return fmt.Sprintf("removed after QEMU %s, by %s", d.After, d.Release)
-	}
-	return "removed in QEMU " + d.Release
-}
+func removal(d facts.Date) string { return d.Words("removed in", "removed") }
 
 // lack says which releases lack something: "5.2 to 6.1 lack it".
 func (r *releases) lack(s state) string {

@@ -79,7 +79,7 @@ func (a *adder) define(d qapi.Definition, doc *qapi.Doc) {
 		}
 	case *qapi.Alternate:
 		for _, alternative := range d.Alternatives {
-			p := a.part(n, "|"+alternative.Name, a.use(alternative.Type, doc))
+			p := a.typed(n, "|"+alternative.Name, alternative.Type, doc)
 			a.see(p, alternative.If, said[alternative.Name])
 		}
 	}
@@ -109,7 +109,7 @@ func (a *adder) members(n *node, s *qapi.Struct, said remarks, doc *qapi.Doc) {
 		a.refer(n, "<", s.Base, doc)
 	}
 	for _, m := range s.Members {
-		p := a.part(n, m.Name, a.use(m.Type, doc))
+		p := a.typed(n, m.Name, m.Type, doc)
 		a.see(p, m.If, said[m.Name])
 		if m.Optional {
 			p.optional |= 1 << a.source
@@ -146,11 +146,20 @@ func (a *adder) features(n *node, prefix string, features []*qapi.Feature, said 
 
 // refer adds a part that is a type; nil is the type without members.
 func (a *adder) refer(n *node, label string, t qapi.Type, doc *qapi.Doc) {
-	target := empty
-	if t != nil {
-		target = a.use(t, doc)
+	if t == nil {
+		a.see(a.part(n, label, empty), nil, nil)
+		return
 	}
-	a.see(a.part(n, label, target), nil, nil)
+	a.see(a.typed(n, label, t, doc), nil, nil)
+}
+
+// typed returns the part of a node with that label that is of a type.
+func (a *adder) typed(n *node, label string, t qapi.Type, doc *qapi.Doc) *part {
+	p := a.part(n, label, a.use(t, doc))
+	if _, ok := t.(*qapi.Array); ok {
+		p.list |= 1 << a.source
+	}
+	return p
 }
 
 // part returns the part of a node with that label and target, which is added if it is not there.

@@ -3,19 +3,28 @@ package facts
 import (
 	"fmt"
 	"iter"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 )
 
 // Paths yields the paths of all that the table knows. Types can be recursive, so that there is no end
 // of paths: each part of each type has the shortest path that it had in each version that is known.
-// Longer ones can be asked for.
+// Where a member changed its type, the parts that not all of its types have follow with its path.
+// Longer paths can be asked for.
 func (t *Table) Paths() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		told := map[string]bool{}
+		told, places := map[string]bool{}, map[string]string{}
 		for i := range t.sources {
-			w := &tour{Table: t, source: i, yield: yield, told: told, seen: map[string]bool{}}
+			w := &tour{Table: t, source: i, yield: yield, told: told, places: places, seen: map[string]bool{}}
 			if !w.run() {
+				return
+			}
+		}
+		w := &tour{Table: t, yield: yield, told: told}
+		for _, n := range t.sorted() {
+			if place, ok := places[n.name]; ok && !w.changes(place, []*node{n}, nil) {
 				return
 			}
 		}
@@ -45,7 +54,8 @@ type tour struct {
 	source int
 	yield  func(string) bool
 	told   map[string]bool
-	seen   map[string]bool // nodes
+	places map[string]string // the first path to a node
+	seen   map[string]bool   // nodes
 	steps  []step
 }
 
@@ -89,6 +99,9 @@ func (w *tour) tell(path string) bool {
 
 // visit yields the parts of a node, and puts the nodes that they lead to on the list.
 func (w *tour) visit(s step) bool {
+	if w.places[s.node.name] == "" {
+		w.places[s.node.name] = s.path
+	}
 	for _, p := range s.node.parts {
 		if !w.has(p) {
 			continue
@@ -113,6 +126,86 @@ func (w *tour) visit(s step) bool {
 		}
 	}
 	return true
+}
+
+// changes yields what not all forms have of a thing that changed its type, and that of all parts that did so with it.
+func (w *tour) changes(path string, forms []*node, above [][]*node) bool {
+	if slices.ContainsFunc(above, func(f []*node) bool { return slices.Equal(f, forms) }) {
+		return true
+	}
+	above = append(above, forms)
+	having := map[string]int{}      // by label, how many of the forms have it
+	targets := map[string][]*node{} // by label
+	for _, n := range forms {
+		depth := 0
+		if len(forms) == 1 {
+			depth = maxDepth // what takes no component has its own path
+		}
+		for label, parts := range w.flat(map[string][]*part{}, n, depth) {
+			having[label]++
+			for _, p := range parts {
+				if to := w.nodes[p.target]; to != nil && !slices.Contains(targets[label], to) {
+					targets[label] = append(targets[label], to)
+				}
+			}
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(having)) {
+		if strings.Contains(label, "/") {
+			continue // the feature of a member, which does not matter to what the member is
+		}
+		to, next := path+"/"+component(label), targets[label]
+		differ := having[label] < len(forms)
+		if !differ && len(next) < 2 {
+			continue
+		}
+		if f, _ := w.Path(to); f == nil {
+			continue // one form had it before there was this path, or after
+		}
+		slices.SortFunc(next, func(a, b *node) int { return strings.Compare(a.name, b.name) })
+		if !w.tell(to) || !differ && !w.changes(to, next, above) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxDepth is how many parts without a component may follow one another.
+const maxDepth = 20
+
+// Components returns the components that can follow a path, for instance "arg-type" or "+file"; those of all versions.
+// It returns none if no version that is known has the path.
+func (t *Table) Components(path string) (components []string, err error) {
+	places, err := t.walk(path)
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string][]*part{}
+	for _, p := range places {
+		if n := t.nodes[p.target]; n != nil {
+			t.flat(labels, n, 0)
+		}
+	}
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		if !strings.Contains(label, "/") {
+			components = append(components, component(label))
+		}
+	}
+	return components, nil
+}
+
+// flat collects the parts of a node by label, with those of what takes no component.
+func (t *Table) flat(parts map[string][]*part, n *node, depth int) map[string][]*part {
+	for _, p := range n.parts {
+		to := t.nodes[p.target]
+		switch {
+		case !p.isSilent():
+			parts[p.label] = append(parts[p.label], p)
+		case to != nil && depth < maxDepth:
+			t.flat(parts, to, depth+1)
+		}
+	}
+	return parts
 }
 
 // component returns a label as a component of a path: a blank stands before a member's name that

@@ -16,28 +16,35 @@ const history = "history"
 type Date struct {
 	// Release is the release, "" if nothing says when it was: before all schemas that are known.
 	Release string
-	// After is set if the release is not known exactly. It is the newest release that is known to be too early.
-	After string
+	// After and By are set if the release is not known exactly. It is a release after After, and By at the latest.
+	After, By string
 	// Source says who says so: "documentation of 10.2", "schema of 7.2", …
 	Source string
-	// Instead are versions that documentation gives and that were not taken, since a schema or older
-	// documentation contradicts them: "3.1 (documentation of 10.2)".
+	// Instead has the versions that were not taken, since a schema or older documentation contradicts them:
+	// "the documentation of 10.2 says 3.1".
 	Instead []string
 }
 
-// String says it in words: "7.2 (schema of 7.2, after 5.2)".
+// String returns the release and, in parentheses, where it is from: "5.0 (documentation of 5.2)",
+// "7.2 (between the schemas of 5.2 and 7.2; the documentation of 7.2 says 5.1)".
 func (d Date) String() string {
 	if d.Release == "" {
 		return "before all that is known"
 	}
-	s := d.Release + " (" + d.Source
+	source := d.Source
 	if d.After != "" {
-		s += ", after " + d.After
+		source = "between the schemas of " + d.After + " and " + d.By
 	}
-	if d.Instead != nil {
-		s += ", not " + strings.Join(d.Instead, ", not ")
+	return d.Release + " (" + strings.Join(append([]string{source}, d.Instead...), "; ") + ")"
+}
+
+// Words returns a date for a sentence. The words exact stand before a release that is known, bounded before two that
+// the change is between: d.Words("since", "new") is "since QEMU 9.1" or "new between QEMU 10.2 and 11.1".
+func (d Date) Words(exact, bounded string) string {
+	if d.After == "" {
+		return exact + " QEMU " + d.Release
 	}
-	return s + ")"
+	return bounded + " between QEMU " + d.After + " and " + d.By
 }
 
 // A span is a time in which something is there: from since on, and no more in removed.
@@ -51,12 +58,13 @@ type evidence struct {
 	seen    set // the sources that have it
 	asked   set // the answers that would have it, if they were built with it and it was there
 	remarks []remark
-	removed string  // a release in which it went
-	owner   *node   // whose date is its own if nothing else is said
-	holder  []span  // when that came which has it, if it is a feature of a member or a value
-	stable  *node   // what has its name without "x-"
-	floor   string  // the release since which the language has such a thing
-	targets []*node // what it leads to
+	removed string // a release in which it went
+	owner   *node  // whose date is its own if nothing else is said
+	holder  []span // when that came which has it, if it is a feature of a member or a value
+	// successors are the times of what comes in its place: what has its name without "x-", or a type after a type
+	successors []span
+	floor      string  // the release since which the language has such a thing
+	targets    []*node // what it leads to
 	// lenient says that it is as old as can be, sudden that it came later than its owner if nothing else is
 	// said, as deprecation does.
 	lenient, sudden bool
@@ -88,17 +96,14 @@ func (t *Table) spans(e *evidence) (spans []span) {
 	return spans
 }
 
-// ended is the date of something that a schema has and the next one lacks. What was experimental went when
-// it came under a name without "x-".
+// ended is the date of something that a schema has and the next one lacks: it went when its successor came.
 func (t *Table) ended(e *evidence, g gap) Date {
 	if g.has(e.removed) {
 		return Date{Release: e.removed, Source: history}
 	}
-	if e.stable != nil {
-		for _, s := range t.nodeSpans(e.stable) {
-			if s.since.After == "" && g.has(s.since.Release) {
-				return s.since
-			}
+	for _, s := range e.successors {
+		if s.since.After == "" && g.has(s.since.Release) {
+			return s.since
 		}
 	}
 	return between(g.low, g.high, g.high)
@@ -106,10 +111,11 @@ func (t *Table) ended(e *evidence, g gap) Date {
 
 // between is the date of something that a schema shows, and the one of another version before does not.
 func between(after, by, release string) Date {
-	if next(after) == by {
-		after = ""
+	d := Date{Release: release, Source: "schema of " + by}
+	if next(after) != by {
+		d.After, d.By = after, by
 	}
-	return Date{Release: release, After: after, Source: "schema of " + by}
+	return d
 }
 
 // A gap is the time between a schema that lacks something and the next one, which has it.
@@ -208,11 +214,11 @@ func documentation(r remark) string {
 	return "documentation of " + r.source
 }
 
-// others tells the remarks that give another version than the i-th.
+// others says of the remarks that give another version than the i-th what they say.
 func others(remarks []remark, i int) (instead []string) {
 	for _, r := range remarks {
 		if i < 0 || Compare(r.version, remarks[i].version) != 0 {
-			instead = append(instead, r.version+" ("+documentation(r)+")")
+			instead = append(instead, strings.Replace("the "+documentation(r), "the "+history, history, 1)+" says "+r.version)
 		}
 	}
 	return instead
@@ -243,9 +249,85 @@ func (t *Table) nodeSpans(n *node) []span {
 		e.asked = ^set(0)
 	}
 	if stable := t.nodes[strings.TrimPrefix(n.name, "x-")]; stable != nil && stable != n {
-		e.stable = stable
+		e.successors = t.nodeSpans(stable)
 	}
 	return t.spans(e)
+}
+
+// entrySpans are the times of a node as a path's begin. A type did not come before the first thing that uses it: its
+// documentation may be that of a type which had its members before, or of the release that was planned.
+func (t *Table) entrySpans(n *node) []span {
+	spans := slices.Clone(t.nodeSpans(n))
+	if n.isEntry() || len(spans) == 0 {
+		return spans
+	}
+	first, since := t.usesOf(n).since, spans[0].since
+	removed := spans[0].removed.Release
+	switch c := Compare(first.Release, since.Release); {
+	case first.Release == "" || removed != "" && Compare(first.Release, removed) >= 0:
+	case since.Release == "", c == 0 && since.After != "",
+		c > 0 && since.Source != history && Compare(since.Release, t.sources[0].version) > 0:
+		first.Instead = since.Instead
+		spans[0].since = first
+	}
+	return spans
+}
+
+// A use is what uses a type.
+type use struct {
+	since    Date // when the first thing came: of each way from a command or an event, the latest date on the way
+	replaces bool // something had another type before
+}
+
+func (t *Table) usesOf(n *node) use {
+	uses := t.uses.Load()
+	if uses == nil {
+		uses = new(t.findUses())
+		t.uses.Store(uses)
+	}
+	return (*uses)[n]
+}
+
+func (t *Table) findUses() map[*node]use {
+	uses := map[*node]use{}
+	var queue []*node
+	for _, n := range t.sorted() {
+		if spans := t.nodeSpans(n); n.isEntry() && len(spans) > 0 {
+			uses[n] = use{since: spans[0].since}
+			queue = append(queue, n)
+		}
+	}
+	for len(queue) > 0 { // until no date is older than the one that is known
+		n := queue[0]
+		queue = queue[1:]
+		arrows := t.arrowsOf(n)
+		for _, label := range slices.Sorted(maps.Keys(arrows)) {
+			for _, a := range arrows[label] {
+				to := t.nodes[a.target]
+				if to == nil || to.isEntry() || len(a.spans) == 0 {
+					continue
+				}
+				u, known := uses[to]
+				u.replaces = u.replaces || t.hadOther(arrows[label], a)
+				d := latest(a.spans[0].since, uses[n].since)
+				c := Compare(d.Release, u.since.Release)
+				if !known || c < 0 || c == 0 && d.After == "" && u.since.After != "" {
+					u.since = d
+					queue = append(queue, to)
+				}
+				uses[to] = u
+			}
+		}
+	}
+	return uses
+}
+
+// hadOther reports whether something of several forms had another type than the one of a form before.
+func (t *Table) hadOther(forms []arrow, form arrow) bool {
+	return slices.ContainsFunc(forms, func(a arrow) bool {
+		return a.target != form.target && t.nodes[a.target] != nil && len(a.spans) > 0 &&
+			Compare(a.spans[0].since.Release, form.spans[0].since.Release) < 0
+	})
 }
 
 func (n *node) isEntry() bool { return n.kind == "command" || n.kind == "event" }
@@ -255,6 +337,7 @@ type arrow struct {
 	target   string
 	spans    []span
 	optional []span
+	lists    []span // in which it was a list
 	part     *part
 }
 
@@ -281,7 +364,14 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 			if p.seen != 0 {
 				parts = append(parts, p)
 			} else {
-				arrows[label] = append(arrows[label], arrow{target: p.target, part: p, spans: p.had.spans()})
+				a := arrow{target: p.target, part: p, spans: p.had.spans()}
+				if p.mayLack.to != "" {
+					a.optional = a.spans
+				}
+				if p.list != 0 {
+					a.lists = a.spans
+				}
+				arrows[label] = append(arrows[label], a)
 			}
 		}
 		if parts == nil {
@@ -292,12 +382,14 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 			e.holder = whole[owner]
 		}
 		whole[label] = t.spans(e)
-		for _, p := range parts {
+		forms := t.forms(parts, e)
+		for i, p := range parts {
 			a := arrow{target: p.target, part: p}
-			a.spans = t.within(whole[label], e, p.seen)
-			a.optional = t.within(whole[label], e, p.optional)
-			if p.from != "" {
-				a.spans = intersections(a.spans, []span{{since: Date{Release: p.from, Source: history}}})
+			a.spans = intersections(forms[i], whole[label])
+			a.optional = t.optional(whole[label], e, p)
+			a.lists = a.spans
+			if p.list != p.seen {
+				a.lists = intersections(t.spans(t.form(e, p.list)), a.spans)
 			}
 			arrows[label] = append(arrows[label], a)
 		}
@@ -327,7 +419,7 @@ func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
 	silent := len(e.remarks) == 0
 	tag, enum, _ := strings.Cut(n.tag, ":")
 	switch {
-	case parts[0].isSure():
+	case n.isSure(parts[0]):
 		e.lenient = true
 	case label[0] == '+':
 		e.least = func(g gap) Date { return t.unionDate(n, g) }
@@ -396,19 +488,63 @@ func (t *Table) earliest(types []*node, g gap) (first Date) {
 	return first
 }
 
-// within returns the times in which something was there in one of several forms. Between a schema
-// that has the one form and one that has the other, either may have been there.
-func (t *Table) within(whole []span, e *evidence, seen set) []span {
-	if seen == e.seen {
+// optional returns the times in which a member was optional. Between a schema in which it is so and one in which it is
+// not, it may have been either.
+func (t *Table) optional(whole []span, e *evidence, p *part) []span {
+	if p.optional == e.seen {
 		return whole
 	}
+	form := t.form(e, p.optional)
+	form.removed = p.mayLack.to
+	if p.mayLack.from != "" {
+		form.remarks = []remark{{p.mayLack.from, history}}
+	}
+	return intersections(t.spans(form), whole)
+}
+
+// form is the evidence for one of several forms of something.
+func (t *Table) form(whole *evidence, seen set) *evidence {
 	form := &evidence{seen: seen, lenient: true}
 	for i := range t.sources { // one that lacks the whole says nothing of the form
-		if e.seen.has(i) {
+		if whole.seen.has(i) {
 			form.asked |= 1 << i
 		}
 	}
-	return intersections(t.spans(form), whole)
+	return form
+}
+
+// forms returns the times of the types that something had, one after the other. One type went when the next one came,
+// and this one came not before its own date.
+func (t *Table) forms(parts []*part, whole *evidence) [][]span {
+	if len(parts) == 1 && parts[0].from == "" {
+		return [][]span{t.spans(whole)}
+	}
+	var forms []*evidence
+	var times [][]span
+	for _, p := range parts {
+		e := t.form(whole, p.seen)
+		if p.from != "" {
+			e.remarks = []remark{{p.from, history}}
+		}
+		e.least = func(g gap) Date {
+			if n := t.nodes[p.target]; n != nil && g.lacking >= 0 && g.cameWith(n) {
+				if d := t.nodeSpans(n)[0].since; d.After == "" && g.has(d.Release) {
+					return d
+				}
+			}
+			return Date{}
+		}
+		forms, times = append(forms, e), append(times, t.spans(e))
+	}
+	for i, e := range forms {
+		for j, others := range times {
+			if i != j {
+				e.successors = append(e.successors, others...)
+			}
+		}
+		times[i] = t.spans(e)
+	}
+	return times
 }
 
 // floor returns the release since which the language has such a part: older schemas could not tell.

@@ -25,9 +25,13 @@
 //     the first new branch type if the struct became a union;
 //   - the later of the dates of its owner and of its type, of those that came in the same bounds;
 //   - the release in which the language got such a feature;
-//   - the bounds: the date is not exact then, and Date.After is the lower one. The release is the upper
+//   - the bounds: the date is not exact then, and Date.After and Date.By are these. The release is the upper
 //     one, and the one after the lower one if documentation names a version that is older than the bounds
 //     allow.
+//
+// A type did not come before the first command, event or member that uses it, unless known.txt says so or the type is
+// older than all schemas. Where a member changed its type, the old type ends with the release of the new one. A branch
+// is deprecated with the value that selects it.
 //
 // A mandatory member without a version is as old as what uses its type. A type that is new in its place,
 // for instance under a new name, does not make younger what the old one had: a member has both between the two

@@ -35,7 +35,7 @@ func ExampleTable_Fact() {
 	//   since 5.0 (documentation of 5.2)
 	//   in 7.2: true
 	// migrate/arg-type/blk
-	//   since 0.14.0 (documentation of 5.2)
+	//   since 0.14 (documentation of 5.2)
 	//   deprecated since 8.2 (history)
 	//   use blockdev-mirror
 	//   removed in 9.1 (history)

@@ -7,13 +7,15 @@ import (
 	"strings"
 )
 
-// knownText holds what no schema says, a row each:
+// knownText holds what no schema says, a row each. PATH is a path, or several with commas between them:
 //
 //	removed RELEASE PATH REASON            it went in this release
 //	since RELEASE PATH REASON              it came in this release
 //	deprecated RELEASE PATH REASON         it is deprecated since this release; a feature says so later or never
 //	use NAME PATH REASON                   what replaces it, which no schema says
-//	had FIRST..GONE NODE LABEL TO REASON   a part that no schema has; LABEL is - for a command
+//	optional FIRST..GONE PATH REASON       the member became optional, or mandatory, in this release: one of them is empty
+//	had FIRST..GONE NODE LABEL TO REASON   a part that no schema has; LABEL is - for a command, *NAME for an optional member,
+//	                                       TO is []TYPE for a list
 //	from RELEASE NODE LABEL TO REASON      a part has this form since then, and had another one before
 //
 //go:embed known.txt
@@ -31,8 +33,10 @@ func (t *Table) Know() error {
 		}
 		var err error
 		switch {
-		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated", "use"}, fields[0]):
-			t.know(fields[0], fields[1], fields[2])
+		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated", "use", "optional"}, fields[0]):
+			for _, path := range strings.Split(fields[2], ",") {
+				t.know(fields[0], fields[1], path)
+			}
 		case len(fields) > 5 && fields[0] == "had":
 			t.had(fields[1], fields[2], fields[3], fields[4])
 		case len(fields) > 5 && fields[0] == "from":
@@ -44,15 +48,16 @@ func (t *Table) Know() error {
 			return err
 		}
 	}
-	t.arrows.Clear()
+	t.forget()
 	t.link()
 	return nil
 }
 
 // had adds a part, or a command of QEMU's.
 func (t *Table) had(when, name, label, target string) {
-	p := period{}
-	p.from, p.to, _ = strings.Cut(when, "..")
+	p := periodOf(when)
+	label, optional := strings.CutPrefix(label, "*")
+	target, list := strings.CutPrefix(target, "[]")
 	n := t.nodes[name]
 	switch {
 	case label == "-" && n == nil && t.nodes["device_add"] != nil:
@@ -65,6 +70,12 @@ func (t *Table) had(when, name, label, target string) {
 			t.nodes[target].had = p
 		}
 		add := &part{label: label, target: strings.TrimPrefix(target, "-"), had: p}
+		if optional {
+			add.mayLack = p
+		}
+		if list {
+			add.list = ^set(0)
+		}
 		n.parts = slices.DeleteFunc(n.parts, func(p *part) bool { return p.label == label && p.target == add.target })
 		n.parts = append(n.parts, add)
 	}
@@ -94,11 +105,13 @@ func (t *Table) know(kind, release, path string) {
 			p.deprecated = release
 		case "use":
 			p.use = release
+		case "optional":
+			p.mayLack = periodOf(release)
 		case "since":
 			p.remarks = append([]remark{{release, history}}, slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == history })...)
 		}
 	}
-	t.arrows.Clear()
+	t.forget()
 }
 
 // last returns the parts that a path ends with.

@@ -56,7 +56,7 @@ func (t *Table) Nodes() iter.Seq[Node] {
 func (t *Table) exported(n *node) Node {
 	tag, _, _ := strings.Cut(n.tag, ":")
 	node := Node{Kind: n.kind, Name: n.name, Module: n.module, Tag: tag, If: n.cond, Use: t.useOf(&n.part),
-		Deprecated: n.deprecated, Times: spansOf(t.nodeSpans(n))}
+		Deprecated: n.deprecated, Times: spansOf(t.entrySpans(n))}
 	arrows := t.arrowsOf(n)
 	for _, p := range n.parts {
 		for _, a := range arrows[p.label] {

@@ -25,6 +25,9 @@ type Fact struct {
 	Use string
 	// If is the condition of the build that it needs, "" for none.
 	If string
+	// NewName is true for a type that took the place of another one and whose documentation is older than it: Since
+	// may be the date of its name only, which the protocol does not have.
+	NewName bool
 
 	spans      []span
 	deprecated string
@@ -44,6 +47,7 @@ func (f *Fact) In(version string) bool {
 type place struct {
 	target string
 	spans  []span
+	lists  []span // in which it was a list of the target
 	conds  []string
 	part   *part // the last one
 }
@@ -70,6 +74,9 @@ func (t *Table) Path(path string) (*Fact, error) {
 	f.Since, f.Removed = f.spans[0].since, f.spans[len(f.spans)-1].removed
 	f.Use = t.useOf(places[len(places)-1].part)
 	f.deprecated = places[len(places)-1].part.deprecated
+	if n := t.nodes[path]; n != nil {
+		f.NewName = f.Since.Instead != nil && t.usesOf(n).replaces
+	}
 	f.If = strings.Join(slices.Sorted(maps.Keys(conds)), ", ")
 	return f, nil
 }
@@ -113,10 +120,59 @@ func (t *Table) Fact(path string) (*Fact, error) {
 			}
 		}
 	}
+	if d := f.Deprecated; d != nil && Compare(d.Release, f.Since.Release) < 0 {
+		f.Deprecated = &f.Since // it came as such
+	}
+	if err := t.branch(f); err != nil {
+		return nil, err
+	}
 	if name := strings.TrimPrefix(path, "x-"); f.Use == "" && f.Removed.Release != "" && t.nodes[name] != nil && name != path {
 		f.Use = name
 	}
 	return f, nil
+}
+
+// branch adds to the fact of a branch what is known of the value that selects it.
+func (t *Table) branch(f *Fact) error {
+	i := strings.LastIndexByte(f.Path, '/')
+	if i < 0 || f.Path[i+1] != '+' {
+		return nil
+	}
+	places, err := t.walk(f.Path[:i])
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		for _, tag := range t.tags(nil, p.target, 0) {
+			value, err := t.Fact(f.Path[:i] + "/" + component(tag) + "/^" + f.Path[i+2:])
+			if err != nil {
+				return err
+			}
+			if value != nil {
+				f.Deprecated, f.Unstable = cmp.Or(f.Deprecated, value.Deprecated), cmp.Or(f.Unstable, value.Unstable)
+				f.Use = cmp.Or(f.Use, value.Use)
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// tags adds the discriminators of a node and of those that take no component.
+func (t *Table) tags(tags []string, name string, depth int) []string {
+	n := t.nodes[name]
+	if n == nil || depth > maxDepth {
+		return tags
+	}
+	if tag, _, _ := strings.Cut(n.tag, ":"); tag != "" {
+		tags = append(tags, tag)
+	}
+	for _, p := range n.parts {
+		if p.isSilent() {
+			tags = t.tags(tags, p.target, depth+1)
+		}
+	}
+	return tags
 }
 
 // takes reports whether a path may go on with a feature: "/$" of a command, an event, a type or a value,
@@ -144,7 +200,7 @@ func (t *Table) walk(path string) ([]place, error) {
 	if entry == nil {
 		return nil, nil
 	}
-	places := []place{{entry.name, t.nodeSpans(entry), conditions(nil, entry.cond), &entry.part}}
+	places := []place{{target: entry.name, spans: t.entrySpans(entry), conds: conditions(nil, entry.cond), part: &entry.part}}
 	var before []place // the last component, for the features of members and values
 	for i, c := range components[1:] {
 		var label string
@@ -152,11 +208,7 @@ func (t *Table) walk(path string) ([]place, error) {
 		from := places
 		switch {
 		case c[0] == '!':
-			var of []place
-			for _, p := range places {
-				of = t.alternatives(of, p)
-			}
-			places = slices.DeleteFunc(of, func(p place) bool { return t.jsonType(p.target) != c[1:] })
+			places = t.typed(places, c[1:])
 			continue
 		case strings.HasPrefix(c, "$$"), c[0] == '$' && components[i][0] == '^':
 			label, from = plain(components[i])+"/"+c, before
@@ -192,7 +244,7 @@ func within(places, others []place) (in []place) {
 // follow adds the places that a label leads to from another place.
 func (t *Table) follow(places []place, from place, label string, optional bool, depth int) []place {
 	n := t.nodes[from.target]
-	if n == nil || depth > 20 {
+	if n == nil || depth > maxDepth {
 		return places
 	}
 	arrows := t.arrowsOf(n)
@@ -205,17 +257,37 @@ func (t *Table) follow(places []place, from place, label string, optional bool, 
 			places = append(places, to)
 		}
 	}
-	for through, as := range arrows { // what takes no component
-		if through != "<" && through[0] != '|' {
-			continue
-		}
+	for _, as := range arrows {
 		for _, a := range as {
+			if !a.part.isSilent() {
+				break
+			}
 			if to, ok := from.along(a, a.spans); ok {
 				places = t.follow(places, to, label, optional, depth+1)
 			}
 		}
 	}
 	return places
+}
+
+// typed returns the places with values of a JSON type, of which an array has that of its elements, too.
+func (t *Table) typed(places []place, jsonType string) (of []place) {
+	for _, p := range places {
+		if n := t.nodes[p.target]; n != nil && n.isEntry() {
+			continue
+		}
+		of = t.alternatives(of, p)
+		if jsonType == "array" {
+			of = append(of, p)
+		}
+	}
+	if jsonType != "array" {
+		return slices.DeleteFunc(of, func(p place) bool { return t.jsonType(p.target) != jsonType })
+	}
+	for i := range of {
+		of[i].spans = of[i].lists
+	}
+	return slices.DeleteFunc(of, func(p place) bool { return len(p.spans) == 0 })
 }
 
 // alternatives adds a place or, of an alternate, its alternatives.
@@ -237,6 +309,7 @@ func (t *Table) alternatives(places []place, p place) []place {
 func (p place) along(a arrow, spans []span) (to place, ok bool) {
 	to.target, to.part, to.conds = a.target, a.part, conditions(p.conds, a.part.cond)
 	to.spans = intersections(p.spans, spans)
+	to.lists = intersections(p.spans, a.lists)
 	return to, to.spans != nil
 }
 
@@ -260,6 +333,9 @@ func (t *Table) jsonType(name string) string {
 	if n := t.nodes[name]; n != nil && n.kind == "enum" {
 		return "string"
 	} else if n != nil {
+		return "object"
+	}
+	if name == empty {
 		return "object"
 	}
 	return jsonType(name)

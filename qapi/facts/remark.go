@@ -39,8 +39,8 @@ func readRemarks(doc *qapi.Doc) remarks {
 }
 
 func (r remarks) add(name string, versions []string) {
-	if versions != nil {
-		r[name] = append(r[name], versions...)
+	for _, v := range versions {
+		r[name] = append(r[name], short(v))
 	}
 }
 

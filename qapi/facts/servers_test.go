@@ -1,6 +1,7 @@
 package facts_test
 
 import (
+	"cmp"
 	"io/fs"
 	"maps"
 	"math/rand/v2"
@@ -104,7 +105,7 @@ func longPaths(view *introspect.Schema) map[string]bool {
 			path, typ = c.Name+"/ret-type", c.RetType
 		}
 		for range 12 {
-			paths[path] = true
+			paths[path], paths[path+"/!array"], paths[path+"/!object"] = true, true, true
 			switch info := view.Lookup(typ).(type) {
 			case *introspect.Array:
 				typ = info.ElementType
@@ -185,16 +186,16 @@ func TestKnown(t *testing.T) {
 		if len(fields) == 0 || fields[0] != "removed" && fields[0] != "since" && fields[0] != "deprecated" {
 			continue
 		}
-		f, err := facts.QEMU().Fact(fields[2])
-		require.NoError(t, err)
-		if f == nil {
-			f, err = facts.Guest().Fact(fields[2])
-			require.NoError(t, err)
+		for path := range strings.SplitSeq(fields[2], ",") {
+			var dates []string
+			for _, table := range committed {
+				if f, err := table().Fact(path); f != nil {
+					require.NoError(t, err)
+					dates = append(dates, cmp.Or(map[string]*facts.Date{"removed": &f.Removed, "since": &f.Since, "deprecated": f.Deprecated}[fields[0]], &facts.Date{}).Release)
+				}
+			}
+			require.Contains(t, dates, fields[1], "%s: %s", path, row)
 		}
-		require.NotNil(t, f, row)
-		date := map[string]*facts.Date{"removed": &f.Removed, "since": &f.Since, "deprecated": f.Deprecated}[fields[0]]
-		require.NotNil(t, date, row)
-		require.Equal(t, fields[1], date.Release, row)
 	}
 	for path, want := range map[string]string{
 		"cpu-add/arg-type/id/!int":                   "1.5 5.2",
@@ -283,11 +284,78 @@ func TestDatesOfReleases(t *testing.T) {
 		{"qemu", "x-query-opcount", "10.0", "10.1"},
 		{"qemu", "query-block-jobs/ret-type/type/^commit", "8.2", "8.1"},
 		{"qemu", "query-block-jobs/ret-type/type/!string", "10.0", "1.0"}, // an enum, too
+		// Members that went with the type of what has them.
+		{"qemu", "query-named-block-nodes/ret-type/image/format-specific/+vmdk/data/extents/backing-filename", "7.2", "8.0"},
+		{"qemu", "query-sgx-capabilities/ret-type/section-size", "7.2", "8.0"},
+		{"qemu", "blockdev-create/arg-type/options/+luks/cipher-alg/^sm4", "9.0", "8.2"},
+		// Members that became optional or mandatory.
+		{"qemu", "migrate/arg-type/*uri", "9.0", "8.2"},
+		{"qemu", "migrate-incoming/arg-type/*uri", "8.2", "8.1"},
+		{"qemu", "query-named-block-nodes/ret-type/*node-name", "10.0", "10.1"},
+		{"storage", "blockdev-create/arg-type/options/+luks/*file", "9.0", "8.2"},
+		{"qemu", "blockdev-create/arg-type/options/+luks/*detached-header", "9.0", "8.2"},
+		// Lists, and what is empty.
+		{"qemu", "query-block/ret-type/!array", "4.2", "0.13"},
+		{"qemu", "query-qmp-schema/ret-type/+object/features/!array", "4.2", "4.0"},
+		{"qemu", "stop/arg-type/!object", "4.2", "0.13"},
+		// Types.
+		{"qemu", "NbdServerOptionsBase", "10.0", "9.2"},
+		{"qemu", "SmpCachePropertiesWrapper", "9.2", "9.1"},
+		{"qemu", "BlockLimitsInfo", "10.2", "10.1"},
+		{"qemu", "MigMode", "8.2", "8.1"},
+		{"qemu", "MigrationChannel/addr", "8.2", "8.1"},
+		{"qemu", "BlockdevOptionsSheepdog/vdi", "6.0", "6.1"},
+		{"qemu", "SGXInfo", "10.0", "10.1"},
+		{"qemu", "S390CpuState/^load", "9.2", "9.1"},
+		{"qemu", "Audiodev/+dbus", "7.0", "6.2"},
+		{"qemu", "InetSocketAddressBase/host", "5.2", "1.2"},
+		{"storage", "String", "8.2", "9.0"},
+		{"guest", "GuestExecCaptureOutput", "8.1", "8.0"},
+		{"guest", "GuestDiskStatsInfo/major", "7.1", "7.0"},
 	} {
 		fact, err := committed[tt.server]().Path(tt.path)
 		require.NoError(t, err)
 		require.NotNil(t, fact, tt.path)
 		require.True(t, fact.In(tt.in), "%s in %s", tt.path, tt.in)
 		require.False(t, fact.In(tt.notIn), "%s in %s", tt.path, tt.notIn)
+	}
+}
+
+// TestDatesOfTypes compares types with what uses them: each has a date, and none is older than its first use, unless
+// it is older than all schemas here.
+func TestDatesOfTypes(t *testing.T) {
+	for server, get := range committed {
+		table := get()
+		first := map[string]string{} // by type, the oldest date of a way to it
+		for changed := true; changed; {
+			changed = false
+			for n := range table.Nodes() {
+				owner, reached := first[n.Name], first[n.Name] != ""
+				if n.Kind == "command" || n.Kind == "event" {
+					owner, reached = n.Times[0].Since.Release, true
+				}
+				for _, p := range n.Parts {
+					if !reached || p.Target == "" || len(p.Times) == 0 {
+						continue
+					}
+					since := p.Times[0].Since.Release
+					if facts.Compare(owner, since) > 0 {
+						since = owner
+					}
+					if was, ok := first[p.Target]; !ok || facts.Compare(since, was) < 0 {
+						first[p.Target], changed = since, true
+					}
+				}
+			}
+		}
+		for n := range table.Nodes() {
+			since := n.Times[0].Since
+			if use, ok := first[n.Name]; ok {
+				require.NotEmpty(t, since.Release, "%s: %s", server, n.Name)
+				if facts.Compare(since.Release, "5.2") > 0 && since.Source != "history" {
+					require.GreaterOrEqual(t, facts.Compare(since.Release, use), 0, "%s: %s is since %s, first used in %s", server, n.Name, since, use)
+				}
+			}
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/qmpkit/qmpkit/qapi"
 )
@@ -17,6 +18,7 @@ type Table struct {
 	sources []source // by version
 	nodes   map[string]*node
 	arrows  sync.Map // by *node, what was concluded for its parts: map[string][]arrow
+	uses    atomic.Pointer[map[*node]use]
 }
 
 // A source is a schema that the table knows.
@@ -36,7 +38,7 @@ func (s set) has(i int) bool { return s>>i&1 != 0 }
 
 // A node is a command, an event or a type.
 type node struct {
-	kind   string // "command", "event", "enum", "struct", "union", "alternate"
+	kind   string // one of kinds
 	name   string
 	module string // "block-core"
 	part
@@ -62,10 +64,12 @@ type part struct {
 	with       []string // of a value, the types of its branches
 	seen       set
 	optional   set      // of a member
+	list       set      // the sources in which it is a list of the target; any bit, if it is in no source
 	remarks    []remark // on when it came, those of older sources first
 	removed    string   // the release in which it went, if QEMU's list of removed features has it
 	deprecated string   // the release since which it is deprecated, if no feature says so
 	had        period   // when it was there, of what no schema has
+	mayLack    period   // when it was an optional member, if it was so between two schemas; in one that no schema has: always
 	from       string   // the release since which it has this form, before which it had one that is gone
 	use        string   // what a deprecation says to use
 	cond       string   // the condition that the newest source with one has
@@ -73,6 +77,14 @@ type part struct {
 
 // A period is from one release up to another one, in which it is over.
 type period struct{ from, to string }
+
+// periodOf reads FIRST..GONE.
+func periodOf(text string) (p period) {
+	p.from, p.to, _ = strings.Cut(text, "..")
+	return p
+}
+
+func (p period) String() string { return p.from + ".." + p.to }
 
 func (p period) spans() []span {
 	return []span{{Date{Release: p.from, Source: history}, Date{Release: p.to, Source: history}}}
@@ -92,7 +104,7 @@ func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {
 	if len(t.sources) == maxSources {
 		return errors.New("facts: the table has all the versions that it can have")
 	}
-	t.arrows.Clear()
+	t.forget()
 	a := &adder{t, t.place(source{Release(version), answer}), map[string][]string{}}
 	for _, d := range s.Definitions {
 		a.define(d, d.Head().Doc)
@@ -102,6 +114,12 @@ func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {
 	return nil
 }
 
+// forget drops what was concluded.
+func (t *Table) forget() {
+	t.arrows.Clear()
+	t.uses.Store(nil)
+}
+
 // link tells types what uses them.
 func (t *Table) link() {
 	for _, n := range t.nodes {
@@ -109,15 +127,20 @@ func (t *Table) link() {
 	}
 	for _, n := range t.sorted() {
 		for _, p := range n.parts {
-			if used := t.nodes[p.target]; used != nil && used.kind == "struct" && p.isSure() {
+			if used := t.nodes[p.target]; used != nil && used.kind == "struct" && n.isSure(p) {
 				used.users = append(used.users, n)
 			}
 		}
 	}
 }
 
-// isSure reports whether a part is always there.
-func (p *part) isSure() bool { return p.label == "<" || p.label == "arg-type" || p.label == "ret-type" }
+// isSure reports whether a part of a node is always there.
+func (n *node) isSure(p *part) bool {
+	return p.label == "<" || n.isEntry() && (p.label == "arg-type" || p.label == "ret-type")
+}
+
+// isSilent reports whether a part takes no component of a path.
+func (p *part) isSilent() bool { return p.label[0] == '<' || p.label[0] == '|' }
 
 // Versions returns the releases whose schemas the table knows, the oldest first.
 func (t *Table) Versions() (versions []string) {
@@ -151,7 +174,7 @@ func (t *Table) place(s source) int {
 	}
 	low := set(1)<<i - 1
 	for p := range t.allParts() {
-		for _, bits := range []*set{&p.seen, &p.optional} {
+		for _, bits := range []*set{&p.seen, &p.optional, &p.list} {
 			if found {
 				*bits &^= 1 << i
 			} else {

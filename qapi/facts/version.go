@@ -29,6 +29,14 @@ func Release(version string) string {
 	return strings.Join(numbers[:min(2, len(numbers))], ".")
 }
 
+// short returns a version without a third number that is zero: "1.3" of "1.3.0".
+func short(version string) string {
+	if strings.Count(version, ".") == 2 {
+		return strings.TrimSuffix(version, ".0")
+	}
+	return version
+}
+
 // next returns the release after a release. It must be 4.0 or newer: each major number has three releases.
 func next(release string) string {
 	major, minor, _ := strings.Cut(release, ".")

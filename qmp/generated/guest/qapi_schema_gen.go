@@ -1776,29 +1776,23 @@ func (v *GuestExecResult) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// GuestExecCaptureOutputMode is an enum of [qapi-schema.json]. Since QEMU 8.0.
+// GuestExecCaptureOutputMode is an enum of [qapi-schema.json]. Since QEMU 8.1.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#enum-QGA-qapi-schema.GuestExecCaptureOutputMode
 type GuestExecCaptureOutputMode string
 
 // The values of GuestExecCaptureOutputMode.
 const (
-	// Since QEMU 8.1.
-	GuestExecCaptureOutputModeNone GuestExecCaptureOutputMode = "none"
-	// Since QEMU 8.1.
-	GuestExecCaptureOutputModeStdout GuestExecCaptureOutputMode = "stdout"
-	// Since QEMU 8.1.
-	GuestExecCaptureOutputModeStderr GuestExecCaptureOutputMode = "stderr"
-	// Since QEMU 8.1.
+	GuestExecCaptureOutputModeNone      GuestExecCaptureOutputMode = "none"
+	GuestExecCaptureOutputModeStdout    GuestExecCaptureOutputMode = "stdout"
+	GuestExecCaptureOutputModeStderr    GuestExecCaptureOutputMode = "stderr"
 	GuestExecCaptureOutputModeSeparated GuestExecCaptureOutputMode = "separated"
-	// Since QEMU 8.1.
-	//
 	// Only in a QEMU built with !CONFIG_WIN32.
 	GuestExecCaptureOutputModeMerged GuestExecCaptureOutputMode = "merged"
 )
 
 // GuestExecCaptureOutput is an alternate of [qapi-schema.json]. Exactly one of its fields is
-// set. Since QEMU 8.0.
+// set. Since QEMU 8.1.
 //
 // [qapi-schema.json]: https://www.qemu.org/docs/master/interop/qemu-ga-ref.html#alternate-QGA-qapi-schema.GuestExecCaptureOutput
 type GuestExecCaptureOutput struct {
@@ -2506,7 +2500,7 @@ func (v *GuestDiskStats) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // GuestDiskStatsInfo is a struct of [qapi-schema.json]. [GuestGetDiskStats] returns it. Since
-// QEMU 6.0 at the earliest, 7.2 at the latest.
+// QEMU 7.1.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //

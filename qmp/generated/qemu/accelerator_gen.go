@@ -32,7 +32,7 @@ func (v *KVMInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 
 // QueryKVM executes [query-kvm] and returns [KVMInfo]. See accelerator.json.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 11.1 (not in 10.2).
+// Deprecated: QEMU will remove the command. It became deprecated between QEMU 10.2 and 11.1.
 //
 // [query-kvm]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-accelerator.query-kvm
 type QueryKVM struct{}
@@ -61,7 +61,7 @@ func (r XAccelStats) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 	return v, err
 }
 
-// Accelerator is an enum of [accelerator.json]. Since QEMU 10.2.0.
+// Accelerator is an enum of [accelerator.json]. Since QEMU 10.2.
 //
 // [accelerator.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-accelerator.Accelerator
 type Accelerator string
@@ -79,7 +79,7 @@ const (
 )
 
 // AcceleratorInfo is a struct of [accelerator.json]. [QueryAccelerators] returns it. Since
-// QEMU 10.2.0.
+// QEMU 10.2.
 //
 // [accelerator.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-accelerator.AcceleratorInfo
 type AcceleratorInfo struct {
@@ -125,7 +125,7 @@ func (v AcceleratorInfo) String() string {
 }
 
 // QueryAccelerators executes [query-accelerators] and returns [AcceleratorInfo]. See
-// accelerator.json. Since QEMU 10.2.0.
+// accelerator.json. Since QEMU 10.2.
 //
 // [query-accelerators]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-accelerator.query-accelerators
 type QueryAccelerators struct{}

@@ -1064,7 +1064,7 @@ const (
 	AudiodevDriverALSA AudiodevDriver = "alsa"
 	// Only in a QEMU built with CONFIG_AUDIO_COREAUDIO.
 	AudiodevDriverCoreaudio AudiodevDriver = "coreaudio"
-	// Since QEMU 7.2 (not in 5.2).
+	// Since QEMU 7.0.
 	//
 	// Only in a QEMU built with CONFIG_DBUS_DISPLAY.
 	AudiodevDriverDBus AudiodevDriver = "dbus"
@@ -1111,7 +1111,7 @@ type Audiodev struct {
 //   - [*AudiodevGenericOptions]: none, spice (CONFIG_SPICE)
 //   - [*AudiodevALSAOptions]: alsa (CONFIG_AUDIO_ALSA)
 //   - [*AudiodevCoreaudioOptions]: coreaudio (CONFIG_AUDIO_COREAUDIO)
-//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.2, not in 5.2)
+//   - [*AudiodevDBusOptions]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.0)
 //   - [*AudiodevDsoundOptions]: dsound (CONFIG_AUDIO_DSOUND)
 //   - [*AudiodevJACKOptions]: jack (CONFIG_AUDIO_JACK)
 //   - [*AudiodevOSSOptions]: oss (CONFIG_AUDIO_OSS)

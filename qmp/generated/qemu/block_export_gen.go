@@ -9,13 +9,12 @@ import (
 )
 
 // NBDServerOptionsBase is the struct [NbdServerOptionsBase] of block-export.json. Since QEMU
-// 8.0 at the earliest, 10.0 at the latest.
+// 10.0.
 //
 // [NbdServerOptionsBase]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptionsBase
 //
 //qapi:type NbdServerOptionsBase
 type NBDServerOptionsBase struct {
-	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32 `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string `json:"tls-creds,omitzero"`
 	TLSAuthZ            *string `json:"tls-authz,omitzero"`
@@ -37,13 +36,12 @@ type NBDServerOptions struct {
 }
 
 // NBDServerOptionsLegacy is the struct [NbdServerOptionsLegacy] of block-export.json.
-// [NBDServerStart] sends it. Since QEMU 8.0 at the earliest, 10.0 at the latest.
+// [NBDServerStart] sends it. Since QEMU 10.0.
 //
 // [NbdServerOptionsLegacy]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.NbdServerOptionsLegacy
 //
 //qapi:type NbdServerOptionsLegacy
 type NBDServerOptionsLegacy struct {
-	// Since QEMU 10.0.
 	HandshakeMaxSeconds *uint32             `json:"handshake-max-seconds,omitzero"`
 	TLSCreds            *string             `json:"tls-creds,omitzero"`
 	TLSAuthZ            *string             `json:"tls-authz,omitzero"`
@@ -601,7 +599,7 @@ func (r QueryBlockExports) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 }
 
 // BlockExportOptionsIOThread is the alternate BlockExportOptionsIothread of block-export.json.
-// Exactly one of its fields is set. Since QEMU 11.0 at the earliest, 11.1 at the latest.
+// Exactly one of its fields is set. New between QEMU 10.2 and 11.1.
 //
 //qapi:type BlockExportOptionsIothread
 type BlockExportOptionsIOThread struct {

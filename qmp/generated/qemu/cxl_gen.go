@@ -39,21 +39,21 @@ type CXLInjectGeneralMediaEvent struct {
 	Rank            *uint8      `json:"rank,omitzero"`
 	Device          *uint32     `json:"device,omitzero"`
 	ComponentID     *string     `json:"component-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	CMECount *int64 `json:"cme-count,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
@@ -108,25 +108,25 @@ type CXLInjectDRAMEvent struct {
 	Row             *uint32     `json:"row,omitzero"`
 	Column          *uint16     `json:"column,omitzero"`
 	CorrectionMask  []uint64    `json:"correction-mask,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	ComponentID *string `json:"component-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	SubChannel *int64 `json:"sub-channel,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	CMEEvFlags *int64 `json:"cme-ev-flags,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	CVMECount *int64 `json:"cvme-count,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 
@@ -199,19 +199,19 @@ type CXLInjectMemoryModuleEvent struct {
 	DirtyShutdownCount            uint32      `json:"dirty-shutdown-count"`
 	CorrectedVolatileErrorCount   uint32      `json:"corrected-volatile-error-count"`
 	CorrectedPersistentErrorCount uint32      `json:"corrected-persistent-error-count"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MaintOpClass *int64 `json:"maint-op-class,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MaintOpSubclass *int64 `json:"maint-op-subclass,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	LDID *int64 `json:"ld-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	HeadID *int64 `json:"head-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	ComponentID *string `json:"component-id,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	IsCompIDPLDM *bool `json:"is-comp-id-pldm,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	SubType *int64 `json:"sub-type,omitzero"`
 }
 

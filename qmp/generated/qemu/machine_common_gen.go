@@ -84,7 +84,7 @@ func (v *SMPCacheProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 }
 
 // SMPCachePropertiesWrapper is the struct [SmpCachePropertiesWrapper] of machine-common.json.
-// Since QEMU 8.0 at the earliest, 10.0 at the latest.
+// Since QEMU 9.2.
 //
 // [SmpCachePropertiesWrapper]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine-common.SmpCachePropertiesWrapper
 //

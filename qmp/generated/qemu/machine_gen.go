@@ -25,7 +25,7 @@ const (
 	SysEmuTargetLoongArch64 SysEmuTarget = "loongarch64"
 	SysEmuTargetM68k        SysEmuTarget = "m68k"
 	SysEmuTargetMicroblaze  SysEmuTarget = "microblaze"
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	SysEmuTargetMicroblazeel SysEmuTarget = "microblazeel"
 	SysEmuTargetMIPS         SysEmuTarget = "mips"
 	SysEmuTargetMIPS64       SysEmuTarget = "mips64"
@@ -46,7 +46,7 @@ const (
 	SysEmuTargetX86_64       SysEmuTarget = "x86_64"
 	SysEmuTargetXtensa       SysEmuTarget = "xtensa"
 	SysEmuTargetXtensaeb     SysEmuTarget = "xtensaeb"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	SysEmuTargetHexagon SysEmuTarget = "hexagon"
 )
 
@@ -125,9 +125,9 @@ type CPUInfoFast struct {
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for aarch64, alpha, arm, avr, hppa, i386, loongarch64 (since QEMU 7.1),
-// m68k, microblaze, microblazeel (removed after QEMU 10.2, by 11.1), mips, mips64, mips64el,
+// m68k, microblaze, microblazeel (removed between QEMU 10.2 and 11.1), mips, mips64, mips64el,
 // mipsel, or1k, ppc, ppc64, riscv32, riscv64, rx, sh4, sh4eb, sparc, sparc64, tricore, x86_64,
-// xtensa, xtensaeb, hexagon (since QEMU 11.1, not in 10.2).
+// xtensa, xtensaeb, hexagon (new between QEMU 10.2 and 11.1).
 type CPUInfoFastBranch interface {
 	wire.MemberDecoder
 	isCPUInfoFastBranch()
@@ -1809,7 +1809,7 @@ const (
 	MemoryDeviceInfoKindSGXEPC MemoryDeviceInfoKind = "sgx-epc"
 	// Since QEMU 8.2.
 	MemoryDeviceInfoKindHVBalloon MemoryDeviceInfoKind = "hv-balloon"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MemoryDeviceInfoKindSPMem MemoryDeviceInfoKind = "sp-mem"
 )
 
@@ -1832,7 +1832,7 @@ type MemoryDeviceInfo struct {
 //   - [*VirtioMemDeviceInfo]: virtio-mem
 //   - [*SGXEPCDeviceInfo]: sgx-epc (since QEMU 6.2)
 //   - [*HVBalloonDeviceInfo]: hv-balloon (since QEMU 8.2)
-//   - [*MemoryDeviceInfoSPMem]: sp-mem (since QEMU 11.1, not in 10.2)
+//   - [*MemoryDeviceInfoSPMem]: sp-mem (new between QEMU 10.2 and 11.1)
 //   - [*RawBranch]: any other value, or none
 type MemoryDeviceInfoBranch interface {
 	wire.MemberDecoder
@@ -2590,8 +2590,8 @@ func (r QueryCPUDefinitions) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. Since QEMU 11.0
-// at the earliest, 11.1 at the latest.
+// MemoryDeviceInfoSPMem is the struct MemoryDeviceInfoSpMem of machine.json. New between QEMU
+// 10.2 and 11.1.
 //
 //qapi:type MemoryDeviceInfoSpMem
 type MemoryDeviceInfoSPMem struct {

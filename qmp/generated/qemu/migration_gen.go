@@ -264,7 +264,7 @@ const (
 	MigrationStatusPreSwitchover        MigrationStatus = "pre-switchover"
 	MigrationStatusDevice               MigrationStatus = "device"
 	MigrationStatusWaitUnplug           MigrationStatus = "wait-unplug"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	MigrationStatusFailing MigrationStatus = "failing"
 )
 
@@ -325,7 +325,7 @@ type MigrationInfo struct {
 	DirtyLimitThrottleTimePerRound *uint64 `json:"dirty-limit-throttle-time-per-round,omitzero"`
 	// Since QEMU 8.1.
 	DirtyLimitRingFullTime *uint64 `json:"dirty-limit-ring-full-time,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Remaining *int64 `json:"remaining,omitzero"`
 }
 
@@ -440,7 +440,7 @@ const (
 	MigrationCapabilityXBZRLE       MigrationCapability = "xbzrle"
 	MigrationCapabilityRDMAPinAll   MigrationCapability = "rdma-pin-all"
 	MigrationCapabilityAutoConverge MigrationCapability = "auto-converge"
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	//
 	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.2.
 	MigrationCapabilityZeroBlocks  MigrationCapability = "zero-blocks"
@@ -586,16 +586,14 @@ const (
 	MultiFDCompressionUADK MultiFDCompression = "uadk"
 )
 
-// MigMode is an enum of [migration.json]. Since QEMU 8.0 at the earliest, 10.0 at the latest.
+// MigMode is an enum of [migration.json]. Since QEMU 8.2.
 //
 // [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigMode
 type MigMode string
 
 // The values of MigMode.
 const (
-	// Since QEMU 8.2.
-	MigModeNormal MigMode = "normal"
-	// Since QEMU 8.2.
+	MigModeNormal    MigMode = "normal"
 	MigModeCPRReboot MigMode = "cpr-reboot"
 	// Since QEMU 10.0.
 	MigModeCPRTransfer MigMode = "cpr-transfer"
@@ -816,7 +814,7 @@ type MigrateSetParameters struct {
 	//
 	// Since QEMU 10.2.
 	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
@@ -1634,7 +1632,7 @@ func (v MigrationAddress) String() string {
 	return qmp.Format(&v)
 }
 
-// MigrationChannelType is an enum of [migration.json]. Since QEMU 8.1.
+// MigrationChannelType is an enum of [migration.json]. Since QEMU 8.2.
 //
 // [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-migration.MigrationChannelType
 type MigrationChannelType string
@@ -1646,7 +1644,7 @@ const (
 	MigrationChannelTypeCPR MigrationChannelType = "cpr"
 )
 
-// MigrationChannel is a struct of [migration.json]. Since QEMU 8.1.
+// MigrationChannel is a struct of [migration.json]. Since QEMU 8.2.
 //
 // [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationChannel
 type MigrationChannel struct {
@@ -1679,7 +1677,7 @@ type Migrate struct {
 	URI *string `json:"uri,omitzero"`
 	// Since QEMU 8.2.
 	Channels []MigrationChannel `json:"channels,omitzero"`
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	//
 	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 10.1.
 	Detach *bool `json:"detach,omitzero"`
@@ -2191,7 +2189,8 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it.
+// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. New
+// between QEMU 7.2 and 10.0.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`
@@ -2210,8 +2209,8 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // QueryMigrationthreads executes query-migrationthreads and returns a list of
-// [MigrationThreadInfo]. See migration.json. Since QEMU 8.0 at the earliest, 10.0 at the
-// latest. Removed after QEMU 10.2, by 11.1.
+// [MigrationThreadInfo]. See migration.json. Since QEMU 8.0. Removed between QEMU 10.2 and
+// 11.1.
 //
 // Deprecated: QEMU will remove the command. It is deprecated since QEMU 9.2.
 type QueryMigrationthreads struct{}

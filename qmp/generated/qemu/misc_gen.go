@@ -69,7 +69,7 @@ type IOThreadInfo struct {
 	PollShrink int64  `json:"poll-shrink"`
 	// Since QEMU 6.1.
 	AIOMaxBatch *int64 `json:"aio-max-batch,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 

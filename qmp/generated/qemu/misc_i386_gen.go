@@ -34,7 +34,7 @@ const (
 	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SEVGuestType is the enum [SevGuestType] of misc-i386.json.
+// SEVGuestType is the enum [SevGuestType] of misc-i386.json. Since QEMU 9.1.
 //
 // [SevGuestType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.SevGuestType
 //
@@ -43,12 +43,11 @@ type SEVGuestType string
 
 // The values of SEVGuestType.
 const (
-	SEVGuestTypeSEV SEVGuestType = "sev"
-	// Since QEMU 9.1.
+	SEVGuestTypeSEV    SEVGuestType = "sev"
 	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json.
+// SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json. Since QEMU 9.1.
 //
 // [SevGuestInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevGuestInfo
 //
@@ -370,7 +369,8 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json.
+// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json. New between QEMU 10.0 and
+// 10.2.
 //
 // [SgxEpcSection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxEpcSection
 //

@@ -969,7 +969,7 @@ func (v *NetdevVhostUserOptions) UnmarshalMember(d *wire.Decoder, name []byte) i
 // [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.NetdevVhostVDPAOptions
 type NetdevVhostVDPAOptions struct {
 	Vhostdev *string `json:"vhostdev,omitzero"`
-	// Since QEMU 7.2 (not in 5.2).
+	// Since QEMU 7.2.
 	VhostFD *string `json:"vhostfd,omitzero"`
 	Queues  *int64  `json:"queues,omitzero"`
 	// Since QEMU 7.1.

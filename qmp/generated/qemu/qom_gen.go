@@ -37,8 +37,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is a struct of [qom.json]. Since QEMU 10.1 at the earliest, 10.2 at the
-// latest.
+// ObjectPropertyValue is a struct of [qom.json]. New between QEMU 10.0 and 10.2.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertyValue
 type ObjectPropertyValue struct {
@@ -70,8 +69,8 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is a struct of [qom.json]. [QOMListGet] returns it. Since QEMU 10.1
-// at the earliest, 10.2 at the latest.
+// ObjectPropertiesValues is a struct of [qom.json]. [QOMListGet] returns it. New between QEMU
+// 10.0 and 10.2.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectPropertiesValues
 type ObjectPropertiesValues struct {
@@ -308,7 +307,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json. Since
+// QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -337,7 +337,7 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json. Since QEMU 6.0.
 //
 // [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ColoCompareProperties
 //
@@ -403,7 +403,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of [qom.json].
+// CryptodevBackendProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
@@ -437,7 +437,7 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of [qom.json].
+// CryptodevVhostUserProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 //
@@ -478,7 +478,7 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of [qom.json].
+// DBusVMStateProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
@@ -503,7 +503,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of [qom.json].
+// NetfilterInsert is an enum of [qom.json]. New between QEMU 5.2 and 7.2.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-qom.NetfilterInsert
 type NetfilterInsert string
@@ -514,7 +514,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of [qom.json].
+// NetfilterProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.NetfilterProperties
 type NetfilterProperties struct {
@@ -554,7 +554,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of [qom.json].
+// FilterBufferProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterBufferProperties
 type FilterBufferProperties struct {
@@ -599,7 +599,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of [qom.json].
+// FilterDumpProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterDumpProperties
 type FilterDumpProperties struct {
@@ -651,7 +651,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of [qom.json].
+// FilterMirrorProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
@@ -701,7 +701,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of [qom.json].
+// FilterRedirectorProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
@@ -756,7 +756,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of [qom.json].
+// FilterRewriterProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
@@ -801,7 +801,7 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of [qom.json].
+// InputBarrierProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.InputBarrierProperties
 type InputBarrierProperties struct {
@@ -851,7 +851,7 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of [qom.json].
+// InputLinuxProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -897,7 +897,7 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct [IothreadProperties] of qom.json.
+// IOThreadProperties is the struct [IothreadProperties] of qom.json. Since QEMU 6.0.
 //
 // [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IothreadProperties
 //
@@ -912,7 +912,7 @@ type IOThreadProperties struct {
 	PollMaxNs     *int64 `json:"poll-max-ns,omitzero"`
 	PollGrow      *int64 `json:"poll-grow,omitzero"`
 	PollShrink    *int64 `json:"poll-shrink,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	PollWeight *int64 `json:"poll-weight,omitzero"`
 }
 
@@ -983,7 +983,7 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of [qom.json].
+// MemoryBackendProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
@@ -1066,7 +1066,7 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of [qom.json].
+// MemoryBackendFileProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
@@ -1187,7 +1187,7 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of [qom.json].
+// MemoryBackendMemfdProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1457,7 +1457,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json.
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json. Since QEMU
+// 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1481,7 +1482,7 @@ func (v *PRManagerHelperProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// QtestProperties is a struct of [qom.json]. Since QEMU 6.0.
+// QtestProperties is a struct of [qom.json]. Since QEMU 6.1.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.QtestProperties
 type QtestProperties struct {
@@ -1635,7 +1636,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct [RngProperties] of qom.json.
+// RNGProperties is the struct [RngProperties] of qom.json. Since QEMU 6.0.
 //
 // [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngProperties
 //
@@ -1658,7 +1659,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json. Since QEMU 6.0.
 //
 // [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngEgdProperties
 //
@@ -1686,7 +1687,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct [RngRandomProperties] of qom.json.
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 //
@@ -1752,7 +1753,7 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json. Since QEMU 6.0.
 //
 // [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevGuestProperties
 //
@@ -2078,9 +2079,9 @@ const (
 	//
 	// Unstable: any release of QEMU may change or remove the value.
 	ObjectTypeXVFIOUserServer ObjectType = "x-vfio-user-server"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	ObjectTypeMonitorHMP ObjectType = "monitor-hmp"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	ObjectTypeMonitorQMP ObjectType = "monitor-qmp"
 )
 
@@ -2161,8 +2162,8 @@ type ObjectOptions struct {
 //   - [*TLSCredsProperties]: tls-cipher-suites
 //   - [*RemoteObjectProperties]: x-remote-object
 //   - [*VFIOUserServerProperties]: x-vfio-user-server (since QEMU 7.1)
-//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (since QEMU 11.1, not in 10.2)
-//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (since QEMU 11.1, not in 10.2)
+//   - [*ObjectOptionsMonitorHMP]: monitor-hmp (new between QEMU 10.2 and 11.1)
+//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (new between QEMU 10.2 and 11.1)
 //   - [*RawBranch]: any other value, or none
 //
 // The branch is nil for can-bus, pef-guest, s390-pv-guest.
@@ -2505,8 +2506,8 @@ func (r ObjectDel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOptio
 	return qmp.Do(ctx, x, &qmp.Call{Command: "object-del", Args: &r}, opts)
 }
 
-// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. Since QEMU 11.0
-// at the earliest, 11.1 at the latest.
+// ObjectOptionsMonitorHMP is the struct ObjectOptionsMonitorHmp of qom.json. New between QEMU
+// 10.2 and 11.1.
 //
 //qapi:type ObjectOptionsMonitorHmp
 type ObjectOptionsMonitorHMP struct {
@@ -2531,8 +2532,8 @@ func (v *ObjectOptionsMonitorHMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. Since QEMU 11.0
-// at the earliest, 11.1 at the latest.
+// ObjectOptionsMonitorQMP is the struct ObjectOptionsMonitorQmp of qom.json. New between QEMU
+// 10.2 and 11.1.
 //
 //qapi:type ObjectOptionsMonitorQmp
 type ObjectOptionsMonitorQMP struct {
@@ -2563,7 +2564,7 @@ func (v *ObjectOptionsMonitorQMP) UnmarshalMember(d *wire.Decoder, name []byte) 
 }
 
 // ObjectOptionsMonitorQMPCloseAction is the enum ObjectOptionsMonitorQmpCloseAction of
-// qom.json. Since QEMU 11.0 at the earliest, 11.1 at the latest.
+// qom.json. New between QEMU 10.2 and 11.1.
 //
 //qapi:type ObjectOptionsMonitorQmpCloseAction
 type ObjectOptionsMonitorQMPCloseAction string

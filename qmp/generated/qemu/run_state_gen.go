@@ -432,7 +432,7 @@ const (
 	GuestPanicInformationTypeS390   GuestPanicInformationType = "s390"
 	// Since QEMU 10.1.
 	GuestPanicInformationTypeTDX GuestPanicInformationType = "tdx"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	GuestPanicInformationTypeSEV GuestPanicInformationType = "sev"
 )
 
@@ -452,7 +452,7 @@ type GuestPanicInformation struct {
 //   - [*GuestPanicInformationHyperV]: hyper-v
 //   - [*GuestPanicInformationS390]: s390
 //   - [*GuestPanicInformationTDX]: tdx (since QEMU 10.1)
-//   - [*GuestPanicInformationSEV]: sev (since QEMU 11.1, not in 10.2)
+//   - [*GuestPanicInformationSEV]: sev (new between QEMU 10.2 and 11.1)
 //   - [*RawBranch]: any other value, or none
 type GuestPanicInformationBranch interface {
 	wire.MemberDecoder
@@ -736,8 +736,8 @@ const (
 	NotifyVMExitOptionDisable       NotifyVMExitOption = "disable"
 )
 
-// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. Since
-// QEMU 11.0 at the earliest, 11.1 at the latest.
+// GuestPanicInformationSEV is the struct GuestPanicInformationSev of run-state.json. New
+// between QEMU 10.2 and 11.1.
 //
 //qapi:type GuestPanicInformationSev
 type GuestPanicInformationSEV struct {

@@ -1834,13 +1834,13 @@ type DisplayGTK struct {
 	ZoomToFit   *bool `json:"zoom-to-fit,omitzero"`
 	// Since QEMU 7.1.
 	ShowTabs *bool `json:"show-tabs,omitzero"`
-	// Since QEMU 7.2 (not in 5.2).
+	// Since QEMU 7.2.
 	ShowMenubar *bool `json:"show-menubar,omitzero"`
 	// Since QEMU 10.1.
 	KeepAspectRatio *bool `json:"keep-aspect-ratio,omitzero"`
 	// Since QEMU 10.1.
 	Scale *float64 `json:"scale,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Clipboard *bool `json:"clipboard,omitzero"`
 }
 

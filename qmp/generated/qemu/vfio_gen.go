@@ -20,7 +20,7 @@ const (
 	QAPIVFIOMigrationStateRunningP2P QAPIVFIOMigrationState = "running-p2p"
 	QAPIVFIOMigrationStatePreCopy    QAPIVFIOMigrationState = "pre-copy"
 	QAPIVFIOMigrationStatePreCopyP2P QAPIVFIOMigrationState = "pre-copy-p2p"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	QAPIVFIOMigrationStatePreCopyP2PPrepare QAPIVFIOMigrationState = "pre-copy-p2p-prepare"
 )
 

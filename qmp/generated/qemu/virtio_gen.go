@@ -58,7 +58,7 @@ type VhostStatus struct {
 	VQIndex       int64                `json:"vq-index"`
 	Features      VirtioDeviceFeatures `json:"features"`
 	AckedFeatures VirtioDeviceFeatures `json:"acked-features"`
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	BackendFeatures  *VirtioDeviceFeatures `json:"backend-features,omitzero"`
 	ProtocolFeatures VhostDeviceProtocols  `json:"protocol-features"`
 	MaxQueues        uint64                `json:"max-queues"`
@@ -487,11 +487,11 @@ type VirtVhostQueueStatus struct {
 	Name string `json:"name"`
 	Kick int64  `json:"kick"`
 	Call int64  `json:"call"`
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	Desc *uint64 `json:"desc,omitzero"`
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	Avail *uint64 `json:"avail,omitzero"`
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	Used      *uint64 `json:"used,omitzero"`
 	Num       int64   `json:"num"`
 	DescPhys  uint64  `json:"desc-phys"`
@@ -891,7 +891,7 @@ const (
 	GranuleModeHost GranuleMode = "host"
 )
 
-// VMAppleVirtioBlkVariant is an enum of [virtio.json]. Since QEMU 9.2.
+// VMAppleVirtioBlkVariant is an enum of [virtio.json]. Since QEMU 10.0.
 //
 // [virtio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-virtio.VMAppleVirtioBlkVariant
 type VMAppleVirtioBlkVariant string

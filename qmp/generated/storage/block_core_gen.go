@@ -516,8 +516,7 @@ func (v ImageInfoSpecific) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockLimitsInfo is a struct of [block-core.json]. Since QEMU 10.1 at the earliest, 10.2 at
-// the latest.
+// BlockLimitsInfo is a struct of [block-core.json]. Since QEMU 10.2.
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.BlockLimitsInfo
 type BlockLimitsInfo struct {
@@ -1318,7 +1317,7 @@ type BlockMeasureInfo struct {
 //
 // [query-block]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#command-QSD-block-core.query-block
 type QueryBlock struct {
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Flat *bool `json:"flat,omitzero"`
 }
 
@@ -1773,10 +1772,10 @@ type BlockStatsSpecific struct {
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write (since QEMU 6.2), copy-on-read, dmg, snapshot-access (since QEMU 7.0),
-// ftp, ftps, gluster (removed after QEMU 10.2, by 11.1, deprecated), host_cdrom
-// (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi,
-// luks, nbd, nfs, null-aio, null-co, nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), parallels,
-// preallocate (since QEMU 6.0), qcow, qcow2, qed, quorum, raw, rbd, replication
+// ftp, ftps, gluster (removed between QEMU 10.2 and 11.1, deprecated since QEMU 9.2),
+// host_cdrom (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO) (since QEMU 7.2),
+// iscsi, luks, nbd, nfs, null-aio, null-co, nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2),
+// parallels, preallocate (since QEMU 6.0), qcow, qcow2, qed, quorum, raw, rbd, replication
 // (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci (CONFIG_BLKIO) (since
 // QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-vdpa
 // (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
@@ -3372,7 +3371,7 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is a struct of [block-core.json].
+// ThrottleGroupProperties is a struct of [block-core.json]. Since QEMU 6.0.
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ThrottleGroupProperties
 type ThrottleGroupProperties struct {
@@ -3916,7 +3915,7 @@ const (
 	BlockdevDriverSnapshotAccess BlockdevDriver = "snapshot-access"
 	BlockdevDriverFTP            BlockdevDriver = "ftp"
 	BlockdevDriverFTPS           BlockdevDriver = "ftps"
-	// Removed after QEMU 10.2, by 11.1.
+	// Removed between QEMU 10.2 and 11.1.
 	//
 	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.2.
 	BlockdevDriverGluster BlockdevDriver = "gluster"
@@ -4983,7 +4982,7 @@ type BlkdebugInjectErrorOptions struct {
 	Sector      *int64          `json:"sector,omitzero"`
 	Once        *bool           `json:"once,omitzero"`
 	Immediately *bool           `json:"immediately,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	DelayNs *int64 `json:"delay-ns,omitzero"`
 }
 
@@ -6247,7 +6246,7 @@ type BlockdevOptionsCurlHTTP struct {
 	// A secret: String hides it, JSON does not.
 	Cookie       *string `json:"cookie,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
@@ -6321,7 +6320,7 @@ type BlockdevOptionsCurlHTTPS struct {
 	Cookie       *string `json:"cookie,omitzero"`
 	SSLVerify    *bool   `json:"sslverify,omitzero"`
 	CookieSecret *string `json:"cookie-secret,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	ForceRange *bool `json:"force-range,omitzero"`
 }
 
@@ -6762,7 +6761,8 @@ type BlockdevOptions struct {
 //     (HAVE_HOST_BLOCK_DEVICE)
 //   - [*BlockdevOptionsCurlFTP]: ftp
 //   - [*BlockdevOptionsCurlFTPS]: ftps
-//   - [*BlockdevOptionsGluster]: gluster (removed after QEMU 10.2, by 11.1, deprecated)
+//   - [*BlockdevOptionsGluster]: gluster (removed between QEMU 10.2 and 11.1, deprecated since
+//     QEMU 9.2)
 //   - [*BlockdevOptionsCurlHTTP]: http
 //   - [*BlockdevOptionsCurlHTTPS]: https
 //   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO) (since QEMU 7.2)
@@ -8028,7 +8028,8 @@ type BlockdevCreateOptions struct {
 // BlockdevCreateOptionsBranch is the branch of [BlockdevCreateOptions] that Driver selects:
 //
 //   - [*BlockdevCreateOptionsFile]: file
-//   - [*BlockdevCreateOptionsGluster]: gluster (removed after QEMU 10.2, by 11.1, deprecated)
+//   - [*BlockdevCreateOptionsGluster]: gluster (removed between QEMU 10.2 and 11.1, deprecated
+//     since QEMU 9.2)
 //   - [*BlockdevCreateOptionsLUKS]: luks
 //   - [*BlockdevCreateOptionsNFS]: nfs
 //   - [*BlockdevCreateOptionsParallels]: parallels
@@ -8286,13 +8287,13 @@ type BlockdevAmendOptions struct {
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write (since QEMU 6.2), copy-on-read, dmg, file, snapshot-access (since QEMU
-// 7.0), ftp, ftps, gluster (removed after QEMU 10.2, by 11.1, deprecated), host_cdrom
-// (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
-// (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring
-// (CONFIG_BLKIO) (since QEMU 7.2), parallels, preallocate (since QEMU 6.0), qcow, qed, quorum,
-// raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci
-// (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2),
-// virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
+// 7.0), ftp, ftps, gluster (removed between QEMU 10.2 and 11.1, deprecated since QEMU 9.2),
+// host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https,
+// io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, nfs, null-aio, null-co, nvme,
+// nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), parallels, preallocate (since QEMU 6.0),
+// qcow, qed, quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx,
+// virtio-blk-vfio-pci (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO)
+// (since QEMU 7.2), virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
 type BlockdevAmendOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevAmendOptionsBranch()

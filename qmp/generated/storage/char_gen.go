@@ -147,7 +147,7 @@ func (r RingbufRead) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 type ChardevCommon struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 }
 
@@ -178,7 +178,7 @@ func (v *ChardevCommon) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevFile struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
 	In           *string `json:"in,omitzero"`
 	Out          string  `json:"out"`
@@ -224,7 +224,7 @@ func (v *ChardevFile) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevHostdev struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Device       string `json:"device"`
 }
@@ -260,7 +260,7 @@ func (v *ChardevHostdev) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevSocket struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool               `json:"logtimestamp,omitzero"`
 	Addr         SocketAddressLegacy `json:"addr"`
 	TLSCreds     *string             `json:"tls-creds,omitzero"`
@@ -344,7 +344,7 @@ func (v *ChardevSocket) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevUDP struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool                `json:"logtimestamp,omitzero"`
 	Remote       SocketAddressLegacy  `json:"remote"`
 	Local        *SocketAddressLegacy `json:"local,omitzero"`
@@ -388,7 +388,7 @@ func (v *ChardevUDP) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevMux struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Chardev      string `json:"chardev"`
 }
@@ -424,7 +424,7 @@ func (v *ChardevMux) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevHub struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool    `json:"logtimestamp,omitzero"`
 	Chardevs     []string `json:"chardevs"`
 }
@@ -480,7 +480,7 @@ func (v ChardevHub) String() string {
 type ChardevStdio struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 	Signal       *bool `json:"signal,omitzero"`
 }
@@ -520,7 +520,7 @@ func (v *ChardevStdio) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevSPICEChannel struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Type         string `json:"type"`
 }
@@ -560,7 +560,7 @@ func (v *ChardevSPICEChannel) UnmarshalMember(d *wire.Decoder, name []byte) int 
 type ChardevSPICEPort struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	FQDN         string `json:"fqdn"`
 }
@@ -598,10 +598,10 @@ func (v *ChardevSPICEPort) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevDBus struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Name         string `json:"name"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
@@ -640,13 +640,13 @@ func (v *ChardevDBus) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevVC struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Width        *int64 `json:"width,omitzero"`
 	Height       *int64 `json:"height,omitzero"`
 	Cols         *int64 `json:"cols,omitzero"`
 	Rows         *int64 `json:"rows,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Encoding *ChardevDBusEncoding `json:"encoding,omitzero"`
 }
 
@@ -697,7 +697,7 @@ func (v *ChardevVC) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevRingbuf struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool  `json:"logtimestamp,omitzero"`
 	Size         *int64 `json:"size,omitzero"`
 }
@@ -737,7 +737,7 @@ func (v *ChardevRingbuf) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevQEMUVDAgent struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool `json:"logtimestamp,omitzero"`
 	Mouse        *bool `json:"mouse,omitzero"`
 	Clipboard    *bool `json:"clipboard,omitzero"`
@@ -780,7 +780,7 @@ func (v *ChardevQEMUVDAgent) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type ChardevPTY struct {
 	Logfile   *string `json:"logfile,omitzero"`
 	Logappend *bool   `json:"logappend,omitzero"`
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	Logtimestamp *bool   `json:"logtimestamp,omitzero"`
 	Path         *string `json:"path,omitzero"`
 }
@@ -888,7 +888,7 @@ type ChardevBackend struct {
 //   - [*ChardevQEMUVDAgent]: qemu-vdagent (CONFIG_SPICE_PROTOCOL) (since QEMU 6.1)
 //   - [*ChardevDBus]: dbus (CONFIG_DBUS_DISPLAY) (since QEMU 7.0)
 //   - [*ChardevVC]: vc
-//   - [*ChardevRingbuf]: ringbuf, memory (deprecated)
+//   - [*ChardevRingbuf]: ringbuf, memory (deprecated since QEMU 9.0)
 //   - [*RawBranch]: any other value, or none
 type ChardevBackendBranch interface {
 	wire.MemberEncoder
@@ -1200,8 +1200,7 @@ func (*VserportChangeEvent) EventName() string {
 	return EventVserportChange
 }
 
-// ChardevDBusEncoding is an enum of char.json. Since QEMU 11.0 at the earliest, 11.1 at the
-// latest.
+// ChardevDBusEncoding is an enum of char.json. New between QEMU 10.2 and 11.1.
 type ChardevDBusEncoding string
 
 // The values of ChardevDBusEncoding.

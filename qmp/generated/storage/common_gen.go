@@ -143,7 +143,7 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is an enum of [common.json].
+// HostMemPolicy is an enum of [common.json]. New between QEMU 5.2 and 7.2.
 //
 // [common.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.HostMemPolicy
 type HostMemPolicy string
@@ -156,7 +156,8 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetfilterDirection is the enum [NetFilterDirection] of common.json.
+// NetfilterDirection is the enum [NetFilterDirection] of common.json. New between QEMU 5.2 and
+// 7.2.
 //
 // [NetFilterDirection]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.NetFilterDirection
 //
@@ -170,7 +171,7 @@ const (
 	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
-// GrabToggleKeys is an enum of [common.json].
+// GrabToggleKeys is an enum of [common.json]. New between QEMU 5.2 and 7.2.
 //
 // [common.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.GrabToggleKeys
 type GrabToggleKeys string

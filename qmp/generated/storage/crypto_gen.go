@@ -43,8 +43,7 @@ const (
 	QCryptoHashAlgoSHA384    QCryptoHashAlgo = "sha384"
 	QCryptoHashAlgoSHA512    QCryptoHashAlgo = "sha512"
 	QCryptoHashAlgoRIPEMD160 QCryptoHashAlgo = "ripemd160"
-	// Since QEMU 9.2.0.
-	QCryptoHashAlgoSM3 QCryptoHashAlgo = "sm3"
+	QCryptoHashAlgoSM3       QCryptoHashAlgo = "sm3"
 )
 
 // QCryptoCipherAlgo is an enum of [crypto.json].
@@ -66,8 +65,7 @@ const (
 	QCryptoCipherAlgoTwofish128 QCryptoCipherAlgo = "twofish-128"
 	QCryptoCipherAlgoTwofish192 QCryptoCipherAlgo = "twofish-192"
 	QCryptoCipherAlgoTwofish256 QCryptoCipherAlgo = "twofish-256"
-	// Since QEMU 9.0.
-	QCryptoCipherAlgoSM4 QCryptoCipherAlgo = "sm4"
+	QCryptoCipherAlgoSM4        QCryptoCipherAlgo = "sm4"
 )
 
 // QCryptoCipherMode is an enum of [crypto.json].
@@ -703,7 +701,7 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is a struct of [crypto.json].
+// SecretCommonProperties is a struct of [crypto.json]. New between QEMU 5.2 and 7.2.
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.SecretCommonProperties
 type SecretCommonProperties struct {
@@ -712,7 +710,7 @@ type SecretCommonProperties struct {
 	IV     *string              `json:"iv,omitzero"`
 }
 
-// SecretProperties is a struct of [crypto.json].
+// SecretProperties is a struct of [crypto.json]. Since QEMU 6.0.
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.SecretProperties
 type SecretProperties struct {
@@ -757,7 +755,7 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is a struct of [crypto.json].
+// SecretKeyringProperties is a struct of [crypto.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 //
@@ -794,7 +792,7 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json.
+// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json. Since QEMU 6.0.
 //
 // [TlsCredsProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsProperties
 //
@@ -831,7 +829,8 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json.
+// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json. Since QEMU
+// 6.0.
 //
 // [TlsCredsAnonProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsAnonProperties
 //
@@ -868,7 +867,7 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json.
+// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json. Since QEMU 6.0.
 //
 // [TlsCredsPskProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsPskProperties
 //
@@ -910,7 +909,8 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json.
+// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json. Since QEMU
+// 6.0.
 //
 // [TlsCredsX509Properties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.TlsCredsX509Properties
 //
@@ -957,7 +957,7 @@ func (v *TLSCredsX509Properties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// QCryptoAkCipherAlgo is an enum of [crypto.json].
+// QCryptoAkCipherAlgo is an enum of [crypto.json]. Since QEMU 9.2.
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-crypto.QCryptoAkCipherAlgo
 type QCryptoAkCipherAlgo string
@@ -978,7 +978,7 @@ const (
 	QCryptoAkCipherKeyTypePrivate QCryptoAkCipherKeyType = "private"
 )
 
-// QCryptoRSAPaddingAlgo is an enum of [crypto.json].
+// QCryptoRSAPaddingAlgo is an enum of [crypto.json]. Since QEMU 9.2.
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-crypto.QCryptoRSAPaddingAlgo
 type QCryptoRSAPaddingAlgo string

@@ -9,6 +9,6 @@ const (
 	FeatureBlockdevOptionsFileDynamicAutoReadOnly = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"
 	// Since QEMU 8.1.
 	FeatureBlockdevOptionsVirtioBlkVhostVDPAFDSet = "blockdev-add/arg-type/+virtio-blk-vhost-vdpa/$fdset"
-	// Since QEMU 11.1 (not in 10.2).
+	// New between QEMU 10.2 and 11.1.
 	FeatureTDXGuestPropertiesConfidentialGuestReset = "object-add/arg-type/+tdx-guest/$confidential-guest-reset"
 )

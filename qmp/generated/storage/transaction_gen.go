@@ -76,7 +76,7 @@ type TransactionAction struct {
 //   - [*BlockdevSnapshot]: blockdev-snapshot
 //   - [*BlockdevSnapshotInternal]: blockdev-snapshot-internal-sync
 //   - [*BlockdevSnapshotSync]: blockdev-snapshot-sync
-//   - [*DriveBackup]: drive-backup (deprecated)
+//   - [*DriveBackup]: drive-backup (deprecated since QEMU 6.2)
 //   - [*RawBranch]: any other value, or none
 type TransactionActionBranch interface {
 	wire.MemberEncoder

@@ -120,8 +120,8 @@ func newest(ctx context.Context, c *qmp.Client) {
 	_ = qemu.ChardevSocket{
 		ReconnectMs: new(int64(1)), // want `reconnect-ms`
 	}
-	_ = qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsGluster{}} // want `qemu.BlockdevOptionsGluster \(BlockdevOptions/\+gluster\): removed after QEMU 10.2, by 11.1`
-	qemu.QueryMigrationthreads{}.Do(ctx, c)                          // want `\(query-migrationthreads\): since a QEMU after 7.2, by 8.0; 5.2 to 7.2 and 11.1 lack it; removed after QEMU 10.2, by 11.1`
+	_ = qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsGluster{}} // want `qemu.BlockdevOptionsGluster \(BlockdevOptions/\+gluster\): removed between QEMU 10.2 and 11.1`
+	qemu.QueryMigrationthreads{}.Do(ctx, c)                          // want `\(query-migrationthreads\): since QEMU 8.0; 5.2 to 7.2 and 11.1 lack it; removed between QEMU 10.2 and 11.1`
 }
 
 func allowed() {
