@@ -27,6 +27,7 @@ type builder struct {
 	constantsOf    map[*qapi.Enum]map[string]string // see constants
 	merged         map[string]*qapi.Command         // commands that are one type with their argument, by name
 	wrappers       map[qapi.Type]bool               // wrappers that vanish
+	uses           map[qapi.Type][]string           // see usesOf
 	cycles         cycles
 	failed         error // the first type without a Go type
 	pkg            *pkg
@@ -97,18 +98,16 @@ func baseName(m *qapi.Module) string { return path.Base(m.Name) }
 func (b *builder) declare() error {
 	files := map[string]*module{}
 	for _, m := range b.schema.Modules {
-		if len(m.Definitions) == 0 {
-			continue
-		}
-		file := files[fileName(m.Name)]
-		if file == nil {
-			file = &module{source: baseName(m)}
-			files[fileName(m.Name)] = file
-			b.pkg.modules = append(b.pkg.modules, file)
-		}
 		for _, d := range m.Definitions {
 			if b.vanishes(d) {
 				continue
+			}
+			source := b.moduleOf(d)
+			file := files[fileName(source)]
+			if file == nil {
+				file = &module{source: path.Base(source)}
+				files[fileName(source)] = file
+				b.pkg.modules = append(b.pkg.modules, file)
 			}
 			decls, err := b.declaration(d)
 			if err != nil {
@@ -299,8 +298,7 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	if dates := b.definitionDates(d); dates != nil {
 		e.constantDoc = comment{strings.Join(dates, " ")}
 	}
-	if qapi.HasFeature(d.Features, qapi.Deprecated) {
-		fact := b.factOf(d.Name)
+	if fact := b.definitionFact(d); b.isDeprecated(d.Features, fact) {
 		e.constantDoc = append(e.constantDoc, b.prose(d).deprecated("the event", fact, b.replacement(d, "", fact))...)
 	}
 	b.pkg.events = append(b.pkg.events, e)
