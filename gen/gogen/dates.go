@@ -24,14 +24,17 @@ func (b *builder) factOf(path string) *facts.Fact {
 	return f
 }
 
-// definitionFact returns what is known of a definition. A type whose name the facts do not know is as old as what
-// uses it, and goes with that.
+// definitionFact returns what is known of a definition. A type goes with all that uses it, and is as old as that if the
+// facts do not know its name.
 func (b *builder) definitionFact(d qapi.Definition) *facts.Fact {
-	f := b.factOf(d.Head().Name)
-	if f == nil {
-		if f = b.factOfUses(d, ""); f != nil {
-			f.Deprecated, f.Unstable, f.Use = nil, nil, "" // these are about what uses it
-		}
+	f, uses := b.factOf(d.Head().Name), b.factOfUses(d, "")
+	switch {
+	case uses == nil:
+	case f == nil:
+		f = uses
+		f.Deprecated, f.Unstable, f.Use = nil, nil, "" // these are about what uses it
+	case !isRemoved(f):
+		f.Removed = uses.Removed
 	}
 	return f
 }
@@ -79,8 +82,7 @@ func (b *builder) factOfUses(d qapi.Definition, component string) (found *facts.
 	return found
 }
 
-// usesOf returns the paths of what uses a type, the shortest ones first: from commands and events, and from the names
-// of the types that have it.
+// usesOf returns the paths from commands and events to what uses a type, the shortest ones first.
 func (b *builder) usesOf(d qapi.Definition) []string {
 	if b.uses == nil {
 		b.uses = map[qapi.Type][]string{}
@@ -96,21 +98,21 @@ func (b *builder) findUses() {
 		typ  qapi.Type
 	}
 	var next []step
-	var reach func(t qapi.Type, paths ...string)
-	reach = func(t qapi.Type, paths ...string) {
+	var reach func(t qapi.Type, path string)
+	reach = func(t qapi.Type, path string) {
 		if t == nil {
 			return
 		}
 		if b.uses[t] == nil {
-			next = append(next, step{paths[0], t})
+			next = append(next, step{path, t})
 		}
-		b.uses[t] = append(b.uses[t], paths...)
+		b.uses[t] = append(b.uses[t], path)
 		switch t := t.(type) { // what takes no component of a path
 		case *qapi.Array:
-			reach(t.Element, paths...)
+			reach(t.Element, path)
 		case *qapi.Alternate:
 			for _, a := range t.Alternatives {
-				reach(a.Type, paths...)
+				reach(a.Type, path)
 			}
 		}
 	}
@@ -122,17 +124,15 @@ func (b *builder) findUses() {
 		reach(e.Arg, e.Name+"/arg-type")
 	}
 	for ; len(next) > 0; next = next[1:] {
-		at, ok := next[0].typ.(qapi.ObjectType)
-		if !ok {
-			continue
+		path := next[0].path
+		if o, ok := next[0].typ.(qapi.ObjectType); ok {
+			for _, m := range o.AllMembers() {
+				reach(m.Type, path+"/"+component(m.Name))
+			}
 		}
-		path, name := next[0].path, at.Head().Name
-		for _, m := range at.AllMembers() {
-			reach(m.Type, path+"/"+component(m.Name), name+"/"+component(m.Name))
-		}
-		if u, ok := at.(*qapi.Union); ok {
+		if u, ok := next[0].typ.(*qapi.Union); ok {
 			for _, br := range u.Branches {
-				reach(br.Type, path+"/+"+br.Value, name+"/+"+br.Value)
+				reach(br.Type, path+"/+"+br.Value)
 			}
 		}
 	}

@@ -325,7 +325,7 @@ func (p *pkg) mandatory() string {
 	}
 	if others := slices.Concat(p.opts.Merged, p.opts.Also); len(others) > 0 {
 		servers := enumerate(slices.Concat([]string{of}, others), "and")
-		return "A member is mandatory if " + servers + " all send it. If a server of another version does not send it, its " +
+		return "A member is mandatory if " + servers + " always send it. If a server of another version does not send it, its " +
 			"field is zero, as if the server had sent zero."
 	}
 	return "A member is mandatory if it is so in " + of + ". If a server of another version does not send it, its field is " +

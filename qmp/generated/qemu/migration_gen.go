@@ -442,7 +442,7 @@ const (
 	MigrationCapabilityAutoConverge MigrationCapability = "auto-converge"
 	// Removed after QEMU 10.2, by 11.1.
 	//
-	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.2.
+	// Deprecated: QEMU removed the value. It was deprecated in QEMU 9.2.
 	MigrationCapabilityZeroBlocks  MigrationCapability = "zero-blocks"
 	MigrationCapabilityEvents      MigrationCapability = "events"
 	MigrationCapabilityPostcopyRAM MigrationCapability = "postcopy-ram"
@@ -1066,7 +1066,7 @@ type MigrationParameters struct {
 	DirectIO *bool `json:"direct-io,omitzero"`
 	// Since QEMU 10.2.
 	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
-	// Seen first in QEMU 11.1.
+	// Since QEMU 11.1 (not in 10.2).
 	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
@@ -1681,7 +1681,7 @@ type Migrate struct {
 	Channels []MigrationChannel `json:"channels,omitzero"`
 	// Removed after QEMU 10.2, by 11.1.
 	//
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 10.1.
+	// Deprecated: QEMU removed the member. It was deprecated in QEMU 10.1.
 	Detach *bool `json:"detach,omitzero"`
 	Resume *bool `json:"resume,omitzero"`
 }
@@ -2192,6 +2192,7 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it.
+// Removed after QEMU 10.2, by 11.1.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`
@@ -2213,7 +2214,7 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // [MigrationThreadInfo]. See migration.json. Since QEMU 8.0 at the earliest, 10.0 at the
 // latest. Removed after QEMU 10.2, by 11.1.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 9.2.
+// Deprecated: QEMU removed the command. It was deprecated in QEMU 9.2.
 type QueryMigrationthreads struct{}
 
 func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationThreadInfo, error) {

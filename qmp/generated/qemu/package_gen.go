@@ -106,8 +106,8 @@
 //
 // # Servers of other versions
 //
-// A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 all send it. If a server of
-// another version does not send it, its field is zero, as if the server had sent zero.
+// A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 always send it. If a server
+// of another version does not send it, its field is zero, as if the server had sent zero.
 //
 // Decoding accepts what the package does not know:
 //
