@@ -17,21 +17,20 @@ func newSince() *cobra.Command {
 	var k knowing
 	cmd := &cobra.Command{
 		Use:   "since [-json] [-server SERVER] [-facts FILE] PATH... | -all",
-		Short: "tell since which QEMU a command, a member, a value or a feature is there",
-		Long: `Since tells of each path in which release of QEMU it came, since when it is deprecated or
-unstable, in which release it went, what the schema says to use instead, and on which build
-options it depends, with the source of each date. A path has the grammar of query.
+		Short: "print which QEMU added, deprecated and removed a command, a member, a value or a feature",
+		Long: `Since prints a line for each path: the release of QEMU that added it, those that deprecated and
+removed it, what replaces it, the build options that it needs, and the source of each date. Help
+query explains paths.
 
-Where nothing says exactly when something came or went, the release is the first one whose schema
-shows it, or the one after the last schema that does not if things point to that; the note has
-the bounds.
+If no source has the exact release, the line has the two releases between which QEMU added or removed
+the thing.
 
-With -json it prints an array of objects. With -all it goes through all paths that are known: as
-types can be recursive there is no end of paths, so each part of each type has the shortest path
-that it had in each schema.
+With -all, since prints every command, event, member, value, branch and feature. It prints one path
+for each, the shortest: types can contain themselves, so the number of paths has no limit. With
+-json, it prints an array of objects.
 
-The exit status is 0 if all went well, 1 if no QEMU that is known has one of the paths, and 2 if
-the command line cannot be understood.`,
+The exit status is 0 if since knows all paths, 1 if no known QEMU has one of them, and 2 if the
+command line is wrong.`,
 		Example: `  qapigen since blockdev-add/arg-type/+file/drop-cache query-block/ret-type/inserted
   qapigen since -all -json > facts.json
   qapigen since -server guest guest-exec/arg-type/capture-output`,
@@ -68,8 +67,8 @@ the command line cannot be understood.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
-	cmd.Flags().BoolVar(&all, "all", false, "go through all paths, of QEMU unless -server says otherwise")
-	k.flags(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "print all paths, of QEMU unless -server names another server")
+	k.flags(cmd, "the first one that has the path")
 	return cmd
 }
 
