@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
 // builder makes the Go-side model of a schema, pkg.
@@ -27,7 +28,12 @@ type builder struct {
 	constantsOf    map[*qapi.Enum]map[string]string // see constants
 	merged         map[string]*qapi.Command         // commands that are one type with their argument, by name
 	wrappers       map[qapi.Type]bool               // wrappers that vanish
-	uses           map[qapi.Type][]string           // see usesOf
+	uses           map[qapi.Definition][]use        // see usesOf
+	used           []qapi.Definition                // the types that have uses
+	place          map[qapi.Definition]string       // their paths from a command or an event
+	times          map[qapi.Definition]facts.Fact   // see timesInUse
+	nodes          map[string]facts.Node            // of the facts, see qemuName
+	qemuNames      map[qapi.Definition]string
 	cycles         cycles
 	failed         error // the first type without a Go type
 	pkg            *pkg
@@ -49,6 +55,7 @@ func build(schema, whole, part *qapi.Schema, opts Options) (*builder, error) {
 		commands:       map[*qapi.Command]string{},
 		constantsOf:    map[*qapi.Enum]map[string]string{},
 		merged:         map[string]*qapi.Command{},
+		qemuNames:      map[qapi.Definition]string{},
 		cycles:         findCycles(part),
 		pkg:            &pkg{opts: opts},
 	}

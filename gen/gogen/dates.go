@@ -1,6 +1,8 @@
 package gogen
 
 import (
+	"cmp"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -25,16 +27,14 @@ func (b *builder) factOf(path string) *facts.Fact {
 }
 
 // definitionFact returns what is known of a definition. A type goes with all that uses it, and is as old as that if the
-// facts do not know its name.
+// facts do not know it.
 func (b *builder) definitionFact(d qapi.Definition) *facts.Fact {
-	f, uses := b.factOf(d.Head().Name), b.factOfUses(d, "")
-	switch {
-	case uses == nil:
-	case f == nil:
-		f = uses
-		f.Deprecated, f.Unstable, f.Use = nil, nil, "" // these are about what uses it
-	case !isRemoved(f):
-		f.Removed = uses.Removed
+	f := b.factOf(b.qemuName(d))
+	if in, ok := b.timesInUse()[d]; ok {
+		if f == nil {
+			f = &facts.Fact{Since: in.Since}
+		}
+		f.Removed = in.Removed
 	}
 	return f
 }
@@ -44,95 +44,200 @@ func (b *builder) partFact(d qapi.Definition, name string) *facts.Fact {
 	return b.componentFact(d, partComponent(d, name))
 }
 
-// componentFact returns what is known of the part of a definition with a path: "/aio" of BlockdevOptionsFile. The facts
-// may know it only by the path of what uses the definition: qapigen made up the name, or merged two types.
+// componentFact returns what is known of the part of a definition with a path: "/aio" of BlockdevOptionsFile. The facts may
+// know more of it by the path of what uses the type: the type may have got another name, or two types were merged.
 func (b *builder) componentFact(d qapi.Definition, component string) *facts.Fact {
 	if component == "" {
 		return nil
 	}
-	f := b.factOf(d.Head().Name + component)
-	if f == nil {
-		f = b.factOfUses(d, component)
+	f := b.factOf(b.qemuName(d) + component)
+	for _, u := range b.usesOf(d) {
+		if f != nil && !isRemoved(f) {
+			break
+		}
+		for _, path := range b.paths(u) {
+			if in := b.factOf(path + component); f == nil {
+				f = in
+			} else if in != nil && isLater(in.Removed, f.Removed) {
+				f.Removed = in.Removed
+			}
+		}
 	}
 	return b.confirmed(f, d, component)
 }
 
-// factOfUses returns what is known of a part of a type, "" for the type itself, in all places that use the type: the
-// first date since which one of them has it, and the last in which all of them are removed.
-func (b *builder) factOfUses(d qapi.Definition, component string) (found *facts.Fact) {
-	for _, use := range b.usesOf(d) {
-		f := b.factOf(use + component)
-		if f == nil {
-			continue
-		}
-		if found == nil {
-			found = f
-			continue
-		}
-		if facts.Compare(f.Since.Release, found.Since.Release) < 0 {
-			found.Since = f.Since
-		}
-		if last := found.Removed.Release; last != "" && (f.Removed.Release == "" || facts.Compare(f.Removed.Release, last) > 0) {
-			found.Removed = f.Removed
-		}
-		if found.Deprecated == nil {
-			found.Deprecated, found.Use = f.Deprecated, f.Use
-		}
-	}
-	return found
+// A use is a place that has a type: "/backing" of a struct, "/+file" of a union, "/ret-type" of a command.
+type use struct {
+	owner     qapi.Definition
+	component string
 }
 
-// usesOf returns the paths from commands and events to what uses a type, the shortest ones first.
-func (b *builder) usesOf(d qapi.Definition) []string {
-	if b.uses == nil {
-		b.uses = map[qapi.Type][]string{}
-		b.findUses()
+// paths returns paths to a use: from its owner, and from a command or an event if the owner is a type.
+func (b *builder) paths(u use) []string {
+	paths := []string{b.qemuName(u.owner) + u.component}
+	if place, ok := b.place[u.owner]; ok {
+		paths = append(paths, place+u.component)
 	}
-	t, _ := d.(qapi.Type)
-	return b.uses[t]
+	return paths
 }
 
-func (b *builder) findUses() {
-	type step struct {
-		path string
-		typ  qapi.Type
+// usesOf returns what uses a type: commands and events before types.
+func (b *builder) usesOf(d qapi.Definition) []use {
+	b.usedTypes()
+	return b.uses[d]
+}
+
+// usedTypes returns the types that commands and events reach, the nearest ones first.
+func (b *builder) usedTypes() []qapi.Definition {
+	if b.uses != nil {
+		return b.used
 	}
-	var next []step
-	var reach func(t qapi.Type, path string)
-	reach = func(t qapi.Type, path string) {
-		if t == nil {
+	b.uses, b.place = map[qapi.Definition][]use{}, map[qapi.Definition]string{}
+	var reach func(t qapi.Type, u use)
+	reach = func(t qapi.Type, u use) {
+		if array, ok := t.(*qapi.Array); ok {
+			reach(array.Element, u)
+		}
+		d, ok := t.(qapi.Definition)
+		if !ok {
 			return
 		}
-		if b.uses[t] == nil {
-			next = append(next, step{path, t})
+		if b.uses[d] == nil {
+			b.used = append(b.used, d)
+			b.place[d] = cmp.Or(b.place[u.owner], u.owner.Head().Name) + u.component
 		}
-		b.uses[t] = append(b.uses[t], path)
-		switch t := t.(type) { // what takes no component of a path
-		case *qapi.Array:
-			reach(t.Element, path)
-		case *qapi.Alternate:
-			for _, a := range t.Alternatives {
-				reach(a.Type, path)
+		b.uses[d] = append(b.uses[d], u)
+		if a, ok := t.(*qapi.Alternate); ok { // it takes no component of a path
+			for _, alternative := range a.Alternatives {
+				reach(alternative.Type, u)
 			}
 		}
 	}
 	for _, c := range b.whole.Commands() {
-		reach(c.Arg, c.Name+"/arg-type")
-		reach(c.Returns, c.Name+"/ret-type")
+		reach(c.Arg, use{c, "/arg-type"})
+		reach(c.Returns, use{c, "/ret-type"})
 	}
 	for _, e := range b.whole.Events() {
-		reach(e.Arg, e.Name+"/arg-type")
+		reach(e.Arg, use{e, "/arg-type"})
 	}
-	for ; len(next) > 0; next = next[1:] {
-		path := next[0].path
-		if o, ok := next[0].typ.(qapi.ObjectType); ok {
+	for i := 0; i < len(b.used); i++ { // which grows
+		d := b.used[i]
+		if o, ok := d.(qapi.ObjectType); ok {
 			for _, m := range o.AllMembers() {
-				reach(m.Type, path+"/"+component(m.Name))
+				reach(m.Type, use{d, "/" + component(m.Name)})
 			}
 		}
-		if u, ok := next[0].typ.(*qapi.Union); ok {
+		if u, ok := d.(*qapi.Union); ok {
 			for _, br := range u.Branches {
-				reach(br.Type, path+"/+"+br.Value)
+				reach(br.Type, use{d, "/+" + br.Value})
+			}
+		}
+	}
+	return b.used
+}
+
+// timesInUse returns for each type the first release in which something that uses it was there, and the one in which the
+// last of these went, as far as the facts know them.
+func (b *builder) timesInUse() map[qapi.Definition]facts.Fact {
+	if b.times != nil || b.opts.Facts == nil {
+		return b.times
+	}
+	b.times = map[qapi.Definition]facts.Fact{}
+	type edge struct {
+		to    qapi.Definition
+		owner qapi.Type // nil if the fact has the times of the owner
+		fact  *facts.Fact
+	}
+	var edges []edge
+	for _, d := range b.usedTypes() {
+		for _, u := range b.usesOf(d) {
+			owner, _ := u.owner.(qapi.Type)
+			for _, path := range b.paths(u) {
+				if f := b.factOf(path); f != nil {
+					edges = append(edges, edge{d, owner, f})
+				}
+				owner = nil // the second path begins with a command or an event
+			}
+		}
+	}
+	for changed := true; changed; { // since an owner may be in use longer than was thought
+		changed = false
+		for _, e := range edges {
+			since, removed := e.fact.Since, e.fact.Removed
+			if e.owner != nil {
+				owner, ok := b.times[e.owner.(qapi.Definition)]
+				if !ok {
+					continue
+				}
+				if facts.Compare(owner.Since.Release, since.Release) > 0 {
+					since = owner.Since
+				}
+				if isLater(removed, owner.Removed) {
+					removed = owner.Removed
+				}
+			}
+			found, ok := b.times[e.to]
+			if !ok || facts.Compare(since.Release, found.Since.Release) < 0 {
+				found.Since, changed = since, true
+			}
+			if !ok || isLater(removed, found.Removed) {
+				found.Removed, changed = removed, true
+			}
+			b.times[e.to] = found
+		}
+	}
+	return b.times
+}
+
+// isLater reports whether a removal is later than another one; the latest is none.
+func isLater(a, b facts.Date) bool {
+	return b.Release != "" && (a.Release == "" || facts.Compare(a.Release, b.Release) > 0)
+}
+
+// qemuName is the name of a definition in QEMU. Package unmask makes up the name of a type that only an older server has;
+// if the facts know what stands at the place of the type, this is its name.
+func (b *builder) qemuName(d qapi.Definition) string {
+	if name, ok := b.qemuNames[d]; ok {
+		return name
+	}
+	name := d.Head().Name
+	b.qemuNames[d] = name // of a type that contains itself
+	if b.opts.Facts == nil || b.factOf(name) != nil {
+		return name
+	}
+	if b.nodes == nil {
+		b.nodes = map[string]facts.Node{}
+		for n := range b.opts.Facts.Nodes() {
+			b.nodes[n.Name] = n
+		}
+	}
+	found := map[string]bool{}
+	for _, u := range b.usesOf(d) {
+		b.follow(found, b.qemuName(u.owner), u.component[1:])
+	}
+	maps.DeleteFunc(found, func(known string, _ bool) bool {
+		return b.nodes[known].Kind != kindOf(d) || b.whole.Lookup(known) != nil
+	})
+	if len(found) == 1 {
+		for name = range found {
+			b.qemuNames[d] = name
+		}
+	}
+	return name
+}
+
+// follow adds the names of the types that a component leads to from a node of the facts.
+func (b *builder) follow(found map[string]bool, node, component string) {
+	for _, p := range b.nodes[node].Parts {
+		switch {
+		case p.Label[0] == '<': // a base takes no component
+			b.follow(found, p.Target, component)
+		case p.Label == strings.TrimPrefix(component, " "):
+			found[p.Target] = true
+			for _, alternative := range b.nodes[p.Target].Parts {
+				if alternative.Label[0] == '|' {
+					found[alternative.Target] = true
+				}
 			}
 		}
 	}
@@ -278,7 +383,7 @@ func (b *builder) reference(d qapi.Definition) string {
 
 // wireName is the name of a definition in the schema, as a link if QEMU's online reference has it.
 func (b *builder) wireName(d qapi.Definition) string {
-	name := d.Head().Name
+	name := b.qemuName(d)
 	if b.reference(d) == "" || b.scope[name] != "" {
 		return name
 	}
@@ -299,8 +404,12 @@ func (b *builder) moduleOf(d qapi.Definition) string {
 	if h := d.Head(); baseName(h.Module) != serverFile || b.opts.Facts == nil {
 		return h.Module.Name
 	}
-	for _, path := range slices.Concat([]string{d.Head().Name}, b.usesOf(d)) {
-		if module := b.opts.Facts.Module(path); module != "" && module != strings.TrimSuffix(serverFile, ".json") {
+	names := []string{b.qemuName(d)}
+	for _, u := range b.usesOf(d) {
+		names = append(names, b.qemuName(u.owner))
+	}
+	for _, name := range names {
+		if module := b.opts.Facts.Module(name); module != "" && module+".json" != serverFile {
 			return module + ".json"
 		}
 	}

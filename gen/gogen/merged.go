@@ -28,8 +28,14 @@ func (b *builder) confirmed(f *facts.Fact, d qapi.Definition, component string) 
 	if f == nil || b.opts.Sources == nil {
 		return f
 	}
-	for _, path := range slices.Concat([]string{d.Head().Name}, b.usesOf(d)) {
-		in := b.sourceFact(path + component)
+	paths := []string{d.Head().Name + component}
+	for _, u := range b.usesOf(d) {
+		for _, path := range b.paths(u) {
+			paths = append(paths, path+component)
+		}
+	}
+	for _, path := range paths {
+		in := b.sourceFact(path)
 		for _, version := range b.opts.Sources.Versions() {
 			if in == nil || !in.In(version) {
 				continue

@@ -111,7 +111,11 @@ func (b *builder) remarks(p *prose, what string, cond qapi.Cond, features []*qap
 	}
 	c = append(c, p.features(features)...)
 	if qapi.HasFeature(features, qapi.Unstable) {
-		c = append(c, p.labelled("Unstable", qapi.Unstable, "any release of QEMU may change or remove "+what+".", "")...)
+		meaning := "any release of QEMU may change or remove " + what + "."
+		if isRemoved(fact) {
+			meaning = "any release of QEMU may have changed " + what + "."
+		}
+		c = append(c, p.labelled("Unstable", qapi.Unstable, meaning, "")...)
 	}
 	if b.isDeprecated(features, fact) {
 		c = append(c, p.deprecated(what, fact, use)...)

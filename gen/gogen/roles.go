@@ -39,7 +39,7 @@ func (b *builder) schemaName(d qapi.Definition, name string) string {
 		of = " of " + b.fileOf(d)
 	}
 	switch {
-	case h.Name != name:
+	case b.qemuName(d) != name:
 		return "the " + kind + " " + b.wireName(d) + of
 	case strings.Contains("aeiou", kind[:1]) && kind != "union":
 		return "an " + kind + of
