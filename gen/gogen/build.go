@@ -305,7 +305,7 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	if dates := b.definitionDates(d); dates != nil {
 		e.constantDoc = comment{strings.Join(dates, " ")}
 	}
-	if fact := b.definitionFact(d); b.isDeprecated(d.Features, fact) {
+	if fact := b.confirmed(b.definitionFact(d), d, ""); b.isDeprecated(d.Features, fact) {
 		e.constantDoc = append(e.constantDoc, b.prose(d).deprecated("the event", fact, b.replacement(d, "", fact))...)
 	}
 	b.pkg.events = append(b.pkg.events, e)

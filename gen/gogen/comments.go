@@ -77,11 +77,15 @@ func (c comment) emit(g *jen.Group) {
 func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences ...string) comment {
 	h := d.Head()
 	p := b.prose(d)
-	sentences = append(sentences, b.definitionDates(d)...)
-	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
+	fact := b.confirmed(b.definitionFact(d), d, "")
+	use := b.replacement(d, "", fact)
+	text := strings.Join(append(sentences, b.definitionDates(d)...), " ")
+	if isRemoved(fact) && !b.isDeprecated(h.Features, fact) {
+		text += use
+	}
+	c := append(comment{text}, p.definition()...)
 	c = append(c, facts...)
-	fact := b.definitionFact(d)
-	c = append(c, b.remarks(p, "the "+kindOf(d), h.If, h.Features, fact, b.replacement(d, "", fact))...)
+	c = append(c, b.remarks(p, "the "+kindOf(d), h.If, h.Features, fact, use)...)
 	return append(c, b.target(d)...)
 }
 
@@ -90,7 +94,10 @@ func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences 
 func (b *builder) definitionDates(d qapi.Definition) (sentences []string) {
 	if fact := b.confirmed(b.definitionFact(d), d, ""); fact != nil {
 		if _, isType := d.(qapi.Type); isType && fact.Since.After != "" && fact.Since.Instead != nil {
-			return removal(fact) // its documentation is older: only its name is new, which the protocol does not have
+			// Its documentation is older: only its name is new, which the protocol does not have.
+			if fact.Since = b.timesInUse()[d].Since; fact.Since.After != "" {
+				return removal(fact)
+			}
 		}
 		return b.dates(fact, nil)
 	}
@@ -109,7 +116,11 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	p := b.prose(d)
 	c := p.member(name)
 	fact := b.partFact(d, name)
-	dates := b.dates(fact, b.definitionFact(d))
+	owner, use := b.definitionFact(d), b.replacement(d, name, fact)
+	dates := b.dates(fact, owner)
+	if isGone(fact, owner) && !b.isDeprecated(features, fact) {
+		dates[len(dates)-1] += use
+	}
 	if fact == nil {
 		dates = b.partOnlyIn(d, name)
 		if seen := qapi.SeenIn(d, name); seen != "" {
@@ -119,7 +130,7 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	if dates != nil {
 		c = append(c, strings.Join(dates, " "))
 	}
-	return append(c, b.remarks(p, what, cond, features, fact, b.replacement(d, name, fact))...)
+	return append(c, b.remarks(p, what, cond, features, fact, use)...)
 }
 
 // seenFirst says of what no source has, but a server, which one it was.

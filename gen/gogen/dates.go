@@ -266,10 +266,15 @@ func (b *builder) dates(f, owner *facts.Fact) (sentences []string) {
 	if b.isNew(f, owner) {
 		sentences = append(sentences, "Since QEMU "+release(f.Since)+".")
 	}
-	if owner != nil && owner.Removed.Release != "" && facts.Compare(owner.Removed.Release, f.Removed.Release) <= 0 {
+	if !isGone(f, owner) {
 		return sentences
 	}
 	return append(sentences, removal(f)...)
+}
+
+// isGone reports whether a thing went before its owner, which is nil if there is none.
+func isGone(f, owner *facts.Fact) bool {
+	return isRemoved(f) && (owner == nil || isLater(owner.Removed, f.Removed))
 }
 
 // isNew reports whether a thing is younger than the oldest version that the facts know, and than its owner.

@@ -150,6 +150,59 @@ func TestMergedComments(t *testing.T) {
 	}
 }
 
+// TestCommentsOfAnswers looks at packages of servers' answers: what they say of types that have other names in newer
+// QEMUs, or whose names qapigen made up, of what newer QEMUs removed, and of files that the server's QEMU does not have.
+func TestCommentsOfAnswers(t *testing.T) {
+	for _, c := range []struct {
+		sources string
+		want    map[string]string
+	}{
+		{"5.2", map[string]string{
+			"SocketAddressLegacyTypeInet": "", // of a type that has another name now
+			"SocketAddressLegacyType":     "SocketAddressLegacyType is the enum SocketAddressLegacyKind of sockets.json.",
+			"QueryCPUsResultSPARC":        "QueryCPUsResultSPARC is the struct CpuInfoSPARC of machine.json. Removed in QEMU 6.0.",
+			"QueryCPUsResultSPARC.PC":     "",
+			"BlockPasswd":                 "BlockPasswd executes block_passwd. See block-core.json. Removed in QEMU 6.0.",
+			"XBlockdevReopen":             "XBlockdevReopen executes x-blockdev-reopen. See block-core.json. Removed in QEMU 6.1. Use blockdev-reopen.",
+			"Migrate.Blk":                 "Removed in QEMU 9.1. Use [BlockdevMirror].", // not deprecated in 5.2
+		}},
+		{"10.0", map[string]string{
+			"SGXInfo":    "SGXInfo is the struct [SgxInfo]. [QuerySGX] and [QuerySGXCapabilities] return it. Since QEMU 6.2.",
+			"StatusInfo": "StatusInfo is a struct of [run-state.json]. [QueryStatus] returns it.",
+		}},
+		{"7.2 10.0", map[string]string{
+			"SGXInfo.SectionSize": "Removed in QEMU 8.0. Deprecated: QEMU 8.0 removed the member. It was deprecated in QEMU 7.0. Use [SGXInfo.Sections] (sections).",
+			"VMDKExtentInfo":      "VMDKExtentInfo is the struct [VmdkExtentInfo] of block-core.json.", // 7.2 has it under another name
+			"XQueryRDMA":          "XQueryRDMA executes x-query-rdma and returns [HumanReadableText]. See machine.json. Since QEMU 6.2. Removed in QEMU 9.1. Unstable: any release of QEMU may have changed the command.",
+		}},
+		{"5.2 11.1", map[string]string{
+			"Migrate.Blk":            "Removed in QEMU 9.1. Deprecated: QEMU 9.1 removed the member. It was deprecated in QEMU 8.2. Use [BlockdevMirror].",
+			"BlockdevOptionsGluster": "BlockdevOptionsGluster is a struct of block-core.json. Removed ",
+			"SGXInfo":                "SGXInfo is the struct [SgxInfo] of misc-i386.json.",
+		}},
+	} {
+		t.Run(c.sources, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "p")
+			args := []string{"generate", "-package", "p", "-out", out}
+			for v := range strings.FieldsSeq(c.sources) {
+				args = append(args, "-schema", capturedDir+v+"/qemu.json")
+			}
+			status, text := runQapigen(t, args...)
+			require.Zero(t, status, text)
+			require.NoFileExists(t, filepath.Join(out, "new_gen.go"))
+			comments := commentsIn(t, out)
+			for name, want := range c.want {
+				comment, ok := comments[name]
+				require.True(t, ok, name)
+				if comment = strings.Join(strings.Fields(comment), " "); want == "" {
+					require.Empty(t, comment, name)
+				}
+				require.True(t, strings.HasPrefix(comment, want), "%s: %s", name, comment)
+			}
+		})
+	}
+}
+
 // commentsIn returns the comments of a package's types, fields and constants.
 func commentsIn(t *testing.T, dir string) map[string]string {
 	t.Helper()

@@ -3397,7 +3397,7 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is a struct of [block-core.json].
+// ThrottleGroupProperties is a struct of [block-core.json]. Since QEMU 6.0.
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ThrottleGroupProperties
 type ThrottleGroupProperties struct {

@@ -712,7 +712,7 @@ type SecretCommonProperties struct {
 	IV     *string              `json:"iv,omitzero"`
 }
 
-// SecretProperties is a struct of [crypto.json].
+// SecretProperties is a struct of [crypto.json]. Since QEMU 6.0.
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretProperties
 type SecretProperties struct {
@@ -757,7 +757,7 @@ func (v SecretProperties) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretKeyringProperties is a struct of [crypto.json].
+// SecretKeyringProperties is a struct of [crypto.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_SECRET_KEYRING.
 //
@@ -794,7 +794,7 @@ func (v *SecretKeyringProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json.
+// TLSCredsProperties is the struct [TlsCredsProperties] of crypto.json. Since QEMU 6.0.
 //
 // [TlsCredsProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsProperties
 //
@@ -831,7 +831,8 @@ func (v *TLSCredsProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json.
+// TLSCredsAnonProperties is the struct [TlsCredsAnonProperties] of crypto.json. Since QEMU
+// 6.0.
 //
 // [TlsCredsAnonProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsAnonProperties
 //
@@ -868,7 +869,7 @@ func (v *TLSCredsAnonProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json.
+// TLSCredsPSKProperties is the struct [TlsCredsPskProperties] of crypto.json. Since QEMU 6.0.
 //
 // [TlsCredsPskProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsPskProperties
 //
@@ -910,7 +911,8 @@ func (v *TLSCredsPSKProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json.
+// TLSCredsX509Properties is the struct [TlsCredsX509Properties] of crypto.json. Since QEMU
+// 6.0.
 //
 // [TlsCredsX509Properties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.TlsCredsX509Properties
 //

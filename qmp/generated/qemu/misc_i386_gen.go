@@ -34,7 +34,7 @@ const (
 	SEVStateReceiveUpdate SEVState = "receive-update"
 )
 
-// SEVGuestType is the enum [SevGuestType] of misc-i386.json.
+// SEVGuestType is the enum [SevGuestType] of misc-i386.json. Since QEMU 9.1.
 //
 // [SevGuestType]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#enum-QMP-misc-i386.SevGuestType
 //
@@ -48,7 +48,7 @@ const (
 	SEVGuestTypeSEVSNP SEVGuestType = "sev-snp"
 )
 
-// SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json.
+// SEVGuestInfo is the struct [SevGuestInfo] of misc-i386.json. Since QEMU 9.1.
 //
 // [SevGuestInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SevGuestInfo
 //
@@ -370,7 +370,7 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json.
+// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json. Since QEMU 7.0.
 //
 // [SgxEpcSection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxEpcSection
 //
@@ -398,7 +398,7 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // SGXInfo is the struct [SgxInfo] of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
-// return it.
+// return it. Since QEMU 6.2.
 //
 // [SgxInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxInfo
 //

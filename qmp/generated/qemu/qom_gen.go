@@ -308,7 +308,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json. Since
+// QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -337,7 +338,7 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json. Since QEMU 6.0.
 //
 // [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ColoCompareProperties
 //
@@ -403,7 +404,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of [qom.json].
+// CryptodevBackendProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
@@ -437,7 +438,7 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of [qom.json].
+// CryptodevVhostUserProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 //
@@ -478,7 +479,7 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of [qom.json].
+// DBusVMStateProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
@@ -514,7 +515,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of [qom.json].
+// NetfilterProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.NetfilterProperties
 type NetfilterProperties struct {
@@ -554,7 +555,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of [qom.json].
+// FilterBufferProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterBufferProperties
 type FilterBufferProperties struct {
@@ -599,7 +600,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of [qom.json].
+// FilterDumpProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterDumpProperties
 type FilterDumpProperties struct {
@@ -651,7 +652,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of [qom.json].
+// FilterMirrorProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
@@ -701,7 +702,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of [qom.json].
+// FilterRedirectorProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
@@ -756,7 +757,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of [qom.json].
+// FilterRewriterProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
@@ -801,7 +802,7 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of [qom.json].
+// InputBarrierProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.InputBarrierProperties
 type InputBarrierProperties struct {
@@ -851,7 +852,7 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of [qom.json].
+// InputLinuxProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -897,7 +898,7 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct [IothreadProperties] of qom.json.
+// IOThreadProperties is the struct [IothreadProperties] of qom.json. Since QEMU 6.0.
 //
 // [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.IothreadProperties
 //
@@ -983,7 +984,7 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of [qom.json].
+// MemoryBackendProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
@@ -1066,7 +1067,7 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of [qom.json].
+// MemoryBackendFileProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
@@ -1187,7 +1188,7 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of [qom.json].
+// MemoryBackendMemfdProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1457,7 +1458,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json.
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json. Since QEMU
+// 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1635,7 +1637,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct [RngProperties] of qom.json.
+// RNGProperties is the struct [RngProperties] of qom.json. Since QEMU 6.0.
 //
 // [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngProperties
 //
@@ -1658,7 +1660,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json. Since QEMU 6.0.
 //
 // [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.RngEgdProperties
 //
@@ -1686,7 +1688,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct [RngRandomProperties] of qom.json.
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 //
@@ -1752,7 +1754,7 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json. Since QEMU 6.0.
 //
 // [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.SevGuestProperties
 //

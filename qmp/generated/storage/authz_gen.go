@@ -56,7 +56,7 @@ func (v *QAuthZListRule) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZListProperties is a struct of [authz.json].
+// AuthZListProperties is a struct of [authz.json]. Since QEMU 6.0.
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZListProperties
 type AuthZListProperties struct {
@@ -91,7 +91,7 @@ func (v *AuthZListProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// AuthZListFileProperties is a struct of [authz.json].
+// AuthZListFileProperties is a struct of [authz.json]. Since QEMU 6.0.
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZListFileProperties
 type AuthZListFileProperties struct {
@@ -116,7 +116,7 @@ func (v *AuthZListFileProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// AuthZPAMProperties is a struct of [authz.json].
+// AuthZPAMProperties is a struct of [authz.json]. Since QEMU 6.0.
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZPAMProperties
 type AuthZPAMProperties struct {
@@ -136,7 +136,7 @@ func (v *AuthZPAMProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// AuthZSimpleProperties is a struct of [authz.json].
+// AuthZSimpleProperties is a struct of [authz.json]. Since QEMU 6.0.
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.AuthZSimpleProperties
 type AuthZSimpleProperties struct {

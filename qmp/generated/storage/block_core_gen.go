@@ -3372,7 +3372,7 @@ func (v *ThrottleLimits) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ThrottleGroupProperties is a struct of [block-core.json].
+// ThrottleGroupProperties is a struct of [block-core.json]. Since QEMU 6.0.
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-block-core.ThrottleGroupProperties
 type ThrottleGroupProperties struct {

@@ -304,7 +304,8 @@ func (r QOMListProperties) Do(ctx context.Context, x qmp.Executor, opts ...qmp.C
 	return v, err
 }
 
-// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json.
+// CANHostSocketCANProperties is the struct [CanHostSocketcanProperties] of qom.json. Since
+// QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -333,7 +334,7 @@ func (v *CANHostSocketCANProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json.
+// COLOCompareProperties is the struct [ColoCompareProperties] of qom.json. Since QEMU 6.0.
 //
 // [ColoCompareProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ColoCompareProperties
 //
@@ -399,7 +400,7 @@ func (v *COLOCompareProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// CryptodevBackendProperties is a struct of [qom.json].
+// CryptodevBackendProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.CryptodevBackendProperties
 type CryptodevBackendProperties struct {
@@ -433,7 +434,7 @@ func (v *CryptodevBackendProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// CryptodevVhostUserProperties is a struct of [qom.json].
+// CryptodevVhostUserProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_VHOST_CRYPTO.
 //
@@ -474,7 +475,7 @@ func (v *CryptodevVhostUserProperties) UnmarshalMember(d *wire.Decoder, name []b
 	return 0
 }
 
-// DBusVMStateProperties is a struct of [qom.json].
+// DBusVMStateProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.DBusVMStateProperties
 type DBusVMStateProperties struct {
@@ -510,7 +511,7 @@ const (
 	NetfilterInsertBehind NetfilterInsert = "behind"
 )
 
-// NetfilterProperties is a struct of [qom.json].
+// NetfilterProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.NetfilterProperties
 type NetfilterProperties struct {
@@ -550,7 +551,7 @@ func (v *NetfilterProperties) UnmarshalMember(d *wire.Decoder, name []byte) int 
 	return 0
 }
 
-// FilterBufferProperties is a struct of [qom.json].
+// FilterBufferProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterBufferProperties
 type FilterBufferProperties struct {
@@ -595,7 +596,7 @@ func (v *FilterBufferProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterDumpProperties is a struct of [qom.json].
+// FilterDumpProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterDumpProperties
 type FilterDumpProperties struct {
@@ -647,7 +648,7 @@ func (v *FilterDumpProperties) UnmarshalMember(d *wire.Decoder, name []byte) int
 	return 0
 }
 
-// FilterMirrorProperties is a struct of [qom.json].
+// FilterMirrorProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterMirrorProperties
 type FilterMirrorProperties struct {
@@ -697,7 +698,7 @@ func (v *FilterMirrorProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// FilterRedirectorProperties is a struct of [qom.json].
+// FilterRedirectorProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterRedirectorProperties
 type FilterRedirectorProperties struct {
@@ -752,7 +753,7 @@ func (v *FilterRedirectorProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// FilterRewriterProperties is a struct of [qom.json].
+// FilterRewriterProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.FilterRewriterProperties
 type FilterRewriterProperties struct {
@@ -797,7 +798,7 @@ func (v *FilterRewriterProperties) UnmarshalMember(d *wire.Decoder, name []byte)
 	return 0
 }
 
-// InputBarrierProperties is a struct of [qom.json].
+// InputBarrierProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.InputBarrierProperties
 type InputBarrierProperties struct {
@@ -847,7 +848,7 @@ func (v *InputBarrierProperties) UnmarshalMember(d *wire.Decoder, name []byte) i
 	return 0
 }
 
-// InputLinuxProperties is a struct of [qom.json].
+// InputLinuxProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -893,7 +894,7 @@ type EventLoopBaseProperties struct {
 	ThreadPoolMax *int64 `json:"thread-pool-max,omitzero"`
 }
 
-// IOThreadProperties is the struct [IothreadProperties] of qom.json.
+// IOThreadProperties is the struct [IothreadProperties] of qom.json. Since QEMU 6.0.
 //
 // [IothreadProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.IothreadProperties
 //
@@ -979,7 +980,7 @@ func (v *MainLoopProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// MemoryBackendProperties is a struct of [qom.json].
+// MemoryBackendProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendProperties
 type MemoryBackendProperties struct {
@@ -1062,7 +1063,7 @@ func (v *MemoryBackendProperties) UnmarshalMember(d *wire.Decoder, name []byte) 
 	return 0
 }
 
-// MemoryBackendFileProperties is a struct of [qom.json].
+// MemoryBackendFileProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.MemoryBackendFileProperties
 type MemoryBackendFileProperties struct {
@@ -1183,7 +1184,7 @@ func (v *MemoryBackendFileProperties) UnmarshalMember(d *wire.Decoder, name []by
 	return 0
 }
 
-// MemoryBackendMemfdProperties is a struct of [qom.json].
+// MemoryBackendMemfdProperties is a struct of [qom.json]. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1453,7 +1454,8 @@ func (v *MemoryBackendEPCProperties) UnmarshalMember(d *wire.Decoder, name []byt
 	return 0
 }
 
-// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json.
+// PRManagerHelperProperties is the struct [PrManagerHelperProperties] of qom.json. Since QEMU
+// 6.0.
 //
 // Only in a QEMU built with CONFIG_LINUX.
 //
@@ -1631,7 +1633,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// RNGProperties is the struct [RngProperties] of qom.json.
+// RNGProperties is the struct [RngProperties] of qom.json. Since QEMU 6.0.
 //
 // [RngProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngProperties
 //
@@ -1654,7 +1656,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGEGDProperties is the struct [RngEgdProperties] of qom.json.
+// RNGEGDProperties is the struct [RngEgdProperties] of qom.json. Since QEMU 6.0.
 //
 // [RngEgdProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.RngEgdProperties
 //
@@ -1682,7 +1684,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// RNGRandomProperties is the struct [RngRandomProperties] of qom.json.
+// RNGRandomProperties is the struct [RngRandomProperties] of qom.json. Since QEMU 6.0.
 //
 // Only in a QEMU built with CONFIG_POSIX.
 //
@@ -1748,7 +1750,7 @@ type SEVCommonProperties struct {
 	KernelHashes    *bool   `json:"kernel-hashes,omitzero"`
 }
 
-// SEVGuestProperties is the struct [SevGuestProperties] of qom.json.
+// SEVGuestProperties is the struct [SevGuestProperties] of qom.json. Since QEMU 6.0.
 //
 // [SevGuestProperties]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.SevGuestProperties
 //
