@@ -251,7 +251,7 @@ func TestSecondAnswer(t *testing.T) {
 	generated := read(t, dir, "qmp/generated/qemu/block_core_gen.go")
 	require.Contains(t, generated, "// Since QEMU 11.1 (not in 10.2).\n\tFlat ")
 	added := strings.ReplaceAll(read(t, dir, "qmp/generated/qemu/new_gen.go"), "\n// ", " ")
-	require.Contains(t, added, "// QueryKVMAgain executes query-kvm-again and returns [QueryKVMAgainResult]. Seen first in QEMU 99.1.\n")
+	require.Contains(t, added, " QueryKVMAgain executes query-kvm-again and returns [QueryKVMAgainResult]. Seen first in QEMU 99.1.\n")
 	u.recipes = nil
 	require.NoError(t, u.readRecipes())
 	require.Equal(t, r, u.recipes[0], "as it was written")
