@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
 // builder makes the Go-side model of a schema, pkg.
@@ -27,6 +28,12 @@ type builder struct {
 	constantsOf    map[*qapi.Enum]map[string]string // see constants
 	merged         map[string]*qapi.Command         // commands that are one type with their argument, by name
 	wrappers       map[qapi.Type]bool               // wrappers that vanish
+	uses           map[qapi.Definition][]use        // see usesOf
+	used           []qapi.Definition                // the types that have uses
+	place          map[qapi.Definition]string       // their paths from a command or an event
+	times          map[qapi.Definition]facts.Fact   // see timesInUse
+	nodes          map[string]facts.Node            // of the facts, see qemuName
+	qemuNames      map[qapi.Definition]string
 	cycles         cycles
 	failed         error // the first type without a Go type
 	pkg            *pkg
@@ -48,6 +55,7 @@ func build(schema, whole, part *qapi.Schema, opts Options) (*builder, error) {
 		commands:       map[*qapi.Command]string{},
 		constantsOf:    map[*qapi.Enum]map[string]string{},
 		merged:         map[string]*qapi.Command{},
+		qemuNames:      map[qapi.Definition]string{},
 		cycles:         findCycles(part),
 		pkg:            &pkg{opts: opts},
 	}
@@ -97,18 +105,16 @@ func baseName(m *qapi.Module) string { return path.Base(m.Name) }
 func (b *builder) declare() error {
 	files := map[string]*module{}
 	for _, m := range b.schema.Modules {
-		if len(m.Definitions) == 0 {
-			continue
-		}
-		file := files[fileName(m.Name)]
-		if file == nil {
-			file = &module{source: baseName(m)}
-			files[fileName(m.Name)] = file
-			b.pkg.modules = append(b.pkg.modules, file)
-		}
 		for _, d := range m.Definitions {
 			if b.vanishes(d) {
 				continue
+			}
+			source := b.moduleOf(d)
+			file := files[fileName(source)]
+			if file == nil {
+				file = &module{source: path.Base(source)}
+				files[fileName(source)] = file
+				b.pkg.modules = append(b.pkg.modules, file)
 			}
 			decls, err := b.declaration(d)
 			if err != nil {
@@ -299,8 +305,7 @@ func (b *builder) event(d *qapi.Event) (*event, error) {
 	if dates := b.definitionDates(d); dates != nil {
 		e.constantDoc = comment{strings.Join(dates, " ")}
 	}
-	if qapi.HasFeature(d.Features, qapi.Deprecated) {
-		fact := b.factOf(d.Name)
+	if fact := b.confirmed(b.definitionFact(d), d, ""); b.isDeprecated(d.Features, fact) {
 		e.constantDoc = append(e.constantDoc, b.prose(d).deprecated("the event", fact, b.replacement(d, "", fact))...)
 	}
 	b.pkg.events = append(b.pkg.events, e)

@@ -77,31 +77,37 @@ func (c comment) emit(g *jen.Group) {
 func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences ...string) comment {
 	h := d.Head()
 	p := b.prose(d)
-	sentences = append(append(sentences, b.definitionDates(d)...), b.onlyIn(h.Name)...)
-	c := append(comment{strings.Join(sentences, " ")}, p.definition()...)
+	fact := b.confirmed(b.definitionFact(d), d, "")
+	use := b.replacement(d, "", fact)
+	text := strings.Join(append(sentences, b.definitionDates(d)...), " ")
+	if isRemoved(fact) && !b.isDeprecated(h.Features, fact) {
+		text += use
+	}
+	c := append(comment{text}, p.definition()...)
 	c = append(c, facts...)
-	fact := b.factOf(h.Name)
-	c = append(c, p.remarks("the "+kindOf(d), h.If, h.Features, fact, b.replacement(d, "", fact))...)
+	c = append(c, b.remarks(p, "the "+kindOf(d), h.If, h.Features, fact, use)...)
 	return append(c, b.target(d)...)
 }
 
 // definitionDates are the sentences that say since when QEMU has what a definition defines, and until when. If the
-// facts do not know it, they say what the schema says.
-func (b *builder) definitionDates(d qapi.Definition) []string {
-	if fact := b.factOf(d.Head().Name); fact != nil {
-		if fact.NewName {
-			return removal(fact)
+// facts do not know it, they say what the schema says, and which of several schemas have it.
+func (b *builder) definitionDates(d qapi.Definition) (sentences []string) {
+	if fact := b.confirmed(b.definitionFact(d), d, ""); fact != nil {
+		if _, isType := d.(qapi.Type); isType && fact.NewName {
+			// Its documentation is older: only its name is new, which the protocol does not have.
+			if fact.Since = b.timesInUse()[d].Since; fact.Since.After != "" {
+				return removal(fact)
+			}
 		}
 		return b.dates(fact, nil)
 	}
 	doc := d.Head().Doc
 	if since := b.prose(d).since(doc); since != "" {
-		return []string{"Since QEMU " + strings.TrimSuffix(since, ".") + "."}
+		sentences = append(sentences, "Since QEMU "+strings.TrimSuffix(since, ".")+".")
+	} else if seen := doc.Seen(""); seen != "" {
+		sentences = append(sentences, seenFirst(seen))
 	}
-	if seen := doc.Seen(""); seen != "" {
-		return []string{seenFirst(seen)}
-	}
-	return nil
+	return append(sentences, b.onlyIn(d.Head().Name)...)
 }
 
 // partComment is the comment of what a definition's member, value or alternative becomes; what is
@@ -110,14 +116,21 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	p := b.prose(d)
 	c := p.member(name)
 	fact := b.partFact(d, name)
-	dates := append(b.dates(fact, b.factOf(d.Head().Name)), b.partOnlyIn(d, name)...)
-	if seen := qapi.SeenIn(d, name); seen != "" && fact == nil {
-		dates = []string{seenFirst(seen)}
+	owner, use := b.definitionFact(d), b.replacement(d, name, fact)
+	dates := b.dates(fact, owner)
+	if isGone(fact, owner) && !b.isDeprecated(features, fact) {
+		dates[len(dates)-1] += use
+	}
+	if fact == nil {
+		dates = b.partOnlyIn(d, name)
+		if seen := qapi.SeenIn(d, name); seen != "" {
+			dates = []string{seenFirst(seen)}
+		}
 	}
 	if dates != nil {
 		c = append(c, strings.Join(dates, " "))
 	}
-	return append(c, p.remarks(what, cond, features, fact, b.replacement(d, name, fact))...)
+	return append(c, b.remarks(p, what, cond, features, fact, use)...)
 }
 
 // seenFirst says of what no source has, but a server, which one it was.

@@ -15,7 +15,7 @@ const (
 
 // typeDirective returns a type's name in the schema if its name in Go is another one.
 func (b *builder) typeDirective(d qapi.Definition) comment {
-	if name := d.Head().Name; name != b.typeName(d) {
+	if name := b.qemuName(d); name != b.typeName(d) {
 		return comment{typeDirective + name}
 	}
 	return nil

@@ -21,7 +21,7 @@ func (p *pkg) newFile(name, source string) *file {
 	code.ImportName(wirePath, "wire")
 	from := oneLine(source)
 	switch {
-	case p.opts.Merged != nil:
+	case p.opts.Merged != nil, !p.opts.hasFile(from):
 		from = p.opts.schemas("schema")
 	case p.opts.Version != "":
 		from = "QEMU " + p.opts.Version + "'s " + from

@@ -4,35 +4,88 @@ import (
 	"slices"
 
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// Which of several schemas have a thing, as comments say it if the facts do not know the thing: one of a
-// fork, or a type that was named after its use.
+// Which of several schemas have a thing: what contradicts the facts, as a build with backports does, and what the
+// facts do not know, as the commands of a fork.
 
-// onlyIn is the sentence for what not all schemas have that the package was made of; nil if all have it.
-func (b *builder) onlyIn(path string) []string {
-	if b.opts.Sources == nil || path == "" || b.factOf(path) != nil {
+// sourceFact returns what the schemas that the package was made of say of a path, nil if there is one schema.
+func (b *builder) sourceFact(path string) *facts.Fact {
+	if b.opts.Sources == nil {
 		return nil
 	}
 	f, err := b.opts.Sources.Path(path)
-	if err != nil || f == nil {
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+// confirmed returns what is known of a definition's part, "" for itself, without the dates that the schemas contradict:
+// such a type had another name before, and a build may have more than its QEMU.
+func (b *builder) confirmed(f *facts.Fact, d qapi.Definition, component string) *facts.Fact {
+	if f == nil || b.opts.Sources == nil {
+		return f
+	}
+	paths := []string{d.Head().Name + component}
+	for _, u := range b.usesOf(d) {
+		for _, path := range b.paths(u) {
+			paths = append(paths, path+component)
+		}
+	}
+	for _, path := range paths {
+		in := b.sourceFact(path)
+		for _, version := range b.opts.Sources.Versions() {
+			if in == nil || !in.In(version) {
+				continue
+			}
+			if facts.Compare(version, f.Since.Release) < 0 {
+				f.Since = facts.Date{}
+			}
+			if f.Removed.Release != "" && facts.Compare(version, f.Removed.Release) >= 0 {
+				f.Removed = facts.Date{}
+			}
+		}
+	}
+	return f
+}
+
+// onlyIn is the sentence for what not all schemas have that the package was made of; nil if all have it.
+func (b *builder) onlyIn(path string) []string {
+	f := b.sourceFact(path)
+	if f == nil {
 		return nil
 	}
 	all := b.opts.Sources.Versions()
 	having := slices.DeleteFunc(slices.Clone(all), func(version string) bool { return !f.In(version) })
-	if len(having) == len(all) || len(having) == 0 {
+	switch len(having) {
+	case len(all), 0:
 		return nil
+	case 1:
+		return []string{"In the schema of QEMU " + having[0] + " only."}
 	}
-	return []string{"Only in QEMU " + enumerate(having, "and") + "."}
+	return []string{"In the schemas of QEMU " + enumerate(having, "and") + " only."}
 }
 
 // partOnlyIn is onlyIn for a member or a value, unless it says what that of its definition does.
 func (b *builder) partOnlyIn(d qapi.Definition, name string) []string {
-	only := b.onlyIn(partPath(d, name))
+	only := b.onlyIn(d.Head().Name + partComponent(d, name))
 	if slices.Equal(only, b.onlyIn(d.Head().Name)) {
 		return nil
 	}
 	return only
+}
+
+// newest is the version of the newest QEMU that the package is for, "" if it is not known.
+func (o *Options) newest() string {
+	newest := o.Version
+	for _, version := range o.Also {
+		if version[0] >= '0' && version[0] <= '9' && facts.Compare(version, newest) > 0 {
+			newest = version
+		}
+	}
+	return newest
 }
 
 // schemas says which schemas the package is made of: "the schema of QEMU 10.0.2".

@@ -52,8 +52,8 @@ func (s *sampler) commandRules() comment {
 		"# Commands",
 		"A command is a struct: its fields are the arguments. Its method Do executes the command and returns the result. " +
 			"[" + client + ".Execute] lists the errors of Do.",
-		"The comment of each type has its name in the schema, and the file of QEMU's source that defines it. QEMU's reference " +
-			"describes commands, events and types under these names: https://www.qemu.org/docs/master/interop/index.html",
+		"The comment of each type has its name in the schema and, if it is known, the file of QEMU's source that defines it. QEMU's " +
+			"reference describes commands, events and types under these names: https://www.qemu.org/docs/master/interop/index.html",
 	}
 	named := func(c *command) bool { return c.args == nil && !c.merged }
 	if found, ok := first(s.commands, commandWire, []string{"blockdev-add"}, named); ok {
@@ -297,7 +297,13 @@ func (s *sampler) subscribe() string {
 
 // versionRules say what happens if the server is not of the schema's version.
 func (s *sampler) versionRules() comment {
-	c := comment{"# Servers of other versions", s.pkg.mandatory(), "Decoding accepts what the package does not know:"}
+	c := comment{"# Servers of other versions"}
+	if f := s.pkg.opts.Facts; f != nil {
+		c = append(c, "Comments say which QEMU added, deprecated or removed a thing. A member or a value without a version is as old as its type "+
+			"or command. A type, a command or an event without a version is in QEMU "+f.Versions()[0]+"; a type may have another name there. "+
+			"Builds of one version differ: package [github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server what it has.")
+	}
+	c = append(c, s.pkg.mandatory(), "Decoding accepts what the package does not know:")
 	rows := []string{"It ignores members."}
 	name := func(e *enum) string { return e.name }
 	if e, ok := first(s.enums, name, []string{"RunState", "JobStatus"}, func(e *enum) bool { return len(e.values) > 0 }); ok {
@@ -325,7 +331,7 @@ func (p *pkg) mandatory() string {
 	}
 	if others := slices.Concat(p.opts.Merged, p.opts.Also); len(others) > 0 {
 		servers := enumerate(slices.Concat([]string{of}, others), "and")
-		return "A member is mandatory if " + servers + " all send it. If a server of another version does not send it, its " +
+		return "A member is mandatory if " + servers + " always send it. If a server of another version does not send it, its " +
 			"field is zero, as if the server had sent zero."
 	}
 	return "A member is mandatory if it is so in " + of + ". If a server of another version does not send it, its field is " +

@@ -104,16 +104,20 @@ func (p *prose) section(s *qapi.DocSection) comment {
 
 // remarks are the paragraphs on when a thing is there and whether it will stay.
 // The sentence on what to use instead ends a deprecation.
-func (p *prose) remarks(what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact, use string) comment {
+func (b *builder) remarks(p *prose, what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact, use string) comment {
 	var c comment
 	if cond != nil {
 		c = append(c, "Only in a QEMU built with "+cond.String()+".")
 	}
 	c = append(c, p.features(features)...)
 	if qapi.HasFeature(features, qapi.Unstable) {
-		c = append(c, p.labelled("Unstable", qapi.Unstable, "any release of QEMU may change or remove "+what+".", "")...)
+		meaning := "any release of QEMU may change or remove " + what + "."
+		if isRemoved(fact) {
+			meaning = "any release of QEMU may have changed " + what + "."
+		}
+		c = append(c, p.labelled("Unstable", qapi.Unstable, meaning, "")...)
 	}
-	if qapi.HasFeature(features, qapi.Deprecated) {
+	if b.isDeprecated(features, fact) {
 		c = append(c, p.deprecated(what, fact, use)...)
 	}
 	return c
@@ -142,10 +146,18 @@ func (p *prose) features(features []*qapi.Feature) comment {
 	return comment{"Features:", strings.Join(rows, "\n")}
 }
 
-// deprecated is the paragraph on something that QEMU will remove.
+// deprecated is the paragraph on something that QEMU will remove, or that a newer QEMU has removed.
 func (p *prose) deprecated(what string, fact *facts.Fact, use string) comment {
+	meaning := "QEMU will remove " + what + "."
+	switch {
+	case !isRemoved(fact):
+	case fact.Removed.After != "":
+		meaning = "QEMU removed " + what + "."
+	default:
+		meaning = "QEMU " + fact.Removed.Release + " removed " + what + "."
+	}
 	date := deprecation(fact)
-	return p.labelled("Deprecated", qapi.Deprecated, "QEMU will remove "+what+"."+date+use, date)
+	return p.labelled("Deprecated", qapi.Deprecated, meaning+date+use, date)
 }
 
 // labelled is the remark that a feature stands for, with what is said about it and then the date or, without

@@ -35,11 +35,11 @@ func (b *builder) typeSentences(d qapi.Definition) []string {
 func (b *builder) schemaName(d qapi.Definition, name string) string {
 	h, kind := d.Head(), kindOf(d)
 	of := ""
-	if h.Module != nil {
+	if h.Module != nil && b.fileOf(d) != "" {
 		of = " of " + b.fileOf(d)
 	}
 	switch {
-	case h.Name != name:
+	case b.qemuName(d) != name:
 		return "the " + kind + " " + b.wireName(d) + of
 	case strings.Contains("aeiou", kind[:1]) && kind != "union":
 		return "an " + kind + of
@@ -54,7 +54,10 @@ func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
 	if d.Returns != nil {
 		does += " and returns " + b.resultText(d.Returns)
 	}
-	return []string{does + ".", "See " + b.fileOf(d) + "."}
+	if file := b.fileOf(d); file != "" {
+		return []string{does + ".", "See " + file + "."}
+	}
+	return []string{does + "."}
 }
 
 // resultText says what a command returns.

@@ -27,9 +27,9 @@ func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version [-json]",
-		Short: "tell the version of qapigen, and which QEMUs it knows",
-		Long: `Version tells the version of qapigen's module, the constant of the runtime that generated code
-needs to compile, the QEMU whose names the types of a server get, and the dialects of check.
+		Short: "print the version of qapigen, and of the QEMUs that it knows",
+		Long: `Version prints the version of qapigen, the constant that generated code needs in the library to
+compile, the QEMU whose schema gives the names of types for a server, and the dialects of check.
 
 ` + statusHelp,
 		Example: "  go tool qapigen version\n  qapigen version -json",

@@ -19,16 +19,16 @@ import (
 )
 
 // addressHelp says what serverAddress takes, for the help of the subcommands.
-const addressHelp = `The ADDRESS of a server that is running, with the monitor that -qmp makes, is one of
+const addressHelp = `The ADDRESS of a running server is that of its QMP monitor, which -qmp makes:
 
-  unix:PATH         its socket; where one is, PATH does, and @NAME for an abstract one
-  tcp:HOST:PORT     HOST is a name or an IP address, one of IPv6 in brackets
-  vsock:CID:PORT    of a virtual machine, or, with the CID 2, of its host
+  unix:PATH         a Unix socket; PATH alone if the socket exists; @NAME for an abstract socket
+  tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
+  vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
 
 A server talks to one client at a time on a socket.`
 
 // sourceHelp says what openSource takes.
-const sourceHelp = `SOURCE is a schema's main file, a file with the answer to query-qmp-schema, or an ADDRESS.
+const sourceHelp = `SOURCE is the main file of a schema (qapi-schema.json), a file that capture wrote, or an ADDRESS.
 ` + addressHelp
 
 // serverAddress returns the address that a name given on the command line is, for dialServer;
@@ -84,7 +84,7 @@ func dialServer(ctx context.Context, address string) (*qmp.Client, error) {
 	return qmp.NewClient(ctx, conn, nil)
 }
 
-// dialAdvice says what to do when there is no client to be had.
+// dialAdvice says what to do if the client cannot connect.
 func dialAdvice(address string, err error) string {
 	_, garbage := errors.AsType[*qmp.ProtocolError](err)
 	_, unreachable := errors.AsType[net.Error](err)

@@ -16,10 +16,10 @@ func newCapture() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
 		Use:   "capture [-out FILE] ADDRESS",
-		Short: "write what a running server answers to query-qmp-schema to a file",
-		Long: `Capture asks a server that is running for its schema, query-qmp-schema, and writes the array,
-one entry a line, each with its members in alphabetical order: two captures of one QEMU are the
-same. Generate, query and diff take the file as a source, where the server is no longer at hand.
+		Short: "save the schema of a running server to a file",
+		Long: `Capture asks a running server for its schema (query-qmp-schema) and writes the answer to a file.
+Generate, query and diff read such a file when the server no longer runs. The file has a line for
+each entry, with the members in alphabetical order, so two captures of one QEMU are the same.
 
 ` + addressHelp + `
 A guest agent has no introspection.

@@ -15,23 +15,21 @@ func newCheck() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check [-dialect any|5.2|7.2|10.0|10.2] [-json] FILE...",
-		Short: "tell what is wrong with schemas",
-		Long: `Check reads the schemas whose main files are named, with all that they include, and says
-nothing if they are in order. Otherwise it prints a line for each thing that is wrong, in the
-order in which QEMU would come across it:
+		Short: "report errors in schemas",
+		Long: `Check reads schemas and reports their errors. FILE is the main file of a schema; check also reads the
+files that it includes. It prints a line for each error, in the order in which QEMU would find them,
+and nothing if there is no error:
 
   path:line[:column]: message
 
-The language has changed from one QEMU to the next. With a version for -dialect, check takes
-what that QEMU takes and refuses what it refuses, the rules for documentation included: the
-first line is then about what QEMU itself would report, and at the same place. Otherwise it
-takes what QEMU 5.2 to 11.0 write.
+QEMU changed the language several times. With -dialect VERSION, check accepts and refuses what this
+QEMU accepts and refuses, also in the documentation. The first line is then the error that QEMU
+itself would report, at the same place. Without -dialect, check accepts the language of QEMU 5.2 to
+11.0.
 
-With -json, what is wrong is an array on standard output, empty if nothing is: objects with file,
-line, column (where it is known) and message.
+With -json, check prints an array of objects with file, line, column (if it is known) and message.
 
-The exit status is 0 if the schemas are in order, 1 if they are not, and 2 if the command line
-cannot be understood.`,
+The exit status is 0 if there is no error, 1 if there are errors, and 2 if the command line is wrong.`,
 		Example: `  qapigen check qemu/qapi/qapi-schema.json qemu/qga/qapi-schema.json
   qapigen check -dialect 10.2 qemu/qapi/qapi-schema.json
   qapigen check -json qemu/qapi/qapi-schema.json | jq -r '.[].file'`,

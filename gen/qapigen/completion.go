@@ -18,10 +18,10 @@ var shells = []string{"bash", "zsh", "fish", "powershell"}
 func newCompletion(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
-		Short: "write a script by which a shell completes qapigen's command line",
-		Long: `Completion writes a script for a shell. With it the shell completes subcommands, flags, the names
-of files, dialects, and the commands, events, modules and symbols of the schema that the command
-line names: those of QEMU ` + embeddedVersion + ` where it names none. Servers are not asked.
+		Short: "write a script that makes a shell complete qapigen's command line",
+		Long: `Completion writes a script for a shell. With it, the shell completes subcommands, flags, names of
+files, dialects, and the commands, events, modules and symbols of a schema. This is the schema that
+the command line names, or that of QEMU ` + embeddedVersion + ` if it names none or a server.
 
 ` + statusHelp,
 		Example: `  source <(qapigen completion bash)                                  # this shell

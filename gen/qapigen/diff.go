@@ -24,26 +24,31 @@ func newDiff() *cobra.Command {
 	var asJSON, breakingOnly bool
 	cmd := &cobra.Command{
 		Use:   "diff [-json] [-breaking] OLD NEW",
-		Short: "tell what changed from one schema to another, and what breaks a client",
-		Long: `Diff compares two schemas as a client sees them, and prints a line for each change: whether it
-is breaking or compatible, what happened to what, in which direction the values go (sent: the
-arguments of commands; received: results and the data of events), the path, what it was and
-what it is. A path is one that query takes, with the command or event that it begins with; how
-many others have the same type stands behind it. Of what is removed or deprecated it says what to use
-instead, if a QEMU's schema does.
+		Short: "report the changes from one schema to another, and which ones break a client",
+		Long: `Diff compares two schemas as a client sees them. It prints a line for each change:
 
-A change is breaking if a client made for OLD can fail with NEW: what it sends is refused, or what
-it counts on is not there. Clients are expected to ignore members and to take enum values that
-they do not know.
+  breaking or compatible
+  what happened: added, removed, retyped, deprecated, …
+  what changed: command, event, member, value, …
+  sent (arguments of commands), received (results and data of events), or both
+  the path, as query takes it, and the old and the new form
+  what replaces a removed or deprecated thing, if a schema of QEMU says so
 
-OLD and NEW are a SOURCE each, in any mix.
+If other commands and events use the type that changed, diff prints one path and how many others
+there are: "(and 2 other commands or events)". With -json each change has the names of all.
+
+A change is breaking if a client that was made for OLD can fail with NEW: NEW refuses what the client
+sends, or lacks what the client needs. Diff assumes that a client ignores members and accepts enum
+values that it does not know.
+
+OLD and NEW are sources, not necessarily of the same kind.
 ` + sourceHelp + `
 
-A schema's file stands for a server in which all its conditions hold. The names of types are
-compared if both are such files.
+For the file of a schema, diff assumes a server in which all conditions of the schema are true. If OLD
+and NEW are both such files, diff also compares the names of types.
 
-The exit status is 0 if no change is breaking, 1 if one is, and 2 if there is no schema to be had
-from one of the sources.`,
+The exit status is 0 if no change is breaking, 1 if one is breaking, and 2 if diff cannot read a
+source.`,
 		Example: `  qapigen diff qemu-7.2/qapi/qapi-schema.json qemu-10.2/qapi/qapi-schema.json
   qapigen diff -json -breaking answer-of-5.2.json unix:/run/vm1/qmp.sock`,
 		Args:              takes("OLD", "NEW"),
@@ -162,10 +167,13 @@ func printText(w io.Writer, changes []changeRow, last string) error {
 	return err
 }
 
-// where is the path of a change, and how many others than the one in the path it concerns.
+// where is the path of a change, and how many others than the command or event in the path it concerns.
 func where(c diff.Change) string {
-	if others := len(c.Users) - 1; others > 0 {
-		return fmt.Sprintf("%s (and %d more)", c.Path, others)
+	switch others := len(c.Users) - 1; {
+	case others > 1:
+		return fmt.Sprintf("%s (and %d other commands or events)", c.Path, others)
+	case others == 1:
+		return c.Path + " (and 1 other command or event)"
 	}
 	return c.Path
 }
@@ -175,7 +183,7 @@ func instead(c changeRow) string {
 	if c.Use == "" {
 		return ""
 	}
-	return "; use " + c.Use
+	return "; replaced by " + c.Use
 }
 
 // was says what it was and what it is.

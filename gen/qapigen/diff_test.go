@@ -64,7 +64,7 @@ const (
 	diffBreaking = `breaking    removed  member  sent  stop/arg-type/force: optional boolean
 breaking    retyped  member  sent  stop/arg-type/name: string -> enum
 `
-	diffCompatible = `compatible  added    value   both  await/arg-type/state/^off (and 1 more)
+	diffCompatible = `compatible  added    value   both  await/arg-type/state/^off (and 1 other command or event)
 `
 )
 
@@ -171,12 +171,12 @@ func TestDiffUse(t *testing.T) {
 	require.Equal(t, exitBreaking, run([]string{"diff", captured + "/5.2/qemu.json", captured + "/10.0/qemu.json"}, &stdout, &stderr))
 	text := stdout.String()
 	for _, want := range []string{
-		`(?m)^breaking +removed +command +sent +change; use blockdev-change-medium$`,
-		`(?m)^breaking +removed +command +sent +query-cpus; use query-cpus-fast$`,
-		`(?m)^breaking +removed +member +received +query-cpus-fast/ret-type/arch: mandatory enum; use target$`,
-		`(?m)^breaking +removed +member +sent +migrate/arg-type/blk: optional boolean; use blockdev-mirror$`,
+		`(?m)^breaking +removed +command +sent +change; replaced by blockdev-change-medium$`,
+		`(?m)^breaking +removed +command +sent +query-cpus; replaced by query-cpus-fast$`,
+		`(?m)^breaking +removed +member +received +query-cpus-fast/ret-type/arch: mandatory enum; replaced by target$`,
+		`(?m)^breaking +removed +member +sent +migrate/arg-type/blk: optional boolean; replaced by blockdev-mirror$`,
 		`(?m)^breaking +removed +command +sent +block_passwd$`,
-		`(?m)^compatible +deprecated +command +sent +drive-backup; use blockdev-backup$`,
+		`(?m)^compatible +deprecated +command +sent +drive-backup; replaced by blockdev-backup$`,
 	} {
 		require.Regexp(t, want, text)
 	}

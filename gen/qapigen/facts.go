@@ -21,17 +21,20 @@ func newFacts() *cobra.Command {
 	var from, out, version string
 	cmd := &cobra.Command{
 		Use:   "facts [-from FILE] [-qemu-version VERSION] -out FILE SOURCE...",
-		Short: "write down since when things are there, from schemas of several QEMUs",
-		Long: `Facts writes a table of what the schemas of several QEMUs have, and of what their documentation
-says of versions. Since and list conclude from such a table when things came and went. No prose
-is taken. -from names a table to add the sources to; a source replaces the one of the same
-release that is there, but an answer does not replace a schema, which says more.
+		Short: "write the table that since, list and page read, from schemas of several QEMUs",
+		Long: `Facts writes a table of what the schemas of several QEMUs have, and of the versions that their
+documentation names. From this table, since and list conclude which QEMU added or removed a thing.
+The table has no prose.
 
-A SOURCE is the main file of a schema, an answer to query-qmp-schema that was captured, or the
-ADDRESS of a server. An answer says what a server has, and not when it came: its types get the
-names that our own schema has. Its version is that in the file VERSION beside it.
+With -from, facts adds the sources to an existing table. A source replaces the source of the same
+release in the table, except that an answer does not replace a schema.
 
-The error lists what has no date at all: nothing says when it came, and no older schema lacks it.
+SOURCE is the main file of a schema, a file that capture wrote, or the ADDRESS of a server. The
+version of such a file is in the file VERSION beside it. Types of an answer get the names that our
+own schema has.
+
+Facts fails if something has no date: no documentation names its version, and no older schema of the
+table lacks it. The error lists these things.
 
 ` + statusHelp,
 		Example: `  qapigen facts -out qemu.facts qemu-7.2/qapi/qapi-schema.json qemu-10.0/qapi/qapi-schema.json
@@ -115,9 +118,10 @@ func addFacts(ctx context.Context, table *facts.Table, name, version string, std
 // A knowing is the choice of a table of facts.
 type knowing struct{ server, file string }
 
-func (k *knowing) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&k.server, "server", "", "the `SERVER`: qemu, storage or guest (default: the first of these that has the path)")
-	cmd.Flags().StringVar(&k.file, "facts", "", "a `FILE` that qapigen facts wrote, in place of our own")
+// flags adds the flags to a command; other says what it does without -server.
+func (k *knowing) flags(cmd *cobra.Command, other string) {
+	cmd.Flags().StringVar(&k.server, "server", "", "the `SERVER`: qemu, storage or guest (default: "+other+")")
+	cmd.Flags().StringVar(&k.file, "facts", "", "the `FILE` with a table that qapigen facts wrote, instead of our own")
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("server", completeFrom("qemu", "storage", "guest")))
 }
 

@@ -23,9 +23,9 @@ func newGenerate() *cobra.Command {
 	var selected *selectionFlags
 	cmd := &cobra.Command{
 		Use:   "generate -schema SOURCE... [-names SCHEMA] [-also SOURCE] -package NAME -out DIR [-json]",
-		Short: "write typed Go for a schema",
-		Long: `Generate writes a Go package with a type for each command, event, struct, union,
-alternate and enum of a QAPI schema, and the code that takes them to and from the wire.
+		Short: "write a Go package for a schema",
+		Long: `Generate writes a Go package for a QAPI schema. The package has a type for each command, event,
+struct, union, alternate and enum, and the code that encodes and decodes them.
 
 ` + sourceHelp + `
 
@@ -35,15 +35,15 @@ alternate and enum of a QAPI schema, and the code that takes them to and from th
 
 ` + alsoHelp + `
 
-The folder is made if it is not there. Files that are the same already are not written. Generated
-files that no longer belong to the package are removed; files that qapigen did not write are never
-touched. A folder with Go files of another package, generated or not, is refused.
+Generate makes the folder if it does not exist. It writes the files that changed, and removes
+generated files that no longer belong to the package. It never touches files that qapigen did not
+write, and refuses a folder with Go files of another package.
 
 ` + selectionHelp + `
 
-With -json, an object on standard output says what was done: package, folder, version, the names of
-files that changed, that are unchanged and that were removed, and of the names of types how many
-were recovered, and from where, and which are new; of several sources the name and the version of each.
+With -json, generate prints an object: the package, the folder, the QEMU version, the names of
+changed, unchanged and removed files, and how many names of types were found, where, and which are
+new. If there are several sources, the object has the name and the version of each.
 
 ` + statusHelp,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
@@ -90,18 +90,18 @@ were recovered, and from where, and which are new; of several sources the name a
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&schemas, "schema", nil,
-		"the `SOURCE`: a schema's main file (qapi-schema.json), a captured answer, or a server's address; may be given several times")
+		"the `SOURCE`: the main file of a schema (qapi-schema.json), a captured answer, or the address of a server; may be given several times")
 	flags.StringVar(&names, "names", "",
-		"the main file of the `SCHEMA` that the names of a server's types come from (default: our own, of QEMU "+embeddedVersion+")")
+		"the main file of the `SCHEMA` that gives the names of types for a server or an answer (default: our own, of QEMU "+embeddedVersion+")")
 	flags.StringArrayVar(&also, "also", nil,
-		"another `SOURCE`, whose server the package is for as well: what it does not send becomes optional; may be given several times")
+		"another `SOURCE`: members that its server does not send become optional; may be given several times")
 	flags.StringVar(&opts.Package, "package", "", "the `NAME` of the Go package")
 	flags.StringVar(&out, "out", "", "the `DIR` to write the package to")
 	flags.StringVar(&opts.Version, "qemu-version", "",
-		"the QEMU `VERSION` that the files name (default: the server's, or from the file VERSION of the schema's tree, or beside an answer)")
+		"the QEMU `VERSION` that the generated files name (default: that of the server, or of the file VERSION in QEMU's source tree or beside an answer)")
 	flags.BoolVar(&opts.Docs, "docs", false,
-		"put QEMU's documentation, which is licensed under the GPL, into the comments; the schema has to be one of QEMU's own source")
-	flags.BoolVar(&asJSON, "json", false, "print an object that says what was done")
+		"put QEMU's documentation into the comments; it is under the GPL, and only the schema in QEMU's source has it")
+	flags.BoolVar(&asJSON, "json", false, "print what was done as an object")
 	selected = addSelectionFlags(cmd)
 	for _, name := range []string{"schema", "package", "out"} {
 		cobra.CheckErr(cmd.MarkFlagRequired(name))

@@ -138,11 +138,11 @@ func TestGenerateAlso(t *testing.T) {
 
 	both := generate("-qemu-version", "10.0.0", "-also", older)
 	require.Contains(t, both, fields("int64 ", "*int64 `json:\"b,omitzero\"`", "int64  `json:\"c\"`"))
-	require.Contains(t, both, "// A member is mandatory if QEMU 10.0.0 and 7.2.1 all send it.")
+	require.Contains(t, both, "// A member is mandatory if QEMU 10.0.0 and 7.2.1 always send it.")
 
 	three := generate("-also", older, "-also", oldest)
 	require.Contains(t, three, fields("int64 ", "*int64 `json:\"b,omitzero\"`", "*int64 `json:\"c,omitzero\"`"))
-	require.Contains(t, three, "// A member is mandatory if the schema, 7.2.1 and "+filepath.Base(oldest)+" all send it.")
+	require.Contains(t, three, "// A member is mandatory if the schema, 7.2.1 and "+filepath.Base(oldest)+" always send it.")
 
 	for _, bad := range []string{"nowhere", "", t.TempDir()} {
 		status, stderr := runQapigen(t, "generate", "-schema", main, "-package", "p", "-out", t.TempDir(), "-also", older, "-also", bad)

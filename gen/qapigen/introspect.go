@@ -17,14 +17,13 @@ func newIntrospect() *cobra.Command {
 	var defined []string
 	cmd := &cobra.Command{
 		Use:   "introspect [-unmask] [-define NAME]... FILE",
-		Short: "print what a server built from a schema answers to query-qmp-schema",
-		Long: `Introspect prints the array with which a server that was built from the schema answers
-query-qmp-schema, one entry a line, each with its members in alphabetical order. Query and diff
-take what it prints as a source.
+		Short: "print the answer of a server to query-qmp-schema, made from its schema",
+		Long: `Introspect prints what a server that is built from the schema answers to query-qmp-schema. It prints a
+line for each entry, with the members in alphabetical order. Query and diff can read the output. To
+save the answer of a running server, use capture.
 
-All conditions hold unless -define is given: then only those names are in the configuration.
-Types have numbers in place of names, as servers have them, unless -unmask is given.
-What a server that is running says, capture writes.
+With -define, only the named symbols are true; without it, all conditions of the schema are true. As
+in the answer of a server, types have numbers. With -unmask, they have their names.
 
 ` + statusHelp,
 		Example: `  qapigen introspect qemu/qapi/qapi-schema.json
@@ -43,8 +42,8 @@ What a server that is running says, capture writes.
 		},
 	}
 	cmd.Flags().BoolVar(&opts.Unmask, "unmask", false, "give types their names")
-	cmd.Flags().StringArrayVar(&defined, "define", nil, "the `NAME`s in the configuration; all, if there is none")
-	cmd.Flags().BoolVar(&opts.ValuesOnly, "values-only", false, "leave the members of enums out, as QEMU up to 6.1 does")
+	cmd.Flags().StringArrayVar(&defined, "define", nil, "the `NAME` of a symbol that is true; without -define, all are true; may be given several times")
+	cmd.Flags().BoolVar(&opts.ValuesOnly, "values-only", false, "leave out the members of enums, as QEMU 6.1 and older do")
 	return cmd
 }
 

@@ -20,27 +20,26 @@ func newJoin() *cobra.Command {
 	var j joining
 	cmd := &cobra.Command{
 		Use:   "join -schema FILE [-overrides FILE] -out DIR SOURCE",
-		Short: "add what a server has to the schema of another QEMU",
-		Long: `Join writes a copy of a schema, without its prose as print does, with all that a server has
-beyond it: for a QEMU whose source is not at hand, from the schema of one whose source is. Nothing
-of the schema is lost. What was added is marked, "(seen first in 11.1)", and generate puts that
-into the comments. What comes out is a schema like any other, and can be joined again.
+		Short: "add what a newer server has to the schema of an older QEMU",
+		Long: `Join writes a copy of a schema and adds all that a server has and the schema lacks. Use it for a new
+QEMU if you have a running server, but only the source of an older QEMU. The copy has no prose, as
+print writes it. Join removes nothing of the schema. It marks what it adds, "(seen first in 11.1)",
+and generate puts these words into comments. Join can also take a schema that join wrote.
 
-SOURCE is a file with the answer to query-qmp-schema, as capture writes it, or the ADDRESS
-of a server that is running. The version is the server's, or that in the file VERSION beside an
-answer.
+SOURCE is a file that capture wrote, or the ADDRESS of a running server. Its version is that of the
+server, or of the file VERSION beside the file.
 
-Where the two disagree on a member it takes the looser form. Where one has another kind of type
-than the other there has to be a row in the overrides, a line each:
+If the schema and the server differ in a member, join writes the form that both fit: a member is
+optional if it is optional in one of them. If they have different kinds of types at one place, the
+overrides must decide, with a line for each place:
 
   PLACE source|server REASON
 
-The place is as the error names it; the choice is which of the two counts. A row that decides
-nothing is an error. Lines that begin with # are comments.
+The error of join has the PLACE. The second word says whose type join takes. Lines that begin with #
+are comments. A line that decides nothing is an error.
 
-The files have the same folder in DIR as in QEMU's tree, all those of one schema the same. Files
-that an earlier run wrote and that are no longer part of the schema are removed; files that qapigen
-did not write are never touched.
+The files have the folders of QEMU's source tree in DIR. Join removes files that an earlier run wrote
+and that no longer belong to the schema. It never touches files that qapigen did not write.
 
 ` + addressHelp + `
 
@@ -62,7 +61,7 @@ did not write are never touched.
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&j.schema, "schema", "", "the main `FILE` of the schema (qapi-schema.json)")
-	flags.StringVar(&j.overrides, "overrides", "", "the `FILE` that decides where the two have different kinds of types")
+	flags.StringVar(&j.overrides, "overrides", "", "the `FILE` that decides where the schema and the server have different kinds of types")
 	flags.StringVar(&j.out, "out", "", "the `DIR` to write to")
 	flags.StringVar(&j.version, "qemu-version", "",
 		"the QEMU `VERSION` of the answer (default: the server's, or that in the file VERSION beside it)")

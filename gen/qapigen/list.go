@@ -20,14 +20,15 @@ func newList() *cobra.Command {
 	var k knowing
 	cmd := &cobra.Command{
 		Use:   "list -qemu FIRST..LAST [-new] [-gone] [-deprecated] [-json] [-server SERVER] [-facts FILE] [MODULE...]",
-		Short: "list what is new, gone and deprecated in a range of QEMU versions",
-		Long: `List prints what not all QEMUs of a range have: a line for each path that is new after FIRST,
-gone by LAST, or deprecated in LAST. If a command is new, list prints the command and not its
-members; the same goes for a member or a value. -new, -gone and -deprecated choose among the three.
-A MODULE is the file that defines a command or an event, "block-core"; without one it is all of
-them.
+		Short: "list what QEMU added, removed and deprecated in a range of versions",
+		Long: `List prints the differences between the QEMUs of a range. It prints a line for each path that QEMU
+added after FIRST, that LAST no longer has, or that is deprecated in LAST. The flags -new, -gone and
+-deprecated choose among the three. If a command is new, list prints the command and not its members.
 
-With -json it prints the array that since -json does.
+MODULE is the file that defines a command or an event, such as block-core. Without MODULE, list looks
+at all files.
+
+With -json, list prints an array of objects, as since does.
 
 ` + statusHelp,
 		Example: `  qapigen list -qemu 7.2..11.1 -gone
@@ -71,11 +72,11 @@ With -json it prints the array that since -json does.
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&versions, "qemu", "", "the range of `VERSIONS`, such as 7.2..11.1")
-	flags.BoolVar(&want.new, "new", false, "what came after the first version")
-	flags.BoolVar(&want.gone, "gone", false, "what the first version has, or one after it, and the last does not")
-	flags.BoolVar(&want.deprecated, "deprecated", false, "what is deprecated in the last version")
+	flags.BoolVar(&want.new, "new", false, "list what QEMU added after FIRST")
+	flags.BoolVar(&want.gone, "gone", false, "list what FIRST or a later version has, and LAST does not")
+	flags.BoolVar(&want.deprecated, "deprecated", false, "list what is deprecated in LAST")
 	flags.BoolVar(&asJSON, "json", false, "print an array of objects")
-	k.flags(cmd)
+	k.flags(cmd, "qemu")
 	cobra.CheckErr(cmd.MarkFlagRequired("qemu"))
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("qemu", completeFrom()))
 	return cmd

@@ -1,37 +1,36 @@
 // Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
 //
 //	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR   a Go package
-//	qapigen capture [-out FILE] ADDRESS                                      keep what a server says of its schema
+//	qapigen capture [-out FILE] ADDRESS                                      save the schema of a running server
 //	qapigen join -schema FILE [-overrides FILE] -out DIR SOURCE              add what a server has to a schema
-//	qapigen print [-qemu-version VERSION] -out DIR FILE...                   copy schemas without their prose
-//	qapigen check [-dialect VERSION] [-json] FILE...                         what is wrong with schemas
-//	qapigen introspect [-unmask] [-define NAME]... FILE                      what a server of a schema would say
-//	qapigen query [-json] SOURCE PATH                                        whether a schema has something
-//	qapigen diff [-json] [-breaking] OLD NEW                                 what changed, and what breaks a client
-//	qapigen since PATH...                                                    since which QEMU something is there
-//	qapigen list -qemu FIRST..LAST [MODULE...]                               what is new, gone and deprecated
-//	qapigen facts [-from FILE] -out FILE SOURCE...                           what since and list know
-//	qapigen vet -qemu FIRST..LAST [PACKAGE...]                               what programs use and a QEMU lacks
-//	qapigen page [-out FILE]                                                 a page on which to look these up
+//	qapigen print [-qemu-version VERSION] -out DIR FILE...                   copy schemas without their documentation
+//	qapigen check [-dialect VERSION] [-json] FILE...                         report errors in schemas
+//	qapigen introspect [-unmask] [-define NAME]... FILE                      print a server's answer, from its schema
+//	qapigen query [-json] SOURCE PATH                                        report whether a schema has something
+//	qapigen diff [-json] [-breaking] OLD NEW                                 report changes, and which break a client
+//	qapigen since PATH...                                                    print which QEMU added or removed it
+//	qapigen list -qemu FIRST..LAST [MODULE...]                               list what is new, gone and deprecated
+//	qapigen facts [-from FILE] -out FILE SOURCE...                           write the table of since and list
+//	qapigen vet -qemu FIRST..LAST [PACKAGE...]                               report what programs use and a QEMU lacks
+//	qapigen page [-out FILE]                                                 write an HTML page to search in
 //	qapigen completion SHELL                                                 a script for bash, zsh, fish or powershell
 //	qapigen version [-json]                                                  of qapigen, and the QEMUs that it knows
-//	qapigen help [COMMAND]                                                   each of these in full
+//	qapigen help [COMMAND]                                                   explain a command in full
 //
 // A FILE or SCHEMA is the main file of a schema: qapi/qapi-schema.json, qga/qapi-schema.json or
-// storage-daemon/qapi/qapi-schema.json of a QEMU tree, or of a copy made by print. A SOURCE, and so
-// OLD and NEW, is one of these, a file with the answer to query-qmp-schema, or the ADDRESS of a
-// server that is running:
+// storage-daemon/qapi/qapi-schema.json of a QEMU tree, or of a copy made by print. A SOURCE, also OLD
+// and NEW, is one of these, a file that capture wrote, or the ADDRESS of a running server:
 //
-//	unix:PATH         its socket; where one is, PATH does, and @NAME for an abstract one
-//	tcp:HOST:PORT     HOST is a name or an IP address, one of IPv6 in brackets
-//	vsock:CID:PORT    of a virtual machine, or, with the CID 2, of its host
+//	unix:PATH         a Unix socket; PATH alone if the socket exists; @NAME for an abstract socket
+//	tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
+//	vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
 //
 // Flags take one dash or two.
 //
-// The exit status is 0 if all went well, 1 if something is wrong with a schema or a file, and
-// 2 if the command line cannot be understood; query and diff have statuses of their own. A
-// schema's diagnostics go to standard error, one a line: path:line[:column]: message. Nothing is
-// written unless all went well. What takes longer than a second says so on standard error.
+// The exit status is 0 if the command succeeded, 1 if it failed, and 2 if the command line is wrong.
+// Query and diff have other statuses. The errors of a schema go to standard error, a line each:
+// path:line[:column]: message. If a command fails, it writes no files. A command that takes longer
+// than a second says on standard error what it is doing.
 package main
 
 import (
@@ -106,7 +105,7 @@ func newRoot() *cobra.Command {
 ` + addressHelp + `
 
 Flags take one dash or two. ` + statusHelp + `
-Query and diff have statuses of their own.`,
+Query and diff have other statuses.`,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
   qapigen generate -schema unix:/run/vm1/qmp.sock -package qemu -out ./qemu
   qapigen diff qemu-7.2/qapi/qapi-schema.json unix:/run/vm1/qmp.sock`,

@@ -16,12 +16,12 @@ import (
 )
 
 // mergeHelp says what several schemas become, for the help of generate.
-const mergeHelp = `With -schema given several times, the package is for the servers of all of them. It has each command,
-event, member, value, branch and feature that one of them has. A member is optional if one of them
-may leave it out, or does not have it. Where one takes a string and another a string or null, the
-package takes both. The comments say which versions have what not all have. The version of each
-source has to be known: that of a server or of a QEMU tree is, beside an answer a file VERSION has it.
-The newest source gives the names of types, also those of servers and answers.`
+const mergeHelp = `If -schema is given several times, the package is for the servers of all these sources. It has each
+command, event, member, value, branch and feature that at least one source has. A member is optional
+if one of the sources lacks it, or may leave it out. If one source takes a string and another a
+string or null, the package takes both. Comments say which QEMU versions have a thing if not all
+have it. Qapigen must know the version of each source: it asks a server, and otherwise reads the
+file VERSION of QEMU's source tree or beside an answer. The newest source gives the names of types.`
 
 // An ingredient is one of the schemas that a package is for.
 type ingredient struct {

@@ -17,16 +17,15 @@ import (
 )
 
 // namesHelp says where names come from, for the help of generate.
-const namesHelp = `A server that is running, and an answer that was captured, have no names of types: those come
-from a schema of any other version, -names, by what stands at the same places. A type that this
-one does not have is named after the place where it is used. What was recovered, and what is new,
-is said on standard error.`
+const namesHelp = `A running server, and an answer that capture wrote, have no names of types. Generate takes the names
+from a schema of another version: our own newest, or the one that -names gives. A type has the same
+name if it is used at the same place. Other types are named after the place where they are used.
+Standard error lists these, and says how many names were found.`
 
 // alsoHelp says what -also does, for the help of generate.
-const alsoHelp = `A package is for the servers of one schema. A member that is mandatory in it is a plain field, which
-is zero if a server of another version does not send it. For each such server, -also names its schema,
-its captured answer or its address: members of results and events that this server may leave out
-become optional. Nothing is added to the package.`
+const alsoHelp = `With -also SOURCE, members that the server of this source may leave out of results and events become
+optional. -also adds nothing to the package. Without -also, a mandatory member that a server of
+another version does not send is zero.`
 
 // loosen makes optional what other servers do not send, and returns their versions, or the names of
 // those whose version is not known.

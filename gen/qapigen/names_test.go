@@ -67,7 +67,7 @@ func TestNamesFlag(t *testing.T) {
 	require.Regexp(t, `^  and \d+ more$`, lines[1+mostNewNames])
 	files := generatedFiles(t, out)
 	require.Contains(t, files["schema_gen.go"], "type TheTriple struct {\n\tMajor uint8 ")
-	require.Contains(t, files["new_gen.go"], "type BlockdevAdd BlockdevAddOptions\n")
+	require.Contains(t, files["block_core_gen.go"], "type BlockdevAdd BlockdevAddOptions\n")
 }
 
 // TestNamesOneIsNew looks at the report when there is little to say.

@@ -12,12 +12,13 @@ import (
 )
 
 // selectionHelp says what the flags of a selection do, for the help of generate.
-const selectionHelp = `All of the schema is generated, unless -only or -modules name what is wanted: commands and
-events by their names in QMP, or all of those that a file of the schema has. What both name is
-generated with the types that it needs, and nothing else.
+const selectionHelp = `Without -only and -modules the package has the whole schema. -only names commands and events, as
+QMP spells them. -modules names files of the schema, and stands for all commands and events in
+them. The package has what either flag names, and the types that this needs.
 
-What a condition of the schema may leave out of a QEMU is generated with a remark, unless
--define or -undefine tell of one build: the symbols that are true in it, or those that are not.`
+A condition of the schema ("if") means that some builds of QEMU lack a thing. The package has the
+thing, and its comment names the condition. -define and -undefine describe one build instead: they
+name the symbols that are true, or those that are false. The package then lacks what this build lacks.`
 
 // selectionFlags are the flags that say what of a schema is wanted.
 type selectionFlags struct {
@@ -30,13 +31,13 @@ func addSelectionFlags(cmd *cobra.Command) *selectionFlags {
 	s := &selectionFlags{cmd: cmd}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&s.only, "only", nil,
-		"the `NAMES` of the commands and events that are wanted: a list with commas, or @FILE with names and # comments; may be given several times")
+		"the `NAMES` of commands and events: a list with commas, or @FILE with names and # comments; may be given several times")
 	flags.StringArrayVar(&s.modules, "modules", nil,
-		"the `NAMES` of the schema's files whose commands and events are wanted: block-core,qdev")
+		"the `NAMES` of files of the schema: block-core,qdev")
 	flags.StringArrayVar(&s.define, "define", nil,
-		"the `NAMES` of the symbols that are true in the build, such as CONFIG_LINUX; all others are false")
+		"the `NAMES` of the symbols that are true, such as CONFIG_LINUX; all others are false")
 	flags.StringArrayVar(&s.undefine, "undefine", nil,
-		"the `NAMES` of the symbols that are false in the build; all others are true")
+		"the `NAMES` of the symbols that are false; all others are true")
 	for flag, names := range map[string]func(*qapi.Schema) []string{
 		"only": commandsAndEvents, "modules": moduleNames,
 		"define": (*qapi.Schema).Symbols, "undefine": (*qapi.Schema).Symbols,

@@ -18,13 +18,13 @@ func newPage() *cobra.Command {
 	var k knowing
 	cmd := &cobra.Command{
 		Use:   "page [-out FILE] [-server SERVER] [-facts FILE]",
-		Short: "write a page on which to look up which QEMU has what",
-		Long: `Page writes an HTML file with all that since and list know: each command, event, type, member,
-value and feature with the QEMU versions that have it, its name in Go, and its place in QEMU's
-reference. The file needs no server and no network: open it in a browser.
+		Short: "write an HTML page on which to search what each QEMU has",
+		Long: `Page writes an HTML file with all that since and list print. For each command, event, type, member,
+value and feature it has the QEMU versions, the name in Go, and a link to QEMU's reference. Open the
+file in a browser. It needs no server and no network.
 
--facts is a table of the server -server, of QEMU if there is none, and the page has this table
-only. Otherwise the page has all three servers.
+The page has all three servers. With -facts FILE, it has the table in FILE only. -server says which
+server that table is of; without it, the table is of QEMU.
 
 ` + statusHelp,
 		Example: `  qapigen page -out qmp.html
@@ -50,7 +50,7 @@ only. Otherwise the page has all three servers.
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "the `FILE` to write to (default: standard output)")
-	k.flags(cmd)
+	k.flags(cmd, "all three, or qemu with -facts")
 	return cmd
 }
 

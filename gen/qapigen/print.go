@@ -20,15 +20,14 @@ func newPrint() *cobra.Command {
 	var out, version string
 	cmd := &cobra.Command{
 		Use:   "print [-qemu-version VERSION] -out DIR FILE...",
-		Short: "copy schemas without their prose",
-		Long: `Print writes a copy of the schemas whose main files are named, and of the files that
-they include, in one canonical form. Comments are left out, and of the documentation only
-names of definitions and features and the version after "Since:" are kept. The copy is a
-schema that qapigen reads like the original.
+		Short: "copy schemas without their documentation",
+		Long: `Print copies schemas in one canonical form. FILE is the main file of a schema; print also copies the
+files that it includes. The copy has no comments. Of the documentation it has the names of
+definitions and features, and the version after "Since:". Qapigen reads the copy like the original.
 
-The files have the same folders in DIR as in QEMU's tree: qapi, qga, storage-daemon/qapi.
-DIR/VERSION holds the QEMU version. Files that an earlier run wrote and that are no longer
-part of a schema are removed; files that qapigen did not write are never touched.
+The files have the folders of QEMU's source tree in DIR: qapi, qga, storage-daemon/qapi. DIR/VERSION
+holds the QEMU version. Print removes files that an earlier run wrote and that no longer belong to a
+schema. It never touches files that qapigen did not write.
 
 ` + statusHelp,
 		Example:           `  qapigen print -out testdata/schema/10.2 qemu/qapi/qapi-schema.json qemu/qga/qapi-schema.json`,

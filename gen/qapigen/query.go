@@ -18,22 +18,29 @@ func newQuery() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "query [-json] SOURCE PATH",
-		Short: "tell whether a schema has a command, a member, a value or a feature",
-		Long: `Query tells whether a schema has what the path describes, by libvirt's grammar:
+		Short: "report whether a schema has a command, a member, a value or a feature",
+		Long: `Query reports whether a schema has what PATH describes. Paths have the grammar of libvirt:
 
   COMMAND-OR-EVENT [ /arg-type | /ret-type [ /COMPONENT ]... ]
 
-A component is a member's name (*NAME if it must be optional), +CASE for a union's branch,
-^VALUE of an enum, !TYPE for a JSON type, or $FEATURE; $$FEATURE is one of the member before it.
-A blank stands before a name that does not begin with a letter. The answer is false if a
-component does not fit what it stands behind.
+A COMPONENT is one of
+
+  NAME        a member; *NAME if the member must be optional
+  +CASE       a branch of a union
+  ^VALUE      a value of an enum
+  !TYPE       a JSON type
+  $FEATURE    a feature of a command, an event, a type or a value
+  $$FEATURE   a feature of the member before it
+
+Write a blank before a NAME that does not begin with a letter. If a component does not fit the
+component before it, the answer is false.
 
 ` + sourceHelp + `
 
-With -json it prints an object with source, path and has.
+With -json, query prints an object with source, path and has.
 
-The exit status is 0 if the schema has it ("true"), 1 if it has not ("false"), and 2 if the
-question or the schema is malformed, or cannot be had.`,
+The exit status is 0 if the answer is true, 1 if it is false, and 2 if there is no answer: the path
+or the schema is malformed, or the source cannot be read.`,
 		Example: `  qapigen query qemu/qapi/qapi-schema.json blockdev-add/arg-type/+file/aio/^io_uring
   qapigen query unix:/run/vm1/qmp.sock 'blockdev-add/arg-type/+file/$dynamic-auto-read-only'`,
 		Args:              takes("SOURCE", "PATH"),

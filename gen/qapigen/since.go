@@ -19,20 +19,21 @@ func newSince() *cobra.Command {
 	var k knowing
 	cmd := &cobra.Command{
 		Use:   "since [-json] [-server SERVER] [-facts FILE] PATH... | -all",
-		Short: "print since which QEMU a command, a member, a value or a feature is there",
-		Long: `Since prints of each path in which release QEMU got it, since when it is deprecated or unstable,
-in which release QEMU removed it, what to use instead, and which build options it needs. The
-source of each date is in parentheses. A path has the grammar of query.
+		Short: "print which QEMU added, deprecated and removed a command, a member, a value or a feature",
+		Long: `Since prints a line for each path: the release of QEMU that added it, those that deprecated and
+removed it, what replaces it, the build options that it needs, and the source of each date. Help
+query explains paths.
 
 "since 8.0 (between the schemas of 7.2 and 10.0)" is not exact: the schema of 7.2 lacks the thing
 and that of 10.0 has it. The release is then the newest one that is possible, or the oldest one if
 the documentation names an older release.
 
-With -json since prints an array of objects. With -all it prints all paths that are known. A type
-that contains itself has paths without end, so each part of a type has the shortest path only.
+With -all, since prints every command, event, member, value, branch and feature. It prints one path
+for each, the shortest: types can contain themselves, so the number of paths has no limit. With
+-json, it prints an array of objects.
 
-The exit status is 0 if all went well, 1 if no known QEMU has one of the paths, and 2 if the
-command line cannot be understood.`,
+The exit status is 0 if since knows all paths, 1 if no known QEMU has one of them, and 2 if the
+command line is wrong.`,
 		Example: `  qapigen since blockdev-add/arg-type/+file/drop-cache query-block/ret-type/inserted
   qapigen since -all -json > facts.json
   qapigen since -server guest guest-exec/arg-type/capture-output`,
@@ -69,8 +70,8 @@ command line cannot be understood.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
-	cmd.Flags().BoolVar(&all, "all", false, "go through all paths, of QEMU unless -server says otherwise")
-	k.flags(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "print all paths, of QEMU unless -server names another server")
+	k.flags(cmd, "the first one that has the path")
 	return cmd
 }
 

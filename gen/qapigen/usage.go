@@ -10,7 +10,7 @@ import (
 )
 
 // statusHelp says what the exit statuses mean that most subcommands have.
-const statusHelp = `The exit status is 0 if all went well, 1 if not, and 2 if the command line cannot be understood.`
+const statusHelp = `The exit status is 0 if the command succeeded, 1 if it failed, and 2 if the command line is wrong.`
 
 // usageError is an error of a command's own that has to do with how it was called.
 type usageError struct{ message string }
@@ -105,7 +105,7 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
 		Short:   "explain a subcommand",
-		Long:    "Help explains a subcommand, as its flag -help does.\n\n" + statusHelp,
+		Long:    "Help prints the text that the flag -help of a subcommand prints.\n\n" + statusHelp,
 		Example: "  qapigen help generate",
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string

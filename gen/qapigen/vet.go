@@ -42,10 +42,10 @@ func newVet() *cobra.Command {
 	deprecated := true
 	cmd := &cobra.Command{
 		Use:   "vet [-json] [-deprecated=false] [-tests=false] [-tags LIST] -qemu FIRST..LAST [PACKAGE]...",
-		Short: "find what QEMUs of a range lack of what Go programs use",
+		Short: "report what a Go program uses and a QEMU of a range lacks",
 		Long: `Vet reports what a Go program uses and a QEMU of the range lacks: commands, members, values and
-branches that are sent, events that are subscribed to, members of results that an older server does
-not send, and what the newest QEMU of the range has deprecated or removed.
+branches that the program sends, events that it subscribes to, and members of results that it reads
+and an older QEMU does not send. It also reports what is deprecated or removed in LAST.
 
 Code that asks first is not reported: behind Has of a server's schema, Missing, a comparison of the
 version, or an error that matches errors.ErrUnsupported. The comment
@@ -91,9 +91,9 @@ if the command line cannot be understood.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&versions, "qemu", "", "the range of `VERSIONS`, such as 7.2..11.1")
-	flags.BoolVar(&deprecated, "deprecated", true, "report what is deprecated in the last version")
-	flags.BoolVar(&tests, "tests", true, "look at tests too")
-	flags.StringVar(&tags, "tags", "", "the build tags, a `LIST` with commas")
+	flags.BoolVar(&deprecated, "deprecated", true, "also report what is deprecated in LAST")
+	flags.BoolVar(&tests, "tests", true, "also check tests")
+	flags.StringVar(&tags, "tags", "", "the `LIST` of build tags, with commas")
 	flags.BoolVar(&asJSON, "json", false, "print an array of objects")
 	cobra.CheckErr(cmd.MarkFlagRequired("qemu"))
 	return cmd

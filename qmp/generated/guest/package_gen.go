@@ -21,9 +21,9 @@
 // A command is a struct: its fields are the arguments. Its method Do executes the command and
 // returns the result. [qmp.GuestClient.Execute] lists the errors of Do.
 //
-// The comment of each type has its name in the schema, and the file of QEMU's source that
-// defines it. QEMU's reference describes commands, events and types under these names:
-// https://www.qemu.org/docs/master/interop/index.html
+// The comment of each type has its name in the schema and, if it is known, the file of QEMU's
+// source that defines it. QEMU's reference describes commands, events and types under these
+// names: https://www.qemu.org/docs/master/interop/index.html
 //
 // [qmp.Raw] executes a command that the package does not have.
 //
@@ -79,6 +79,11 @@
 // If a server sends a value of another kind, the field Other holds it as JSON.
 //
 // # Servers of other versions
+//
+// Comments say which QEMU added, deprecated or removed a thing. A member or a value without a
+// version is as old as its type or command. A type, a command or an event without a version is
+// in QEMU 5.2; a type may have another name there. Builds of one version differ: package
+// [github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server what it has.
 //
 // A member is mandatory if it is so in QEMU 10.2.2. If a server of another version does not
 // send it, its field is zero, as if the server had sent zero. qapigen generate -also makes

@@ -22,9 +22,9 @@
 // A command is a struct: its fields are the arguments. Its method Do executes the command and
 // returns the result. [qmp.Client.Execute] lists the errors of Do.
 //
-// The comment of each type has its name in the schema, and the file of QEMU's source that
-// defines it. QEMU's reference describes commands, events and types under these names:
-// https://www.qemu.org/docs/master/interop/index.html
+// The comment of each type has its name in the schema and, if it is known, the file of QEMU's
+// source that defines it. QEMU's reference describes commands, events and types under these
+// names: https://www.qemu.org/docs/master/interop/index.html
 //
 // Some commands send a type of the schema: [BlockdevAdd] has the fields of [BlockdevOptions].
 // Convert a value of the type to execute the command: storage.BlockdevAdd(v).Do(ctx, c).
@@ -107,8 +107,13 @@
 //
 // # Servers of other versions
 //
-// A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 all send it. If a server of
-// another version does not send it, its field is zero, as if the server had sent zero.
+// Comments say which QEMU added, deprecated or removed a thing. A member or a value without a
+// version is as old as its type or command. A type, a command or an event without a version is
+// in QEMU 5.2; a type may have another name there. Builds of one version differ: package
+// [github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server what it has.
+//
+// A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 always send it. If a server
+// of another version does not send it, its field is zero, as if the server had sent zero.
 //
 // Decoding accepts what the package does not know:
 //
