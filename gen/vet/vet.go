@@ -18,13 +18,13 @@ package vet
 
 import (
 	"fmt"
-	"go/ast"
 	"go/token"
 	"go/types"
 	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/analysis/passes/ctrlflow"
 )
 
 // Analyzer reports what QEMUs of a range lack. Its flag qemu is the range, such as 7.2..11.1.
@@ -39,7 +39,8 @@ that the newest one has deprecated or removed. Code that asks the server first i
 
 silences a report on its line or on the next one.`,
 	URL:       "https://pkg.go.dev/github.com/qmpkit/qmpkit/gen/vet",
-	FactTypes: []analysis.Fact{(*Bindings)(nil)},
+	Requires:  []*analysis.Analyzer{ctrlflow.Analyzer},
+	FactTypes: []analysis.Fact{(*Bindings)(nil), (*answer)(nil)},
 	Run:       run,
 }
 
@@ -59,12 +60,7 @@ func run(pass *analysis.Pass) (any, error) {
 	if b := readBindings(pass); b != nil {
 		pass.ExportPackageFact(b)
 	}
-	c := &checker{
-		pass: pass, bindings: map[*types.Package]*Bindings{}, found: map[string]finding{},
-		defs: map[types.Object][]def{}, funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{},
-		tried: map[ast.Node]trial{}, nonNil: map[types.Object]int{}, visiting: map[ast.Node]bool{},
-		at: map[ast.Expr]state{},
-	}
+	c := newChecker(pass)
 	servers := map[string]bool{}
 	for _, f := range pass.AllPackageFacts() {
 		if b, ok := f.Fact.(*Bindings); ok {
@@ -92,6 +88,7 @@ func run(pass *analysis.Pass) (any, error) {
 	}
 	c.collect()
 	c.solve()
+	c.exports()
 	c.reportAll()
 	return nil, nil
 }
