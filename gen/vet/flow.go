@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"go/types"
 	"maps"
+	"slices"
 
 	"golang.org/x/tools/go/cfg"
 )
@@ -17,7 +18,7 @@ type flow struct {
 	looks map[look]bool           // members and pointers that were compared with nil
 }
 
-// assigned has the assignments from which a variable can have its value, and what they say of it.
+// assigned has the assignments from which a variable can have its value, and what they say of it. It is not changed.
 type assigned map[*def]guard
 
 // A look is a variable and what is selected from it.
@@ -31,12 +32,7 @@ func newFlow(s, may state) *flow {
 }
 
 func (f *flow) clone() *flow {
-	c := newFlow(f.s, f.may)
-	for v, a := range f.vars {
-		c.vars[v] = maps.Clone(a)
-	}
-	maps.Copy(c.looks, f.looks)
-	return c
+	return &flow{f.s, f.may, maps.Clone(f.vars), maps.Clone(f.looks)}
 }
 
 // join adds what comes by another way.
@@ -44,45 +40,95 @@ func (f *flow) join(g *flow) {
 	f.s |= g.s
 	f.may |= g.may
 	for v, a := range g.vars {
-		if f.vars[v] == nil {
-			f.vars[v] = assigned{}
-		}
-		for d, is := range a {
-			f.vars[v][d] = f.vars[v][d].or(is.within(g.may))
-		}
+		f.vars[v] = f.vars[v].join(a, g.may)
 	}
 	maps.Copy(f.looks, g.looks)
 }
 
+// join returns the assignments of two ways. By the second one only some releases come.
+func (a assigned) join(b assigned, may state) assigned {
+	same := true
+	for d, is := range b {
+		if old, ok := a[d]; is != is.within(may) || a != nil && (!ok || old.or(is) != old) {
+			same = false
+		}
+	}
+	switch {
+	case same && a == nil:
+		return b
+	case same:
+		return a
+	}
+	out := make(assigned, len(a)+len(b))
+	maps.Copy(out, a)
+	for d, is := range b {
+		out[d] = out[d].or(is.within(may))
+	}
+	return out
+}
+
+// leave forgets the variables whose scope does not have a place.
+func (f *flow) leave(place token.Pos) {
+	if !place.IsValid() {
+		return
+	}
+	gone := func(obj types.Object) bool {
+		scope := obj.Parent()
+		return scope != nil && obj.Pkg() != nil && scope != obj.Pkg().Scope() && !scope.Contains(place)
+	}
+	maps.DeleteFunc(f.vars, func(v *types.Var, _ assigned) bool { return gone(v) })
+	maps.DeleteFunc(f.looks, func(l look, _ bool) bool { return l.root == nil || gone(l.root) })
+}
+
 // equal reports whether a flow says the same.
 func (f *flow) equal(g *flow) bool {
-	return f.s == g.s && f.may == g.may && maps.Equal(f.looks, g.looks) &&
-		maps.EqualFunc(f.vars, g.vars, func(a, b assigned) bool { return maps.Equal(a, b) })
+	return f.s == g.s && f.may == g.may && maps.Equal(f.looks, g.looks) && maps.EqualFunc(f.vars, g.vars, maps.Equal)
 }
 
 // A graph is the control flow of a function.
 type graph struct {
-	blocks []*cfg.Block
+	blocks []*cfg.Block // those that control comes to, each behind those that lead to it but for loops
+	places []token.Pos  // of the blocks, by their index
+	all    []*cfg.Block // by their index
 	preds  [][]int32
 	loops  map[int32]map[int32]bool // the blocks that a loop repeats, by its head
 	joins  map[int32][]int32
 }
 
 func newGraph(g *cfg.CFG) *graph {
-	n := &graph{blocks: g.Blocks, preds: make([][]int32, len(g.Blocks)), loops: map[int32]map[int32]bool{}, joins: map[int32][]int32{}}
-	for _, b := range g.Blocks {
-		if b.Live {
-			for _, s := range b.Succs {
-				n.preds[s.Index] = append(n.preds[s.Index], b.Index)
-			}
+	n := &graph{
+		places: make([]token.Pos, len(g.Blocks)), preds: make([][]int32, len(g.Blocks)),
+		loops: map[int32]map[int32]bool{}, joins: map[int32][]int32{},
+	}
+	n.order(g.Blocks[0], make([]bool, len(g.Blocks)))
+	slices.Reverse(n.blocks)
+	for _, b := range n.blocks {
+		if len(b.Nodes) > 0 {
+			n.places[b.Index] = b.Nodes[0].Pos()
+		}
+		for _, s := range b.Succs {
+			n.preds[s.Index] = append(n.preds[s.Index], b.Index)
 		}
 	}
-	for _, b := range g.Blocks {
-		if b.Live && len(b.Succs) == 2 && (b.Kind == cfg.KindRangeLoop || b.Kind == cfg.KindForLoop) {
+	n.all = g.Blocks
+	for _, b := range n.blocks {
+		if len(b.Succs) == 2 && (b.Kind == cfg.KindRangeLoop || b.Kind == cfg.KindForLoop) {
 			n.loops[b.Index] = n.body(b)
 		}
 	}
 	return n
+}
+
+// order appends blocks, each behind those that it leads to.
+func (g *graph) order(b *cfg.Block, seen []bool) {
+	if seen[b.Index] {
+		return
+	}
+	seen[b.Index] = true
+	for _, s := range slices.Backward(b.Succs) {
+		g.order(s, seen)
+	}
+	g.blocks = append(g.blocks, b)
 }
 
 // body returns the blocks from which the head of a loop is reached again.
@@ -148,15 +194,15 @@ func (c *checker) run(f *function, entry *flow) {
 	outer, outerFlow := c.current, c.cur
 	c.current = f
 	defer func() { c.current, c.cur = outer, outerFlow }()
-	r := &runner{c: c, g: f.graph, in: make([]*flow, len(f.graph.blocks)), out: make([][]*flow, len(f.graph.blocks)),
+	r := &runner{c: c, g: f.graph, in: make([]*flow, len(f.graph.all)), out: make([][]*flow, len(f.graph.all)),
 		doubts: map[int32]map[int32]state{}, asking: map[int32]bool{}}
 	c.quiet++
-	for round, changed := 0, true; changed && round < 40; round++ {
-		changed = r.round(entry)
+	for round, changed := 0, true; changed && round < 500; round++ {
+		changed = r.round(entry, false)
 	}
 	c.quiet--
 	if c.quiet == 0 {
-		r.round(entry)
+		r.round(entry, true)
 	}
 }
 
@@ -170,12 +216,9 @@ type runner struct {
 	asking map[int32]bool            // blocks that end with a condition that says something of the server
 }
 
-// round walks all blocks once. It reports whether something has changed.
-func (r *runner) round(entry *flow) (changed bool) {
+// round walks the blocks to which something new comes, or all. It reports whether something has changed.
+func (r *runner) round(entry *flow, all bool) (changed bool) {
 	for _, b := range r.g.blocks {
-		if !b.Live {
-			continue
-		}
 		in := newFlow(0, 0)
 		if b.Index == 0 {
 			in.join(entry)
@@ -186,17 +229,19 @@ func (r *runner) round(entry *flow) (changed bool) {
 		for _, s := range r.doubts[b.Index] {
 			in.s |= in.may & s
 		}
-		if old := r.in[b.Index]; old == nil || !old.equal(in) {
-			r.in[b.Index], changed = in, true
+		in.leave(r.g.places[b.Index])
+		if old := r.in[b.Index]; all || old == nil || !old.equal(in) || r.g.loops[b.Index] != nil {
+			changed = changed || old == nil || !old.equal(in)
+			r.in[b.Index] = in
+			r.block(b, in.clone())
 		}
-		r.block(b, in.clone())
 	}
 	return changed
 }
 
 // take joins what comes from a block to the next one.
 func (r *runner) take(in *flow, from int32, to *cfg.Block) {
-	for i, s := range r.g.blocks[from].Succs {
+	for i, s := range r.g.all[from].Succs {
 		if s == to && r.out[from] != nil {
 			in.join(r.out[from][i])
 		}
@@ -267,7 +312,7 @@ func (r *runner) leaves(head *cfg.Block) bool {
 		if !r.asking[i] {
 			continue
 		}
-		for _, s := range r.g.blocks[i].Succs {
+		for _, s := range r.g.all[i].Succs {
 			if s != head && !body[s.Index] {
 				return true
 			}
@@ -341,14 +386,19 @@ func (c *checker) refine(f *flow, cond ast.Expr, truth bool) {
 		if !ok {
 			return
 		}
+		if f.vars[v] == nil {
+			return
+		}
+		refined := assigned{}
 		for d, g := range f.vars[v] {
 			if truth {
 				g.no, g.maybeNot = 0, 0
 			} else {
 				g.yes, g.maybe = 0, 0
 			}
-			f.vars[v][d] = g
+			refined[d] = g
 		}
+		f.vars[v] = refined
 	}
 }
 
@@ -423,12 +473,9 @@ func (c *checker) set(target ast.Expr, d *def) {
 	if !c.tracked(obj) {
 		return
 	}
-	f.vars[obj] = assigned{d: c.valueOf(d, obj.Type()).within(f.may)}
-	if f.s != f.may {
-		g := f.vars[obj][d]
-		g.yes, g.no = g.yes&f.s, g.no&f.s
-		f.vars[obj][d] = g
-	}
+	g := c.valueOf(d, obj.Type()).within(f.may)
+	g.yes, g.no = g.yes&f.s, g.no&f.s
+	f.vars[obj] = assigned{d: g}
 }
 
 func (c *checker) assign(n *ast.AssignStmt, s state) {
