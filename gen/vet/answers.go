@@ -67,33 +67,14 @@ func (c *checker) isAnswer(e ast.Expr, obj types.Object) bool {
 			return true
 		case c.asking[obj]:
 			return true
-		case isBool(obj.Type()) && (obj.Pkg() == c.pass.Pkg || obj.IsField()):
-			return c.defined(obj).asks() && len(c.defsOf(obj)) > 0 && c.storedAnswer(obj)
+		case isBool(obj.Type()) && obj.IsField() && !c.isConstant(c.defined(obj)):
+			return true
 		case obj.Pkg() != nil && obj.Pkg() != c.pass.Pkg:
 			a := c.fact(obj)
 			return a != nil && a.Asks
 		}
 	case *types.Func:
 		return c.asking[obj.Origin()]
-	}
-	return false
-}
-
-// storedAnswer reports whether one of the assignments to a variable is an answer: a constant is none.
-func (c *checker) storedAnswer(v *types.Var) bool {
-	for _, d := range c.defsOf(v) {
-		if d.e == nil || c.pass.TypesInfo.Types[d.e].Value != nil {
-			continue
-		}
-		if c.visiting[d.e] {
-			continue
-		}
-		c.visiting[d.e] = true
-		found := c.mentions(d.e)
-		delete(c.visiting, d.e)
-		if found {
-			return true
-		}
 	}
 	return false
 }
@@ -186,7 +167,7 @@ func (c *checker) findAnswers() {
 			}
 		}
 		for v, defs := range c.defs {
-			if c.asking[v] || !isScalar(v.Type()) || isBool(v.Type()) {
+			if c.asking[v] || !isScalar(v.Type()) {
 				continue
 			}
 			if slices.ContainsFunc(defs, func(d *def) bool { return d.e != nil && d.index == 0 && c.mentions(d.e) }) {
@@ -270,7 +251,7 @@ func (c *checker) result(call *ast.CallExpr, index int) guard {
 	if c.isHas(call) && len(call.Args) > 0 {
 		switch path := c.text(call.Args[0]); {
 		case index != 0:
-			return c.nothing()
+			return c.noAnswer()
 		case path == "":
 			return c.doubt()
 		default:
@@ -281,11 +262,18 @@ func (c *checker) result(call *ast.CallExpr, index int) guard {
 		if g, ok := c.missing(call); ok && index == 0 {
 			return g.not()
 		}
-		return c.nothing()
+		return c.noAnswer()
+	}
+	if c.isCall(call, schemaPath, "Query") && index == 1 {
+		return c.noAnswer()
 	}
 	if cmd, server := c.commandOf(call); cmd != "" {
 		if k := c.r.of(server, cmd); k != nil && (index > 0 || isErrorType(c.pass.TypesInfo.TypeOf(call))) {
-			return guard{c.r.all, k.has, c.r.all, k.has} // without an error the server has it
+			failed := c.r.all
+			if c.tried[call] != 0 {
+				failed = c.r.all &^ k.has
+			}
+			return guard{failed, k.has, c.r.all, k.has} // without an error the server has it
 		}
 		return c.nothing()
 	}
@@ -334,14 +322,21 @@ func interfaceOf(f *types.Func) types.Type {
 
 var notFound = regexp.MustCompile(`(?i)not( been)? found|NotFound|unsupported|unknown command`)
 
+// noAnswer is the condition that a question has an error: the program knows nothing then.
+func (c *checker) noAnswer() guard {
+	return guard{no: c.r.all, maybe: c.r.all, maybeNot: c.r.all}
+}
+
 // answered is what the fact of another package's function says.
 func (c *checker) answered(a *answer, call *ast.CallExpr, index int) guard {
+	g := a.Results[index].guard()
 	for i, t := range a.Tries {
 		if i < len(call.Args) {
-			c.try(call.Args[i], t)
+			if tried := c.try(call.Args[i], t); g.doubtful() && index == 0 && !c.isConstant(tried) {
+				g = tried
+			}
 		}
 	}
-	g := a.Results[index].guard()
 	if a.Path == 0 || a.Path > len(call.Args) {
 		return g
 	}
@@ -517,7 +512,7 @@ func (c *checker) probe(f *function, a *answer) {
 			c.probing, c.probed = true, s
 			exact = true
 			for _, g := range c.evaluate(f, map[*types.Var]*def{p: {e: probeLiteral, of: 1}}) {
-				out, exact = append(out, factOf(g)), exact && !g.doubtful()
+				out, exact = append(out, factOf(g)), exact && g.yes|g.no == c.r.all
 			}
 			c.probing = false
 			return out, exact

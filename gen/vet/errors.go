@@ -93,19 +93,21 @@ func (c *checker) originsOf(d *def) {
 func (c *checker) try(e ast.Expr, t trial) guard {
 	c.triedParameter(e, t)
 	calls := c.origins(e)
-	no, commands := state(0), 0
+	var yes, no state
+	commands := 0
 	for call := range calls {
 		c.mark(call, t)
 		if cmd, server := c.commandOf(call); cmd != "" {
 			if k := c.r.of(server, cmd); k != nil {
 				no |= k.has
+				yes |= c.r.all &^ k.has
 				commands++
 			}
 		}
 	}
 	switch {
 	case commands > 0:
-		return guard{c.r.all, no, c.r.all, no} // without this error the server has the command
+		return guard{yes, no, c.r.all, no} // without this error the server has the command
 	case len(calls) == 0 && c.isParameter(e) >= 0:
 		return c.doubt()
 	}

@@ -438,6 +438,9 @@ func parameter(sig *types.Signature, i int, spread bool) types.Type {
 // literal walks a composite literal: its members are set.
 func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 	t := c.pass.TypesInfo.TypeOf(lit)
+	if _, ok := lit.Type.(*ast.IndexExpr); ok {
+		c.expr(lit.Type, s, "")
+	}
 	if isRaw(t) {
 		c.raw(lit, s)
 		return

@@ -67,6 +67,56 @@ func (a assigned) join(b assigned, may state) assigned {
 	return out
 }
 
+// doubt says that a condition which is not understood decides whether control comes here: what variables have is
+// not known to be what they have for all releases that come.
+func (f *flow) doubt() {
+	for v, a := range f.vars {
+		f.vars[v] = a.doubt(f.s)
+	}
+}
+
+func (a assigned) doubt(s state) assigned {
+	out := assigned{}
+	for d, g := range a {
+		g.yes, g.no = g.yes&s, g.no&s
+		out[d] = g
+	}
+	return out
+}
+
+// restore says that the two ways of a condition which is not understood have met again. What they did not set is as
+// it was before.
+func (f *flow) restore(before *flow, set map[*def]bool) {
+	f.s |= f.may & before.s
+	for v, a := range before.vars {
+		same := true
+		for d := range f.vars[v] {
+			same = same && !set[d]
+		}
+		if same {
+			f.vars[v] = f.vars[v].join(a, f.may)
+		}
+	}
+}
+
+// sets returns the assignments that only one way of a condition comes to.
+func (r *runner) sets(of int32) map[*def]bool {
+	if r.set[of] == nil {
+		r.set[of] = map[*def]bool{}
+		for _, i := range r.g.joins[of].only {
+			for _, n := range r.g.all[i].Nodes {
+				ast.Inspect(n, func(n ast.Node) bool {
+					if e, ok := n.(ast.Expr); ok && r.c.defAt[e] != nil {
+						r.set[of][r.c.defAt[e]] = true
+					}
+					return true
+				})
+			}
+		}
+	}
+	return r.set[of]
+}
+
 // leave forgets the variables whose scope does not have a place.
 func (f *flow) leave(place token.Pos) {
 	if !place.IsValid() {
@@ -92,13 +142,16 @@ type graph struct {
 	all    []*cfg.Block // by their index
 	preds  [][]int32
 	loops  map[int32]map[int32]bool // the blocks that a loop repeats, by its head
-	joins  map[int32][]int32
+	joins  map[int32]joins
 }
+
+// joins are the places where the two ways of a condition meet, and the blocks that only one of them comes to.
+type joins struct{ places, only []int32 }
 
 func newGraph(g *cfg.CFG) *graph {
 	n := &graph{
 		places: make([]token.Pos, len(g.Blocks)), preds: make([][]int32, len(g.Blocks)),
-		loops: map[int32]map[int32]bool{}, joins: map[int32][]int32{},
+		loops: map[int32]map[int32]bool{}, joins: map[int32]joins{},
 	}
 	n.order(g.Blocks[0], make([]bool, len(g.Blocks)))
 	slices.Reverse(n.blocks)
@@ -164,25 +217,25 @@ func (g *graph) reach(from, without *cfg.Block) map[int32]bool {
 }
 
 // joinsOf returns where the two ways of a condition meet: what is behind does not depend on it.
-func (g *graph) joinsOf(b *cfg.Block) []int32 {
-	if joins, ok := g.joins[b.Index]; ok {
-		return joins
+func (g *graph) joinsOf(b *cfg.Block) joins {
+	if found, ok := g.joins[b.Index]; ok {
+		return found
 	}
+	var found joins
 	yes, no := g.reach(b.Succs[0], b), g.reach(b.Succs[1], b)
-	joins := []int32{}
-	for i := range yes {
-		if !no[i] {
-			continue
-		}
-		for _, p := range g.preds[i] {
-			if !yes[p] || !no[p] {
-				joins = append(joins, i)
-				break
+	for _, block := range g.blocks {
+		i := block.Index
+		switch {
+		case yes[i] != no[i]:
+			found.only = append(found.only, i)
+		case yes[i]:
+			if slices.ContainsFunc(g.preds[i], func(p int32) bool { return !yes[p] || !no[p] }) {
+				found.places = append(found.places, i)
 			}
 		}
 	}
-	g.joins[b.Index] = joins
-	return joins
+	g.joins[b.Index] = found
+	return found
 }
 
 // run follows the control flow of a function from an entry. It walks all blocks quietly until it knows what comes
@@ -194,11 +247,17 @@ func (c *checker) run(f *function, entry *flow) {
 	outer, outerFlow := c.current, c.cur
 	c.current = f
 	defer func() { c.current, c.cur = outer, outerFlow }()
-	r := &runner{c: c, g: f.graph, in: make([]*flow, len(f.graph.all)), out: make([][]*flow, len(f.graph.all)),
-		doubts: map[int32]map[int32]state{}, asking: map[int32]bool{}}
+	r := &runner{c: c, g: f.graph, doubts: map[int32]map[int32]*flow{}, set: map[int32]map[*def]bool{}, asking: map[int32]bool{}}
 	c.quiet++
-	for round, changed := 0, true; changed && round < 500; round++ {
-		changed = r.round(entry, false)
+	for asking := -1; asking < len(r.asking); { // what asks decides what comes behind loops
+		asking = len(r.asking)
+		r.in, r.out = make([]*flow, len(f.graph.all)), make([][]*flow, len(f.graph.all))
+		for round, changed := 0, true; changed && round < 500; round++ {
+			changed = r.round(entry, false)
+		}
+		if len(f.graph.loops) == 0 {
+			break
+		}
 	}
 	c.quiet--
 	if c.quiet == 0 {
@@ -212,8 +271,9 @@ type runner struct {
 	g      *graph
 	in     []*flow
 	out    [][]*flow
-	doubts map[int32]map[int32]state // what comes to conditions that are not understood, by where their ways meet
-	asking map[int32]bool            // blocks that end with a condition that says something of the server
+	doubts map[int32]map[int32]*flow // what comes to conditions that are not understood, by where their ways meet
+	set    map[int32]map[*def]bool
+	asking map[int32]bool // blocks that end with a condition that says something of the server
 }
 
 // round walks the blocks to which something new comes, or all. It reports whether something has changed.
@@ -226,8 +286,8 @@ func (r *runner) round(entry *flow, all bool) (changed bool) {
 		for _, p := range r.g.preds[b.Index] {
 			r.take(in, p, b)
 		}
-		for _, s := range r.doubts[b.Index] {
-			in.s |= in.may & s
+		for doubt, before := range r.doubts[b.Index] {
+			in.restore(before, r.sets(doubt))
 		}
 		in.leave(r.g.places[b.Index])
 		if old := r.in[b.Index]; all || old == nil || !old.equal(in) || r.g.loops[b.Index] != nil {
@@ -268,7 +328,9 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 		c.here = f.s
 		c.operands(b.Nodes[len(b.Nodes)-1].(ast.Expr), cond, f.s)
 		g := c.cond(cond)
-		r.asking[b.Index] = g.asks()
+		if g.asks() {
+			r.asking[b.Index] = true
+		}
 		yes, no := f.clone(), f.clone()
 		yes.s, yes.may = f.s&g.yes, f.may&g.maybe
 		no.s, no.may = f.s&g.no, f.may&g.maybeNot
@@ -276,11 +338,13 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 		c.refine(no, cond, false)
 		out[0], out[1] = yes, no
 		if g.doubtful() {
-			for _, j := range r.g.joinsOf(b) {
+			yes.doubt()
+			no.doubt()
+			for _, j := range r.g.joinsOf(b).places {
 				if r.doubts[j] == nil {
-					r.doubts[j] = map[int32]state{}
+					r.doubts[j] = map[int32]*flow{}
 				}
-				r.doubts[j][b.Index] |= f.s
+				r.doubts[j][b.Index] = f
 			}
 		}
 	} else {
@@ -288,8 +352,8 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 			out[i] = f
 		}
 	}
-	if r.leaves(b) {
-		// Each turn of the loop asks, and leaves it if the answer is no: behind the loop all answers were yes.
+	if r.asks(b) {
+		// Each turn of the loop asks: behind it, each has had its answer.
 		done := newFlow(0, 0)
 		for _, p := range r.g.preds[b.Index] {
 			if r.g.loops[b.Index][p] {
@@ -305,17 +369,11 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 	}
 }
 
-// leaves reports whether a block is the head of a loop that some question leaves.
-func (r *runner) leaves(head *cfg.Block) bool {
-	body := r.g.loops[head.Index]
-	for i := range body {
-		if !r.asking[i] {
-			continue
-		}
-		for _, s := range r.g.all[i].Succs {
-			if s != head && !body[s.Index] {
-				return true
-			}
+// asks reports whether a block is the head of a loop that has a question.
+func (r *runner) asks(head *cfg.Block) bool {
+	for i := range r.g.loops[head.Index] {
+		if r.asking[i] {
+			return true
 		}
 	}
 	return false
@@ -471,11 +529,22 @@ func (c *checker) set(target ast.Expr, d *def) {
 		c.grow(&d.mayIn, f.may)
 	}
 	if !c.tracked(obj) {
+		if !isBool(obj.Type()) && isScalar(obj.Type()) {
+			c.depends(obj)
+		}
 		return
 	}
 	g := c.valueOf(d, obj.Type()).within(f.may)
 	g.yes, g.no = g.yes&f.s, g.no&f.s
 	f.vars[obj] = assigned{d: g}
+}
+
+// depends notes that a variable has an answer if only some releases come to where it is set.
+func (c *checker) depends(obj types.Object) {
+	f := c.cur
+	if obj != nil && c.inlining == 0 && c.current != nil && (f.s != c.current.entry || f.may != c.current.mayEntry) && !c.asking[obj] {
+		c.asking[obj], c.changed = true, true
+	}
 }
 
 func (c *checker) assign(n *ast.AssignStmt, s state) {
@@ -497,6 +566,7 @@ func (c *checker) assign(n *ast.AssignStmt, s state) {
 			case *ast.IndexExpr:
 				c.expr(l, s, "")
 				c.rawArgument(l, n.Rhs[i], s)
+				c.depends(c.rootOf(l))
 			case *ast.StarExpr:
 				c.setPointed(l, s)
 			default:

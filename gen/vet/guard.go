@@ -235,7 +235,7 @@ func isTruth(t types.Type) bool { return t != nil && isBool(t) }
 func (c *checker) comparedLen(list ast.Expr, op token.Token, n int) (guard, bool) {
 	g, ok := c.missing(list)
 	if !ok {
-		if obj := c.variable(list); obj == nil || !isList(obj.Type()) || !c.defined(obj).asks() || c.defined(obj).doubtful() {
+		if obj := c.variable(list); obj == nil || !isList(obj.Type()) || c.isConstant(c.defined(obj)) {
 			return guard{}, false
 		}
 		g = c.defined(c.variable(list)).not()

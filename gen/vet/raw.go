@@ -125,7 +125,7 @@ func (c *checker) raw(lit *ast.CompositeLit, s state) {
 		if path != "" {
 			for _, source := range c.sources(value) {
 				if args, ok := source.(*ast.CompositeLit); ok {
-					c.rawMembers(args, server, path+"/arg-type", s, c.variable(value))
+					c.rawMembers(args, server, path+"/arg-type", c.requestType(server, path), s, c.variable(value))
 				}
 			}
 		}
@@ -136,24 +136,97 @@ func (c *checker) raw(lit *ast.CompositeLit, s state) {
 // A rawPath is the command of a literal of qmp.Raw.
 type rawPath struct{ server, path string }
 
+// A rawBase is a path that can have a member, and the Go type of what it leads to, nil if it is not known.
+type rawBase struct {
+	path string
+	t    *types.Named
+}
+
+// requestType is the generated type of a command.
+func (c *checker) requestType(server, command string) *types.Named {
+	for pkg, b := range c.bindings {
+		if b.Server != server {
+			continue
+		}
+		for name, of := range b.Commands {
+			if of == command {
+				t, _ := pkg.Scope().Lookup(name).Type().(*types.Named)
+				return t
+			}
+		}
+	}
+	return nil
+}
+
+// withBranches adds what the values of a map select: the branches whose discriminators they are.
+func (c *checker) withBranches(base rawBase, server string, values []ast.Expr) []rawBase {
+	bases := []rawBase{base}
+	for _, e := range values {
+		if value := constantString(c.pass.TypesInfo, e); value != "" && c.r.of(server, base.path+"/+"+value) != nil {
+			bases = append(bases, rawBase{base.path + "/+" + value, c.branchType(base.t, value)})
+		}
+	}
+	return bases
+}
+
+// branchType is the type of a union's branch.
+func (c *checker) branchType(union *types.Named, value string) *types.Named {
+	b, _ := c.binding(union)
+	if b == nil {
+		return nil
+	}
+	st, ok := union.Underlying().(*types.Struct)
+	if !ok {
+		return nil
+	}
+	for f := range st.Fields() {
+		iface := namedOf(f.Type())
+		if iface == nil {
+			continue
+		}
+		for name, values := range b.Branches[iface.Obj().Name()].Values {
+			if slices.Contains(values, value) {
+				return namedOf(union.Obj().Pkg().Scope().Lookup(name).Type())
+			}
+		}
+	}
+	return nil
+}
+
+// memberType is the type of a member, nil if it is not known.
+func memberType(t *types.Named, wire string) *types.Named {
+	if t == nil {
+		return nil
+	}
+	st, ok := t.Underlying().(*types.Struct)
+	if !ok {
+		return nil
+	}
+	for i := range st.NumFields() {
+		if wireName(st, i) == wire {
+			return namedOf(elem(st.Field(i).Type()))
+		}
+	}
+	return nil
+}
+
 // rawMembers is the use of the members that a map gives to what the path leads to.
-func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, s state, in types.Object) {
+func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, t *types.Named, s state, in types.Object) {
 	if _, isMap := c.pass.TypesInfo.TypeOf(args).Underlying().(*types.Map); !isMap {
 		for _, elt := range args.Elts {
 			if inner, ok := ast.Unparen(elt).(*ast.CompositeLit); ok {
-				c.rawMembers(inner, server, path, s, nil)
+				c.rawMembers(inner, server, path, t, s, nil)
 			}
 		}
 		return
 	}
-	bases := []string{path}
+	var values []ast.Expr
 	for _, elt := range args.Elts {
 		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			if value := constantString(c.pass.TypesInfo, kv.Value); value != "" && c.r.of(server, path+"/+"+value) != nil {
-				bases = append(bases, path+"/+"+value)
-			}
+			values = append(values, kv.Value)
 		}
 	}
+	bases := c.withBranches(rawBase{path, t}, server, values)
 	for _, elt := range args.Elts {
 		if kv, ok := elt.(*ast.KeyValueExpr); ok {
 			if key := c.text(kv.Key); key != "" {
@@ -164,25 +237,34 @@ func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, s stat
 }
 
 // rawMember is the use of one member and of what its value has.
-func (c *checker) rawMember(pos token.Pos, server string, bases []string, key string, value ast.Expr, s state) {
+func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key string, value ast.Expr, s state) {
 	for _, base := range bases {
-		path := base + "/" + component(key)
+		path := base.path + "/" + component(key)
 		k := c.r.of(server, path)
 		if k == nil {
 			continue
 		}
 		c.use(pos, "member", server, path, s)
 		s &= k.has
+		t := memberType(base.t, key)
 		value = ast.Unparen(value)
 		if inner, ok := value.(*ast.CompositeLit); ok {
-			c.rawMembers(inner, server, path, s, nil)
+			c.rawMembers(inner, server, path, t, s, nil)
 			return
 		}
+		b, _ := c.binding(t)
 		texts, _ := c.texts(value, 0)
-		for _, t := range texts {
-			if c.r.of(server, path+"/^"+t.value) != nil {
-				c.use(value.Pos(), "value", server, path+"/^"+t.value, s&t.s)
+		for _, text := range texts {
+			k := c.r.of(server, path+"/^"+text.value)
+			if k == nil {
+				continue
 			}
+			if b != nil {
+				s &= c.typed(b, t.Obj().Name())
+			} else {
+				s &^= k.has&-k.has - 1 // before, the member may have been any string
+			}
+			c.use(value.Pos(), "value", server, path+"/^"+text.value, s&text.s)
 		}
 		return
 	}
@@ -212,12 +294,7 @@ func (c *checker) rawArgument(l *ast.IndexExpr, value ast.Expr, s state) {
 			continue
 		}
 		path := of.path + "/arg-type"
-		bases := []string{path}
-		for _, elt := range c.argumentsOf(obj) {
-			if v := constantString(c.pass.TypesInfo, elt); v != "" && c.r.of(of.server, path+"/+"+v) != nil {
-				bases = append(bases, path+"/+"+v)
-			}
-		}
+		bases := c.withBranches(rawBase{path, c.requestType(of.server, of.path)}, of.server, c.argumentsOf(obj))
 		if k := c.r.of(of.server, of.path); k != nil {
 			s &= k.has
 		}
