@@ -170,13 +170,20 @@ func (c *checker) findAnswers() {
 			if c.asking[v] || !isScalar(v.Type()) {
 				continue
 			}
-			if slices.ContainsFunc(defs, func(d *def) bool { return d.e != nil && d.index == 0 && c.mentions(d.e) }) {
+			if slices.ContainsFunc(defs, func(d *def) bool {
+				return d.e != nil && d.index == 0 && (c.mentions(d.e) || isFunc(v.Type()) && c.mentionsInside(d.e))
+			}) {
 				mark(v)
 			}
 		}
 		for _, i := range c.indexed {
 			if !c.asking[i.root] && c.mentions(i.value) {
 				mark(i.root)
+			}
+			if i.pointer && c.asking[i.root] { // *p, err = s.Has(path)
+				for v := range c.pointed {
+					mark(v)
+				}
 			}
 		}
 		for _, f := range c.order {
@@ -186,6 +193,39 @@ func (c *checker) findAnswers() {
 			}
 		}
 	}
+}
+
+func isFunc(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Signature)
+	return ok
+}
+
+// mentionsInside reports whether a function literal in an expression has something that the server says.
+func (c *checker) mentionsInside(e ast.Expr) (found bool) {
+	ast.Inspect(e, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.FuncLit); ok && c.mentions(lit.Body) {
+			found = true
+		}
+		return !found
+	})
+	return found
+}
+
+// hasAnswers reports whether a type is a struct with a field that has an answer.
+func (c *checker) hasAnswers(t types.Type) bool {
+	if t == nil {
+		return false
+	}
+	st, ok := t.Underlying().(*types.Struct)
+	if !ok {
+		return false
+	}
+	for f := range st.Fields() {
+		if f = f.Origin(); c.asking[f] || isBool(f.Type()) && !c.isConstant(c.defined(f)) {
+			return true
+		}
+	}
+	return false
 }
 
 // returnsAnswer reports whether a function returns what the server says: as a value, or by which constant.
@@ -401,6 +441,12 @@ func (c *checker) inline(fn *function, call *ast.CallExpr) []guard {
 		case c.isVersionType(t):
 		case isErrorType(t):
 			d.calls = c.origins(arg)
+		case isBool(t):
+			g := c.cond(arg)
+			if !g.asks() {
+				continue
+			}
+			d.is = &g
 		case isBasic(t):
 			texts, all := c.texts(arg, 0)
 			_, isNumber := c.number(arg, "0.0", 0)

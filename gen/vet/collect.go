@@ -26,6 +26,7 @@ type checker struct {
 	defs     map[*types.Var][]*def
 	defAt    map[ast.Expr]*def   // by the expression that is assigned to
 	shared   map[*types.Var]bool // variables whose value the control flow does not say
+	pointed  map[*types.Var]bool // bool variables to which pointers lead
 	indexed  []indexed
 	switches map[*ast.CaseClause]*ast.SwitchStmt
 	cases    map[ast.Expr]*ast.BinaryExpr // tag == value, by the value
@@ -62,7 +63,7 @@ func newChecker(pass *analysis.Pass) *checker {
 	return &checker{
 		pass: pass, bindings: map[*types.Package]*Bindings{}, derived: map[*types.TypeName]*types.Named{}, facts: map[types.Object]*answer{},
 		funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{}, defs: map[*types.Var][]*def{}, defAt: map[ast.Expr]*def{},
-		shared: map[*types.Var]bool{}, switches: map[*ast.CaseClause]*ast.SwitchStmt{}, cases: map[ast.Expr]*ast.BinaryExpr{},
+		shared: map[*types.Var]bool{}, pointed: map[*types.Var]bool{}, switches: map[*ast.CaseClause]*ast.SwitchStmt{}, cases: map[ast.Expr]*ast.BinaryExpr{},
 		implicit: map[types.Object]bool{}, aliases: map[*types.Var]*types.Var{}, cleared: map[clearing]state{},
 		argsOf: map[types.Object][]*ast.CompositeLit{}, asking: map[types.Object]bool{}, askingNames: map[string]bool{},
 		tried: map[ast.Node]trial{}, raws: map[*ast.CompositeLit]rawPath{}, found: map[string]finding{},
@@ -90,8 +91,9 @@ type function struct {
 
 // An indexed is an assignment to an element of a variable.
 type indexed struct {
-	root  types.Object
-	value ast.Expr
+	root    types.Object
+	value   ast.Expr
+	pointer bool // it is what the variable points to
 }
 
 // A clearing is a member or a key that the program takes away from a variable.
@@ -202,8 +204,15 @@ func (c *checker) assignments(f *ast.File) {
 	add := func(name ast.Expr, d *def) {
 		v, ok := c.variable(name).(*types.Var)
 		if !ok {
-			if e := ast.Unparen(name); d.e != nil && c.rootOf(e) != nil {
-				c.indexed = append(c.indexed, indexed{c.rootOf(e), d.e})
+			e := ast.Unparen(name)
+			root := c.rootOf(e)
+			if d.e == nil || root == nil {
+				return
+			}
+			_, pointer := e.(*ast.StarExpr)
+			c.indexed = append(c.indexed, indexed{root, d.e, pointer})
+			if i, ok := e.(*ast.IndexExpr); ok {
+				c.indexed = append(c.indexed, indexed{root, i.Index, false})
 			}
 			return
 		}
@@ -273,6 +282,13 @@ func (c *checker) assignments(f *ast.File) {
 		case *ast.UnaryExpr:
 			if v, ok := c.variable(n.X).(*types.Var); ok && n.Op == token.AND && !isStruct(v.Type()) {
 				c.shared[v] = true
+			}
+			if v, ok := c.variable(n.X).(*types.Var); ok && n.Op == token.AND && isBool(v.Type()) {
+				c.pointed[v] = true
+			}
+		case *ast.SendStmt:
+			if root := c.rootOf(n.Chan); root != nil {
+				c.indexed = append(c.indexed, indexed{root, n.Value, false})
 			}
 		case *ast.CallExpr:
 			c.special(n)

@@ -155,7 +155,7 @@ func (c *checker) comparison(x ast.Expr, op token.Token, y ast.Expr) guard {
 	if g, ok := c.compareNumbers(x, op, y); ok {
 		return g
 	}
-	if c.mentions(x) || c.mentions(y) {
+	if c.mentions(x) || c.mentions(y) || c.hasAnswers(c.pass.TypesInfo.TypeOf(x)) {
 		return c.doubt()
 	}
 	return c.nothing()

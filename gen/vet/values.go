@@ -18,6 +18,7 @@ type def struct {
 	elem      bool                   // an element of e
 	stmt      bool                   // a statement of a function
 	in, mayIn state                  // the releases that come to the statement
+	is        *guard                 // what it says, if that is known
 	calls     map[*ast.CallExpr]bool // the calls whose error it can be
 }
 
@@ -142,6 +143,8 @@ func (c *checker) unknownValue(v *types.Var, asks bool) guard {
 // valueOf is what an assignment gives a variable, as a condition.
 func (c *checker) valueOf(d *def, t types.Type) guard {
 	switch {
+	case d.is != nil:
+		return *d.is
 	case !isBool(t) && !isNilable(t), d.unknown, d.elem:
 		if d.e != nil && isBool(t) && c.mentions(d.e) {
 			return doubtful(c.r.all)

@@ -94,3 +94,11 @@ func (c Caps) Level() int {
 
 // Plain says nothing of the server.
 func Plain(n int) bool { return n > 3 }
+
+// Ignore drops an error of a command that the server lacks.
+func Ignore(err error) error {
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}

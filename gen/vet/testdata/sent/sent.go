@@ -151,8 +151,3 @@ func agent(ctx context.Context, g *qmp.GuestClient) error {
 	_, err := guest.GuestInfo{}.Do(ctx, g)
 	return err
 }
-
-func deprecated(ctx context.Context, c *qmp.Client) {
-	_ = qemu.DeviceAdd{Driver: "virtio-blk"}
-	qemu.QueryMigrate{}.Do(ctx, c)
-}
