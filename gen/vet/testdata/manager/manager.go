@@ -182,8 +182,8 @@ func (m *manager) k16(ctx context.Context) {
 	case true:
 		qemu.QueryStats{}.Do(ctx, m.client)
 	case false:
-		qemu.QueryStats{}.Do(ctx, m.client)
-	} // want `since QEMU`
+		qemu.QueryStats{}.Do(ctx, m.client) // want `since QEMU`
+	}
 }
 func (m *manager) k17(ctx context.Context, l *slog.Logger) {
 	ok, err := m.sch.Has("query-stats")

@@ -151,3 +151,15 @@ func agent(ctx context.Context, g *qmp.GuestClient) error {
 	_, err := guest.GuestInfo{}.Do(ctx, g)
 	return err
 }
+
+func deprecated(ctx context.Context, c *qmp.Client, info *qemu.BlockInfo) {
+	commit := qemu.BlockCommit{
+		Base: new("base.img"), // want `qemu.BlockCommit.Base \(block-commit/arg-type/base\): deprecated since QEMU 3.1; use base-node`
+	}
+	commit.TopNode = new("node")
+	commit.Do(ctx, c)
+	if c.Version().Major < 8 {
+		commit.Base = new("base.img") // the newest QEMU does not come here
+	}
+	qmp.Raw{Command: "block-commit", Args: qmp.Args{"top": "t"}}.Do(ctx, c) // want `block-commit/arg-type/top\): deprecated`
+}
