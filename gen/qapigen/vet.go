@@ -50,7 +50,8 @@ branches that are sent, events that are subscribed to, members of results that a
 not send, and what the newest QEMU of the range has deprecated or removed.
 
 Code that asks first is not reported: behind Has of a server's schema, Missing, a comparison of the
-version, or an error that matches errors.ErrUnsupported. The comment
+version, or an error that matches errors.ErrUnsupported. If vet does not understand such a question,
+it reports nothing that depends on it. The comment
 
   //qmp:allow PATH reason
 

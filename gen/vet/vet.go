@@ -3,15 +3,20 @@
 //
 //	qapigen vet -qemu 7.2..11.1 ./...
 //
-// Analyzer is a [golang.org/x/tools/go/analysis.Analyzer], for go vet -vettool, gopls and golangci-lint.
+// Analyzer is a [golang.org/x/tools/go/analysis.Analyzer], for go vet -vettool and other checkers.
 //
 // # How it works
 //
 // A generated package says what its Go types are in the schema ([Bindings]). Package facts says which release
-// has what. The analyzer follows each function's control flow and knows at each place which releases can come
-// there. A condition that asks the server makes that set smaller: introspect.Schema.Has, qmpschema.Missing, a
-// comparison of qmp.Version, errors.Is with errors.ErrUnsupported. Something is reported if a release of the
-// set lacks it.
+// has what. The analyzer walks the control flow graph of each function (flow.go) and knows at each place which
+// releases can come there, and what each local variable can have (values.go). A condition that asks the server
+// makes that set smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
+// error of a command (errors.go). Something is reported if a release of the set lacks it (expr.go, members.go,
+// raw.go).
+//
+// Answers may be anywhere (answers.go): in fields, maps, and results of functions. Facts carry them to other
+// packages. If a condition depends on an answer and the analyzer does not understand it, it reports nothing that
+// the condition governs.
 //
 // Conditions of builds (CONFIG_LINUX) are not reported, and unstable parts are not.
 package vet
