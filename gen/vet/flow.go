@@ -530,7 +530,7 @@ func (c *checker) set(target ast.Expr, d *def) {
 	}
 	if !c.tracked(obj) {
 		if !isBool(obj.Type()) && isScalar(obj.Type()) {
-			c.depends(obj)
+			c.depends(obj, d.e)
 		}
 		return
 	}
@@ -539,12 +539,26 @@ func (c *checker) set(target ast.Expr, d *def) {
 	f.vars[obj] = assigned{d: g}
 }
 
-// depends notes that a variable has an answer if only some releases come to where it is set.
-func (c *checker) depends(obj types.Object) {
+// depends notes that a variable has an answer if only some releases come to where it is set to a constant.
+func (c *checker) depends(obj types.Object, value ast.Expr) {
 	f := c.cur
-	if obj != nil && c.inlining == 0 && c.current != nil && (f.s != c.current.entry || f.may != c.current.mayEntry) && !c.asking[obj] {
+	if obj == nil || value == nil || c.inlining > 0 || c.current == nil || c.asking[obj] || !c.isFixed(value) {
+		return
+	}
+	if f.s != c.current.entry || f.may != c.current.mayEntry {
 		c.asking[obj], c.changed = true, true
 	}
+}
+
+// isFixed reports whether a value is a constant, struct{}{}, or a list to which a constant is appended.
+func (c *checker) isFixed(e ast.Expr) bool {
+	switch n := ast.Unparen(e).(type) {
+	case *ast.CompositeLit:
+		return len(n.Elts) == 0
+	case *ast.CallExpr:
+		return c.isBuiltin(n, "append") && slices.ContainsFunc(n.Args[1:], c.isFixed)
+	}
+	return c.pass.TypesInfo.Types[e].Value != nil
 }
 
 func (c *checker) assign(n *ast.AssignStmt, s state) {
@@ -566,7 +580,7 @@ func (c *checker) assign(n *ast.AssignStmt, s state) {
 			case *ast.IndexExpr:
 				c.expr(l, s, "")
 				c.rawArgument(l, n.Rhs[i], s)
-				c.depends(c.rootOf(l))
+				c.depends(c.rootOf(l), n.Rhs[i])
 			case *ast.StarExpr:
 				c.setPointed(l, s)
 			default:
