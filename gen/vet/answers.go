@@ -1,6 +1,7 @@
 package vet
 
 import (
+	"encoding/json"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -23,6 +24,18 @@ type guardFact struct{ Yes, No, Maybe, MaybeNot state }
 
 // AFact makes answer a fact.
 func (*answer) AFact() {}
+
+// GobEncode encodes the fact so that the same one always has the same bytes, as Bindings does.
+func (a *answer) GobEncode() ([]byte, error) {
+	type plain answer
+	return json.Marshal((*plain)(a))
+}
+
+// GobDecode decodes what GobEncode made.
+func (a *answer) GobDecode(text []byte) error {
+	type plain answer
+	return json.Unmarshal(text, (*plain)(a))
+}
 
 // mentions reports whether an expression has something that the server says.
 func (c *checker) mentions(e ast.Node) (found bool) {

@@ -70,7 +70,7 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 	case *ast.Ident:
 		c.instance(n, s)
 	case *ast.FuncLit:
-		if f := c.lits[n]; f != nil && (f.free || f.calls == 0) {
+		if f := c.lits[n]; f != nil && c.asked == nil && (f.free || f.calls == 0) {
 			in := newFlow(s, s)
 			if c.cur != nil {
 				in.may |= c.cur.may
