@@ -345,12 +345,12 @@ func (c *checker) result(call *ast.CallExpr, index int) guard {
 		if index >= len(fn.results) {
 			return c.nothing()
 		}
-		if fn.results[index].doubtful() || len(fn.tries) > 0 {
+		if fn.result(index).doubtful() || len(fn.tries) > 0 {
 			if r := c.inline(fn, call); r != nil {
 				return r[index]
 			}
 		}
-		return fn.results[index]
+		return fn.result(index)
 	}
 	if f := c.callee(call); f != nil {
 		if a := c.fact(f); a != nil && index < len(a.Results) {
@@ -521,7 +521,8 @@ func (c *checker) exports() {
 		a := &answer{Asks: c.asking[f.obj], Tries: f.tries, Exits: f.exits}
 		asks := a.Asks || a.Exits && takesCondition(f.typ) || len(a.Tries) > 0
 		doubtful := false
-		for _, g := range f.results {
+		for i := range f.results {
+			g := f.result(i)
 			a.Results = append(a.Results, factOf(g))
 			asks, doubtful = asks || !c.isConstant(g), doubtful || g.doubtful()
 		}

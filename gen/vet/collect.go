@@ -85,8 +85,18 @@ type function struct {
 	entry, mayEntry state // the releases that can come to it; see flow
 	tried           int   // calls whose error is looked at
 	results         []guard
+	refuses         bool          // it makes an error where a condition is not understood
 	tries           map[int]trial // parameters that are errors it looks at
 	inlined         bool
+}
+
+// result is what a result says as a condition. An error that the function only passes on says nothing of what it asked.
+func (f *function) result(i int) guard {
+	g := f.results[i]
+	if isErrorType(f.typ.Results().At(i).Type()) && !f.refuses {
+		g.yes, g.no = g.maybe, g.maybeNot
+	}
+	return g
 }
 
 // An indexed is an assignment to an element of a variable.

@@ -653,6 +653,9 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 		case len(n.Results) == len(f.results):
 			e := n.Results[i]
 			g = c.valueOf(&def{e: e, of: 1}, results.At(i).Type())
+			if isErrorType(results.At(i).Type()) && c.cur.s != c.cur.may && c.inlining == 0 && c.isNewError(e) && !f.refuses {
+				f.refuses, c.changed = true, true
+			}
 		case len(n.Results) == 1: // return f()
 			g = c.valueOf(&def{e: n.Results[0], index: i, of: len(f.results)}, results.At(i).Type())
 		case len(n.Results) == 0 && results.At(i).Name() != "":
@@ -664,6 +667,20 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 		c.grow(&r.maybe, g.maybe&c.cur.may)
 		c.grow(&r.maybeNot, g.maybeNot&c.cur.may)
 	}
+}
+
+// isNewError reports whether an expression is an error of the program, and none that is passed on.
+func (c *checker) isNewError(e ast.Expr) bool {
+	switch n := ast.Unparen(e).(type) {
+	case *ast.UnaryExpr, *ast.CompositeLit:
+		return true
+	case *ast.CallExpr:
+		return c.makesError(n) && !slices.ContainsFunc(n.Args, func(a ast.Expr) bool { return isErrorType(c.pass.TypesInfo.TypeOf(a)) })
+	case *ast.Ident, *ast.SelectorExpr:
+		obj := c.variable(n.(ast.Expr))
+		return obj != nil && obj.Pkg() != nil && obj.Parent() == obj.Pkg().Scope()
+	}
+	return false
 }
 
 // require says what comes behind a call that returns only if its argument is true, or is no error.

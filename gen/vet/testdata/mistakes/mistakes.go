@@ -178,3 +178,37 @@ func (v *vm) a11(ctx context.Context) error {
 	_, err := qemu.QueryStats{}.Do(ctx, v.c) // want `since QEMU`
 	return err
 }
+
+func (v *vm) prepare(ctx context.Context, path string) error {
+	if v.has(path) {
+		if err := (qemu.Stop{}).Do(ctx, v.c); err != nil {
+			return fmt.Errorf("stop: %w", err)
+		}
+	}
+	if !v.has(path) {
+		return nil
+	}
+	return qemu.Cont{}.Do(ctx, v.c)
+}
+
+// prepared: prepare asks, but its error says nothing of the answer.
+func (v *vm) prepared(ctx context.Context) error {
+	if err := v.prepare(ctx, v.name); err != nil {
+		return err
+	}
+	return qemu.BlockdevReopen{}.Do(ctx, v.c) // want `since QEMU`
+}
+
+func (v *vm) refuse(path string) error {
+	if !v.has(path) {
+		return errors.New("too old")
+	}
+	return nil
+}
+
+func (v *vm) refused(ctx context.Context, path string) error {
+	if err := v.refuse(path); err != nil {
+		return err
+	}
+	return qemu.BlockdevReopen{}.Do(ctx, v.c)
+}
