@@ -677,7 +677,7 @@ func (c *checker) isNewError(e ast.Expr) bool {
 	case *ast.CallExpr:
 		return c.makesError(n) && !slices.ContainsFunc(n.Args, func(a ast.Expr) bool { return isErrorType(c.pass.TypesInfo.TypeOf(a)) })
 	case *ast.Ident, *ast.SelectorExpr:
-		obj := c.variable(n.(ast.Expr))
+		obj := c.variable(n)
 		return obj != nil && obj.Pkg() != nil && obj.Parent() == obj.Pkg().Scope()
 	}
 	return false
