@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -12,6 +13,7 @@ import (
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -48,7 +50,8 @@ branches that the program sends, events that it subscribes to, and members of re
 and an older QEMU does not send. It also reports what is deprecated or removed in LAST.
 
 Code that asks first is not reported: behind Has of a server's schema, Missing, a comparison of the
-version, or an error that matches errors.ErrUnsupported. The comment
+version, or an error that matches errors.ErrUnsupported. If vet does not understand such a question,
+it reports nothing that depends on it. The comment
 
   //qmp:allow PATH reason
 
@@ -57,8 +60,8 @@ silences a report on its line or on the next one.
 PACKAGE is a package or a pattern of the go command (default ./...). Vet runs go vet,
 which also takes qapigen as its tool: go vet -vettool=$(which qapigen) -qemu=7.2..11.1 ./...
 
-The exit status is 0 if nothing is reported, 1 if something is or a package does not build, and 2
-if the command line cannot be understood.`,
+The exit status is 0 if nothing is reported, 1 if something is, and 2 if a package does not build
+or the command line cannot be understood. go vet -vettool has 1 for both.`,
 		Example: `  qapigen vet -qemu 7.2..11.1 ./...
   qapigen vet -qemu 5.2..11.1 -deprecated=false -json ./internal/vm`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -76,15 +79,12 @@ if the command line cannot be understood.`,
 			if len(args) == 0 {
 				args = []string{"./..."}
 			}
-			flags := []string{"vet", "-vettool=" + self, "-qemu=" + first + ".." + last, fmt.Sprintf("-deprecated=%t", deprecated)}
+			flags := []string{"vet", "-vettool=" + self, "-json", "-qemu=" + first + ".." + last, fmt.Sprintf("-deprecated=%t", deprecated)}
 			if !tests {
 				flags = append(flags, "-tests=false")
 			}
 			if tags != "" {
 				flags = append(flags, "-tags="+tags)
-			}
-			if asJSON {
-				flags = append(flags, "-json")
 			}
 			return runVet(cmd, append(append(flags, "--"), args...), asJSON)
 		},
@@ -99,39 +99,34 @@ if the command line cannot be understood.`,
 	return cmd
 }
 
-// runVet runs go vet and prints what it says.
+// runVet runs go vet and prints what it found. Go vet itself ends with 1 for a mistake as for a package that it
+// cannot check, so runVet takes what it found as JSON.
 func runVet(cmd *cobra.Command, args []string, asJSON bool) error {
 	var stdout, stderr bytes.Buffer
 	run := exec.CommandContext(cmd.Context(), "go", args...)
 	run.Stdout, run.Stderr = &stdout, &stderr
-	err := run.Run()
-	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
-		return fmt.Errorf("vet: %w", err)
+	failed := run.Run()
+	if _, ok := errors.AsType[*exec.ExitError](failed); failed != nil && !ok {
+		return &failure{fmt.Errorf("vet: %w", failed), exitFailed}
 	}
-	if asJSON {
-		found, rest, jsonErr := readFindings(io.MultiReader(&stdout, &stderr))
-		if jsonErr != nil {
-			return fmt.Errorf("vet: %w", jsonErr)
-		}
-		io.WriteString(cmd.ErrOrStderr(), rest)
-		if writeErr := writeJSON(cmd.OutOrStdout(), found); writeErr != nil {
-			return writeErr
-		}
-		if len(found) > 0 || err != nil {
-			return &failure{nil, exitFailure}
-		}
-		return nil
-	}
-	for line := range strings.Lines(stderr.String()) {
-		switch {
-		case strings.HasPrefix(line, "# "), strings.HasPrefix(line, "exit status "):
-		case positionPattern.MatchString(line):
-			io.WriteString(cmd.OutOrStdout(), line)
-		default:
-			io.WriteString(cmd.ErrOrStderr(), line)
-		}
-	}
+	found, rest, err := readFindings(io.MultiReader(&stdout, &stderr))
 	if err != nil {
+		return &failure{fmt.Errorf("vet: %w", err), exitFailed}
+	}
+	io.WriteString(cmd.ErrOrStderr(), rest)
+	if asJSON {
+		if err := writeJSON(cmd.OutOrStdout(), found); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range found {
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", f.Position, f.Message)
+		}
+	}
+	switch {
+	case failed != nil:
+		return &failure{nil, exitFailed}
+	case len(found) > 0:
 		return &failure{nil, exitFailure}
 	}
 	return nil
@@ -150,7 +145,7 @@ type vetFinding struct {
 }
 
 var (
-	positionPattern = regexp.MustCompile(`^\S.*\.go:[0-9]+:[0-9]+: `)
+	positionPattern = regexp.MustCompile(`^(.*):([0-9]+):([0-9]+)$`)
 	pathPattern     = regexp.MustCompile(`^.*? \(([^()"]+)\): `)
 )
 
@@ -201,8 +196,20 @@ func readFindings(r io.Reader) (found []vetFinding, rest string, err error) {
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b vetFinding) int { return strings.Compare(a.Position, b.Position) })
+	slices.SortFunc(found, func(a, b vetFinding) int {
+		return cmp.Or(comparePositions(a.Position, b.Position), strings.Compare(a.Message, b.Message))
+	})
 	return found, other.String(), nil
+}
+
+// comparePositions compares file:line:column.
+func comparePositions(a, b string) int {
+	x, y := positionPattern.FindStringSubmatch(a), positionPattern.FindStringSubmatch(b)
+	if x == nil || y == nil {
+		return strings.Compare(a, b)
+	}
+	number := func(text string) int { n, _ := strconv.Atoi(text); return n }
+	return cmp.Or(strings.Compare(x[1], y[1]), cmp.Compare(number(x[2]), number(y[2])), cmp.Compare(number(x[3]), number(y[3])))
 }
 
 // relative is a position as go vet prints it without -json: a file below the working directory is relative to it.

@@ -95,6 +95,26 @@ func TestVet(t *testing.T) {
 
 	write("main.go", "package main\n\nfunc main() { undefined() }\n")
 	stdout, stderr, status = run(tool, "vet", "-qemu", "7.2..11.1", "./...")
-	require.Contains(t, stdout+stderr, "undefined: undefined")
+	require.Contains(t, stderr, "undefined: undefined")
+	require.Empty(t, stdout)
+	require.Equal(t, exitFailed, status)
+
+	// A package that cannot be checked does not hide what another one has.
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "other"), 0o777))
+	write("other/other.go", strings.ReplaceAll(vetProgram, "package main", "package other"))
+	stdout, stderr, status = run(tool, "vet", "-qemu", "6.2..11.1", "./...")
+	require.Equal(t, strings.Replace(want, "main.go", "other/other.go", 1), stdout)
+	require.Contains(t, stderr, "undefined: undefined")
+	require.Equal(t, exitFailed, status)
+
+	// Files that only a build tag selects.
+	write("main.go", "package main\n\nfunc main() {}\n")
+	write("other/other.go", "package other\n")
+	write("other/tagged.go", "//go:build special\n\n"+strings.ReplaceAll(vetProgram, "package main", "package other"))
+	stdout, stderr, status = run(tool, "vet", "-qemu", "6.2..11.1", "-tests=false", "./...")
+	require.Empty(t, stdout+stderr)
+	require.Equal(t, exitOK, status)
+	stdout, _, status = run(tool, "vet", "-qemu", "6.2..11.1", "-tests=false", "-tags", "special", "./...")
+	require.Contains(t, stdout, "other/tagged.go:14:2: ")
 	require.Equal(t, exitFailure, status)
 }

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -12,9 +13,6 @@ import (
 func (c *checker) expr(e ast.Expr, s state, path string) {
 	if e == nil {
 		return
-	}
-	if c.asked == nil {
-		c.at[e] |= s
 	}
 	if c.tried[e] == requestTried {
 		c.quiet++
@@ -27,6 +25,9 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 	case *ast.ParenExpr:
 		c.expr(n.X, s, path)
 	case *ast.UnaryExpr:
+		if sel, ok := ast.Unparen(n.X).(*ast.SelectorExpr); ok && n.Op == token.AND {
+			c.setMember(sel, s) // what has the address sets the member
+		}
 		c.expr(n.X, s, path)
 	case *ast.StarExpr:
 		c.optional(n.X, s)
@@ -46,6 +47,9 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 			c.expr(n.Y, no, "")
 			back()
 		case token.EQL, token.NEQ:
+			if c.isNil(n.Y) {
+				c.lookAt(n.X)
+			}
 			c.operand(n.X, s)
 			c.operand(n.Y, s)
 		default:
@@ -63,16 +67,21 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 		c.expr(n.X, s, "")
 	case *ast.CompositeLit:
 		c.literal(n, s, path)
+	case *ast.Ident:
+		c.instance(n, s)
 	case *ast.FuncLit:
-		if c.lits[n] == nil {
-			outer := c.current
-			c.current = &function{
-				body: n.Body, typ: c.pass.TypesInfo.TypeOf(n).(*types.Signature), entry: s,
-				yes: c.r.all, no: c.r.all, some: c.r.all, succeeds: c.r.all, fails: c.r.all, // nobody asks
+		if f := c.lits[n]; f != nil && c.asked == nil && (f.free || f.calls == 0) {
+			in := newFlow(s, s)
+			if c.cur != nil {
+				in.may |= c.cur.may
+				in.looks = maps.Clone(c.cur.looks)
 			}
-			c.block(n.Body.List, s)
-			c.current = outer
+			here := c.here
+			c.run(f, in)
+			c.here = here
 		}
+	case *ast.IndexListExpr:
+		c.expr(n.X, s, "")
 	case *ast.CallExpr:
 		c.call(n, s, path)
 	}
@@ -124,58 +133,192 @@ func (c *checker) constant(e ast.Expr, s state, path string) bool {
 func (c *checker) selector(n *ast.SelectorExpr, s state) {
 	selection := c.pass.TypesInfo.Selections[n]
 	if selection == nil {
+		c.instance(n.Sel, s)
+		if t, ok := c.pass.TypesInfo.Types[n.X]; ok && t.IsType() && n.Sel.Name == "Do" {
+			c.request(n.X.Pos(), t.Type, s)
+		}
 		return // a package's
 	}
-	if n.Sel.Name == "Do" {
+	if n.Sel.Name == "Do" && !c.isGiven(n.X) {
 		c.request(n.X.Pos(), selection.Recv(), s)
 	}
 	c.optional(n.X, s)
 	if selection.Kind() == types.FieldVal {
-		c.read(n, s, false)
+		c.read(n, n.Sel.Pos(), s, false)
 	}
 	c.expr(n.X, s, "")
 }
 
+// isGiven reports whether an expression is a value that a type switch or an assertion found: another place made it.
+func (c *checker) isGiven(e ast.Expr) bool {
+	obj := c.variable(e)
+	if obj == nil {
+		_, ok := ast.Unparen(e).(*ast.TypeAssertExpr)
+		return ok
+	}
+	if c.implicit[obj] {
+		return true
+	}
+	for _, d := range c.defsOf(obj) {
+		if d.e != nil {
+			if _, ok := ast.Unparen(d.e).(*ast.TypeAssertExpr); ok {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // optional is the use of a pointer that a member is, if it is followed without a look.
 func (c *checker) optional(e ast.Expr, s state) {
-	sel, ok := ast.Unparen(e).(*ast.SelectorExpr)
-	if !ok || c.nilChecked[types.ExprString(sel)] {
+	e = ast.Unparen(e)
+	if c.looked(e) {
 		return
 	}
-	if _, ok := c.pass.TypesInfo.TypeOf(sel).Underlying().(*types.Pointer); ok {
-		c.read(sel, s, true)
+	switch n := e.(type) {
+	case *ast.SelectorExpr:
+		if t := c.pass.TypesInfo.TypeOf(n); t != nil {
+			if _, ok := t.Underlying().(*types.Pointer); ok {
+				c.read(n, n.Sel.Pos(), s, true)
+			}
+		}
+	case *ast.Ident: // p := x.Member
+		for _, d := range c.defsOf(c.variable(n)) {
+			if d.e == nil || d.of != 1 || d.elem {
+				continue
+			}
+			if sel, ok := ast.Unparen(d.e).(*ast.SelectorExpr); ok {
+				c.read(sel, n.Pos(), s, true)
+			}
+		}
 	}
+}
+
+// optionalMember returns what is known of a member of what a server sent, if it is a pointer; nil for others.
+func (c *checker) optionalMember(sel *ast.SelectorExpr) *known {
+	b, t, st, i := c.owner(sel)
+	if b == nil || !isReceived(t) {
+		return nil
+	}
+	if _, ok := st.Field(i).Type().Underlying().(*types.Pointer); !ok || wireName(st, i) == "" {
+		return nil
+	}
+	return c.r.of(b.Server, b.root(t)+"/"+component(wireName(st, i)))
 }
 
 // read is the use of a member of what a server sent. That of a pointer or a list is a question unless the pointer
 // is followed.
-func (c *checker) read(n *ast.SelectorExpr, s state, followed bool) {
-	b, t := c.binding(c.pass.TypesInfo.TypeOf(n.X))
+func (c *checker) read(n *ast.SelectorExpr, pos token.Pos, s state, followed bool) {
+	b, t, st, i := c.owner(n)
 	if b == nil || !isReceived(t) {
 		return
 	}
-	st, ok := t.Underlying().(*types.Struct)
-	if !ok {
-		return
-	}
-	for i := range st.NumFields() {
-		f := st.Field(i)
-		if f.Name() != n.Sel.Name {
-			continue
-		}
-		switch f.Type().Underlying().(type) {
-		case *types.Pointer:
-			if !followed {
-				return
-			}
-		case *types.Slice, *types.Map, *types.Interface:
+	switch st.Field(i).Type().Underlying().(type) {
+	case *types.Pointer:
+		if !followed {
 			return
 		}
-		deprecated := options.deprecated
-		options.deprecated = false // a member that comes is not asked for
-		c.member(n.Sel.Pos(), b, t, st, i, b.root(t), s)
-		options.deprecated = deprecated
+	case *types.Slice, *types.Map, *types.Interface:
+		return
 	}
+	deprecated := options.deprecated
+	options.deprecated = false // a member that comes is not asked for
+	c.member(pos, b, t, st, i, b.root(t), s)
+	options.deprecated = deprecated
+}
+
+// lookOf is what an expression selects from which variable.
+func (c *checker) lookOf(e ast.Expr) (look, bool) {
+	switch n := ast.Unparen(e).(type) {
+	case *ast.Ident:
+		if obj := c.variable(n); obj != nil {
+			return look{obj, ""}, true
+		}
+	case *ast.SelectorExpr:
+		if l, ok := c.lookOf(n.X); ok {
+			return look{l.root, l.path + "." + n.Sel.Name}, true
+		}
+		if obj := c.variable(n); obj != nil {
+			return look{obj, types.ExprString(n)}, true
+		}
+	case *ast.IndexExpr:
+		if l, ok := c.lookOf(n.X); ok {
+			return look{l.root, l.path + "[" + types.ExprString(n.Index) + "]"}, true
+		}
+	case *ast.StarExpr:
+		return c.lookOf(n.X)
+	case *ast.UnaryExpr:
+		return c.lookOf(n.X)
+	}
+	return look{}, false
+}
+
+// lookAt notes that the program compares an expression with nil.
+func (c *checker) lookAt(e ast.Expr) {
+	if l, ok := c.lookOf(e); ok && c.cur != nil {
+		c.cur.looks[l] = true
+		for _, d := range c.defsOf(l.root) { // p := x.Member
+			if l.path == "" && d.e != nil {
+				if of, ok := c.lookOf(d.e); ok {
+					c.cur.looks[of] = true
+				}
+			}
+		}
+	}
+}
+
+// lookInto notes that the program gives a value to a function that may look at it and say so.
+func (c *checker) lookInto(n *ast.CallExpr) {
+	sig, ok := c.pass.TypesInfo.TypeOf(n.Fun).(*types.Signature)
+	if !ok || sig.Results().Len() == 0 {
+		return
+	}
+	if last := sig.Results().At(sig.Results().Len() - 1).Type(); !isBool(last) && !isErrorType(last) {
+		return
+	}
+	for _, a := range n.Args {
+		t := c.pass.TypesInfo.TypeOf(a)
+		if t == nil {
+			continue
+		}
+		b, named := c.binding(t)
+		if l, ok := c.lookOf(a); ok && (b != nil && isReceived(named) || c.isOptional(a)) && c.cur != nil {
+			c.cur.looks[look{l.root, l.path + "*"}] = true
+		}
+	}
+}
+
+// isOptional reports whether an expression is a member that an older server does not send.
+func (c *checker) isOptional(e ast.Expr) bool {
+	sel, ok := ast.Unparen(e).(*ast.SelectorExpr)
+	return ok && c.optionalMember(sel) != nil
+}
+
+// looked reports whether the program has compared an expression with nil.
+func (c *checker) looked(e ast.Expr) bool {
+	l, ok := c.lookOf(e)
+	if !ok || c.cur == nil {
+		return false
+	}
+	if c.cur.looks[l] {
+		return true
+	}
+	for seen := range c.cur.looks {
+		if whole, ok := strings.CutSuffix(seen.path, "*"); ok && seen.root == l.root && strings.HasPrefix(l.path, whole) {
+			return true
+		}
+	}
+	if l.path == "" {
+		for _, d := range c.defsOf(l.root) {
+			if d.e == nil {
+				continue
+			}
+			if of, ok := c.lookOf(d.e); ok && of.root != l.root && c.cur.looks[of] {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // call walks a call.
@@ -201,14 +344,37 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 		c.expr(n.Args[0], s, inner)
 		return
 	}
-	if _, ok := c.hasCall(n); ok || c.isCall(n, schemaPath, "Missing", "MissingIn") {
+	if c.isHas(n) || c.isCall(n, schemaPath, "Missing", "MissingIn") {
 		return // questions
 	}
-	if f := c.function(n); f != nil {
+	if f := c.function(n); f != nil && c.inlining == 0 && c.asked == nil {
 		c.grow(&f.entry, c.here)
+		c.grow(&f.mayEntry, c.here)
+		if c.cur != nil {
+			c.grow(&f.mayEntry, c.cur.may)
+		}
+		for i, t := range f.tries {
+			if i < len(n.Args) {
+				c.try(n.Args[i], t)
+			}
+		}
 	}
+	if f := c.callee(n); f != nil {
+		if a := c.fact(f); a != nil {
+			for i, t := range a.Tries {
+				if i < len(n.Args) {
+					c.try(n.Args[i], t)
+				}
+			}
+		}
+	}
+	c.errorAs(n)
+	c.lookInto(n)
 	if id, ok := n.Fun.(*ast.Ident); ok {
 		if _, ok := info.Uses[id].(*types.Builtin); ok {
+			if id.Name == "delete" && len(n.Args) == 2 {
+				c.clear(c.variable(n.Args[0]), c.text(n.Args[1]))
+			}
 			for _, a := range n.Args {
 				if !info.Types[a].IsType() {
 					c.expr(a, s, path)
@@ -269,114 +435,12 @@ func parameter(sig *types.Signature, i int, spread bool) types.Type {
 	return nil
 }
 
-// events is the use of events: Subscribe[T], AwaitEvent[T], and the names that Events and Await take.
-func (c *checker) events(n *ast.CallExpr, s state) {
-	f := c.callee(n)
-	if f == nil {
-		return
-	}
-	fromQMP := f.Pkg() != nil && f.Pkg().Path() == qmpPath
-	if fromQMP && (f.Name() == "Subscribe" || f.Name() == "AwaitEvent") {
-		fun := ast.Unparen(n.Fun)
-		switch g := fun.(type) {
-		case *ast.IndexExpr:
-			fun = g.X
-		case *ast.IndexListExpr:
-			fun = g.X
-		}
-		if sel, ok := fun.(*ast.SelectorExpr); ok {
-			args := c.pass.TypesInfo.Instances[sel.Sel].TypeArgs
-			if args != nil && args.Len() > 0 {
-				if b, t := c.binding(args.At(0)); b != nil {
-					if event := b.Events[t.Obj().Name()]; event != "" {
-						c.use(n.Pos(), goName(t.Obj()), b.Server, event, s)
-					}
-				}
-			}
-		}
-	}
-	if f.Name() == "Events" || fromQMP && (f.Name() == "Await" || f.Name() == "EventsFunc") {
-		sig := f.Signature()
-		if !sig.Variadic() {
-			return
-		}
-		for _, a := range n.Args[min(len(n.Args), sig.Params().Len()-1):] {
-			c.eventName(a, s)
-		}
-	}
-}
-
-func (c *checker) eventName(e ast.Expr, s state) {
-	name := constantString(c.pass.TypesInfo, e)
-	if name == "" {
-		for _, source := range c.sources(e) {
-			if lit, ok := source.(*ast.CompositeLit); ok {
-				for _, elt := range lit.Elts {
-					c.eventName(elt, s)
-				}
-			}
-		}
-		return
-	}
-	for _, server := range c.servers {
-		if c.r.of(server, name) != nil {
-			c.use(e.Pos(), "event", server, name, s)
-			return
-		}
-	}
-}
-
-// isRaw reports whether a type is qmp.Raw or qmp.Call.
-func isRaw(t types.Type) bool {
-	n := namedOf(t)
-	return n != nil && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == qmpPath && (n.Obj().Name() == "Raw" || n.Obj().Name() == "Call")
-}
-
-// rawCommand is the use of a command by its name. It returns the command's path and server, and the releases that
-// have it.
-func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has state) {
-	name := constantString(c.pass.TypesInfo, e)
-	for _, server := range c.servers {
-		if k := c.r.of(server, name); k != nil {
-			c.use(e.Pos(), "command", server, name, s)
-			return server, name, s & k.has
-		}
-	}
-	return "", "", s
-}
-
-// raw walks a literal of qmp.Raw.
-func (c *checker) raw(lit *ast.CompositeLit, s state) {
-	var server, path string
-	for i, elt := range lit.Elts {
-		name, value := "", elt
-		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			name, value = kv.Key.(*ast.Ident).Name, kv.Value
-		} else if i == 0 {
-			name = "Command"
-		}
-		if name == "Command" {
-			server, path, s = c.rawCommand(value, s)
-			continue
-		}
-		if args, ok := value.(*ast.CompositeLit); ok && path != "" {
-			for _, arg := range args.Elts {
-				kv, ok := arg.(*ast.KeyValueExpr)
-				if !ok {
-					continue
-				}
-				if key := constantString(c.pass.TypesInfo, kv.Key); key != "" {
-					c.use(kv.Pos(), "member", server, path+"/arg-type/"+component(key), s)
-				}
-			}
-		}
-		c.expr(value, s, "")
-	}
-}
-
 // literal walks a composite literal: its members are set.
 func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 	t := c.pass.TypesInfo.TypeOf(lit)
+	if _, ok := lit.Type.(*ast.IndexExpr); ok {
+		c.expr(lit.Type, s, "")
+	}
 	if isRaw(t) {
 		c.raw(lit, s)
 		return
@@ -425,7 +489,7 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 			continue
 		}
 		field := st.Field(at)
-		if !sent || c.pass.TypesInfo.Types[value].IsNil() {
+		if !sent || c.isNil(value) {
 			c.flow(value, field.Type(), s, "")
 			continue
 		}
@@ -436,50 +500,13 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 				continue
 			}
 		}
-		in, inner := c.member(pos, b, named, st, at, base, s&c.some(value))
+		var cleared state // the program takes it away for these
+		if lit == c.targetLit {
+			cleared = c.cleared[clearing{c.target, field.Name()}]
+		}
+		in, inner := c.member(pos, b, named, st, at, base, s&c.some(value)&^cleared)
 		c.flow(value, field.Type(), in, inner)
 	}
-}
-
-// some returns the releases for which an expression can be something else than nil: a variable may be set only
-// where the server was asked.
-func (c *checker) some(e ast.Expr) state {
-	e = ast.Unparen(e)
-	if call, ok := e.(*ast.CallExpr); ok {
-		if f := c.function(call); f != nil && f.typ.Results().Len() > 0 {
-			return f.some
-		}
-	}
-	obj := c.variable(e)
-	if obj == nil || c.visiting[e] {
-		return c.r.all
-	}
-	switch obj.Type().Underlying().(type) {
-	case *types.Pointer, *types.Slice, *types.Map, *types.Interface:
-	default:
-		return c.r.all
-	}
-	c.visiting[e] = true
-	defer delete(c.visiting, e)
-	var s state
-	defs := c.reaching(obj, e.Pos())
-	for _, d := range defs {
-		if d.e == nil || c.pass.TypesInfo.Types[d.e].IsNil() {
-			continue
-		}
-		here, walked := c.at[d.e]
-		if !walked {
-			here = c.r.all
-		}
-		if d.index == 0 {
-			here &= c.some(d.e)
-		}
-		s |= here
-	}
-	if len(defs) == 0 {
-		return c.r.all
-	}
-	return s
 }
 
 // tag returns the discriminator that a literal of a union sets by a constant, and the releases that have it.

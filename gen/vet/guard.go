@@ -5,35 +5,71 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"slices"
+	"strconv"
 
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// A guard is what a condition says: the releases for which it can be true, and those for which it can be false.
-// If the condition asks the server in a way that cannot be understood, it is a doubt: both are empty, so that
-// nothing is reported behind it.
+// A guard is what a condition says of the server.
+//
+// yes and no are the releases for which it can be true and false, as far as vet understands the condition.
+// maybe and maybeNot are the same if what vet does not understand says nothing. They are more than yes and no
+// if a part of the condition asks in a way that vet does not understand: a doubt, behind which nothing is reported.
 type guard struct {
-	yes, no state
-	asks    bool // it says something
-	doubt   bool
+	yes, no         state
+	maybe, maybeNot state
 }
 
-func (g guard) not() guard { g.yes, g.no = g.no, g.yes; return g }
+func (g guard) not() guard {
+	return guard{g.no, g.yes, g.maybeNot, g.maybe}
+}
 
-func (c *checker) nothing() guard { return guard{yes: c.r.all, no: c.r.all} }
+// or is a condition that is one of two.
+func (g guard) or(o guard) guard {
+	return guard{g.yes | o.yes, g.no | o.no, g.maybe | o.maybe, g.maybeNot | o.maybeNot}
+}
+
+// within is the condition where only some releases come.
+func (g guard) within(s state) guard {
+	return guard{g.yes & s, g.no & s, g.maybe & s, g.maybeNot & s}
+}
+
+// asks reports whether a condition says something of the server.
+func (g guard) asks() bool { return g.yes != g.no || g.doubtful() }
+
+// doubtful reports whether a part of a condition is not understood.
+func (g guard) doubtful() bool { return g.yes != g.maybe || g.no != g.maybeNot }
+
+// doubtful is a condition that asks the server and is not understood.
+func doubtful(all state) guard { return guard{maybe: all, maybeNot: all} }
+
+func (c *checker) doubt() guard { return doubtful(c.r.all) }
+
+// nothing is a condition that does not ask the server.
+func (c *checker) nothing() guard { return guard{c.r.all, c.r.all, c.r.all, c.r.all} }
+
+// always is a condition that is true, or false.
+func (c *checker) always(truth bool) guard {
+	if truth {
+		return guard{yes: c.r.all, maybe: c.r.all}
+	}
+	return guard{no: c.r.all, maybeNot: c.r.all}
+}
+
+// has is the condition that the server is of some releases.
 func (c *checker) has(s state) guard {
-	return guard{yes: s, no: c.r.all &^ s, asks: true}
+	no := c.r.all &^ s
+	return guard{s, no, s, no}
 }
 
-var doubtful = guard{asks: true, doubt: true}
+// atMost is a condition that can be true for some releases only, and false for all.
+func (c *checker) atMost(s state) guard { return guard{s, c.r.all, s, c.r.all} }
 
 // cond reads a condition.
 func (c *checker) cond(e ast.Expr) guard {
 	if v := c.pass.TypesInfo.Types[e].Value; v != nil && v.Kind() == constant.Bool {
-		if constant.BoolVal(v) {
-			return guard{yes: c.r.all}
-		}
-		return guard{no: c.r.all}
+		return c.always(constant.BoolVal(v))
 	}
 	if c.visiting[e] {
 		return c.nothing()
@@ -50,347 +86,59 @@ func (c *checker) cond(e ast.Expr) guard {
 	case *ast.BinaryExpr:
 		switch e.Op {
 		case token.LAND:
-			a, b := c.cond(e.X), c.cond(e.Y)
-			return guard{a.yes & b.yes, a.no | a.yes&b.no, a.asks || b.asks, a.doubt || b.doubt}
+			return c.and(c.cond(e.X), c.cond(e.Y))
 		case token.LOR:
-			a, b := c.cond(e.X), c.cond(e.Y)
-			return guard{a.yes | a.no&b.yes, a.no & b.no, a.asks || b.asks, a.doubt || b.doubt}
+			return c.and(c.cond(e.X).not(), c.cond(e.Y).not()).not()
 		case token.EQL, token.NEQ, token.LSS, token.LEQ, token.GTR, token.GEQ:
 			return c.comparison(e.X, e.Op, e.Y)
 		}
 	case *ast.Ident, *ast.SelectorExpr:
 		if obj := c.variable(e); obj != nil {
-			return c.defined(obj, e.Pos())
+			g := c.defined(obj)
+			if sel, ok := e.(*ast.SelectorExpr); ok && !g.asks() && c.mentions(sel.X) {
+				return c.doubt()
+			}
+			return g
 		}
 	case *ast.CallExpr:
 		return c.condCall(e)
 	}
-	return c.mentioned(e)
+	return c.unread(e)
 }
 
-// variable is the variable or field that an expression names, nil if it is another expression.
-func (c *checker) variable(e ast.Expr) types.Object {
-	switch e := ast.Unparen(e).(type) {
-	case *ast.Ident:
-		v, ok := c.pass.TypesInfo.ObjectOf(e).(*types.Var)
-		if ok {
-			return v
-		}
-	case *ast.SelectorExpr:
-		if v, ok := c.pass.TypesInfo.ObjectOf(e.Sel).(*types.Var); ok {
-			return v.Origin()
-		}
-	}
-	return nil
+func (c *checker) and(a, b guard) guard {
+	return guard{a.yes & b.yes, a.no | a.yes&b.no, a.maybe & b.maybe, a.maybeNot | a.maybe&b.maybeNot}
 }
 
-// defined reads the assignments to a variable, as a condition.
-func (c *checker) defined(obj types.Object, at token.Pos) guard {
-	var asks []guard
-	alwaysNo, alwaysYes := true, true // what the assignments say that do not ask
-	for _, d := range c.reaching(obj, at) {
-		g := c.assigned(d)
-		switch {
-		case g.asks:
-			asks = append(asks, g)
-		case g.yes != 0:
-			alwaysNo = false
-			fallthrough
-		default:
-			if g.no != 0 {
-				alwaysYes = false
-			}
-			asks = append(asks, guard{yes: g.yes, no: g.no})
-		}
-	}
-	var one *guard
-	for i := range asks {
-		if !asks[i].asks {
-			continue
-		}
-		if one != nil && *one != asks[i] {
-			return doubtful
-		}
-		one = &asks[i]
-	}
-	switch {
-	case one == nil:
-		return c.nothing()
-	case len(asks) == 1:
-		return *one
-	case alwaysNo:
-		return guard{one.yes, c.r.all, true, one.doubt}
-	case alwaysYes:
-		return guard{c.r.all, one.no, true, one.doubt}
-	}
-	return doubtful
-}
-
-// assigned is what an assignment gives a variable, as a condition.
-func (c *checker) assigned(d def) guard {
-	if d.e == nil {
-		return guard{no: c.r.all} // var x bool
-	}
-	call, ok := ast.Unparen(d.e).(*ast.CallExpr)
-	if !ok || d.of == 1 {
-		return c.cond(d.e)
-	}
-	if f := c.function(call); f != nil {
-		return f.result(d.index)
-	}
-	if path, ok := c.hasCall(call); ok {
-		if d.index != 0 {
-			return c.nothing()
-		}
-		if path == "" {
-			return doubtful
-		}
-		return c.hasPath(path)
-	}
-	return c.mentioned(call)
-}
-
-// hasCall returns the path of a call of Schema.Has, "" if it is not constant.
-func (c *checker) hasCall(call *ast.CallExpr) (path string, ok bool) {
-	f := c.callee(call)
-	if f == nil || f.Pkg() == nil || f.Pkg().Path() != hasMethods || f.Name() != "Has" {
-		return "", false
-	}
-	return constantString(c.pass.TypesInfo, call.Args[0]), true
-}
-
-// hasPath is what it says that a server has a path.
-func (c *checker) hasPath(path string) guard {
-	for _, server := range c.servers {
-		if k := c.r.of(server, path); k != nil {
-			return c.has(k.has)
-		}
-	}
-	return doubtful // something of a distribution, for instance
-}
-
-func (c *checker) isCall(call *ast.CallExpr, pkg string, names ...string) bool {
-	f := c.callee(call)
-	if f == nil || f.Pkg() == nil || f.Pkg().Path() != pkg {
-		return false
-	}
-	for _, name := range names {
-		if f.Name() == name {
-			return true
-		}
-	}
-	return false
-}
-
-// callee is the function that a call names, nil if it is a value.
-func (c *checker) callee(call *ast.CallExpr) *types.Func {
-	f := ast.Unparen(call.Fun)
-	switch g := f.(type) {
-	case *ast.IndexExpr:
-		f = g.X
-	case *ast.IndexListExpr:
-		f = g.X
-	}
-	switch f := f.(type) {
-	case *ast.Ident:
-		fn, _ := c.pass.TypesInfo.Uses[f].(*types.Func)
-		return fn
-	case *ast.SelectorExpr:
-		fn, _ := c.pass.TypesInfo.Uses[f.Sel].(*types.Func)
-		return fn
-	}
-	return nil
-}
-
-// condCall reads a condition that is a call.
-func (c *checker) condCall(call *ast.CallExpr) guard {
-	if f := c.function(call); f != nil {
-		return f.result(0)
-	}
-	switch {
-	case c.isCall(call, "errors", "Is") && len(call.Args) == 2:
-		// Without the error the server has the command.
-		for _, d := range c.sources(call.Args[0]) {
-			if cmd, server := c.commandOf(d); cmd != "" && c.isMissingError(call.Args[1]) {
-				if k := c.r.of(server, cmd); k != nil {
-					return guard{yes: c.r.all, no: k.has, asks: true}
-				}
-			}
-		}
-		return c.nothing()
-	case c.isCall(call, "slices", "Contains") && len(call.Args) == 2:
-		if _, ok := c.missing(call.Args[0]); ok {
-			if path := constantString(c.pass.TypesInfo, call.Args[1]); path != "" {
-				return c.hasPath(path).not()
-			}
-			return doubtful
-		}
-	}
-	return c.mentioned(call)
-}
-
-// commandOf returns the command that a call of Do executes.
-func (c *checker) commandOf(e ast.Expr) (command, server string) {
-	call, ok := ast.Unparen(e).(*ast.CallExpr)
-	if !ok {
-		return "", ""
-	}
-	sel, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || sel.Sel.Name != "Do" {
-		return "", ""
-	}
-	if b, t := c.binding(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
-		return b.Commands[t.Obj().Name()], b.Server
-	}
-	return "", ""
-}
-
-// isMissingError reports whether an expression is an error of commands that a server lacks.
-func (c *checker) isMissingError(e ast.Expr) bool {
-	sel, ok := ast.Unparen(e).(*ast.SelectorExpr)
-	if !ok {
-		return false
-	}
-	obj := c.pass.TypesInfo.Uses[sel.Sel]
-	if obj == nil || obj.Pkg() == nil {
-		return false
-	}
-	return obj.Pkg().Path() == "errors" && obj.Name() == "ErrUnsupported" || obj.Pkg().Path() == qmpPath && obj.Name() == "ErrCommandNotFound"
-}
-
-// mentioned is the guard of an expression that is not understood: a doubt if it asks the server.
-func (c *checker) mentioned(e ast.Expr) guard {
-	found := false
-	ast.Inspect(e, func(n ast.Node) bool {
-		switch n := n.(type) {
-		case *ast.FuncLit:
-			return false
-		case *ast.CallExpr:
-			if _, ok := c.hasCall(n); ok || c.isCall(n, schemaPath, "Missing", "MissingIn") || c.isCall(n, qmpPath, "Version", "Compare") {
-				found = true
-			}
-		}
-		return !found
-	})
-	if found {
-		return doubtful
+// unread is the guard of an expression that is not understood.
+func (c *checker) unread(e ast.Expr) guard {
+	if c.mentions(e) {
+		return c.doubt()
 	}
 	return c.nothing()
 }
 
-// missing returns what the result of qmpschema.Missing says if it is empty.
-func (c *checker) missing(e ast.Expr) (g guard, ok bool) {
-	if obj := c.variable(e); obj != nil && !isList(obj.Type()) {
-		return g, false // the error
-	}
-	for _, d := range c.sources(e) {
-		call, isCall := d.(*ast.CallExpr)
-		if !isCall {
-			continue
+// condCall reads a condition that is a call.
+func (c *checker) condCall(call *ast.CallExpr) guard {
+	switch {
+	case c.isCall(call, "errors", "Is") && len(call.Args) == 2:
+		if t := c.missingError(call.Args[1]); t != 0 {
+			return c.try(call.Args[0], t)
 		}
-		first := 2
-		switch {
-		case c.isCall(call, schemaPath, "MissingIn"):
-			first = 1
-		case !c.isCall(call, schemaPath, "Missing"):
-			continue
-		}
-		if ok {
-			return doubtful, true
-		}
-		g, ok = c.ask(call.Args[min(first, len(call.Args)):]), true
-	}
-	return g, ok
-}
-
-func isList(t types.Type) bool {
-	_, ok := t.Underlying().(*types.Slice)
-	return ok
-}
-
-// asked collects what is asked for.
-type asked struct {
-	has   state
-	known bool
-}
-
-// ask returns what it says that a server has all needs.
-func (c *checker) ask(needs []ast.Expr) guard {
-	outer := c.asked
-	c.asked = &asked{has: c.r.all}
-	defer func() { c.asked = outer }()
-	for _, n := range needs {
-		if !c.need(n, 0) {
-			return doubtful
-		}
-	}
-	if !c.asked.known {
-		return doubtful
-	}
-	return c.has(c.asked.has)
-}
-
-// need adds what a need asks for; it reports whether it is understood.
-func (c *checker) need(e ast.Expr, depth int) bool {
-	e = ast.Unparen(e)
-	if path := constantString(c.pass.TypesInfo, e); path != "" {
-		g := c.hasPath(path)
-		if g.doubt {
-			return false
-		}
-		c.asked.has &= g.yes
-		c.asked.known = true
-		return true
-	}
-	if u, ok := e.(*ast.UnaryExpr); ok && u.Op == token.AND {
-		e = u.X
-	}
-	if obj := c.variable(e); obj != nil && depth < 4 {
-		defs := c.reaching(obj, e.Pos())
-		for _, d := range defs {
-			if d.e == nil || d.of != 1 || !c.need(d.e, depth+1) {
-				return false
+		return c.nothing()
+	case c.isCall(call, "errors", "As"):
+		return c.nothing()
+	case c.isCall(call, "slices", "Contains") && len(call.Args) == 2:
+		if _, ok := c.missing(call.Args[0]); ok {
+			if path := c.text(call.Args[1]); path != "" {
+				return c.hasPath(path).not()
 			}
+			return c.doubt()
 		}
-		return len(defs) > 0
+	case c.pass.TypesInfo.Types[call.Fun].IsType() && len(call.Args) == 1:
+		return c.cond(call.Args[0])
 	}
-	lit, isLit := e.(*ast.CompositeLit)
-	if isLit {
-		if _, ok := c.pass.TypesInfo.TypeOf(lit).Underlying().(*types.Slice); ok {
-			for _, elt := range lit.Elts {
-				if !c.need(elt, depth+1) {
-					return false
-				}
-			}
-			return true
-		}
-	}
-	b, t := c.binding(c.pass.TypesInfo.TypeOf(e))
-	if b != nil && b.Commands[t.Obj().Name()] != "" {
-		c.use(e.Pos(), "", b.Server, b.Commands[t.Obj().Name()], c.r.all)
-		c.expr(e, c.r.all, "")
-		return true
-	}
-	if isLit && isRaw(c.pass.TypesInfo.TypeOf(lit)) {
-		c.expr(e, c.r.all, "")
-		return true
-	}
-	return false
-}
-
-// sources are the expressions that a variable can have its value from; of another expression, itself.
-func (c *checker) sources(e ast.Expr) (out []ast.Expr) {
-	e = ast.Unparen(e)
-	obj := c.variable(e)
-	if obj == nil {
-		return []ast.Expr{e}
-	}
-	for _, d := range c.reaching(obj, e.Pos()) {
-		if d.e != nil {
-			out = append(out, ast.Unparen(d.e))
-		}
-	}
-	return out
+	return c.result(call, 0)
 }
 
 // comparison reads a comparison as a condition.
@@ -404,11 +152,203 @@ func (c *checker) comparison(x ast.Expr, op token.Token, y ast.Expr) guard {
 			return g
 		}
 	}
-	a, b := c.mentioned(x), c.mentioned(y)
-	if a.doubt || b.doubt || c.isVersion(x) {
-		return doubtful
+	if g, ok := c.compareNumbers(x, op, y); ok {
+		return g
+	}
+	if c.mentions(x) || c.mentions(y) || c.hasAnswers(c.pass.TypesInfo.TypeOf(x)) {
+		return c.doubt()
 	}
 	return c.nothing()
+}
+
+// compared reads a comparison of something that is known.
+func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool) {
+	equality := op == token.EQL || op == token.NEQ
+	is := func(g guard) (guard, bool) {
+		if op == token.NEQ {
+			g = g.not()
+		}
+		return g, true
+	}
+	switch {
+	case equality && c.isNil(y):
+		return is(c.nonNil(x).not())
+	case equality && isTruth(c.pass.TypesInfo.TypeOf(x)):
+		if v := c.pass.TypesInfo.Types[y].Value; v != nil { // has == true
+			g := c.cond(x)
+			if !constant.BoolVal(v) {
+				g = g.not()
+			}
+			return is(g)
+		}
+	case equality && c.missingError(y) != 0:
+		// err.Class == qmp.ErrCommandNotFound, err == qmp.ErrCommandNotFound
+		if sel, ok := x.(*ast.SelectorExpr); ok && sel.Sel.Name == "Class" {
+			x = sel.X
+		}
+		if calls := c.origins(x); len(calls) > 0 {
+			return is(c.try(x, c.missingError(y)))
+		}
+		return c.doubt(), true
+	case equality && c.isClass(y):
+		return c.nothing(), true // another class, or another text
+	case equality && c.isVersion(x):
+		v, ok := c.version(y, 0)
+		if !ok || !c.isServers(x, 0) {
+			return guard{}, false
+		}
+		return is(c.atMost(c.compareVersions(v, token.EQL))) // another micro version, or a package
+	case equality:
+		if g, ok := c.compareTexts(x, y); ok {
+			return is(g)
+		}
+	}
+	n, isInt := c.number(y, "0.0", 0)
+	if !isInt {
+		return guard{}, false
+	}
+	switch x := x.(type) {
+	case *ast.SelectorExpr:
+		if c.isVersion(x.X) && x.Sel.Name == "Micro" {
+			return c.nothing(), true // micro versions change nothing
+		}
+	case *ast.CallExpr:
+		if c.isBuiltin(x, "len") {
+			return c.comparedLen(x.Args[0], op, n)
+		}
+		return c.comparedVersions(x, op, n)
+	case *ast.Ident: // cmp := v.Compare(…)
+		if defs := c.defsOf(c.variable(x)); len(defs) == 1 && defs[0].e != nil && defs[0].of == 1 && !defs[0].elem && !defs[0].unknown {
+			if call, ok := ast.Unparen(defs[0].e).(*ast.CallExpr); ok && !c.visiting[call] {
+				c.visiting[call] = true
+				defer delete(c.visiting, call)
+				return c.compared(call, op, y)
+			}
+		}
+	}
+	return guard{}, false
+}
+
+func isTruth(t types.Type) bool { return t != nil && isBool(t) }
+
+// comparedLen reads len(missing) == 0.
+func (c *checker) comparedLen(list ast.Expr, op token.Token, n int) (guard, bool) {
+	g, ok := c.missing(list)
+	if !ok {
+		if obj := c.variable(list); obj == nil || !isList(obj.Type()) || c.isConstant(c.defined(obj)) {
+			return guard{}, false
+		}
+		g = c.defined(c.variable(list)).not()
+	}
+	switch empty, some := holds(0, op, n), holds(1, op, n); {
+	case empty && !some:
+		return g, true
+	case some && !empty:
+		return g.not(), true
+	}
+	return c.doubt(), true
+}
+
+// comparedVersions reads v.Compare(w) >= 0.
+func (c *checker) comparedVersions(call *ast.CallExpr, op token.Token, n int) (guard, bool) {
+	if !c.isCall(call, qmpPath, "Compare") || len(call.Args) != 1 {
+		return guard{}, false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || !c.isVersion(sel.X) {
+		return guard{}, false
+	}
+	sign := 1
+	of, with := sel.X, call.Args[0]
+	if !c.isServers(of, 0) {
+		of, with, sign = with, of, -1
+	}
+	v, ok := c.version(with, 0)
+	if !ok || !c.isServers(of, 0) {
+		return guard{}, false
+	}
+	var g guard
+	for result, cmp := range map[int]token.Token{-1: token.LSS, 0: token.EQL, 1: token.GTR} {
+		possible := c.compareVersions(v, cmp)
+		if holds(result*sign, op, n) {
+			g.yes |= possible
+		} else {
+			g.no |= possible
+		}
+	}
+	g.maybe, g.maybeNot = g.yes, g.no
+	return g, true
+}
+
+// compareNumbers reads a comparison of numbers that are known for each release.
+func (c *checker) compareNumbers(x ast.Expr, op token.Token, y ast.Expr) (g guard, ok bool) {
+	ok = true
+	s := c.r.where(func(release string) bool {
+		a, okA := c.number(x, release, 0)
+		b, okB := c.number(y, release, 0)
+		ok = ok && okA && okB
+		return holds(a, op, b)
+	})
+	if !ok || !c.mentions(x) && !c.mentions(y) && c.inlining == 0 {
+		return c.compareConstants(x, op, y)
+	}
+	return c.has(s), true
+}
+
+// compareConstants reads the comparison of a variable that has constants, by where it has which.
+func (c *checker) compareConstants(x ast.Expr, op token.Token, y ast.Expr) (g guard, ok bool) {
+	n, isInt := c.number(y, "0.0", 0)
+	v, isVar := c.variable(x).(*types.Var)
+	if !isInt || !isVar || c.cur == nil || len(c.cur.vars[v]) == 0 {
+		return g, false
+	}
+	for d, is := range c.cur.vars[v] {
+		value := 0
+		if d.e != nil {
+			known := false
+			if value, known = c.number(d.e, "0.0", 0); !known || d.of != 1 || d.elem {
+				return g, false
+			}
+		}
+		if d.unknown {
+			return g, false
+		}
+		sure, may := is.yes|is.no, is.maybe|is.maybeNot
+		if holds(value, op, n) {
+			g.yes, g.maybe = g.yes|sure, g.maybe|may
+		} else {
+			g.no, g.maybeNot = g.no|sure, g.maybeNot|may
+		}
+	}
+	return g, true
+}
+
+// compareTexts reads the comparison of strings, by where a variable has which.
+func (c *checker) compareTexts(x, y ast.Expr) (g guard, ok bool) {
+	v := c.pass.TypesInfo.Types[y].Value
+	if v == nil || v.Kind() != constant.String || c.pass.TypesInfo.Types[x].Value != nil {
+		return g, false
+	}
+	obj, isVar := c.variable(x).(*types.Var)
+	if !isVar || c.bound[obj] == nil && (c.cur == nil || len(c.cur.vars[obj]) == 0) {
+		return g, false
+	}
+	texts, all := c.texts(x, 0)
+	if !all || len(texts) == 0 || len(texts) < len(c.defsOf(obj)) {
+		return g, false
+	}
+	for _, t := range texts {
+		if t.value == constant.StringVal(v) {
+			g.yes |= t.s
+		} else {
+			g.no |= t.s
+		}
+	}
+	g.maybe, g.maybeNot = g.yes, g.no
+	if g.yes|g.no != c.r.all { // what comes by a way that is not understood
+		g.maybe, g.maybeNot = c.r.all, c.r.all
+	}
+	return g, true
 }
 
 func swapped(op token.Token) token.Token {
@@ -423,111 +363,6 @@ func swapped(op token.Token) token.Token {
 		return token.LEQ
 	}
 	return op
-}
-
-func (c *checker) isVersion(e ast.Expr) bool {
-	n := namedOf(c.pass.TypesInfo.TypeOf(e))
-	return n != nil && n.Obj().Name() == "Version" && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == qmpPath
-}
-
-// compared reads a comparison of something that is known with a constant.
-func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool) {
-	info := c.pass.TypesInfo
-	if info.Types[y].IsNil() {
-		return c.comparedNil(x, op)
-	}
-	if obj := c.variable(x); obj != nil { // cmp := v.Compare(…), major := v.Major
-		if _, isIdent := x.(*ast.Ident); isIdent {
-			if defs := c.reaching(obj, x.Pos()); len(defs) == 1 && defs[0].e != nil && defs[0].of == 1 && !c.isVersion(x) {
-				switch ast.Unparen(defs[0].e).(type) {
-				case *ast.CallExpr, *ast.SelectorExpr:
-					if g, ok := c.compared(ast.Unparen(defs[0].e), op, y); ok {
-						return g, true
-					}
-				}
-			}
-		}
-	}
-	if c.isVersion(x) && (op == token.EQL || op == token.NEQ) {
-		v, ok := c.version(y, 0)
-		if !ok {
-			return guard{}, false
-		}
-		g := c.compareVersions(v, token.EQL)
-		g.no = c.r.all // another micro version, or a package
-		if op == token.NEQ {
-			g = g.not()
-		}
-		return g, true
-	}
-	n, isInt := c.integer(y)
-	switch x := x.(type) {
-	case *ast.SelectorExpr:
-		if !c.isVersion(x.X) || !isInt {
-			return guard{}, false
-		}
-		return c.comparedNumber(x.Sel.Name, op, n)
-	case *ast.CallExpr:
-		if f, ok := x.Fun.(*ast.Ident); ok && f.Name == "len" && len(x.Args) == 1 && isInt {
-			g, ok := c.missing(x.Args[0])
-			if !ok {
-				return guard{}, false
-			}
-			switch empty, some := holds(0, op, n), holds(1, op, n); {
-			case empty && !some:
-				return g, true
-			case some && !empty:
-				return g.not(), true
-			}
-			return c.nothing(), true
-		}
-		if c.isCall(x, qmpPath, "Compare") && isInt {
-			sel := x.Fun.(*ast.SelectorExpr)
-			v, ok := c.version(x.Args[0], 0)
-			if !ok || !c.isVersion(sel.X) {
-				return guard{}, false
-			}
-			var g guard
-			g.asks = true
-			for _, sign := range []int{-1, 0, 1} {
-				possible := c.compareVersions(v, map[int]token.Token{-1: token.LSS, 0: token.EQL, 1: token.GTR}[sign]).yes
-				if holds(sign, op, n) {
-					g.yes |= possible
-				} else {
-					g.no |= possible
-				}
-			}
-			return g, true
-		}
-	}
-	return guard{}, false
-}
-
-// comparedNil reads err != nil of a function of the package, and missing != nil.
-func (c *checker) comparedNil(x ast.Expr, op token.Token) (g guard, ok bool) {
-	if g, ok = c.missing(x); !ok {
-		obj := c.variable(x)
-		if obj == nil {
-			return g, false
-		}
-		defs := c.reaching(obj, x.Pos())
-		if len(defs) != 1 || defs[0].e == nil {
-			return g, false
-		}
-		call, isCall := ast.Unparen(defs[0].e).(*ast.CallExpr)
-		if !isCall || defs[0].index != defs[0].of-1 {
-			return g, false
-		}
-		f := c.function(call)
-		if f == nil {
-			return g, false
-		}
-		g = guard{yes: f.succeeds, no: f.fails, asks: f.succeeds != f.fails}
-	}
-	if op == token.NEQ {
-		g = g.not()
-	}
-	return g, true
 }
 
 func holds(a int, op token.Token, b int) bool {
@@ -547,26 +382,9 @@ func holds(a int, op token.Token, b int) bool {
 	}
 }
 
-func (c *checker) integer(e ast.Expr) (int, bool) {
-	v := c.pass.TypesInfo.Types[e].Value
-	if v == nil || v.Kind() != constant.Int {
-		return 0, false
-	}
-	n, ok := constant.Int64Val(v)
-	return int(n), ok
-}
+var numberOf = map[string]int{"Major": 0, "Minor": 1, "Micro": 2}
 
-// comparedNumber reads v.Major >= 7.
-func (c *checker) comparedNumber(field string, op token.Token, n int) (guard, bool) {
-	i := map[string]int{"Major": 0, "Minor": 1}
-	at, ok := i[field]
-	if !ok {
-		return c.nothing(), true // micro versions change nothing
-	}
-	return c.has(c.r.where(func(release string) bool { return holds(numbers(release)[at], op, n) })), true
-}
-
-func numbers(release string) (n [2]int) {
+func numbers(release string) (n [3]int) {
 	at := 0
 	for _, r := range release {
 		if r == '.' {
@@ -579,8 +397,8 @@ func numbers(release string) (n [2]int) {
 }
 
 // compareVersions returns the releases of which some version compares so with v.
-func (c *checker) compareVersions(v string, op token.Token) guard {
-	yes := c.r.where(func(release string) bool {
+func (c *checker) compareVersions(v string, op token.Token) state {
+	return c.r.where(func(release string) bool {
 		for _, micro := range []string{".0", ".1", ".50", ".999"} {
 			if holds(facts.Compare(release+micro, v), op, 0) {
 				return true
@@ -588,7 +406,6 @@ func (c *checker) compareVersions(v string, op token.Token) guard {
 		}
 		return op == token.EQL && facts.Release(v) == release
 	})
-	return guard{yes: yes, no: c.r.all, asks: true}
 }
 
 // version reads qmp.Version{Major: 7, Minor: 2}.
@@ -596,28 +413,45 @@ func (c *checker) version(e ast.Expr, depth int) (string, bool) {
 	e = ast.Unparen(e)
 	if lit, ok := e.(*ast.CompositeLit); ok && c.isVersion(lit) {
 		n := []string{"0", "0", "0"}
-		names := map[string]int{"Major": 0, "Minor": 1, "Micro": 2}
 		for i, elt := range lit.Elts {
 			value := elt
 			if kv, ok := elt.(*ast.KeyValueExpr); ok {
-				at, ok := names[kv.Key.(*ast.Ident).Name]
+				at, ok := numberOf[kv.Key.(*ast.Ident).Name]
 				if !ok {
 					continue
 				}
 				i, value = at, kv.Value
 			}
-			v := c.pass.TypesInfo.Types[value].Value
-			if v == nil || i > 2 {
+			v, ok := c.number(value, "0.0", 0)
+			if !ok || i > 2 || v != must(c.number(value, "1.1", 0)) {
 				return "", false
 			}
-			n[i] = v.ExactString()
+			n[i] = strconv.Itoa(v)
 		}
 		return n[0] + "." + n[1] + "." + n[2], true
 	}
 	if obj := c.variable(e); obj != nil && depth < 4 {
-		if defs := c.reaching(obj, e.Pos()); len(defs) == 1 && defs[0].e != nil && defs[0].of == 1 {
+		if defs := c.defsOf(obj); len(defs) == 1 && defs[0].e != nil && defs[0].of == 1 && !defs[0].elem {
 			return c.version(defs[0].e, depth+1)
 		}
 	}
 	return "", false
+}
+
+func must(n int, ok bool) int { return n }
+
+// isServers reports whether a version can be that of the server: it is none that the program gives.
+func (c *checker) isServers(e ast.Expr, depth int) bool {
+	_, own := c.version(e, depth)
+	return !own
+}
+
+func (c *checker) isVersion(e ast.Expr) bool {
+	return isNamed(c.pass.TypesInfo.TypeOf(e), qmpPath, "Version")
+}
+
+// isNamed reports whether a type, or what it points to, has a name of a package.
+func isNamed(t types.Type, pkg string, names ...string) bool {
+	n := namedOf(t)
+	return n != nil && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == pkg && slices.Contains(names, n.Obj().Name())
 }

@@ -3,28 +3,33 @@
 //
 //	qapigen vet -qemu 7.2..11.1 ./...
 //
-// Analyzer is a [golang.org/x/tools/go/analysis.Analyzer], for go vet -vettool, gopls and golangci-lint.
+// Analyzer is a [golang.org/x/tools/go/analysis.Analyzer], for go vet -vettool and other checkers.
 //
 // # How it works
 //
 // A generated package says what its Go types are in the schema ([Bindings]). Package facts says which release
-// has what. The analyzer follows each function's control flow and knows at each place which releases can come
-// there. A condition that asks the server makes that set smaller: introspect.Schema.Has, qmpschema.Missing, a
-// comparison of qmp.Version, errors.Is with errors.ErrUnsupported. Something is reported if a release of the
-// set lacks it.
+// has what. The analyzer walks the control flow graph of each function (flow.go) and knows at each place which
+// releases can come there, and what each local variable can have (values.go). A condition that asks the server
+// makes that set smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
+// error of a command (errors.go). Something is reported if a release of the set lacks it (expr.go, members.go,
+// raw.go).
+//
+// Answers may be anywhere (answers.go): in fields, maps, and results of functions. Facts carry them to other
+// packages. If a condition depends on an answer and the analyzer does not understand it, it reports nothing that
+// the condition governs.
 //
 // Conditions of builds (CONFIG_LINUX) are not reported, and unstable parts are not.
 package vet
 
 import (
 	"fmt"
-	"go/ast"
 	"go/token"
 	"go/types"
 	"slices"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
+	"golang.org/x/tools/go/analysis/passes/ctrlflow"
 )
 
 // Analyzer reports what QEMUs of a range lack. Its flag qemu is the range, such as 7.2..11.1.
@@ -39,7 +44,8 @@ that the newest one has deprecated or removed. Code that asks the server first i
 
 silences a report on its line or on the next one.`,
 	URL:       "https://pkg.go.dev/github.com/qmpkit/qmpkit/gen/vet",
-	FactTypes: []analysis.Fact{(*Bindings)(nil)},
+	Requires:  []*analysis.Analyzer{ctrlflow.Analyzer},
+	FactTypes: []analysis.Fact{(*Bindings)(nil), (*answer)(nil)},
 	Run:       run,
 }
 
@@ -59,12 +65,7 @@ func run(pass *analysis.Pass) (any, error) {
 	if b := readBindings(pass); b != nil {
 		pass.ExportPackageFact(b)
 	}
-	c := &checker{
-		pass: pass, bindings: map[*types.Package]*Bindings{}, found: map[string]finding{},
-		defs: map[types.Object][]def{}, funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{},
-		tried: map[ast.Node]trial{}, nonNil: map[types.Object]int{}, visiting: map[ast.Node]bool{},
-		at: map[ast.Expr]state{},
-	}
+	c := newChecker(pass)
 	servers := map[string]bool{}
 	for _, f := range pass.AllPackageFacts() {
 		if b, ok := f.Fact.(*Bindings); ok {
@@ -92,6 +93,7 @@ func run(pass *analysis.Pass) (any, error) {
 	}
 	c.collect()
 	c.solve()
+	c.exports()
 	c.reportAll()
 	return nil, nil
 }

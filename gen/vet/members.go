@@ -1,0 +1,170 @@
+package vet
+
+import (
+	"go/ast"
+	"go/token"
+	"go/types"
+)
+
+// setMember is the use of a member that is assigned to. It returns the releases that have it, and its path.
+func (c *checker) setMember(sel *ast.SelectorExpr, s state) (state, string) {
+	b, t, st, i := c.owner(sel)
+	if b == nil || !isSent(t) {
+		return s, ""
+	}
+	s &^= c.cleared[clearing{c.variable(sel.X), sel.Sel.Name}]
+	if cmd := b.Commands[t.Obj().Name()]; cmd != "" {
+		if k := c.r.of(b.Server, cmd); k != nil {
+			s &= k.has
+		}
+	}
+	return c.member(sel.Sel.Pos(), b, t, st, i, b.root(t), s)
+}
+
+// owner returns the generated type that has the field of a selector, which may be promoted; nil if there is none.
+func (c *checker) owner(sel *ast.SelectorExpr) (*Bindings, *types.Named, *types.Struct, int) {
+	selection := c.pass.TypesInfo.Selections[sel]
+	if selection == nil || selection.Kind() != types.FieldVal {
+		return nil, nil, nil, 0
+	}
+	t := selection.Recv()
+	index := selection.Index()
+	for n, i := range index {
+		if p, ok := t.Underlying().(*types.Pointer); ok {
+			t = p.Elem()
+		}
+		st, ok := t.Underlying().(*types.Struct)
+		if !ok {
+			return nil, nil, nil, 0
+		}
+		if n == len(index)-1 {
+			b, named := c.binding(t)
+			return b, named, st, i
+		}
+		t = st.Field(i).Type()
+	}
+	return nil, nil, nil, 0
+}
+
+// root is the path of a type.
+func (b *Bindings) root(t *types.Named) string {
+	name := t.Obj().Name()
+	if cmd := b.Commands[name]; cmd != "" {
+		return cmd + "/arg-type"
+	}
+	if event := b.Events[name]; event != "" {
+		return event + "/arg-type"
+	}
+	return b.Types[name]
+}
+
+// binding returns the generated package of a type or of what it points to, and the type; nil if it is another's.
+func (c *checker) binding(t types.Type) (*Bindings, *types.Named) {
+	n := namedOf(t)
+	if n == nil || n.Obj().Pkg() == nil {
+		return nil, nil
+	}
+	if of := c.derived[n.Obj()]; of != nil {
+		n = of // type T qemu.BlockdevAdd
+	}
+	b := c.bindings[n.Obj().Pkg()]
+	if b == nil {
+		return nil, nil
+	}
+	return b, n
+}
+
+// member is the use of a member at a place. It returns the releases that have it, and its path; the path is ""
+// if the member is none, as the branch and the fields of an alternate.
+func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.Struct, i int, base string, s state) (state, string) {
+	wire := wireName(st, i)
+	if wire == "" {
+		return s, base
+	}
+	for _, base := range []string{base, b.root(t)} {
+		path := base + "/" + component(wire)
+		if k := c.r.of(b.Server, path); base != "" && k != nil {
+			if base == b.root(t) {
+				s &= c.typed(b, t.Obj().Name())
+			}
+			c.use(pos, goName(t.Obj())+"."+st.Field(i).Name(), b.Server, path, s)
+			return s & k.has, path
+		}
+	}
+	return s, ""
+}
+
+// typed returns the releases that have a type. Another release either lacks what is of the type, which is reported
+// where it is used, or takes any value there: object-add of 5.2 has no list of objects.
+func (c *checker) typed(b *Bindings, name string) state {
+	if b.Commands[name]+b.Events[name] == "" {
+		if k := c.r.of(b.Server, b.Types[name]); k != nil {
+			return k.has
+		}
+	}
+	return c.r.all
+}
+
+// goName is a name with its package.
+func goName(obj types.Object) string { return obj.Pkg().Name() + "." + obj.Name() }
+
+// flow walks an expression that becomes a value of a type: a branch of a union, or a request to execute.
+func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
+	source := c.pass.TypesInfo.TypeOf(e)
+	if target != nil && source != nil && types.IsInterface(target) && !types.IsInterface(source) {
+		if b, iface := c.binding(target); b != nil {
+			if u, ok := b.Branches[iface.Obj().Name()]; ok {
+				if path == "" {
+					path = b.Types[u.Union]
+				}
+				s, path = c.branch(e, b, u, path, "", s)
+			}
+		} else if hasDo(target) {
+			c.request(e.Pos(), source, s)
+		}
+	}
+	c.expr(e, s, path)
+}
+
+// request is the use of a command, if the type is a request.
+func (c *checker) request(pos token.Pos, t types.Type, s state) {
+	if b, n := c.binding(t); b != nil {
+		if cmd := b.Commands[n.Obj().Name()]; cmd != "" && c.asked == nil {
+			c.use(pos, goName(n.Obj()), b.Server, cmd, s)
+		}
+	}
+}
+
+// branch is the use of a branch. If tag is not empty, it is the discriminator, which was judged already.
+func (c *checker) branch(e ast.Expr, b *Bindings, u Branches, union, tag string, s state) (state, string) {
+	t := namedOf(c.pass.TypesInfo.TypeOf(e))
+	if t == nil {
+		return s, ""
+	}
+	values := u.Values[t.Obj().Name()]
+	if tag != "" {
+		values = []string{tag}
+	}
+	s &= c.typed(b, u.Union)
+	var has state
+	var last string
+	for _, v := range values {
+		for _, base := range []string{union, b.Types[u.Union]} {
+			if k := c.r.of(b.Server, base+"/+"+v); k != nil {
+				has |= k.has
+				last = base + "/+" + v
+				break
+			}
+		}
+	}
+	if last == "" {
+		return s, ""
+	}
+	if len(values) > 1 {
+		return s & has, ""
+	}
+	if tag == "" {
+		c.use(e.Pos(), goName(t.Obj()), b.Server, last, s)
+	}
+	return s & has, last
+}
