@@ -50,10 +50,10 @@ func TestVhostUserDiskFaults(t *testing.T) {
 		})
 	}
 	for name, disk := range map[string]hotplug.Disk{
-		"one of Path, Node and Chardev": {Path: "/x"},
-		"goes without Open":             {WriteCache: new(true)},
+		"one of Path, Node and Chardev": {Backend: hotplug.File{Path: "/x"}},
+		"goes without Open":             {Backend: hotplug.File{WriteCache: new(true)}},
 		"follows from other fields":     {Props: qmp.Args{"chardev": "x"}},
-		"ReadOnly and AutoReadOnly go":  {ReadOnly: true},
+		"ReadOnly and AutoReadOnly go":  {Backend: hotplug.File{ReadOnly: true}},
 		"Secrets go with Node":          {Secrets: map[string][]byte{"k": nil}},
 	} {
 		m := fakeqemu.New(t)

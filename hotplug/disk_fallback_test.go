@@ -80,7 +80,7 @@ func (m *older) next() error {
 func TestFallback(t *testing.T) {
 	m := newOlder(t)
 	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
-	disk := hotplug.Disk{ID: "d", Path: image(t)}
+	disk := hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}
 	require.NoError(t, vm.AddDisk(t.Context(), disk))
 	require.Equal(t, map[string]bool{"d": true}, m.drives)
 	require.JSONEq(t, `{"driver":"virtio-blk-pci","id":"d","drive":"d"}`, argumentsOf(m.Machine, "device_add"))
@@ -99,7 +99,7 @@ func TestFallback(t *testing.T) {
 func TestFallbackFails(t *testing.T) {
 	m := newOlder(t)
 	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
-	disk := hotplug.Disk{ID: "d", Path: image(t)}
+	disk := hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}
 	for _, err := range []error{errors.New("Device 'd' exists already"), fmt.Errorf("%w: the end", qmp.ErrOutcomeUnknown)} {
 		m.hmpErr = err
 		require.ErrorIs(t, vm.AddDisk(t.Context(), disk), err)
@@ -142,18 +142,18 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 	c = old.Dial()
 	old.Handle("qom-get", qmptest.Return("e1000"))
 	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
-	require.ErrorIs(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "e", Path: image(t)}), hotplug.ErrExists)
+	require.ErrorIs(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "e", Backend: hotplug.File{Path: image(t)}}), hotplug.ErrExists)
 
 	old.Handle("query-commands", qmptest.Refuse(qmp.ErrGeneric, "not now"))
 	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
-	require.ErrorContains(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}), "not now")
+	require.ErrorContains(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}), "not now")
 }
 
 // TestNoFallback has nobody who knows another way.
 func TestNoFallback(t *testing.T) {
 	m := newOlder(t)
 	vm := hotplug.New(m.Dial(), nil)
-	err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+	err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "blockdev-add")
 	require.Empty(t, m.State())

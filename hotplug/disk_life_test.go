@@ -30,61 +30,61 @@ var diskShapes = []struct {
 	make func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk
 }{
 	{"path", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t)}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t)}}
 	}},
 	{"path, direct", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), Direct: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), Direct: true}}
 	}},
 	{"path, read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), ReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), ReadOnly: true}}
 	}},
 	{"path, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true}}
 	}},
 	{"path, auto-read-only, direct", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true, Direct: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Direct: true}, AutoReadOnly: true}
 	}},
 	{"path, opened", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true, Open: open.open}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Open: open.open}, AutoReadOnly: true}
 	}},
 	{"qcow2", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2}}
 	}},
 	{"qcow2, read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, ReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, ReadOnly: true}, Format: qemu.BlockdevDriverQcow2}
 	}},
 	{"qcow2, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}, Format: qemu.BlockdevDriverQcow2}
 	}},
 	{"node", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: file(image(t))}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *file(image(t))}}
 	}},
 	{"node, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: autoReadOnly(file(image(t)))}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *autoReadOnly(file(image(t)))}}
 	}},
 	{"node, opened", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: autoReadOnly(file(image(t))), Open: open.open}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *autoReadOnly(file(image(t))), Open: open.open}}
 	}},
 	{"chain, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		p := chain(t, q, 2)
-		return hotplug.Disk{Node: autoReadOnly(overlay(p[0], overlay(p[1], nil)))}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *autoReadOnly(overlay(p[0], overlay(p[1], nil)))}}
 	}},
 	{"chain, opened", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: committable(chain(t, q, 2)), Open: open.open}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *committable(chain(t, q, 2)), Open: open.open}}
 	}},
 	{"encrypted", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		node := autoReadOnly(luks(encryptedImage(t, q, "luks", ""), hotplug.SecretID("d", "key")))
-		return hotplug.Disk{Node: node, Open: open.open, Secrets: map[string][]byte{"key": []byte("secret")}}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *node, Open: open.open, Secrets: map[string][]byte{"key": []byte("secret")}}, Open: open.open}
 	}},
 	{"filter", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Open: open.open, Node: autoReadOnly(&qemu.BlockdevOptions{
-			Branch: &qemu.BlockdevOptionsCOR{File: define(file(image(t)))}})}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Open: open.open, Options: *autoReadOnly(&qemu.BlockdevOptions{
+			Branch: &qemu.BlockdevOptionsCOR{File: define(file(image(t)))}})}}
 	}},
 	{"block device", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: blockDevice(t), AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: blockDevice(t), AutoReadOnly: true}}
 	}},
 	{"of SCSI", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true, Driver: "scsi-hd", Bus: "scsi0.0"}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true}, Driver: "scsi-hd", Bus: "scsi0.0"}
 	}},
 	{"of USB", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		disk := usbDisk("d", image(t))
@@ -300,9 +300,9 @@ func TestServedDiskLivesOn(t *testing.T) {
 			"-machine", "memory-backend=ram")
 		l := &lived{q: q, c: c, vm: hotplug.New(c, nil)}
 		require.NoError(t, l.vm.AddDisk(limit(t), vhostUser("v", vhost)))
-		require.NoError(t, l.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: autoReadOnly(&qemu.BlockdevOptions{
+		require.NoError(t, l.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *autoReadOnly(&qemu.BlockdevOptions{
 			Branch: &qemu.BlockdevOptionsNBD{Export: new("n"),
-				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: nbd}}}})}))
+				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: nbd}}}})}}))
 		l.requireWritable(t)
 		l.save(t)
 		l.refused(t)

@@ -20,9 +20,8 @@ import (
 func encrypted(id string) hotplug.Disk {
 	return hotplug.Disk{
 		ID: id,
-		Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsLUKS{
-			KeySecret: new(hotplug.SecretID(id, "key")), File: define(memory("").Node)}},
-		Secrets: map[string][]byte{"key": []byte("a \x00 key")},
+		Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsLUKS{
+			KeySecret: new(hotplug.SecretID(id, "key")), File: define(memory("").Node)}}, Secrets: map[string][]byte{"key": []byte("a \x00 key")}},
 	}
 }
 
@@ -79,9 +78,9 @@ func TestClearSecretNotLogged(t *testing.T) {
 				Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 				Trace:  func(m qmp.TraceMessage) { log.Write(append(m.Text, '\n')) },
 			})
-			disk := hotplug.Disk{ID: "d", Open: open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHTTPS{
+			disk := hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Open: open, Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHTTPS{
 				URL: "https://user:geheim-1@h/", Cookie: new("k=geheim-2"), Username: new("me"),
-			}}}
+			}}}}
 			require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), disk))
 			sent := argumentsOf(m, "blockdev-add")
 			require.Contains(t, sent, "https://user:geheim-1@h/")
@@ -144,8 +143,8 @@ func TestSecretGoes(t *testing.T) {
 func TestSecretFaults(t *testing.T) {
 	for name, secrets := range map[string]hotplug.Disk{
 		"go with Node":       {Path: image(t), Secrets: map[string][]byte{"k": nil}},
-		"letters and digits": {Node: memory("").Node, Secrets: map[string][]byte{"a.b": nil}},
-		"at least one":       {Node: memory("").Node, Secrets: map[string][]byte{"": nil}},
+		"letters and digits": {Backend: hotplug.Blockdev{Options: *memory("").Node, Secrets: map[string][]byte{"a.b": nil}}},
+		"at least one":       {Backend: hotplug.Blockdev{Options: *memory("").Node, Secrets: map[string][]byte{"": nil}}},
 	} {
 		m := fakeqemu.New(t)
 		secrets.ID = "d"

@@ -19,8 +19,7 @@ func everything(t *testing.T) hotplug.Disk {
 	t.Helper()
 	p := images(t, "a", "b")
 	return hotplug.Disk{
-		ID: "d", Open: new(opening).open, Node: overlay(p[0], luks(p[1], hotplug.SecretID("d", "k"))),
-		Secrets: map[string][]byte{"k": []byte("key"), "l": nil},
+		ID: "d", Backend: hotplug.Blockdev{Open: new(opening).open, Options: *overlay(p[0], luks(p[1], hotplug.SecretID("d", "k"))), Secrets: map[string][]byte{"k": []byte("key"), "l": nil}}, Node: overlay(p[0], luks(p[1], hotplug.SecretID("d", "k"))),
 	}
 }
 

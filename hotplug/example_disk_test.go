@@ -25,17 +25,16 @@ func ExampleVM_AddDisk_open() {
 		base := &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{File: file("/srv/base.qcow2")}}
 		return vm.AddDisk(ctx, hotplug.Disk{
 			ID: "data1",
-			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+			Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
 				File:    file("/srv/data1.qcow2"),
 				Backing: &qemu.BlockdevRefOrNull{Definition: base},
 				Encrypt: &qemu.BlockdevQcow2Encryption{Branch: &qemu.QCryptoBlockOptionsLUKS{
 					KeySecret: new(hotplug.SecretID("data1", "key"))}},
-			}},
-			Secrets: map[string][]byte{"key": key},
-			Open: func(path string, flags int) (*os.File, error) {
+			}}, Secrets: map[string][]byte{"key": key}, Open: func(path string, flags int) (*os.File, error) {
 				fmt.Println("opening", path)
 				return os.OpenFile(path, flags, 0)
-			},
+			}},
+			Secrets: map[string][]byte{"key": key},
 		})
 	}
 	_ = add
@@ -45,7 +44,7 @@ func ExampleVM_AddDisk_open() {
 func ExampleVM_AddDisk_scsi() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{
-			ID: "data1", Path: "/dev/vg/data1", Direct: true, WriteCache: new(false),
+			ID: "data1", Backend: hotplug.File{Path: "/dev/vg/data1", Direct: true, WriteCache: new(false)},
 			Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"channel": 0, "scsi-id": 3, "lun": 0},
 		})
 	}
@@ -80,7 +79,7 @@ func ExampleNew() {
 	add := func(ctx context.Context, client *qmp.Client, driveAdd func(context.Context, hotplug.Disk) error,
 		driveDel func(ctx context.Context, id string) error) error {
 		vm := hotplug.New(client, &hotplug.Options{Fallback: &hotplug.Fallback{Add: driveAdd, Remove: driveDel}})
-		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img"})
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img"}})
 	}
 	_ = add
 }
@@ -105,7 +104,7 @@ func ExampleVM_AddDisk_json() {
 		if err := json.Unmarshal(text, tree); err != nil {
 			return err // for example of a member that is there twice
 		}
-		return vm.AddDisk(ctx, hotplug.Disk{ID: id, Node: tree})
+		return vm.AddDisk(ctx, hotplug.Disk{ID: id, Backend: hotplug.Blockdev{Options: *tree}})
 	}
 	_ = plug
 

@@ -15,9 +15,9 @@ import (
 func ExampleVM_AddNIC() {
 	add := func(ctx context.Context, vm *hotplug.VM, taps, vhost []*os.File) error {
 		return vm.AddNIC(ctx, hotplug.NIC{
-			ID:    "net1",
-			Taps:  taps,
-			Vhost: vhost,
+			ID:      "net1",
+			Backend: hotplug.Tap{Queues: taps, Vhost: vhost},
+
 			MAC:   "52:54:00:12:34:56",
 			NoROM: true, // QEMU runs in a chroot
 		})

@@ -32,7 +32,7 @@ func Example() {
 		fmt.Println(client.Version(), status.Status)
 
 		vm := hotplug.New(client, nil)
-		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img", Direct: true}})
 	}
 	_ = start // there is no such machine here
 }
@@ -57,10 +57,10 @@ func ExampleVM_AddDisk_node() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{
 			ID: "data1",
-			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
+			Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
 				Server: qemu.SocketAddress{Branch: &qemu.InetSocketAddress{Host: "10.0.0.1", Port: "10809"}},
 				Export: new("data1"),
-			}},
+			}}},
 			Props: qmp.Args{"serial": "data1", "bootindex": 2},
 		})
 	}

@@ -29,20 +29,20 @@ func TestNICArguments(t *testing.T) {
 		nic  hotplug.NIC
 		want string
 	}{
-		{"no ID", hotplug.NIC{Netdev: user}, "needs an ID"},
-		{"ID with a blank", hotplug.NIC{ID: "a b", Netdev: user}, "ID must begin with a letter"},
+		{"no ID", hotplug.NIC{Backend: hotplug.Netdev{Options: *user}}, "needs an ID"},
+		{"ID with a blank", hotplug.NIC{ID: "a b", Backend: hotplug.Netdev{Options: *user}}, "ID must begin with a letter"},
 		{"neither", hotplug.NIC{ID: "d"}, "one of Taps and Netdev"},
 		{"both", hotplug.NIC{ID: "d", Taps: taps, Netdev: user}, "one of Taps and Netdev"},
-		{"Netdev of another ID", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{ID: "e"}}, "must be empty or that of the NIC"},
-		{"Netdev without a type", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{}}, "discriminator"},
-		{"Netdev that is nothing", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}, "Branch holds a nil pointer"},
-		{"netdev", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
-		{"mac", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"mac": "x"}}, "follows from other fields"},
-		{"ROM and none", hotplug.NIC{ID: "d", Netdev: user, NoROM: true, Props: qmp.Args{"romfile": "x"}}, "NoROM excludes"},
-		{"too few Vhost", hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost[:1]}, "1 Vhost for 2 Taps"},
-		{"too many Taps", hotplug.NIC{ID: "d", Taps: many}, "at most 256 queues"},
-		{"a tap twice", hotplug.NIC{ID: "d", Taps: []*os.File{taps[0], taps[0]}}, "Taps[1] is given twice"},
-		{"a vhost twice", hotplug.NIC{ID: "d", Taps: taps, Vhost: []*os.File{vhost[0], vhost[0]}}, "Vhost[1] is given twice"},
+		{"Netdev of another ID", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "e"}}}, "must be empty or that of the NIC"},
+		{"Netdev without a type", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{}}}, "discriminator"},
+		{"Netdev that is nothing", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}}, "Branch holds a nil pointer"},
+		{"netdev", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
+		{"mac", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, Props: qmp.Args{"mac": "x"}}, "follows from other fields"},
+		{"ROM and none", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, NoROM: true, Props: qmp.Args{"romfile": "x"}}, "NoROM excludes"},
+		{"too few Vhost", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost[:1]}}, "1 Vhost for 2 Taps"},
+		{"too many Taps", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: many}}, "at most 256 queues"},
+		{"a tap twice", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: []*os.File{taps[0], taps[0]}}}, "Taps[1] is given twice"},
+		{"a vhost twice", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: []*os.File{vhost[0], vhost[0]}}}, "Vhost[1] is given twice"},
 		{"Vhost and user", hotplug.NIC{ID: "d", Netdev: user, Vhost: vhost}, "Vhost goes with Taps"},
 		{"two Vhost of one vDPA", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{}), Vhost: vhost}, "Vhost goes with Taps"},
 		{"Vhost and Vhostdev", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{Vhostdev: new("x")}), Vhost: vhost[:1]}, "excludes"},
@@ -105,17 +105,17 @@ func TestOtherFiles(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
 	for _, files := range [][]*os.File{null, {closed}, {nil}} {
-		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: files}), "Taps[0] is not a tap")
+		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: files}}), "Taps[0] is not a tap")
 	}
 	hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
-	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: null, Vhost: null}), "Vhost[0] is not of vhost")
+	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: null, Vhost: null}}), "Vhost[0] is not of vhost")
 	require.Empty(t, m.Requests())
 }
 
 // TestVhostThatQEMUWouldOpen is looked for before QEMU is asked.
 func TestVhostThatQEMUWouldOpen(t *testing.T) {
 	tap := func(o qemu.NetdevTapOptions) hotplug.NIC {
-		return hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &o}}
+		return hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &o}}}
 	}
 	wants := []hotplug.NIC{tap(qemu.NetdevTapOptions{Vhost: new(true)}), tap(qemu.NetdevTapOptions{Vhostforce: new(true)})}
 	others := []hotplug.NIC{tap(qemu.NetdevTapOptions{}), tap(qemu.NetdevTapOptions{Vhost: new(false), Vhostforce: new(true)})}

@@ -85,7 +85,7 @@ func TestTapsOfTheKernel(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			err := hotplug.New(m.Dial(), nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: c.taps})
+			err := hotplug.New(m.Dial(), nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: c.taps}})
 			if c.want == "" {
 				require.NoError(t, err)
 				return
@@ -104,7 +104,7 @@ func TestQueueThatWasDetached(t *testing.T) {
 			require.NoError(t, hotplug.Detach(taps[1]))
 			m := fakeqemu.New(t)
 			c := m.Dial()
-			nic := hotplug.NIC{ID: "d", Taps: taps}
+			nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}
 			detached := func() []string {
 				is, err := hotplug.IsDetached(taps[1])
 				require.NoError(t, err)

@@ -77,5 +77,6 @@ func (vm *VM) removeNICRest(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return vm.removeChardev(ctx, id)
+	_, err = vm.removeChardev(ctx, chardevOf(id))
+	return err
 }

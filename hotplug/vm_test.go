@@ -20,9 +20,11 @@ import (
 func TestVMThatNewHasNotMade(t *testing.T) {
 	for name, vm := range map[string]*hotplug.VM{"zero": {}, "no connection": hotplug.New(nil, nil)} {
 		for method, call := range map[string]func(ctx context.Context) error{
-			"AddDisk":      func(ctx context.Context) error { return vm.AddDisk(ctx, memory("d")) },
-			"AddNIC":       func(ctx context.Context) error { return vm.AddNIC(ctx, userNet("d")) },
-			"AddMemory":    func(ctx context.Context) error { return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Size: 1}) },
+			"AddDisk": func(ctx context.Context) error { return vm.AddDisk(ctx, memory("d")) },
+			"AddNIC":  func(ctx context.Context) error { return vm.AddNIC(ctx, userNet("d")) },
+			"AddMemory": func(ctx context.Context) error {
+				return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Backend: hotplug.RAM{Size: 1}})
+			},
 			"AddDevice":    func(ctx context.Context) error { return vm.AddDevice(ctx, qemu.DeviceAdd{ID: new("d")}) },
 			"AddCPU":       func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
 			"RemoveDisk":   func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") },
