@@ -18,10 +18,12 @@ import (
 
 // vhostUser is a disk of a server of vhost-user.
 func vhostUser(id, socket string) hotplug.Disk {
-	return hotplug.Disk{ID: id, Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
-		Server: new(false),
-		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: socket}},
-	}}}
+	return hotplug.Disk{ID: id, Backend: server(socket)}
+}
+
+// server is a server of vhost-user.
+func server(socket string) hotplug.VhostUser {
+	return hotplug.VhostUser{Server: &qemu.UnixSocketAddress{Path: socket}}
 }
 
 // addsVhostUser is addsDisk for one, which has other steps.
@@ -49,41 +51,32 @@ func TestVhostUserDiskFaults(t *testing.T) {
 			faultsAtEveryStep(t, m.Dial(), fault, addsVhostUser(vhostUser("d", "/run/d")), m.State)
 		})
 	}
-	for name, disk := range map[string]hotplug.Disk{
-		"one of Path, Node and Chardev": {Backend: hotplug.File{Path: "/x"}},
-		"goes without Open":             {Backend: hotplug.File{WriteCache: new(true)}},
-		"follows from other fields":     {Props: qmp.Args{"chardev": "x"}},
-		"ReadOnly and AutoReadOnly go":  {Backend: hotplug.File{ReadOnly: true}},
-		"Secrets go with Node":          {Secrets: map[string][]byte{"k": nil}},
+	queues := server("/run/d")
+	queues.Queues = -1
+	for want, disk := range map[string]hotplug.Disk{
+		"VhostUser needs a Server":   {Backend: hotplug.VhostUser{}},
+		"holds a nil pointer":        {Backend: hotplug.VhostUser{Server: (*qemu.UnixSocketAddress)(nil)}},
+		"must not be negative":       {Backend: queues},
+		"\"chardev\", which follows": {Backend: server("/run/d"), Props: qmp.Args{"chardev": "x"}},
 	} {
 		m := fakeqemu.New(t)
-		disk.ID, disk.Chardev = "d", vhostUser("d", "/run/d").Chardev
-		require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), name)
+		disk.ID = "d"
+		require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), want)
 		require.Empty(t, m.Requests())
 	}
 }
 
-// TestVhostUserDiskConnectsOnce refuses what QEMU would stand still for: a server of its own, which
-// is what a socket without Server is, and a connection that is tried again.
-func TestVhostUserDiskConnectsOnce(t *testing.T) {
-	for name, change := range map[string]func(s *qemu.ChardevSocket){
-		"its own server": func(s *qemu.ChardevSocket) { s.Server = new(true) },
-		"by default":     func(s *qemu.ChardevSocket) { s.Server = nil },
-		"again":          func(s *qemu.ChardevSocket) { s.ReconnectMs = new(int64(1000)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := fakeqemu.New(t)
-			disk := vhostUser("d", "/run/d")
-			change(disk.Chardev.Branch.(*qemu.ChardevSocket))
-			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), "must connect once")
-			require.Empty(t, m.Requests())
-		})
-	}
-	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
-	for _, branch := range []qemu.ChardevBackendBranch{nil, (*qemu.ChardevSocket)(nil), &qemu.ChardevHostdev{}} {
-		err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Chardev: &qemu.ChardevBackend{Branch: branch}})
-		require.ErrorContains(t, err, "not a socket")
-	}
+// TestVhostUserDiskQueues has a number of queues that is the caller's.
+func TestVhostUserDiskQueues(t *testing.T) {
+	m := fakeqemu.New(t)
+	backend := server("/run/d")
+	backend.Queues = 4
+	disk := hotplug.Disk{ID: "d", Backend: backend, Driver: "vhost-user-blk-ccw", Props: qmp.Args{"bootindex": 1}}
+	vm := hotplug.New(m.Dial(), nil)
+	require.NoError(t, vm.AddDisk(t.Context(), disk))
+	require.JSONEq(t, `{"driver":"vhost-user-blk-ccw","id":"d","chardev":"d-chardev","num-queues":4,"bootindex":1}`, argumentsOf(m, "device_add"))
+	disk.Props["num-queues"] = 2
+	require.ErrorContains(t, vm.AddDisk(t.Context(), disk), `"num-queues", which follows`)
 }
 
 // TestVhostUserDiskOfOthers finds the names in use, and devices that are no disks.
@@ -96,7 +89,7 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 	require.ErrorIs(t, vm.AddDisk(ctx, vhostUser("n", "/run/n")), hotplug.ErrExists)
 
 	add := func(id string) {
-		_, err := qemu.ChardevAdd{ID: id, Backend: *vhostUser("", "/run/x").Chardev}.Do(ctx, c)
+		_, err := qemu.ChardevAdd{ID: id, Backend: *client("/run/x")}.Do(ctx, c)
 		require.NoError(t, err)
 	}
 	for _, id := range []string{"d-chardev", "e-chardev", "x"} {

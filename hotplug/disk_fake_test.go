@@ -34,7 +34,19 @@ func image(t *testing.T) string {
 
 // memory is a disk without a file, for connections that take no descriptors.
 func memory(id string) hotplug.Disk {
-	return hotplug.Disk{ID: id, Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: qemu.BlockdevDriverNullCo}}}
+	return hotplug.Disk{ID: id, Backend: hotplug.Blockdev{Options: *nullNode()}}
+}
+
+func nullNode() *qemu.BlockdevOptions {
+	return &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: qemu.BlockdevDriverNullCo}
+}
+
+// openedBy is a disk of a Blockdev whose files a function opens.
+func openedBy(disk hotplug.Disk, open func(string, int) (*os.File, error)) hotplug.Disk {
+	node := disk.Backend.(hotplug.Blockdev)
+	node.Open = open
+	disk.Backend = node
+	return disk
 }
 
 // pipe connects to the machine in memory, so that time can be a bubble's.
@@ -73,30 +85,33 @@ func TestRequests(t *testing.T) {
 	path := image(t)
 	for _, c := range []struct {
 		name         string
+		file         hotplug.File
 		disk         hotplug.Disk
 		node, device string
 	}{
-		{"plain", hotplug.Disk{},
+		{"plain", hotplug.File{}, hotplug.Disk{},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d"}`},
-		{"read-only, of a bus", hotplug.Disk{Backend: hotplug.File{ReadOnly: true}, Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 1, "lun": 2}},
+		{"read-only, of a bus", hotplug.File{ReadOnly: true},
+			hotplug.Disk{Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 1, "lun": 2}},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"scsi-hd","bus":"scsi0.0","id":"d","drive":"d","lun":2,"scsi-id":1}`},
-		{"auto-read-only, without a write cache", hotplug.Disk{Backend: hotplug.File{AutoReadOnly: true, WriteCache: new(false)}},
+		{"auto-read-only, without a write cache", hotplug.File{AutoReadOnly: true, WriteCache: new(false)}, hotplug.Disk{},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d","write-cache":"off"}`},
-		{"raw, with a write cache", hotplug.Disk{Backend: hotplug.File{Format: "raw", WriteCache: new(true)}},
+		{"raw, with a write cache", hotplug.File{Format: "raw", WriteCache: new(true)}, hotplug.Disk{},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d","write-cache":"on"}`},
-		{"qcow2", hotplug.Disk{Backend: hotplug.File{Format: "qcow2", ReadOnly: true}},
-			`{"driver":"qcow2","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":false,"file":` +
+		{"qcow2", hotplug.File{Format: "qcow2", ReadOnly: true, AutoReadOnly: true}, hotplug.Disk{},
+			`{"driver":"qcow2","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":true,"file":` +
 				`{"driver":"file","cache":{"direct":false},"read-only":true,"auto-read-only":false,"filename":"/dev/fdset/0"}}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
 			disk := c.disk
-			disk.ID, disk.Path = "d", path
+			c.file.Path = path
+			disk.ID, disk.Backend = "d", &c.file // a pointer is as good as the value
 			require.NoError(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk))
 			sent := map[string]string{}
 			for _, r := range m.Requests() {
@@ -112,12 +127,11 @@ func TestRequests(t *testing.T) {
 func TestNodeIsTheCallers(t *testing.T) {
 	disk := memory("d")
 	require.NoError(t, hotplug.New(fakeqemu.New(t).Dial(), nil).AddDisk(t.Context(), disk))
-	require.Nil(t, disk.Node.NodeName)
+	require.Nil(t, disk.Backend.(hotplug.Blockdev).Options.NodeName)
 }
 
 func TestDiskFaults(t *testing.T) {
 	path := image(t)
-	node := &qemu.BlockdevOptions{}
 	for _, c := range []struct {
 		name string
 		disk hotplug.Disk
@@ -128,11 +142,12 @@ func TestDiskFaults(t *testing.T) {
 		{"ID with a blank", hotplug.Disk{ID: "a b", Backend: hotplug.File{Path: path}}, "ID must begin with a letter"},
 		{"ID that ends QEMU 5.2", hotplug.Disk{ID: "type", Backend: hotplug.File{Path: path}}, `ID must not be "type"`},
 		{"long ID", hotplug.Disk{ID: "a2345678901234567890123456789012", Backend: hotplug.File{Path: path}}, "at most 31"},
-		{"neither", hotplug.Disk{ID: "d"}, "one of Path, Node and Chardev"},
-		{"both", hotplug.Disk{ID: "d", Path: path, Node: node}, "one of Path, Node and Chardev"},
-		{"Node and Direct", hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *node}, Direct: true}, "Node has its own"},
-		{"Node of another name", hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{NodeName: new("e")}}}, "must be empty or that of the disk"},
-		{"read-only twice", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path, ReadOnly: true, AutoReadOnly: true}, ReadOnly: true}, "exclude each other"},
+		{"nothing", hotplug.Disk{ID: "d"}, `hotplug: add disk "d": needs a Backend`},
+		{"a pointer to nothing", hotplug.Disk{ID: "d", Backend: (*hotplug.File)(nil)}, `hotplug: add disk "d": needs a Backend`},
+		{"no Path", hotplug.Disk{ID: "d", Backend: hotplug.File{}}, "File needs a Path"},
+		{"no File", hotplug.Disk{ID: "d", Backend: hotplug.Descriptor{}}, "Descriptor needs a File"},
+		{"no Name", hotplug.Disk{ID: "d", Backend: hotplug.Node{}}, "Node needs a Name"},
+		{"Node of another name", hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{NodeName: new("e")}}}, "must be empty or the ID of the disk"},
 		{"drive", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path}, Props: qmp.Args{"drive": "x"}}, "follows from other fields"},
 		{"no such file", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path + "x"}}, "no such file"},
 		{"folder", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: filepath.Dir(path)}}, "neither a file nor a block device"},

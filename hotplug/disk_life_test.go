@@ -22,6 +22,8 @@ type lived struct {
 	c    *qmp.Client
 	vm   *hotplug.VM
 	disk hotplug.Disk
+
+	readOnly bool
 }
 
 // diskShapes are all the shapes in which AddDisk makes a disk's storage. Each has the ID "d" and 1 MiB.
@@ -42,19 +44,19 @@ var diskShapes = []struct {
 		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true}}
 	}},
 	{"path, auto-read-only, direct", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Direct: true}, AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Direct: true}}
 	}},
 	{"path, opened", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Open: open.open}, AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Open: open.open}}
 	}},
 	{"qcow2", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2}}
 	}},
 	{"qcow2, read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, ReadOnly: true}, Format: qemu.BlockdevDriverQcow2}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, ReadOnly: true}}
 	}},
 	{"qcow2, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}, Format: qemu.BlockdevDriverQcow2}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}}
 	}},
 	{"node", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *file(image(t))}}
@@ -74,7 +76,7 @@ var diskShapes = []struct {
 	}},
 	{"encrypted", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		node := autoReadOnly(luks(encryptedImage(t, q, "luks", ""), hotplug.SecretID("d", "key")))
-		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *node, Open: open.open, Secrets: map[string][]byte{"key": []byte("secret")}}, Open: open.open}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *node, Open: open.open, Secrets: map[string][]byte{"key": []byte("secret")}}}
 	}},
 	{"filter", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		return hotplug.Disk{Backend: hotplug.Blockdev{Open: open.open, Options: *autoReadOnly(&qemu.BlockdevOptions{
@@ -87,8 +89,8 @@ var diskShapes = []struct {
 		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true}, Driver: "scsi-hd", Bus: "scsi0.0"}
 	}},
 	{"of USB", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		disk := usbDisk("d", image(t))
-		disk.AutoReadOnly = true
+		disk := usbDisk("d", "")
+		disk.Backend = hotplug.File{Path: image(t), AutoReadOnly: true}
 		return disk
 	}},
 }
@@ -117,15 +119,17 @@ func TestDiskLivesOn(t *testing.T) {
 				t.Parallel()
 				_, c := startUSB(t, q, "-device", "virtio-scsi-pci,id=scsi0")
 				l := &lived{q: q, c: c, vm: hotplug.New(c, nil), disk: shape.make(t, q, new(opening))}
-				if l.disk.ID = "d"; l.disk.Direct {
-					needsDirect(t, l.disk.Path)
+				l.disk.ID = "d"
+				file, _ := l.disk.Backend.(hotplug.File)
+				if l.readOnly = file.ReadOnly; file.Direct {
+					needsDirect(t, file.Path)
 				}
 				require.NoError(t, l.vm.AddDisk(limit(t), l.disk))
 				l.requireWritable(t)
 				l.save(t)
 				l.refused(t)
 				l.broken(t)
-				if !l.disk.ReadOnly && shape.name != "block device" { // whose host resizes it
+				if !l.readOnly && shape.name != "block device" { // whose host resizes it
 					l.resize(t, 2<<20)
 				}
 				if shape.name == "chain, opened" {
@@ -133,7 +137,7 @@ func TestDiskLivesOn(t *testing.T) {
 				} else {
 					l.snapshot(t)
 				}
-				if !l.disk.ReadOnly {
+				if !l.readOnly {
 					l.resize(t, 3<<20)
 				}
 				l.save(t) // what is left of one must not be in the way of the next
@@ -228,7 +232,7 @@ func (l *lived) requireWritable(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, blocks, 1)
 	do := "write"
-	if l.disk.ReadOnly {
+	if l.readOnly {
 		do = "read"
 	}
 	line := fmt.Sprintf(`qemu-io -d %s "%s 0 4096"`, qmp.Value(blocks[0].Qdev), do)
@@ -247,7 +251,7 @@ func (l *lived) snapshot(t *testing.T) {
 	require.NoError(t, qemu.BlockdevAdd(named("overlay", node)).Do(t.Context(), l.c))
 	require.NoError(t, qemu.BlockdevSnapshot{Node: "d", Overlay: "overlay"}.Do(t.Context(), l.c))
 	l.requireNode(t, "overlay")
-	l.disk.ReadOnly = false // the overlay is not, though the device has been told so
+	l.readOnly = false // the overlay is not, though the device has been told so
 	l.requireWritable(t)
 }
 
@@ -347,7 +351,7 @@ func TestDiskMoves(t *testing.T) {
 					return info.Status == qemu.RunStateRunning
 				})
 				destination.requireWritable(t)
-				if q.AtLeast(7, 2) || disk.Format != "" { // QEMU 5.2 lets it go on with a raw file, of any shape
+				if q.AtLeast(7, 2) || shape.name == "qcow2, auto-read-only" { // QEMU 5.2 lets it go on with a raw file, of any shape
 					require.ErrorIs(t, qemu.Cont{}.Do(limit(t), source.c), qmp.ErrGeneric)
 				}
 				destination.save(t)
@@ -370,7 +374,7 @@ func TestSharedBaseIsGuarded(t *testing.T) {
 			require.NoError(t, os.WriteFile(top, text, 0o600))
 			_, c := startUSB(t, q)
 			l := &lived{q: q, c: c, vm: hotplug.New(c, nil), disk: usbDisk("d", "")}
-			l.disk.Node, l.disk.Open = committable([]string{top, p[1]}), open.open
+			l.disk.Backend = hotplug.Blockdev{Options: *committable([]string{top, p[1]}), Open: open.open}
 			require.NoError(t, l.vm.AddDisk(limit(t), l.disk))
 			machines = append(machines, l)
 		}

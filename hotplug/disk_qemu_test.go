@@ -126,40 +126,45 @@ func pc(t *testing.T, q *qemutest.QEMU, args ...string) (*qemutest.VM, *qmp.Clie
 // TestDisksOfEveryKind adds disks to QEMUs of all versions and removes them.
 func TestDisksOfEveryKind(t *testing.T) {
 	qemutest.CheckFds(t)
-	kinds := map[string]hotplug.Disk{
+	kinds := map[string]struct {
+		file hotplug.File
+		disk hotplug.Disk
+	}{
 		"plain":                 {},
-		"direct":                {Backend: hotplug.File{Direct: true}},
-		"read-only":             {Backend: hotplug.File{ReadOnly: true}},
-		"direct read-only":      {Backend: hotplug.File{Direct: true, ReadOnly: true}},
-		"auto-read-only":        {Backend: hotplug.File{AutoReadOnly: true}},
-		"direct auto-read-only": {Backend: hotplug.File{Direct: true, AutoReadOnly: true}},
-		"write cache":           {Backend: hotplug.File{WriteCache: new(true)}},
-		"no write cache":        {Backend: hotplug.File{WriteCache: new(false)}},
-		"qcow2":                 {Backend: hotplug.File{Format: qemu.BlockdevDriverQcow2}},
-		"direct qcow2":          {Backend: hotplug.File{Format: qemu.BlockdevDriverQcow2, Direct: true}},
-		"read-only qcow2":       {Backend: hotplug.File{Format: qemu.BlockdevDriverQcow2, ReadOnly: true}},
-		"auto-read-only qcow2":  {Backend: hotplug.File{Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}},
-		"scsi":                  {Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 3, "lun": 1}},
-		"not of this process":   {Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Driver: qemu.BlockdevDriverNullCo, Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))}}}},
-		"slot and boot index":   {Bus: "pci.0", Props: qmp.Args{"addr": "1e.0", "bootindex": 1}},
+		"direct":                {file: hotplug.File{Direct: true}},
+		"read-only":             {file: hotplug.File{ReadOnly: true}},
+		"direct read-only":      {file: hotplug.File{Direct: true, ReadOnly: true}},
+		"auto-read-only":        {file: hotplug.File{AutoReadOnly: true}},
+		"direct auto-read-only": {file: hotplug.File{Direct: true, AutoReadOnly: true}},
+		"write cache":           {file: hotplug.File{WriteCache: new(true)}},
+		"no write cache":        {file: hotplug.File{WriteCache: new(false)}},
+		"qcow2":                 {file: hotplug.File{Format: qemu.BlockdevDriverQcow2}},
+		"direct qcow2":          {file: hotplug.File{Format: qemu.BlockdevDriverQcow2, Direct: true}},
+		"read-only qcow2":       {file: hotplug.File{Format: qemu.BlockdevDriverQcow2, ReadOnly: true}},
+		"auto-read-only qcow2":  {file: hotplug.File{Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}},
+		"scsi":                  {disk: hotplug.Disk{Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 3, "lun": 1}}},
+		"not of this process": {disk: hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
+			Driver: qemu.BlockdevDriverNullCo, Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))}}}}},
+		"slot and boot index": {disk: hotplug.Disk{Bus: "pci.0", Props: qmp.Args{"addr": "1e.0", "bootindex": 1}}},
 	}
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
 		vm := hotplug.New(c, nil)
-		for name, disk := range kinds {
+		for name, kind := range kinds {
 			t.Run(name, func(t *testing.T) {
 				ctx := limit(t)
 				before, fds := stateOf(t, c), qemuFds(t, qvm)
-				disk.ID = "d"
-				if disk.Node == nil {
-					disk.Path = image(t)
+				disk, file := kind.disk, kind.file
+				if disk.ID = "d"; disk.Backend == nil {
+					file.Path = image(t)
+					disk.Backend = file
 				}
-				if disk.Direct {
-					needsDirect(t, disk.Path)
+				if file.Direct {
+					needsDirect(t, file.Path)
 				}
-				if disk.Format == qemu.BlockdevDriverQcow2 {
-					makeQcow2(t, q, disk.Path)
+				if file.Format == qemu.BlockdevDriverQcow2 {
+					makeQcow2(t, q, file.Path)
 				}
 				require.NoError(t, vm.AddDisk(ctx, disk))
 				require.Equal(t, []string{"d"}, inQueryBlock(t, c))

@@ -21,7 +21,7 @@ func encrypted(id string) hotplug.Disk {
 	return hotplug.Disk{
 		ID: id,
 		Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsLUKS{
-			KeySecret: new(hotplug.SecretID(id, "key")), File: define(memory("").Node)}}, Secrets: map[string][]byte{"key": []byte("a \x00 key")}},
+			KeySecret: new(hotplug.SecretID(id, "key")), File: define(nullNode())}}, Secrets: map[string][]byte{"key": []byte("a \x00 key")}},
 	}
 }
 
@@ -64,10 +64,10 @@ func TestSecretNotLogged(t *testing.T) {
 	})
 	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), encrypted("d")))
 	require.Contains(t, log.String(), "d.secret.key")
-	require.NotContains(t, log.String(), base64.StdEncoding.EncodeToString(encrypted("d").Secrets["key"]))
+	require.NotContains(t, log.String(), base64.StdEncoding.EncodeToString(encrypted("d").Backend.(hotplug.Blockdev).Secrets["key"]))
 }
 
-// TestClearSecretNotLogged: what stands in Node itself is sent, with Open as members without a type, and
+// TestClearSecretNotLogged: what stands in a Blockdev itself is sent, with Open as members without a type, and
 // not told either.
 func TestClearSecretNotLogged(t *testing.T) {
 	for name, open := range map[string]func(string, int) (*os.File, error){"by QEMU": nil, "by Open": new(opening).open} {
@@ -142,9 +142,8 @@ func TestSecretGoes(t *testing.T) {
 
 func TestSecretFaults(t *testing.T) {
 	for name, secrets := range map[string]hotplug.Disk{
-		"go with Node":       {Path: image(t), Secrets: map[string][]byte{"k": nil}},
-		"letters and digits": {Backend: hotplug.Blockdev{Options: *memory("").Node, Secrets: map[string][]byte{"a.b": nil}}},
-		"at least one":       {Backend: hotplug.Blockdev{Options: *memory("").Node, Secrets: map[string][]byte{"": nil}}},
+		"letters and digits": {Backend: hotplug.Blockdev{Options: *nullNode(), Secrets: map[string][]byte{"a.b": nil}}},
+		"at least one":       {Backend: hotplug.Blockdev{Options: *nullNode(), Secrets: map[string][]byte{"": nil}}},
 	} {
 		m := fakeqemu.New(t)
 		secrets.ID = "d"

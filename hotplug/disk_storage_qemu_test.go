@@ -50,14 +50,14 @@ func TestStorageOfEveryKind(t *testing.T) {
 			path := blockDevice(t)
 			for _, disk := range []hotplug.Disk{
 				{Backend: hotplug.File{Path: path}},
-				{Backend: hotplug.File{Path: path, Direct: true, AutoReadOnly: true}, Direct: true},
-				{Backend: hotplug.File{Path: path, Open: open.open, ReadOnly: true}, Open: open.open},
+				{Backend: hotplug.File{Path: path, Direct: true, AutoReadOnly: true}},
+				{Backend: hotplug.File{Path: path, Open: open.open, ReadOnly: true}},
 				{Backend: hotplug.Blockdev{Options: *hostDevice("host_device", path), Open: open.open}},
 			} {
 				disk.ID = "d"
 				require.NoError(t, vm.AddDisk(limit(t), disk))
 				require.EqualValues(t, 1<<20, sizeOf(t, c, "d"))
-				if disk.Node != nil {
+				if _, ok := disk.Backend.(hotplug.Blockdev); ok {
 					require.NoError(t, vm.ResizeDisk(limit(t), "d", 1<<20), "as large as it is")
 					require.ErrorIs(t, vm.ResizeDisk(limit(t), "d", 2<<20), qmp.ErrGeneric, "larger than it is")
 				}
@@ -92,7 +92,7 @@ func TestStorageOfEveryKind(t *testing.T) {
 			unlocked.Branch.(*qemu.BlockdevOptionsFile).Locking = new(qemu.OnOffAutoOff)
 			for i, disk := range []hotplug.Disk{
 				{Backend: hotplug.File{Path: raw}},
-				{Backend: hotplug.File{Path: qcow2, Format: "qcow2", AutoReadOnly: true}, Format: "qcow2"},
+				{Backend: hotplug.File{Path: qcow2, Format: "qcow2", AutoReadOnly: true}},
 				{Backend: hotplug.Blockdev{Options: *unlocked, Open: open.open}},
 				{Backend: hotplug.File{Path: raw, AutoReadOnly: true}},
 			} {

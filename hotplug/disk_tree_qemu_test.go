@@ -137,9 +137,7 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
 			var open opening
-			disk := kind(t, q)
-			disk.Open = open.open
-			addAndRemove(t, disk)
+			addAndRemove(t, openedBy(kind(t, q), open.open))
 			require.NotEmpty(t, open.asked)
 		})
 	}
@@ -159,7 +157,7 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 			fds := qemuFds(t, qvm)
 			var open opening
 			node := overlay(chain(t, q, 1)[0], luks(encryptedImage(t, q, "luks", ""), *key))
-			op := addsDisk(hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *node, Open: open.open, Secrets: secrets}, Open: open.open})
+			op := addsDisk(hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *node, Open: open.open, Secrets: secrets}})
 			op.commands = append(op.commands, "object-add")
 			faultsAtEveryStep(t, c, fault, op, func() []string { return stateOf(t, c) })
 			require.Equal(t, fds, qemuFds(t, qvm))
@@ -180,7 +178,7 @@ func TestImageThatNames(t *testing.T) {
 
 		var open opening
 		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *overlay(p[0], nil), Open: open.open}})
-		require.ErrorContains(t, err, `Node's member "backing"`)
+		require.ErrorContains(t, err, `member "backing" of a Blockdev's node`)
 		require.Equal(t, before, stateOf(t, c))
 
 		// If the header is another one when QEMU reads it, the name in it is ignored.

@@ -92,7 +92,7 @@ func TestOpen(t *testing.T) {
 		}}}}}, []string{"a rw"},
 			`{"driver":"new","driver-options":{"n":1},"none":null,"layers":[` +
 				`{"driver":"file","filename":"/dev/fdset/0","aio":"threads","read-only":false,"auto-read-only":false,"cache":{"direct":false}}]}`},
-		{"no file", hotplug.Disk{Backend: hotplug.Blockdev{Options: *memory("").Node}}, nil, `{"driver":"null-co"}`},
+		{"no file", hotplug.Disk{Backend: hotplug.Blockdev{Options: *nullNode()}}, nil, `{"driver":"null-co"}`},
 		{"image elsewhere", hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
 			File: qemu.BlockdevRef{Reference: new("other")}}}}}, nil, `{"driver":"qcow2","backing":null,"file":"other"}`},
 	} {
@@ -101,11 +101,11 @@ func TestOpen(t *testing.T) {
 			m := fakeqemu.NewUnchecked(t) // it has the driver of tomorrow
 			vm := hotplug.New(m.Dial(), nil)
 			var o opening
-			disk := c.disk
-			disk.ID, disk.Open = "d", o.open
-			before := fmt.Sprint(disk.Node)
+			disk := openedBy(c.disk, o.open)
+			disk.ID = "d"
+			before := fmt.Sprint(disk.Backend)
 			require.NoError(t, vm.AddDisk(t.Context(), disk))
-			require.Equal(t, before, fmt.Sprint(disk.Node), "the tree is the caller's")
+			require.Equal(t, before, fmt.Sprint(disk.Backend), "the tree is the caller's")
 			require.Equal(t, c.asked, o.asked)
 			require.JSONEq(t, `{"node-name":"d",`+c.node[1:], argumentsOf(m, "blockdev-add"))
 			require.NoError(t, vm.RemoveDisk(t.Context(), "d"))

@@ -45,7 +45,7 @@ func TestUserSpaceStorage(t *testing.T) {
 				disk := c.disk
 				disk.ID = "d"
 				if opener {
-					disk.Open = open.open
+					disk = openedBy(disk, open.open)
 				}
 				s := qemuOfSchema(t)
 				require.NoError(t, hotplug.New(s.Dial(), nil).AddDisk(t.Context(), disk))

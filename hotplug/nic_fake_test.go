@@ -47,7 +47,7 @@ func userNet(id string) hotplug.NIC {
 	return hotplug.NIC{ID: id, Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}}
 }
 
-// client is a socket that connects to what serves a vhost-user.
+// client is a character device that connects to a socket.
 func client(path string) *qemu.ChardevBackend {
 	return &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
 		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: path}},
@@ -64,8 +64,7 @@ func TestAddAndRemoveNIC(t *testing.T) {
 
 	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "a", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}))
 	require.NoError(t, vm.AddNIC(ctx, userNet("b")))
-	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "c", Chardev: client("/s"),
-		Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}))
+	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "c", Backend: server("/s")}))
 	require.Equal(t, []string{"chardev c-chardev", "device a", "device b", "device c",
 		"netdev a", "netdev b", "netdev c"}, m.State())
 	for _, id := range []string{"b", "a", "c"} {
@@ -104,12 +103,12 @@ func TestNICRequests(t *testing.T) {
 			`{"driver":"virtio-net-ccw","id":"d","mq":true,"netdev":"d"}`},
 		{"user", hotplug.NIC{Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "d", Branch: &qemu.NetdevUserOptions{Hostname: new("h")}}}, Driver: "e1000"},
 			`{"type":"user","id":"d","hostname":"h"}`, `{"driver":"e1000","id":"d","netdev":"d"}`},
-		{"vhost-user", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostUserOptions{Queues: new(int64(2))}), Chardev: client("/s")},
+		{"vhost-user", hotplug.NIC{Backend: hotplug.VhostUser{Server: &qemu.UnixSocketAddress{Path: "/s"}, Queues: 2}},
 			`{"type":"vhost-user","id":"d","chardev":"d-chardev","queues":2}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
 		{"vhost-vdpa", hotplug.NIC{Backend: hotplug.Netdev{Options: *netdev(&qemu.NetdevVhostVDPAOptions{Vhostdev: new("/dev/vhost-vdpa-0")})}},
 			`{"type":"vhost-vdpa","id":"d","vhostdev":"/dev/vhost-vdpa-0"}`, plain},
-		{"vhost-vdpa by a descriptor", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostVDPAOptions{Queues: new(int64(4))}), Vhost: vhost[:1]},
+		{"vhost-vdpa by a descriptor", hotplug.NIC{Backend: hotplug.VhostVDPA{File: vhost[0], Queues: 4}},
 			`{"type":"vhost-vdpa","id":"d","vhostfd":"d-vhost-0","queues":4}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":10}`},
 		{"tap that QEMU makes", hotplug.NIC{Backend: hotplug.Netdev{Options: *netdev(&qemu.NetdevTapOptions{Ifname: new("t0"), Queues: new(uint32(2)), Vhost: new(true)})}},
@@ -134,7 +133,7 @@ func TestNICRequests(t *testing.T) {
 			}
 			require.JSONEq(t, c.netdev, sent["netdev_add"])
 			require.JSONEq(t, c.device, sent["device_add"])
-			if nic.Chardev != nil {
+			if _, ok := nic.Backend.(hotplug.VhostUser); ok {
 				require.JSONEq(t, `{"id":"d-chardev","backend":{"type":"socket","data":{"server":false,`+
 					`"addr":{"type":"unix","data":{"path":"/s"}}}}}`, sent["chardev-add"])
 			}
@@ -144,14 +143,10 @@ func TestNICRequests(t *testing.T) {
 
 // TestNetdevIsTheCallers makes sure that the caller's netdev is not changed.
 func TestNetdevIsTheCallers(t *testing.T) {
-	_, vhost := fakeTaps(t, 1)
 	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
-	user, vdpa := &qemu.NetdevVhostUserOptions{}, &qemu.NetdevVhostVDPAOptions{}
-	netdev := qemu.Netdev{Branch: user}
-	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "a", Netdev: &netdev, Chardev: client("/s")}))
-	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "b", Netdev: &qemu.Netdev{Branch: vdpa}, Vhost: vhost}))
-	require.Equal(t, qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}, netdev)
-	require.Equal(t, &qemu.NetdevVhostVDPAOptions{}, vdpa)
+	backend := hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}
+	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "a", Backend: &backend}))
+	require.Equal(t, qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}, backend.Options)
 }
 
 // nicFaults lets each command of AddNIC, which takes these at least, go wrong. Either the NIC is
@@ -205,7 +200,7 @@ func TestNICFaultsAtEveryStep(t *testing.T) {
 			c := m.Dial()
 			require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), userNet("other")))
 			nicFaults(t, c, fault, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}, "", m.State, "getfd", "netdev_add", "device_add")
-			user := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
+			user := hotplug.NIC{ID: "d", Backend: server("/s")}
 			nicFaults(t, c, fault, user, "", m.State, "chardev-add", "netdev_add", "device_add")
 		})
 	}
@@ -455,14 +450,14 @@ func TestChardevOfOthers(t *testing.T) {
 		vm := hotplug.New(c, nil)
 		_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/others")}.Do(ctx, c)
 		require.NoError(t, err)
-		nic := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
+		nic := hotplug.NIC{ID: "d", Backend: server("/s")}
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
 		require.Equal(t, []string{"chardev d-chardev"}, m.State())
 
 		user := qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}
 		require.NoError(t, user.Do(ctx, c))
 		start := time.Now()
-		require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), qmp.ErrGeneric, "it is in use")
+		require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), hotplug.ErrInUse)
 		require.Less(t, time.Since(start), 11*time.Second)
 		require.Equal(t, []string{"chardev d-chardev", "device user"}, m.State())
 

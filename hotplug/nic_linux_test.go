@@ -79,9 +79,9 @@ func TestTapsOfTheKernel(t *testing.T) {
 		{"one of several", several[:1], ""},
 		{"without the header of virtio", openTaps(t, 1, plainTap&^hotplug.IffVnetHdr), ""},
 		{"tun", openTaps(t, 1, tun|hotplug.IffNoPI), "is a tun"},
-		{"one that is no queue", []*os.File{several[0], one[0]}, "Taps[1] is not one of several queues"},
-		{"two interfaces", []*os.File{several[0], openTaps(t, 2, plainTap)[0]}, "Taps[1] is of interface"},
-		{"no tap", []*os.File{several[0], devNull(t)}, "Taps[1] is not a tap"},
+		{"one that is no queue", []*os.File{several[0], one[0]}, "Queues[1] is not one of several queues"},
+		{"two interfaces", []*os.File{several[0], openTaps(t, 2, plainTap)[0]}, "Queues[1] is of interface"},
+		{"no tap", []*os.File{several[0], devNull(t)}, "Queues[1] is not a tap"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)

@@ -110,7 +110,8 @@ func TestNICThatQEMURefuses(t *testing.T) {
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
-		nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: openTaps(t, 3, plainTap)}}
+		taps := openTaps(t, 3, plainTap)
+		nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}
 		err := vm.AddNIC(ctx, nic)
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
@@ -118,7 +119,7 @@ func TestNICThatQEMURefuses(t *testing.T) {
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
 
-		for i, f := range nic.Taps {
+		for i, f := range taps {
 			require.NoError(t, qemu.GetFD{FDName: "d-" + string(rune('0'+i))}.Do(ctx, c, qmp.WithFile(f)))
 		}
 		require.NoError(t, qemu.CloseFD{FDName: "d-0"}.Do(ctx, c))
@@ -189,14 +190,13 @@ func TestVhostUser(t *testing.T) {
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
-		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}},
-			Chardev: client(filepath.Join(t.TempDir(), "none"))}
+		nic := hotplug.NIC{ID: "d", Backend: server(filepath.Join(t.TempDir(), "none"))}
 		err := vm.AddNIC(ctx, nic)
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, "chardev-add", refusal.Command)
 
-		nic.Chardev = client(serveVhostUser(t))
+		nic.Backend = server(serveVhostUser(t))
 		bad := nic
 		bad.Props = qmp.Args{"host_mtu": "none"}
 		require.ErrorIs(t, vm.AddNIC(ctx, bad), qmp.ErrGeneric)
@@ -223,7 +223,7 @@ func TestBusyChardev(t *testing.T) {
 		_, c := startUSB(t, q, "-chardev", "null,id=d-chardev")
 		ctx := limit(t)
 		vm := hotplug.New(c, nil)
-		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}, Chardev: client(serveVhostUser(t))}
+		nic := hotplug.NIC{ID: "d", Backend: server(serveVhostUser(t))}
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
 		require.Contains(t, chardevs(t, c), "d-chardev")
 

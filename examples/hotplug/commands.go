@@ -80,9 +80,9 @@ func addDisk(set *flag.FlagSet) func(context.Context, machine, []string) error {
 			return err
 		}
 		return m.AddDisk(ctx, hotplug.Disk{
-			ID: args[0], Backend: hotplug.File{Path: args[1], Format: qemu.BlockdevDriver(*format), Direct: *direct, ReadOnly: *readOnly},
-
-			Bus: slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
+			ID:      args[0],
+			Backend: hotplug.File{Path: args[1], Format: qemu.BlockdevDriver(*format), Direct: *direct, ReadOnly: *readOnly},
+			Bus:     slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
 		})
 	}
 }
