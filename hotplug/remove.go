@@ -160,26 +160,29 @@ const (
 // QEMU refuses, exists reports whether it is there: the text of the error would tell too, but
 // differs from version to version.
 func removeBusy(ctx context.Context, remove func() error, exists func() (bool, error)) (removed bool, err error) {
-	pause := busyRetry
-	for deadline := time.Now().Add(busyGrace); ; pause = min(2*pause, maxBusyRetry) {
+	var inUse error // the last refusal
+	for pause, deadline := busyRetry, time.Now().Add(busyGrace); ; pause = min(2*pause, maxBusyRetry) {
 		err := remove()
 		if !refused(err) || errors.Is(err, errors.ErrUnsupported) {
+			if inUse != nil && ctx.Err() != nil && !qmp.MayHaveExecuted(err) {
+				return false, fmt.Errorf("%w: %w; %w", ErrInUse, inUse, wait.Err(ctx))
+			}
 			return err == nil, err
 		}
 		there, lookErr := exists()
-		if lookErr != nil {
+		switch {
+		case lookErr == nil && !there:
+			return false, nil
+		case lookErr != nil && (inUse == nil || ctx.Err() == nil):
 			return false, errors.Join(err, lookErr)
 		}
-		if !there {
-			return false, nil
-		}
-		if !time.Now().Before(deadline) {
-			return false, fmt.Errorf("%w: %w", ErrInUse, err)
+		if inUse = err; !time.Now().Before(deadline) {
+			return false, fmt.Errorf("%w: %w", ErrInUse, inUse)
 		}
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return false, fmt.Errorf("%w: %w; %w", ErrInUse, err, wait.Err(ctx))
+			return false, fmt.Errorf("%w: %w; %w", ErrInUse, inUse, wait.Err(ctx))
 		}
 	}
 }

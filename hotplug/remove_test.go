@@ -234,6 +234,21 @@ func TestRemoveSingleInUse(t *testing.T) {
 		_, err = vm.RemoveNode(ctx, "x")
 		require.ErrorIs(t, err, hotplug.ErrInUse)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+
+		ctx, cancel = context.WithCancel(t.Context()) // it ends while RemoveNode looks once more
+		defer cancel()
+		looks := 0
+		m.Intercept("query-blockstats", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+			if looks++; looks == 2 {
+				cancel()
+				synctest.Wait()
+			}
+			return machine(r)
+		})
+		_, err = vm.RemoveNode(ctx, "x")
+		require.ErrorIs(t, err, hotplug.ErrInUse)
+		require.ErrorIs(t, err, context.Canceled)
+		require.Equal(t, 2, looks)
 	})
 	m := fakeqemu.New(t)
 	c := m.Dial()
