@@ -125,9 +125,9 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 // vhostUserDisks have a real server, the same for QEMUs of all versions.
 func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	socket := filepath.Join(t.TempDir(), "s")
-	server := qemutest.Get(t, "10.0").StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
+	storage := qemutest.Get(t, "10.0").StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
 		"--export", "vhost-user-blk,id=e,node-name=f,writable=on,addr.type=unix,addr.path="+socket)
-	server.Dial(t) // which it answers when it exports
+	storage.Dial(t) // which it answers when it exports
 	ctx := limit(t)
 	vm := hotplug.New(c, nil)
 	state := func() (all []string) {
@@ -140,8 +140,13 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 		return append(all, stateOf(t, c)...)
 	}
 	before, fds := state(), qemuFds(t, qvm)
-	require.NoError(t, vm.AddDisk(ctx, vhostUser("d", socket)))
+	backend := server(socket)
+	backend.Queues = 1
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: backend}))
 	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+	queues, err := qemu.QOMGet{Path: "/machine/peripheral/d", Property: "num-queues"}.Do(ctx, c)
+	require.NoError(t, err)
+	require.JSONEq(t, "1", string(queues))
 	require.NoError(t, vm.RemoveDisk(ctx, "d"))
 	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
 	require.Equal(t, before, state())
@@ -152,7 +157,7 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	}
 	require.Equal(t, fds, qemuFds(t, qvm))
 
-	err := vm.AddDisk(ctx, vhostUser("d", socket+"x"))
+	err = vm.AddDisk(ctx, vhostUser("d", socket+"x"))
 	require.ErrorIs(t, err, qmp.ErrGeneric)
 	require.Equal(t, before, state())
 }

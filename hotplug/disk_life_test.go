@@ -58,6 +58,9 @@ var diskShapes = []struct {
 	{"qcow2, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}}
 	}},
+	{"descriptor", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
+		return hotplug.Disk{Backend: hotplug.Descriptor{File: opened(t, image(t), os.O_RDWR)}}
+	}},
 	{"node", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *file(image(t))}}
 	}},

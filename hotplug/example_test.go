@@ -67,6 +67,21 @@ func ExampleVM_AddDisk_node() {
 	_ = add
 }
 
+// A program that starts again cleans up what it may have left: the parts of a disk, or single things.
+func ExampleVM_RemoveNode() {
+	cleanUp := func(ctx context.Context, vm *hotplug.VM) error {
+		removed, err := vm.RemoveNode(ctx, "backup-target")
+		if errors.Is(err, hotplug.ErrInUse) {
+			return fmt.Errorf("a job still writes to it: %w", err)
+		}
+		if err == nil && removed {
+			fmt.Println("removed what an earlier run has left")
+		}
+		return err
+	}
+	_ = cleanUp
+}
+
 // TestREADME checks that the code in the README is of examples, which compile.
 func TestREADME(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")

@@ -59,6 +59,31 @@ func TestCheckFlags(t *testing.T) {
 	}
 }
 
+// TestUseOf has the use for which a file is open, and none for files that QEMU cannot use.
+func TestUseOf(t *testing.T) {
+	qemutest.CheckFds(t)
+	path := image(t)
+	needsDirect(t, path)
+	for flags, want := range map[int]qmpfd.Use{
+		rw:          {},
+		ro:          {ReadOnly: true},
+		rw | direct: {Direct: true},
+		ro | direct: {ReadOnly: true, Direct: true},
+	} {
+		use, err := qmpfd.UseOf(open(t, path, flags)[0])
+		require.NoError(t, err)
+		require.Equal(t, want, use)
+	}
+	for flags, wrong := range map[int]string{os.O_WRONLY: "access mode", rw | os.O_SYNC: "O_SYNC", qmpfd.PathFlag: "O_PATH"} {
+		_, err := qmpfd.UseOf(open(t, path, flags)[0])
+		var f *qmpfd.FlagsError
+		require.ErrorAs(t, err, &f)
+		require.Equal(t, wrong, f.Wrong)
+	}
+	_, err := qmpfd.UseOf(open(t, os.DevNull, rw)[0])
+	require.ErrorContains(t, err, "neither a file nor a block device")
+}
+
 func TestCheckFiles(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
