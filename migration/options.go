@@ -10,8 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Options configures a wait for a migration. nil, and the zero value, mean the defaults. [WaitIncoming]
-// uses Progress and Interval only.
+// Options configures [Run] and [Wait]. nil, and the zero value, mean the defaults.
 type Options struct {
 	// Progress is called with each answer to query-migrate, the last one included; nil for none.
 	Progress func(Progress)
@@ -36,6 +35,20 @@ type Options struct {
 	// it is cancelled: in [Wait] too, unless the context of Wait has ended. Without a function somebody
 	// else has to let the migration go on.
 	PreSwitchover func(context.Context) error
+}
+
+// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. The decisions that
+// [Options] has besides are made at the source.
+type IncomingOptions struct {
+	Progress func(Progress) // as in [Options]
+	Interval time.Duration  // as in [Options]
+}
+
+func (o *IncomingOptions) options() *Options {
+	if o == nil {
+		return nil
+	}
+	return &Options{Progress: o.Progress, Interval: o.Interval}
 }
 
 const defaultInterval = time.Second

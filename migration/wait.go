@@ -54,11 +54,10 @@ func Wait(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 // machine: an incoming migration cannot be cancelled. If the migration has failed the error is a
 // [*FailedError]; a QEMU older than 9.1 is gone then, and the error matches [ErrUnknown].
 // [ErrNone] means that the machine has not come and that this QEMU does not wait for one.
-func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
-	w := follow(conn, opts)
+func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *IncomingOptions) (Progress, error) {
+	w := follow(conn, opts.options())
 	defer w.close()
 	w.incoming = true
-	w.opts.Postcopy, w.opts.PreSwitchover = nil, nil
 	return w.wait(ctx)
 }
 
