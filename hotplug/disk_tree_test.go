@@ -15,7 +15,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// An opening notes what Disk.Open was asked for.
+// An opening notes what Blockdev.Open was asked for.
 type opening struct{ asked []string }
 
 func (o *opening) open(path string, flags int) (*os.File, error) {

@@ -240,16 +240,6 @@ func TestBusyChardev(t *testing.T) {
 	})
 }
 
-func chardevs(t *testing.T, c *qmp.Client) (all []string) {
-	t.Helper()
-	chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)
-	require.NoError(t, err)
-	for _, chardev := range chardevs {
-		all = append(all, chardev.Label)
-	}
-	return all
-}
-
 // TestNICOfAStoppedQEMU is one that has not been started: netdevs come and go all the same.
 func TestNICOfAStoppedQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {

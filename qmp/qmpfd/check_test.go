@@ -64,17 +64,20 @@ func TestUseOf(t *testing.T) {
 	qemutest.CheckFds(t)
 	path := image(t)
 	needsDirect(t, path)
-	for flags, want := range map[int]qmpfd.Use{
-		rw:          {},
-		ro:          {ReadOnly: true},
-		rw | direct: {Direct: true},
-		ro | direct: {ReadOnly: true, Direct: true},
+	for _, c := range []struct {
+		flags int
+		want  qmpfd.Use
+	}{
+		{rw, qmpfd.Use{}},
+		{ro, qmpfd.Use{ReadOnly: true}},
+		{rw | direct, qmpfd.Use{Direct: true}},
+		{ro | direct, qmpfd.Use{ReadOnly: true, Direct: true}},
 	} {
-		use, err := qmpfd.UseOf(open(t, path, flags)[0])
+		use, err := qmpfd.UseOf(open(t, path, c.flags)[0])
 		require.NoError(t, err)
-		require.Equal(t, want, use)
+		require.Equal(t, c.want, use)
 	}
-	for flags, wrong := range map[int]string{os.O_WRONLY: "access mode", rw | os.O_SYNC: "O_SYNC", qmpfd.PathFlag: "O_PATH"} {
+	for wrong, flags := range map[string]int{"access mode": os.O_WRONLY, "O_SYNC": rw | os.O_SYNC, "O_PATH": qmpfd.PathFlag} {
 		_, err := qmpfd.UseOf(open(t, path, flags)[0])
 		var f *qmpfd.FlagsError
 		require.ErrorAs(t, err, &f)
