@@ -181,12 +181,12 @@ func (b Blockdev) diskDevice(id string) (string, qmp.Args) { return blockDevice(
 
 // A Node is a node of the block layer that QEMU has already, as the storage of a disk.
 //
-// It remains when the disk goes: remove the disk with [VM.RemoveDevice], and the node, if it is not needed
-// any more, with [VM.RemoveNode]. A node whose name is the disk's ID is the exception: RemoveDisk removes it
-// like one that AddDisk has made.
+// Remove such a disk with [VM.RemoveDevice], which leaves the node. [VM.RemoveNode] removes the node when it is
+// not needed any more. If the name of the node is the disk's ID, RemoveDisk removes both, as if AddDisk had
+// added the node.
 type Node struct {
-	Name       string
-	WriteCache *bool // as in [File]
+	Name       string // of the node
+	WriteCache *bool  // as in [File]
 }
 
 func (n Node) checkDisk(string) error {

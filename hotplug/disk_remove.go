@@ -24,7 +24,8 @@ import (
 // RemoveDisk returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
-//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name.
+//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name, as one of a
+//     [Node]: see [VM.RemoveDevice].
 //   - [ErrNotAlone]: the device has other devices on its buses, as an nvme can have namespaces.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //   - [ErrInUse]: the device is gone, but something else uses the node, for example a block job. Call

@@ -55,7 +55,7 @@
 // ID, so that a manager which was restarted, or another one, removes what the first one added:
 //
 //	the device                   ID
-//	a disk's block node          ID; the nodes below it go with it
+//	a disk's block node          ID, unless it is a Node; the nodes below it go with it
 //	its sets of descriptors      found by their opaque text, "qmpkit:ID"
 //	its secrets                  ID.secret.NAME
 //	the object behind memory     ID

@@ -14,16 +14,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// QEMU refuses to remove what is not there, in most cases with an error of no particular class. Callers
-// want it gone: these methods look whether it is.
+// QEMU refuses to remove what is not there, mostly by an error of the class GenericError, as it does for what is
+// in use. These methods query which of the two it is.
 
 // RemoveNode removes the block node with this name, if QEMU has it. It reports whether it removed one.
 // Nodes inside its tree that blockdev-add made with it go with it. Descriptors and secrets remain.
 //
 // A node can be in use for some seconds after its device is gone. RemoveNode waits up to 10 seconds, or
 // until ctx ends. RemoveNode returns an error that matches:
-//   - [ErrInUse]: something uses the node, as a device, an overlay, a block job or an export; or QEMU has
-//     made the node for another one, and removes it with that. The error has QEMU's refusal, a [*qmp.Error].
+//   - [ErrInUse]: a device, an overlay, a block job or an export uses the node, or QEMU created it as a part
+//     of another node's tree. The error has QEMU's refusal, a [*qmp.Error].
 //   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveNode again: the node may be gone.
 //
 // Source: blockdev-del, query-blockstats.
@@ -46,9 +46,9 @@ func (vm *VM) RemoveChardev(ctx context.Context, id string) (removed bool, err e
 // RemoveNetdev removes the netdev with this id, if QEMU has it. It reports whether it removed one. The
 // netdev takes with it the descriptors that it was given, and the character device of vhost-user.
 //
-// QEMU removes a netdev also while a device uses it, and so cuts off the guest. RemoveNetdev looks for such a
-// device first, which takes a command for each device of the machine. A device that another process adds
-// between the look and the removal is not found.
+// QEMU removes a netdev even if a device uses it, and so cuts off the guest. RemoveNetdev looks for such a
+// device first, with a command for each device of the machine. It does not find a device that another process
+// adds after that.
 //
 // RemoveNetdev returns an error that matches:
 //   - [ErrInUse]: a device uses the netdev. Nothing has been changed.
@@ -64,8 +64,8 @@ func (vm *VM) RemoveNetdev(ctx context.Context, id string) (removed bool, err er
 	})
 }
 
-// RemoveObject removes the object with this id, if QEMU has it: a secret, memory, an I/O thread and all
-// else that object-add makes. It reports whether it removed one.
+// RemoveObject removes the object with this id, if QEMU has it: a secret, memory, an I/O thread or anything
+// else that object-add creates. It reports whether it removed one.
 //
 // It waits for users to leave as [VM.RemoveNode] does. It returns an error that matches:
 //   - [ErrInUse]: something uses the object. The error has QEMU's refusal, a [*qmp.Error]. QEMU
@@ -80,15 +80,15 @@ func (vm *VM) RemoveObject(ctx context.Context, id string) (removed bool, err er
 // RemoveFDSet removes the descriptors of the set with this number, the N of "/dev/fdset/N", if QEMU has it.
 // It reports whether there were any. [qmpfd.RemoveSets] finds sets by their opaque text.
 //
-// QEMU does not tell who uses a set. A node that does keeps its own descriptor, and fails when QEMU opens its
-// file again, as for a reopen: remove the node first. QEMU lists a set without descriptors until the node is
-// gone.
+// QEMU does not report which nodes use a set. Such a node keeps its own descriptor, but fails when QEMU opens
+// its file again, for example to reopen the node: remove the node first. QEMU lists the set without descriptors
+// until the node is gone.
 //
 // RemoveFDSet returns an error that matches:
 //   - [ErrDescriptorsKept]: QEMU 5.2 and 7.2 keep the descriptors open while the VM is stopped. Call again
 //     when it runs.
-//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveFDSet again, but look first whether somebody
-//     has made a new set: QEMU gives it the lowest free number.
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. The set may be gone, and QEMU gives a new set the
+//     lowest free number: query-fdsets shows whose set it is.
 //
 // Source: query-fdsets, remove-fd.
 func (vm *VM) RemoveFDSet(ctx context.Context, fdset int64) (removed bool, err error) {

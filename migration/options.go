@@ -37,8 +37,8 @@ type Options struct {
 	PreSwitchover func(context.Context) error
 }
 
-// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. The decisions that
-// [Options] has besides are made at the source.
+// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. When to hand
+// the machine over is decided at the source, by [Options].
 type IncomingOptions struct {
 	Progress func(Progress) // as in [Options]
 	Interval time.Duration  // as in [Options]
