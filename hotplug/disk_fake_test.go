@@ -41,11 +41,16 @@ func nullNode() *qemu.BlockdevOptions {
 	return &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: qemu.BlockdevDriverNullCo}
 }
 
-// openedBy is a disk of a Blockdev whose files a function opens.
+// openedBy is a disk whose files a function opens.
 func openedBy(disk hotplug.Disk, open func(string, int) (*os.File, error)) hotplug.Disk {
-	node := disk.Backend.(hotplug.Blockdev)
-	node.Open = open
-	disk.Backend = node
+	switch backend := disk.Backend.(type) {
+	case hotplug.File:
+		backend.Open = open
+		disk.Backend = backend
+	case hotplug.Blockdev:
+		backend.Open = open
+		disk.Backend = backend
+	}
 	return disk
 }
 
