@@ -90,8 +90,8 @@ func (f File) diskDevice(id string) (string, qmp.Args) { return blockDevice(id, 
 // A Descriptor is a file or a block device that the caller has opened, as the storage of a disk. QEMU is
 // given the descriptor. The file remains the caller's, who can close it when AddDisk has returned.
 //
-// The disk is as the file is open: with O_RDONLY it is read-only, else the file must be open with O_RDWR.
-// With O_DIRECT the disk bypasses the host's page cache. [qmpfd.UseOf] has the rules.
+// If the file is open with O_RDONLY, the disk is read-only; else the file must be open with O_RDWR. If it is open
+// with O_DIRECT, the disk bypasses the host's page cache. [qmpfd.UseOf] has the rules.
 type Descriptor struct {
 	File       *os.File
 	Format     qemu.BlockdevDriver // of the file, as in [File]
@@ -125,32 +125,30 @@ func (f Descriptor) diskDevice(id string) (string, qmp.Args) { return blockDevic
 // A Blockdev is anything that blockdev-add takes, as the storage of a disk: storage in the network, a tree
 // of nodes. AddDisk adds the node, and RemoveDisk removes it.
 type Blockdev struct {
-	// Options describe the node. Its NodeName must be empty or the disk's ID. Nodes inside the tree go
-	// with it, also those that have names. A node that QEMU has already, and that the tree refers to by
-	// its name, remains.
+	// Options describe the node. Its NodeName must be empty or the disk's ID. The nodes inside the tree are
+	// removed with it, also those that have names. A node that QEMU has already, and that the tree refers to
+	// by its name, remains.
 	Options qemu.BlockdevOptions
 
-	// Open, if not nil, opens each node of Options that is a file or a block device (file, host_device,
-	// host_cdrom), backing files included. QEMU is given the descriptors, and needs no access of
-	// its own. Without Open, QEMU opens the files.
+	// Open, if not nil, opens the file of each node of Options that has one (file, host_device, host_cdrom),
+	// backing files included. QEMU gets the descriptors, and needs no access to the files. If Open is nil,
+	// QEMU opens the files. AddDisk closes what Open returns.
 	//
 	// flags are those of [os.OpenFile]: O_RDONLY or O_RDWR, and O_DIRECT, as the node's read-only and
-	// cache.direct ask for; these are inherited as in QEMU, and a backing file is read-only, unless it
-	// says otherwise. A file with auto-read-only that is not read-only is opened with O_RDWR, and QEMU is
-	// told that it has no auto-read-only, see [File.AutoReadOnly]: so a backing file can be committed
-	// into. Of an image whose format can name files the beginning is read first (O_RDONLY). AddDisk
-	// closes what Open returns.
+	// cache.direct ask for. Nodes inherit these as in QEMU, and a backing file is read-only unless it says
+	// otherwise. A file with auto-read-only that is not read-only is opened with O_RDWR, and its node gets no
+	// auto-read-only, see [File.AutoReadOnly]. So QEMU can commit into a backing file. If the format of an
+	// image can name files, AddDisk first opens the image with O_RDONLY and reads its header.
 	//
-	// With Open, QEMU opens nothing that only an image names: a file that one is an overlay of,
-	// or where its data is, has to be in the tree, else it is an error; "backing" may be null.
-	// Of an image that is not in a file itself the beginning is not read: what it is an overlay
-	// of is ignored, but QEMU does open where it says that its data is. vmdk, whose other files
-	// cannot be replaced, is refused.
+	// With Open, QEMU opens nothing that only an image names. The backing file and the data file of an image
+	// must be in the tree, else AddDisk returns an error; "backing" may be null. AddDisk does not read the
+	// header of an image that is not in a file. QEMU then ignores the backing file that the header names, but
+	// opens the data file. AddDisk refuses vmdk, whose other files it cannot replace.
 	Open func(path string, flags int) (*os.File, error)
 
-	// Secrets are keys that the nodes need, by names of letters and digits. Each becomes an object,
-	// whose id is [SecretID] of the disk's ID and its name, for the members "key-secret" and
-	// "password-secret". It is the disk's, and goes with it.
+	// Secrets are keys that the nodes need, by names of letters and digits. AddDisk makes an object of each,
+	// and RemoveDisk removes it. [SecretID] returns the object's id, for the members "key-secret" and
+	// "password-secret".
 	Secrets map[string][]byte
 
 	// WriteCache is as in [File].

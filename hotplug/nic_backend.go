@@ -27,20 +27,21 @@ type NICBackend interface {
 	netdev(id string) qemu.NetdevAdd
 }
 
-// A Tap is a tap or macvtap of the host, as the host's side of a NIC. QEMU is given the descriptors; the
+// A Tap is a tap or macvtap of the host, as the host's side of a NIC. QEMU gets the descriptors; the
 // files remain the caller's.
 type Tap struct {
 	// Queues are the queues of the tap, one descriptor for each: of /dev/net/tun, as TUNSETIFF with
 	// IFF_TAP and IFF_NO_PI has made them, or of a macvtap. With more than one, all must be of the
-	// same interface and have IFF_MULTI_QUEUE; IFF_VNET_HDR, which virtio is much faster with,
-	// they have all or none. They are checked first: Linux tells what they are, elsewhere there are none.
-	// Queues that are detached (TUNSETQUEUE), as those that a guest did not use are when its QEMU has
-	// ended or the NIC was removed, are attached.
+	// same interface and have IFF_MULTI_QUEUE. Either all or none have IFF_VNET_HDR; virtio is much faster
+	// with it. AddNIC checks all this first. It works on Linux only: other systems have no taps.
+	//
+	// A queue can be detached (TUNSETQUEUE): QEMU leaves those so that the guest did not use. AddNIC attaches
+	// them.
 	Queues []*os.File
 
-	// Vhost are descriptors of /dev/vhost-net, one for each of Queues or none, for packets to be moved by
-	// the host's kernel. They are checked to be of vhost, since QEMU 7.2 ends at others. No descriptor may
-	// be in use: that cannot be seen from outside, and ends QEMU 7.2 too.
+	// Vhost are descriptors of /dev/vhost-net, one for each of Queues, or none. With them the host's kernel
+	// moves the packets. AddNIC checks that they are of vhost, since QEMU 7.2 ends at others. None may be in
+	// use by another tap. AddNIC cannot see that, and QEMU 7.2 ends at it too.
 	Vhost []*os.File
 }
 
@@ -97,14 +98,14 @@ func namesOf(files []*os.File, name func(queue int) string) (names []string) {
 }
 
 // A Netdev is anything that netdev_add takes, as the host's side of a NIC: user, bridge, stream and others.
-// QEMU opens itself what is in it.
+// QEMU opens what is in it.
 type Netdev struct {
 	// Options describe the netdev. Its ID must be empty or the NIC's. QEMU removes with a vhost-user netdev
 	// the character device that it names.
 	//
-	// A tap with Vhost, but without a VhostFD, has QEMU open /dev/vhost-net. It is asked to only
-	// if this process can open that, since QEMU 7.2 ends when it cannot. A QEMU in a chroot, or
-	// of another user, may still be unable to: give it a [Tap] with Vhost.
+	// For a tap with Vhost, but without a VhostFD, QEMU opens /dev/vhost-net. QEMU 7.2 ends when it cannot. So
+	// AddNIC refuses if this process cannot open it. A QEMU in a chroot, or of another user, may still be
+	// unable to: give it a [Tap] with Vhost.
 	Options qemu.Netdev
 }
 
@@ -132,11 +133,11 @@ func (n Netdev) netdev(id string) qemu.NetdevAdd {
 // A VhostVDPA is a vDPA device of the host, as the host's side of a NIC. QEMU must be 7.2 or newer. A QEMU that
 // may open the device itself takes its name in a [Netdev].
 type VhostVDPA struct {
-	// File is the device, /dev/vhost-vdpa-N. QEMU is given the descriptor; the file remains the caller's. It
-	// is checked to be of vhost, since QEMU 7.2 ends at others.
+	// File is the device, /dev/vhost-vdpa-N. QEMU gets its descriptor; the file remains the caller's. AddNIC
+	// checks that it is of vhost, since QEMU 7.2 ends at others.
 	File *os.File
 
-	// Queues is how many queues the device has in each direction. 0 leaves it to QEMU.
+	// Queues is the number of queues of the device in each direction. 0 leaves it to QEMU.
 	Queues int
 }
 

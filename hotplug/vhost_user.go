@@ -10,18 +10,18 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A VhostUser is a server of vhost-user in another process, as the storage of a disk or as the host's side
-// of a NIC: storage that the server has, a switch. What the guest can do is the server's to say. QEMU
-// connects to the server by a character device with the id "ID-chardev", which goes with the disk or the NIC.
-// The machine's memory has to be shared, as with -object memory-backend-memfd,share=on,….
+// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of a
+// NIC. QEMU connects to it by a character device with the id "ID-chardev", which is removed with the disk or the
+// NIC. The machine's memory must be shared, as with -object memory-backend-memfd,share=on,….
 //
-// QEMU connects once, when the device is added. QEMU asks the server for its features at once, and executes
-// no command and runs no CPU until the server answers: nothing can be done about a silent server from here.
+// QEMU connects once, and refuses if nobody listens. Then it asks the server for its features. Until the server
+// answers, QEMU executes no command and runs no CPU. This package cannot do anything about a server that does
+// not answer.
 type VhostUser struct {
 	// Server is the address that the server listens on, mostly a [*qemu.UnixSocketAddress].
 	Server qemu.SocketAddressLegacyBranch
 
-	// Queues is how many queues the device has, for a NIC in each direction. 0 leaves it to QEMU.
+	// Queues is the number of queues of the device, of a NIC in each direction. 0 leaves it to QEMU.
 	Queues int
 }
 
