@@ -24,8 +24,8 @@ func TestCycles(t *testing.T) {
 			qemutest.CheckFds(t)
 			qvm, c := pc(t, q)
 			vm := hotplug.New(c, nil)
-			disk := hotplug.Disk{ID: "data1", Path: image(t), AutoReadOnly: true}
-			nic := hotplug.NIC{ID: "net1", Taps: openTaps(t, 2, plainTap)}
+			disk := hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: image(t), AutoReadOnly: true}}
+			nic := hotplug.NIC{ID: "net1", Backend: hotplug.Tap{Queues: openTaps(t, 2, plainTap)}}
 			before, fds := stateOf(t, c), qemuFds(t, qvm)
 			for cycle := range cycles {
 				ctx, what := limit(t), fmt.Sprint("cycle ", cycle)

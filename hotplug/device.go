@@ -46,8 +46,8 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 //
 // It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. A
 // device on a USB or SCSI bus is gone at once, without the guest. Removing a device that is gone is
-// not an error. A disk that uses another node than AddDisk created, as after a snapshot or a mirror,
-// is removed without that node; RemoveDisk then removes what else AddDisk created.
+// not an error. A disk that uses another node than AddDisk created, as one of a [Node] or after a snapshot or a
+// mirror, is removed without that node; RemoveDisk then removes what else AddDisk created.
 //
 // RemoveDevice returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Call it again.

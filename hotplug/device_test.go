@@ -48,13 +48,10 @@ func TestDeviceThatIsNotAlone(t *testing.T) {
 	vm := hotplug.New(c, nil)
 	ctx := t.Context()
 	require.NoError(t, vm.AddDisk(ctx, memory("disk")))
-	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Size: mib}))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Backend: hotplug.RAM{Size: mib}}))
 	require.NoError(t, qemu.NetdevAdd{ID: "nic", Type: "user"}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "nic"}}.Do(ctx, c))
-	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "far", Chardev: &qemu.ChardevBackend{
-		Branch: &qemu.ChardevSocket{Server: new(false), Addr: qemu.SocketAddressLegacy{
-			Branch: &qemu.UnixSocketAddress{Path: "/run/far"}}},
-	}}))
+	require.NoError(t, vm.AddDisk(ctx, vhostUser("far", "/run/far")))
 	before := m.State()
 	for id, remover := range map[string]string{
 		"disk": "RemoveDisk", "mem": "RemoveMemory", "nic": "RemoveNIC", "far": "RemoveDisk",

@@ -26,63 +26,45 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := d.check(); err != nil {
 		return err
 	}
-	add, err := vm.storage(ctx, d)
-	if err != nil {
-		return err
-	}
-	if err := add(ctx, undo, d); err != nil {
+	if err := d.Backend.addStorage(ctx, vm, undo, d); err != nil {
 		return err
 	}
 	return vm.plug(ctx, undo, d.device())
 }
 
-// storage returns the step that makes what the disk's device uses.
-func (vm *VM) storage(ctx context.Context, d *Disk) (add func(ctx context.Context, undo *rollback, d *Disk) error, err error) {
-	if d.Chardev != nil {
-		return vm.addDiskChardev, nil
-	}
-	fallback, err := vm.fallsBack(ctx)
-	if fallback {
-		return vm.addDrive, err
-	}
-	return vm.addNode, err
-}
-
-// addNode makes the disk's node, and before it what it needs.
-func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk) error {
-	tree, err := d.tree()
-	if err != nil {
+// addNode makes a disk's node, and before it what it needs. prepare reads the tree of nodes and opens
+// its files.
+func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[string][]byte, prepare func(*nodeTree) error) error {
+	if fallback, err := vm.fallsBack(ctx); err != nil {
 		return err
+	} else if fallback {
+		return vm.addDrive(ctx, undo, d, len(secrets) > 0)
 	}
+	tree := &nodeTree{}
 	defer tree.close() // QEMU has its own by then
-	if err := tree.open(d); err != nil {
+	if err := prepare(tree); err != nil {
 		return err
 	}
-	if err := vm.checkUnused(ctx, d); err != nil {
+	if err := vm.checkUnused(ctx, d.ID, len(secrets) > 0); err != nil {
 		return err
 	}
-	if err := vm.addSecrets(ctx, undo, d); err != nil {
+	if err := vm.addSecrets(ctx, undo, d.ID, secrets); err != nil {
 		return err
 	}
-	if err := tree.addFdsets(ctx, vm, undo, d.ID); err != nil {
+	if err := tree.addFDSets(ctx, vm, undo, d.ID); err != nil {
 		return err
 	}
-	node := tree.options(d)
+	node := tree.options(d.ID)
 	return undo.step("node "+d.ID,
 		func() error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.removeNode(ctx, d.ID) })
+		func(ctx context.Context) error { _, err := vm.removeNode(ctx, d.ID); return err })
 }
 
 // checkUnused makes sure that undoing will not take away what somebody else has added, and
 // takes away what nobody uses.
-func (vm *VM) checkUnused(ctx context.Context, d *Disk) error {
-	id := d.ID
-	device, err := vm.deviceExists(ctx, id)
-	if err != nil {
+func (vm *VM) checkUnused(ctx context.Context, id string, secrets bool) error {
+	if err := vm.checkNoDevice(ctx, id); err != nil {
 		return err
-	}
-	if device {
-		return ErrExists
 	}
 	node, err := vm.nodeExists(ctx, id)
 	if err != nil {
@@ -93,10 +75,10 @@ func (vm *VM) checkUnused(ctx context.Context, d *Disk) error {
 	}
 	// Descriptors that nothing uses were left by an operation that was cut off. Those that QEMU
 	// does not close while the machine is stopped are in nobody's way.
-	if err := vm.removeFdsets(ctx, id); err != nil && !errors.Is(err, ErrDescriptorsKept) {
+	if err := vm.removeFDSets(ctx, id); err != nil && !errors.Is(err, ErrDescriptorsKept) {
 		return err
 	}
-	if len(d.Secrets) == 0 {
+	if !secrets {
 		return nil
 	}
 	return vm.removeSecrets(ctx, id)

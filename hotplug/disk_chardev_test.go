@@ -18,10 +18,12 @@ import (
 
 // vhostUser is a disk of a server of vhost-user.
 func vhostUser(id, socket string) hotplug.Disk {
-	return hotplug.Disk{ID: id, Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
-		Server: new(false),
-		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: socket}},
-	}}}
+	return hotplug.Disk{ID: id, Backend: server(socket)}
+}
+
+// server is a server of vhost-user.
+func server(socket string) hotplug.VhostUser {
+	return hotplug.VhostUser{Server: &qemu.UnixSocketAddress{Path: socket}}
 }
 
 // addsVhostUser is addsDisk for one, which has other steps.
@@ -49,41 +51,32 @@ func TestVhostUserDiskFaults(t *testing.T) {
 			faultsAtEveryStep(t, m.Dial(), fault, addsVhostUser(vhostUser("d", "/run/d")), m.State)
 		})
 	}
-	for name, disk := range map[string]hotplug.Disk{
-		"one of Path, Node and Chardev": {Path: "/x"},
-		"goes without Open":             {WriteCache: new(true)},
-		"follows from other fields":     {Props: qmp.Args{"chardev": "x"}},
-		"ReadOnly and AutoReadOnly go":  {ReadOnly: true},
-		"Secrets go with Node":          {Secrets: map[string][]byte{"k": nil}},
+	queues := server("/run/d")
+	queues.Queues = -1
+	for want, disk := range map[string]hotplug.Disk{
+		"VhostUser needs a Server":   {Backend: hotplug.VhostUser{}},
+		"holds a nil pointer":        {Backend: hotplug.VhostUser{Server: (*qemu.UnixSocketAddress)(nil)}},
+		"must not be negative":       {Backend: queues},
+		"\"chardev\", which follows": {Backend: server("/run/d"), Props: qmp.Args{"chardev": "x"}},
 	} {
 		m := fakeqemu.New(t)
-		disk.ID, disk.Chardev = "d", vhostUser("d", "/run/d").Chardev
-		require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), name)
+		disk.ID = "d"
+		require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), want)
 		require.Empty(t, m.Requests())
 	}
 }
 
-// TestVhostUserDiskConnectsOnce refuses what QEMU would stand still for: a server of its own, which
-// is what a socket without Server is, and a connection that is tried again.
-func TestVhostUserDiskConnectsOnce(t *testing.T) {
-	for name, change := range map[string]func(s *qemu.ChardevSocket){
-		"its own server": func(s *qemu.ChardevSocket) { s.Server = new(true) },
-		"by default":     func(s *qemu.ChardevSocket) { s.Server = nil },
-		"again":          func(s *qemu.ChardevSocket) { s.ReconnectMs = new(int64(1000)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := fakeqemu.New(t)
-			disk := vhostUser("d", "/run/d")
-			change(disk.Chardev.Branch.(*qemu.ChardevSocket))
-			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk), "must connect once")
-			require.Empty(t, m.Requests())
-		})
-	}
-	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
-	for _, branch := range []qemu.ChardevBackendBranch{nil, (*qemu.ChardevSocket)(nil), &qemu.ChardevHostdev{}} {
-		err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Chardev: &qemu.ChardevBackend{Branch: branch}})
-		require.ErrorContains(t, err, "not a socket")
-	}
+// TestVhostUserDiskQueues has a number of queues that is the caller's.
+func TestVhostUserDiskQueues(t *testing.T) {
+	m := fakeqemu.New(t)
+	backend := server("/run/d")
+	backend.Queues = 4
+	disk := hotplug.Disk{ID: "d", Backend: backend, Driver: "vhost-user-blk-ccw", Props: qmp.Args{"bootindex": 1}}
+	vm := hotplug.New(m.Dial(), nil)
+	require.NoError(t, vm.AddDisk(t.Context(), disk))
+	require.JSONEq(t, `{"driver":"vhost-user-blk-ccw","id":"d","chardev":"d-chardev","num-queues":4,"bootindex":1}`, argumentsOf(m, "device_add"))
+	disk.Props["num-queues"] = 2
+	require.ErrorContains(t, vm.AddDisk(t.Context(), disk), `"num-queues", which follows`)
 }
 
 // TestVhostUserDiskOfOthers finds the names in use, and devices that are no disks.
@@ -96,7 +89,7 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 	require.ErrorIs(t, vm.AddDisk(ctx, vhostUser("n", "/run/n")), hotplug.ErrExists)
 
 	add := func(id string) {
-		_, err := qemu.ChardevAdd{ID: id, Backend: *vhostUser("", "/run/x").Chardev}.Do(ctx, c)
+		_, err := qemu.ChardevAdd{ID: id, Backend: *client("/run/x")}.Do(ctx, c)
 		require.NoError(t, err)
 	}
 	for _, id := range []string{"d-chardev", "e-chardev", "x"} {
@@ -132,9 +125,9 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 // vhostUserDisks have a real server, the same for QEMUs of all versions.
 func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	socket := filepath.Join(t.TempDir(), "s")
-	server := qemutest.Get(t, "10.0").StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
+	storage := qemutest.Get(t, "10.0").StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
 		"--export", "vhost-user-blk,id=e,node-name=f,writable=on,addr.type=unix,addr.path="+socket)
-	server.Dial(t) // which it answers when it exports
+	storage.Dial(t) // which it answers when it exports
 	ctx := limit(t)
 	vm := hotplug.New(c, nil)
 	state := func() (all []string) {
@@ -147,8 +140,13 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 		return append(all, stateOf(t, c)...)
 	}
 	before, fds := state(), qemuFds(t, qvm)
-	require.NoError(t, vm.AddDisk(ctx, vhostUser("d", socket)))
+	backend := server(socket)
+	backend.Queues = 1
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: backend}))
 	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
+	queues, err := qemu.QOMGet{Path: "/machine/peripheral/d", Property: "num-queues"}.Do(ctx, c)
+	require.NoError(t, err)
+	require.JSONEq(t, "1", string(queues))
 	require.NoError(t, vm.RemoveDisk(ctx, "d"))
 	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
 	require.Equal(t, before, state())
@@ -159,7 +157,7 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	}
 	require.Equal(t, fds, qemuFds(t, qvm))
 
-	err := vm.AddDisk(ctx, vhostUser("d", socket+"x"))
+	err = vm.AddDisk(ctx, vhostUser("d", socket+"x"))
 	require.ErrorIs(t, err, qmp.ErrGeneric)
 	require.Equal(t, before, state())
 }

@@ -34,7 +34,24 @@ func image(t *testing.T) string {
 
 // memory is a disk without a file, for connections that take no descriptors.
 func memory(id string) hotplug.Disk {
-	return hotplug.Disk{ID: id, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: qemu.BlockdevDriverNullCo}}
+	return hotplug.Disk{ID: id, Backend: hotplug.Blockdev{Options: *nullNode()}}
+}
+
+func nullNode() *qemu.BlockdevOptions {
+	return &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: qemu.BlockdevDriverNullCo}
+}
+
+// openedBy is a disk whose files a function opens.
+func openedBy(disk hotplug.Disk, open func(string, int) (*os.File, error)) hotplug.Disk {
+	switch backend := disk.Backend.(type) {
+	case hotplug.File:
+		backend.Open = open
+		disk.Backend = backend
+	case hotplug.Blockdev:
+		backend.Open = open
+		disk.Backend = backend
+	}
+	return disk
 }
 
 // pipe connects to the machine in memory, so that time can be a bubble's.
@@ -52,8 +69,8 @@ func TestAddAndRemove(t *testing.T) {
 	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 
-	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "a", Path: image(t)}))
-	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "b", Path: image(t), AutoReadOnly: true}))
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "a", Backend: hotplug.File{Path: image(t)}}))
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "b", Backend: hotplug.File{Path: image(t), AutoReadOnly: true}}))
 	require.NoError(t, vm.AddDisk(ctx, memory("c")))
 	require.Equal(t, []string{
 		"device a", "device b", "device c",
@@ -73,30 +90,33 @@ func TestRequests(t *testing.T) {
 	path := image(t)
 	for _, c := range []struct {
 		name         string
+		file         hotplug.File
 		disk         hotplug.Disk
 		node, device string
 	}{
-		{"plain", hotplug.Disk{},
+		{"plain", hotplug.File{}, hotplug.Disk{},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d"}`},
-		{"read-only, of a bus", hotplug.Disk{ReadOnly: true, Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 1, "lun": 2}},
+		{"read-only, of a bus", hotplug.File{ReadOnly: true},
+			hotplug.Disk{Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 1, "lun": 2}},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"scsi-hd","bus":"scsi0.0","id":"d","drive":"d","lun":2,"scsi-id":1}`},
-		{"auto-read-only, without a write cache", hotplug.Disk{AutoReadOnly: true, WriteCache: new(false)},
+		{"auto-read-only, without a write cache", hotplug.File{AutoReadOnly: true, WriteCache: new(false)}, hotplug.Disk{},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d","write-cache":"off"}`},
-		{"raw, with a write cache", hotplug.Disk{Format: "raw", WriteCache: new(true)},
+		{"raw, with a write cache", hotplug.File{Format: "raw", WriteCache: new(true)}, hotplug.Disk{},
 			`{"driver":"file","node-name":"d","cache":{"direct":false},"read-only":false,"auto-read-only":false,"filename":"/dev/fdset/0"}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d","write-cache":"on"}`},
-		{"qcow2", hotplug.Disk{Format: "qcow2", ReadOnly: true},
-			`{"driver":"qcow2","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":false,"file":` +
+		{"qcow2", hotplug.File{Format: "qcow2", ReadOnly: true, AutoReadOnly: true}, hotplug.Disk{},
+			`{"driver":"qcow2","node-name":"d","cache":{"direct":false},"read-only":true,"auto-read-only":true,"file":` +
 				`{"driver":"file","cache":{"direct":false},"read-only":true,"auto-read-only":false,"filename":"/dev/fdset/0"}}`,
 			`{"driver":"virtio-blk-pci","id":"d","drive":"d"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
 			disk := c.disk
-			disk.ID, disk.Path = "d", path
+			c.file.Path = path
+			disk.ID, disk.Backend = "d", &c.file // a pointer is as good as the value
 			require.NoError(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), disk))
 			sent := map[string]string{}
 			for _, r := range m.Requests() {
@@ -112,31 +132,31 @@ func TestRequests(t *testing.T) {
 func TestNodeIsTheCallers(t *testing.T) {
 	disk := memory("d")
 	require.NoError(t, hotplug.New(fakeqemu.New(t).Dial(), nil).AddDisk(t.Context(), disk))
-	require.Nil(t, disk.Node.NodeName)
+	require.Nil(t, disk.Backend.(hotplug.Blockdev).Options.NodeName)
 }
 
 func TestDiskFaults(t *testing.T) {
 	path := image(t)
-	node := &qemu.BlockdevOptions{}
 	for _, c := range []struct {
 		name string
 		disk hotplug.Disk
 		want string
 	}{
-		{"no ID", hotplug.Disk{Path: path}, "needs an ID"},
-		{"ID of a digit", hotplug.Disk{ID: "1", Path: path}, "ID must begin with a letter"},
-		{"ID with a blank", hotplug.Disk{ID: "a b", Path: path}, "ID must begin with a letter"},
-		{"ID that ends QEMU 5.2", hotplug.Disk{ID: "type", Path: path}, `ID must not be "type"`},
-		{"long ID", hotplug.Disk{ID: "a2345678901234567890123456789012", Path: path}, "at most 31"},
-		{"neither", hotplug.Disk{ID: "d"}, "one of Path, Node and Chardev"},
-		{"both", hotplug.Disk{ID: "d", Path: path, Node: node}, "one of Path, Node and Chardev"},
-		{"Node and Direct", hotplug.Disk{ID: "d", Node: node, Direct: true}, "Node has its own"},
-		{"Node of another name", hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{NodeName: new("e")}}, "must be empty or that of the disk"},
-		{"read-only twice", hotplug.Disk{ID: "d", Path: path, ReadOnly: true, AutoReadOnly: true}, "exclude each other"},
-		{"drive", hotplug.Disk{ID: "d", Path: path, Props: qmp.Args{"drive": "x"}}, "follows from other fields"},
-		{"no such file", hotplug.Disk{ID: "d", Path: path + "x"}, "no such file"},
-		{"folder", hotplug.Disk{ID: "d", Path: filepath.Dir(path)}, "neither a file nor a block device"},
-		{"character device", hotplug.Disk{ID: "d", Path: os.DevNull}, "neither a file nor a block device"},
+		{"no ID", hotplug.Disk{Backend: hotplug.File{Path: path}}, "needs an ID"},
+		{"ID of a digit", hotplug.Disk{ID: "1", Backend: hotplug.File{Path: path}}, "ID must begin with a letter"},
+		{"ID with a blank", hotplug.Disk{ID: "a b", Backend: hotplug.File{Path: path}}, "ID must begin with a letter"},
+		{"ID that ends QEMU 5.2", hotplug.Disk{ID: "type", Backend: hotplug.File{Path: path}}, `ID must not be "type"`},
+		{"long ID", hotplug.Disk{ID: "a2345678901234567890123456789012", Backend: hotplug.File{Path: path}}, "at most 31"},
+		{"nothing", hotplug.Disk{ID: "d"}, `hotplug: add disk "d": needs a Backend`},
+		{"a pointer to nothing", hotplug.Disk{ID: "d", Backend: (*hotplug.File)(nil)}, `hotplug: add disk "d": needs a Backend`},
+		{"no Path", hotplug.Disk{ID: "d", Backend: hotplug.File{}}, "File needs a Path"},
+		{"no File", hotplug.Disk{ID: "d", Backend: hotplug.Descriptor{}}, "Descriptor needs a File"},
+		{"no Name", hotplug.Disk{ID: "d", Backend: hotplug.Node{}}, "Node needs a Name"},
+		{"Node of another name", hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{NodeName: new("e")}}}, "must be empty or the ID of the disk"},
+		{"drive", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path}, Props: qmp.Args{"drive": "x"}}, "follows from other fields"},
+		{"no such file", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path + "x"}}, "no such file"},
+		{"folder", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: filepath.Dir(path)}}, "neither a file nor a block device"},
+		{"character device", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: os.DevNull}}, "neither a file nor a block device"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
@@ -152,7 +172,7 @@ func TestDiskFaults(t *testing.T) {
 func TestPropertyThatCannotBeSent(t *testing.T) {
 	qemutest.CheckFds(t)
 	m := fakeqemu.New(t)
-	err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t), Props: qmp.Args{"id": "e"}})
+	err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}, Props: qmp.Args{"id": "e"}})
 	require.ErrorIs(t, err, qmp.ErrNotSent)
 	require.Empty(t, m.State())
 }
@@ -161,7 +181,7 @@ func TestPropertyThatCannotBeSent(t *testing.T) {
 func TestNoDescriptors(t *testing.T) {
 	qemutest.CheckFds(t)
 	m := fakeqemu.New(t)
-	err := hotplug.New(pipe(t, m, nil), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+	err := hotplug.New(pipe(t, m, nil), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}})
 	require.ErrorContains(t, err, "files need a UNIX socket")
 	require.Empty(t, m.State())
 }
@@ -180,7 +200,7 @@ func TestIDInUse(t *testing.T) {
 				require.NoError(t, qemu.BlockdevAdd{NodeName: new("d"), Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}.Do(ctx, c))
 			}
 			before := m.State()
-			err := hotplug.New(c, nil).AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)})
+			err := hotplug.New(c, nil).AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}})
 			require.ErrorIs(t, err, hotplug.ErrExists)
 			require.Equal(t, before, m.State())
 		})
@@ -198,7 +218,7 @@ func TestDescriptorsWithoutADisk(t *testing.T) {
 		_, err = qemu.AddFD{Opaque: new(opaque)}.Do(t.Context(), c, qmp.WithFile(f))
 		require.NoError(t, err)
 	}
-	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}))
+	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
 	require.Equal(t, []string{"device d", "fdset 0 qmpkit:d", "fdset 1 qmpkit:e", "node d"}, m.State())
 }
 
@@ -208,7 +228,7 @@ func TestStoppedMachine(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	vm := hotplug.New(c, nil)
-	disk := hotplug.Disk{ID: "d", Path: image(t)}
+	disk := hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}
 
 	m.Stop(true)
 	bad := disk
@@ -236,8 +256,8 @@ func TestDescriptorsKeptAlone(t *testing.T) {
 	m.Stop(true)
 	var o opening
 	err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{
-		ID: "d", Node: luks(image(t), hotplug.SecretID("d", "key")), Open: o.open,
-		Secrets: map[string][]byte{"key": []byte("a")}, Props: qmp.Args{"driver": "twice"},
+		ID: "d", Backend: hotplug.Blockdev{Options: *luks(image(t), hotplug.SecretID("d", "key")), Open: o.open, Secrets: map[string][]byte{"key": []byte("a")}},
+		Props: qmp.Args{"driver": "twice"},
 	})
 	var rollback *hotplug.RollbackError
 	require.ErrorAs(t, err, &rollback)
@@ -252,7 +272,7 @@ func TestFaultsAtEveryStep(t *testing.T) {
 		t.Run(string(fault), func(t *testing.T) {
 			qemutest.CheckFds(t)
 			m := fakeqemu.New(t)
-			disk := hotplug.Disk{ID: "d", Path: image(t), AutoReadOnly: true}
+			disk := hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t), AutoReadOnly: true}}
 			faultsAtEveryStep(t, m.Dial(), fault, addsDisk(disk), m.State)
 		})
 	}
@@ -315,7 +335,7 @@ func TestConnectionLost(t *testing.T) {
 				r.Disconnect()
 				return nil, nil
 			})
-			err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+			err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}})
 			var rollback *hotplug.RollbackError
 			require.ErrorAs(t, err, &rollback)
 			require.Equal(t, left, rollback.Left)

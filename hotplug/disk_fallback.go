@@ -11,7 +11,8 @@ import (
 // older. It is the caller's, since what these QEMUs have instead, drive_add, is a command for
 // people, whose answers differ.
 type Fallback struct {
-	// Add makes the drive that the device will name: its name is d.ID. When it fails there is
+	// Add makes the drive that the device will name: its name is d.ID. d.Backend is a [File], a
+	// [Descriptor] or a [Blockdev], not a pointer to one. When it fails there is
 	// none, unless the error matches [qmp.ErrOutcomeUnknown].
 	Add func(ctx context.Context, d Disk) error
 
@@ -30,8 +31,8 @@ func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
 }
 
 // addDrive makes a drive instead of a node, as a step of an operation.
-func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
-	if err := vm.checkUnused(ctx, d); err != nil {
+func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk, secrets bool) error {
+	if err := vm.checkUnused(ctx, d.ID, secrets); err != nil {
 		return err
 	}
 	err := vm.fallback.Add(ctx, *d)
@@ -43,7 +44,7 @@ func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
 
 // removeStorage removes what is below a disk's device: the node, or the drive.
 func (vm *VM) removeStorage(ctx context.Context, id string) error {
-	err := vm.removeNode(ctx, id)
+	_, err := vm.removeNode(ctx, id)
 	if vm.fallback != nil && errors.Is(err, errors.ErrUnsupported) { // there is no blockdev-del
 		return vm.fallback.Remove(ctx, id)
 	}

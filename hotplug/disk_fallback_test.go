@@ -20,9 +20,10 @@ import (
 type older struct {
 	*fakeqemu.Machine
 
-	mu     sync.Mutex // the server and the fallback use what follows
-	drives map[string]bool
-	hmpErr error // of the fallback's next command, in the place of its answer
+	mu      sync.Mutex // the server and the fallback use what follows
+	drives  map[string]bool
+	backend hotplug.DiskBackend // of the last disk
+	hmpErr  error               // of the fallback's next command, in the place of its answer
 }
 
 func newOlder(t *testing.T) *older {
@@ -52,6 +53,7 @@ func (m *older) fallback() *hotplug.Fallback {
 		Add: func(_ context.Context, d hotplug.Disk) error {
 			m.mu.Lock()
 			defer m.mu.Unlock()
+			m.backend = d.Backend
 			if err := m.next(); err != nil && !errors.Is(err, qmp.ErrOutcomeUnknown) {
 				return err
 			} else if m.drives[d.ID] = true; err != nil {
@@ -80,9 +82,11 @@ func (m *older) next() error {
 func TestFallback(t *testing.T) {
 	m := newOlder(t)
 	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
-	disk := hotplug.Disk{ID: "d", Path: image(t)}
+	path := image(t)
+	disk := hotplug.Disk{ID: "d", Backend: &hotplug.File{Path: path}}
 	require.NoError(t, vm.AddDisk(t.Context(), disk))
 	require.Equal(t, map[string]bool{"d": true}, m.drives)
+	require.Equal(t, hotplug.File{Path: path}, m.backend, "a value, whatever the caller gave")
 	require.JSONEq(t, `{"driver":"virtio-blk-pci","id":"d","drive":"d"}`, argumentsOf(m.Machine, "device_add"))
 	require.NotContains(t, fmt.Sprint(m.Requests()), "add-fd")
 
@@ -99,7 +103,7 @@ func TestFallback(t *testing.T) {
 func TestFallbackFails(t *testing.T) {
 	m := newOlder(t)
 	vm := hotplug.New(m.Dial(), &hotplug.Options{Fallback: m.fallback()})
-	disk := hotplug.Disk{ID: "d", Path: image(t)}
+	disk := hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}
 	for _, err := range []error{errors.New("Device 'd' exists already"), fmt.Errorf("%w: the end", qmp.ErrOutcomeUnknown)} {
 		m.hmpErr = err
 		require.ErrorIs(t, vm.AddDisk(t.Context(), disk), err)
@@ -142,18 +146,18 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 	c = old.Dial()
 	old.Handle("qom-get", qmptest.Return("e1000"))
 	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
-	require.ErrorIs(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "e", Path: image(t)}), hotplug.ErrExists)
+	require.ErrorIs(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "e", Backend: hotplug.File{Path: image(t)}}), hotplug.ErrExists)
 
 	old.Handle("query-commands", qmptest.Refuse(qmp.ErrGeneric, "not now"))
 	vm = hotplug.New(c, &hotplug.Options{Fallback: old.fallback()})
-	require.ErrorContains(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}), "not now")
+	require.ErrorContains(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}), "not now")
 }
 
 // TestNoFallback has nobody who knows another way.
 func TestNoFallback(t *testing.T) {
 	m := newOlder(t)
 	vm := hotplug.New(m.Dial(), nil)
-	err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+	err := vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "blockdev-add")
 	require.Empty(t, m.State())

@@ -33,16 +33,16 @@ func TestFileNamesOfBytes(t *testing.T) {
 		before := stateOf(t, c)
 		var open opening
 		for name, disk := range map[string]hotplug.Disk{
-			"raw":   {Path: renamed(t, image(t))[0]},
-			"qcow2": {Path: renamed(t, chain(t, q, 1)[0])[0], Format: qemu.BlockdevDriverQcow2},
-			"chain": {Open: open.open, Node: func() *qemu.BlockdevOptions {
+			"raw":   {Backend: hotplug.File{Path: renamed(t, image(t))[0]}},
+			"qcow2": {Backend: hotplug.File{Path: renamed(t, chain(t, q, 1)[0])[0], Format: qemu.BlockdevDriverQcow2}},
+			"chain": {Backend: hotplug.Blockdev{Open: open.open, Options: *func() *qemu.BlockdevOptions {
 				p := renamed(t, chain(t, q, 3)...)
 				return overlay(p[0], overlay(p[1], overlay(p[2], nil)))
-			}()},
-			"list": {Open: open.open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQuorum{VoteThreshold: 1,
-				Children: []qemu.BlockdevRef{define(file(renamed(t, image(t))[0])), define(file(image(t)))}}}},
-			"members": {Open: open.open, Node: &qemu.BlockdevOptions{Driver: "raw", Branch: &qemu.RawBranch{Members: qmp.Args{
-				"file": qmp.Args{"driver": "file", "filename": renamed(t, image(t))[0]}}}}},
+			}()}},
+			"list": {Backend: hotplug.Blockdev{Open: open.open, Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQuorum{VoteThreshold: 1,
+				Children: []qemu.BlockdevRef{define(file(renamed(t, image(t))[0])), define(file(image(t)))}}}}},
+			"members": {Backend: hotplug.Blockdev{Open: open.open, Options: qemu.BlockdevOptions{Driver: "raw", Branch: &qemu.RawBranch{Members: qmp.Args{
+				"file": qmp.Args{"driver": "file", "filename": renamed(t, image(t))[0]}}}}}},
 		} {
 			disk.ID, disk.Driver, disk.Bus = "d", "usb-storage", "usb.0"
 			require.NoError(t, vm.AddDisk(limit(t), disk), name)
@@ -61,13 +61,13 @@ func TestFileNameFaults(t *testing.T) {
 		disk hotplug.Disk
 		want string
 	}{
-		{"opened by QEMU", hotplug.Disk{Node: file(odd)}, "UTF-8"},
-		{"of another driver", hotplug.Disk{Open: open.open, Node: &qemu.BlockdevOptions{Driver: "new",
-			Branch: &qemu.RawBranch{Members: qmp.Args{"filename": odd}}}}, "a file that QEMU opens itself has a name that is not UTF-8"},
-		{"not a name", hotplug.Disk{Open: open.open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsRBD{
-			Pool: odd, Image: "i"}}}, "UTF-8"},
-		{"a placeholder", hotplug.Disk{Open: open.open, Node: overlay(odd, file("\x000"))}, "\x000: invalid argument"},
-		{"missing", hotplug.Disk{Path: odd + "x"}, filepath.Base(odd) + "x: no such file"},
+		{"opened by QEMU", hotplug.Disk{Backend: hotplug.Blockdev{Options: *file(odd)}}, "UTF-8"},
+		{"of another driver", hotplug.Disk{Backend: hotplug.Blockdev{Open: open.open, Options: qemu.BlockdevOptions{Driver: "new",
+			Branch: &qemu.RawBranch{Members: qmp.Args{"filename": odd}}}}}, "a file that QEMU opens itself has a name that is not UTF-8"},
+		{"not a name", hotplug.Disk{Backend: hotplug.Blockdev{Open: open.open, Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsRBD{
+			Pool: odd, Image: "i"}}}}, "UTF-8"},
+		{"a placeholder", hotplug.Disk{Backend: hotplug.Blockdev{Open: open.open, Options: *overlay(odd, file("\x000"))}}, "\x000: invalid argument"},
+		{"missing", hotplug.Disk{Backend: hotplug.File{Path: odd + "x"}}, filepath.Base(odd) + "x: no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)

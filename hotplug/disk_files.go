@@ -3,59 +3,50 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"os"
 
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// tree is what is added for a disk, with its files still to be opened. It is empty for a disk whose
-// files QEMU opens itself.
-func (d *Disk) tree() (*nodeTree, error) {
-	switch {
-	case d.Path != "":
-		return readTree(d.pathNode())
-	case d.Open != nil:
-		return readTree(d.Node)
-	}
-	return &nodeTree{}, nil
-}
-
-// open opens the files of a disk's tree, which is to be closed also after an error.
-func (t *nodeTree) open(d *Disk) (err error) {
-	if d.Open != nil {
-		if err := t.closeImages(d.Open); err != nil {
+// open opens the files of a tree, by a function of the caller's if there is one. The tree is to be closed
+// also after an error.
+func (t *nodeTree) open(open func(path string, flags int) (*os.File, error)) (err error) {
+	if open != nil {
+		if err := t.closeImages(open); err != nil {
 			return err
 		}
 	}
 	for _, f := range t.files {
-		if f.files, err = d.openFile(f.use, f.path); err != nil {
+		if open == nil {
+			f.files, err = f.use.Open(f.path)
+		} else {
+			f.files, err = f.use.OpenWith(open, f.path)
+		}
+		if err != nil {
 			return err
 		}
+		t.opened = append(t.opened, f.files)
 	}
-	if d.Path != "" {
-		f := t.files[0]
-		f.node["driver"], err = qmpfd.Driver(f.files[0])
-	}
+	return nil
+}
+
+// setDriver sets the driver of a node to that for the kind of file that it has.
+func (f *treeFile) setDriver() (err error) {
+	f.node["driver"], err = qmpfd.Driver(f.files[0])
 	return err
 }
 
-func (d *Disk) openFile(use qmpfd.Use, path string) (qmpfd.Files, error) {
-	if d.Open != nil {
-		return use.OpenWith(d.Open, path)
-	}
-	return use.Open(path)
-}
-
-// close closes the files.
+// close closes the files that open opened.
 func (t *nodeTree) close() {
-	for _, f := range t.files {
-		_ = f.files.Close() // nothing was written
+	for _, files := range t.opened {
+		_ = files.Close() // nothing was written
 	}
 }
 
-// addFdsets gives QEMU the files, a set for each node.
-func (t *nodeTree) addFdsets(ctx context.Context, vm *VM, undo *rollback, id string) error {
+// addFDSets gives QEMU the files, a set for each node.
+func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) error {
 	for _, f := range t.files {
-		path, err := vm.addFdset(ctx, undo, id, f.files)
+		path, err := vm.addFDSet(ctx, undo, id, f.files)
 		if err != nil {
 			return err
 		}
@@ -71,13 +62,13 @@ func (t *nodeTree) addFdsets(ctx context.Context, vm *VM, undo *rollback, id str
 // opaque is that text for a device.
 func opaque(id string) string { return "qmpkit:" + id }
 
-// addFdset makes a set of the files for a device, as a step of an operation, and returns the
+// addFDSet makes a set of the files for a device, as a step of an operation, and returns the
 // path by which QEMU opens one of them.
-func (vm *VM) addFdset(ctx context.Context, undo *rollback, id string, files qmpfd.Files) (path string, err error) {
+func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id string, files qmpfd.Files) (path string, err error) {
 	what := "descriptors of " + id
 	set, err := qmpfd.AddSet(ctx, vm.conn, opaque(id), files...)
 	if left, ok := errors.AsType[*qmpfd.UndoError](err); ok {
-		undo.done(what, func(ctx context.Context) error { return vm.removeFdsets(ctx, id) }) // once more
+		undo.done(what, func(ctx context.Context) error { return vm.removeFDSets(ctx, id) }) // once more
 		return "", left.Err
 	}
 	if err != nil {
@@ -87,7 +78,7 @@ func (vm *VM) addFdset(ctx context.Context, undo *rollback, id string, files qmp
 	return set.Path(), nil
 }
 
-// removeFdsets removes a device's sets, of which there may be none.
-func (vm *VM) removeFdsets(ctx context.Context, id string) error {
+// removeFDSets removes a device's sets, of which there may be none.
+func (vm *VM) removeFDSets(ctx context.Context, id string) error {
 	return qmpfd.RemoveSets(ctx, vm.conn, opaque(id))
 }

@@ -83,7 +83,7 @@ func TestNamesInImages(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, c.header, 0o600))
 			var o opening
 			m := fakeqemu.New(t)
-			err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: c.node(path), Open: o.open})
+			err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *c.node(path), Open: o.open}})
 			if c.want == "" {
 				require.NoError(t, err)
 				return

@@ -22,6 +22,8 @@ type lived struct {
 	c    *qmp.Client
 	vm   *hotplug.VM
 	disk hotplug.Disk
+
+	readOnly bool
 }
 
 // diskShapes are all the shapes in which AddDisk makes a disk's storage. Each has the ID "d" and 1 MiB.
@@ -30,65 +32,68 @@ var diskShapes = []struct {
 	make func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk
 }{
 	{"path", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t)}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t)}}
 	}},
 	{"path, direct", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), Direct: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), Direct: true}}
 	}},
 	{"path, read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), ReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), ReadOnly: true}}
 	}},
 	{"path, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true}}
 	}},
 	{"path, auto-read-only, direct", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true, Direct: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Direct: true}}
 	}},
 	{"path, opened", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true, Open: open.open}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true, Open: open.open}}
 	}},
 	{"qcow2", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2}}
 	}},
 	{"qcow2, read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, ReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, ReadOnly: true}}
 	}},
 	{"qcow2, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: chain(t, q, 1)[0], Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}}
+	}},
+	{"descriptor", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
+		return hotplug.Disk{Backend: hotplug.Descriptor{File: opened(t, image(t), os.O_RDWR)}}
 	}},
 	{"node", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: file(image(t))}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *file(image(t))}}
 	}},
 	{"node, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: autoReadOnly(file(image(t)))}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *autoReadOnly(file(image(t)))}}
 	}},
 	{"node, opened", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: autoReadOnly(file(image(t))), Open: open.open}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *autoReadOnly(file(image(t))), Open: open.open}}
 	}},
 	{"chain, auto-read-only", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		p := chain(t, q, 2)
-		return hotplug.Disk{Node: autoReadOnly(overlay(p[0], overlay(p[1], nil)))}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *autoReadOnly(overlay(p[0], overlay(p[1], nil)))}}
 	}},
 	{"chain, opened", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Node: committable(chain(t, q, 2)), Open: open.open}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *committable(chain(t, q, 2)), Open: open.open}}
 	}},
 	{"encrypted", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
 		node := autoReadOnly(luks(encryptedImage(t, q, "luks", ""), hotplug.SecretID("d", "key")))
-		return hotplug.Disk{Node: node, Open: open.open, Secrets: map[string][]byte{"key": []byte("secret")}}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Options: *node, Open: open.open, Secrets: map[string][]byte{"key": []byte("secret")}}}
 	}},
 	{"filter", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Open: open.open, Node: autoReadOnly(&qemu.BlockdevOptions{
-			Branch: &qemu.BlockdevOptionsCOR{File: define(file(image(t)))}})}
+		return hotplug.Disk{Backend: hotplug.Blockdev{Open: open.open, Options: *autoReadOnly(&qemu.BlockdevOptions{
+			Branch: &qemu.BlockdevOptionsCOR{File: define(file(image(t)))}})}}
 	}},
 	{"block device", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: blockDevice(t), AutoReadOnly: true}
+		return hotplug.Disk{Backend: hotplug.File{Path: blockDevice(t), AutoReadOnly: true}}
 	}},
 	{"of SCSI", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		return hotplug.Disk{Path: image(t), AutoReadOnly: true, Driver: "scsi-hd", Bus: "scsi0.0"}
+		return hotplug.Disk{Backend: hotplug.File{Path: image(t), AutoReadOnly: true}, Driver: "scsi-hd", Bus: "scsi0.0"}
 	}},
 	{"of USB", func(t *testing.T, q *qemutest.QEMU, open *opening) hotplug.Disk {
-		disk := usbDisk("d", image(t))
-		disk.AutoReadOnly = true
+		disk := usbDisk("d", "")
+		disk.Backend = hotplug.File{Path: image(t), AutoReadOnly: true}
 		return disk
 	}},
 }
@@ -117,15 +122,17 @@ func TestDiskLivesOn(t *testing.T) {
 				t.Parallel()
 				_, c := startUSB(t, q, "-device", "virtio-scsi-pci,id=scsi0")
 				l := &lived{q: q, c: c, vm: hotplug.New(c, nil), disk: shape.make(t, q, new(opening))}
-				if l.disk.ID = "d"; l.disk.Direct {
-					needsDirect(t, l.disk.Path)
+				l.disk.ID = "d"
+				file, _ := l.disk.Backend.(hotplug.File)
+				if l.readOnly = file.ReadOnly; file.Direct {
+					needsDirect(t, file.Path)
 				}
 				require.NoError(t, l.vm.AddDisk(limit(t), l.disk))
 				l.requireWritable(t)
 				l.save(t)
 				l.refused(t)
 				l.broken(t)
-				if !l.disk.ReadOnly && shape.name != "block device" { // whose host resizes it
+				if !l.readOnly && shape.name != "block device" { // whose host resizes it
 					l.resize(t, 2<<20)
 				}
 				if shape.name == "chain, opened" {
@@ -133,7 +140,7 @@ func TestDiskLivesOn(t *testing.T) {
 				} else {
 					l.snapshot(t)
 				}
-				if !l.disk.ReadOnly {
+				if !l.readOnly {
 					l.resize(t, 3<<20)
 				}
 				l.save(t) // what is left of one must not be in the way of the next
@@ -228,7 +235,7 @@ func (l *lived) requireWritable(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, blocks, 1)
 	do := "write"
-	if l.disk.ReadOnly {
+	if l.readOnly {
 		do = "read"
 	}
 	line := fmt.Sprintf(`qemu-io -d %s "%s 0 4096"`, qmp.Value(blocks[0].Qdev), do)
@@ -247,7 +254,7 @@ func (l *lived) snapshot(t *testing.T) {
 	require.NoError(t, qemu.BlockdevAdd(named("overlay", node)).Do(t.Context(), l.c))
 	require.NoError(t, qemu.BlockdevSnapshot{Node: "d", Overlay: "overlay"}.Do(t.Context(), l.c))
 	l.requireNode(t, "overlay")
-	l.disk.ReadOnly = false // the overlay is not, though the device has been told so
+	l.readOnly = false // the overlay is not, though the device has been told so
 	l.requireWritable(t)
 }
 
@@ -300,9 +307,9 @@ func TestServedDiskLivesOn(t *testing.T) {
 			"-machine", "memory-backend=ram")
 		l := &lived{q: q, c: c, vm: hotplug.New(c, nil)}
 		require.NoError(t, l.vm.AddDisk(limit(t), vhostUser("v", vhost)))
-		require.NoError(t, l.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: autoReadOnly(&qemu.BlockdevOptions{
+		require.NoError(t, l.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *autoReadOnly(&qemu.BlockdevOptions{
 			Branch: &qemu.BlockdevOptionsNBD{Export: new("n"),
-				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: nbd}}}})}))
+				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: nbd}}}})}}))
 		l.requireWritable(t)
 		l.save(t)
 		l.refused(t)
@@ -347,7 +354,7 @@ func TestDiskMoves(t *testing.T) {
 					return info.Status == qemu.RunStateRunning
 				})
 				destination.requireWritable(t)
-				if q.AtLeast(7, 2) || disk.Format != "" { // QEMU 5.2 lets it go on with a raw file, of any shape
+				if q.AtLeast(7, 2) || shape.name == "qcow2, auto-read-only" { // QEMU 5.2 lets it go on with a raw file, of any shape
 					require.ErrorIs(t, qemu.Cont{}.Do(limit(t), source.c), qmp.ErrGeneric)
 				}
 				destination.save(t)
@@ -370,7 +377,7 @@ func TestSharedBaseIsGuarded(t *testing.T) {
 			require.NoError(t, os.WriteFile(top, text, 0o600))
 			_, c := startUSB(t, q)
 			l := &lived{q: q, c: c, vm: hotplug.New(c, nil), disk: usbDisk("d", "")}
-			l.disk.Node, l.disk.Open = committable([]string{top, p[1]}), open.open
+			l.disk.Backend = hotplug.Blockdev{Options: *committable([]string{top, p[1]}), Open: open.open}
 			require.NoError(t, l.vm.AddDisk(limit(t), l.disk))
 			machines = append(machines, l)
 		}

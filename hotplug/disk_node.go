@@ -35,11 +35,3 @@ func (vm *VM) drive(ctx context.Context, id string) (device bool, drive *string,
 	}
 	return device, &name, err
 }
-
-// removeNode removes a node. It waits a while if the node is in use. Removing a missing node is not
-// an error.
-func (vm *VM) removeNode(ctx context.Context, name string) error {
-	return removeBusy(ctx,
-		func() error { return qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn) },
-		func() (bool, error) { return vm.nodeExists(ctx, name) })
-}

@@ -13,7 +13,7 @@ import (
 
 // usbDisk is a disk that QEMU removes at once, without a guest.
 func usbDisk(id, path string) hotplug.Disk {
-	return hotplug.Disk{ID: id, Path: path, Driver: "usb-storage", Bus: "usb.0"}
+	return hotplug.Disk{ID: id, Backend: hotplug.File{Path: path}, Driver: "usb-storage", Bus: "usb.0"}
 }
 
 // startUSB starts a machine that takes such disks.

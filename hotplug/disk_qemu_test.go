@@ -35,7 +35,7 @@ func TestGuestSeesDisk(t *testing.T) {
 	qemutest.CheckFds(t)
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
-		disk := hotplug.Disk{ID: "data1", Path: image(t), Bus: qemutest.HotplugBus(machine), Props: qmp.Args{"serial": "data1"}}
+		disk := hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: image(t)}, Bus: qemutest.HotplugBus(machine), Props: qmp.Args{"serial": "data1"}}
 		p := plug(t, q, machine, "blk=vda ", func(vm *hotplug.VM) error { return vm.AddDisk(t.Context(), disk) })
 		ctx := limit(t)
 		if !p.givenBack {
@@ -126,40 +126,45 @@ func pc(t *testing.T, q *qemutest.QEMU, args ...string) (*qemutest.VM, *qmp.Clie
 // TestDisksOfEveryKind adds disks to QEMUs of all versions and removes them.
 func TestDisksOfEveryKind(t *testing.T) {
 	qemutest.CheckFds(t)
-	kinds := map[string]hotplug.Disk{
+	kinds := map[string]struct {
+		file hotplug.File
+		disk hotplug.Disk
+	}{
 		"plain":                 {},
-		"direct":                {Direct: true},
-		"read-only":             {ReadOnly: true},
-		"direct read-only":      {Direct: true, ReadOnly: true},
-		"auto-read-only":        {AutoReadOnly: true},
-		"direct auto-read-only": {Direct: true, AutoReadOnly: true},
-		"write cache":           {WriteCache: new(true)},
-		"no write cache":        {WriteCache: new(false)},
-		"qcow2":                 {Format: qemu.BlockdevDriverQcow2},
-		"direct qcow2":          {Format: qemu.BlockdevDriverQcow2, Direct: true},
-		"read-only qcow2":       {Format: qemu.BlockdevDriverQcow2, ReadOnly: true},
-		"auto-read-only qcow2":  {Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true},
-		"scsi":                  {Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 3, "lun": 1}},
-		"not of this process":   {Node: &qemu.BlockdevOptions{Driver: qemu.BlockdevDriverNullCo, Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))}}},
-		"slot and boot index":   {Bus: "pci.0", Props: qmp.Args{"addr": "1e.0", "bootindex": 1}},
+		"direct":                {file: hotplug.File{Direct: true}},
+		"read-only":             {file: hotplug.File{ReadOnly: true}},
+		"direct read-only":      {file: hotplug.File{Direct: true, ReadOnly: true}},
+		"auto-read-only":        {file: hotplug.File{AutoReadOnly: true}},
+		"direct auto-read-only": {file: hotplug.File{Direct: true, AutoReadOnly: true}},
+		"write cache":           {file: hotplug.File{WriteCache: new(true)}},
+		"no write cache":        {file: hotplug.File{WriteCache: new(false)}},
+		"qcow2":                 {file: hotplug.File{Format: qemu.BlockdevDriverQcow2}},
+		"direct qcow2":          {file: hotplug.File{Format: qemu.BlockdevDriverQcow2, Direct: true}},
+		"read-only qcow2":       {file: hotplug.File{Format: qemu.BlockdevDriverQcow2, ReadOnly: true}},
+		"auto-read-only qcow2":  {file: hotplug.File{Format: qemu.BlockdevDriverQcow2, AutoReadOnly: true}},
+		"scsi":                  {disk: hotplug.Disk{Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"scsi-id": 3, "lun": 1}}},
+		"not of this process": {disk: hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
+			Driver: qemu.BlockdevDriverNullCo, Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))}}}}},
+		"slot and boot index": {disk: hotplug.Disk{Bus: "pci.0", Props: qmp.Args{"addr": "1e.0", "bootindex": 1}}},
 	}
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
 		vm := hotplug.New(c, nil)
-		for name, disk := range kinds {
+		for name, kind := range kinds {
 			t.Run(name, func(t *testing.T) {
 				ctx := limit(t)
 				before, fds := stateOf(t, c), qemuFds(t, qvm)
-				disk.ID = "d"
-				if disk.Node == nil {
-					disk.Path = image(t)
+				disk, file := kind.disk, kind.file
+				if disk.ID = "d"; disk.Backend == nil {
+					file.Path = image(t)
+					disk.Backend = file
 				}
-				if disk.Direct {
-					needsDirect(t, disk.Path)
+				if file.Direct {
+					needsDirect(t, file.Path)
 				}
-				if disk.Format == qemu.BlockdevDriverQcow2 {
-					makeQcow2(t, q, disk.Path)
+				if file.Format == qemu.BlockdevDriverQcow2 {
+					makeQcow2(t, q, file.Path)
 				}
 				require.NoError(t, vm.AddDisk(ctx, disk))
 				require.Equal(t, []string{"d"}, inQueryBlock(t, c))
@@ -198,7 +203,7 @@ func TestFaultsAtEveryStepOfQEMU(t *testing.T) {
 		for _, fault := range fakeqemu.Faults {
 			t.Run(string(fault), func(t *testing.T) {
 				fds := qemuFds(t, qvm)
-				disk := hotplug.Disk{ID: "d", Path: image(t), AutoReadOnly: true}
+				disk := hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t), AutoReadOnly: true}}
 				faultsAtEveryStep(t, c, fault, addsDisk(disk), func() []string { return stateOf(t, c) })
 				require.Equal(t, fds, qemuFds(t, qvm))
 			})
@@ -213,7 +218,7 @@ func TestDeviceThatQEMURefuses(t *testing.T) {
 		qvm := q.Start(t, qemutest.Config{})
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
-		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)})
+		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}})
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, "device_add", refusal.Command)
@@ -238,7 +243,7 @@ func TestGuestThatNeverAnswers(t *testing.T) {
 			defer c.Close()
 			before = stateOf(t, c)
 			vm := hotplug.New(c, nil)
-			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: path}))
+			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path}}))
 			require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
 			require.NoError(t, qemu.Stop{}.Do(ctx, c))
 			short, cancel := context.WithTimeout(ctx, time.Second)
@@ -267,7 +272,7 @@ func TestPartsThatAreGone(t *testing.T) {
 		vm := hotplug.New(c, nil)
 		before := stateOf(t, c)
 		for gone := range 3 {
-			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)}))
+			require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
 			steps := []func() error{
 				func() error { // asked again: a guest that is still busy with the disk may miss a request
 					err := qemu.DeviceDel{ID: "d"}.Do(ctx, c)
@@ -298,7 +303,7 @@ func TestStoppedQEMU(t *testing.T) {
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
 		for range 2 { // what the first has left is not in the way of the second
-			err := vm.AddDisk(ctx, hotplug.Disk{ID: "d", Path: image(t)})
+			err := vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}})
 			var refusal *qmp.Error
 			require.ErrorAs(t, err, &refusal)
 			require.Equal(t, "device_add", refusal.Command)

@@ -24,15 +24,17 @@ import (
 // RemoveDisk returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
-//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name.
+//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name, as one of a
+//     [Node]: see [VM.RemoveDevice].
 //   - [ErrNotAlone]: the device has other devices on its buses, as an nvme can have namespaces.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
+//   - [ErrInUse]: the device is gone, but something else uses the node, for example a block job. Call
+//     RemoveDisk again when that has ended.
 //   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2
 //     keep open while the VM is stopped. Call again when it runs.
 //
 // If QEMU can never unplug the device, RemoveDisk returns QEMU's refusal, a [*qmp.Error]. Any other
-// error after the device is gone, for example because something else uses the node, leaves the node
-// and what it needs in place.
+// error after the device is gone leaves the node and what it needs in place.
 //
 // Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
 func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
@@ -64,7 +66,9 @@ func (vm *VM) removeDiskRest(ctx context.Context, id string) error {
 		return err
 	}
 	// These do not need each other: what QEMU keeps of one does not keep the others.
-	return errors.Join(vm.removeFdsets(ctx, id), vm.removeSecrets(ctx, id), vm.removeChardev(ctx, id))
+	err := errors.Join(vm.removeFDSets(ctx, id), vm.removeSecrets(ctx, id))
+	_, chardevErr := vm.removeChardev(ctx, chardevOf(id))
+	return errors.Join(err, chardevErr)
 }
 
 // checkDisk reports whether there is a device, and whether it is a disk, which must have storage of

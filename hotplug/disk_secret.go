@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,7 +15,7 @@ import (
 // the id can be read in one way only.
 const secretMark = ".secret."
 
-// SecretID is the id of the object for one of [Disk.Secrets], for the node that needs it.
+// SecretID is the id of the object for one of [Blockdev.Secrets], for the node that needs it.
 func SecretID(disk, name string) string { return disk + secretMark + name }
 
 // secretOf reports whether an object is one of a disk's secrets.
@@ -35,16 +34,16 @@ func validSecretName(name string) bool {
 }
 
 // addSecrets makes the objects, as steps of an operation.
-func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk) error {
-	for _, name := range slices.Sorted(maps.Keys(d.Secrets)) {
-		id := SecretID(d.ID, name)
+func (vm *VM) addSecrets(ctx context.Context, undo *rollback, disk string, secrets map[string][]byte) error {
+	for _, name := range slices.Sorted(maps.Keys(secrets)) {
+		id := SecretID(disk, name)
 		add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{
 			Format: new(qemu.QCryptoSecretFormatBase64),
-			Data:   new(base64.StdEncoding.EncodeToString(d.Secrets[name])),
+			Data:   new(base64.StdEncoding.EncodeToString(secrets[name])),
 		}}
 		err := undo.step("secret "+id,
 			func() error { return add.Do(ctx, vm.conn) },
-			func(ctx context.Context) error { return vm.removeSecrets(ctx, d.ID) })
+			func(ctx context.Context) error { return vm.removeSecrets(ctx, disk) })
 		if err != nil {
 			return err
 		}
@@ -59,25 +58,9 @@ func (vm *VM) removeSecrets(ctx context.Context, disk string) error {
 		return err
 	}
 	for _, id := range ids {
-		if err := vm.removeSecret(ctx, disk, id); err != nil {
+		if _, err := vm.removeObject(ctx, id); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// removeSecret removes one, which may be gone by now.
-func (vm *VM) removeSecret(ctx context.Context, disk, id string) error {
-	err := qemu.ObjectDel{ID: id}.Do(ctx, vm.conn)
-	if !refused(err) {
-		return err
-	}
-	left, lookErr := vm.secrets(ctx, disk)
-	if lookErr != nil {
-		return errors.Join(err, lookErr)
-	}
-	if slices.Contains(left, id) {
-		return err
 	}
 	return nil
 }
@@ -94,8 +77,8 @@ func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error
 }
 
 // checkSecrets finds what is wrong with a disk's secrets.
-func (d *Disk) checkSecrets() error {
-	for name := range d.Secrets {
+func checkSecrets(secrets map[string][]byte) error {
+	for name := range secrets {
 		if !validSecretName(name) {
 			return fmt.Errorf("Secrets has the name %q: it must have letters and digits only, and at least one", name)
 		}

@@ -20,9 +20,8 @@ import (
 func encrypted(id string) hotplug.Disk {
 	return hotplug.Disk{
 		ID: id,
-		Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsLUKS{
-			KeySecret: new(hotplug.SecretID(id, "key")), File: define(memory("").Node)}},
-		Secrets: map[string][]byte{"key": []byte("a \x00 key")},
+		Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsLUKS{
+			KeySecret: new(hotplug.SecretID(id, "key")), File: define(nullNode())}}, Secrets: map[string][]byte{"key": []byte("a \x00 key")}},
 	}
 }
 
@@ -65,10 +64,10 @@ func TestSecretNotLogged(t *testing.T) {
 	})
 	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), encrypted("d")))
 	require.Contains(t, log.String(), "d.secret.key")
-	require.NotContains(t, log.String(), base64.StdEncoding.EncodeToString(encrypted("d").Secrets["key"]))
+	require.NotContains(t, log.String(), base64.StdEncoding.EncodeToString(encrypted("d").Backend.(hotplug.Blockdev).Secrets["key"]))
 }
 
-// TestClearSecretNotLogged: what stands in Node itself is sent, with Open as members without a type, and
+// TestClearSecretNotLogged: what stands in a Blockdev itself is sent, with Open as members without a type, and
 // not told either.
 func TestClearSecretNotLogged(t *testing.T) {
 	for name, open := range map[string]func(string, int) (*os.File, error){"by QEMU": nil, "by Open": new(opening).open} {
@@ -79,9 +78,9 @@ func TestClearSecretNotLogged(t *testing.T) {
 				Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 				Trace:  func(m qmp.TraceMessage) { log.Write(append(m.Text, '\n')) },
 			})
-			disk := hotplug.Disk{ID: "d", Open: open, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHTTPS{
+			disk := hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Open: open, Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCurlHTTPS{
 				URL: "https://user:geheim-1@h/", Cookie: new("k=geheim-2"), Username: new("me"),
-			}}}
+			}}}}
 			require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), disk))
 			sent := argumentsOf(m, "blockdev-add")
 			require.Contains(t, sent, "https://user:geheim-1@h/")
@@ -143,9 +142,8 @@ func TestSecretGoes(t *testing.T) {
 
 func TestSecretFaults(t *testing.T) {
 	for name, secrets := range map[string]hotplug.Disk{
-		"go with Node":       {Path: image(t), Secrets: map[string][]byte{"k": nil}},
-		"letters and digits": {Node: memory("").Node, Secrets: map[string][]byte{"a.b": nil}},
-		"at least one":       {Node: memory("").Node, Secrets: map[string][]byte{"": nil}},
+		"letters and digits": {Backend: hotplug.Blockdev{Options: *nullNode(), Secrets: map[string][]byte{"a.b": nil}}},
+		"at least one":       {Backend: hotplug.Blockdev{Options: *nullNode(), Secrets: map[string][]byte{"": nil}}},
 	} {
 		m := fakeqemu.New(t)
 		secrets.ID = "d"

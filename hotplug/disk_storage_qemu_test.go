@@ -41,23 +41,23 @@ func TestStorageOfEveryKind(t *testing.T) {
 			q.StartStorage(t, "--blockdev", "file,node-name=f,filename="+image(t),
 				"--nbd-server", "addr.type=unix,addr.path="+socket,
 				"--export", "nbd,id=e,node-name=f,name=x,writable=on").Dial(t) // which it answers when it exports
-			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
-				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: socket}}, Export: new("x")}}}))
+			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
+				Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: socket}}, Export: new("x")}}}}))
 			require.EqualValues(t, 1<<20, sizeOf(t, c, "d"))
 			removed(t)
 		})
 		t.Run("block device", func(t *testing.T) {
 			path := blockDevice(t)
 			for _, disk := range []hotplug.Disk{
-				{Path: path},
-				{Path: path, Direct: true, AutoReadOnly: true},
-				{Path: path, Open: open.open, ReadOnly: true},
-				{Node: hostDevice("host_device", path), Open: open.open},
+				{Backend: hotplug.File{Path: path}},
+				{Backend: hotplug.File{Path: path, Direct: true, AutoReadOnly: true}},
+				{Backend: hotplug.File{Path: path, Open: open.open, ReadOnly: true}},
+				{Backend: hotplug.Blockdev{Options: *hostDevice("host_device", path), Open: open.open}},
 			} {
 				disk.ID = "d"
 				require.NoError(t, vm.AddDisk(limit(t), disk))
 				require.EqualValues(t, 1<<20, sizeOf(t, c, "d"))
-				if disk.Node != nil {
+				if _, ok := disk.Backend.(hotplug.Blockdev); ok {
 					require.NoError(t, vm.ResizeDisk(limit(t), "d", 1<<20), "as large as it is")
 					require.ErrorIs(t, vm.ResizeDisk(limit(t), "d", 2<<20), qmp.ErrGeneric, "larger than it is")
 				}
@@ -65,12 +65,12 @@ func TestStorageOfEveryKind(t *testing.T) {
 			}
 			cd := hostDevice("host_cdrom", path)
 			cd.ReadOnly = new(true)
-			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Node: cd, Open: open.open, Driver: "scsi-cd", Bus: "scsi0.0"}))
+			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *cd, Open: open.open}, Driver: "scsi-cd", Bus: "scsi0.0"}))
 			removed(t)
 		})
 		t.Run("scsi", func(t *testing.T) {
 			require.NoError(t, vm.AddDisk(limit(t), hotplug.Disk{
-				ID: "d", Path: image(t), Driver: "scsi-hd", Bus: "scsi0.0", WriteCache: new(false),
+				ID: "d", Backend: hotplug.File{Path: image(t), WriteCache: new(false)}, Driver: "scsi-hd", Bus: "scsi0.0",
 				Props: qmp.Args{"channel": 0, "scsi-id": 5, "lun": 3, "serial": "s"},
 			}))
 			require.NoError(t, qvm.WaitGuestSees(limit(t), regexp.MustCompile(`blk=sda `)))
@@ -91,10 +91,10 @@ func TestStorageOfEveryKind(t *testing.T) {
 			unlocked.AutoReadOnly = new(true)
 			unlocked.Branch.(*qemu.BlockdevOptionsFile).Locking = new(qemu.OnOffAutoOff)
 			for i, disk := range []hotplug.Disk{
-				{Path: raw},
-				{Path: qcow2, Format: "qcow2", AutoReadOnly: true},
-				{Node: unlocked, Open: open.open},
-				{Path: raw, AutoReadOnly: true},
+				{Backend: hotplug.File{Path: raw}},
+				{Backend: hotplug.File{Path: qcow2, Format: "qcow2", AutoReadOnly: true}},
+				{Backend: hotplug.Blockdev{Options: *unlocked, Open: open.open}},
+				{Backend: hotplug.File{Path: raw, AutoReadOnly: true}},
 			} {
 				disk.ID = "d"
 				size := int64(i+2) << 20

@@ -19,10 +19,12 @@ import (
 // of descriptors. It is made of members instead of the generated types, so that every driver's
 // nodes are found, those of newer QEMUs too: a node is what has a driver.
 type nodeTree struct {
+	node   qemu.BlockdevOptions // without a copy: QEMU opens the files itself
 	root   qmp.Args
 	files  []*treeFile
 	images []qmp.Args // the nodes that have something else below them
 	names  fileNames
+	opened []qmpfd.Files // to be closed
 }
 
 // A treeFile is a node that opens a file or a block device.
@@ -42,16 +44,14 @@ type nodeOptions struct {
 	Cache        qmp.Args            `json:"cache"`
 }
 
-// readTree copies a tree of nodes.
-func readTree(options *qemu.BlockdevOptions) (*nodeTree, error) {
-	t := &nodeTree{}
-	options = t.names.hideAll(options)
-	text, err := options.MarshalJSON()
+// read copies a tree of nodes.
+func (t *nodeTree) read(options *qemu.BlockdevOptions) error {
+	text, err := t.names.hideAll(options).MarshalJSON()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	t.root, err = t.readNode(text, qmpfd.Use{})
-	return t, err
+	return err
 }
 
 // readNode copies a node and those below it. use is what it inherits, as it does in QEMU.
@@ -76,7 +76,7 @@ func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	node["driver"] = options.Driver
 	switch options.Driver {
 	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice, qemu.BlockdevDriverHostCDROM:
-		// The set gets one descriptor, for just what is written down here. Disk.AutoReadOnly says why
+		// The set gets one descriptor, for just what is written down here. File.AutoReadOnly says why
 		// not two.
 		use.AutoReadOnly = false
 		path := t.names.show(options.Filename)
@@ -131,15 +131,17 @@ func (o *nodeOptions) use(inherited qmpfd.Use) qmpfd.Use {
 }
 
 // options is what blockdev-add takes for the disk.
-func (t *nodeTree) options(d *Disk) qemu.BlockdevOptions {
+func (t *nodeTree) options(id string) qemu.BlockdevOptions {
 	if t.root == nil {
-		return d.ownNode()
+		node := t.node
+		node.NodeName = new(id)
+		return node
 	}
 	members := maps.Clone(t.root)
 	driver := members["driver"].(qemu.BlockdevDriver)
 	delete(members, "driver")
 	delete(members, "node-name")
-	return qemu.BlockdevOptions{Driver: driver, NodeName: new(d.ID), Branch: &qemu.RawBranch{Members: members}}
+	return qemu.BlockdevOptions{Driver: driver, NodeName: new(id), Branch: &qemu.RawBranch{Members: members}}
 }
 
 // Names of files are bytes, and JSON has only UTF-8. Since QEMU is told "/dev/fdset/N" instead of a

@@ -19,8 +19,12 @@ func everything(t *testing.T) hotplug.Disk {
 	t.Helper()
 	p := images(t, "a", "b")
 	return hotplug.Disk{
-		ID: "d", Open: new(opening).open, Node: overlay(p[0], luks(p[1], hotplug.SecretID("d", "k"))),
-		Secrets: map[string][]byte{"k": []byte("key"), "l": nil},
+		ID: "d",
+		Backend: hotplug.Blockdev{
+			Options: *overlay(p[0], luks(p[1], hotplug.SecretID("d", "k"))),
+			Open:    new(opening).open,
+			Secrets: map[string][]byte{"k": []byte("key"), "l": nil},
+		},
 	}
 }
 

@@ -80,14 +80,14 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 	kinds := map[string]func(t *testing.T, q *qemutest.QEMU) hotplug.Disk{
 		"chain of 3": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
 			p := chain(t, q, 3)
-			return hotplug.Disk{Node: overlay(p[0], overlay(p[1], overlay(p[2], nil)))}
+			return hotplug.Disk{Backend: hotplug.Blockdev{Options: *overlay(p[0], overlay(p[1], overlay(p[2], nil)))}}
 		},
 		"direct chain, not written to": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
 			p := chain(t, q, 2)
 			needsDirect(t, p[0])
 			node := overlay(p[0], overlay(p[1], nil))
 			node.ReadOnly, node.Cache = new(true), &qemu.BlockdevCacheOptions{Direct: new(true)}
-			return hotplug.Disk{Node: node}
+			return hotplug.Disk{Backend: hotplug.Blockdev{Options: *node}}
 		},
 		"auto-read-only, of named nodes": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
 			p := chain(t, q, 2)
@@ -96,32 +96,32 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 			node := overlay(p[0], below)
 			node.AutoReadOnly = new(true)
 			node.Branch.(*qemu.BlockdevOptionsQcow2).File.Definition.NodeName = new("protocol")
-			return hotplug.Disk{Node: node}
+			return hotplug.Disk{Backend: hotplug.Blockdev{Options: *node}}
 		},
 		"LUKS": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
-			return hotplug.Disk{Secrets: secrets, Node: luks(encryptedImage(t, q, "luks", ""), *key)}
+			return hotplug.Disk{Backend: hotplug.Blockdev{Secrets: secrets, Options: *luks(encryptedImage(t, q, "luks", ""), *key)}}
 		},
 		"encrypted qcow2": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
-			return hotplug.Disk{Secrets: secrets, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+			return hotplug.Disk{Backend: hotplug.Blockdev{Secrets: secrets, Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
 				File:    define(file(encryptedImage(t, q, "qcow2", "encrypt.format=luks,encrypt."))),
 				Encrypt: &qemu.BlockdevQcow2Encryption{Branch: &qemu.QCryptoBlockOptionsLUKS{KeySecret: key}},
-			}}}
+			}}}}
 		},
 		"data file": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
 			dir := t.TempDir()
 			path, data := filepath.Join(dir, "image"), filepath.Join(dir, "data")
 			img(t, q, "create", "-q", "-f", "qcow2", "-o", "data_file="+data, path, "1M")
-			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
-				File: define(file(path)), DataFile: new(define(file(data)))}}}
+			return hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+				File: define(file(path)), DataFile: new(define(file(data)))}}}}
 		},
 		"filters": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
-			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCOR{
+			return hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCOR{
 				File: define(&qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsRaw{
-					Offset: new(int64(4096)), File: define(file(image(t)))}})}}}
+					Offset: new(int64(4096)), File: define(file(image(t)))}})}}}}
 		},
 		"quorum": func(t *testing.T, q *qemutest.QEMU) hotplug.Disk {
-			return hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQuorum{VoteThreshold: 2,
-				Children: []qemu.BlockdevRef{define(file(image(t))), define(file(image(t)))}}}}
+			return hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQuorum{VoteThreshold: 2,
+				Children: []qemu.BlockdevRef{define(file(image(t))), define(file(image(t)))}}}}}
 		},
 	}
 	vm := hotplug.New(c, nil)
@@ -137,9 +137,7 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 	for name, kind := range kinds {
 		t.Run(name, func(t *testing.T) {
 			var open opening
-			disk := kind(t, q)
-			disk.Open = open.open
-			addAndRemove(t, disk)
+			addAndRemove(t, openedBy(kind(t, q), open.open))
 			require.NotEmpty(t, open.asked)
 		})
 	}
@@ -152,14 +150,14 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 		node := overlay(p[0], nil)
 		node.Branch.(*qemu.BlockdevOptionsQcow2).Backing = &qemu.BlockdevRefOrNull{Reference: new("base")}
 		var open opening
-		addAndRemove(t, hotplug.Disk{Node: node, Open: open.open})
+		addAndRemove(t, hotplug.Disk{Backend: hotplug.Blockdev{Options: *node, Open: open.open}})
 	})
 	for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.LostAfter} { // all are tried on a fake
 		t.Run(string(fault), func(t *testing.T) {
 			fds := qemuFds(t, qvm)
 			var open opening
 			node := overlay(chain(t, q, 1)[0], luks(encryptedImage(t, q, "luks", ""), *key))
-			op := addsDisk(hotplug.Disk{ID: "d", Node: node, Open: open.open, Secrets: secrets})
+			op := addsDisk(hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *node, Open: open.open, Secrets: secrets}})
 			op.commands = append(op.commands, "object-add")
 			faultsAtEveryStep(t, c, fault, op, func() []string { return stateOf(t, c) })
 			require.Equal(t, fds, qemuFds(t, qvm))
@@ -179,8 +177,8 @@ func TestImageThatNames(t *testing.T) {
 		require.NoError(t, qemu.BlockdevDel{NodeName: "by-name"}.Do(t.Context(), c))
 
 		var open opening
-		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: overlay(p[0], nil), Open: open.open})
-		require.ErrorContains(t, err, `Node's member "backing"`)
+		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *overlay(p[0], nil), Open: open.open}})
+		require.ErrorContains(t, err, `member "backing" of a Blockdev's node`)
 		require.Equal(t, before, stateOf(t, c))
 
 		// If the header is another one when QEMU reads it, the name in it is ignored.
@@ -207,7 +205,7 @@ func TestTreeFromJSON(t *testing.T) {
 		tree.Cache = &qemu.BlockdevCacheOptions{NoFlush: new(true)}
 
 		nodes := func(tree *qemu.BlockdevOptions) string {
-			require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: tree, Driver: "scsi-hd", Bus: "scsi0.0"}))
+			require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *tree}, Driver: "scsi-hd", Bus: "scsi0.0"}))
 			all, err := qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(t.Context(), c)
 			require.NoError(t, err)
 			require.NoError(t, vm.RemoveDisk(t.Context(), "d"))

@@ -15,7 +15,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// An opening notes what Disk.Open was asked for.
+// An opening notes what Blockdev.Open was asked for.
 type opening struct{ asked []string }
 
 func (o *opening) open(path string, flags int) (*os.File, error) {
@@ -65,47 +65,47 @@ func TestOpen(t *testing.T) {
 		asked []string
 		node  string
 	}{
-		{"path", hotplug.Disk{Path: p[0], AutoReadOnly: true}, []string{"a rw"},
+		{"path", hotplug.Disk{Backend: hotplug.File{Path: p[0], AutoReadOnly: true}}, []string{"a rw"},
 			`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":false,"cache":{"direct":false}}`},
-		{"path of an image", hotplug.Disk{Path: p[0], Format: "qcow2"}, []string{"a r", "a rw"},
+		{"path of an image", hotplug.Disk{Backend: hotplug.File{Path: p[0], Format: "qcow2"}}, []string{"a r", "a rw"},
 			`{"driver":"qcow2","read-only":false,"auto-read-only":false,"cache":{"direct":false},"backing":null,"file":` +
 				`{"driver":"file","filename":"/dev/fdset/0","read-only":false,"auto-read-only":false,"cache":{"direct":false}}}`},
-		{"chain", hotplug.Disk{Node: overlay(p[0], overlay(p[1], file(p[2])))}, []string{"b r", "a r", "c r", "b r", "a rw"},
+		{"chain", hotplug.Disk{Backend: hotplug.Blockdev{Options: *overlay(p[0], overlay(p[1], file(p[2])))}}, []string{"b r", "a r", "c r", "b r", "a rw"},
 			`{"driver":"qcow2","backing":{"driver":"qcow2","backing":` +
 				`{"driver":"file","filename":"/dev/fdset/0","read-only":true,"auto-read-only":false,"cache":{"direct":false}},"file":` +
 				`{"driver":"file","filename":"/dev/fdset/1","read-only":true,"auto-read-only":false,"cache":{"direct":false}}},"file":` +
 				`{"driver":"file","filename":"/dev/fdset/2","read-only":false,"auto-read-only":false,"cache":{"direct":false}}}`},
-		{"inherited and not", hotplug.Disk{Node: &qemu.BlockdevOptions{
+		{"inherited and not", hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
 			ReadOnly: new(true), Cache: &qemu.BlockdevCacheOptions{Direct: new(false)}, Branch: &qemu.BlockdevOptionsQuorum{
 				VoteThreshold: 1, Children: []qemu.BlockdevRef{
 					define(file(p[0])),
 					define(&qemu.BlockdevOptions{Driver: "host_device", ReadOnly: new(false), AutoReadOnly: new(true),
 						Cache: &qemu.BlockdevCacheOptions{NoFlush: new(true)}, Branch: &qemu.BlockdevOptionsFile{Filename: p[1]}}),
 					{Reference: new("other")},
-				}}}}, []string{"a r", "b rw"},
+				}}}}}, []string{"a r", "b rw"},
 			`{"driver":"quorum","vote-threshold":1,"read-only":true,"cache":{"direct":false},"children":[` +
 				`{"driver":"file","filename":"/dev/fdset/0","read-only":true,"auto-read-only":false,"cache":{"direct":false}},` +
 				`{"driver":"host_device","filename":"/dev/fdset/1","read-only":false,"auto-read-only":false,"cache":{"direct":false,"no-flush":true}},` +
 				`"other"]}`},
-		{"a driver of tomorrow", hotplug.Disk{Node: &qemu.BlockdevOptions{Driver: "new", Branch: &qemu.RawBranch{Members: qmp.Args{
+		{"a driver of tomorrow", hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Driver: "new", Branch: &qemu.RawBranch{Members: qmp.Args{
 			"layers": []any{qmp.Args{"driver": "file", "filename": p[0], "aio": "threads"}}, "driver-options": qmp.Args{"n": 1}, "none": nil,
-		}}}}, []string{"a rw"},
+		}}}}}, []string{"a rw"},
 			`{"driver":"new","driver-options":{"n":1},"none":null,"layers":[` +
 				`{"driver":"file","filename":"/dev/fdset/0","aio":"threads","read-only":false,"auto-read-only":false,"cache":{"direct":false}}]}`},
-		{"no file", hotplug.Disk{Node: memory("").Node}, nil, `{"driver":"null-co"}`},
-		{"image elsewhere", hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
-			File: qemu.BlockdevRef{Reference: new("other")}}}}, nil, `{"driver":"qcow2","backing":null,"file":"other"}`},
+		{"no file", hotplug.Disk{Backend: hotplug.Blockdev{Options: *nullNode()}}, nil, `{"driver":"null-co"}`},
+		{"image elsewhere", hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+			File: qemu.BlockdevRef{Reference: new("other")}}}}}, nil, `{"driver":"qcow2","backing":null,"file":"other"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			qemutest.CheckFds(t)
 			m := fakeqemu.NewUnchecked(t) // it has the driver of tomorrow
 			vm := hotplug.New(m.Dial(), nil)
 			var o opening
-			disk := c.disk
-			disk.ID, disk.Open = "d", o.open
-			before := fmt.Sprint(disk.Node)
+			disk := openedBy(c.disk, o.open)
+			disk.ID = "d"
+			before := fmt.Sprint(disk.Backend)
 			require.NoError(t, vm.AddDisk(t.Context(), disk))
-			require.Equal(t, before, fmt.Sprint(disk.Node), "the tree is the caller's")
+			require.Equal(t, before, fmt.Sprint(disk.Backend), "the tree is the caller's")
 			require.Equal(t, c.asked, o.asked)
 			require.JSONEq(t, `{"node-name":"d",`+c.node[1:], argumentsOf(m, "blockdev-add"))
 			require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
@@ -132,7 +132,7 @@ func TestOpenDirect(t *testing.T) {
 	node.Cache = &qemu.BlockdevCacheOptions{Direct: new(true)}
 	var o opening
 	m := fakeqemu.New(t)
-	require.NoError(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: node, Open: o.open}))
+	require.NoError(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *node, Open: o.open}}))
 	require.Equal(t, []string{"disk.img r", "disk.img rw direct"}, o.asked)
 }
 
@@ -154,13 +154,12 @@ func TestOpenFails(t *testing.T) {
 				m := fakeqemu.New(t)
 				calls := 0
 				err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{
-					ID: "d", Node: overlay(p[0], overlay(p[1], nil)),
-					Open: func(path string, flags int) (*os.File, error) {
+					ID: "d", Backend: hotplug.Blockdev{Options: *overlay(p[0], overlay(p[1], nil)), Open: func(path string, flags int) (*os.File, error) {
 						if calls++; calls-1 == at {
 							return fault.result(path)
 						}
 						return os.OpenFile(path, flags, 0)
-					},
+					}},
 				})
 				require.ErrorContains(t, err, fault.want)
 				require.Equal(t, at+1, calls)
@@ -185,7 +184,7 @@ func TestTreeFaults(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Node: &c.node, Open: o.open})
+			err := hotplug.New(m.Dial(), nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: c.node, Open: o.open}})
 			require.ErrorContains(t, err, c.want)
 			require.Empty(t, m.Requests())
 		})

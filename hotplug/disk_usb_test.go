@@ -31,7 +31,7 @@ func guestUSB(t *testing.T, m *guestMachine) {
 	require.NoError(t, vm.RemoveDevice(ctx, "d"))
 	require.NotContains(t, usbDevices(t, m), "ID: d")
 
-	disk := hotplug.Disk{ID: "stick", Path: image(t), Driver: "usb-storage", Bus: "usb.0"}
+	disk := hotplug.Disk{ID: "stick", Backend: hotplug.File{Path: image(t)}, Driver: "usb-storage", Bus: "usb.0"}
 	require.NoError(t, vm.AddDisk(ctx, disk))
 	require.Contains(t, usbDevices(t, m), "ID: stick")
 	require.ErrorIs(t, vm.RemoveDevice(ctx, "stick"), hotplug.ErrNotAlone)

@@ -24,20 +24,20 @@ func TestUserSpaceStorage(t *testing.T) {
 		disk hotplug.Disk
 		node string
 	}{
-		{"rbd", hotplug.Disk{Secrets: secrets, Node: &qemu.BlockdevOptions{
+		{"rbd", hotplug.Disk{Backend: hotplug.Blockdev{Secrets: secrets, Options: qemu.BlockdevOptions{
 			Discard: new(qemu.BlockdevDiscardOptionsUnmap),
 			Branch: &qemu.BlockdevOptionsRBD{Pool: "p", Image: "i", User: new("u"), KeySecret: key,
-				Server: []qemu.InetSocketAddressBase{{Host: "10.0.0.1", Port: "6789"}}}}},
+				Server: []qemu.InetSocketAddressBase{{Host: "10.0.0.1", Port: "6789"}}}}}},
 			`"driver":"rbd","discard":"unmap","pool":"p","image":"i","user":"u","key-secret":"d.secret.key","server":[{"host":"10.0.0.1","port":"6789"}]`},
-		{"gluster", hotplug.Disk{Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsGluster{
-			Volume: "v", Path: "/i", Server: []qemu.SocketAddress{{Branch: &qemu.InetSocketAddress{Host: "h", Port: "24007"}}}}}},
+		{"gluster", hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsGluster{
+			Volume: "v", Path: "/i", Server: []qemu.SocketAddress{{Branch: &qemu.InetSocketAddress{Host: "h", Port: "24007"}}}}}}},
 			`"driver":"gluster","volume":"v","path":"/i","server":[{"type":"inet","host":"h","port":"24007"}]`},
-		{"iscsi", hotplug.Disk{Secrets: secrets, Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsISCSI{
-			Transport: qemu.ISCSITransportTCP, Portal: "h:3260", Target: "iqn.x", LUN: new(int64(2)), PasswordSecret: key}}},
+		{"iscsi", hotplug.Disk{Backend: hotplug.Blockdev{Secrets: secrets, Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsISCSI{
+			Transport: qemu.ISCSITransportTCP, Portal: "h:3260", Target: "iqn.x", LUN: new(int64(2)), PasswordSecret: key}}}},
 			`"driver":"iscsi","transport":"tcp","portal":"h:3260","target":"iqn.x","lun":2,"password-secret":"d.secret.key"`},
-		{"vhost-user by libblkio", hotplug.Disk{Node: &qemu.BlockdevOptions{
+		{"vhost-user by libblkio", hotplug.Disk{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
 			Cache:  &qemu.BlockdevCacheOptions{Direct: new(true)},
-			Branch: &qemu.BlockdevOptionsVirtioBlkVhostUser{Path: "/run/s"}}},
+			Branch: &qemu.BlockdevOptionsVirtioBlkVhostUser{Path: "/run/s"}}}},
 			`"driver":"virtio-blk-vhost-user","cache":{"direct":true},"path":"/run/s"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -45,7 +45,7 @@ func TestUserSpaceStorage(t *testing.T) {
 				disk := c.disk
 				disk.ID = "d"
 				if opener {
-					disk.Open = open.open
+					disk = openedBy(disk, open.open)
 				}
 				s := qemuOfSchema(t)
 				require.NoError(t, hotplug.New(s.Dial(), nil).AddDisk(t.Context(), disk))

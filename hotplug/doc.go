@@ -2,12 +2,24 @@
 // several commands, a descriptor or the guest's cooperation, each done completely or not at all.
 //
 //	vm := hotplug.New(client, nil)
-//	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
+//	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img", Direct: true}})
 //	…
 //	err = vm.RemoveDisk(ctx, "data1")
 //
 // What takes a single command has no method here; the generated requests are the operations:
 // [qemu.Stop], [qemu.BlockJobCancel] and all others.
+//
+// # Backends
+//
+// What a device uses on the host is its backend. Each kind of backend is a type, which has the options that
+// go with this kind:
+//
+//	Disk    File, Descriptor, Blockdev, Node, VhostUser
+//	NIC     Tap, Netdev, VhostVDPA, VhostUser
+//	Memory  RAM, Object
+//
+// Programs outside this package cannot add types. A pointer to one of them is as good as the value. Anything
+// else that QEMU can plug is added with [VM.AddDevice].
 //
 // # When something fails
 //
@@ -27,6 +39,10 @@
 // A controller or a bridge is not removed while other devices are on its buses: QEMU would remove them
 // with it. The error matches [ErrNotAlone].
 //
+// A program that cleans up after another one, or after itself, removes single things if they are there:
+// [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and [VM.RemoveFDSet]. The
+// operations of this package remove them by the same code.
+//
 // Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged: CPUs are not removed there.
 //
 // A root port of QEMU 5.2 (q35) is unreliable: a Linux guest gives a device back 5 seconds after
@@ -39,7 +55,7 @@
 // ID, so that a manager which was restarted, or another one, removes what the first one added:
 //
 //	the device                   ID
-//	a disk's block node          ID; the nodes below it go with it
+//	a disk's block node          ID, unless it is a Node; the nodes below it go with it
 //	its sets of descriptors      found by their opaque text, "qmpkit:ID"
 //	its secrets                  ID.secret.NAME
 //	the object behind memory     ID

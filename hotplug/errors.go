@@ -45,6 +45,10 @@ var ErrNotMemory = errors.New("device is not memory")
 // devices on its buses. QEMU would remove these with it. Nothing has been changed.
 var ErrNotAlone = errors.New("device is not alone")
 
+// ErrInUse is matched by the error of an operation that cannot remove something because it is in use, for
+// example [VM.RemoveNode] for the node of a disk. What is in use remains.
+var ErrInUse = errors.New("in use")
+
 // ErrNoFreePlace is matched by the error of [VM.AddCPU] when all places for the CPU are taken.
 // Nothing has been changed.
 var ErrNoFreePlace = errors.New("no free place")

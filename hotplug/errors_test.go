@@ -22,7 +22,7 @@ func TestErrorTexts(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, vm.AddDisk(ctx, memory("data1")))
 	require.NoError(t, vm.AddNIC(ctx, userNet("net1")))
-	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem1", Size: mib}))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem1", Backend: hotplug.RAM{Size: mib}}))
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("other"), Props: qmp.Args{"drive": "data1"}}))
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "e1000", ID: new("nic2"), Props: qmp.Args{"netdev": "net1"}}))
 	m.SetGuest(fakeqemu.Refusing)

@@ -62,7 +62,7 @@ func addHostDevice(ctx context.Context, vm *hotplug.VM) error {
 // (-device qemu-xhci,id=usb), and a device of the host's USB.
 func ExampleVM_AddDevice_usb() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
-		err := vm.AddDisk(ctx, hotplug.Disk{ID: "stick", Path: "/srv/stick.img", Driver: "usb-storage", Bus: "usb.0"})
+		err := vm.AddDisk(ctx, hotplug.Disk{ID: "stick", Backend: hotplug.File{Path: "/srv/stick.img"}, Driver: "usb-storage", Bus: "usb.0"})
 		if err != nil {
 			return err
 		}
@@ -81,10 +81,10 @@ func ExampleVM_AddMemory() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddMemory(ctx, hotplug.Memory{
 			ID: "mem1",
-			Backend: &qemu.ObjectOptions{
+			Backend: hotplug.Object{Options: qemu.ObjectOptions{
 				QOMType: qemu.ObjectTypeMemoryBackendMemfd,
 				Branch:  &qemu.MemoryBackendMemfdProperties{Hugetlb: new(true), Size: 1 << 30},
-			},
+			}},
 			Props: qmp.Args{"node": 0},
 		})
 	}
@@ -95,7 +95,7 @@ func ExampleVM_AddMemory() {
 func ExampleVM_ResizeMemory() {
 	grow := func(ctx context.Context, vm *hotplug.VM) error {
 		err := vm.AddMemory(ctx, hotplug.Memory{
-			ID: "mem1", Size: 16 << 30, Driver: "virtio-mem-pci", Props: qmp.Args{"requested-size": int64(4 << 30)},
+			ID: "mem1", Backend: hotplug.RAM{Size: 16 << 30}, Driver: "virtio-mem-pci", Props: qmp.Args{"requested-size": int64(4 << 30)},
 		})
 		if err != nil {
 			return err

@@ -14,6 +14,42 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
+// An image file of the host.
+func ExampleVM_AddDisk_file() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.AddDisk(ctx, hotplug.Disk{
+			ID:      "data1",
+			Backend: hotplug.File{Path: "/srv/data1.qcow2", Format: qemu.BlockdevDriverQcow2, Direct: true},
+		})
+	}
+	_ = add
+}
+
+// A file that somebody else has opened, for example a process with the right to. The disk is read-only if the
+// file is.
+func ExampleVM_AddDisk_descriptor() {
+	add := func(ctx context.Context, vm *hotplug.VM, file *os.File) error {
+		defer file.Close() // QEMU has its own by then
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.Descriptor{File: file}})
+	}
+	_ = add
+}
+
+// A node that is there already, for example the copy that a mirror has made. Removing the device leaves it.
+func ExampleVM_AddDisk_existingNode() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "copy", Backend: hotplug.Node{Name: "mirror0"}})
+	}
+	remove := func(ctx context.Context, vm *hotplug.VM) error {
+		if err := vm.RemoveDevice(ctx, "copy"); err != nil {
+			return err
+		}
+		_, err := vm.RemoveNode(ctx, "mirror0")
+		return err
+	}
+	_, _ = add, remove
+}
+
 // QEMU may open nothing itself: every file of an encrypted overlay is opened here, or by a process
 // that may, and its key is given to QEMU for as long as the disk is there.
 func ExampleVM_AddDisk_open() {
@@ -23,20 +59,20 @@ func ExampleVM_AddDisk_open() {
 				Driver: qemu.BlockdevDriverFile, Branch: &qemu.BlockdevOptionsFile{Filename: path}}}
 		}
 		base := &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{File: file("/srv/base.qcow2")}}
-		return vm.AddDisk(ctx, hotplug.Disk{
-			ID: "data1",
-			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
-				File:    file("/srv/data1.qcow2"),
-				Backing: &qemu.BlockdevRefOrNull{Definition: base},
-				Encrypt: &qemu.BlockdevQcow2Encryption{Branch: &qemu.QCryptoBlockOptionsLUKS{
-					KeySecret: new(hotplug.SecretID("data1", "key"))}},
-			}},
+		overlay := qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+			File:    file("/srv/data1.qcow2"),
+			Backing: &qemu.BlockdevRefOrNull{Definition: base},
+			Encrypt: &qemu.BlockdevQcow2Encryption{Branch: &qemu.QCryptoBlockOptionsLUKS{
+				KeySecret: new(hotplug.SecretID("data1", "key"))}},
+		}}
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.Blockdev{
+			Options: overlay,
 			Secrets: map[string][]byte{"key": key},
 			Open: func(path string, flags int) (*os.File, error) {
 				fmt.Println("opening", path)
 				return os.OpenFile(path, flags, 0)
 			},
-		})
+		}})
 	}
 	_ = add
 }
@@ -45,8 +81,9 @@ func ExampleVM_AddDisk_open() {
 func ExampleVM_AddDisk_scsi() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{
-			ID: "data1", Path: "/dev/vg/data1", Direct: true, WriteCache: new(false),
-			Driver: "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"channel": 0, "scsi-id": 3, "lun": 0},
+			ID:      "data1",
+			Backend: hotplug.File{Path: "/dev/vg/data1", Direct: true, WriteCache: new(false)},
+			Driver:  "scsi-hd", Bus: "scsi0.0", Props: qmp.Args{"channel": 0, "scsi-id": 3, "lun": 0},
 		})
 	}
 	_ = add
@@ -55,10 +92,10 @@ func ExampleVM_AddDisk_scsi() {
 // Storage of a server of vhost-user has no node: the device talks to the server.
 func ExampleVM_AddDisk_vhostUser() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
-		server := qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: "/run/data1.sock"}}
-		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Chardev: &qemu.ChardevBackend{
-			Branch: &qemu.ChardevSocket{Addr: server, Server: new(false)},
-		}})
+		return vm.AddDisk(ctx, hotplug.Disk{
+			ID:      "data1",
+			Backend: hotplug.VhostUser{Server: &qemu.UnixSocketAddress{Path: "/run/data1.sock"}},
+		})
 	}
 	_ = add
 }
@@ -80,7 +117,7 @@ func ExampleNew() {
 	add := func(ctx context.Context, client *qmp.Client, driveAdd func(context.Context, hotplug.Disk) error,
 		driveDel func(ctx context.Context, id string) error) error {
 		vm := hotplug.New(client, &hotplug.Options{Fallback: &hotplug.Fallback{Add: driveAdd, Remove: driveDel}})
-		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img"})
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img"}})
 	}
 	_ = add
 }
@@ -101,11 +138,11 @@ func ExampleVM_AddDisk_json() {
 		if err != nil {
 			return err
 		}
-		tree := new(qemu.BlockdevOptions)
-		if err := json.Unmarshal(text, tree); err != nil {
+		var tree qemu.BlockdevOptions
+		if err := json.Unmarshal(text, &tree); err != nil {
 			return err // for example of a member that is there twice
 		}
-		return vm.AddDisk(ctx, hotplug.Disk{ID: id, Node: tree})
+		return vm.AddDisk(ctx, hotplug.Disk{ID: id, Backend: hotplug.Blockdev{Options: tree}})
 	}
 	_ = plug
 

@@ -15,11 +15,21 @@ import (
 func ExampleVM_AddNIC() {
 	add := func(ctx context.Context, vm *hotplug.VM, taps, vhost []*os.File) error {
 		return vm.AddNIC(ctx, hotplug.NIC{
-			ID:    "net1",
-			Taps:  taps,
-			Vhost: vhost,
-			MAC:   "52:54:00:12:34:56",
-			NoROM: true, // QEMU runs in a chroot
+			ID:      "net1",
+			Backend: hotplug.Tap{Queues: taps, Vhost: vhost},
+			MAC:     "52:54:00:12:34:56",
+			NoROM:   true, // QEMU runs in a chroot
+		})
+	}
+	_ = add
+}
+
+// A network that QEMU makes itself.
+func ExampleVM_AddNIC_netdev() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.AddNIC(ctx, hotplug.NIC{
+			ID:      "net1",
+			Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevBridgeOptions{Br: new("br0")}}},
 		})
 	}
 	_ = add
@@ -28,15 +38,23 @@ func ExampleVM_AddNIC() {
 // A process that serves vhost-user, such as a switch, is connected to by QEMU.
 func ExampleVM_AddNIC_vhostUser() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
-		path := qemu.UnixSocketAddress{Path: "/run/switch/port1.sock"}
 		return vm.AddNIC(ctx, hotplug.NIC{
-			ID:     "net1",
-			Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{Queues: new(int64(2))}},
-			Chardev: &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
-				Addr:   qemu.SocketAddressLegacy{Branch: &path},
-				Server: new(false),
-			}},
+			ID:      "net1",
+			Backend: hotplug.VhostUser{Server: &qemu.UnixSocketAddress{Path: "/run/switch/port1.sock"}, Queues: 2},
 		})
+	}
+	_ = add
+}
+
+// A vDPA device of the host, which QEMU is given open.
+func ExampleVM_AddNIC_vhostVDPA() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		device, err := os.OpenFile("/dev/vhost-vdpa-0", os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer device.Close() // QEMU has its own by then
+		return vm.AddNIC(ctx, hotplug.NIC{ID: "net1", Backend: hotplug.VhostVDPA{File: device}})
 	}
 	_ = add
 }

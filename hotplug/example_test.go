@@ -26,7 +26,7 @@ func Example() {
 		fmt.Println(client.Version(), status.Status)
 
 		vm := hotplug.New(client, nil)
-		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img", Direct: true})
+		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img", Direct: true}})
 	}
 	_ = start // there is no such machine here
 }
@@ -51,12 +51,27 @@ func ExampleVM_AddDisk_node() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{
 			ID: "data1",
-			Node: &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
+			Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{
 				Server: qemu.SocketAddress{Branch: &qemu.InetSocketAddress{Host: "10.0.0.1", Port: "10809"}},
 				Export: new("data1"),
-			}},
+			}}},
 			Props: qmp.Args{"serial": "data1", "bootindex": 2},
 		})
 	}
 	_ = add
+}
+
+// A program that starts again cleans up what it may have left: the parts of a disk, or single things.
+func ExampleVM_RemoveNode() {
+	cleanUp := func(ctx context.Context, vm *hotplug.VM) error {
+		removed, err := vm.RemoveNode(ctx, "backup-target")
+		if errors.Is(err, hotplug.ErrInUse) {
+			return fmt.Errorf("a job still writes to it: %w", err)
+		}
+		if err == nil && removed {
+			fmt.Println("removed what an earlier run has left")
+		}
+		return err
+	}
+	_ = cleanUp
 }

@@ -102,7 +102,7 @@ func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string
 
 // HasDynamicAutoReadOnly reports whether QEMU opens a file with auto-read-only for writing only while
 // something writes, instead of for reading only if it cannot be opened for writing. That matters for
-// files that QEMU opens itself: see [Disk.AutoReadOnly]. QEMU 4.0 and later do so. The method asks the
+// files that QEMU opens itself: see [File.AutoReadOnly]. QEMU 4.0 and later do so. The method asks the
 // running QEMU (query-qmp-schema). 4.0 does not say so in its schema, and is known by its version. The
 // answer is kept; an error is not.
 func (vm *VM) HasDynamicAutoReadOnly(ctx context.Context) (bool, error) {

@@ -11,21 +11,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Memory says what memory to add, and how. ID and one of Size and Backend are needed. The machine
-// was started with room for it: -m 1G,slots=4,maxmem=8G.
+// Memory says what memory to add. ID and Backend are needed. The machine was started with room for it:
+// -m 1G,slots=4,maxmem=8G.
 type Memory struct {
 	// ID is the name of the memory: of its device and of the object behind it. See the package's
 	// documentation for what it may be.
 	ID string
 
-	// Size is how much there is, in bytes. QEMU refuses sizes that are no multiple of a page, and
-	// Linux uses memory in blocks of 128 MiB.
-	Size uint64
-
-	// Backend, instead of Size, is the object that has the memory: huge pages, a file, some NUMA
-	// nodes of the host. Its ID may be left out, since it follows from ID, and its QOMType if it
-	// follows from its Branch.
-	Backend *qemu.ObjectOptions
+	// Backend is the object that has the memory: a [RAM] or an [Object].
+	Backend MemoryBackend
 
 	// Driver is the device's, "pc-dimm" when empty. With "virtio-mem-pci" the guest is given as
 	// much of the memory as the property requested-size has, which ResizeMemory changes.
@@ -46,29 +40,77 @@ const (
 )
 
 // check finds what is wrong before anything is done.
-func (m *Memory) check() error {
+func (m *Memory) check() (err error) {
 	if err := checkID(m.ID); err != nil {
 		return err
 	}
-	if (m.Size == 0) == (m.Backend == nil) {
-		return errors.New("needs one of Size and Backend")
+	if m.Backend, err = backendOf(m.Backend); err != nil {
+		return err
 	}
-	if m.Backend != nil {
-		kind, err := typeOf(m.Backend)
-		if err != nil {
-			return fmt.Errorf("Backend: %w", err)
-		}
-		if !strings.HasPrefix(kind, memoryBackend) {
-			return fmt.Errorf("Backend is of the type %q: it must be one of memory", kind)
-		}
-		if m.Backend.ID != "" && m.Backend.ID != m.ID {
-			return fmt.Errorf("Backend has the ID %q: it must be empty or that of the memory", m.Backend.ID)
-		}
+	if err := m.Backend.checkMemory(m.ID); err != nil {
+		return err
 	}
-	if _, ok := m.Props["memdev"]; ok {
-		return errors.New(`Props has "memdev", which follows from other fields`)
+	return checkProps(m.Props, nil, "memdev")
+}
+
+// A MemoryBackend is the object of the host that has the memory. It is one of:
+//   - [RAM]: memory of the QEMU process.
+//   - [Object]: what object-add takes: huge pages, a file, some NUMA nodes of the host.
+type MemoryBackend interface {
+	// checkMemory finds what is wrong before anything is done. id is the memory's.
+	checkMemory(id string) error
+
+	// object is the request for the object.
+	object(id string) qemu.ObjectAdd
+}
+
+// RAM is memory of the QEMU process (memory-backend-ram).
+type RAM struct {
+	// Size is how much there is, in bytes. QEMU refuses sizes that are no multiple of a page, and
+	// Linux uses memory in blocks of 128 MiB.
+	Size uint64
+}
+
+func (r RAM) checkMemory(string) error {
+	if r.Size == 0 {
+		return errors.New("RAM needs a Size")
 	}
 	return nil
+}
+
+func (r RAM) object(id string) qemu.ObjectAdd {
+	return qemu.ObjectAdd{
+		ID:      id,
+		QOMType: qemu.ObjectTypeMemoryBackendRAM,
+		Branch:  &qemu.MemoryBackendProperties{Size: r.Size},
+	}
+}
+
+// An Object is memory of any kind that object-add takes: huge pages, a file, some NUMA nodes of the host.
+type Object struct {
+	// Options describe the object. Its ID must be empty or the memory's. Its QOMType may be empty if it
+	// follows from its Branch.
+	Options qemu.ObjectOptions
+}
+
+func (o Object) checkMemory(id string) error {
+	kind, err := typeOf(&o.Options)
+	if err != nil {
+		return fmt.Errorf("Options: %w", err)
+	}
+	if !strings.HasPrefix(kind, memoryBackend) {
+		return fmt.Errorf("Options is of the type %q: it must be one of memory", kind)
+	}
+	if o.Options.ID != "" && o.Options.ID != id {
+		return fmt.Errorf("Options has the ID %q: it must be empty or that of the memory", o.Options.ID)
+	}
+	return nil
+}
+
+func (o Object) object(id string) qemu.ObjectAdd {
+	add := qemu.ObjectAdd(o.Options)
+	add.ID = id
+	return add
 }
 
 // typeOf returns the type of an object, which may follow from its branch alone.
@@ -84,30 +126,9 @@ func typeOf(object *qemu.ObjectOptions) (string, error) {
 	return options.Type, err
 }
 
-// object is the request for the object.
-func (m *Memory) object() qemu.ObjectAdd {
-	if m.Backend != nil {
-		add := qemu.ObjectAdd(*m.Backend)
-		add.ID = m.ID
-		return add
-	}
-	return qemu.ObjectAdd{
-		ID:      m.ID,
-		QOMType: qemu.ObjectTypeMemoryBackendRAM,
-		Branch:  &qemu.MemoryBackendProperties{Size: m.Size},
-	}
-}
-
 // device is the request for the device.
 func (m *Memory) device() qemu.DeviceAdd {
-	add := qemu.DeviceAdd{Driver: m.Driver, ID: new(m.ID), Bus: qmp.NonZero(m.Bus), Props: qmp.Args{"memdev": m.ID}}
-	if add.Driver == "" {
-		add.Driver = defaultMemoryDriver
-	}
-	for name, value := range m.Props {
-		add.Props[name] = value
-	}
-	return add
+	return deviceOf(m.ID, m.Driver, defaultMemoryDriver, m.Bus, qmp.Args{"memdev": m.ID}, m.Props)
 }
 
 // objectType returns the type of the object with this id, "" if there is none.
@@ -134,9 +155,8 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 	if err != nil || !exists {
 		return err // an object of another kind is not this memory's
 	}
-	return removeBusy(ctx,
-		func() error { return qemu.ObjectDel{ID: id}.Do(ctx, vm.conn) },
-		func() (bool, error) { return vm.backendExists(ctx, id) })
+	_, err = vm.removeObject(ctx, id)
+	return err
 }
 
 // AddMemory hot-adds memory: an object that has it, and a device. When it returns, QEMU has told the
@@ -167,7 +187,7 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
 	}
 	err = undo.step("memory backend "+m.ID,
-		func() error { return m.object().Do(ctx, vm.conn) },
+		func() error { return m.Backend.object(m.ID).Do(ctx, vm.conn) },
 		func(ctx context.Context) error { return vm.removeBackend(ctx, m.ID) })
 	if err != nil {
 		return err

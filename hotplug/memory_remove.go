@@ -19,6 +19,7 @@ import (
 //   - [ErrUnplugPending], [ErrResizePending]: ctx ended before the guest released the memory.
 //   - [ErrUnplugRefused]: the guest refused, because it cannot do without what is in that memory.
 //   - [ErrNotMemory]: the device is not memory, or uses an object with another name.
+//   - [ErrInUse]: the device is gone, but something else uses the object.
 //
 // Source: qom-set of requested-size, device_del, DEVICE_DELETED, ACPI_DEVICE_OST, object-del.
 func (vm *VM) RemoveMemory(ctx context.Context, id string) error {

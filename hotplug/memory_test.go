@@ -31,16 +31,16 @@ func addsMemory(m hotplug.Memory) addition {
 
 // kindsOfMemory are those of which one is removed in a way of its own.
 var kindsOfMemory = map[string]hotplug.Memory{
-	"dimm":       {ID: "m", Size: 128 * mib},
-	"virtio-mem": {ID: "m", Size: 128 * mib, Driver: fakeqemu.VirtioMem, Props: qmp.Args{"requested-size": 64 * mib}},
+	"dimm":       {ID: "m", Backend: hotplug.RAM{Size: 128 * mib}},
+	"virtio-mem": {ID: "m", Backend: hotplug.RAM{Size: 128 * mib}, Driver: fakeqemu.VirtioMem, Props: qmp.Args{"requested-size": 64 * mib}},
 }
 
 func TestAddMemory(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
-	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "a", Size: 128 * mib}))
-	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "b", Size: 128 * mib, Driver: fakeqemu.VirtioMem}))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "a", Backend: hotplug.RAM{Size: 128 * mib}}))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "b", Backend: hotplug.RAM{Size: 128 * mib}, Driver: fakeqemu.VirtioMem}))
 	require.Equal(t, []string{"device a", "device b", "object a", "object b"}, m.State())
 	require.NoError(t, vm.ResizeMemory(ctx, "b", 64*mib))
 	require.NoError(t, vm.RemoveMemory(ctx, "a"))
@@ -55,17 +55,17 @@ func TestMemoryRequests(t *testing.T) {
 		memory         hotplug.Memory
 		object, device string
 	}{
-		{hotplug.Memory{Size: 1 << 40},
+		{hotplug.Memory{Backend: hotplug.RAM{Size: 1 << 40}},
 			`{"qom-type":"memory-backend-ram","id":"m","size":1099511627776}`,
 			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
-		{hotplug.Memory{Backend: &qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Hugetlb: new(true), Size: mib}, QOMType: "memory-backend-memfd"},
+		{hotplug.Memory{Backend: hotplug.Object{Options: qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Hugetlb: new(true), Size: mib}, QOMType: "memory-backend-memfd"}},
 			Driver: "virtio-mem-pci", Bus: "rp1", Props: qmp.Args{"node": 1, "requested-size": 0}},
 			`{"qom-type":"memory-backend-memfd","id":"m","hugetlb":true,"size":1048576}`,
 			`{"driver":"virtio-mem-pci","bus":"rp1","id":"m","memdev":"m","node":1,"requested-size":0}`},
-		{hotplug.Memory{Backend: &qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Size: mib}}},
+		{hotplug.Memory{Backend: hotplug.Object{Options: qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Size: mib}}}},
 			`{"qom-type":"memory-backend-memfd","id":"m","size":1048576}`,
 			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
-		{hotplug.Memory{Backend: &qemu.ObjectOptions{QOMType: "memory-backend-new", Branch: &qemu.RawBranch{Members: qmp.Args{"size": mib}}}},
+		{hotplug.Memory{Backend: hotplug.Object{Options: qemu.ObjectOptions{QOMType: "memory-backend-new", Branch: &qemu.RawBranch{Members: qmp.Args{"size": mib}}}}},
 			`{"qom-type":"memory-backend-new","id":"m","size":1048576}`,
 			`{"driver":"pc-dimm","id":"m","memdev":"m"}`},
 	} {
@@ -88,8 +88,8 @@ func TestMemoryRequests(t *testing.T) {
 func TestMemoryOfABranch(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=2,maxmem=1G"}}).Dial(t)
-		require.NoError(t, hotplug.New(c, nil).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{
-			Branch: &qemu.MemoryBackendMemfdProperties{Size: 128 * mib}}}))
+		require.NoError(t, hotplug.New(c, nil).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{
+			Branch: &qemu.MemoryBackendMemfdProperties{Size: 128 * mib}}}}))
 		require.Subset(t, stateOf(t, c), []string{"device m", "object m"})
 	})
 }
@@ -108,22 +108,22 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		says   string
 	}{
 		{hotplug.Memory{}, `hotplug: add memory "": needs an ID`},
-		{hotplug.Memory{ID: "m"}, "needs one of Size and Backend"},
-		{hotplug.Memory{ID: "m", Size: 1, Backend: ram}, "needs one of Size and Backend"},
-		{hotplug.Memory{ID: "m", Backend: ram}, `Backend has the ID "m2"`},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread"}}, `Backend is of the type "iothread"`},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.IOThreadProperties{}}}, `Backend is of the type "iothread"`},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{}}, "Backend: "},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{Branch: &qemu.RawBranch{}}}, "Backend: "},
-		{hotplug.Memory{ID: "m", Backend: &qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}, "Backend: "},
-		{hotplug.Memory{ID: "m", Size: 1, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
-		{hotplug.Memory{ID: "other", Size: 1}, `hotplug: add memory "other": device ID is in use`},
-		{hotplug.Memory{ID: "io", Size: 1}, "ID is in use by an object (iothread) without a device"},
+		{hotplug.Memory{ID: "m"}, "needs a Backend"},
+		{hotplug.Memory{ID: "m", Backend: hotplug.RAM{}}, "RAM needs a Size"},
+		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: *ram}}, `Options has the ID "m2"`},
+		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{QOMType: "iothread"}}}, `Options is of the type "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{Branch: &qemu.IOThreadProperties{}}}}, `Options is of the type "iothread"`},
+		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{}}}, "Options: "},
+		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{Branch: &qemu.RawBranch{}}}}, "Options: "},
+		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}}, "Options: "},
+		{hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: 1}, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
+		{hotplug.Memory{ID: "other", Backend: hotplug.RAM{Size: 1}}, `hotplug: add memory "other": device ID is in use`},
+		{hotplug.Memory{ID: "io", Backend: hotplug.RAM{Size: 1}}, "ID is in use by an object (iothread) without a device"},
 	} {
 		require.ErrorContains(t, vm.AddMemory(ctx, c.memory), c.says)
 		require.Equal(t, before, m.State())
 	}
-	require.ErrorIs(t, vm.AddMemory(ctx, hotplug.Memory{ID: "io", Size: 1}), hotplug.ErrExists)
+	require.ErrorIs(t, vm.AddMemory(ctx, hotplug.Memory{ID: "io", Backend: hotplug.RAM{Size: 1}}), hotplug.ErrExists)
 
 	require.ErrorIs(t, vm.RemoveMemory(ctx, "other"), hotplug.ErrNotMemory)
 	require.NoError(t, vm.RemoveMemory(ctx, "io"), "there is no memory of this name")
@@ -323,7 +323,7 @@ func guestMemory(t *testing.T, m *guestMachine) {
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
 	vm := hotplug.New(m.c, nil)
 	none := guestMemoryMiB(t, m)
-	dimm := hotplug.Memory{ID: "m1", Size: 128 * mib}
+	dimm := hotplug.Memory{ID: "m1", Backend: hotplug.RAM{Size: 128 * mib}}
 	require.NoError(t, vm.AddMemory(ctx, dimm))
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=281$`)))
 	require.ErrorIs(t, vm.AddMemory(ctx, dimm), hotplug.ErrExists)
@@ -344,7 +344,7 @@ func guestMemoryFaults(t *testing.T, m *guestMachine) {
 	fds := qemuFds(t, m.VM)
 	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {
-			faultsAtEveryStep(t, m.c, fault, addsMemory(hotplug.Memory{ID: "m1", Size: 128 * mib}),
+			faultsAtEveryStep(t, m.c, fault, addsMemory(hotplug.Memory{ID: "m1", Backend: hotplug.RAM{Size: 128 * mib}}),
 				func() []string { return stateOf(t, m.c) })
 		})
 	}
@@ -362,7 +362,7 @@ func guestVirtioMem(t *testing.T, m *guestMachine) {
 	vm := hotplug.New(m.c, nil)
 	none := guestMemoryMiB(t, m)
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{
-		ID: "vm1", Size: 256 * mib, Driver: "virtio-mem-pci", Bus: qemutest.HotplugBus(m.machine),
+		ID: "vm1", Backend: hotplug.RAM{Size: 256 * mib}, Driver: "virtio-mem-pci", Bus: qemutest.HotplugBus(m.machine),
 		Props: qmp.Args{"requested-size": 0},
 	}))
 	require.NoError(t, vm.ResizeMemory(ctx, "vm1", 128*mib))
@@ -392,7 +392,7 @@ func guestKeeps(t *testing.T, m *guestMachine) {
 	vm := hotplug.New(m.c, nil)
 	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
 	require.NoError(t, err)
-	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "m1", Size: 128 * mib}))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "m1", Backend: hotplug.RAM{Size: 128 * mib}}))
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`^cpus=2 mem=281$`)))
 	before := stateOf(t, m.c)
 	for range 2 {

@@ -30,28 +30,20 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := vm.checkNICUnused(ctx, n); err != nil {
 		return err
 	}
-	if err := vm.sendQueues(ctx, undo, n); err != nil {
+	if err := n.Backend.sendFiles(ctx, vm, undo, n.ID); err != nil {
 		return err
 	}
-	if n.Chardev != nil {
-		if err := vm.addChardev(ctx, undo, n.ID, n.Chardev); err != nil {
-			return err
-		}
-	}
-	if err := vm.addNetdev(ctx, undo, n); err != nil {
+	netdev := n.Backend.netdev(n.ID)
+	if err := vm.addNetdev(ctx, undo, netdev); err != nil {
 		return err
 	}
-	return vm.plug(ctx, undo, n.device())
+	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
 }
 
 // checkNICUnused makes sure that undoing will not take away what somebody else has added.
 func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
-	device, err := vm.deviceExists(ctx, n.ID)
-	if err != nil {
+	if err := vm.checkNoDevice(ctx, n.ID); err != nil {
 		return err
-	}
-	if device {
-		return ErrExists
 	}
 	if err := vm.checkNetdevUnused(ctx, n.ID, ErrExists); err != nil {
 		return err
@@ -66,26 +58,18 @@ func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 	return nil
 }
 
-// sendQueues gives QEMU the descriptors, and closes those that an addition of more queues has left
-// that was cut off.
-func (vm *VM) sendQueues(ctx context.Context, undo *rollback, n *NIC) error {
-	if err := attachTaps(undo, n.Taps); err != nil {
+// sendQueues gives QEMU the descriptors of some queues, and closes those that an addition of more queues has
+// left that was cut off.
+func (vm *VM) sendQueues(ctx context.Context, undo *rollback, files []*os.File, name func(queue int) string) error {
+	if len(files) == 0 {
+		return nil
+	}
+	if err := vm.closeNames(ctx, name, len(files), 1); err != nil {
 		return err
 	}
-	for _, kind := range []struct {
-		files []*os.File
-		name  func(queue int) string
-	}{{n.Taps, tapNames(n.ID)}, {n.Vhost, vhostNames(n.ID)}} {
-		if len(kind.files) == 0 {
-			continue
-		}
-		if err := vm.closeNames(ctx, kind.name, len(kind.files), 1); err != nil {
+	for i, f := range files {
+		if err := vm.sendFile(ctx, undo, name(i), f); err != nil {
 			return err
-		}
-		for i, f := range kind.files {
-			if err := vm.sendFile(ctx, undo, kind.name(i), f); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -104,15 +88,15 @@ var errHalfMade = errors.New("QEMU has made some of the netdev's queues, and can
 
 // addNetdev adds the netdev, as a step of an operation. A refused one with several queues can be
 // there all the same, in part.
-func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC) error {
-	what := "netdev " + n.ID
+func (vm *VM) addNetdev(ctx context.Context, undo *rollback, netdev qemu.NetdevAdd) error {
+	what := "netdev " + netdev.ID
 	err := undo.step(what,
-		func() error { return n.netdev().Do(ctx, vm.conn) },
-		func(ctx context.Context) error { _, err := vm.removeNetdev(ctx, n.ID); return err })
-	if !refused(err) || n.queues() < 2 {
+		func() error { return netdev.Do(ctx, vm.conn) },
+		func(ctx context.Context) error { _, err := vm.removeNetdev(ctx, netdev.ID); return err })
+	if !refused(err) || queuesOf(netdev) < 2 {
 		return err
 	}
-	if half, lookErr := vm.netdevExists(ctx, n.ID); half || lookErr != nil {
+	if half, lookErr := vm.netdevExists(ctx, netdev.ID); half || lookErr != nil {
 		return &RollbackError{Err: err, Undo: errors.Join(errHalfMade, lookErr), Left: []string{what}}
 	}
 	return err

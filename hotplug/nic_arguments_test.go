@@ -17,41 +17,29 @@ func TestNICArguments(t *testing.T) {
 	taps, vhost := fakeTaps(t, 2)
 	many, _ := fakeTaps(t, hotplug.MaxQueues+1)
 	user := &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}
-	vhostUser := func(chardev string) *qemu.Netdev {
-		return &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{Chardev: chardev}}
-	}
-	vdpa := func(o qemu.NetdevVhostVDPAOptions) *qemu.Netdev { return &qemu.Netdev{Branch: &o} }
-	server, reconnects := client("/s"), client("/s")
-	server.Branch.(*qemu.ChardevSocket).Server = nil
-	reconnects.Branch.(*qemu.ChardevSocket).ReconnectMs = new(int64(1000))
 	for _, c := range []struct {
 		name string
 		nic  hotplug.NIC
 		want string
 	}{
-		{"no ID", hotplug.NIC{Netdev: user}, "needs an ID"},
-		{"ID with a blank", hotplug.NIC{ID: "a b", Netdev: user}, "ID must begin with a letter"},
-		{"neither", hotplug.NIC{ID: "d"}, "one of Taps and Netdev"},
-		{"both", hotplug.NIC{ID: "d", Taps: taps, Netdev: user}, "one of Taps and Netdev"},
-		{"Netdev of another ID", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{ID: "e"}}, "must be empty or that of the NIC"},
-		{"Netdev without a type", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{}}, "discriminator"},
-		{"Netdev that is nothing", hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}, "Branch holds a nil pointer"},
-		{"netdev", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
-		{"mac", hotplug.NIC{ID: "d", Netdev: user, Props: qmp.Args{"mac": "x"}}, "follows from other fields"},
-		{"ROM and none", hotplug.NIC{ID: "d", Netdev: user, NoROM: true, Props: qmp.Args{"romfile": "x"}}, "NoROM excludes"},
-		{"too few Vhost", hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost[:1]}, "1 Vhost for 2 Taps"},
-		{"too many Taps", hotplug.NIC{ID: "d", Taps: many}, "at most 256 queues"},
-		{"a tap twice", hotplug.NIC{ID: "d", Taps: []*os.File{taps[0], taps[0]}}, "Taps[1] is given twice"},
-		{"a vhost twice", hotplug.NIC{ID: "d", Taps: taps, Vhost: []*os.File{vhost[0], vhost[0]}}, "Vhost[1] is given twice"},
-		{"Vhost and user", hotplug.NIC{ID: "d", Netdev: user, Vhost: vhost}, "Vhost goes with Taps"},
-		{"two Vhost of one vDPA", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{}), Vhost: vhost}, "Vhost goes with Taps"},
-		{"Vhost and Vhostdev", hotplug.NIC{ID: "d", Netdev: vdpa(qemu.NetdevVhostVDPAOptions{Vhostdev: new("x")}), Vhost: vhost[:1]}, "excludes"},
-		{"Chardev and Taps", hotplug.NIC{ID: "d", Taps: taps, Chardev: client("/s")}, "goes with a Netdev of vhost-user"},
-		{"Chardev and user", hotplug.NIC{ID: "d", Netdev: user, Chardev: client("/s")}, "goes with a Netdev of vhost-user"},
-		{"two chardevs", hotplug.NIC{ID: "d", Netdev: vhostUser("c"), Chardev: client("/s")}, "it must be empty"},
-		{"Chardev that is no socket", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: &qemu.ChardevBackend{}}, "not a socket"},
-		{"Chardev that waits", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: server}, "QEMU would stop"},
-		{"Chardev that tries again", hotplug.NIC{ID: "d", Netdev: vhostUser(""), Chardev: reconnects}, "QEMU would stop"},
+		{"no ID", hotplug.NIC{Backend: hotplug.Netdev{Options: *user}}, "needs an ID"},
+		{"ID with a blank", hotplug.NIC{ID: "a b", Backend: hotplug.Netdev{Options: *user}}, "ID must begin with a letter"},
+		{"nothing", hotplug.NIC{ID: "d"}, "needs a Backend"},
+		{"a pointer to nothing", hotplug.NIC{ID: "d", Backend: (*hotplug.Tap)(nil)}, "needs a Backend"},
+		{"Netdev of another ID", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "e"}}}, "must be empty or that of the NIC"},
+		{"Netdev without a type", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{}}}, "discriminator"},
+		{"Netdev that is nothing", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}}, "Branch holds a nil pointer"},
+		{"netdev", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
+		{"mac", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, Props: qmp.Args{"mac": "x"}}, "follows from other fields"},
+		{"ROM and none", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, NoROM: true, Props: qmp.Args{"romfile": "x"}}, "NoROM excludes"},
+		{"too few Vhost", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost[:1]}}, "1 Vhost for 2 Queues"},
+		{"too many Taps", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: many}}, "at most 256"},
+		{"a tap twice", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: []*os.File{taps[0], taps[0]}}}, "Queues[1] is given twice"},
+		{"a vhost twice", hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: []*os.File{vhost[0], vhost[0]}}}, "Vhost[1] is given twice"},
+		{"no Queues", hotplug.NIC{ID: "d", Backend: hotplug.Tap{}}, "Tap needs Queues"},
+		{"no vDPA", hotplug.NIC{ID: "d", Backend: hotplug.VhostVDPA{}}, "VhostVDPA needs a File"},
+		{"vDPA of a few queues", hotplug.NIC{ID: "d", Backend: hotplug.VhostVDPA{File: vhost[0], Queues: -1}}, "must not be negative"},
+		{"no Server", hotplug.NIC{ID: "d", Backend: hotplug.VhostUser{}}, "VhostUser needs a Server"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
@@ -75,22 +63,23 @@ func TestTapsThatDoNotFit(t *testing.T) {
 		taps []tap
 		want string
 	}{
-		{"tun", []tap{{"tun0", 1 | hotplug.IffNoPI}}, "Taps[0] is a tun"},
+		{"tun", []tap{{"tun0", 1 | hotplug.IffNoPI}}, "Queues[0] is a tun"},
 		{"header", []tap{{"tap0", hotplug.IffTap}}, "IFF_NO_PI"},
-		{"not of several", []tap{good, {"tap0", queueFlags &^ hotplug.IffMultiQueue}}, "Taps[1] is not one of several queues"},
-		{"two interfaces", []tap{good, {"tap1", queueFlags}}, "Taps[1] is of interface tap1, and Taps[0] of tap0"},
+		{"not of several", []tap{good, {"tap0", queueFlags &^ hotplug.IffMultiQueue}}, "Queues[1] is not one of several queues"},
+		{"two interfaces", []tap{good, {"tap1", queueFlags}}, "Queues[1] is of interface tap1, and Queues[0] of tap0"},
 		{"vnet header of one", []tap{good, {"tap0", queueFlags &^ hotplug.IffVnetHdr}}, "differ in IFF_VNET_HDR"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			nic := hotplug.NIC{ID: "d"}
+			var queues []*os.File
 			kernel := map[*os.File]tap{}
 			for _, tap := range c.taps {
 				f := devNull(t)
 				kernel[f] = tap
-				nic.Taps = append(nic.Taps, f)
+				queues = append(queues, f)
 			}
 			hotplug.FakeTaps(t, func(f *os.File) (string, uint16) { return kernel[f].name, kernel[f].flags })
 			m := fakeqemu.New(t)
+			nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: queues}}
 			require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddNIC(t.Context(), nic), c.want)
 			require.Empty(t, m.Requests())
 		})
@@ -105,17 +94,18 @@ func TestOtherFiles(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
 	for _, files := range [][]*os.File{null, {closed}, {nil}} {
-		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: files}), "Taps[0] is not a tap")
+		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: files}}), "Queues[0] is not a tap")
 	}
 	hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
-	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: null, Vhost: null}), "Vhost[0] is not of vhost")
+	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: null, Vhost: null}}), "Vhost[0] is not of vhost")
+	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.VhostVDPA{File: null[0]}}), "File is not of vhost")
 	require.Empty(t, m.Requests())
 }
 
 // TestVhostThatQEMUWouldOpen is looked for before QEMU is asked.
 func TestVhostThatQEMUWouldOpen(t *testing.T) {
 	tap := func(o qemu.NetdevTapOptions) hotplug.NIC {
-		return hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &o}}
+		return hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &o}}}
 	}
 	wants := []hotplug.NIC{tap(qemu.NetdevTapOptions{Vhost: new(true)}), tap(qemu.NetdevTapOptions{Vhostforce: new(true)})}
 	others := []hotplug.NIC{tap(qemu.NetdevTapOptions{}), tap(qemu.NetdevTapOptions{Vhost: new(false), Vhostforce: new(true)})}

@@ -44,10 +44,10 @@ func devNull(t *testing.T) *os.File {
 
 // userNet is a NIC without descriptors.
 func userNet(id string) hotplug.NIC {
-	return hotplug.NIC{ID: id, Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}
+	return hotplug.NIC{ID: id, Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}}
 }
 
-// client is a socket that connects to what serves a vhost-user.
+// client is a character device that connects to a socket.
 func client(path string) *qemu.ChardevBackend {
 	return &qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
 		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: path}},
@@ -62,10 +62,9 @@ func TestAddAndRemoveNIC(t *testing.T) {
 	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 
-	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "a", Taps: taps, Vhost: vhost}))
+	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "a", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}))
 	require.NoError(t, vm.AddNIC(ctx, userNet("b")))
-	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "c", Chardev: client("/s"),
-		Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}))
+	require.NoError(t, vm.AddNIC(ctx, hotplug.NIC{ID: "c", Backend: server("/s")}))
 	require.Equal(t, []string{"chardev c-chardev", "device a", "device b", "device c",
 		"netdev a", "netdev b", "netdev c"}, m.State())
 	for _, id := range []string{"b", "a", "c"} {
@@ -86,36 +85,36 @@ func TestNICRequests(t *testing.T) {
 		nic            hotplug.NIC
 		netdev, device string
 	}{
-		{"tap", hotplug.NIC{Taps: one}, `{"type":"tap","id":"d","fd":"d-0"}`, plain},
-		{"tap and vhost, in a chroot", hotplug.NIC{Taps: one, Vhost: vhost[:1], NoROM: true},
+		{"tap", hotplug.NIC{Backend: hotplug.Tap{Queues: one}}, `{"type":"tap","id":"d","fd":"d-0"}`, plain},
+		{"tap and vhost, in a chroot", hotplug.NIC{Backend: hotplug.Tap{Queues: one, Vhost: vhost[:1]}, NoROM: true},
 			`{"type":"tap","id":"d","fd":"d-0","vhost":true,"vhostfd":"d-vhost-0"}`,
 			`{"driver":"virtio-net-pci","id":"d","netdev":"d","romfile":""}`},
-		{"queues", hotplug.NIC{Taps: three, MAC: "52:54:00:12:34:56", Bus: "rp1"},
+		{"queues", hotplug.NIC{Backend: hotplug.Tap{Queues: three}, MAC: "52:54:00:12:34:56", Bus: "rp1"},
 			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2"}`,
 			`{"driver":"virtio-net-pci","bus":"rp1","id":"d","mac":"52:54:00:12:34:56","mq":true,"netdev":"d","vectors":8}`},
-		{"queues and vhost", hotplug.NIC{Taps: three, Vhost: vhost, Props: qmp.Args{"vectors": 20, "addr": "05"}},
+		{"queues and vhost", hotplug.NIC{Backend: hotplug.Tap{Queues: three, Vhost: vhost}, Props: qmp.Args{"vectors": 20, "addr": "05"}},
 			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2","vhost":true,"vhostfds":"d-vhost-0:d-vhost-1:d-vhost-2"}`,
 			`{"driver":"virtio-net-pci","addr":"05","id":"d","mq":true,"netdev":"d","vectors":20}`},
-		{"queues of an older virtio", hotplug.NIC{Taps: three, Driver: "virtio-net-pci-transitional"},
+		{"queues of an older virtio", hotplug.NIC{Backend: hotplug.Tap{Queues: three}, Driver: "virtio-net-pci-transitional"},
 			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2"}`,
 			`{"driver":"virtio-net-pci-transitional","id":"d","mq":true,"netdev":"d","vectors":8}`},
-		{"queues of a device that is not PCI", hotplug.NIC{Taps: three, Driver: "virtio-net-ccw"},
+		{"queues of a device that is not PCI", hotplug.NIC{Backend: hotplug.Tap{Queues: three}, Driver: "virtio-net-ccw"},
 			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2"}`,
 			`{"driver":"virtio-net-ccw","id":"d","mq":true,"netdev":"d"}`},
-		{"user", hotplug.NIC{Netdev: &qemu.Netdev{ID: "d", Branch: &qemu.NetdevUserOptions{Hostname: new("h")}}, Driver: "e1000"},
+		{"user", hotplug.NIC{Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "d", Branch: &qemu.NetdevUserOptions{Hostname: new("h")}}}, Driver: "e1000"},
 			`{"type":"user","id":"d","hostname":"h"}`, `{"driver":"e1000","id":"d","netdev":"d"}`},
-		{"vhost-user", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostUserOptions{Queues: new(int64(2))}), Chardev: client("/s")},
+		{"vhost-user", hotplug.NIC{Backend: hotplug.VhostUser{Server: &qemu.UnixSocketAddress{Path: "/s"}, Queues: 2}},
 			`{"type":"vhost-user","id":"d","chardev":"d-chardev","queues":2}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
-		{"vhost-vdpa", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostVDPAOptions{Vhostdev: new("/dev/vhost-vdpa-0")})},
+		{"vhost-vdpa", hotplug.NIC{Backend: hotplug.Netdev{Options: *netdev(&qemu.NetdevVhostVDPAOptions{Vhostdev: new("/dev/vhost-vdpa-0")})}},
 			`{"type":"vhost-vdpa","id":"d","vhostdev":"/dev/vhost-vdpa-0"}`, plain},
-		{"vhost-vdpa by a descriptor", hotplug.NIC{Netdev: netdev(&qemu.NetdevVhostVDPAOptions{Queues: new(int64(4))}), Vhost: vhost[:1]},
+		{"vhost-vdpa by a descriptor", hotplug.NIC{Backend: hotplug.VhostVDPA{File: vhost[0], Queues: 4}},
 			`{"type":"vhost-vdpa","id":"d","vhostfd":"d-vhost-0","queues":4}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":10}`},
-		{"tap that QEMU makes", hotplug.NIC{Netdev: netdev(&qemu.NetdevTapOptions{Ifname: new("t0"), Queues: new(uint32(2)), Vhost: new(true)})},
+		{"tap that QEMU makes", hotplug.NIC{Backend: hotplug.Netdev{Options: *netdev(&qemu.NetdevTapOptions{Ifname: new("t0"), Queues: new(uint32(2)), Vhost: new(true)})}},
 			`{"type":"tap","id":"d","ifname":"t0","queues":2,"vhost":true}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
-		{"tap of names that QEMU has", hotplug.NIC{Netdev: netdev(&qemu.NetdevTapOptions{FDs: new("x:y")})},
+		{"tap of names that QEMU has", hotplug.NIC{Backend: hotplug.Netdev{Options: *netdev(&qemu.NetdevTapOptions{FDs: new("x:y")})}},
 			`{"type":"tap","id":"d","fds":"x:y"}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":6}`},
 	} {
@@ -134,7 +133,7 @@ func TestNICRequests(t *testing.T) {
 			}
 			require.JSONEq(t, c.netdev, sent["netdev_add"])
 			require.JSONEq(t, c.device, sent["device_add"])
-			if nic.Chardev != nil {
+			if _, ok := nic.Backend.(hotplug.VhostUser); ok {
 				require.JSONEq(t, `{"id":"d-chardev","backend":{"type":"socket","data":{"server":false,`+
 					`"addr":{"type":"unix","data":{"path":"/s"}}}}}`, sent["chardev-add"])
 			}
@@ -144,14 +143,10 @@ func TestNICRequests(t *testing.T) {
 
 // TestNetdevIsTheCallers makes sure that the caller's netdev is not changed.
 func TestNetdevIsTheCallers(t *testing.T) {
-	_, vhost := fakeTaps(t, 1)
 	vm := hotplug.New(fakeqemu.New(t).Dial(), nil)
-	user, vdpa := &qemu.NetdevVhostUserOptions{}, &qemu.NetdevVhostVDPAOptions{}
-	netdev := qemu.Netdev{Branch: user}
-	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "a", Netdev: &netdev, Chardev: client("/s")}))
-	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "b", Netdev: &qemu.Netdev{Branch: vdpa}, Vhost: vhost}))
-	require.Equal(t, qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}, netdev)
-	require.Equal(t, &qemu.NetdevVhostVDPAOptions{}, vdpa)
+	backend := hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}
+	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "a", Backend: &backend}))
+	require.Equal(t, qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}, backend.Options)
 }
 
 // nicFaults lets each command of AddNIC, which takes these at least, go wrong. Either the NIC is
@@ -204,8 +199,8 @@ func TestNICFaultsAtEveryStep(t *testing.T) {
 			m := fakeqemu.New(t)
 			c := m.Dial()
 			require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), userNet("other")))
-			nicFaults(t, c, fault, hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost}, "", m.State, "getfd", "netdev_add", "device_add")
-			user := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
+			nicFaults(t, c, fault, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}, "", m.State, "getfd", "netdev_add", "device_add")
+			user := hotplug.NIC{ID: "d", Backend: server("/s")}
 			nicFaults(t, c, fault, user, "", m.State, "chardev-add", "netdev_add", "device_add")
 		})
 	}
@@ -222,7 +217,7 @@ func TestNICRemovalCutOff(t *testing.T) {
 			c := m.Dial()
 			var met []string
 			for at := range 5 {
-				require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost}))
+				require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}))
 				met = append(met, removeFaulty(t, c, fault, at))
 				require.Empty(t, m.State())
 			}
@@ -275,7 +270,7 @@ func TestNICConnectionLost(t *testing.T) {
 				r.Disconnect()
 				return nil, nil
 			})
-			err := hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps, Vhost: vhost})
+			err := hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}})
 			var rollback *hotplug.RollbackError
 			require.ErrorAs(t, err, &rollback)
 			require.Equal(t, left, rollback.Left)
@@ -294,7 +289,7 @@ func TestHalfMadeNetdev(t *testing.T) {
 	refusal := &qmp.Error{Class: qmp.ErrGeneric, Desc: "the second is bad"}
 	m.Handle("netdev_add", func(*qmptest.Request) (any, error) { return nil, refusal })
 	vm := hotplug.New(m.Dial(), nil)
-	nic := hotplug.NIC{ID: "d", Taps: taps}
+	nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}
 	err := vm.AddNIC(t.Context(), nic)
 	require.ErrorContains(t, err, "the second is bad")
 	require.NotErrorAs(t, err, new(*hotplug.RollbackError), "QEMU has none")
@@ -441,7 +436,7 @@ func TestDescriptorsWithoutANIC(t *testing.T) {
 	}
 	require.NoError(t, qemu.GetFD{FDName: "d-vhost-2"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
 	vm := hotplug.New(c, nil)
-	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps[:2], Vhost: vhost[:2]}))
+	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps[:2], Vhost: vhost[:2]}}))
 	require.Equal(t, []string{"device d", "netdev d"}, m.State())
 }
 
@@ -455,14 +450,14 @@ func TestChardevOfOthers(t *testing.T) {
 		vm := hotplug.New(c, nil)
 		_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/others")}.Do(ctx, c)
 		require.NoError(t, err)
-		nic := hotplug.NIC{ID: "d", Chardev: client("/s"), Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}}
+		nic := hotplug.NIC{ID: "d", Backend: server("/s")}
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
 		require.Equal(t, []string{"chardev d-chardev"}, m.State())
 
 		user := qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}
 		require.NoError(t, user.Do(ctx, c))
 		start := time.Now()
-		require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), qmp.ErrGeneric, "it is in use")
+		require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), hotplug.ErrInUse)
 		require.Less(t, time.Since(start), 11*time.Second)
 		require.Equal(t, []string{"chardev d-chardev", "device user"}, m.State())
 

@@ -37,7 +37,7 @@ const (
 // checkTaps checks that the files are taps, and the queues of one when there are several.
 func checkTaps(files []*os.File) error {
 	if len(files) > maxQueues {
-		return fmt.Errorf("%d Taps: a tap has at most %d queues", len(files), maxQueues)
+		return fmt.Errorf("Tap has %d Queues: at most %d are possible", len(files), maxQueues)
 	}
 	var first tap
 	for i, f := range files {
@@ -52,7 +52,7 @@ func checkTaps(files []*os.File) error {
 			err = errors.New("is given twice")
 		}
 		if err != nil {
-			return fmt.Errorf("Taps[%d] %w", i, err)
+			return fmt.Errorf("Queues[%d] %w", i, err)
 		}
 		if i == 0 {
 			first = t
@@ -69,11 +69,11 @@ func attachTaps(undo *rollback, files []*os.File) error {
 		t, err := askTap(f)
 		if err == nil && t.flags&iffDetachQueue != 0 {
 			err = setQueue(f, iffAttachQueue)
-			undo.done(fmt.Sprintf("queue Taps[%d], attached", i),
+			undo.done(fmt.Sprintf("queue %d, attached", i),
 				func(context.Context) error { return detach(f) })
 		}
 		if err != nil {
-			return fmt.Errorf("Taps[%d] cannot be attached: %w", i, err)
+			return fmt.Errorf("Queues[%d] cannot be attached: %w", i, err)
 		}
 	}
 	return nil
@@ -114,9 +114,9 @@ func (t tap) check(queues int) error {
 func (t tap) goesWith(first tap) error {
 	switch {
 	case t.name != first.name:
-		return fmt.Errorf("is of interface %s, and Taps[0] of %s", t.name, first.name)
+		return fmt.Errorf("is of interface %s, and Queues[0] of %s", t.name, first.name)
 	case (t.flags^first.flags)&iffVnetHdr != 0:
-		return errors.New("and Taps[0] differ in IFF_VNET_HDR")
+		return errors.New("and Queues[0] differ in IFF_VNET_HDR")
 	}
 	return nil
 }
@@ -177,7 +177,7 @@ func checkVhostNet() error {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("Netdev needs vhost; load vhost_net, or do without: %w", err)
+		return fmt.Errorf("QEMU needs vhost for Netdev; load vhost_net, or do without: %w", err)
 	}
 	return nil
 }

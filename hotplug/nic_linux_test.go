@@ -79,13 +79,13 @@ func TestTapsOfTheKernel(t *testing.T) {
 		{"one of several", several[:1], ""},
 		{"without the header of virtio", openTaps(t, 1, plainTap&^hotplug.IffVnetHdr), ""},
 		{"tun", openTaps(t, 1, tun|hotplug.IffNoPI), "is a tun"},
-		{"one that is no queue", []*os.File{several[0], one[0]}, "Taps[1] is not one of several queues"},
-		{"two interfaces", []*os.File{several[0], openTaps(t, 2, plainTap)[0]}, "Taps[1] is of interface"},
-		{"no tap", []*os.File{several[0], devNull(t)}, "Taps[1] is not a tap"},
+		{"one that is no queue", []*os.File{several[0], one[0]}, "Queues[1] is not one of several queues"},
+		{"two interfaces", []*os.File{several[0], openTaps(t, 2, plainTap)[0]}, "Queues[1] is of interface"},
+		{"no tap", []*os.File{several[0], devNull(t)}, "Queues[1] is not a tap"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := fakeqemu.New(t)
-			err := hotplug.New(m.Dial(), nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: c.taps})
+			err := hotplug.New(m.Dial(), nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: c.taps}})
 			if c.want == "" {
 				require.NoError(t, err)
 				return
@@ -104,7 +104,7 @@ func TestQueueThatWasDetached(t *testing.T) {
 			require.NoError(t, hotplug.Detach(taps[1]))
 			m := fakeqemu.New(t)
 			c := m.Dial()
-			nic := hotplug.NIC{ID: "d", Taps: taps}
+			nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}
 			detached := func() []string {
 				is, err := hotplug.IsDetached(taps[1])
 				require.NoError(t, err)

@@ -58,16 +58,6 @@ func (vm *VM) checkNetdevUnused(ctx context.Context, id string, class error) err
 	return err
 }
 
-// removeNetdev removes a netdev, which may be gone already, and reports whether it was there.
-// It takes with it what it was given: descriptors, and the character device of vhost-user.
-func (vm *VM) removeNetdev(ctx context.Context, id string) (was bool, err error) {
-	err = qemu.NetdevDel{ID: id}.Do(ctx, vm.conn)
-	if errors.Is(err, qmp.ErrDeviceNotFound) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // maxMissing is how many queues in a row have no descriptors before there are no more: what was cut
 // off in the middle has closed or used some of them.
 const maxMissing = 16

@@ -25,7 +25,7 @@ func TestGuestSeesNIC(t *testing.T) {
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
 		var slot hotplug.PCISlot
-		nic := hotplug.NIC{ID: "net1", Taps: openTaps(t, 2, plainTap)}
+		nic := hotplug.NIC{ID: "net1", Backend: hotplug.Tap{Queues: openTaps(t, 2, plainTap)}}
 		p := plug(t, q, machine, `net=eth\d lo`, func(vm *hotplug.VM) (err error) {
 			slot, err = vm.FreePCISlot(t.Context(), "")
 			nic.Bus, nic.Props = slot.Bus, qmp.Args{"addr": slot.Addr()}
@@ -61,12 +61,12 @@ func TestNICsOfEveryKind(t *testing.T) {
 			nic   hotplug.NIC
 			props map[string]any // of the device
 		}{
-			{"tap", hotplug.NIC{Taps: openTaps(t, 1, plainTap), MAC: "52:54:00:00:00:17", NoROM: true},
+			{"tap", hotplug.NIC{Backend: hotplug.Tap{Queues: openTaps(t, 1, plainTap)}, MAC: "52:54:00:00:00:17", NoROM: true},
 				map[string]any{"mac": "52:54:00:00:00:17", "romfile": "", "mq": false}},
-			{"tap with two queues", hotplug.NIC{Taps: openTaps(t, 2, plainTap)}, map[string]any{"mq": true, "vectors": 6.0}},
-			{"tap with four queues", hotplug.NIC{Taps: openTaps(t, 4, plainTap)}, map[string]any{"mq": true, "vectors": 10.0}},
-			{"one of several queues", hotplug.NIC{Taps: openTaps(t, 2, plainTap)[:1]}, map[string]any{"mq": false}},
-			{"user", hotplug.NIC{Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{Restrict: new(true)}}}, nil},
+			{"tap with two queues", hotplug.NIC{Backend: hotplug.Tap{Queues: openTaps(t, 2, plainTap)}}, map[string]any{"mq": true, "vectors": 6.0}},
+			{"tap with four queues", hotplug.NIC{Backend: hotplug.Tap{Queues: openTaps(t, 4, plainTap)}}, map[string]any{"mq": true, "vectors": 10.0}},
+			{"one of several queues", hotplug.NIC{Backend: hotplug.Tap{Queues: openTaps(t, 2, plainTap)[:1]}}, map[string]any{"mq": false}},
+			{"user", hotplug.NIC{Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{Restrict: new(true)}}}}, nil},
 		} {
 			t.Run(k.name, func(t *testing.T) {
 				ctx := limit(t)
@@ -93,7 +93,7 @@ func TestNICsOfEveryKind(t *testing.T) {
 				fds := qemuFds(t, qvm)
 				state := func() []string { return stateOf(t, c) }
 				const looks = "qom-get" // at each device, which take long when one after the other fails
-				nicFaults(t, c, fault, hotplug.NIC{ID: "d", Taps: taps}, looks, state, "getfd", "netdev_add", "device_add")
+				nicFaults(t, c, fault, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}, looks, state, "getfd", "netdev_add", "device_add")
 				require.Equal(t, fds, qemuFds(t, qvm))
 			})
 		}
@@ -110,7 +110,8 @@ func TestNICThatQEMURefuses(t *testing.T) {
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
-		nic := hotplug.NIC{ID: "d", Taps: openTaps(t, 3, plainTap)}
+		taps := openTaps(t, 3, plainTap)
+		nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}
 		err := vm.AddNIC(ctx, nic)
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
@@ -118,7 +119,7 @@ func TestNICThatQEMURefuses(t *testing.T) {
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
 
-		for i, f := range nic.Taps {
+		for i, f := range taps {
 			require.NoError(t, qemu.GetFD{FDName: "d-" + string(rune('0'+i))}.Do(ctx, c, qmp.WithFile(f)))
 		}
 		require.NoError(t, qemu.CloseFD{FDName: "d-0"}.Do(ctx, c))
@@ -142,7 +143,7 @@ func TestHalfMadeNetdevOfQEMU(t *testing.T) {
 		hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
 		c := q.Start(t, qemutest.Config{}).Dial(t)
 		vm := hotplug.New(c, nil)
-		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: taps})
+		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}})
 		var rollback *hotplug.RollbackError
 		require.ErrorAs(t, err, &rollback)
 		require.Equal(t, []string{"netdev d"}, rollback.Left)
@@ -157,7 +158,7 @@ func TestVhostThatIsNone(t *testing.T) {
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
-		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Taps: openTaps(t, 1, plainTap), Vhost: []*os.File{devNull(t)}})
+		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: openTaps(t, 1, plainTap), Vhost: []*os.File{devNull(t)}}})
 		require.ErrorContains(t, err, "Vhost[0] is not of vhost")
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
@@ -168,8 +169,8 @@ func TestVhostThatIsNone(t *testing.T) {
 func TestVhostVDPAThatIsNotThere(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{}).Dial(t)
-		err := hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{
-			Branch: &qemu.NetdevVhostVDPAOptions{Vhostdev: new(filepath.Join(t.TempDir(), "none"))}}})
+		err := hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{
+			Branch: &qemu.NetdevVhostVDPAOptions{Vhostdev: new(filepath.Join(t.TempDir(), "none"))}}}})
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, "netdev_add", refusal.Command)
@@ -189,14 +190,13 @@ func TestVhostUser(t *testing.T) {
 		c := qvm.Dial(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
-		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}},
-			Chardev: client(filepath.Join(t.TempDir(), "none"))}
+		nic := hotplug.NIC{ID: "d", Backend: server(filepath.Join(t.TempDir(), "none"))}
 		err := vm.AddNIC(ctx, nic)
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
 		require.Equal(t, "chardev-add", refusal.Command)
 
-		nic.Chardev = client(serveVhostUser(t))
+		nic.Backend = server(serveVhostUser(t))
 		bad := nic
 		bad.Props = qmp.Args{"host_mtu": "none"}
 		require.ErrorIs(t, vm.AddNIC(ctx, bad), qmp.ErrGeneric)
@@ -223,7 +223,7 @@ func TestBusyChardev(t *testing.T) {
 		_, c := startUSB(t, q, "-chardev", "null,id=d-chardev")
 		ctx := limit(t)
 		vm := hotplug.New(c, nil)
-		nic := hotplug.NIC{ID: "d", Netdev: &qemu.Netdev{Branch: &qemu.NetdevVhostUserOptions{}}, Chardev: client(serveVhostUser(t))}
+		nic := hotplug.NIC{ID: "d", Backend: server(serveVhostUser(t))}
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
 		require.Contains(t, chardevs(t, c), "d-chardev")
 
@@ -240,16 +240,6 @@ func TestBusyChardev(t *testing.T) {
 	})
 }
 
-func chardevs(t *testing.T, c *qmp.Client) (all []string) {
-	t.Helper()
-	chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)
-	require.NoError(t, err)
-	for _, chardev := range chardevs {
-		all = append(all, chardev.Label)
-	}
-	return all
-}
-
 // TestNICOfAStoppedQEMU is one that has not been started: netdevs come and go all the same.
 func TestNICOfAStoppedQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
@@ -258,7 +248,7 @@ func TestNICOfAStoppedQEMU(t *testing.T) {
 		ctx := limit(t)
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
-		bad := hotplug.NIC{ID: "d", Taps: openTaps(t, 1, plainTap), Bus: "none"}
+		bad := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: openTaps(t, 1, plainTap)}, Bus: "none"}
 		require.ErrorIs(t, vm.AddNIC(ctx, bad), qmp.ErrGeneric)
 		_, kept := errors.AsType[*hotplug.RollbackError](vm.AddNIC(ctx, bad))
 		require.False(t, kept)

@@ -20,6 +20,7 @@ import (
 //   - [ErrUnplugRefused]: the guest refused. The NIC works as before.
 //   - [ErrNotNIC]: the device is not a NIC or uses a netdev with another name, or another device
 //     uses the netdev.
+//   - [ErrInUse]: the device is gone, but something else uses the character device "ID-chardev".
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //
 // If QEMU can never unplug the device, RemoveNIC returns QEMU's refusal, a [*qmp.Error].
@@ -77,5 +78,6 @@ func (vm *VM) removeNICRest(ctx context.Context, id string) error {
 			return err
 		}
 	}
-	return vm.removeChardev(ctx, id)
+	_, err = vm.removeChardev(ctx, chardevOf(id))
+	return err
 }

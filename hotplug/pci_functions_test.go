@@ -48,7 +48,7 @@ func TestSharedSlotOfQEMU(t *testing.T) {
 		require.NoError(t, qvm.WaitGuest(ctx))
 		vm := hotplug.New(c, nil)
 		before := stateOf(t, c)
-		nic := hotplug.NIC{ID: "n", Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}, Bus: bus, Props: qmp.Args{"addr": slot + ".1"}}
+		nic := hotplug.NIC{ID: "n", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}, Bus: bus, Props: qmp.Args{"addr": slot + ".1"}}
 		require.NoError(t, vm.AddNIC(ctx, nic))
 		require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("w"), Bus: new(bus), Props: qmp.Args{"addr": slot + ".2"}}))
 		require.NoError(t, vm.AddDisk(ctx, function("d", bus, slot+".0"))) // with which the guest is told of all
@@ -88,7 +88,7 @@ func TestFunctions(t *testing.T) {
 	add := func(t *testing.T, c *qmp.Client) {
 		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "n", Bus: "b", Props: qmp.Args{"addr": "3.1"},
-			Netdev: &qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}))
+			Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}}))
 		require.NoError(t, vm.AddDevice(t.Context(), qemu.DeviceAdd{Driver: "x", ID: new("w"), Bus: new("b"), Props: qmp.Args{"addr": "3.2"}}))
 		require.NoError(t, vm.AddDisk(t.Context(), function("d", "b", "3.0")))
 	}
@@ -118,7 +118,7 @@ func TestFunctionsThatAreNone(t *testing.T) {
 	ctx := t.Context()
 	require.NoError(t, vm.AddDisk(ctx, function("a", "b", "3.0")))
 	require.NoError(t, vm.AddDisk(ctx, function("other", "b", "4.0")))
-	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Size: 1 << 20}))
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Backend: hotplug.RAM{Size: 1 << 20}}))
 	before := m.State()
 	for _, c := range []struct {
 		ids  []string

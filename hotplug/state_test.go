@@ -45,6 +45,17 @@ func stateOf(t *testing.T, c *qmp.Client) []string {
 	return all
 }
 
+// chardevs lists the character devices.
+func chardevs(t *testing.T, c *qmp.Client) (all []string) {
+	t.Helper()
+	chardevs, err := qemu.QueryChardev{}.Do(t.Context(), c)
+	require.NoError(t, err)
+	for _, chardev := range chardevs {
+		all = append(all, chardev.Label)
+	}
+	return all
+}
+
 // netdevs lists the netdevs, and the NICs that use them, for which QMP has no command.
 func netdevs(t *testing.T, c *qmp.Client) (all []string) {
 	t.Helper()

@@ -62,7 +62,7 @@ func unplugSteps(t *testing.T, q *qemutest.QEMU, cfg qemutest.Config) {
 
 func (m *unplugMachine) add(t *testing.T) {
 	t.Helper()
-	require.NoError(t, m.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Path: image(t), Bus: m.bus}))
+	require.NoError(t, m.vm.AddDisk(limit(t), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}, Bus: m.bus}))
 }
 
 // unplugWhileBooting has requests that the guest loses. It boots in 2 to 6 seconds.

@@ -57,7 +57,7 @@ func TestUnplugRefused(t *testing.T) {
 	m := fakeqemu.New(t)
 	m.SetGuest(fakeqemu.Refusing)
 	vm := hotplug.New(m.Dial(), nil)
-	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Path: image(t)}))
+	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
 	before := m.State()
 	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), hotplug.ErrUnplugRefused)
 	require.Equal(t, before, m.State())

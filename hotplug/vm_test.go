@@ -20,21 +20,28 @@ import (
 func TestVMThatNewHasNotMade(t *testing.T) {
 	for name, vm := range map[string]*hotplug.VM{"zero": {}, "no connection": hotplug.New(nil, nil)} {
 		for method, call := range map[string]func(ctx context.Context) error{
-			"AddDisk":      func(ctx context.Context) error { return vm.AddDisk(ctx, memory("d")) },
-			"AddNIC":       func(ctx context.Context) error { return vm.AddNIC(ctx, userNet("d")) },
-			"AddMemory":    func(ctx context.Context) error { return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Size: 1}) },
-			"AddDevice":    func(ctx context.Context) error { return vm.AddDevice(ctx, qemu.DeviceAdd{ID: new("d")}) },
-			"AddCPU":       func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
-			"RemoveDisk":   func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") },
-			"RemoveNIC":    func(ctx context.Context) error { return vm.RemoveNIC(ctx, "d") },
-			"RemoveMemory": func(ctx context.Context) error { return vm.RemoveMemory(ctx, "d") },
-			"RemoveDevice": func(ctx context.Context) error { return vm.RemoveDevice(ctx, "d") },
-			"RemoveCPU":    func(ctx context.Context) error { return vm.RemoveCPU(ctx, "d") },
-			"ResizeDisk":   func(ctx context.Context) error { return vm.ResizeDisk(ctx, "d", 1) },
-			"ResizeMemory": func(ctx context.Context) error { return vm.ResizeMemory(ctx, "d", 1) },
-			"HasDevice":    func(ctx context.Context) error { _, err := vm.HasDevice(ctx, "d"); return err },
-			"DeviceInfo":   func(ctx context.Context) error { _, err := vm.DeviceInfo(ctx, "d"); return err },
-			"Supports":     func(ctx context.Context) error { return vm.Supports(ctx, hotplug.Disks) },
+			"AddDisk": func(ctx context.Context) error { return vm.AddDisk(ctx, memory("d")) },
+			"AddNIC":  func(ctx context.Context) error { return vm.AddNIC(ctx, userNet("d")) },
+			"AddMemory": func(ctx context.Context) error {
+				return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Backend: hotplug.RAM{Size: 1}})
+			},
+			"AddDevice":     func(ctx context.Context) error { return vm.AddDevice(ctx, qemu.DeviceAdd{ID: new("d")}) },
+			"AddCPU":        func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
+			"RemoveDisk":    func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") },
+			"RemoveNIC":     func(ctx context.Context) error { return vm.RemoveNIC(ctx, "d") },
+			"RemoveMemory":  func(ctx context.Context) error { return vm.RemoveMemory(ctx, "d") },
+			"RemoveDevice":  func(ctx context.Context) error { return vm.RemoveDevice(ctx, "d") },
+			"RemoveCPU":     func(ctx context.Context) error { return vm.RemoveCPU(ctx, "d") },
+			"RemoveNode":    func(ctx context.Context) error { _, err := vm.RemoveNode(ctx, "d"); return err },
+			"RemoveChardev": func(ctx context.Context) error { _, err := vm.RemoveChardev(ctx, "d"); return err },
+			"RemoveNetdev":  func(ctx context.Context) error { _, err := vm.RemoveNetdev(ctx, "d"); return err },
+			"RemoveObject":  func(ctx context.Context) error { _, err := vm.RemoveObject(ctx, "d"); return err },
+			"RemoveFDSet":   func(ctx context.Context) error { _, err := vm.RemoveFDSet(ctx, 0); return err },
+			"ResizeDisk":    func(ctx context.Context) error { return vm.ResizeDisk(ctx, "d", 1) },
+			"ResizeMemory":  func(ctx context.Context) error { return vm.ResizeMemory(ctx, "d", 1) },
+			"HasDevice":     func(ctx context.Context) error { _, err := vm.HasDevice(ctx, "d"); return err },
+			"DeviceInfo":    func(ctx context.Context) error { _, err := vm.DeviceInfo(ctx, "d"); return err },
+			"Supports":      func(ctx context.Context) error { return vm.Supports(ctx, hotplug.Disks) },
 			"HasDynamicAutoReadOnly": func(ctx context.Context) error {
 				_, err := vm.HasDynamicAutoReadOnly(ctx)
 				return err

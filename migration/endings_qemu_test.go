@@ -51,7 +51,7 @@ func TestArrival(t *testing.T) {
 			to := listens(t, dst)
 			arrived := make(chan error, 1)
 			go func() {
-				_, err := migration.WaitIncoming(ctx, dst, &migration.Options{Interval: time.Microsecond})
+				_, err := migration.WaitIncoming(ctx, dst, &migration.IncomingOptions{Interval: time.Microsecond})
 				arrived <- err
 			}()
 			_, err := migration.Run(ctx, src, to, &migration.Options{Interval: time.Microsecond})

@@ -10,8 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Options configures a wait for a migration. nil and the zero value mean the defaults. [WaitIncoming]
-// uses Progress and Interval only.
+// Options configures [Run] and [Wait]. nil and the zero value mean the defaults.
 type Options struct {
 	// Progress, if not nil, is called with each answer to query-migrate, including the last one.
 	Progress func(Progress)
@@ -35,6 +34,20 @@ type Options struct {
 	// returns an error, Run cancels the migration. [Wait] does so, too, unless its context has ended.
 	// If PreSwitchover is nil, another client must send migrate-continue.
 	PreSwitchover func(context.Context) error
+}
+
+// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. When to hand
+// the machine over is decided at the source, by [Options].
+type IncomingOptions struct {
+	Progress func(Progress) // as in [Options]
+	Interval time.Duration  // as in [Options]
+}
+
+func (o *IncomingOptions) options() *Options {
+	if o == nil {
+		return nil
+	}
+	return &Options{Progress: o.Progress, Interval: o.Interval}
 }
 
 const defaultInterval = time.Second

@@ -26,9 +26,11 @@ func moved(t *testing.T, src, dst side, to migration.Target, opts *migration.Opt
 	p, err := migration.Run(ctx, src, to, opts)
 	require.NoError(t, err)
 	require.Equal(t, qemu.MigrationStatusCompleted, p.Status)
-	in, err := migration.WaitIncoming(ctx, dst, nil)
+	var last migration.Progress
+	in, err := migration.WaitIncoming(ctx, dst, &migration.IncomingOptions{Progress: func(p migration.Progress) { last = p }})
 	require.NoError(t, err)
 	require.Equal(t, qemu.MigrationStatusCompleted, in.Status)
+	require.Equal(t, in, last, "the callback had the last answer")
 	require.Equal(t, qemu.RunStatePostmigrate, runState(t, src))
 	require.Equal(t, qemu.RunStateRunning, runState(t, dst))
 	return p

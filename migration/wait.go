@@ -57,11 +57,10 @@ func Wait(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 //   - [*FailedError]: the migration failed.
 //   - [ErrUnknown]: the connection was lost. A QEMU older than 9.1 ends if the migration fails.
 //   - [ErrNone]: this QEMU has not received a machine and does not wait for one.
-func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
-	w := follow(conn, opts)
+func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *IncomingOptions) (Progress, error) {
+	w := follow(conn, opts.options())
 	defer w.close()
 	w.incoming = true
-	w.opts.Postcopy, w.opts.PreSwitchover = nil, nil
 	return w.wait(ctx)
 }
 

@@ -59,7 +59,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 
 	vm := hotplug.New(client, nil)
 	fmt.Fprintln(out, "adding the disk data1, raw, 64 MiB")
-	err = vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: image, Props: qmp.Args{"serial": "data1"}})
+	err = vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: image}, Props: qmp.Args{"serial": "data1"}})
 	if err != nil {
 		return err
 	}

@@ -80,9 +80,9 @@ func addDisk(set *flag.FlagSet) func(context.Context, machine, []string) error {
 			return err
 		}
 		return m.AddDisk(ctx, hotplug.Disk{
-			ID: args[0], Path: args[1], Format: qemu.BlockdevDriver(*format),
-			Direct: *direct, ReadOnly: *readOnly,
-			Bus: slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
+			ID:      args[0],
+			Backend: hotplug.File{Path: args[1], Format: qemu.BlockdevDriver(*format), Direct: *direct, ReadOnly: *readOnly},
+			Bus:     slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
 		})
 	}
 }
@@ -110,7 +110,7 @@ func addNIC(set *flag.FlagSet) func(context.Context, machine, []string) error {
 			return err
 		}
 		return m.AddNIC(ctx, hotplug.NIC{
-			ID: args[0], Taps: taps, MAC: *mac,
+			ID: args[0], Backend: hotplug.Tap{Queues: taps}, MAC: *mac,
 			Bus: slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
 		})
 	}
@@ -131,7 +131,7 @@ func addMemory(ctx context.Context, m machine, args []string) error {
 	if err != nil {
 		return err
 	}
-	return m.AddMemory(ctx, hotplug.Memory{ID: args[0], Size: size})
+	return m.AddMemory(ctx, hotplug.Memory{ID: args[0], Backend: hotplug.RAM{Size: size}})
 }
 
 func migrate(ctx context.Context, m machine, args []string) error {

@@ -59,6 +59,34 @@ func TestCheckFlags(t *testing.T) {
 	}
 }
 
+// TestUseOf has the use for which a file is open, and none for files that QEMU cannot use.
+func TestUseOf(t *testing.T) {
+	qemutest.CheckFds(t)
+	path := image(t)
+	needsDirect(t, path)
+	for _, c := range []struct {
+		flags int
+		want  qmpfd.Use
+	}{
+		{rw, qmpfd.Use{}},
+		{ro, qmpfd.Use{ReadOnly: true}},
+		{rw | direct, qmpfd.Use{Direct: true}},
+		{ro | direct, qmpfd.Use{ReadOnly: true, Direct: true}},
+	} {
+		use, err := qmpfd.UseOf(open(t, path, c.flags)[0])
+		require.NoError(t, err)
+		require.Equal(t, c.want, use)
+	}
+	for wrong, flags := range map[string]int{"access mode": os.O_WRONLY, "O_SYNC": rw | os.O_SYNC, "O_PATH": qmpfd.PathFlag} {
+		_, err := qmpfd.UseOf(open(t, path, flags)[0])
+		var f *qmpfd.FlagsError
+		require.ErrorAs(t, err, &f)
+		require.Equal(t, wrong, f.Wrong)
+	}
+	_, err := qmpfd.UseOf(open(t, os.DevNull, rw)[0])
+	require.ErrorContains(t, err, "neither a file nor a block device")
+}
+
 func TestCheckFiles(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)

@@ -20,15 +20,30 @@ func RemoveSets(ctx context.Context, x qmp.Executor, opaque string) error {
 
 // removeSets removes the sets that have the text, or, with only, the one of this number if it has.
 func removeSets(ctx context.Context, x qmp.Executor, opaque string, only *int64) error {
-	sets, err := findSets(ctx, x, opaque)
-	if err != nil {
-		return err
+	has := func(set qemu.FDSetInfo) bool {
+		return (only == nil || set.FDSetID == *only) &&
+			slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return qmp.Value(fd.Opaque) == opaque })
 	}
-	if only != nil {
-		sets = slices.DeleteFunc(sets, func(id int64) bool { return id != *only })
-	}
-	if len(sets) == 0 {
-		return nil
+	_, err := removeThose(ctx, x, has)
+	return err
+}
+
+// RemoveSet removes the set with this number, whoever made it, and reports whether there was one with
+// descriptors. If there is none, it succeeds. A node that uses a descriptor keeps its own; QEMU then lists the set
+// without descriptors until the node is gone.
+//
+// The error matches:
+//   - [ErrKept]: QEMU does not close the descriptors yet.
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. The set may be gone, and its number belong to a new set.
+func RemoveSet(ctx context.Context, x qmp.Executor, id int64) (removed bool, err error) {
+	return removeThose(ctx, x, func(set qemu.FDSetInfo) bool { return set.FDSetID == id && len(set.FDs) > 0 })
+}
+
+// removeThose removes sets, and reports whether there were any and all are gone.
+func removeThose(ctx context.Context, x qmp.Executor, those func(qemu.FDSetInfo) bool) (removed bool, err error) {
+	sets, err := findSets(ctx, x, those)
+	if err != nil || len(sets) == 0 {
+		return false, err
 	}
 	var refusal error
 	for _, id := range sets {
@@ -37,28 +52,28 @@ func removeSets(ctx context.Context, x qmp.Executor, opaque string, only *int64)
 		case errors.Is(err, qmp.ErrGeneric):
 			refusal = err // of one that is gone, which the next look tells
 		case err != nil:
-			return err
+			return false, err
 		}
 	}
-	left, err := findSets(ctx, x, opaque)
+	left, err := findSets(ctx, x, those)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if !slices.ContainsFunc(left, func(id int64) bool { return slices.Contains(sets, id) }) {
-		return nil
+		return refusal == nil, nil
 	}
 	if refusal != nil {
-		return refusal
+		return false, refusal
 	}
-	return ErrKept
+	return false, ErrKept
 }
 
-// findSets returns the numbers of the sets that have the text. A set that was removed and is in use
-// has no descriptors any more, and so no text.
-func findSets(ctx context.Context, x qmp.Executor, opaque string) (ids []int64, err error) {
+// findSets returns the numbers of sets. A set that was removed and is in use has no descriptors any more, and
+// so no text.
+func findSets(ctx context.Context, x qmp.Executor, those func(qemu.FDSetInfo) bool) (ids []int64, err error) {
 	all, err := qemu.QueryFDSets{}.Do(ctx, x)
 	for _, set := range all {
-		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return qmp.Value(fd.Opaque) == opaque }) {
+		if those(set) {
 			ids = append(ids, set.FDSetID)
 		}
 	}

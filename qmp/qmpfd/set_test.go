@@ -65,6 +65,38 @@ func TestSet(t *testing.T) {
 	require.Equal(t, []string{"fdset 0 t:c", "fdset 0 t:c", "fdset 1 t:d", "fdset 1 t:d"}, m.State())
 }
 
+// TestRemoveSet removes a set by its number alone.
+func TestRemoveSet(t *testing.T) {
+	qemutest.CheckFds(t)
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	remove := func(id int64, want bool) {
+		t.Helper()
+		removed, err := qmpfd.RemoveSet(ctx, c, id)
+		require.NoError(t, err)
+		require.Equal(t, want, removed)
+	}
+	files := open(t, image(t), rw, ro)
+	for _, opaque := range []string{"t:a", "t:b"} {
+		_, err := qmpfd.AddSet(ctx, c, opaque, files...)
+		require.NoError(t, err)
+	}
+	remove(7, false)
+	remove(0, true)
+	require.Equal(t, []string{"fdset 1 t:b", "fdset 1 t:b"}, m.State())
+	remove(0, false)
+
+	m.Intercept("remove-fd", func(r *qmptest.Request, machine qmptest.Handler) (any, error) { // somebody was faster
+		if _, err := machine(r); err != nil {
+			return nil, err
+		}
+		return machine(r)
+	})
+	remove(1, false)
+	require.Empty(t, m.State())
+}
+
 // TestNothingSent: these errors are found before a command is sent.
 func TestNothingSent(t *testing.T) {
 	qemutest.CheckFds(t)
@@ -79,6 +111,7 @@ func TestNothingSent(t *testing.T) {
 	_, errs["nil"] = qmpfd.AddSet(ctx, c, "t", writable[0], nil)
 	_, errs["wrong flags"] = qmpfd.Use{ReadOnly: true}.AddSet(ctx, c, "t", writable...)
 	errs["remove without a text"] = qmpfd.RemoveSets(ctx, c, "")
+	_, errs["use of nil"] = qmpfd.UseOf(nil)
 	errs["no name"] = qmpfd.Send(ctx, c, "", writable[0])
 	errs["digit"] = qmpfd.Send(ctx, c, "0tap", writable[0])
 	errs["send nil"] = qmpfd.Send(ctx, c, "tap", nil)

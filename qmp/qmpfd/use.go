@@ -16,6 +16,20 @@ type Use struct {
 	Direct       bool // past the host's page cache (O_DIRECT)
 }
 
+// UseOf returns the Use of a node that has the file as it is open: read-only if it is open with O_RDONLY, direct if
+// with O_DIRECT. The errors are those of [Use.Check] for this use, for example for O_WRONLY or O_SYNC.
+func UseOf(f *os.File) (Use, error) {
+	if _, err := Driver(f); err != nil {
+		return Use{}, err
+	}
+	flags, err := flagsOf(f)
+	if err != nil {
+		return Use{}, unsent(f.Name(), err)
+	}
+	u := Use{ReadOnly: flags.mode() == readOnly, Direct: flags&directFlag != 0}
+	return u, u.Check(f)
+}
+
 // AddSet calls [Use.Check] and then the function [AddSet]. It returns the errors of both.
 func (u Use) AddSet(ctx context.Context, x qmp.Executor, opaque string, files ...*os.File) (*Set, error) {
 	if err := u.Check(files...); err != nil {

@@ -23,7 +23,7 @@ func TestCheckedServesAll(t *testing.T) {
 		image := filepath.Join(dir, "image")
 		require.NoError(t, os.WriteFile(image, make([]byte, 1<<20), 0o600))
 		c := qmpschema.Checked(q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S"}}).Dial(t))
-		require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "disk", Path: image, Direct: true}))
+		require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "disk", Backend: hotplug.File{Path: image, Direct: true}}))
 		_, err := qmp.AwaitEvent[qemu.ResumeEvent](t.Context(), c, nil, qemu.Cont{})
 		require.NoError(t, err)
 		_, err = migration.Run(t.Context(), c, migration.URI("exec:cat >/dev/null"), nil)

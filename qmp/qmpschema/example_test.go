@@ -91,7 +91,7 @@ func ExampleChecked() {
 	run := func(ctx context.Context, client *qmp.Client) error {
 		checked := qmpschema.Checked(client)
 		vm := hotplug.New(checked, nil)
-		if err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Path: "/srv/data1.img"}); err != nil {
+		if err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img"}}); err != nil {
 			return err
 		}
 		mirror := qemu.BlockdevMirror{Device: "data1", Target: "copy1", Sync: qemu.MirrorSyncModeFull, TargetIsZero: new(true)}

@@ -1,0 +1,188 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+)
+
+// QEMU refuses to remove what is not there, mostly by an error of the class GenericError, as it does for what is
+// in use. These methods query which of the two it is.
+
+// RemoveNode removes the block node with this name, if QEMU has it. It reports whether it removed one.
+// Nodes inside its tree that blockdev-add made with it go with it. Descriptors and secrets remain.
+//
+// A node can be in use for some seconds after its device is gone. RemoveNode waits up to 10 seconds, or
+// until ctx ends. RemoveNode returns an error that matches:
+//   - [ErrInUse]: a device, an overlay, a block job or an export uses the node, or QEMU created it as a part
+//     of another node's tree. The error has QEMU's refusal, a [*qmp.Error].
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveNode again: the node may be gone.
+//
+// Source: blockdev-del, query-blockstats.
+func (vm *VM) RemoveNode(ctx context.Context, name string) (removed bool, err error) {
+	return vm.removingOne(ctx, "node", name, func() (bool, error) { return vm.removeNode(ctx, name) })
+}
+
+// RemoveChardev removes the character device with this id, if QEMU has it. It reports whether it removed
+// one.
+//
+// It waits for users to leave as [VM.RemoveNode] does. It returns an error that matches:
+//   - [ErrInUse]: a device, a netdev or a monitor uses it. The error has QEMU's refusal, a [*qmp.Error].
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveChardev again: it may be gone.
+//
+// Source: query-chardev, chardev-remove.
+func (vm *VM) RemoveChardev(ctx context.Context, id string) (removed bool, err error) {
+	return vm.removingOne(ctx, "character device", id, func() (bool, error) { return vm.removeChardev(ctx, id) })
+}
+
+// RemoveNetdev removes the netdev with this id, if QEMU has it. It reports whether it removed one. The
+// netdev takes with it the descriptors that it was given, and the character device of vhost-user.
+//
+// QEMU removes a netdev even if a device uses it, and so cuts off the guest. RemoveNetdev looks for such a
+// device first, with a command for each device of the machine. It does not find a device that another process
+// adds after that.
+//
+// RemoveNetdev returns an error that matches:
+//   - [ErrInUse]: a device uses the netdev. Nothing has been changed.
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveNetdev again: the netdev may be gone.
+//
+// Source: qom-list, qom-get, netdev_del.
+func (vm *VM) RemoveNetdev(ctx context.Context, id string) (removed bool, err error) {
+	return vm.removingOne(ctx, "netdev", id, func() (bool, error) {
+		if err := vm.checkNetdevUnused(ctx, id, ErrInUse); err != nil {
+			return false, err
+		}
+		return vm.removeNetdev(ctx, id)
+	})
+}
+
+// RemoveObject removes the object with this id, if QEMU has it: a secret, memory, an I/O thread or anything
+// else that object-add creates. It reports whether it removed one.
+//
+// It waits for users to leave as [VM.RemoveNode] does. It returns an error that matches:
+//   - [ErrInUse]: something uses the object. The error has QEMU's refusal, a [*qmp.Error]. QEMU
+//     removes a secret even if a node was opened with it: the node needs the secret only then.
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveObject again: the object may be gone.
+//
+// Source: object-del, qom-list.
+func (vm *VM) RemoveObject(ctx context.Context, id string) (removed bool, err error) {
+	return vm.removingOne(ctx, "object", id, func() (bool, error) { return vm.removeObject(ctx, id) })
+}
+
+// RemoveFDSet removes the descriptors of the set with this number, the N of "/dev/fdset/N", if QEMU has it.
+// It reports whether there were any. [qmpfd.RemoveSets] finds sets by their opaque text.
+//
+// QEMU does not report which nodes use a set. Such a node keeps its own descriptor, but fails when QEMU opens
+// its file again, for example to reopen the node: remove the node first. QEMU lists the set without descriptors
+// until the node is gone.
+//
+// RemoveFDSet returns an error that matches:
+//   - [ErrDescriptorsKept]: QEMU 5.2 and 7.2 keep the descriptors open while the VM is stopped. Call again
+//     when it runs.
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. The set may be gone, and QEMU gives a new set the
+//     lowest free number: query-fdsets shows whose set it is.
+//
+// Source: query-fdsets, remove-fd.
+func (vm *VM) RemoveFDSet(ctx context.Context, fdset int64) (removed bool, err error) {
+	return vm.removingOne(ctx, "fdset", strconv.FormatInt(fdset, 10), func() (bool, error) {
+		return qmpfd.RemoveSet(ctx, vm.conn, fdset)
+	})
+}
+
+// removingOne does an operation that removes a single thing.
+func (vm *VM) removingOne(ctx context.Context, what, id string, remove func() (bool, error)) (removed bool, err error) {
+	err = vm.removing(ctx, what, id, func() (err error) {
+		if id == "" {
+			return errors.New("name is empty")
+		}
+		removed, err = remove()
+		return err
+	})
+	return removed, err
+}
+
+func (vm *VM) removeNode(ctx context.Context, name string) (removed bool, err error) {
+	return removeBusy(ctx,
+		func() error { return qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn) },
+		func() (bool, error) { return vm.nodeExists(ctx, name) })
+}
+
+// removeChardev looks first: most disks and NICs have none.
+func (vm *VM) removeChardev(ctx context.Context, id string) (removed bool, err error) {
+	exists := func() (bool, error) { return vm.chardevExists(ctx, id) }
+	if there, err := exists(); err != nil || !there {
+		return false, err
+	}
+	return removeBusy(ctx, func() error { return qemu.ChardevRemove{ID: id}.Do(ctx, vm.conn) }, exists)
+}
+
+func (vm *VM) chardevExists(ctx context.Context, id string) (bool, error) {
+	all, err := qemu.QueryChardev{}.Do(ctx, vm.conn)
+	return slices.ContainsFunc(all, func(c qemu.ChardevInfo) bool { return c.Label == id }), err
+}
+
+// removeNetdev removes a netdev, in use or not.
+func (vm *VM) removeNetdev(ctx context.Context, id string) (removed bool, err error) {
+	err = qemu.NetdevDel{ID: id}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (vm *VM) removeObject(ctx context.Context, id string) (removed bool, err error) {
+	return removeBusy(ctx,
+		func() error { return qemu.ObjectDel{ID: id}.Do(ctx, vm.conn) },
+		func() (bool, error) { kind, err := vm.objectType(ctx, id); return kind != "", err })
+}
+
+// busyGrace is how long what a device used may stay in use after the device is gone. QEMU releases
+// it when no virtual CPU looks at the device's memory any more: at once with KVM, but under
+// TCG a CPU that does nothing has taken seconds. What uses it otherwise (a block job, an export)
+// does not end by itself, so the wait must.
+const busyGrace = 10 * time.Second
+
+// The time between two attempts to remove what is in use: the first and the longest.
+const (
+	busyRetry    = 10 * time.Millisecond
+	maxBusyRetry = 160 * time.Millisecond
+)
+
+// removeBusy removes what may be gone already, and waits a while for its users to leave. When
+// QEMU refuses, exists reports whether it is there: the text of the error would tell too, but
+// differs from version to version.
+func removeBusy(ctx context.Context, remove func() error, exists func() (bool, error)) (removed bool, err error) {
+	var inUse error // the last refusal
+	for pause, deadline := busyRetry, time.Now().Add(busyGrace); ; pause = min(2*pause, maxBusyRetry) {
+		err := remove()
+		if !refused(err) || errors.Is(err, errors.ErrUnsupported) {
+			if inUse != nil && ctx.Err() != nil && !qmp.MayHaveExecuted(err) {
+				return false, fmt.Errorf("%w: %w; %w", ErrInUse, inUse, wait.Err(ctx))
+			}
+			return err == nil, err
+		}
+		there, lookErr := exists()
+		switch {
+		case lookErr == nil && !there:
+			return false, nil
+		case lookErr != nil && (inUse == nil || ctx.Err() == nil):
+			return false, errors.Join(err, lookErr)
+		}
+		if inUse = err; !time.Now().Before(deadline) {
+			return false, fmt.Errorf("%w: %w", ErrInUse, inUse)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return false, fmt.Errorf("%w: %w; %w", ErrInUse, inUse, wait.Err(ctx))
+		}
+	}
+}

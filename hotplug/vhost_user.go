@@ -1,0 +1,110 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of a
+// NIC. QEMU connects to it by a character device with the id "ID-chardev", which is removed with the disk or the
+// NIC. The machine's memory must be shared, as with -object memory-backend-memfd,share=on,….
+//
+// QEMU connects once, and refuses if nobody listens. Then it asks the server for its features. Until the server
+// answers, QEMU executes no command and runs no CPU. This package cannot do anything about a server that does
+// not answer.
+type VhostUser struct {
+	// Server is the address that the server listens on, mostly a [*qemu.UnixSocketAddress].
+	Server qemu.SocketAddressLegacyBranch
+
+	// Queues is the number of queues of the device, of a NIC in each direction. 0 leaves it to QEMU.
+	Queues int
+}
+
+const vhostUserDriver = "vhost-user-blk" // and what these begin with: its devices of each bus
+
+func (v VhostUser) check() error {
+	if v.Server == nil {
+		return errors.New("VhostUser needs a Server")
+	}
+	if v.Queues < 0 {
+		return fmt.Errorf("VhostUser has %d Queues: it must not be negative", v.Queues)
+	}
+	chardev := v.chardev("")
+	_, err := chardev.Backend.MarshalJSON()
+	return err
+}
+
+// chardev is the request for the character device. With "server", or when it connects again, QEMU would
+// wait for somebody to be there, and execute no command and run no CPU while it waits.
+func (v VhostUser) chardev(id string) qemu.ChardevAdd {
+	return qemu.ChardevAdd{ID: chardevOf(id), Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
+		Addr:   qemu.SocketAddressLegacy{Branch: v.Server},
+		Server: new(false),
+	}}}
+}
+
+func (v VhostUser) checkDisk(string) error { return v.check() }
+
+// addStorage makes the connection of a disk, which has no node.
+func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
+	if err := vm.checkUnused(ctx, d.ID, false); err != nil {
+		return err
+	}
+	return vm.addChardev(ctx, undo, v.chardev(d.ID))
+}
+
+func (v VhostUser) diskDevice(id string) (driver string, props qmp.Args) {
+	props = qmp.Args{"chardev": chardevOf(id)}
+	if v.Queues > 0 {
+		props["num-queues"] = v.Queues
+	}
+	return vhostUserDriver + "-pci", props
+}
+
+func (v VhostUser) checkNIC(string) error { return v.check() }
+
+func (v VhostUser) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
+	return vm.addChardev(ctx, undo, v.chardev(id))
+}
+
+func (v VhostUser) netdev(id string) qemu.NetdevAdd {
+	user := &qemu.NetdevVhostUserOptions{Chardev: chardevOf(id)}
+	if v.Queues > 0 {
+		user.Queues = new(int64(v.Queues))
+	}
+	return qemu.NetdevAdd{ID: id, Branch: user}
+}
+
+// chardevOf is the id of the character device that belongs to a device.
+func chardevOf(id string) string { return id + "-chardev" }
+
+// addChardev connects a device to its server, as a step of an operation. A character device of this
+// name that is there already stays as it is, used or not.
+func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAdd) error {
+	exists, err := vm.chardevExists(ctx, add.ID)
+	if err != nil {
+		return err
+	}
+	if exists {
+		return because(ErrExists, "character device %q exists", add.ID)
+	}
+	return undo.step("character device "+add.ID,
+		func() error { _, err := add.Do(ctx, vm.conn); return err },
+		func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err })
+}
+
+// hasDiskChardev reports whether a device is a disk of vhost-user that was added under its ID.
+func (vm *VM) hasDiskChardev(ctx context.Context, id string) (bool, error) {
+	var chardev, kind string
+	_, has, err := vm.property(ctx, id, "chardev", &chardev)
+	if err != nil || !has || chardev != chardevOf(id) {
+		return false, err
+	}
+	_, has, err = vm.property(ctx, id, "type", &kind)
+	return has && strings.HasPrefix(kind, vhostUserDriver), err
+}
