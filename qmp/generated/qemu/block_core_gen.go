@@ -1772,10 +1772,10 @@ type BlockStatsSpecific struct {
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write (since QEMU 6.2), copy-on-read, dmg, snapshot-access (since QEMU 7.0),
-// ftp, ftps, gluster (removed between QEMU 10.2 and 11.1, deprecated since QEMU 9.2),
-// host_cdrom (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO) (since QEMU 7.2),
-// iscsi, luks, nbd, nfs, null-aio, null-co, nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2),
-// parallels, preallocate (since QEMU 6.0), qcow, qcow2, qed, quorum, raw, rbd, replication
+// ftp, ftps, gluster (removed between QEMU 10.2 and 11.1), host_cdrom
+// (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi,
+// luks, nbd, nfs, null-aio, null-co, nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), parallels,
+// preallocate (since QEMU 6.0), qcow, qcow2, qed, quorum, raw, rbd, replication
 // (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci (CONFIG_BLKIO) (since
 // QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-vdpa
 // (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
@@ -3942,7 +3942,7 @@ const (
 	BlockdevDriverFTPS           BlockdevDriver = "ftps"
 	// Removed between QEMU 10.2 and 11.1.
 	//
-	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.2.
+	// Deprecated: QEMU removed the value. It was deprecated in QEMU 9.2.
 	BlockdevDriverGluster BlockdevDriver = "gluster"
 	// Only in a QEMU built with HAVE_HOST_BLOCK_DEVICE.
 	BlockdevDriverHostCDROM BlockdevDriver = "host_cdrom"
@@ -5380,7 +5380,7 @@ func (v BlockdevOptionsQuorum) String() string {
 	return qmp.Format(&v)
 }
 
-// BlockdevOptionsGluster is a struct of block-core.json.
+// BlockdevOptionsGluster is a struct of block-core.json. Removed between QEMU 10.2 and 11.1.
 type BlockdevOptionsGluster struct {
 	Volume  string          `json:"volume"`
 	Path    string          `json:"path"`
@@ -6786,8 +6786,7 @@ type BlockdevOptions struct {
 //     (HAVE_HOST_BLOCK_DEVICE)
 //   - [*BlockdevOptionsCurlFTP]: ftp
 //   - [*BlockdevOptionsCurlFTPS]: ftps
-//   - [*BlockdevOptionsGluster]: gluster (removed between QEMU 10.2 and 11.1, deprecated since
-//     QEMU 9.2)
+//   - [*BlockdevOptionsGluster]: gluster (removed between QEMU 10.2 and 11.1)
 //   - [*BlockdevOptionsCurlHTTP]: http
 //   - [*BlockdevOptionsCurlHTTPS]: https
 //   - [*BlockdevOptionsIOUring]: io_uring (CONFIG_BLKIO) (since QEMU 7.2)
@@ -7324,7 +7323,8 @@ func (v *BlockdevCreateOptionsFile) UnmarshalMember(d *wire.Decoder, name []byte
 	return 0
 }
 
-// BlockdevCreateOptionsGluster is a struct of block-core.json.
+// BlockdevCreateOptionsGluster is a struct of block-core.json. Removed between QEMU 10.2 and
+// 11.1.
 type BlockdevCreateOptionsGluster struct {
 	Location      BlockdevOptionsGluster `json:"location"`
 	Size          uint64                 `json:"size"`
@@ -8053,8 +8053,7 @@ type BlockdevCreateOptions struct {
 // BlockdevCreateOptionsBranch is the branch of [BlockdevCreateOptions] that Driver selects:
 //
 //   - [*BlockdevCreateOptionsFile]: file
-//   - [*BlockdevCreateOptionsGluster]: gluster (removed between QEMU 10.2 and 11.1, deprecated
-//     since QEMU 9.2)
+//   - [*BlockdevCreateOptionsGluster]: gluster (removed between QEMU 10.2 and 11.1)
 //   - [*BlockdevCreateOptionsLUKS]: luks
 //   - [*BlockdevCreateOptionsNFS]: nfs
 //   - [*BlockdevCreateOptionsParallels]: parallels
@@ -8312,13 +8311,13 @@ type BlockdevAmendOptions struct {
 //
 // The branch is nil for blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress,
 // copy-before-write (since QEMU 6.2), copy-on-read, dmg, file, snapshot-access (since QEMU
-// 7.0), ftp, ftps, gluster (removed between QEMU 10.2 and 11.1, deprecated since QEMU 9.2),
-// host_cdrom (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https,
-// io_uring (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, nfs, null-aio, null-co, nvme,
-// nvme-io_uring (CONFIG_BLKIO) (since QEMU 7.2), parallels, preallocate (since QEMU 6.0),
-// qcow, qed, quorum, raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx,
-// virtio-blk-vfio-pci (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO)
-// (since QEMU 7.2), virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
+// 7.0), ftp, ftps, gluster (removed between QEMU 10.2 and 11.1), host_cdrom
+// (HAVE_HOST_BLOCK_DEVICE), host_device (HAVE_HOST_BLOCK_DEVICE), http, https, io_uring
+// (CONFIG_BLKIO) (since QEMU 7.2), iscsi, nbd, nfs, null-aio, null-co, nvme, nvme-io_uring
+// (CONFIG_BLKIO) (since QEMU 7.2), parallels, preallocate (since QEMU 6.0), qcow, qed, quorum,
+// raw, rbd, replication (CONFIG_REPLICATION), ssh, throttle, vdi, vhdx, virtio-blk-vfio-pci
+// (CONFIG_BLKIO) (since QEMU 7.2), virtio-blk-vhost-user (CONFIG_BLKIO) (since QEMU 7.2),
+// virtio-blk-vhost-vdpa (CONFIG_BLKIO) (since QEMU 7.2), vmdk, vpc, vvfat.
 type BlockdevAmendOptionsBranch interface {
 	wire.MemberEncoder
 	isBlockdevAmendOptionsBranch()

@@ -442,7 +442,7 @@ const (
 	MigrationCapabilityAutoConverge MigrationCapability = "auto-converge"
 	// Removed between QEMU 10.2 and 11.1.
 	//
-	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.2.
+	// Deprecated: QEMU removed the value. It was deprecated in QEMU 9.2.
 	MigrationCapabilityZeroBlocks  MigrationCapability = "zero-blocks"
 	MigrationCapabilityEvents      MigrationCapability = "events"
 	MigrationCapabilityPostcopyRAM MigrationCapability = "postcopy-ram"
@@ -1064,7 +1064,7 @@ type MigrationParameters struct {
 	DirectIO *bool `json:"direct-io,omitzero"`
 	// Since QEMU 10.2.
 	CPRExecCommand []string `json:"cpr-exec-command,omitzero"`
-	// Seen first in QEMU 11.1.
+	// New between QEMU 10.2 and 11.1.
 	//
 	// Unstable: any release of QEMU may change or remove the member.
 	XRDMAChunkSize *int64 `json:"x-rdma-chunk-size,omitzero"`
@@ -1679,7 +1679,7 @@ type Migrate struct {
 	Channels []MigrationChannel `json:"channels,omitzero"`
 	// Removed between QEMU 10.2 and 11.1.
 	//
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 10.1.
+	// Deprecated: QEMU removed the member. It was deprecated in QEMU 10.1.
 	Detach *bool `json:"detach,omitzero"`
 	Resume *bool `json:"resume,omitzero"`
 }
@@ -2190,7 +2190,7 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 }
 
 // MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. New
-// between QEMU 7.2 and 10.0.
+// between QEMU 7.2 and 10.0. Removed between QEMU 10.2 and 11.1.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`
@@ -2212,7 +2212,7 @@ func (v *MigrationThreadInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 // [MigrationThreadInfo]. See migration.json. Since QEMU 8.0. Removed between QEMU 10.2 and
 // 11.1.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 9.2.
+// Deprecated: QEMU removed the command. It was deprecated in QEMU 9.2.
 type QueryMigrationthreads struct{}
 
 func (r QueryMigrationthreads) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) ([]MigrationThreadInfo, error) {

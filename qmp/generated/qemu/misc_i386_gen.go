@@ -398,7 +398,7 @@ func (v *SGXEPCSection) DecodeMember(d *wire.Decoder, name []byte) int {
 }
 
 // SGXInfo is the struct [SgxInfo] of misc-i386.json. [QuerySGX] and [QuerySGXCapabilities]
-// return it.
+// return it. Since QEMU 6.2.
 //
 // [SgxInfo]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxInfo
 //
