@@ -201,7 +201,7 @@ func TestJoin(t *testing.T) {
 		"// ThingTwo is a struct of qapi-schema.json. Seen first in QEMU 11.1.\n",
 		"// Seen first in QEMU 11.1.\n\tY *int64 `json:\"y,omitzero\"`\n",
 		"// Seen first in QEMU 12.0.\n\tMore *string `json:\"more,omitzero\"`\n",
-		"// Remove executes remove. See new.json. Seen first in QEMU 12.0.\n",
+		"// Remove executes remove. Seen first in QEMU 12.0.\n",
 	} {
 		require.Contains(t, code, want)
 	}

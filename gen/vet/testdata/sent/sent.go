@@ -114,7 +114,7 @@ func raw(ctx context.Context, c *qmp.Client, s *introspect.Schema) {
 		delete(d, "active")
 	}
 	qmp.Raw{Command: "blockdev-add", Args: d}.Do(ctx, c)
-	qmp.Raw{Command: "blockdev-add", Args: qmp.Args{"driver": "gluster"}}.Do(ctx, c) // want `\^gluster\): removed after QEMU 10.2`
+	qmp.Raw{Command: "blockdev-add", Args: qmp.Args{"driver": "gluster"}}.Do(ctx, c) // want `\^gluster\): removed between QEMU 10.2`
 	qmp.Raw{Command: "chardev-add", Args: qmp.Args{"id": "x", "backend": map[string]any{
 		"type": "socket", "data": map[string]any{
 			"reconnect-ms": 1, // want `chardev-add/arg-type/backend/\+socket/data/reconnect-ms`
