@@ -14,6 +14,28 @@ func endWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
+// leaveNonBlocking returns a file for a child to inherit that does not block, and closes f. os/exec makes a file
+// block that Go's net package has made. QEMU 7.2 would then sometimes wait in accept for ever, with its main loop: it
+// accepts twice if a connection comes while another thread takes over the monitor.
+func leaveNonBlocking(f *os.File) (*os.File, error) {
+	defer f.Close()
+	syscall.ForkLock.RLock()
+	fd, err := syscall.Dup(int(f.Fd()))
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return nil, os.NewSyscallError("dup", err)
+	}
+	if err := syscall.SetNonblock(fd, false); err != nil {
+		syscall.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	inherited := os.NewFile(uintptr(fd), f.Name()) // it blocks, so os/exec leaves its mode as it is
+	return inherited, os.NewSyscallError("fcntl", syscall.SetNonblock(fd, true))
+}
+
 // tryLock takes the file's lock unless another open file holds it. Closing f releases it.
 func tryLock(f *os.File) (bool, error) {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

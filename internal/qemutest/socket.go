@@ -24,6 +24,9 @@ func listen(dir, name string, n int) (paths []string, files []*os.File, err erro
 		l.SetUnlinkOnClose(false)
 		f, err := l.File()
 		l.Close()
+		if err == nil {
+			f, err = leaveNonBlocking(f)
+		}
 		if err != nil {
 			closeAll(files)
 			return nil, nil, err
