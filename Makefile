@@ -27,12 +27,12 @@ PICTURES ?= .cache/page
 test-page: ## qapigen's page in a browser, BROWSER=chromium; pictures of it go to PICTURES=.cache/page
 	@test -n "$(BROWSER)" || { echo "no Chromium on this machine: apt-get install chromium fonts-dejavu-core, or set BROWSER" >&2; exit 1; }
 	@mkdir -p "$(PICTURES)"
-	@QMPKIT_BROWSER="$(BROWSER)" QMPKIT_PICTURES="$(abspath $(PICTURES))" $(GO) test -count=1 -timeout=5m -v -run Browser ./gen/page
+	@QMPKIT_BROWSER="$(BROWSER)" QMPKIT_PICTURES="$(abspath $(PICTURES))" $(GO) test -count=1 -timeout=5m -v -run Browser ./internal/page
 
 .PHONY: race
 race: ## the tests of all that starts goroutines, with the race detector, on one QEMU each
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
-		./internal/wait ./qmp/... ./hotplug ./migration ./gen/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./qmp/... ./hotplug ./migration ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## make the bindings anew, then hot-add a disk with them

@@ -3,7 +3,7 @@ package qapi
 import (
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/syntax"
+	"github.com/qmpkit/qmpkit/internal/syntax"
 )
 
 // parseCond reads the value of an 'if' key of something: in QEMU's notation since 6.1 (a name,

@@ -1,6 +1,6 @@
 package qapi
 
-import "github.com/qmpkit/qmpkit/qapi/syntax"
+import "github.com/qmpkit/qmpkit/internal/syntax"
 
 // declaration is the text of one definition in a schema: well formed, with names where the model
 // has references.

@@ -3,7 +3,7 @@ package qapi
 import (
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/syntax"
+	"github.com/qmpkit/qmpkit/internal/syntax"
 )
 
 // declare turns expressions into declarations: the second phase. It checks everything that

@@ -1,6 +1,6 @@
 package qapi
 
-import "github.com/qmpkit/qmpkit/qapi/syntax"
+import "github.com/qmpkit/qmpkit/internal/syntax"
 
 // data names the part of a definition that most messages are about.
 var data = place{what: "'data'"}

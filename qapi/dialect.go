@@ -1,6 +1,6 @@
 package qapi
 
-import "github.com/qmpkit/qmpkit/qapi/syntax"
+import "github.com/qmpkit/qmpkit/internal/syntax"
 
 // Dialect is the language as one version of QEMU reads it. Dialects differ in the schemas that
 // they refuse and in the order of the diagnostics. If two dialects accept a schema, they read it

@@ -3,7 +3,7 @@ package qapi
 import (
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/syntax"
+	"github.com/qmpkit/qmpkit/internal/syntax"
 )
 
 // Doc is the documentation comment of a definition.

@@ -1,6 +1,6 @@
 package qapi
 
-import "github.com/qmpkit/qmpkit/qapi/syntax"
+import "github.com/qmpkit/qmpkit/internal/syntax"
 
 // expression is an object in a schema file that is to define something.
 type expression struct {

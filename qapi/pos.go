@@ -3,7 +3,7 @@ package qapi
 import (
 	"strconv"
 
-	"github.com/qmpkit/qmpkit/qapi/syntax"
+	"github.com/qmpkit/qmpkit/internal/syntax"
 )
 
 // Pos is a place in a schema file.

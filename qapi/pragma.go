@@ -3,7 +3,7 @@ package qapi
 import (
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qapi/syntax"
+	"github.com/qmpkit/qmpkit/internal/syntax"
 )
 
 // pragma has the settings of pragma directives. They apply to the whole schema, whichever file

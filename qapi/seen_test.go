@@ -5,8 +5,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/syntax"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/syntax"
 )
 
 // TestSeen reads marks of parts that were first seen in a server. They are not prose, and

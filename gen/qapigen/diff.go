@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/qapi/diff"
+	"github.com/qmpkit/qmpkit/internal/diff"
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 

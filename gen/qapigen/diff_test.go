@@ -9,8 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/diff"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
-	"github.com/qmpkit/qmpkit/qapi/diff"
 )
 
 // writeSources writes files of those names into a folder.

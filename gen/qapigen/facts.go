@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi/facts"
-	"github.com/qmpkit/qmpkit/qapi/unmask"
 )
 
 // newFacts makes the subcommand that writes a table of facts.

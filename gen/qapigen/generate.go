@@ -8,10 +8,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/gen/gogen"
+	"github.com/qmpkit/qmpkit/internal/gogen"
+	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
-	"github.com/qmpkit/qmpkit/qapi/unmask"
 )
 
 // newGenerate makes the subcommand that emits Go for a schema.

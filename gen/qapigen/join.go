@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/qapi/unmask"
+	"github.com/qmpkit/qmpkit/internal/unmask"
 )
 
 // newJoin makes the subcommand that adds what a server has to a schema.

@@ -9,10 +9,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/diff"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/internal/schematest"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/diff"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )

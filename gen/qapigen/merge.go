@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
-	"github.com/qmpkit/qmpkit/qapi/unmask"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 

@@ -14,12 +14,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/qmpkit/qmpkit/gen/gogen"
+	"github.com/qmpkit/qmpkit/internal/diff"
+	"github.com/qmpkit/qmpkit/internal/gogen"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/diff"
 	"github.com/qmpkit/qmpkit/qapi/facts"
-	"github.com/qmpkit/qmpkit/qapi/unmask"
 )
 
 const capturedDir = "../../testdata/schema/captured/"

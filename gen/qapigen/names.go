@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/unmask"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/gen/gogen"
+	"github.com/qmpkit/qmpkit/internal/gogen"
 	"github.com/qmpkit/qmpkit/qapi"
 )
 

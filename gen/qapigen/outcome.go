@@ -1,6 +1,6 @@
 package main
 
-import "github.com/qmpkit/qmpkit/qapi/unmask"
+import "github.com/qmpkit/qmpkit/internal/unmask"
 
 // An outcome is what generate did, in JSON.
 type outcome struct {

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"github.com/qmpkit/qmpkit/qapi/unmask"
+	"github.com/qmpkit/qmpkit/internal/unmask"
 )
 
 // choices are the words for which of two schemas counts.

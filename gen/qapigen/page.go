@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/gen/page"
+	"github.com/qmpkit/qmpkit/internal/page"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
 	"github.com/qmpkit/qmpkit/testdata/schema"

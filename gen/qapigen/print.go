@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/qmpkit/qmpkit/qapi/syntax"
+	"github.com/qmpkit/qmpkit/internal/syntax"
 )
 
 // newPrint makes the subcommand that prints schemas without their prose.

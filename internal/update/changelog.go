@@ -12,8 +12,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/internal/diff"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/diff"
 )
 
 // servers are what the changelog calls those that the packages are for.

@@ -41,9 +41,9 @@ func (u *update) hand(old map[string]bool, compile bool) error {
 		name := item[strings.LastIndexByte(item, ' ')+1:]
 		switch {
 		case strings.Contains(item, " type "):
-			list = append(list, "a new name: "+item+" (abbreviations are in gen/gogen/names.go)")
+			list = append(list, "a new name: "+item+" (abbreviations are in internal/gogen/names.go)")
 		case secretWord.MatchString(name):
-			list = append(list, "maybe a secret: "+item+" (those that are have a row in gen/gogen/secrets.go)")
+			list = append(list, "maybe a secret: "+item+" (those that are have a row in internal/gogen/secrets.go)")
 		}
 	}
 	if compile {

@@ -3,8 +3,8 @@ package facts
 import (
 	"regexp"
 
+	"github.com/qmpkit/qmpkit/internal/syntax"
 	"github.com/qmpkit/qmpkit/qapi"
-	"github.com/qmpkit/qmpkit/qapi/syntax"
 )
 
 // remarks are the versions that one schema's documentation has for a definition: for the definition

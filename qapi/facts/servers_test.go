@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
-	"github.com/qmpkit/qmpkit/qapi/unmask"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
