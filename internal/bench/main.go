@@ -14,6 +14,9 @@
 // The client is measured on a stand-in: a server that answers at once, in a process of its own. It is
 // compared with connections that do less than a client has to.
 //
+// The operations of package hotplug are measured on QEMU 10.0, which is fetched if it is missing, and
+// compared with the commands that do the same work.
+//
 // QEMU_SRC names a QEMU source tree; its scripts and qapi folders are enough. If it is set, qapigen is
 // compared with QEMU's own generator on that tree's schema. This needs python3.
 package main
@@ -54,6 +57,7 @@ var measurements = []measurement{
 	{"client/throughput", "the commands of several goroutines", here, measureThroughput},
 	{"client/events", "the events to a consumer", here, measureEvents},
 	{"client/unread", "what events that nobody reads cost", here, measureUnread},
+	{"hotplug", "adding and removing devices of a real QEMU, with 0, 50 and 400 disks", here, measureHotplug},
 	{"client/connections", "the memory of idle clients", alone, measureConnections},
 }
 
