@@ -25,14 +25,11 @@ func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
 		if err := checkID(id); err != nil {
 			return err
 		}
-		if err := vm.checkNoDevice(ctx, id); err != nil {
-			return err
-		}
 		return vm.plug(ctx, undo, device)
 	})
 }
 
-// checkNoDevice makes sure that undoing will not take away what somebody else has added.
+// checkNoDevice makes sure that no device has an ID.
 func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 	device, err := vm.deviceExists(ctx, id)
 	if err == nil && device {

@@ -20,7 +20,7 @@ func addsDevice(d qemu.DeviceAdd) addition {
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDevice(ctx, d) },
 		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDevice(ctx, *d.ID) },
-		commands: []string{"qom-get", "device_add"},
+		commands: []string{"device_add"},
 	}
 }
 

@@ -2,9 +2,13 @@ package hotplug
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
+	"slices"
+	"strings"
 
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
@@ -44,41 +48,57 @@ func (t *nodeTree) close() {
 }
 
 // addFDSets gives QEMU the files, a set for each node.
-func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) error {
+func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) (err error) {
+	opaque := opaqueOf(id) + rand.Text()[:8] // of this operation alone
 	for _, f := range t.files {
-		path, err := vm.addFDSet(ctx, undo, id, f.files)
-		if err != nil {
+		if f.set, err = vm.addFDSet(ctx, undo, id, opaque, f.files); err != nil {
 			return err
 		}
-		f.node["filename"] = path
+		f.node["filename"] = f.set.Path()
 	}
 	return nil
 }
 
-// Sets of descriptors are QEMU's, shared by all its monitors. A set stays as long as its disk, since
-// QEMU opens the file again from its set when a node is reopened. QEMU chooses the number of a set.
-// The opaque text of its descriptors says whose it is.
-
-// opaque is that text for a device.
-func opaque(id string) string { return "qmpkit:" + id }
-
-// addFDSet makes a set of the files for a device, as a step of an operation, and returns the
-// path by which QEMU opens one of them.
-func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id string, files qmpfd.Files) (path string, err error) {
-	what := "descriptors of " + id
-	set, err := qmpfd.AddSet(ctx, vm.conn, opaque(id), files...)
-	if left, ok := errors.AsType[*qmpfd.UndoError](err); ok {
-		undo.done(what, func(ctx context.Context) error { return vm.removeFDSets(ctx, id) }) // once more
-		return "", left.Err
+// isOpen reports whether QEMU has made the nodes of a tree, after it was asked to. If the tree has a file of ours,
+// isOpen removes its set of descriptors, since nothing else tells: QEMU lists a set without descriptors as long as a
+// node uses it. Of other trees isOpen knows only that the device with the ID uses none.
+func (t *nodeTree) isOpen(ctx context.Context, vm *VM, id string) (bool, error) {
+	if len(t.files) == 0 {
+		device, err := vm.deviceExists(ctx, id)
+		return !device, err
 	}
-	if err != nil {
-		return "", err // and there is none
+	set := t.files[0].set
+	if err := set.Remove(ctx); err != nil {
+		return false, err
 	}
-	undo.done(what, set.Remove)
-	return set.Path(), nil
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	return slices.ContainsFunc(sets, func(s qemu.FDSetInfo) bool { return s.FDSetID == set.ID() && len(s.FDs) == 0 }), err
 }
 
-// removeFDSets removes a device's sets, of which there may be none.
+// Sets of descriptors are QEMU's, shared by all its monitors. A set stays as long as its disk, since
+// QEMU opens the file again from its set when a node is reopened. QEMU chooses the number of a set.
+// The opaque text of its descriptors says whose it is: "qmpkit:ID:", and a random text that tells the additions
+// of a device apart.
+
+// opaqueOf is how the text begins that the sets of a device have. No ID has a colon.
+func opaqueOf(id string) string { return "qmpkit:" + id + ":" }
+
+// addFDSet makes a set of the files for a device, as a step of an operation.
+func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, files qmpfd.Files) (*qmpfd.Set, error) {
+	what := "descriptors of " + id
+	set, err := qmpfd.AddSet(ctx, vm.conn, opaque, files...)
+	if left, ok := errors.AsType[*qmpfd.UndoError](err); ok {
+		undo.done(what, func(ctx context.Context) error { return qmpfd.RemoveSets(ctx, vm.conn, opaque) }) // once more
+		return nil, left.Err
+	}
+	if err != nil {
+		return nil, err // and there is none
+	}
+	undo.done(what, set.Remove)
+	return set, nil
+}
+
+// removeFDSets removes a device's sets, of which there may be none, or several that additions have left.
 func (vm *VM) removeFDSets(ctx context.Context, id string) error {
-	return qmpfd.RemoveSets(ctx, vm.conn, opaque(id))
+	return qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { return strings.HasPrefix(opaque, opaqueOf(id)) })
 }

@@ -133,6 +133,8 @@ func (vm *VM) version(ctx context.Context) (qmp.Version, error) {
 	if greeted, ok := vm.conn.(interface{ Version() qmp.Version }); ok {
 		return greeted.Version(), nil
 	}
-	info, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
-	return qmp.Version{Major: int(info.QEMU.Major), Minor: int(info.QEMU.Minor), Micro: int(info.QEMU.Micro)}, err
+	return vm.asked.Get(ctx, func() (qmp.Version, error) {
+		info, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
+		return qmp.Version{Major: int(info.QEMU.Major), Minor: int(info.QEMU.Minor), Micro: int(info.QEMU.Micro)}, err
+	})
 }

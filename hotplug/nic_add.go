@@ -27,35 +27,14 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := n.check(); err != nil {
 		return err
 	}
-	if err := vm.checkNICUnused(ctx, n); err != nil {
-		return err
-	}
 	if err := n.Backend.sendFiles(ctx, vm, undo, n.ID); err != nil {
 		return err
 	}
 	netdev := n.Backend.netdev(n.ID)
-	if err := vm.addNetdev(ctx, undo, netdev); err != nil {
+	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
 	}
 	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
-}
-
-// checkNICUnused makes sure that undoing will not take away what somebody else has added.
-func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
-	if err := vm.checkNoDevice(ctx, n.ID); err != nil {
-		return err
-	}
-	if err := vm.checkNetdevUnused(ctx, n.ID, ErrExists); err != nil {
-		return err
-	}
-	netdev, err := vm.netdevExists(ctx, n.ID)
-	if err != nil {
-		return err
-	}
-	if netdev {
-		return because(ErrExists, "ID is in use by a netdev without a device")
-	}
-	return nil
 }
 
 // sendQueues gives QEMU the descriptors of some queues, and closes those that an addition of more queues has
@@ -78,26 +57,69 @@ func (vm *VM) sendQueues(ctx context.Context, undo *rollback, files []*os.File, 
 // sendFile gives QEMU a descriptor under a name, as a step of an operation. A netdev that is added
 // takes it; then there is nothing to close.
 func (vm *VM) sendFile(ctx context.Context, undo *rollback, name string, f *os.File) error {
-	return undo.step("descriptor "+name,
-		func() error { return qemu.GetFD{FDName: name}.Do(ctx, vm.conn, qmp.WithFile(f)) },
-		func(ctx context.Context) error { return qmpfd.Close(ctx, vm.conn, name) })
+	return undo.step(ctx, step{
+		what: "descriptor " + name,
+		do:   func(ctx context.Context) error { return qemu.GetFD{FDName: name}.Do(ctx, vm.conn, qmp.WithFile(f)) },
+		undo: func(ctx context.Context) error { return qmpfd.Close(ctx, vm.conn, name) },
+	})
 }
 
 // errHalfMade tells of what no command can remove.
 var errHalfMade = errors.New("QEMU has made some of the netdev's queues, and cannot remove them")
 
-// addNetdev adds the netdev, as a step of an operation. A refused one with several queues can be
-// there all the same, in part.
-func (vm *VM) addNetdev(ctx context.Context, undo *rollback, netdev qemu.NetdevAdd) error {
+// addNetdev adds the netdev, as a step of an operation.
+func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu.NetdevAdd) error {
 	what := "netdev " + netdev.ID
-	err := undo.step(what,
-		func() error { return netdev.Do(ctx, vm.conn) },
-		func(ctx context.Context) error { _, err := vm.removeNetdev(ctx, netdev.ID); return err })
-	if !refused(err) || queuesOf(netdev) < 2 {
+	err := undo.step(ctx, step{
+		what: what,
+		do:   func(ctx context.Context) error { return netdev.Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { _, err := vm.removeNetdev(ctx, netdev.ID); return err },
+		ours: func(ctx context.Context) (bool, error) {
+			if known, taken, err := n.Backend.taken(ctx, vm, n.ID); known || err != nil {
+				return taken, err
+			}
+			err := vm.checkNetdevIdle(ctx, n.ID)
+			if errors.Is(err, ErrExists) {
+				return false, nil
+			}
+			return err == nil, err
+		},
+	})
+	half := false
+	err = whyRefused(err, func() (err error) {
+		half, err = vm.whyNoNetdev(ctx, n, queuesOf(netdev))
 		return err
-	}
-	if half, lookErr := vm.netdevExists(ctx, netdev.ID); half || lookErr != nil {
-		return &RollbackError{Err: err, Undo: errors.Join(errHalfMade, lookErr), Left: []string{what}}
+	})
+	if half {
+		return &RollbackError{Err: err, Undo: errHalfMade, Left: []string{what}}
 	}
 	return err
+}
+
+// whyNoNetdev finds out why QEMU refused a netdev: whether the ID is in use. A refused one with several queues can be
+// there all the same, in part. If that cannot be found out, it may be so.
+func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool, err error) {
+	several := queues > 1
+	if err := vm.checkNetdevIdle(ctx, n.ID); err != nil {
+		return several && !errors.Is(err, ErrExists), err
+	}
+	netdev, err := vm.netdevExists(ctx, n.ID)
+	if err != nil || !netdev {
+		return several && err != nil, err
+	}
+	if several {
+		known, taken, err := n.Backend.taken(ctx, vm, n.ID)
+		if err != nil || taken || !known {
+			return true, err
+		}
+	}
+	return false, because(ErrExists, "ID is in use by a netdev without a device")
+}
+
+// checkNetdevIdle makes sure that no device has an ID, or uses a netdev with it.
+func (vm *VM) checkNetdevIdle(ctx context.Context, id string) error {
+	if err := vm.checkNoDevice(ctx, id); err != nil {
+		return err
+	}
+	return vm.checkNetdevUnused(ctx, id, ErrExists)
 }

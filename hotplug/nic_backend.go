@@ -23,6 +23,10 @@ type NICBackend interface {
 	// sendFiles gives QEMU what the netdev needs, as steps of an operation.
 	sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error
 
+	// taken reports whether a netdev has taken what sendFiles sent, if that can be known. A netdev has done so
+	// if it is ours. What was not taken may be removed.
+	taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error)
+
 	// netdev is the netdev to add, which takes descriptors by the names that they were sent under.
 	netdev(id string) qemu.NetdevAdd
 }
@@ -68,6 +72,10 @@ func (t Tap) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) e
 		return err
 	}
 	return vm.sendQueues(ctx, undo, t.Vhost, vhostNames(id))
+}
+
+func (t Tap) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
+	return vm.nameTaken(ctx, tapNames(id)(0))
 }
 
 func (t Tap) netdev(id string) qemu.NetdevAdd {
@@ -124,6 +132,10 @@ func (n Netdev) checkNIC(id string) error {
 
 func (n Netdev) sendFiles(context.Context, *VM, *rollback, string) error { return nil }
 
+func (n Netdev) taken(context.Context, *VM, string) (known, taken bool, err error) {
+	return false, false, nil
+}
+
 func (n Netdev) netdev(id string) qemu.NetdevAdd {
 	add := qemu.NetdevAdd(n.Options)
 	add.ID = id
@@ -156,6 +168,10 @@ func (v VhostVDPA) checkNIC(string) error {
 
 func (v VhostVDPA) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
 	return vm.sendQueues(ctx, undo, []*os.File{v.File}, vhostNames(id))
+}
+
+func (v VhostVDPA) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
+	return vm.nameTaken(ctx, vhostNames(id)(0))
 }
 
 func (v VhostVDPA) netdev(id string) qemu.NetdevAdd {

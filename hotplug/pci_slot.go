@@ -94,10 +94,14 @@ func (t PCITree) anySlot() (PCISlot, error) {
 
 // nameSlot names the slot of a device for a port of PCI Express, which has one only: so QEMU
 // refuses a second device. QEMU 5.2 and 7.2 choose another slot by themselves, where no guest finds
-// the device.
+// the device; 10.0 does not.
 func (vm *VM) nameSlot(ctx context.Context, device *qemu.DeviceAdd) error {
 	if _, given := device.Props["addr"]; given || device.Bus == nil {
 		return nil
+	}
+	version, err := vm.version(ctx)
+	if err != nil || version.Major >= 10 {
+		return err
 	}
 	var chassis uint8 // a property of ports, and of no others; their buses have their ids
 	isPort, err := vm.objectProperty(ctx, devicePath(*device.Bus), "chassis", &chassis)

@@ -41,6 +41,7 @@ type PCIDevice struct {
 
 	// Buses are what a bridge, a port or an expander has behind it.
 	Buses []*PCIBus
+	parts []object // of a bridge, until Buses is known
 }
 
 // Buses goes through all buses: the root buses, those behind their bridges, and so on.
@@ -105,8 +106,8 @@ func (b *PCIBus) FreeSlot() (slot int, ok bool) {
 
 // PCITree returns the PCI buses of the machine and what is on them (qom-list, qom-get). It is empty
 // for a machine without PCI. Unlike query-pci it does not depend on the firmware having run, or on
-// how the guest has numbered the buses. It takes some three commands for each device; what comes
-// or goes meanwhile may be in it or not.
+// how the guest has numbered the buses. It sends two commands for each device, all of a level of the tree
+// together, and waits three times a level at most. What comes or goes meanwhile may be in it or not.
 func (vm *VM) PCITree(ctx context.Context) (PCITree, error) {
 	tree, err := vm.pciTree(ctx)
 	return tree, failed("read PCI buses", err)
@@ -117,134 +118,150 @@ func (vm *VM) pciTree(ctx context.Context) (PCITree, error) {
 		return nil, err
 	}
 	w := pciWalk{vm: vm, ctx: ctx}
-	for _, k := range []struct {
-		kinds *kinds
-		of    string
-	}{{&w.hosts, "pci-host-bridge"}, {&w.buses, "PCI"}, {&w.bridges, "base-pci-bridge"}, {&w.ports, "pcie-slot"}} {
-		var err error
-		if *k.kinds, err = vm.implementing(ctx, k.of); err != nil {
-			return nil, err
-		}
-	}
 	return w.tree()
+}
+
+// pciKinds are the types of objects that matter for the tree.
+type pciKinds struct{ hosts, buses, bridges, ports kinds }
+
+// pciKinds asks once for the types that QEMU has.
+func (vm *VM) pciKinds(ctx context.Context) (pciKinds, error) {
+	return vm.pciTypes.Get(ctx, func() (k pciKinds, err error) {
+		ask := func(of string, into *kinds) func() error {
+			return func() (err error) { *into, err = vm.implementing(ctx, of); return err }
+		}
+		err = together(ask("pci-host-bridge", &k.hosts), ask("PCI", &k.buses), ask("base-pci-bridge", &k.bridges), ask("pcie-slot", &k.ports))
+		return k, err
+	})
 }
 
 // A pciWalk looks at the tree.
 type pciWalk struct {
 	vm  *VM
 	ctx context.Context
-
-	hosts, buses, bridges, ports kinds
+	pciKinds
 }
 
 // tree finds the root buses: those of the machine's host bridges and of expanders'.
 func (w *pciWalk) tree() (PCITree, error) {
-	var roots PCITree
-	for _, container := range []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"} {
-		objects, err := w.vm.objects(w.ctx, container, "child")
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range objects {
-			if !w.hosts[o.kind] {
-				continue
-			}
-			buses, err := w.busesOf(o.path, nil)
-			if err != nil {
-				return nil, err
-			}
-			roots = append(roots, buses...)
-		}
+	containers := []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"}
+	objects := make([][]object, len(containers))
+	asks := []func() error{func() (err error) { w.pciKinds, err = w.vm.pciKinds(w.ctx); return err }}
+	for i, container := range containers {
+		asks = append(asks, func() (err error) { objects[i], err = w.vm.objects(w.ctx, container, "child"); return err })
 	}
-	return roots, nil
-}
-
-// busesOf reads the buses of a host bridge, or of a bridge.
-func (w *pciWalk) busesOf(owner string, bridge *PCIDevice) ([]*PCIBus, error) {
-	objects, err := w.vm.objects(w.ctx, owner, "child")
-	if err != nil {
+	if err := together(asks...); err != nil {
 		return nil, err
 	}
+	hosts := slices.DeleteFunc(slices.Concat(objects...), func(o object) bool { return !w.hosts[o.kind] })
+	roots := make([][]*PCIBus, len(hosts))
+	asks = nil
+	for i, host := range hosts {
+		asks = append(asks, func() error {
+			parts, err := w.vm.objects(w.ctx, host.path, "child")
+			if err == nil {
+				roots[i], err = w.busesOf(host.path, parts, nil)
+			}
+			return err
+		})
+	}
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	return slices.Concat(roots...), nil
+}
+
+// busesOf reads the buses among the parts of a host bridge, or of a bridge.
+func (w *pciWalk) busesOf(owner string, parts []object, bridge *PCIDevice) ([]*PCIBus, error) {
 	var all []*PCIBus
-	for _, o := range objects {
+	var looks []func() error
+	for _, o := range parts {
 		if !w.buses[o.kind] {
 			continue
 		}
-		bus := &PCIBus{Name: o.name, Path: o.path, Express: o.kind != "PCI" && o.kind != "pxb-bus"}
-		if err := w.look(bus, bridge); err != nil {
-			return nil, err
-		}
+		bus := &PCIBus{Name: o.name, Path: owner + "/" + o.name, Express: o.kind != "PCI" && o.kind != "pxb-bus"}
 		all = append(all, bus)
+		looks = append(looks, func() error { return w.look(bus, bridge) })
 	}
-	return all, nil
+	return all, together(looks...)
 }
 
 // look finds out what a bus takes and what is on it.
 func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
 	bus.Port = bridge != nil && w.ports[bridge.Driver]
 	var handler string
-	if _, err := w.vm.objectProperty(w.ctx, bus.Path, "hotplug-handler", &handler); err != nil {
-		return err
-	}
-	bus.Hotplug = handler != "" && (bus.Port || !bus.Express)
-	if bus.Port {
-		enabled := true // 5.2 has ports without the property
-		if _, err := w.vm.objectProperty(w.ctx, bridge.Path, "hotplug", &enabled); err != nil {
-			return err
-		}
-		bus.Hotplug = bus.Hotplug && enabled
-	} else if bridge != nil && handler == bridge.Path {
-		bus.first = 1 // the standard hotplug controller (SHPC) has no slot 0
-	}
-	var err error
-	if bus.Devices, err = w.vm.pciDevices(w.ctx, bus.Path); err != nil {
-		return err
-	}
-	for _, d := range bus.Devices {
-		if w.bridges[d.Driver] {
-			if d.Buses, err = w.busesOf(d.Path, d); err != nil {
-				return err
+	enabled := true // 5.2 has ports without the property
+	err := together(
+		func() error { _, err := w.vm.objectProperty(w.ctx, bus.Path, "hotplug-handler", &handler); return err },
+		func() error {
+			if !bus.Port {
+				return nil
 			}
-		}
+			_, err := w.vm.objectProperty(w.ctx, bridge.Path, "hotplug", &enabled)
+			return err
+		},
+		func() (err error) { bus.Devices, err = w.vm.pciDevices(w.ctx, bus.Path, w.bridges); return err },
+	)
+	if err != nil {
+		return err
+	}
+	bus.Hotplug = handler != "" && (bus.Port && enabled || !bus.Express)
+	if !bus.Port && bridge != nil && handler == bridge.Path {
+		bus.first = 1 // the standard hotplug controller (SHPC) has no slot 0
 	}
 	slices.SortFunc(bus.Devices, func(a, b *PCIDevice) int {
 		return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Function, b.Function))
 	})
-	return nil
+	var behind []func() error
+	for _, d := range bus.Devices {
+		behind = append(behind, func() (err error) {
+			d.Buses, err = w.busesOf(d.Path, d.parts, d)
+			d.parts = nil
+			return err
+		})
+	}
+	return together(behind...)
 }
 
-// pciDevices reads the devices on a bus, without what is behind them, leaving out those that are
-// gone by then.
-func (vm *VM) pciDevices(ctx context.Context, bus string) ([]*PCIDevice, error) {
+// pciDevices reads the devices on a bus, leaving out those that are gone by then, with the parts of those that are
+// bridges.
+func (vm *VM) pciDevices(ctx context.Context, bus string, bridges kinds) ([]*PCIDevice, error) {
 	links, err := vm.objects(ctx, bus, "link")
 	if err != nil {
 		return nil, err
 	}
 	var all []*PCIDevice
+	var asks []func() error
 	for _, link := range links {
 		if !strings.HasPrefix(link.name, "child[") {
 			continue
 		}
-		d := &PCIDevice{Driver: link.kind}
-		if has, err := vm.objectProperty(ctx, bus, link.name, &d.Path); err != nil {
-			return nil, err
-		} else if !has || d.Path == "" {
-			continue
+		d := &PCIDevice{Driver: link.kind, Slot: -1}
+		all = append(all, d)
+		ofDevice := bus + "/" + link.name // a path of the device too
+		asks = append(asks, func() error {
+			_, err := vm.objectProperty(ctx, bus, link.name, &d.Path)
+			return err
+		}, func() error {
+			address, has, err := vm.pciAddress(ctx, ofDevice)
+			if has {
+				d.Slot, d.Function = address.Slot, address.Function
+			}
+			return err
+		})
+		if bridges[d.Driver] {
+			asks = append(asks, func() (err error) { d.parts, err = vm.objects(ctx, ofDevice, "child"); return err })
 		}
-		address, has, err := vm.pciAddress(ctx, d.Path)
-		if err != nil {
-			return nil, err
-		}
-		if !has {
-			continue
-		}
-		d.Slot, d.Function = address.Slot, address.Function
+	}
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	for _, d := range all {
 		if parent, id := path.Split(d.Path); parent == devicePath("") {
 			d.ID = id
 		}
-		all = append(all, d)
 	}
-	return all, nil
+	return slices.DeleteFunc(all, func(d *PCIDevice) bool { return d.Path == "" || d.Slot < 0 }), nil
 }
 
 // name is the device's id, or the path of one without.

@@ -3,6 +3,7 @@ package hotplug_test
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"testing"
 
@@ -24,25 +25,40 @@ type property struct {
 	value      any
 }
 
+// find returns the properties of an object, whose path may end with a link.
+func (tree qomTree) find(name string) []property {
+	if found := tree[name]; found != nil {
+		return found
+	}
+	for _, p := range tree[path.Dir(name)] {
+		if target, ok := p.value.(string); ok && p.name == path.Base(name) {
+			return tree[target]
+		}
+	}
+	return nil
+}
+
 // serve has a machine answer from the tree.
 func (tree qomTree) serve(m *fakeqemu.Machine, types map[string][]string) {
 	notFound := &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "no such object"}
-	var args struct{ Path, Property, Implements string }
+	type arguments struct{ Path, Property, Implements string }
 	m.Handle("qom-list", func(r *qmptest.Request) (any, error) {
+		var args arguments
 		all := []qemu.ObjectPropertyInfo{}
-		if err := r.Decode(&args); err != nil || tree[args.Path] == nil {
+		if err := r.Decode(&args); err != nil || tree.find(args.Path) == nil {
 			return nil, notFound
 		}
-		for _, p := range tree[args.Path] {
+		for _, p := range tree.find(args.Path) {
 			all = append(all, qemu.ObjectPropertyInfo{Name: p.name, Type: p.kind})
 		}
 		return all, nil
 	})
 	m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
-		if err := r.Decode(&args); err != nil || tree[args.Path] == nil {
+		var args arguments
+		if err := r.Decode(&args); err != nil || tree.find(args.Path) == nil {
 			return nil, notFound
 		}
-		for _, p := range tree[args.Path] {
+		for _, p := range tree.find(args.Path) {
 			if p.name == args.Property {
 				return p.value, nil
 			}
@@ -50,6 +66,7 @@ func (tree qomTree) serve(m *fakeqemu.Machine, types map[string][]string) {
 		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "no such property"}
 	})
 	m.Handle("qom-list-types", func(r *qmptest.Request) (any, error) {
+		var args arguments
 		all := []qemu.ObjectTypeInfo{}
 		err := r.Decode(&args)
 		for _, name := range types[args.Implements] {
@@ -138,9 +155,14 @@ func TestPortHasOneSlot(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	require.NoError(t, qemu.DeviceAdd{Driver: "pcie-root-port", ID: new("rp1")}.Do(t.Context(), c))
-	vm := hotplug.New(c, nil)
 	disk := memory("d")
 	disk.Bus = "rp1"
+	vm := hotplug.New(c, nil)
+	require.NoError(t, vm.AddDisk(t.Context(), disk))
+	require.JSONEq(t, `{"driver":"virtio-blk-pci","bus":"rp1","id":"d","drive":"d"}`, argumentsOf(m, "device_add"), "QEMU 10.0 and later refuse by themselves")
+	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+
+	vm = hotplug.New(old{c}, nil)
 	require.NoError(t, vm.AddDisk(t.Context(), disk))
 	require.JSONEq(t, `{"driver":"virtio-blk-pci","bus":"rp1","id":"d","drive":"d","addr":"00"}`, argumentsOf(m, "device_add"))
 
@@ -151,6 +173,11 @@ func TestPortHasOneSlot(t *testing.T) {
 	require.NoError(t, vm.AddDevice(t.Context(), dog))
 	require.Empty(t, dog.Props, "they are the caller's")
 }
+
+// old is a connection to a QEMU 7.2.
+type old struct{ *qmp.Client }
+
+func (old) Version() qmp.Version { return qmp.Version{Major: 7, Minor: 2} }
 
 func TestFreeSlots(t *testing.T) {
 	bus := func(name string, hotplug_ bool, slots ...int) *hotplug.PCIBus {
@@ -249,6 +276,8 @@ func TestDeviceInfoFaults(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, "d", info.Node)
-	require.Equal(t, "d", qmp.Value(info.Block.Inserted.NodeName))
+	block, err := hotplug.New(c, nil).BlockInfo(t.Context(), "d")
+	require.NoError(t, err)
+	require.Equal(t, "d", qmp.Value(block.Inserted.NodeName))
 	require.Nil(t, info.PCI)
 }

@@ -25,16 +25,48 @@ type undo struct {
 	run  func(ctx context.Context) error
 }
 
-// step does a step of an operation; undo undoes it. It counts as done from before its
-// beginning, unless its error says that nothing has happened.
-func (r *rollback) step(what string, do func() error, undoIt func(ctx context.Context) error) error {
-	n := len(*r)
-	*r = append(*r, undo{what, undoIt})
-	err := do()
-	if err != nil && !qmp.MayHaveExecuted(err) {
-		*r = (*r)[:n]
+// answerLimit is how long a step waits for QEMU's answer after the context of its operation has ended. A step
+// whose answer is known needs no look at what is there to be undone.
+const answerLimit = 5 * time.Second
+
+// A step is a command of an operation that adds something.
+type step struct {
+	what string // it adds, for people
+	do   func(ctx context.Context) error
+	undo func(ctx context.Context) error
+
+	// ours reports whether the thing that undo would remove was added by this step. It is asked if QEMU's answer
+	// is unknown: somebody else may have added a thing with the same name. If it is nil, nobody else has.
+	ours func(ctx context.Context) (bool, error)
+}
+
+// step does a step of an operation, unless the context has ended. If the context ends meanwhile, the step
+// is done, and the error is the context's.
+func (r *rollback) step(ctx context.Context, s step) error {
+	if err := wait.Err(ctx); err != nil {
+		return err
+	}
+	longer, cancel := wait.Outlive(ctx, answerLimit)
+	defer cancel()
+	err := s.do(longer)
+	switch {
+	case err == nil:
+		r.done(s.what, s.undo)
+		return wait.Err(ctx)
+	case qmp.MayHaveExecuted(err):
+		r.done(s.what, s.undoOurs)
 	}
 	return err
+}
+
+// undoOurs undoes a step whose outcome is unknown.
+func (s step) undoOurs(ctx context.Context) error {
+	if s.ours != nil {
+		if ours, err := s.ours(ctx); err != nil || !ours {
+			return err
+		}
+	}
+	return s.undo(ctx)
 }
 
 // done takes note of a step that was done and, when it failed, has undone itself.
@@ -67,6 +99,21 @@ func (r rollback) run(ctx context.Context, err error) error {
 	}
 	if failed.Undo != nil {
 		return failed
+	}
+	return err
+}
+
+// whyRefused returns the error of a step. If QEMU refused, look finds out whether that is because the ID is in
+// use. QEMU's text would tell too, but differs between versions.
+func whyRefused(err error, look func() error) error {
+	if !refused(err) || errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	switch lookErr := look(); {
+	case errors.Is(lookErr, ErrExists):
+		return lookErr
+	case lookErr != nil:
+		return errors.Join(err, lookErr)
 	}
 	return err
 }

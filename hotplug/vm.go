@@ -29,6 +29,8 @@ type VM struct {
 	commands            wait.Answer[map[string]bool]
 	dynamicAutoReadOnly wait.Answer[bool]
 	busTypes            wait.Answer[kinds]
+	pciTypes            wait.Answer[pciKinds]
+	asked               wait.Answer[qmp.Version] // without a greeting
 }
 
 // New returns the VM at the other end of a connection, which remains the caller's. opts may be nil.

@@ -3,6 +3,7 @@ package fakeqemu
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -29,17 +30,22 @@ type Faulty struct {
 	Cancel context.CancelFunc // of the context of what is tested
 	Met    string             // the command, once it was met
 
+	mu    sync.Mutex
 	count int
 }
 
 // Execute executes a command, unless it is the one.
 func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
+	f.mu.Lock()
 	n := f.count
 	f.count++
+	if n == f.At {
+		f.Met = call.Command
+	}
+	f.mu.Unlock()
 	if n != f.At {
 		return f.Client.Execute(ctx, call)
 	}
-	f.Met = call.Command
 	switch f.Fault {
 	case Refused:
 		return &qmp.Error{Command: call.Command, Class: qmp.ErrGeneric, Desc: "injected"}

@@ -78,6 +78,23 @@ func Detach(ctx context.Context, limit time.Duration) (context.Context, context.
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
+// Outlive returns a context for a wait that may go on for a while after ctx has ended. It has the values of ctx,
+// and ends so long after ctx, for the same reason. The caller must call the function when the wait is over.
+func Outlive(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(limit):
+			end(Err(ctx))
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		stop()
+		end(nil)
+	}
+}
+
 // Err returns why ctx has ended, nil if it has not. The error has the text of [context.Cause], and
 // matches both the cause and ctx.Err().
 func Err(ctx context.Context) error {
