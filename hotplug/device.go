@@ -140,15 +140,10 @@ func (vm *VM) checkBridge(ctx context.Context, id string) error {
 	return because(errors.ErrUnsupported, "QEMU keeps a bridge that it was started with")
 }
 
-// checkNoNode makes sure that a device has no node of its name, unless it uses another by now. A
-// device on a USB bus does not tell its node, so this looks for the node itself.
+// checkNoNode makes sure that a device does not use a node of its name.
 func (vm *VM) checkNoNode(ctx context.Context, id string) error {
-	var used string
-	if _, _, err := vm.property(ctx, id, "drive", &used); err != nil || used != "" && used != id {
-		return err
-	}
-	node, err := vm.nodeExists(ctx, id)
-	if err == nil && node {
+	_, drive, err := vm.drive(ctx, id)
+	if err == nil && qmp.Value(drive) == id {
 		err = because(ErrNotAlone, "device has a block node; RemoveDisk removes both")
 	}
 	return err

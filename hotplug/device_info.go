@@ -3,8 +3,10 @@ package hotplug
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -46,7 +48,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 // DeviceInfo returns what QEMU tells of a device. If there is no such device, or it is removed while
 // DeviceInfo asks, the error matches [qmp.ErrDeviceNotFound].
 //
-// Source: qom-get.
+// Source: qom-get; qom-list once for each type of device.
 func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 	err := cmp.Or(vm.made(), checkID(id))
 	info := &DeviceInfo{ID: id, Path: devicePath(id)}
@@ -62,45 +64,79 @@ func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 var errNoDevice = because(qmp.ErrDeviceNotFound, "no such device")
 
 func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
-	var bus string
-	var multifunction bool // a property of PCI devices, and of no others
-	var isPCI, hasAddress bool
-	var address PCIAddress
 	read := func(name string, value any) func() error {
 		return func() error {
-			device, has, err := vm.property(ctx, info.ID, name, value)
+			device, _, err := vm.property(ctx, info.ID, name, value)
 			if err == nil && !device {
 				err = errNoDevice
-			}
-			if name == "multifunction" {
-				isPCI = has
 			}
 			return err
 		}
 	}
-	err := together(
-		read("type", &info.Driver), read("parent_bus", &bus), read("hotpluggable", &info.Hotpluggable),
-		read("netdev", &info.Netdev), read("multifunction", &multifunction),
-		func() (err error) { address, hasAddress, err = vm.pciAddress(ctx, info.Path); return err },
-		func() error {
+	if err := read("type", &info.Driver)(); err != nil {
+		return err
+	}
+	has, err := vm.typeOf(ctx, info)
+	if err != nil {
+		return err
+	}
+	var bus string
+	reads := []func() error{read("parent_bus", &bus), read("hotpluggable", &info.Hotpluggable)}
+	if has.netdev {
+		reads = append(reads, read("netdev", &info.Netdev))
+	}
+	if has.drive {
+		reads = append(reads, func() error {
 			device, drive, err := vm.drive(ctx, info.ID)
 			if err == nil && !device {
 				err = errNoDevice
 			}
 			info.Node = qmp.Value(drive)
 			return err
-		},
-	)
-	if err != nil {
+		})
+	}
+	if has.slot {
+		reads = append(reads, func() error {
+			address, has, err := vm.pciAddress(ctx, info.Path)
+			if has {
+				info.PCI = &address
+			}
+			return err
+		})
+	}
+	if err := together(reads...); err != nil {
 		return err
 	}
 	if bus != "" {
 		info.Bus = path.Base(bus)
 	}
-	if isPCI && hasAddress {
-		info.PCI = &address
-	}
 	return nil
+}
+
+// A deviceType is what the devices of a type have.
+type deviceType struct{ netdev, drive, slot bool }
+
+// typeOf returns the type of a device. It asks QEMU once for each.
+func (vm *VM) typeOf(ctx context.Context, info *DeviceInfo) (deviceType, error) {
+	if known, ok := vm.deviceTypes.Load(info.Driver); ok {
+		return known.(deviceType), nil
+	}
+	members, err := qemu.QOMList{Path: info.Path}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		err = errNoDevice
+	}
+	if err != nil {
+		return deviceType{}, err
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(members, func(m qemu.ObjectPropertyInfo) bool { return m.Name == name })
+	}
+	// Only PCI devices have "multifunction", and others have an "addr" too.
+	t := deviceType{netdev: has("netdev"), drive: has("drive"), slot: has("multifunction")}
+	if info.Driver != "" {
+		vm.deviceTypes.Store(info.Driver, t)
+	}
+	return t, nil
 }
 
 // BlockInfo returns what query-block tells of the disk with this id. Inserted is nil for a drive without a medium.

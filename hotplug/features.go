@@ -36,7 +36,7 @@ var kindCommands = map[Kind][]string{
 	},
 	CPUs:          {"query-hotpluggable-cpus", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
 	MemoryDevices: {"object-add", "object-del", "qom-set", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
-	Devices:       {"query-blockstats", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+	Devices:       {"device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
 }
 
 // Supports returns nil if the running QEMU can add and remove devices of this kind. It asks which commands

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -31,6 +32,7 @@ type VM struct {
 	busTypes            wait.Answer[kinds]
 	pciTypes            wait.Answer[pciKinds]
 	asked               wait.Answer[qmp.Version] // without a greeting
+	deviceTypes         sync.Map                 // deviceType by its name
 }
 
 // New returns the VM at the other end of a connection, which remains the caller's. opts may be nil.
