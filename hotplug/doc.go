@@ -56,7 +56,7 @@
 //
 //	the device                   ID
 //	a disk's block node          ID, unless it is a Node; the nodes below it go with it
-//	its sets of descriptors      found by their opaque text, "qmpkit:ID"
+//	its sets of descriptors      found by how their opaque text begins, "qmpkit:ID:"
 //	its secrets                  ID.secret.NAME
 //	the object behind memory     ID
 //	a NIC's netdev               ID
@@ -66,6 +66,15 @@
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only; a disk's has at
 // most 31 bytes, the limit of a node's name. It must not be "type".
 //
-// Two managers must not add under the same ID at the same time. QEMU refuses the second, which
-// then undoes its own part; but one that does not learn QEMU's answer takes away what has the ID.
+// If two managers add under the same ID at the same time, QEMU refuses the second, which then undoes its own part and
+// returns [ErrExists]. An operation waits for QEMU's answer for 5 seconds after its context has ended. If it does not
+// learn the answer, it finds out what is its own: a node by its set of descriptors, a netdev by the descriptors or
+// the connection that it has taken, a device by its bus and by what it uses. A node without descriptors of ours, and
+// a netdev that QEMU opens itself, cannot be told from another that has the ID and that no device uses: it is removed.
+//
+// # Cost
+//
+// An operation that adds sends the commands that do the work. It looks at the machine only if QEMU refuses or does not
+// answer. The number of commands does not depend on how many devices there are, except for [VM.PCITree],
+// [VM.FreePCISlot] and [VM.RemoveNetdev].
 package hotplug

@@ -41,7 +41,7 @@ type PCIDevice struct {
 
 	// Buses are what a bridge, a port or an expander has behind it.
 	Buses []*PCIBus
-	parts []object // of a bridge, until Buses is known
+	seen  *seenDevice // while the tree is read
 }
 
 // Buses goes through all buses: the root buses, those behind their bridges, and so on.
@@ -106,8 +106,9 @@ func (b *PCIBus) FreeSlot() (slot int, ok bool) {
 
 // PCITree returns the PCI buses of the machine and what is on them (qom-list, qom-get). It is empty
 // for a machine without PCI. Unlike query-pci it does not depend on the firmware having run, or on
-// how the guest has numbered the buses. It sends two commands for each device, all of a level of the tree
-// together, and waits three times a level at most. What comes or goes meanwhile may be in it or not.
+// how the guest has numbered the buses. It sends a command for each bus, and at the first time some three more for
+// each bus and each device. All commands of a level of the tree are in flight together. What comes or goes
+// meanwhile may be in it or not.
 func (vm *VM) PCITree(ctx context.Context) (PCITree, error) {
 	tree, err := vm.pciTree(ctx)
 	return tree, failed("read PCI buses", err)
@@ -135,6 +136,28 @@ func (vm *VM) pciKinds(ctx context.Context) (pciKinds, error) {
 	})
 }
 
+// A seenBus is what a walk has learned of a bus that does not change, so that later walks do not ask again. A bus
+// numbers its links to devices and uses no number twice.
+type seenBus struct {
+	handler string
+	enabled bool
+	devices map[string]*seenDevice // by the link
+}
+
+// A seenDevice is the same of a device.
+type seenDevice struct {
+	path    string
+	address *PCIAddress
+	parts   []object            // of a bridge
+	buses   map[string]*seenBus // by name
+}
+
+// seenRoots are the root buses by their paths, in the order of the names.
+type seenRoots struct {
+	names []*PCIBus // with no more than what does not change
+	buses map[string]*seenBus
+}
+
 // A pciWalk looks at the tree.
 type pciWalk struct {
 	vm  *VM
@@ -142,8 +165,38 @@ type pciWalk struct {
 	pciKinds
 }
 
-// tree finds the root buses: those of the machine's host bridges and of expanders'.
+// tree reads the tree, with what is known from the last time.
 func (w *pciWalk) tree() (PCITree, error) {
+	roots := w.vm.pciSeen.Load()
+	if roots == nil || roots.names == nil {
+		var err error
+		if roots, err = w.roots(); err != nil {
+			return nil, err
+		}
+	} else {
+		var err error
+		if w.pciKinds, err = w.vm.pciKinds(w.ctx); err != nil {
+			return nil, err
+		}
+	}
+	var tree PCITree
+	for _, root := range roots.names {
+		tree = append(tree, &PCIBus{Name: root.Name, Path: root.Path, Express: root.Express})
+	}
+	buses, err := w.lookAll(tree, nil, roots.buses, func(bus *PCIBus) string { return bus.Path })
+	if err != nil {
+		return nil, err
+	}
+	seen := &seenRoots{names: roots.names, buses: buses}
+	if w.hosts["spapr-pci-host-bridge"] { // which comes and goes while the machine runs
+		seen.names = nil
+	}
+	w.vm.pciSeen.Store(seen)
+	return tree, nil
+}
+
+// roots finds the root buses: those of the machine's host bridges and of expanders'.
+func (w *pciWalk) roots() (*seenRoots, error) {
 	containers := []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"}
 	objects := make([][]object, len(containers))
 	asks := []func() error{func() (err error) { w.pciKinds, err = w.vm.pciKinds(w.ctx); return err }}
@@ -154,114 +207,151 @@ func (w *pciWalk) tree() (PCITree, error) {
 		return nil, err
 	}
 	hosts := slices.DeleteFunc(slices.Concat(objects...), func(o object) bool { return !w.hosts[o.kind] })
-	roots := make([][]*PCIBus, len(hosts))
+	buses := make([][]*PCIBus, len(hosts))
 	asks = nil
 	for i, host := range hosts {
 		asks = append(asks, func() error {
 			parts, err := w.vm.objects(w.ctx, host.path, "child")
-			if err == nil {
-				roots[i], err = w.busesOf(host.path, parts, nil)
-			}
+			buses[i] = w.busesOf(host.path, parts)
 			return err
 		})
 	}
 	if err := together(asks...); err != nil {
 		return nil, err
 	}
-	return slices.Concat(roots...), nil
+	return &seenRoots{names: slices.Concat(buses...)}, nil
 }
 
-// busesOf reads the buses among the parts of a host bridge, or of a bridge.
-func (w *pciWalk) busesOf(owner string, parts []object, bridge *PCIDevice) ([]*PCIBus, error) {
-	var all []*PCIBus
-	var looks []func() error
+// busesOf returns the buses among the parts of a host bridge, or of a bridge.
+func (w *pciWalk) busesOf(owner string, parts []object) (all []*PCIBus) {
 	for _, o := range parts {
-		if !w.buses[o.kind] {
-			continue
+		if w.buses[o.kind] {
+			all = append(all, &PCIBus{Name: o.name, Path: owner + "/" + o.name, Express: o.kind != "PCI" && o.kind != "pxb-bus"})
 		}
-		bus := &PCIBus{Name: o.name, Path: owner + "/" + o.name, Express: o.kind != "PCI" && o.kind != "pxb-bus"}
-		all = append(all, bus)
-		looks = append(looks, func() error { return w.look(bus, bridge) })
 	}
-	return all, together(looks...)
+	return all
+}
+
+// lookAll finds out what buses take and what is on them. before and after are what is known of them, by their keys.
+func (w *pciWalk) lookAll(buses []*PCIBus, bridge *PCIDevice, before map[string]*seenBus, key func(*PCIBus) string) (after map[string]*seenBus, err error) {
+	seen := make([]*seenBus, len(buses))
+	var looks []func() error
+	for i, bus := range buses {
+		looks = append(looks, func() (err error) { seen[i], err = w.look(bus, bridge, before[key(bus)]); return err })
+	}
+	if err := together(looks...); err != nil {
+		return nil, err
+	}
+	after = map[string]*seenBus{}
+	for i, bus := range buses {
+		after[key(bus)] = seen[i]
+	}
+	return after, nil
 }
 
 // look finds out what a bus takes and what is on it.
-func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
+func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice, before *seenBus) (*seenBus, error) {
 	bus.Port = bridge != nil && w.ports[bridge.Driver]
-	var handler string
-	enabled := true // 5.2 has ports without the property
-	err := together(
-		func() error { _, err := w.vm.objectProperty(w.ctx, bus.Path, "hotplug-handler", &handler); return err },
-		func() error {
-			if !bus.Port {
-				return nil
-			}
-			_, err := w.vm.objectProperty(w.ctx, bridge.Path, "hotplug", &enabled)
-			return err
-		},
-		func() (err error) { bus.Devices, err = w.vm.pciDevices(w.ctx, bus.Path, w.bridges); return err },
-	)
-	if err != nil {
+	seen := &seenBus{enabled: true} // 5.2 has ports without the property
+	var known map[string]*seenDevice
+	asks := []func() error{func() (err error) {
+		bus.Devices, seen.devices, err = w.vm.pciDevices(w.ctx, bus.Path, w.bridges, known)
 		return err
+	}}
+	if before != nil {
+		seen.handler, seen.enabled, known = before.handler, before.enabled, before.devices
+	} else {
+		asks = append(asks, func() error {
+			_, err := w.vm.objectProperty(w.ctx, bus.Path, "hotplug-handler", &seen.handler)
+			return err
+		})
+		if bus.Port {
+			asks = append(asks, func() error {
+				_, err := w.vm.objectProperty(w.ctx, bridge.Path, "hotplug", &seen.enabled)
+				return err
+			})
+		}
 	}
-	bus.Hotplug = handler != "" && (bus.Port && enabled || !bus.Express)
-	if !bus.Port && bridge != nil && handler == bridge.Path {
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	bus.Hotplug = seen.handler != "" && (bus.Port && seen.enabled || !bus.Express)
+	if !bus.Port && bridge != nil && seen.handler == bridge.Path {
 		bus.first = 1 // the standard hotplug controller (SHPC) has no slot 0
+	}
+	var behind []func() error
+	for _, d := range bus.Devices {
+		behind = append(behind, func() (err error) {
+			d.Buses = w.busesOf(d.Path, d.seen.parts)
+			d.seen.buses, err = w.lookAll(d.Buses, d, d.seen.buses, func(bus *PCIBus) string { return bus.Name })
+			d.seen = nil
+			return err
+		})
+	}
+	if err := together(behind...); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(bus.Devices, func(a, b *PCIDevice) int {
 		return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Function, b.Function))
 	})
-	var behind []func() error
-	for _, d := range bus.Devices {
-		behind = append(behind, func() (err error) {
-			d.Buses, err = w.busesOf(d.Path, d.parts, d)
-			d.parts = nil
-			return err
-		})
-	}
-	return together(behind...)
+	return seen, nil
 }
 
-// pciDevices reads the devices on a bus, leaving out those that are gone by then, with the parts of those that are
-// bridges.
-func (vm *VM) pciDevices(ctx context.Context, bus string, bridges kinds) ([]*PCIDevice, error) {
+// pciDevices reads the devices on a bus, leaving out those that are gone by then. It asks nothing of those that are
+// known, and also for the parts of those that are bridges.
+func (vm *VM) pciDevices(ctx context.Context, bus string, bridges kinds, known map[string]*seenDevice) ([]*PCIDevice, map[string]*seenDevice, error) {
 	links, err := vm.objects(ctx, bus, "link")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []*PCIDevice
+	links = slices.DeleteFunc(links, func(o object) bool { return !strings.HasPrefix(o.name, "child[") })
+	all := make([]*seenDevice, len(links))
 	var asks []func() error
-	for _, link := range links {
-		if !strings.HasPrefix(link.name, "child[") {
-			continue
+	for i, link := range links {
+		d := &seenDevice{}
+		if before := known[link.name]; before != nil {
+			*d = *before // a walk at the same time may have the other
+		} else {
+			asks = append(asks, vm.askDevice(ctx, d, bus, link.name, bridges[link.kind])...)
 		}
-		d := &PCIDevice{Driver: link.kind, Slot: -1}
-		all = append(all, d)
-		ofDevice := bus + "/" + link.name // a path of the device too
-		asks = append(asks, func() error {
-			_, err := vm.objectProperty(ctx, bus, link.name, &d.Path)
-			return err
-		}, func() error {
-			address, has, err := vm.pciAddress(ctx, ofDevice)
-			if has {
-				d.Slot, d.Function = address.Slot, address.Function
-			}
-			return err
-		})
-		if bridges[d.Driver] {
-			asks = append(asks, func() (err error) { d.parts, err = vm.objects(ctx, ofDevice, "child"); return err })
-		}
+		all[i] = d
 	}
 	if err := together(asks...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, d := range all {
-		if parent, id := path.Split(d.Path); parent == devicePath("") {
-			d.ID = id
+	var devices []*PCIDevice
+	seen := map[string]*seenDevice{}
+	for i, d := range all {
+		if d.path == "" || d.address == nil {
+			continue
 		}
+		device := &PCIDevice{Driver: links[i].kind, Path: d.path, Slot: d.address.Slot, Function: d.address.Function, seen: d}
+		if parent, id := path.Split(d.path); parent == devicePath("") {
+			device.ID = id
+		}
+		devices = append(devices, device)
+		seen[links[i].name] = d
 	}
-	return slices.DeleteFunc(all, func(d *PCIDevice) bool { return d.Path == "" || d.Slot < 0 }), nil
+	return devices, seen, nil
+}
+
+// askDevice asks about the device that a bus has a link to.
+func (vm *VM) askDevice(ctx context.Context, d *seenDevice, bus, link string, bridge bool) []func() error {
+	object := bus + "/" + link // is a path of the device too
+	asks := []func() error{
+		func() error { _, err := vm.objectProperty(ctx, bus, link, &d.path); return err },
+		func() error {
+			address, has, err := vm.pciAddress(ctx, object)
+			if has {
+				d.address = &address
+			}
+			return err
+		},
+	}
+	if bridge {
+		asks = append(asks, func() (err error) { d.parts, err = vm.objects(ctx, object, "child"); return err })
+	}
+	return asks
 }
 
 // name is the device's id, or the path of one without.

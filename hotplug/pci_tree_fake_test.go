@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,7 +81,12 @@ func (tree qomTree) serve(m *fakeqemu.Machine, types map[string][]string) {
 // q35 is a machine with two ports, the first of which has a device that is going.
 func q35(t *testing.T) *fakeqemu.Machine {
 	m := fakeqemu.New(t)
-	qomTree{
+	q35Tree().serve(m, q35Types)
+	return m
+}
+
+func q35Tree() qomTree {
+	return qomTree{
 		"/machine":       {{"q35", "child<q35-pcihost>", nil}, {"peripheral", "child<container>", nil}},
 		"/machine/q35":   {{"pcie.0", "child<PCIE>", nil}, {"mch", "child<mch>", nil}},
 		"/machine/other": {},
@@ -97,11 +104,12 @@ func q35(t *testing.T) *fakeqemu.Machine {
 		"/machine/peripheral/rp1/rp1": {{"hotplug-handler", "link", "/machine/x"}, {"child[0]", "link<e1000>", "/machine/peripheral/nic"}},
 		"/machine/peripheral/rp2/rp2": {{"hotplug-handler", "link", "/machine/x"}},
 		"/machine/peripheral/nic":     {{"addr", "int32", 0}},
-	}.serve(m, map[string][]string{
-		"pci-host-bridge": {"q35-pcihost"}, "PCI": {"PCI", "PCIE"},
-		"base-pci-bridge": {"pcie-root-port"}, "pcie-slot": {"pcie-root-port"},
-	})
-	return m
+	}
+}
+
+var q35Types = map[string][]string{
+	"pci-host-bridge": {"q35-pcihost"}, "PCI": {"PCI", "PCIE"},
+	"base-pci-bridge": {"pcie-root-port"}, "pcie-slot": {"pcie-root-port"},
 }
 
 func TestPCITreeOfAFake(t *testing.T) {
@@ -128,6 +136,56 @@ func TestPCITreeOfAFake(t *testing.T) {
 	require.Equal(t, "rp2/00", slot.String())
 	_, err = vm.FreePCISlot(t.Context(), "rp1")
 	require.ErrorIs(t, err, hotplug.ErrNoFreeSlot)
+}
+
+// TestPCITreeAgain reads a tree again, with a command for each bus, after a port was replaced by one with the same
+// id in another slot.
+func TestPCITreeAgain(t *testing.T) {
+	m := q35(t)
+	vm := hotplug.New(m.Dial(), nil)
+	first, err := vm.PCITree(t.Context())
+	require.NoError(t, err)
+	before := len(m.Requests())
+	again, err := vm.PCITree(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	require.Equal(t, 3+4, len(m.Requests())-before, "it asks again about the two that were gone")
+
+	other := q35Tree()
+	other["/machine/q35/pcie.0"][1].name = "child[5]"
+	other["/machine/peripheral/rp2"][0].value = 0x50
+	other["/machine/peripheral/rp2/rp2"] = append(other["/machine/peripheral/rp2/rp2"], property{"child[0]", "link<e1000>", "/machine/peripheral/nic2"})
+	other["/machine/peripheral/nic2"] = []property{{"addr", "int32", 0}}
+	other.serve(m, q35Types)
+	again, err = vm.PCITree(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 10, again.Device("rp2").Slot)
+	require.Equal(t, "nic2", again.Bus("rp2").Devices[0].ID)
+	require.Equal(t, "nic", again.Bus("rp1").Devices[0].ID)
+	require.Equal(t, 1, first.Device("rp2").Slot, "the caller's tree is as it was")
+}
+
+// TestPCITreeWaits counts how often the answers of QEMU are waited for: three times for each of two levels.
+func TestPCITreeWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		vm := hotplug.New(slow{pipe(t, q35(t), nil)}, nil)
+		begin := time.Now()
+		_, err := vm.PCITree(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 6*time.Second, time.Since(begin))
+		begin = time.Now()
+		_, err = vm.PCITree(t.Context())
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(begin), 3*time.Second)
+	})
+}
+
+// slow is a connection whose commands take a second, and do not wait for each other.
+type slow struct{ *qmp.Client }
+
+func (s slow) Execute(ctx context.Context, call *qmp.Call) error {
+	time.Sleep(time.Second)
+	return s.Client.Execute(ctx, call)
 }
 
 // TestPCITreeFaults has each command fail: the error is returned, or what is asked about has gone.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -31,8 +32,9 @@ type VM struct {
 	dynamicAutoReadOnly wait.Answer[bool]
 	busTypes            wait.Answer[kinds]
 	pciTypes            wait.Answer[pciKinds]
-	asked               wait.Answer[qmp.Version] // without a greeting
-	deviceTypes         sync.Map                 // deviceType by its name
+	pciSeen             atomic.Pointer[seenRoots] // by the last walk
+	asked               wait.Answer[qmp.Version]  // without a greeting
+	deviceTypes         sync.Map                  // deviceType by its name
 }
 
 // New returns the VM at the other end of a connection, which remains the caller's. opts may be nil.
