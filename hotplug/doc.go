@@ -74,7 +74,7 @@
 //
 // # Cost
 //
-// An operation that adds sends the commands that do the work. It looks at the machine only if QEMU refuses or does not
-// answer. The number of commands does not depend on how many devices there are, except for [VM.PCITree],
-// [VM.FreePCISlot] and [VM.RemoveNetdev].
+// [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] send the commands that do the work. They look at the machine only if
+// QEMU refuses or does not answer. The number of commands of an operation does not depend on how many devices there
+// are, except for [VM.PCITree], [VM.FreePCISlot], [VM.RemoveNetdev] and a [VM.RemoveNIC] that finds no device.
 package hotplug
