@@ -59,7 +59,7 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //   - [errors.ErrUnsupported]: the device is a CPU that this QEMU cannot remove (see [VM.RemoveCPU]),
 //     or a bridge that QEMU was started with and that QEMU keeps when a guest releases it by ACPI.
-//   - [*qmp.Error]: QEMU can never unplug the device.
+//   - any other [*qmp.Error]: QEMU can never unplug the device.
 //
 // Source: device_del, DEVICE_DELETED.
 func (vm *VM) RemoveDevice(ctx context.Context, id string) error {

@@ -74,7 +74,7 @@ func checkID(id string) error {
 	case "":
 		return errors.New("needs an ID")
 	case "type": // of the object that devices are in
-		return errors.New(`ID must not be "type": QEMU 5.2 ends at such a device`)
+		return errors.New(`ID must not be "type": QEMU 5.2 terminates if a device has this ID`)
 	}
 	for i, c := range []byte(id) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'

@@ -33,7 +33,7 @@ import (
 //     RemoveDisk again when the job has ended.
 //   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2 keep open
 //     while the VM is stopped. Call RemoveDisk again when it runs.
-//   - [*qmp.Error], and none of the above: QEMU can never unplug the device, or refused a command.
+//   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
 //
 // As long as the node exists, RemoveDisk also leaves the descriptors and secrets that the node needs.
 //

@@ -98,10 +98,10 @@ func (o Object) checkMemory(id string) error {
 		return fmt.Errorf("Options: %w", err)
 	}
 	if !strings.HasPrefix(kind, memoryBackend) {
-		return fmt.Errorf("Options is of the type %q: it must be one of memory", kind)
+		return fmt.Errorf("Options has the type %q: it must be a memory backend", kind)
 	}
 	if o.Options.ID != "" && o.Options.ID != id {
-		return fmt.Errorf("Options has the ID %q: it must be empty or that of the memory", o.Options.ID)
+		return fmt.Errorf("Options has the ID %q: it must be empty or the ID of the memory", o.Options.ID)
 	}
 	return nil
 }

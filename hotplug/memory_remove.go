@@ -20,7 +20,7 @@ import (
 //   - [ErrUnplugRefused]: the guest refused, because it cannot free that memory.
 //   - [ErrNotMemory]: the device is not memory, or uses an object with another name.
 //   - [ErrInUse]: the device is gone, but something else uses the object.
-//   - [*qmp.Error]: QEMU can never unplug the device. QEMU before 8.1 cannot unplug a virtio-mem
+//   - any other [*qmp.Error]: QEMU can never unplug the device. QEMU before 8.1 cannot unplug a virtio-mem
 //     device: it stays, without any memory.
 //
 // Source: qom-set of requested-size, device_del, DEVICE_DELETED, ACPI_DEVICE_OST, object-del.
