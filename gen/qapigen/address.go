@@ -19,13 +19,13 @@ import (
 )
 
 // addressHelp says what serverAddress takes, for the help of the subcommands.
-const addressHelp = `The ADDRESS of a running server is that of its QMP monitor, which -qmp makes:
+const addressHelp = `The ADDRESS of a running server is the address of its QMP monitor (QEMU's option -qmp):
 
   unix:PATH         a Unix socket; PATH alone if the socket exists; @NAME for an abstract socket
   tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
   vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
 
-A server talks to one client at a time on a socket.`
+A socket of a server serves one client at a time.`
 
 // sourceHelp says what openSource takes.
 const sourceHelp = `SOURCE is the main file of a schema (qapi-schema.json), a file that capture wrote, or an ADDRESS.

@@ -22,10 +22,9 @@ and nothing if there is no error:
 
   path:line[:column]: message
 
-QEMU changed the language several times. With -dialect VERSION, check accepts and refuses what this
-QEMU accepts and refuses, also in the documentation. The first line is then the error that QEMU
-itself would report, at the same place. Without -dialect, check accepts the language of QEMU 5.2 to
-11.0.
+QEMU changed the language several times. With -dialect VERSION, check applies the rules of this
+QEMU, also to the documentation. The first line is then the error that QEMU itself would report, at
+the same place. Without -dialect, check accepts the language of QEMU 5.2 to 11.0.
 
 With -json, check prints an array of objects with file, line, column (if it is known) and message.
 

@@ -1,4 +1,4 @@
-// Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
+// Qapigen writes Go bindings for QEMU's QAPI schemas. It also compares, checks and queries such schemas.
 //
 //	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR   a Go package
 //	qapigen capture [-out FILE] ADDRESS                                      save the schema of a running server
@@ -100,7 +100,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "qapigen",
 		Short: "Go bindings for QEMU's QAPI schemas",
-		Long: `Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
+		Long: `Qapigen writes Go bindings for QEMU's QAPI schemas. It also compares, checks and queries such schemas.
 
 ` + addressHelp + `
 

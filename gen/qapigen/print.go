@@ -22,7 +22,7 @@ func newPrint() *cobra.Command {
 		Use:   "print [-qemu-version VERSION] -out DIR FILE...",
 		Short: "copy schemas without their documentation",
 		Long: `Print copies schemas in one canonical form. FILE is the main file of a schema; print also copies the
-files that it includes. The copy has no comments. Of the documentation it has the names of
+files that it includes. The copy has no comments. From the documentation, it keeps the names of
 definitions and features, and the version after "Since:". Qapigen reads the copy like the original.
 
 The files have the folders of QEMU's source tree in DIR: qapi, qga, storage-daemon/qapi. DIR/VERSION

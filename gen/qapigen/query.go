@@ -19,7 +19,8 @@ func newQuery() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "query [-json] SOURCE PATH",
 		Short: "report whether a schema has a command, a member, a value or a feature",
-		Long: `Query reports whether a schema has what PATH describes. Paths have the grammar of libvirt:
+		Long: `Query reports whether a schema has a command, an event or a part of one. PATH names it in the
+grammar of libvirt:
 
   COMMAND-OR-EVENT [ /arg-type | /ret-type [ /COMPONENT ]... ]
 

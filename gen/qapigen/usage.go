@@ -105,7 +105,7 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
 		Short:   "explain a subcommand",
-		Long:    "Help prints the text that the flag -help of a subcommand prints.\n\n" + statusHelp,
+		Long:    "Help explains a subcommand, as the flag -help of the subcommand does.\n\n" + statusHelp,
 		Example: "  qapigen help generate",
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string

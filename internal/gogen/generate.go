@@ -34,9 +34,8 @@ type Options struct {
 	Docs bool
 }
 
-// Generate returns the files of a Go package for the schema, by file name. It writes
-// nothing, and the same schema gives the same bytes. An error names what in the schema has
-// no place in a Go package.
+// Generate returns the files of a Go package for the schema, by file name. It does not write them. The same
+// schema gives the same bytes. If Go cannot express a part of the schema, the error names that part.
 func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 	if !token.IsIdentifier(opts.Package) || opts.Package == "_" {
 		return nil, fmt.Errorf("%q cannot be the name of a Go package", opts.Package)

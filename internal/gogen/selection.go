@@ -9,16 +9,16 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// Selection says what of a schema is wanted. The zero value is all of it.
+// Selection selects a part of a schema. The zero value selects all of it.
 type Selection struct {
-	// Only names commands and events, and Modules files of the schema without their folder and
-	// suffix ("block-core"), of which all commands and events are wanted. If there is a name in
-	// either, what both name is generated, with the types that it needs, and nothing else.
+	// Only names commands and events. Modules names files of the schema without folder and suffix ("block-core"), and
+	// stands for all of their commands and events. If either has a name, Generate generates only these commands and
+	// events, and the types that they need.
 	Only, Modules []string
 
-	// Define, if it is not nil, names the symbols that are true in the build of QEMU that is
-	// wanted; all others are false. Undefine is the other way round. What a condition leaves
-	// out is not generated, and nothing that is has a condition. Only one may be given.
+	// Define, if not nil, names the symbols that are true in one build of QEMU; all others are false. Undefine names the
+	// false symbols; all others are true. Generate then leaves out the things that this build lacks, and the rest has no
+	// conditions. Only one of the two may be set.
 	Define, Undefine []string
 }
 
@@ -147,13 +147,13 @@ func (s *Selection) comment() comment {
 	}
 	switch {
 	case len(s.Define) > 0:
-		c = append(c, "It is for a QEMU that is built with "+strings.Join(s.Define, ", ")+" and without all else that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built with "+strings.Join(s.Define, ", ")+" and without all other symbols in the schema's conditions.")
 	case s.Define != nil:
-		c = append(c, "It is for a QEMU that is built without all that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built without the symbols in the schema's conditions.")
 	case len(s.Undefine) > 0:
-		c = append(c, "It is for a QEMU that is built without "+strings.Join(s.Undefine, ", ")+" and with all else that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built without "+strings.Join(s.Undefine, ", ")+" and with all other symbols in the schema's conditions.")
 	case s.Undefine != nil:
-		c = append(c, "It is for a QEMU that is built with all that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built with all symbols in the schema's conditions.")
 	}
 	return c
 }
