@@ -11,26 +11,26 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// Options say what to generate.
+// Options configures Generate.
 type Options struct {
 	// Package is the name of the generated package.
 	Package string
-	// Version is the QEMU version that the schema is of, named in the head of each file;
-	// it may be empty.
+	// Version is the QEMU version of the schema. The head of each file names it. It may be empty.
 	Version string
 	// Also holds the versions, or other names, of the servers that the schema was loosened for
 	// (see qapi.Schema.Loosen). The package's comment names them.
 	Also []string
-	// Facts say in the comments which QEMUs have a thing; nil: the comments say what the schema says.
+	// Facts holds the versions that the comments give for each thing. If it is nil, the comments give the versions in
+	// the schema.
 	Facts *facts.Table
-	// Merged holds the versions of the other QEMUs that the schema has all of, if it was merged from several.
+	// Merged holds the versions of the other QEMUs, if the schema was merged from several.
 	Merged []string
-	// Sources say which of these schemas have a thing, for the comments of what the Facts do not know. It may be nil.
+	// Sources says which of these schemas have a thing. The comments use it for things that Facts does not know. It may
+	// be nil.
 	Sources *facts.Table
-	// Selection is what of the schema is wanted.
+	// Selection selects a part of the schema.
 	Selection Selection
-	// Docs puts QEMU's documentation into the comments. It is text under the GPL, and the head
-	// of each file says so.
+	// Docs puts QEMU's documentation into the comments. That text is under the GPL, and the head of each file says so.
 	Docs bool
 }
 

@@ -278,7 +278,7 @@ func (b *builder) fieldNames(t qapi.ObjectType) map[string]string {
 	return keepApart(b, t.AllMembers(), func(m *qapi.Member) (string, string) { return m.Name, fieldName(m.Name) })
 }
 
-// Names returns the Go names of what a package for the whole schema has, by paths from a definition:
+// Names returns the Go names in a package for the whole schema, by paths from a definition:
 //
 //	device_add                              DeviceAdd
 //	BlockdevOptionsFile/aio                 AIO, a field
@@ -286,8 +286,8 @@ func (b *builder) fieldNames(t qapi.ObjectType) map[string]string {
 //	BlockdevAioOptions/^io_uring            BlockdevAioOptionsIOUring
 //	device_add/$json-cli-hotplug            FeatureDeviceAddJSONCLIHotplug
 //
-// A feature has the path of its constant. Arguments without a type of their own are members of the type
-// that QEMU makes for them, and this type has the name of the command or the event.
+// The path of a feature is the value of its constant. If arguments have no named type, they are members of the type that
+// QEMU makes for them; in a path, this type has the name of the command or the event.
 func Names(schema *qapi.Schema) (map[string]string, error) {
 	b, err := build(schema, schema, schema, Options{})
 	if err != nil {

@@ -223,7 +223,7 @@ func (u *union) branchComment() comment {
 	}
 	text := "The branch that " + u.tag.name + " selects: " + enumerate(types, "or")
 	if len(u.empty) > 0 {
-		text += "; nil for a value without members"
+		text += "; nil for a value without a branch"
 	}
 	return comment{text + "."}
 }

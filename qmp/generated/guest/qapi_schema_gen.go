@@ -1254,8 +1254,8 @@ func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 type GuestDiskSMART struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type GuestDiskBusType `json:"type"`
-	// The branch that Type selects: *GuestNVMeSMART or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Type selects: *GuestNVMeSMART or *RawBranch; nil for a value without a
+	// branch.
 	Branch GuestDiskSMARTBranch
 }
 

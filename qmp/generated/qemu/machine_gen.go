@@ -114,8 +114,8 @@ type CPUInfoFast struct {
 	Props    *CPUInstanceProperties `json:"props,omitzero"`
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target SysEmuTarget `json:"target"`
-	// The branch that Target selects: *CPUInfoS390 or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Target selects: *CPUInfoS390 or *RawBranch; nil for a value without a
+	// branch.
 	Branch CPUInfoFastBranch
 }
 

@@ -1233,7 +1233,7 @@ type Netdev struct {
 	// *NetdevDgramOptions, *NetdevVDEOptions, *NetdevBridgeOptions, *NetdevHubPortOptions,
 	// *NetdevNetmapOptions, *NetdevAFXDPOptions, *NetdevVhostUserOptions, *NetdevVhostVDPAOptions,
 	// *NetdevVmnetHostOptions, *NetdevVmnetSharedOptions, *NetdevVmnetBridgedOptions or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch NetdevBranch
 }
 

@@ -2108,8 +2108,8 @@ type ObjectOptions struct {
 	// *TDXGuestProperties, *ThreadContextProperties, *ThrottleGroupProperties,
 	// *TLSCredsAnonProperties, *TLSCredsPSKProperties, *TLSCredsX509Properties,
 	// *TLSCredsProperties, *RemoteObjectProperties, *VFIOUserServerProperties,
-	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value that adds
-	// nothing.
+	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value without a
+	// branch.
 	Branch ObjectOptionsBranch
 }
 

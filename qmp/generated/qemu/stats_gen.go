@@ -130,8 +130,8 @@ type StatsFilter struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Target    StatsTarget    `json:"target"`
 	Providers []StatsRequest `json:"providers,omitzero"`
-	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value without a
+	// branch.
 	Branch StatsFilterBranch
 }
 

@@ -40,8 +40,8 @@ type SetPasswordOptions struct {
 	// A secret: String hides it, JSON does not.
 	Password  string             `json:"password"`
 	Connected *SetPasswordAction `json:"connected,omitzero"`
-	// The branch that Protocol selects: *SetPasswordOptionsVNC or *RawBranch; nil for a value that
-	// adds nothing.
+	// The branch that Protocol selects: *SetPasswordOptionsVNC or *RawBranch; nil for a value
+	// without a branch.
 	Branch SetPasswordOptionsBranch
 }
 
@@ -174,7 +174,7 @@ type ExpirePasswordOptions struct {
 	Protocol DisplayProtocol `json:"protocol"`
 	Time     string          `json:"time"`
 	// The branch that Protocol selects: *ExpirePasswordOptionsVNC or *RawBranch; nil for a value
-	// that adds nothing.
+	// without a branch.
 	Branch ExpirePasswordOptionsBranch
 }
 
@@ -2096,8 +2096,8 @@ type DisplayOptions struct {
 	ShowCursor  *bool          `json:"show-cursor,omitzero"`
 	GL          *DisplayGLMode `json:"gl,omitzero"`
 	// The branch that Type selects: *DisplayGTK, *DisplayCocoa, *DisplayCurses,
-	// *DisplayEGLHeadless, *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value that adds
-	// nothing.
+	// *DisplayEGLHeadless, *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value without a
+	// branch.
 	Branch DisplayOptionsBranch
 }
 

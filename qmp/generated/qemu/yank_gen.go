@@ -67,7 +67,7 @@ type YankInstance struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type YankInstanceType `json:"type"`
 	// The branch that Type selects: *YankInstanceBlockNode, *YankInstanceChardev or *RawBranch;
-	// nil for a value that adds nothing.
+	// nil for a value without a branch.
 	Branch YankInstanceBranch
 }
 

@@ -83,8 +83,8 @@ type ImageInfoSpecificQcow2EncryptionBase struct {
 type ImageInfoSpecificQcow2Encryption struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
-	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
-	// adds nothing.
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value without
+	// a branch.
 	Branch ImageInfoSpecificQcow2EncryptionBranch
 }
 
@@ -1760,7 +1760,7 @@ type BlockStatsSpecific struct {
 	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNVMe or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch BlockStatsSpecificBranch
 }
 
@@ -2000,8 +2000,8 @@ type BlockJobInfo struct {
 	AutoFinalize bool                `json:"auto-finalize"`
 	AutoDismiss  bool                `json:"auto-dismiss"`
 	Error        *string             `json:"error,omitzero"`
-	// The branch that Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value without a
+	// branch.
 	Branch BlockJobInfoBranch
 }
 
@@ -3729,7 +3729,7 @@ type BlockJobChangeOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Type JobType `json:"type"`
 	// The branch that Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value
-	// that adds nothing.
+	// without a branch.
 	Branch BlockJobChangeOptionsBranch
 }
 
@@ -4788,8 +4788,8 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 type SSHHostKeyCheck struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Mode SSHHostKeyCheckMode `json:"mode"`
-	// The branch that Mode selects: *SSHHostKeyHash or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Mode selects: *SSHHostKeyHash or *RawBranch; nil for a value without a
+	// branch.
 	Branch SSHHostKeyCheckBranch
 }
 
@@ -5909,7 +5909,7 @@ type RBDEncryptionCreateOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format RBDImageEncryptionFormat `json:"format"`
 	// The branch that Format selects: *RBDEncryptionCreateOptionsLUKS,
-	// *RBDEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value that adds nothing.
+	// *RBDEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value without a branch.
 	Branch RBDEncryptionCreateOptionsBranch
 }
 
@@ -8021,7 +8021,7 @@ type BlockdevCreateOptions struct {
 	// *BlockdevCreateOptionsQcow, *BlockdevCreateOptionsQcow2, *BlockdevCreateOptionsQED,
 	// *BlockdevCreateOptionsRBD, *BlockdevCreateOptionsSSH, *BlockdevCreateOptionsVDI,
 	// *BlockdevCreateOptionsVHDX, *BlockdevCreateOptionsVMDK, *BlockdevCreateOptionsVPC or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch BlockdevCreateOptionsBranch
 }
 
@@ -8274,7 +8274,7 @@ type BlockdevAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch BlockdevAmendOptionsBranch
 }
 

@@ -497,8 +497,8 @@ func (v QCryptoBlockInfoLUKS) String() string {
 type QCryptoBlockInfo struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
-	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
-	// adds nothing.
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value without
+	// a branch.
 	Branch QCryptoBlockInfoBranch
 }
 
@@ -630,7 +630,7 @@ type QCryptoBlockAmendOptions struct {
 	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value
-	// that adds nothing.
+	// without a branch.
 	Branch QCryptoBlockAmendOptionsBranch
 }
 
