@@ -1,12 +1,12 @@
-// Hotplug adds devices to a running virtual machine and removes them, by its QMP socket: it is the
-// package hotplug as a command, to be tried on a VM of one's own.
+// Hotplug adds devices to a running virtual machine and removes them, by its QMP socket. It shows the
+// package hotplug as a command that you can try on a VM of yours.
 //
 //	go run ./examples/hotplug -qmp /run/vm1/qmp.sock list
 //	go run ./examples/hotplug -qmp /run/vm1/qmp.sock add-disk data1 /srv/data1.qcow2 -format qcow2
 //	go run ./examples/hotplug -qmp /run/vm1/qmp.sock remove-disk data1
 //
-// Without a command it lists them. Nothing is kept between two runs: a disk that one has added the
-// next one removes.
+// Without a command, it lists the commands. It keeps nothing between two runs: one run can remove the disk
+// that another run added.
 package main
 
 import (

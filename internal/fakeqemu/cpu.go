@@ -5,7 +5,7 @@ import "github.com/qmpkit/qmpkit/qmp/generated/qemu"
 // CPUType is the type of the machine's CPUs.
 const CPUType = "fake-x86_64-cpu"
 
-// SetPlaces gives the machine so many places for CPUs: sockets of one core each, all free.
+// SetPlaces gives the machine n free places for CPUs: sockets with one core each.
 func (m *Machine) SetPlaces(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

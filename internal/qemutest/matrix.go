@@ -48,8 +48,8 @@ func Matrix(t *testing.T, f func(t *testing.T, q *QEMU, machine string)) {
 	})
 }
 
-// HotplugBus is a bus of a machine of the matrix that devices can be plugged into: the bus of a
-// pc, which ACPI's hotplug serves, or a root port of a q35, which has PCI Express's own.
+// HotplugBus returns a bus that takes devices while the machine runs: the bus of a pc (ACPI hotplug), or a
+// root port of a q35 (PCI Express hotplug).
 func HotplugBus(machine string) string {
 	if machine == "q35" {
 		return "rp1"

@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// VM is a running QEMU. Its methods may be called by several goroutines.
+// A VM is a running QEMU. Several goroutines can call its methods.
 type VM struct {
 	*Server
 	QEMU *QEMU
