@@ -15,8 +15,8 @@ type CPU struct {
 	// ID is the name of the device. The package comment has the rules for IDs.
 	ID string
 
-	// Place selects places from those that query-hotpluggable-cpus lists. A nil member matches every place.
-	// AddCPU takes the first free place that matches.
+	// Place selects one of the places of query-hotpluggable-cpus. A nil member matches every place. AddCPU
+	// takes the first free place that matches.
 	Place qemu.CPUInstanceProperties
 
 	// Props are further properties of the device, by their names in QEMU. [qmp.Args] lists the possible
@@ -170,9 +170,8 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 //   - [ErrUnplugPending]: ctx ended before the guest released the CPU. Call RemoveCPU again.
 //   - [ErrUnplugRefused]: the guest refused. The CPU works as before.
 //   - [ErrNotCPU]: the device is not a CPU.
-//   - [errors.ErrUnsupported]: QEMU is older than 10.0 and does not use KVM. RemoveCPU has sent no
-//     request to remove: QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged without KVM, and
-//     soon terminate.
+//   - [errors.ErrUnsupported]: QEMU is older than 10.0 and does not use KVM. QEMU 5.2 and 7.2 corrupt
+//     their memory when a CPU is unplugged without KVM, so RemoveCPU does not try it.
 //
 // Source: device_del, DEVICE_DELETED and ACPI_DEVICE_OST.
 func (vm *VM) RemoveCPU(ctx context.Context, id string) error {

@@ -9,9 +9,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// AddDevice hot-adds a device for which nothing else must be added: a device on a USB bus, a controller, a
-// watchdog, a PCI device of the host (vfio-pci). The device must have an ID. If its properties name a node
-// or a netdev, that must exist; it stays when the device is removed.
+// AddDevice hot-adds a device and nothing else: a device on a USB bus, a controller, a watchdog, a PCI
+// device of the host (vfio-pci). The device must have an ID. If its properties name a node or a netdev,
+// this node or netdev must exist. It stays when the device is removed.
 //
 // If AddDevice fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.

@@ -61,7 +61,7 @@ type File struct {
 	// of the image must not name another file then, see [Blockdev.Open].
 	Open func(path string, flags int) (*os.File, error)
 
-	// WriteCache reports whether QEMU shows the guest a write cache. nil leaves this to QEMU, which shows one.
+	// WriteCache sets whether the guest sees a write cache. nil leaves this to QEMU, which shows one.
 	WriteCache *bool
 }
 

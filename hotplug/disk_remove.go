@@ -16,10 +16,9 @@ import (
 // Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it again to finish a removal that
 // was interrupted, also from another process. Removing a disk that is partly or completely gone succeeds.
 //
-// AddDisk may have added the disk, or it may come from QEMU's command line, as long as its node has the
-// device's ID. After a snapshot or a mirror, or while a block job runs, the device uses another node:
-// remove the device with [VM.RemoveDevice], then call RemoveDisk to remove the other things that AddDisk
-// added.
+// AddDisk or QEMU's command line can have added the disk, as long as its node has the device's ID. After a
+// snapshot or a mirror, or while a block job runs, the device uses another node: remove the device with
+// [VM.RemoveDevice], then call RemoveDisk to remove the other things that AddDisk added.
 //
 // RemoveDisk returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.

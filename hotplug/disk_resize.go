@@ -11,8 +11,8 @@ import (
 // ID of the device. ResizeDisk resizes the node that the device uses now: the disk's own node, an overlay,
 // a filter with the node below it, or a drive of -drive.
 //
-// QEMU also resizes a file or an image. A block device of the host, or storage in the network, must have
-// its new size before the call. If size is smaller, the data behind the new end is lost without a question,
+// QEMU resizes the file or the image, too. A block device of the host, or storage in the network, must have
+// its new size before the call. If size is smaller, the data behind the new end is lost without a warning,
 // unless the storage cannot shrink. If size is not a multiple of 512, QEMU rounds it, up or down depending
 // on the storage, or refuses it. Resizing to the same size succeeds.
 //

@@ -30,14 +30,15 @@
 // bridge together with the devices on its buses. If there are any, nothing is removed and the error matches
 // [ErrNotAlone].
 //
-// To clean up the parts of a device, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
-// [VM.RemoveFDSet] remove a single thing if it exists.
+// For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
+// [VM.RemoveFDSet] remove a single part of a device, if it exists.
 //
 // # When adding fails
 //
-// If a step of AddDisk or another method that adds fails, or the context ends, the method undoes the steps before it
-// and returns the error of that step. It also undoes them after the context has ended, for at most 30 seconds. If
-// undoing fails too, the error is a [*RollbackError]. It has both errors and lists the things that may be left.
+// If a step of AddDisk or another method that adds fails, or the context ends, the method undoes the steps
+// before it and returns the error of that step. Undoing continues after the context has ended, for at most
+// 30 seconds. If undoing fails too, the error is a [*RollbackError]. It has both errors and lists the
+// things that may be left.
 //
 // # Backends
 //
@@ -53,8 +54,8 @@
 //
 // # Names
 //
-// A VM does not remember what it has added. The names of all parts of a device derive from the device's ID, so a
-// manager that was restarted, or another one, can remove the device:
+// A VM keeps no record of the devices that it adds. The names of all parts of a device derive from the
+// device's ID, so a manager that was restarted, or another one, can remove the device:
 //
 //	the device                   ID
 //	a disk's block node          ID, unless the backend is a Node

@@ -10,7 +10,7 @@ import (
 
 // ErrExists means that the ID is in use by a device, a block node, a netdev or an object, or that the
 // character device with the derived name exists. The operation has changed nothing. If an interrupted
-// operation left the thing, the operation that removes the device removes it.
+// AddDisk left a part of a disk, RemoveDisk removes it; the same holds for the other operations.
 var ErrExists = errors.New("device ID is in use")
 
 // ErrNotDisk means that [VM.RemoveDisk] was called for a device that is not a disk, or uses a node with
@@ -37,15 +37,14 @@ var ErrNotCPU = errors.New("device is not a CPU")
 var ErrNotMemory = errors.New("device is not memory")
 
 // ErrNotAlone means that other devices are on the buses of the device: QEMU would remove them with it. From
-// [VM.RemoveDevice] it can also mean that the device has a part of the same name, for example a block node,
-// which [VM.RemoveDisk] or another method removes with the device. The operation has changed nothing.
+// [VM.RemoveDevice] it can also mean that a part of the device has the same name, for example a block node.
+// Call [VM.RemoveDisk] or another method, which removes both. The operation has changed nothing.
 var ErrNotAlone = errors.New("device is not alone")
 
-// ErrInUse means that something was not removed because something else uses it, for example a block node
-// that a disk uses.
+// ErrInUse means that something was not removed because it is in use, for example the block node of a disk.
 var ErrInUse = errors.New("in use")
 
-// ErrNoFreePlace means that all places for the CPU of [VM.AddCPU] are taken. AddCPU has changed nothing.
+// ErrNoFreePlace means that [VM.AddCPU] found no free place for the CPU. It has changed nothing.
 var ErrNoFreePlace = errors.New("no free place")
 
 // ErrResizePending means that the context ended before the guest used the requested amount of a virtio-mem
@@ -66,8 +65,8 @@ var ErrUnplugRefused = errors.New("guest refused to release the device")
 var ErrUnplugPending = errors.New("guest has not released the device yet")
 
 // ErrDescriptorsKept means that QEMU has not closed descriptors that it was told to close. Everything else
-// is removed. QEMU 5.2 and 7.2 do not close them while the machine is stopped; 10.0 does. Call the
-// operation that removes again when the machine runs.
+// is removed. QEMU 5.2 and 7.2 do not close them while the machine is stopped; 10.0 does. When the machine
+// runs, repeat the removal to close them.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
 // because returns an error that has the given text and matches a sentinel.

@@ -101,9 +101,8 @@ func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string
 }
 
 // HasDynamicAutoReadOnly reports whether auto-read-only is dynamic in this QEMU: QEMU then opens a file for
-// writing only while something writes. QEMU before 4.0 decides once: it opens a file for reading only if it
-// cannot open it for writing. The difference matters for files that QEMU opens itself: see
-// [File.AutoReadOnly].
+// writing only while something writes. QEMU before 4.0 decides once: it opens a file for writing, or for
+// reading if that fails. The difference matters for files that QEMU opens itself: see [File.AutoReadOnly].
 //
 // The method looks in QEMU's schema. The schema of 4.0 does not show it, so the method also asks for the
 // version. It keeps the answer; after an error, the next call asks again.

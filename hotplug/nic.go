@@ -21,8 +21,8 @@ type NIC struct {
 	// property "netdev".
 	Driver string
 
-	// MAC is the address, for example "52:54:00:12:34:56". If it is empty, QEMU chooses one, and each QEMU
-	// chooses the same.
+	// MAC is the address, for example "52:54:00:12:34:56". If it is empty, QEMU chooses one. All QEMUs
+	// choose the same.
 	MAC string
 
 	// Bus is the ID of the bus for the device, as in [Disk]. On q35 it must name an empty root port, which

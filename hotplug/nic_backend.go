@@ -37,9 +37,9 @@ type Tap struct {
 	// QEMU leaves a queue that the guest did not use detached (TUNSETQUEUE). AddNIC attaches it again.
 	Queues []*os.File
 
-	// Vhost is empty, or has an open /dev/vhost-net for each of Queues: the host's kernel then moves the packets.
-	// AddNIC checks that each file is vhost, because QEMU 7.2 terminates if one is not. QEMU 7.2 also terminates
-	// if another tap uses one of the files; AddNIC cannot check that.
+	// Vhost is empty, or has an open /dev/vhost-net for each of Queues. With it, the host's kernel moves
+	// the packets. AddNIC checks that each file is vhost, because QEMU 7.2 terminates if one is not. QEMU
+	// 7.2 also terminates if another tap uses one of the files; AddNIC cannot check that.
 	Vhost []*os.File
 }
 

@@ -12,8 +12,7 @@ import (
 // device is gone, RemoveNIC removes the rest that exists: the netdev with the name id, descriptors with the
 // names of its queues and the character device "ID-chardev".
 //
-// AddNIC may have added the NIC, or it may come from QEMU's command line, as long as its netdev has the
-// device's ID.
+// AddNIC or QEMU's command line can have added the NIC, as long as its netdev has the device's ID.
 //
 // RemoveNIC returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.

@@ -24,11 +24,11 @@ func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 
 // FreePCISlot returns the first free slot of a bus that takes devices while the machine runs. If bus is
 // empty, it searches the chipset's bus (pci.0 of a pc). If that bus takes no devices, as on q35, it returns
-// the first empty port that does: root ports come before ports of switches. A device that is being
-// unplugged still occupies its slot.
+// the slot of the first empty port that takes devices: root ports come before ports of switches. A device
+// that is being unplugged still occupies its slot.
 //
 // FreePCISlot returns an error that matches:
-//   - [ErrNoFreeSlot]: all slots are taken, or the machine or the bus takes no devices while it runs.
+//   - [ErrNoFreeSlot]: all slots are taken, or no bus takes devices while the machine runs.
 //   - [ErrNoBus]: there is no such bus.
 //
 // The slot is not reserved. If two callers get the same slot and use its [PCISlot.Addr], QEMU refuses the

@@ -7,12 +7,13 @@
 //
 // # How it works
 //
-// The analyzer reads from a generated package which Go type is which type of the schema ([Bindings]). Package facts says
-// which release has which thing. The analyzer walks the control flow graph of each function (flow.go). At each place it
-// knows which releases of QEMU the program can be connected to there, and which values each local variable can have
-// (values.go). A condition that asks the server makes the set of releases smaller (guard.go): introspect.Schema.Has,
-// qmpschema.Missing, a comparison of qmp.Version, the error of a command (errors.go). The analyzer reports a use if a
-// release of the set lacks the thing (expr.go, members.go, raw.go).
+// [Bindings] map the Go types of a generated package to the names in the schema. Package facts says which
+// release has which thing. The analyzer walks the control flow graph of each function (flow.go). At each
+// place it knows two things: the releases of QEMU that the program can be connected to there, and the
+// possible values of each local variable (values.go). A condition that asks the server makes the set of
+// releases smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
+// error of a command (errors.go). The analyzer reports a use if a release of the set lacks the thing
+// (expr.go, members.go, raw.go).
 //
 // A program can keep the answer of a server in fields, maps and results of functions (answers.go). The analyzer's facts
 // carry these answers to other packages. If a condition depends on an answer and the analyzer does not understand the

@@ -212,7 +212,7 @@ func (u *union) tagComment() comment {
 		}
 	}
 	needed = append(needed, "*"+rawBranch)
-	return comment{fmt.Sprintf("Selects %s. It may be empty unless %[1]s is %s.", u.field, enumerate(needed, "or"))}
+	return comment{fmt.Sprintf("Selects %s. Set it if %[1]s is %s; else it may be empty.", u.field, enumerate(needed, "or"))}
 }
 
 // branchComment says what the branch can be.

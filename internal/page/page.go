@@ -4,9 +4,8 @@
 //	file, err := page.Make(page.Server{Key: "qemu", Title: "QEMU", Facts: facts.QEMU(), Schema: schema})
 //
 // The file has four parts: the markup (page.html), the styles (page.css), the program (page.js) and the
-// data, which data.go describes. The program
-// walks the data as package facts walks its table, so the page has every path that facts.Table has, including paths of
-// recursive types.
+// data, which data.go describes. The program walks the data as package facts walks its table, so the page
+// shows every path of facts.Table, including paths of recursive types.
 package page
 
 import (

@@ -53,7 +53,7 @@ type place struct {
 	part   *part // the last one
 }
 
-// Path returns the facts of a path, without deprecation and replacement. The path has the grammar of
+// Path returns the facts of a path except deprecation and replacement. The path has the grammar of
 // [introspect.Schema.Has]. It begins with a command, an event or the name of a type
 // ("BlockdevOptionsFile/aio"). The facts of a type's part do not depend on the things that use the type.
 // Path returns nil if no known version has had the path.
