@@ -22,7 +22,7 @@ type about struct {
 	Dialects []string `json:"dialects"` // of check
 }
 
-// newVersion makes the subcommand that tells of qapigen itself.
+// newVersion makes the subcommand that prints the version of qapigen.
 func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{

@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// newCheck makes the subcommand that tells what is wrong with schemas.
+// newCheck makes the subcommand that reports errors in schemas.
 func newCheck() *cobra.Command {
 	var dialect string
 	var asJSON bool
@@ -62,7 +62,7 @@ The exit status is 0 if there is no error, 1 if there are errors, and 2 if the c
 	return cmd
 }
 
-// A problem is something that is wrong with a schema, in JSON.
+// A problem is an error in a schema, in JSON.
 type problem struct {
 	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"`
@@ -70,7 +70,7 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-// problemsIn takes an error apart that may have been joined of several.
+// problemsIn splits an error that can be joined from several.
 func problemsIn(err error) []problem {
 	problems := []problem{} // and not null
 	switch err := err.(type) {

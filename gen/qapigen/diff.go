@@ -86,7 +86,7 @@ source.`,
 	return cmd
 }
 
-// compareSources compares what two sources have or are.
+// compareSources compares two sources.
 func compareSources(ctx context.Context, old, new string) ([]diff.Change, error) {
 	before, err := loadNamed(ctx, old)
 	if err != nil {
@@ -100,7 +100,7 @@ func compareSources(ctx context.Context, old, new string) ([]diff.Change, error)
 	return diff.Compare(before, after)
 }
 
-// A changeRow is a change with what to use instead of something that is removed or deprecated.
+// A changeRow is a change, with the replacement of a thing that was removed or deprecated.
 type changeRow struct {
 	diff.Change
 	Use string `json:"use,omitempty"`

@@ -62,7 +62,7 @@ table lacks it. The error lists these things.
 	return cmd
 }
 
-// writeFacts writes nothing before everything is known to be right.
+// writeFacts writes nothing until all sources are read and checked.
 func writeFacts(ctx context.Context, from, out, version string, sources []string, stderr io.Writer) error {
 	table := facts.New()
 	if from != "" {

@@ -11,7 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// newIntrospect makes the subcommand that prints what a server says of its schema.
+// newIntrospect makes the subcommand that prints a server's answer from its schema.
 func newIntrospect() *cobra.Command {
 	var opts qapi.IntrospectOptions
 	var defined []string

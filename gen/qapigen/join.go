@@ -15,7 +15,7 @@ import (
 	"github.com/qmpkit/qmpkit/internal/unmask"
 )
 
-// newJoin makes the subcommand that adds what a server has to a schema.
+// newJoin makes the subcommand that adds the new things of a server to a schema.
 func newJoin() *cobra.Command {
 	var j joining
 	cmd := &cobra.Command{
@@ -74,7 +74,7 @@ and that no longer belong to the schema. It never touches files that qapigen did
 	return cmd
 }
 
-// A joining is what join was called with.
+// A joining holds the arguments of join.
 type joining struct {
 	schema, answer, overrides, out, version string
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// newPage makes the subcommand that writes the facts as a page.
+// newPage makes the subcommand that writes the facts as an HTML page.
 func newPage() *cobra.Command {
 	var out string
 	var k knowing

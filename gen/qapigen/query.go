@@ -13,7 +13,7 @@ const (
 	exitFailed = 2
 )
 
-// newQuery makes the subcommand that asks a schema for one thing.
+// newQuery makes the subcommand that asks whether a schema has a thing.
 func newQuery() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{

@@ -37,7 +37,7 @@ func vetTool() {
 	unitchecker.Main(vet.Analyzer)
 }
 
-// newVet makes the subcommand that finds what QEMUs of a range lack of what a program uses.
+// newVet makes the subcommand that reports things that a program uses and a QEMU in a range lacks.
 func newVet() *cobra.Command {
 	var versions, tags string
 	var asJSON, tests bool

@@ -168,7 +168,7 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	return nil, generic("Property '%s.%s' not found", d.driver, args.Property)
 }
 
-// systemReset lets go of the devices that the guest was asked for.
+// systemReset releases the devices that the guest was asked to release.
 func (m *Machine) systemReset(*arguments) (any, error) {
 	for _, id := range slices.Sorted(maps.Keys(m.devices)) {
 		if d := m.devices[id]; d != nil && d.unplugging {

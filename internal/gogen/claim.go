@@ -42,7 +42,7 @@ func (b *builder) claimCommand(c *qapi.Command) error {
 	return b.scope.take(name, describe(c))
 }
 
-// hasNamedArg tells whether the arguments of a command are a type of the schema.
+// hasNamedArg reports whether the arguments of a command are a type of the schema.
 func hasNamedArg(c *qapi.Command) bool { return c.Arg != nil && !c.Arg.Head().Implicit }
 
 func (b *builder) claimDefinition(d qapi.Definition) error {

@@ -133,7 +133,8 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	return append(c, b.remarks(p, what, cond, features, fact, use)...)
 }
 
-// seenFirst says of what no source has, but a server, which one it was.
+// seenFirst returns the sentence for a thing that no schema has, but the answer of a server of this
+// version.
 func seenFirst(version string) string { return "Seen first in QEMU " + version + "." }
 
 // onlyWith is the remark on a condition in a list: " (CONFIG_LINUX)".

@@ -7,7 +7,7 @@ import "github.com/qmpkit/qmpkit/qapi"
 // pointers and break a cycle, as arrays do.
 type cycles map[qapi.Type]int
 
-// holds tells whether a value of type t, held by value, would hold its owner.
+// holds reports whether a value of type t, held by value, would hold its owner.
 func (c cycles) holds(owner, t qapi.Type) bool {
 	n, ok := c[owner]
 	m, also := c[t]

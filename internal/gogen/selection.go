@@ -115,7 +115,7 @@ func (s *Selection) modules(wanted map[string]bool, schema, build *qapi.Schema) 
 // moduleName is the name by which a module is asked for.
 func moduleName(m *qapi.Module) string { return strings.TrimSuffix(baseName(m), ".json") }
 
-// isSeed tells whether a definition is one that is asked for, and not because of another.
+// isSeed reports whether a selection can name this definition: a command or an event.
 func isSeed(d qapi.Definition) bool {
 	switch d.(type) {
 	case *qapi.Command, *qapi.Event:
@@ -124,7 +124,7 @@ func isSeed(d qapi.Definition) bool {
 	return false
 }
 
-// namesIn are the names of all commands and events.
+// namesIn returns the names of all commands and events.
 func namesIn(schema *qapi.Schema) (names []string) {
 	for _, d := range schema.Definitions {
 		if isSeed(d) {
@@ -134,7 +134,7 @@ func namesIn(schema *qapi.Schema) (names []string) {
 	return names
 }
 
-// comment says what of the schema the package holds, if that is not all of it.
+// comment says which part of the schema the package has, if it does not have all of it.
 func (s *Selection) comment() comment {
 	var c comment
 	if len(s.Only) > 0 || len(s.Modules) > 0 {

@@ -57,7 +57,7 @@ func (f folder) checkForeign(dir string, files map[string][]byte) error {
 	return errors.Join(foreign...)
 }
 
-// isGenerated tells whether the file begins as the generated ones do.
+// isGenerated reports whether a file begins like a generated file.
 func isGenerated(path string) (bool, error) {
 	b, err := os.ReadFile(path)
 	return bytes.HasPrefix(b, []byte("// "+header)), err

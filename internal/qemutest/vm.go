@@ -46,7 +46,7 @@ const (
 	maxAttempts = 3
 )
 
-// deaf tells whether the server answers no commands on its first monitor. One that has ended is
+// deaf reports whether the server answers no commands on its first monitor. One that has ended is
 // not deaf: whoever dials it is told why.
 func (s *Server) deaf() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)

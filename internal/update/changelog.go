@@ -51,7 +51,7 @@ func (u *update) changelog() error {
 	return os.WriteFile(u.path("CHANGELOG.md"), []byte(log), 0o666)
 }
 
-// isNew tells whether a package's schema is not what it was.
+// isNew reports whether the schema of a package changed.
 func (u *update) isNew(r *recipe) bool {
 	folder := path.Join(schemas, r.newest(), path.Dir(r.main))
 	files, err := os.ReadDir(u.path(folder))
