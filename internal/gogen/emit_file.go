@@ -89,7 +89,7 @@ func (f *file) json(receiver, typ string, c codec) {
 	})
 }
 
-// convertedJSON is json for a type that is defined by another one, whose methods do the work.
+// convertedJSON is json for a type that is defined by another type. The methods of that type do the work.
 func (f *file) convertedJSON(receiver, typ, other string, c codec) {
 	converted := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(other)).Call(jen.Id(receiver)) }
 	if name := c.encoder(); c.json || c.text {

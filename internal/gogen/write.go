@@ -46,7 +46,7 @@ func WriteDir(dir string, files map[string][]byte) (Written, error) {
 	return w, nil
 }
 
-// checkForeign returns an error if one of the files would replace a file of someone else's.
+// checkForeign returns an error if one of the files would replace a file that Generate did not write.
 func (f folder) checkForeign(dir string, files map[string][]byte) error {
 	var foreign []error
 	for _, name := range f.others {
@@ -63,8 +63,8 @@ func isGenerated(path string) (bool, error) {
 	return bytes.HasPrefix(b, []byte("// "+header)), err
 }
 
-// replaceFiles writes the files whose bytes differ, and returns the names of those and of the
-// others. All are complete, under other names, before the first one is replaced.
+// replaceFiles writes the files whose bytes differ. It returns the names of these files and of the others.
+// It writes all files under other names before it replaces the first one.
 func replaceFiles(dir string, files map[string][]byte) (changed, same []string, err error) {
 	temporary := func(name string) string { return filepath.Join(dir, "."+name+".tmp") }
 	defer func() {
