@@ -12,7 +12,7 @@ func (m *Machine) SetPlaces(n int) {
 	m.places = n
 }
 
-// cpuIn returns the id of the CPU in a place, "" when it is free.
+// cpuIn returns the ID of the CPU in a place, or "" if the place is free.
 func (m *Machine) cpuIn(place int64) string {
 	for id, d := range m.devices {
 		if d.place != nil && *d.place == place {
@@ -40,7 +40,7 @@ func (m *Machine) queryCPUs(*arguments) (any, error) {
 	return all, nil
 }
 
-// refusedByACPI tells what a guest does that keeps a CPU or memory.
+// refusedByACPI sends the event of a guest that keeps a CPU or memory.
 func (m *Machine) refusedByACPI(id string) {
 	m.Event(qemu.EventACPIDeviceOST, map[string]any{"info": map[string]any{
 		"device": id, "slot": "0", "slot-type": "CPU", "source": 3, "status": 0x80,

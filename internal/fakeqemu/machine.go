@@ -50,7 +50,7 @@ func New(t qmptest.T) *Machine { return newMachine(t, qmptest.Options{}) }
 // NewUnchecked returns a machine whose server does not check requests, for commands that no schema has yet.
 func NewUnchecked(t qmptest.T) *Machine { return newMachine(t, qmptest.Options{Unchecked: true}) }
 
-// version is the one in the greeting and in query-version's answer.
+// version is the version in the greeting and in the answer to query-version.
 var version = qmp.Version{Major: 11, Minor: 1, Package: "fakeqemu"}
 
 func newMachine(t qmptest.T, opts qmptest.Options) *Machine {

@@ -81,7 +81,7 @@ var (
 	stringResults = []jen.Code{jen.String()}
 )
 
-// json adds the methods by which a type is JSON and text.
+// json adds the methods that convert a type to JSON and text.
 func (f *file) json(receiver, typ string, c codec) {
 	f.jsonMethods(receiver, typ, c, func(g *jen.Group) {
 		g.Id("*" + receiver).Op("=").Id(typ).Values()

@@ -46,17 +46,17 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 	if err := checkSecrets(schema); err != nil {
 		return nil, err
 	}
-	// 1. What of the schema is wanted.
+	// 1. Select a part of the schema.
 	whole, part, err := opts.Selection.of(schema)
 	if err != nil {
 		return nil, err
 	}
-	// 2. The Go-side model: names, types, what is sent and what is received.
+	// 2. Build the model of the Go code: names, types, encoders and decoders.
 	b, err := build(schema, whole, part, opts)
 	if err != nil {
 		return nil, err
 	}
-	// 3. Its Go code, a file for each module of the schema and those of the package as a whole.
+	// 3. Emit the Go code: a file for each module of the schema, and the files of the package as a whole.
 	files := map[string][]byte{}
 	for _, f := range b.pkg.emit() {
 		var b bytes.Buffer

@@ -22,7 +22,7 @@ type Selection struct {
 	Define, Undefine []string
 }
 
-// of returns the schema of the build that is wanted, and the part of that schema that is.
+// of returns the schema of the selected build, and the selected part of that schema.
 func (s *Selection) of(schema *qapi.Schema) (build, part *qapi.Schema, err error) {
 	if build, err = s.build(schema); err != nil {
 		return nil, nil, err
@@ -39,7 +39,7 @@ func (s *Selection) of(schema *qapi.Schema) (build, part *qapi.Schema, err error
 	return build, part, nil
 }
 
-// build returns the schema under the conditions of the build.
+// build returns the schema without the things that the build lacks.
 func (s *Selection) build(schema *qapi.Schema) (*qapi.Schema, error) {
 	listed, holds := s.Define, true
 	switch {
@@ -63,7 +63,7 @@ func (s *Selection) build(schema *qapi.Schema) (*qapi.Schema, error) {
 	return schema.Under(func(name string) bool { return slices.Contains(listed, name) == holds }), nil
 }
 
-// names adds the commands and events that are named.
+// names adds the commands and events in Only.
 func (s *Selection) names(wanted map[string]bool, schema, build *qapi.Schema) error {
 	var errs []error
 	for _, name := range s.Only {
@@ -81,7 +81,7 @@ func (s *Selection) names(wanted map[string]bool, schema, build *qapi.Schema) er
 	return errors.Join(errs...)
 }
 
-// modules adds the commands and events of the modules that are named.
+// modules adds the commands and events of the modules in Modules.
 func (s *Selection) modules(wanted map[string]bool, schema, build *qapi.Schema) error {
 	var errs []error
 	for _, name := range s.Modules {
@@ -112,7 +112,7 @@ func (s *Selection) modules(wanted map[string]bool, schema, build *qapi.Schema) 
 	return errors.Join(errs...)
 }
 
-// moduleName is the name by which a module is asked for.
+// moduleName returns the name of a module in Selection.Modules.
 func moduleName(m *qapi.Module) string { return strings.TrimSuffix(baseName(m), ".json") }
 
 // isSeed reports whether a selection can name this definition: a command or an event.

@@ -22,7 +22,7 @@ func MatrixVersions() []string {
 	return []string{"7.2", "10.0"}
 }
 
-// one returns the version that a test runs on if it runs on one only: the one that most tests have.
+// one returns the version for a test that runs on one version only: the version that most tests have.
 func one(versions []string) []string {
 	if slices.Contains(versions, "10.0") {
 		return []string{"10.0"}

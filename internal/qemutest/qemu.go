@@ -14,7 +14,7 @@ import (
 // systemEmulator is the program that runs machines.
 const systemEmulator = "qemu-system-x86_64"
 
-// anyVersion is what is fetched for a test that does not mind the version.
+// anyVersion is the version to download for a test that runs on any.
 const anyVersion = "10.0"
 
 // ErrMissing says that something is not on this machine and could not be downloaded.
@@ -83,7 +83,7 @@ func (q *QEMU) Program(name string) (string, error) {
 	return path, nil
 }
 
-// inspected holds what inspect learned, by path: starting a QEMU only to ask takes 50 ms.
+// inspected holds the results of inspect by path: starting a QEMU to ask for its version takes 50 ms.
 var inspected sync.Map
 
 var versionLine = regexp.MustCompile(`version (\d+)\.(\d+)`)

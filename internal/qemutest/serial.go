@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// serialPoll is how often the log is read while somebody waits for a line in it.
+// serialPoll is how often a waiting test reads the log.
 const serialPoll = 20 * time.Millisecond
 
 var (
@@ -58,7 +58,7 @@ func (vm *VM) WaitGuestSees(ctx context.Context, re *regexp.Regexp) error {
 	})
 }
 
-// waitSerial waits for the log to be as it should. The error shows how it ends.
+// waitSerial waits until done returns true for the log. The error has the last lines of the log.
 func (vm *VM) waitSerial(ctx context.Context, what string, done func(log string) bool) error {
 	tick := time.NewTicker(serialPoll)
 	defer tick.Stop()
@@ -80,7 +80,7 @@ func (vm *VM) waitSerial(ctx context.Context, what string, done func(log string)
 	}
 }
 
-// lastLines are the few that tell where a log ends.
+// lastLines returns the end of a log.
 func lastLines(log string) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	return strings.Join(lines[max(0, len(lines)-10):], "\n")

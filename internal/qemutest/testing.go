@@ -37,7 +37,7 @@ func Get(t testing.TB, version string) *QEMU {
 	return q
 }
 
-// must ends the test when there is an error, without failing if something is merely missing.
+// must ends the test if there is an error. If something is missing, it skips the test.
 func must(t testing.TB, err error) {
 	t.Helper()
 	switch {

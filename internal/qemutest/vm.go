@@ -46,8 +46,8 @@ const (
 	maxAttempts = 3
 )
 
-// deaf reports whether the server answers no commands on its first monitor. One that has ended is
-// not deaf: whoever dials it is told why.
+// deaf reports whether the server answers no commands on its first monitor. A server that has ended is not
+// deaf: dialling it returns the reason.
 func (s *Server) deaf() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)
 	defer cancel()
