@@ -10,29 +10,29 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A DeviceInfo is what QEMU tells of a device.
+// A DeviceInfo describes a device of the running QEMU.
 type DeviceInfo struct {
 	ID           string
-	Driver       string      // its type: "virtio-blk-pci"
+	Driver       string      // the device's type: "virtio-blk-pci"
 	Path         string      // in QEMU's tree of objects
-	Bus          string      // the name of the bus that it is on; empty for one without, as memory
-	Hotpluggable bool        // it can be removed while the machine runs, if its bus lets it
-	PCI          *PCIAddress // where it is on its bus; nil for one that is not on a PCI bus
+	Bus          string      // the name of its bus; empty if it has none, for example memory
+	Hotpluggable bool        // QEMU can unplug it while the machine runs, if its bus allows that
+	PCI          *PCIAddress // the address on its bus; nil if that is not a PCI bus
 	Netdev       string      // the netdev of a NIC
 	Node         string      // the block node that a disk uses; empty for a drive without a medium
 
-	// Block is what query-block tells of a disk: Inserted is nil for a drive without a medium.
+	// Block is the entry of query-block for a disk. Its Inserted is nil for a drive without a medium.
 	Block *qemu.BlockInfo
 }
 
-// A PCIAddress says where a device is on its bus.
+// A PCIAddress is the slot and the function of a device on its bus.
 type PCIAddress struct{ Slot, Function int }
 
-// String returns the address as the property "addr" takes it, "1e.0".
+// String returns the address in the format of the property "addr": "1e.0".
 func (a PCIAddress) String() string { return fmt.Sprintf("%02x.%x", a.Slot, a.Function) }
 
-// HasDevice reports whether there is a device with this id, on any bus. A device that is being unplugged is
-// there until the guest has released it.
+// HasDevice reports whether a device has this ID, on any bus. A device that is being unplugged exists until
+// the guest has released it.
 //
 // Source: qom-get.
 func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
@@ -43,7 +43,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 	return exists, failed(fmt.Sprintf("find device %q", id), err)
 }
 
-// DeviceInfo returns what QEMU tells of a device. If there is no such device, or it is removed while
+// DeviceInfo describes the device with this ID. If there is no such device, or it is removed while
 // DeviceInfo asks, the error matches [qmp.ErrDeviceNotFound].
 //
 // Source: qom-get, query-block.
@@ -94,8 +94,8 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	return vm.fillBlock(ctx, info)
 }
 
-// fillBlock finds a disk's storage. query-block names devices by their ids, or, if the disk is a part
-// of the device, by that one's path.
+// fillBlock finds a disk's storage. query-block names a device by its ID or, if the disk is a part of the
+// device, by the path of that part.
 func (vm *VM) fillBlock(ctx context.Context, info *DeviceInfo) error {
 	device, drive, err := vm.drive(ctx, info.ID)
 	if err != nil {

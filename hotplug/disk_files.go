@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// open opens the files of a tree, by a function of the caller's if there is one. The tree is to be closed
-// also after an error.
+// open opens the files of a tree, by the caller's function if that is not nil. The tree must be closed even
+// after an error.
 func (t *nodeTree) open(open func(path string, flags int) (*os.File, error)) (err error) {
 	if open != nil {
 		if err := t.closeImages(open); err != nil {
@@ -30,7 +30,7 @@ func (t *nodeTree) open(open func(path string, flags int) (*os.File, error)) (er
 	return nil
 }
 
-// setDriver sets the driver of a node to that for the kind of file that it has.
+// setDriver sets the driver of a node to the driver for its kind of file.
 func (f *treeFile) setDriver() (err error) {
 	f.node["driver"], err = qmpfd.Driver(f.files[0])
 	return err
@@ -55,15 +55,15 @@ func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id str
 	return nil
 }
 
-// Sets of descriptors are QEMU's, shared by all its monitors. A set stays as long as its disk, since
-// QEMU opens the file again from its set when a node is reopened. QEMU chooses the number of a set.
-// The opaque text of its descriptors says whose it is.
+// All monitors of QEMU share the sets of descriptors. A set stays as long as its disk, because QEMU opens the file again
+// from the set when it reopens a node. QEMU chooses the number of a set. The opaque text of the descriptors names the
+// owner.
 
-// opaque is that text for a device.
+// opaque returns the opaque text for a device.
 func opaque(id string) string { return "qmpkit:" + id }
 
-// addFDSet makes a set of the files for a device, as a step of an operation, and returns the
-// path by which QEMU opens one of them.
+// addFDSet adds a set with the files for a device, as a step of an operation. It returns the path by which
+// QEMU opens one of them.
 func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id string, files qmpfd.Files) (path string, err error) {
 	what := "descriptors of " + id
 	set, err := qmpfd.AddSet(ctx, vm.conn, opaque(id), files...)
@@ -72,13 +72,13 @@ func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id string, files qmp
 		return "", left.Err
 	}
 	if err != nil {
-		return "", err // and there is none
+		return "", err // and there is no set
 	}
 	undo.done(what, set.Remove)
 	return set.Path(), nil
 }
 
-// removeFDSets removes a device's sets, of which there may be none.
+// removeFDSets removes all sets of a device.
 func (vm *VM) removeFDSets(ctx context.Context, id string) error {
 	return qmpfd.RemoveSets(ctx, vm.conn, opaque(id))
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// AddNIC hot-adds a network interface: its descriptors, a netdev, and a device. When it returns, QEMU
-// has told the guest of the device; the guest may need some time until it uses the NIC. AddNIC checks
-// the descriptors before it sends anything, since some QEMUs end at a wrong one.
+// AddNIC hot-adds a network interface: its descriptors, a netdev, and a device. When it returns, QEMU has
+// told the guest about the device; the guest may need some time before it uses the NIC. AddNIC checks the
+// descriptors before it sends anything, because some QEMUs terminate if one is wrong.
 //
 // If AddNIC fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
@@ -40,7 +40,7 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
 }
 
-// checkNICUnused makes sure that undoing will not take away what somebody else has added.
+// checkNICUnused makes sure that undoing will not remove things that somebody else has added.
 func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 	if err := vm.checkNoDevice(ctx, n.ID); err != nil {
 		return err
@@ -58,8 +58,8 @@ func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
 	return nil
 }
 
-// sendQueues gives QEMU the descriptors of some queues, and closes those that an addition of more queues has
-// left that was cut off.
+// sendQueues sends QEMU the descriptors of some queues. It closes the descriptors of further queues that an
+// interrupted operation left.
 func (vm *VM) sendQueues(ctx context.Context, undo *rollback, files []*os.File, name func(queue int) string) error {
 	if len(files) == 0 {
 		return nil
@@ -75,19 +75,19 @@ func (vm *VM) sendQueues(ctx context.Context, undo *rollback, files []*os.File, 
 	return nil
 }
 
-// sendFile gives QEMU a descriptor under a name, as a step of an operation. A netdev that is added
-// takes it; then there is nothing to close.
+// sendFile sends QEMU a descriptor under a name, as a step of an operation. A netdev that is added takes
+// the descriptor; then undoing has nothing to close.
 func (vm *VM) sendFile(ctx context.Context, undo *rollback, name string, f *os.File) error {
 	return undo.step("descriptor "+name,
 		func() error { return qemu.GetFD{FDName: name}.Do(ctx, vm.conn, qmp.WithFile(f)) },
 		func(ctx context.Context) error { return qmpfd.Close(ctx, vm.conn, name) })
 }
 
-// errHalfMade tells of what no command can remove.
+// errHalfMade is the reason why a rollback leaves the netdev.
 var errHalfMade = errors.New("QEMU has made some of the netdev's queues, and cannot remove them")
 
-// addNetdev adds the netdev, as a step of an operation. A refused one with several queues can be
-// there all the same, in part.
+// addNetdev adds the netdev, as a step of an operation. If QEMU refuses a netdev with several queues, some
+// of the queues can exist all the same.
 func (vm *VM) addNetdev(ctx context.Context, undo *rollback, netdev qemu.NetdevAdd) error {
 	what := "netdev " + netdev.ID
 	err := undo.step(what,

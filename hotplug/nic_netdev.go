@@ -27,8 +27,8 @@ func (vm *VM) netdevExists(ctx context.Context, id string) (bool, error) {
 	return err == nil, err
 }
 
-// netdevUser returns the path of the device that uses a netdev, or "". QEMU removes also netdevs
-// that are in use: the guest's NIC is then cut off.
+// netdevUser returns the path of the device that uses a netdev, or "". QEMU removes a netdev even if it is
+// in use, which cuts off the guest's NIC.
 func (vm *VM) netdevUser(ctx context.Context, netdev string) (path string, err error) {
 	for _, container := range []string{"/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached"} {
 		devices, err := vm.objects(ctx, container, "child")
@@ -58,12 +58,12 @@ func (vm *VM) checkNetdevUnused(ctx context.Context, id string, class error) err
 	return err
 }
 
-// maxMissing is how many queues in a row have no descriptors before there are no more: what was cut
-// off in the middle has closed or used some of them.
+// maxMissing is the number of missing names in a row after which closeNames gives up. An interrupted operation can
+// have closed or used some of the names.
 const maxMissing = 16
 
-// closeNames closes descriptors, those of queue and of the ones after it, until so many in a row
-// are not there. Nothing tells which there are.
+// closeNames closes the descriptors of queue and of the queues after it, until so many names in a row are
+// missing. QEMU has no query for names.
 func (vm *VM) closeNames(ctx context.Context, name func(queue int) string, queue, missing int) error {
 	for missed := 0; missed < missing; queue++ {
 		err := qemu.CloseFD{FDName: name(queue)}.Do(ctx, vm.conn)

@@ -9,41 +9,41 @@ import (
 	"strings"
 )
 
-// A PCITree is the PCI buses of a machine and the devices on them, by its root buses: the one of
-// the chipset first, "pci.0" or "pcie.0", then those of expander bridges.
+// A PCITree holds the root buses of a machine, with the devices and buses on them. The bus of the chipset,
+// "pci.0" or "pcie.0", is first. The buses of expander bridges follow.
 type PCITree []*PCIBus
 
 // A PCIBus is a bus of PCI or PCI Express.
 type PCIBus struct {
-	Name    string // as "bus" in device_add takes it: that of a bridge with an id has the bridge's
+	Name    string // for "bus" in device_add; the bus of a bridge with an ID has that ID
 	Path    string // in QEMU's tree of objects
 	Express bool
 
-	// Port tells that it is what a port of PCI Express has behind it: it takes one device, in
-	// slot 0, be it a root port's or one of a switch's downstream ports.
+	// Port reports whether the bus is behind a port of PCI Express: a root port or a downstream port of a
+	// switch. Such a bus takes one device, in slot 0.
 	Port bool
 
-	// Hotplug reports whether devices can be added while the machine runs, and removed. Root buses
-	// of PCI Express cannot, whatever QEMU 10.0 and 11.1 have as their "hotplug-handler".
+	// Hotplug reports whether QEMU can add and remove devices while the machine runs. It is false for root
+	// buses of PCI Express, even though they have a "hotplug-handler" in QEMU 10.0 and 11.1.
 	Hotplug bool
 
-	Devices []*PCIDevice // by slot and function
+	Devices []*PCIDevice // sorted by slot and function
 	first   int          // the first slot that can be used
 }
 
 // A PCIDevice is a device, or one function of it, on a bus.
 type PCIDevice struct {
-	ID       string // empty for what is part of the machine, or was added without one
-	Driver   string // its type: "virtio-net-pci"
+	ID       string // empty for a part of the machine, or a device without an ID
+	Driver   string // the device's type: "virtio-net-pci"
 	Path     string // in QEMU's tree of objects
-	Slot     int    // 0 to 31; what Linux and "addr" call the device number
+	Slot     int    // 0 to 31; the device number in Linux and in "addr"
 	Function int    // 0 to 7
 
-	// Buses are what a bridge, a port or an expander has behind it.
+	// Buses are the buses behind a bridge, a port or an expander.
 	Buses []*PCIBus
 }
 
-// Buses goes through all buses: the root buses, those behind their bridges, and so on.
+// Buses iterates over all buses: the root buses, then the buses of their bridges, and so on.
 func (t PCITree) Buses() iter.Seq[*PCIBus] {
 	return func(yield func(*PCIBus) bool) {
 		for level := []*PCIBus(t); len(level) > 0; {
@@ -61,7 +61,7 @@ func (t PCITree) Buses() iter.Seq[*PCIBus] {
 	}
 }
 
-// Bus returns the bus of a name, or nil.
+// Bus returns the bus with this name, or nil.
 func (t PCITree) Bus(name string) *PCIBus {
 	for bus := range t.Buses() {
 		if bus.Name == name {
@@ -71,7 +71,7 @@ func (t PCITree) Bus(name string) *PCIBus {
 	return nil
 }
 
-// Device returns the device with an id, or nil.
+// Device returns the device with this ID, or nil.
 func (t PCITree) Device(id string) *PCIDevice {
 	for bus := range t.Buses() {
 		for _, d := range bus.Devices {
@@ -85,10 +85,10 @@ func (t PCITree) Device(id string) *PCIDevice {
 
 const pciSlots = 32
 
-// FreeSlot returns the first slot of the bus that has no device. A device that is being unplugged
-// has its slot until it is gone.
+// FreeSlot returns the first slot of the bus that has no device. A device that is being unplugged still
+// occupies its slot.
 func (b *PCIBus) FreeSlot() (slot int, ok bool) {
-	if b.Port { // takes one device, but QEMU does not refuse another in a slot that is not there
+	if b.Port { // has slot 0 only, but QEMU does not refuse a device in another
 		return 0, len(b.Devices) == 0
 	}
 	var used [pciSlots]bool
@@ -103,10 +103,14 @@ func (b *PCIBus) FreeSlot() (slot int, ok bool) {
 	return 0, false
 }
 
-// PCITree returns the PCI buses of the machine and what is on them (qom-list, qom-get). It is empty
-// for a machine without PCI. Unlike query-pci it does not depend on the firmware having run, or on
-// how the guest has numbered the buses. It takes some three commands for each device; what comes
-// or goes meanwhile may be in it or not.
+// PCITree returns the PCI buses of the machine and the devices on them. It is empty for a machine without
+// PCI. PCITree sends about three commands for each device. It may or may not include a device that is added
+// or removed while it reads.
+//
+// Unlike query-pci, PCITree works before the firmware has run, and does not depend on the guest's numbers
+// for the buses.
+//
+// Source: qom-list, qom-get.
 func (vm *VM) PCITree(ctx context.Context) (PCITree, error) {
 	tree, err := vm.pciTree(ctx)
 	return tree, failed("read PCI buses", err)
@@ -129,7 +133,7 @@ func (vm *VM) pciTree(ctx context.Context) (PCITree, error) {
 	return w.tree()
 }
 
-// A pciWalk looks at the tree.
+// A pciWalk reads the tree.
 type pciWalk struct {
 	vm  *VM
 	ctx context.Context
@@ -137,7 +141,7 @@ type pciWalk struct {
 	hosts, buses, bridges, ports kinds
 }
 
-// tree finds the root buses: those of the machine's host bridges and of expanders'.
+// tree reads the root buses: the buses of the machine's host bridges and of expanders.
 func (w *pciWalk) tree() (PCITree, error) {
 	var roots PCITree
 	for _, container := range []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"} {
@@ -179,7 +183,7 @@ func (w *pciWalk) busesOf(owner string, bridge *PCIDevice) ([]*PCIBus, error) {
 	return all, nil
 }
 
-// look finds out what a bus takes and what is on it.
+// look reads whether a bus takes devices, and the devices on it.
 func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
 	bus.Port = bridge != nil && w.ports[bridge.Driver]
 	var handler string
@@ -213,8 +217,8 @@ func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
 	return nil
 }
 
-// pciDevices reads the devices on a bus, without what is behind them, leaving out those that are
-// gone by then.
+// pciDevices reads the devices on a bus, but not the devices behind them. It leaves out a device that is
+// removed while it reads.
 func (vm *VM) pciDevices(ctx context.Context, bus string) ([]*PCIDevice, error) {
 	links, err := vm.objects(ctx, bus, "link")
 	if err != nil {
@@ -247,10 +251,10 @@ func (vm *VM) pciDevices(ctx context.Context, bus string) ([]*PCIDevice, error) 
 	return all, nil
 }
 
-// name is the device's id, or the path of one without.
+// name returns the device's ID, or its path if it has no ID.
 func (d *PCIDevice) name() string { return cmp.Or(d.ID, d.Path) }
 
-// pciAddress reads the slot and the function of a PCI device, which may be gone.
+// pciAddress reads the slot and the function of a PCI device. The device may be gone.
 func (vm *VM) pciAddress(ctx context.Context, path string) (address PCIAddress, has bool, err error) {
 	addr := -1
 	_, err = vm.objectProperty(ctx, path, "addr", &addr)

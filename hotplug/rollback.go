@@ -11,22 +11,22 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// rollbackLimit is how long undoing may take. A guest needs up to 12 seconds to release a device
-// that it has just been given (PCI Express: 5 to power the slot on, 6 to power it off); everything
-// else takes a few milliseconds.
+// rollbackLimit is how long undoing may take. A guest needs up to 12 seconds to release a device that was
+// just added (PCI Express: 5 to power the slot on, 6 to power it off). Everything else takes a few
+// milliseconds.
 const rollbackLimit = 30 * time.Second
 
-// A rollback holds what undoes the steps of an operation so far.
+// A rollback holds functions that undo the steps of an operation so far.
 type rollback []undo
 
 // An undo undoes a step. Undoing a step that had no effect is not an error.
 type undo struct {
-	what string // there is, for people
+	what string // the thing to undo, for people
 	run  func(ctx context.Context) error
 }
 
-// step does a step of an operation; undo undoes it. It counts as done from before its
-// beginning, unless its error says that nothing has happened.
+// step does a step of an operation, which undoIt undoes. If the step fails, it may have had an effect,
+// unless the error says that it did not.
 func (r *rollback) step(what string, do func() error, undoIt func(ctx context.Context) error) error {
 	n := len(*r)
 	*r = append(*r, undo{what, undoIt})
@@ -37,15 +37,15 @@ func (r *rollback) step(what string, do func() error, undoIt func(ctx context.Co
 	return err
 }
 
-// done takes note of a step that was done and, when it failed, has undone itself.
+// done adds a step that was done, and that undid itself if it failed.
 func (r *rollback) done(what string, undoIt func(ctx context.Context) error) {
 	*r = append(*r, undo{what, undoIt})
 }
 
-// run undoes the steps, the last one first, because err happened. It returns err, or a
-// *RollbackError. It ends at the first step that cannot be undone: those before it stand on one
-// another, and a device that is still there needs them. Descriptors that QEMU keeps need nothing.
-// err can be a *RollbackError itself, of a step that knows that it cannot be undone.
+// run undoes the steps because of err, the last one first. It returns err, or a *RollbackError. It stops at
+// the first step that cannot be undone, because a device that still exists needs the steps before it. It
+// does not stop at descriptors that QEMU keeps. err can be a *RollbackError itself, of a step that cannot
+// be undone.
 func (r rollback) run(ctx context.Context, err error) error {
 	ctx, cancel := wait.Detach(ctx, rollbackLimit)
 	defer cancel()

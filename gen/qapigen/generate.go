@@ -14,7 +14,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// newGenerate makes the subcommand that emits Go for a schema.
+// newGenerate makes the subcommand that generates Go for a schema.
 func newGenerate() *cobra.Command {
 	var names, out string
 	var schemas, also []string

@@ -12,7 +12,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// newList makes the subcommand that lists what differs between the QEMUs of a range.
+// newList makes the subcommand that lists the differences between the QEMUs of a range.
 func newList() *cobra.Command {
 	var asJSON bool
 	var want listRequest

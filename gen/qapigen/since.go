@@ -20,13 +20,13 @@ func newSince() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "since [-json] [-server SERVER] [-facts FILE] PATH... | -all",
 		Short: "print which QEMU added, deprecated and removed a command, a member, a value or a feature",
-		Long: `Since prints a line for each path: the release of QEMU that added it, those that deprecated and
-removed it, what replaces it, the build options that it needs, and the source of each date. Help
-query explains paths.
+		Long: `Since prints a line for each path: the releases of QEMU that added, deprecated and removed it, its
+replacement, the build options that it needs, and the source of each date. Help query explains
+paths.
 
 "since 8.0 (between the schemas of 7.2 and 10.0)" is not exact: the schema of 7.2 lacks the thing
-and that of 10.0 has it. The release is then the newest one that is possible, or the oldest one if
-the documentation names an older release.
+and that of 10.0 has it. Since then prints the newest possible release, or the oldest possible one
+if the documentation names an older release.
 
 With -all, since prints every command, event, member, value, branch and feature. It prints one path
 for each, the shortest: types can contain themselves, so the number of paths has no limit. With

@@ -131,9 +131,9 @@ func TestFacts(t *testing.T) {
 	require.Equal(t, string(before), string(after))
 
 	for want, args := range map[string][]string{
-		"the version of QEMU is not known":                                                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
-		"nothing says since when":                                                             {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
-		"no such file":                                                                        {"since", "-facts", filepath.Join(dir, "no-file"), "stop"},
+		"the version of QEMU is not known": {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
+		"these have no date":               {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
+		"no such file":                     {"since", "-facts", filepath.Join(dir, "no-file"), "stop"},
 		"bad: not a table of facts; qapigen facts writes one":                                 {"since", "-facts", write("bad", "x\n"), "stop"},
 		"none: not a table of facts; qapigen facts writes one":                                {"list", "-facts", write("none", ""), "-qemu", "7.2..10.0"},
 		"bad: not a table of facts; qapigen facts":                                            {"page", "-facts", filepath.Join(dir, "bad"), "-out", filepath.Join(dir, "page.html")},

@@ -9,7 +9,8 @@ import (
 	"slices"
 )
 
-// An answer is what a function or a variable of another package says of the server: a fact of the analyzer.
+// An answer is the part of a server's answer that a function or a variable of another package has: a fact
+// of the analyzer.
 type answer struct {
 	Results []guardFact   // of a function, those that are true and false or nil and not
 	Path    int           // 1 + the parameter with the path that the results are about, 0 for none

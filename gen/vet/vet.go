@@ -1,5 +1,5 @@
-// Package vet finds what a program does that a QEMU of a range of versions cannot do: commands, members,
-// values, branches and events that a release lacks, and what the newest one has deprecated or removed.
+// Package vet finds things that a program uses and a QEMU in a range of versions lacks: commands, members, values, branches
+// and events. It also finds things that the newest QEMU of the range has deprecated or removed.
 //
 //	qapigen vet -qemu 7.2..11.1 ./...
 //
@@ -7,18 +7,19 @@
 //
 // # How it works
 //
-// A generated package says what its Go types are in the schema ([Bindings]). Package facts says which release
-// has what. The analyzer walks the control flow graph of each function (flow.go) and knows at each place which
-// releases can come there, and what each local variable can have (values.go). A condition that asks the server
-// makes that set smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
-// error of a command (errors.go). Something is reported if a release of the set lacks it (expr.go, members.go,
-// raw.go).
+// [Bindings] map the Go types of a generated package to the names in the schema. Package facts says which
+// release has which thing. The analyzer walks the control flow graph of each function (flow.go). At each
+// place it knows two things: the releases of QEMU that the program can be connected to there, and the
+// possible values of each local variable (values.go). A condition that asks the server makes the set of
+// releases smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
+// error of a command (errors.go). The analyzer reports a use if a release of the set lacks the thing
+// (expr.go, members.go, raw.go).
 //
-// Answers may be anywhere (answers.go): in fields, maps, and results of functions. Facts carry them to other
-// packages. If a condition depends on an answer and the analyzer does not understand it, it reports nothing that
-// the condition governs.
+// A program can keep the answer of a server in fields, maps and results of functions (answers.go). The analyzer's facts
+// carry these answers to other packages. If a condition depends on an answer and the analyzer does not understand the
+// condition, it does not report the code that depends on it.
 //
-// Conditions of builds (CONFIG_LINUX) are not reported, and unstable parts are not.
+// The analyzer does not report conditions of builds (CONFIG_LINUX) and unstable things.
 package vet
 
 import (
@@ -32,13 +33,13 @@ import (
 	"golang.org/x/tools/go/analysis/passes/ctrlflow"
 )
 
-// Analyzer reports what QEMUs of a range lack. Its flag qemu is the range, such as 7.2..11.1.
+// Analyzer reports things that a QEMU in a range lacks. Its flag qemu is the range, such as 7.2..11.1.
 var Analyzer = &analysis.Analyzer{
 	Name: "qmpvet",
-	Doc: `report what QEMUs of a range of versions lack
+	Doc: `report things that a QEMU in a range of versions lacks
 
-The analyzer reports commands, members, values, branches and events that a QEMU of the range lacks, and those
-that the newest one has deprecated or removed. Code that asks the server first is not reported. The comment
+The analyzer reports commands, members, values, branches and events that a QEMU in the range lacks, or that the newest
+QEMU of the range has deprecated or removed. It does not report code that asks the server first. The comment
 
 	//qmp:allow PATH reason
 

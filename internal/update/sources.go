@@ -11,7 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// fromSource prints the schemas of a source tree, and makes the packages those of it.
+// fromSource copies the schemas of a source tree, and puts them into the recipes of the packages.
 func (u *update) fromSource(dir, version string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -68,8 +68,8 @@ func (u *update) takeSource(r *recipe, version string) {
 
 var capturedVersion = regexp.MustCompile(`^captured .* of QEMU (\S+)\n`)
 
-// fromServer keeps what a server says, and joins the source of its package with it. A server that
-// has nothing newer only makes optional what it does not send.
+// fromServer saves the answer of a server, and joins the source of its package with it. If the server has
+// nothing new, only the members that it does not send become optional.
 func (u *update) fromServer(address string) error {
 	captured := u.path("captured.json")
 	_, said, err := u.run(u.root, "capture", "-out", captured, address)
@@ -87,8 +87,7 @@ func (u *update) fromServer(address string) error {
 	return u.takeAnswer(text, version[1])
 }
 
-// fromCaptured is fromServer for an answer that was captured, with its version in the file VERSION beside
-// it.
+// fromCaptured does the same with a captured answer, whose version is in the file VERSION beside it.
 func (u *update) fromCaptured(file, version string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -104,7 +103,7 @@ func (u *update) fromCaptured(file, version string) error {
 	return u.takeAnswer(text, version)
 }
 
-// takeAnswer keeps an answer of a version.
+// takeAnswer saves the answer of a version.
 func (u *update) takeAnswer(text []byte, version string) error {
 	r, err := u.recipeFor(text)
 	if err != nil {

@@ -12,21 +12,21 @@ import (
 // history is the source of what known.txt says.
 const history = "history"
 
-// A Date says in which release something came or went.
+// A Date is the release in which a thing came or went.
 type Date struct {
-	// Release is the release, "" if nothing says when it was: before all schemas that are known.
+	// Release is the release. It is "" if the date is not known and lies before all known schemas.
 	Release string
-	// After and By are set if the release is not known exactly. It is a release after After, and By at the latest.
+	// After and By are set if the release is not known exactly: it is newer than After, and not newer than By.
 	After, By string
-	// Source says who says so: "documentation of 10.2", "schema of 7.2", …
+	// Source is the source of the date: "documentation of 10.2", "schema of 7.2", …
 	Source string
-	// Instead has the versions that were not taken, since a schema or older documentation contradicts them:
+	// Instead holds versions that were not taken, because a schema or older documentation contradicts them:
 	// "the documentation of 10.2 says 3.1".
 	Instead []string
 }
 
-// String returns the release and, in parentheses, where it is from: "5.0 (documentation of 5.2)",
-// "7.2 (between the schemas of 5.2 and 7.2; the documentation of 7.2 says 5.1)".
+// String returns the release and, in parentheses, its source: "5.0 (documentation of 5.2)", "7.2 (between
+// the schemas of 5.2 and 7.2; the documentation of 7.2 says 5.1)".
 func (d Date) String() string {
 	if d.Release == "" {
 		return "before all that is known"
@@ -38,8 +38,8 @@ func (d Date) String() string {
 	return d.Release + " (" + strings.Join(append([]string{source}, d.Instead...), "; ") + ")"
 }
 
-// Words returns a date for a sentence. The words exact stand before a release that is known, bounded before two that
-// the change is between: d.Words("since", "new") is "since QEMU 9.1" or "new between QEMU 10.2 and 11.1".
+// Words returns the date for a sentence. If the release is exact, the text begins with exact, and else with
+// bounded: d.Words("since", "new") is "since QEMU 9.1" or "new between QEMU 10.2 and 11.1".
 func (d Date) Words(exact, bounded string) string {
 	if d.After == "" {
 		return exact + " QEMU " + d.Release

@@ -21,10 +21,10 @@ import (
 //go:embed known.txt
 var knownText string
 
-// Know adds what QEMU's own lists and history say and no schema does: in which release things went that one
-// schema here has and the next one lacks, since when a feature is there that came between two
-// schemas without a remark, and what the oldest schema here has no more. A row whose path or node the
-// table does not know concerns other servers. One that a schema contradicts has no effect.
+// Know adds the facts of known.txt, which no schema shows: the exact release of a removal between two
+// schemas, the date of a feature that came without a remark between two schemas, and things that the oldest
+// schema lacks. Know ignores a row if its path or node is not in the table, because the row is about
+// another server. It also ignores a row that a schema contradicts.
 func (t *Table) Know() error {
 	for row := range strings.Lines(knownText) {
 		fields := strings.Fields(row)

@@ -214,7 +214,7 @@ func FuzzParse(f *testing.F) {
 func TestCheck(t *testing.T) {
 	require.NoError(t, tableOf(t, "5.2:"+doc("@c:", "", "Since: 2.0")+"{ 'command': 'c' }").Check())
 	err := tableOf(t, "5.2:{ 'command': 'c' }").Check()
-	require.ErrorContains(t, err, "nothing says since when these are there")
+	require.ErrorContains(t, err, "these have no date")
 	require.ErrorContains(t, err, "\n  c/arg-type")
 }
 

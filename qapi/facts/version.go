@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Compare compares two versions of QEMU by their numbers, of which the third may be missing: 7.2 is 7.2.0.
-// It returns a number less than, equal to or greater than 0. The empty version is older than all.
+// Compare compares two versions of QEMU by their numbers. A missing third number is 0: 7.2 is 7.2.0. It
+// returns a number less than, equal to or greater than 0. The empty version is older than all others.
 func Compare(a, b string) int {
 	for a != "" || b != "" {
 		var x, y string
@@ -23,7 +23,7 @@ func Compare(a, b string) int {
 	return 0
 }
 
-// Release returns the first two numbers of a version: "10.2" of "10.2.2".
+// Release returns the first two numbers of a version: "10.2" for "10.2.2".
 func Release(version string) string {
 	numbers := strings.SplitN(version, ".", 3)
 	return strings.Join(numbers[:min(2, len(numbers))], ".")
@@ -48,7 +48,7 @@ func next(release string) string {
 	return major + "." + strconv.Itoa(n+1)
 }
 
-// Releases yields the releases from first to last, and these two. first is 4.0 or newer.
+// Releases yields the releases from first to last, including both. first is 4.0 or newer.
 func Releases(first, last string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for v := first; Compare(v, last) <= 0 && yield(v); {

@@ -2089,8 +2089,8 @@ const (
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectOptions
 type ObjectOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
-	// *RawBranch.
+	// Selects Branch. Set it if Branch is nil, *CryptodevBackendProperties or *RawBranch; else it
+	// may be empty.
 	QOMType ObjectType `json:"qom-type"`
 	ID      string     `json:"id"`
 	// The branch that QOMType selects: *ACPIGenericInitiatorProperties,
@@ -2108,8 +2108,8 @@ type ObjectOptions struct {
 	// *TDXGuestProperties, *ThreadContextProperties, *ThrottleGroupProperties,
 	// *TLSCredsAnonProperties, *TLSCredsPSKProperties, *TLSCredsX509Properties,
 	// *TLSCredsProperties, *RemoteObjectProperties, *VFIOUserServerProperties,
-	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value that adds
-	// nothing.
+	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value without a
+	// branch.
 	Branch ObjectOptionsBranch
 }
 
