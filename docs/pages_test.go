@@ -260,26 +260,31 @@ func TestREADME(t *testing.T) {
 	vm := q.Start(t, qemutest.Config{Machine: "pc"})
 	term := newTerminal(t, q, "README.md")
 	require.NoError(t, os.Symlink(vm.Socket(), filepath.Join(term.dir, "vm.sock")))
-	code := strings.NewReplacer("/run/vm1/qmp.sock", "/tmp/vm.sock", "/srv/", "/tmp/").Replace(blocks[0].text)
-	term.write("main.go", `package main
-import (
-	"context"
-	"fmt"
-	"log"
-
-	"github.com/qmpkit/qmpkit/hotplug"
-	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-)
-func main() {
-	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-}
-func run(ctx context.Context) error {
-`+code+"}\n")
+	term.writeStatements("hotplug", strings.NewReplacer("/run/vm1/qmp.sock", "/tmp/vm.sock", "/srv/", "/tmp/").Replace(blocks[0].text))
 	term.shell("truncate -s 64M /tmp/data1.img")
 	require.Equal(t, withoutVersions("11.1.3 running\n"), withoutVersions(term.shell("go run .")))
+}
+
+// TestVersions asks QEMU 5.2 for what the first code of versions.md needs.
+func TestVersions(t *testing.T) {
+	q := qemutest.Get(t, "5.2")
+	_, blocks := readPage(t, "docs/versions.md")
+	require.Equal(t, "go", blocks[0].kind)
+	require.Equal(t, "text", blocks[1].kind)
+	term := newTerminal(t, q, "docs/versions.md")
+	require.NoError(t, os.Symlink(q.Start(t, qemutest.Config{}).Socket(), filepath.Join(term.dir, "vm.sock")))
+	term.writeStatements("qmp/qmpschema", `client, err := qmp.Dial(ctx, "/tmp/vm.sock", nil)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+`+blocks[0].text+`
+	for _, path := range missing {
+		fmt.Println(path)
+	}
+	return err
+`)
+	require.Equal(t, blocks[1].text, term.shell("go run ."))
 }
 
 // A terminal types the commands of a page. The folder /tmp of the page is a folder of the test.
@@ -318,6 +323,28 @@ func (term *terminal) write(name, text string) {
 	path := filepath.Join(term.dir, name)
 	require.NoError(term.t, os.WriteFile(path, []byte(term.here(text)), 0o666))
 	term.files = append(term.files, path)
+}
+
+// writeStatements writes a program of statements that need a package and end with a return of an error.
+func (term *terminal) writeStatements(needs, statements string) {
+	term.t.Helper()
+	term.write("main.go", `package main
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/qmpkit/qmpkit/`+needs+`"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+func run(ctx context.Context) error {
+`+statements+"}\n")
 }
 
 // here replaces the folder /tmp.

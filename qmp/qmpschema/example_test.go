@@ -40,7 +40,7 @@ func ExampleQuery() {
 func ExampleMissing() {
 	start := func(ctx context.Context, client *qmp.Client) error {
 		missing, err := qmpschema.Missing(ctx, client,
-			qemu.BlockdevAdd{Active: new(false), Branch: &qemu.BlockdevOptionsRaw{}}, // the command and these members
+			qemu.BlockdevAdd{Active: new(false), Driver: "file", Branch: &qemu.BlockdevOptionsFile{}}, // these members
 			qemu.BlockExportAdd{}, // the command
 			qemu.QueryStats{},
 			qemu.EventBlockJobReady,                     // an event
