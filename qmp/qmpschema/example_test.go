@@ -104,3 +104,16 @@ func ExampleChecked() {
 	}
 	_ = run
 }
+
+// A MissingError lists what the server does not have. Nothing was sent.
+func ExampleMissingError() {
+	stats := func(ctx context.Context, client *qmp.Client) error {
+		_, err := qemu.QueryStats{Target: qemu.StatsTargetVM}.Do(ctx, qmpschema.Checked(client))
+		if missing, ok := errors.AsType[*qmpschema.MissingError](err); ok {
+			fmt.Println(missing.Command, "needs", missing.Paths)
+			return nil // the program does without
+		}
+		return err
+	}
+	_ = stats
+}
