@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -287,6 +288,27 @@ func TestVersions(t *testing.T) {
 	require.Equal(t, blocks[1].text, term.shell("go run ."))
 }
 
+// TestMigrateToFile runs the code of migrate.md that saves a machine to a file and loads it.
+func TestMigrateToFile(t *testing.T) {
+	term := newTerminal(t, qemutest.Get(t, "11.1"), "docs/migrate.md")
+	i := slices.IndexFunc(term.blocks, func(b block) bool { return strings.HasPrefix(b.text, "state := migration.File(") })
+	require.Positive(t, i)
+	code := `fmt.Println("begins")
+`
+	for _, side := range []string{"source", "destination"} {
+		code += side + `, err := qmp.Dial(ctx, "/tmp/` + side + `.sock", nil)
+	if err != nil {
+		return err
+	}
+	defer ` + side + `.Close()
+`
+	}
+	term.writeStatements("migration", code+"{\n"+strings.ReplaceAll(term.blocks[i].text, "/srv/", "/tmp/")+"}\n")
+	term.start("qemu-system-x86_64 -display none -qmp unix:/tmp/source.sock,server=on,wait=off")
+	term.start("qemu-system-x86_64 -display none -qmp unix:/tmp/destination.sock,server=on,wait=off -incoming defer")
+	require.Equal(t, "begins\n", term.shell("go run ."))
+}
+
 // A terminal types the commands of a page. The folder /tmp of the page is a folder of the test.
 type terminal struct {
 	t      *testing.T
@@ -322,7 +344,9 @@ func (term *terminal) write(name, text string) {
 	term.t.Helper()
 	path := filepath.Join(term.dir, name)
 	require.NoError(term.t, os.WriteFile(path, []byte(term.here(text)), 0o666))
-	term.files = append(term.files, path)
+	if !slices.Contains(term.files, path) {
+		term.files = append(term.files, path)
+	}
 }
 
 // writeStatements writes a program of statements that need a package and end with a return of an error.

@@ -107,6 +107,30 @@ func ExampleVM_RemoveDevice() {
 	_, _ = add, remove
 }
 
+// The guest moves what is in the memory, if it can, and then releases it.
+func ExampleVM_RemoveMemory() {
+	shrink := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.RemoveMemory(ctx, "mem1")
+		if errors.Is(err, hotplug.ErrUnplugRefused) {
+			fmt.Println("the guest cannot do without this memory; nothing has changed")
+		}
+		return err
+	}
+	_ = shrink
+}
+
+// A CPU that AddCPU has added, perhaps in another process.
+func ExampleVM_RemoveCPU() {
+	remove := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.RemoveCPU(ctx, "cpu1")
+		if errors.Is(err, errors.ErrUnsupported) {
+			fmt.Println("this QEMU would crash")
+		}
+		return err
+	}
+	_ = remove
+}
+
 // An addition failed, and so did undoing it. The program keeps the ID, and removes the rest later.
 func ExampleRollbackError() {
 	add := func(ctx context.Context, vm *hotplug.VM, disk hotplug.Disk, later func(id string)) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -437,7 +438,7 @@ func ExampleOptions_trace() {
 
 // QEMU runs this command at once, even while another one waits.
 func ExampleOutOfBand() {
-	recover := func(ctx context.Context) error {
+	makeListen := func(ctx context.Context) error {
 		c, err := qmp.Dial(ctx, "/run/vm1/qmp.sock", &qmp.Options{OOB: true})
 		if err != nil {
 			return err
@@ -445,7 +446,7 @@ func ExampleOutOfBand() {
 		defer c.Close()
 		return qemu.MigrateRecover{URI: "tcp:[::]:4445"}.Do(ctx, c, qmp.OutOfBand())
 	}
-	_ = recover
+	_ = makeListen
 }
 
 // A child process, whose standard input and output are the monitor.
@@ -466,6 +467,48 @@ func ExamplePipes() {
 		return qmp.NewClient(ctx, qmp.Pipes(out, in), nil) // closing the client ends QEMU's monitor; then call cmd.Wait
 	}
 	_ = start
+}
+
+// Any connection will do, for example one through a tunnel.
+func ExampleNewClient() {
+	connect := func(ctx context.Context, dialTunnel func(context.Context) (net.Conn, error)) (*qmp.Client, error) {
+		conn, err := dialTunnel(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return qmp.NewClient(ctx, conn, nil) // which also closes conn if it fails
+	}
+	_ = connect
+}
+
+// A program that has nothing to send learns that QEMU has ended.
+func ExampleClient_Done() {
+	exampleQEMU(func(_ context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Disconnect()
+		<-c.Done()
+		fmt.Println(c.Err() != nil)
+	})
+	// Output: true
+}
+
+// Stats counts what the client has done, for metrics.
+func ExampleClient_Stats() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("stop", qmptest.Refuse(qmp.ErrGeneric, "not now"))
+		before := c.Stats()
+		_ = qemu.Stop{}.Do(ctx, c) // refused
+		after := c.Stats()
+		fmt.Println(after.Commands-before.Commands, "command,", after.Refused-before.Refused, "refused")
+	})
+	// Output: 1 command, 1 refused
+}
+
+// The standard logger is a Logger.
+func ExampleOptions_logger() {
+	dial := func(ctx context.Context) (*qmp.Client, error) {
+		return qmp.Dial(ctx, "/run/vm1/qmp.sock", &qmp.Options{Logger: slog.Default()})
+	}
+	_ = dial
 }
 
 // exampleQEMU calls f with a client of a server that f can tell how to answer.

@@ -2,6 +2,7 @@ package qmptest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -117,4 +118,19 @@ func ExampleNoReply() {
 	// Output:
 	// stop: <nil>
 	// query-block: <nil>
+}
+
+// The connection ends instead of a reply: the client cannot know whether the command was executed.
+func ExampleRequest_Disconnect() {
+	t := new(program)
+	defer t.end()
+	s := qmptest.NewServer(t, nil)
+	s.Handle("stop", func(r *qmptest.Request) (any, error) {
+		r.Disconnect()
+		return nil, qmptest.ErrNoReply
+	})
+
+	err := qemu.Stop{}.Do(t.Context(), s.Dial())
+	fmt.Println(errors.Is(err, qmp.ErrOutcomeUnknown))
+	// Output: true
 }
