@@ -59,7 +59,7 @@ understand such a check, it does not report the code that depends on it. The com
 silences a report on its line or on the next one.
 
 PACKAGE is a package or a pattern of the go command (default ./...). Vet runs go vet,
-which also takes qapigen as its tool: go vet -vettool=$(which qapigen) -qemu=7.2..11.1 ./...
+which also takes qapigen as its tool: go vet -vettool=$(go tool -n qapigen) -qemu=7.2..11.1 ./...
 
 The exit status is 0 if nothing is reported, 1 if something is, and 2 if a package does not build
 or the command line cannot be understood. go vet -vettool exits with 1 in both cases.`,
