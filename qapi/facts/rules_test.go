@@ -105,6 +105,15 @@ func TestRules(t *testing.T) {
 			"{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': { 'v': 'Vee' } }"}, "c/arg-type/+v", "2.0 deprecated 7.0 use w"},
 		{"three numbers", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c", "2.12"},
 		{"three numbers that matter", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a", "2.12.1"},
+		{"a remark that is too young for the oldest schema", []string{"4.2?{ 'command': 'c' }", "5.2:" + doc("@c:", "", "Since: 5.0") + "{ 'command': 'c' }"}, "c", "4.2 not 5.0"},
+		{"a type that has its name for the second time", []string{
+			"5.1:" + c + "{ 'command': 'c', 'data': { 'a': 'New' } }\n{ 'enum': 'New', 'data': [ 'v' ] }",
+			"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'Old' } }" + doc("@Old:", "", "Since: 2.6") + "{ 'enum': 'Old', 'data': [ 'v' ] }",
+			"10.0:" + c + "{ 'command': 'c', 'data': { 'a': 'New' } }" + doc("@New:", "", "Since: 9.2") + "{ 'enum': 'New', 'data': [ 'v' ] }"},
+			"c/arg-type/a/^v", "2.0"},
+		{"a feature that the language did not have", []string{
+			"4.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }",
+			"5.2:" + doc("@c:", "", "Features:", "@deprecated: x", "", "Since: 2.0") + "{ 'command': 'c', 'data': { 'a': { 'type': 'int', 'features': [ 'deprecated' ] } } }"}, "c/arg-type/a", "2.0 deprecated 5.0"},
 		{"of another JSON type", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a/!string", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,6 +158,43 @@ func inWords(f *facts.Fact) string {
 		words += " if " + f.If
 	}
 	return words
+}
+
+// TestKnowOlder adds an answer of a QEMU that is older than the schemas of the table. What known.txt says of that time
+// still counts.
+func TestKnowOlder(t *testing.T) {
+	const older = `{ 'command': 'device_add' }
+{ 'command': 'cpu-add', 'data': { 'id': 'int' } }
+{ 'command': 'netdev_add', 'data': 'Netdev' }
+{ 'struct': 'Netdev', 'data': { 'type': 'str', 'id': 'str' } }
+{ 'command': 'blockdev-add', 'data': 'BlockdevOptions', 'boxed': true }
+{ 'enum': 'BlockdevDriver', 'data': [ 'vxhs' ] }
+{ 'union': 'BlockdevOptions', 'base': { 'driver': 'BlockdevDriver' }, 'discriminator': 'driver', 'data': { 'vxhs': 'Guessed' } }
+{ 'struct': 'Guessed', 'data': { 'vdisk-id': 'str' } }`
+	for _, version := range []string{"4.2", "5.0"} {
+		table, err := facts.Parse(facts.QEMU().Text())
+		require.NoError(t, err)
+		s, err := qapi.LoadFS(fstest.MapFS{"s.json": {Data: []byte(older)}}, "s.json", nil)
+		require.NoError(t, err)
+		require.NoError(t, table.Add(version, s, true))
+		require.NoError(t, table.Know())
+		table, err = facts.Parse(table.Text())
+		require.NoError(t, err)
+		for path, want := range map[string]string{
+			"cpu-add":                              "1.5 deprecated 4.0 removed 5.2",
+			"netdev_add/arg-type/+user":            "5.0",
+			"blockdev-add/arg-type/+vxhs":          "2.10 removed 5.1",
+			"blockdev-add/arg-type/+vxhs/vdisk-id": "2.10 removed 5.1",
+			"blockdev-add/arg-type/driver/^vxhs":   "2.10 removed 5.1",
+		} {
+			if path == "netdev_add/arg-type/+user" && version == "5.0" {
+				continue // 5.0 has the union
+			}
+			f, err := table.Fact(path)
+			require.NoError(t, err)
+			require.Equal(t, want, inWords(f), "%s with %s", path, version)
+		}
+	}
 }
 
 // TestParseErrors reads what is no table.
