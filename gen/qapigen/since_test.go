@@ -130,7 +130,10 @@ func TestFacts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
 
+	daemon, qemu := "../../testdata/schema/captured/7.2/storage.json", "../../qapi/facts/data/qemu.facts"
 	for want, args := range map[string][]string{
+		"storage.json: this is a schema of qemu-storage-daemon, and the table is of QEMU":     {"facts", "-from", qemu, "-out", table, "-qemu-version", "8.2", daemon},
+		"answer.json: facts: QEMU has no release 8.3":                                         {"facts", "-from", table, "-out", table, "-qemu-version", "8.3", answer},
 		"the version of QEMU is not known":                                                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
 		"nothing says since when":                                                             {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
 		"no such file":                                                                        {"since", "-facts", filepath.Join(dir, "no-file"), "stop"},

@@ -31,7 +31,6 @@ func (t *Table) Know() error {
 		if len(fields) == 0 || fields[0][0] == '#' {
 			continue
 		}
-		var err error
 		switch {
 		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated", "use", "optional"}, fields[0]):
 			for _, path := range strings.Split(fields[2], ",") {
@@ -40,12 +39,9 @@ func (t *Table) Know() error {
 		case len(fields) > 5 && fields[0] == "had":
 			t.had(fields[1], fields[2], fields[3], fields[4])
 		case len(fields) > 5 && fields[0] == "from":
-			err = t.from(fields[1], fields[2], fields[3], fields[4])
+			t.from(fields[1], fields[2], fields[3], fields[4])
 		default:
-			err = fmt.Errorf("facts: known.txt has a row that is incomplete: %s", row)
-		}
-		if err != nil {
-			return err
+			return fmt.Errorf("facts: known.txt has a row that is incomplete: %s", row)
 		}
 	}
 	t.forget()
@@ -84,23 +80,23 @@ func (t *Table) had(when, name, label, target string) {
 	}
 }
 
-func (t *Table) from(release, name, label, target string) error {
+// from notes since when a part has its form. A source that is older has another form.
+func (t *Table) from(release, name, label, target string) {
 	n := t.nodes[name]
 	if n == nil {
-		return nil
+		return
 	}
 	for _, p := range n.parts {
-		if p.label == label && p.target == target {
-			p.from = release
-			for i, s := range t.sources {
-				if Compare(s.version, release) < 0 {
-					t.unsee(p, i)
-				}
+		if p.label != label || p.target != target {
+			continue
+		}
+		p.from = release
+		for i, s := range t.sources {
+			if Compare(s.version, release) < 0 {
+				t.unsee(p, i)
 			}
-			return nil
 		}
 	}
-	return fmt.Errorf("facts: known.txt has a row about %s %s, which no schema has", name, label)
 }
 
 // unsee takes a part from a source, and what nothing else in the source leads to: the names of types in an answer are a

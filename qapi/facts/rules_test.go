@@ -1,6 +1,7 @@
 package facts_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -264,6 +265,32 @@ func TestCheck(t *testing.T) {
 	require.ErrorContains(t, err, "\n  c/arg-type")
 }
 
+// TestAddErrors adds schemas of what is not a release.
+func TestAddErrors(t *testing.T) {
+	s, err := qapi.LoadFS(fstest.MapFS{"s.json": {Data: []byte("{ 'command': 'c' }\n")}}, "s.json", nil)
+	require.NoError(t, err)
+	for _, version := range []string{"8.3", "8.2-rc1", "8", "", "x", "99999.1", "8.2/x"} {
+		table := facts.New()
+		require.EqualError(t, table.Add(version, s, true), "facts: QEMU has no release "+version)
+		require.Empty(t, table.Versions())
+	}
+	for _, version := range []string{"2.12.1", "8.2", "8.1.92", "99.1.0"} {
+		require.NoError(t, facts.New().Add(version, s, true))
+	}
+}
+
+// TestKnownForms: each form of known.txt is that of a schema.
+func TestKnownForms(t *testing.T) {
+	known, err := os.ReadFile("known.txt")
+	require.NoError(t, err)
+	table := string(facts.QEMU().Text())
+	for row := range strings.Lines(string(known)) {
+		if fields := strings.Fields(row); len(fields) > 4 && fields[0] == "from" {
+			require.Regexp(t, "\n[a-z]+ "+fields[2]+" .*(\n\t.*)*\n\t"+fields[3]+" "+fields[4]+" .*from="+fields[1], table)
+		}
+	}
+}
+
 // TestQueryErrors asks for malformed paths.
 func TestQueryErrors(t *testing.T) {
 	_, err := facts.QEMU().Fact("stop//x")
@@ -279,5 +306,7 @@ func TestCompare(t *testing.T) {
 		require.Positive(t, facts.Compare(c[1], c[0]), c)
 	}
 	require.Zero(t, facts.Compare("7.2", "7.2.0"))
-	require.Equal(t, "10.2", facts.Release("10.2.2"))
+	for version, release := range map[string]string{"10.2.2": "10.2", "7.2.22": "7.2", "11": "11", "10.1.50": "10.2", "10.2.92": "11.0", "10.2.0-rc1": "10.2"} {
+		require.Equal(t, release, facts.Release(version))
+	}
 }
