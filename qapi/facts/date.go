@@ -292,7 +292,7 @@ func (t *Table) entrySpans(n *node) []span {
 // A use is what uses a type.
 type use struct {
 	since    Date // when the first thing came: of each way from a command or an event, the latest date on the way
-	replaces bool // something had another type before
+	replaces bool // something had another type before, or is part of a type that replaces another one
 }
 
 func (t *Table) usesOf(n *node) use {
@@ -313,7 +313,7 @@ func (t *Table) findUses() map[*node]use {
 			queue = append(queue, n)
 		}
 	}
-	for len(queue) > 0 { // until no date is older than the one that is known
+	for len(queue) > 0 { // until no date is older than the one that is known, and nothing more replaces a type
 		n := queue[0]
 		queue = queue[1:]
 		arrows := t.arrowsOf(n)
@@ -324,14 +324,18 @@ func (t *Table) findUses() map[*node]use {
 					continue
 				}
 				u, known := uses[to]
-				u.replaces = u.replaces || t.hadOther(arrows[label], a)
-				d := latest(a.spans[0].since, uses[n].since)
+				was := u
+				u.replaces = u.replaces || t.hadOther(arrows[label], a) ||
+					uses[n].replaces && Compare(a.spans[0].since.Release, uses[n].since.Release) <= 0
+				d := later(a.spans[0].since, uses[n].since)
 				c := Compare(d.Release, u.since.Release)
 				if !known || c < 0 || c == 0 && d.After == "" && u.since.After != "" {
 					u.since = d
-					queue = append(queue, to)
 				}
 				uses[to] = u
+				if !known || u.replaces != was.replaces || u.since.Release != was.since.Release || u.since.After != was.since.After {
+					queue = append(queue, to)
+				}
 			}
 		}
 	}
@@ -584,12 +588,17 @@ func floor(n *node, label string) string {
 	return "5.0"
 }
 
+// later returns the later one of two dates; of the same date the exact one, or b, that of the later part.
+func later(a, b Date) Date {
+	if c := Compare(b.Release, a.Release); c > 0 || c == 0 && (b.After == "" || a.After != "") {
+		return b
+	}
+	return a
+}
+
 // intersect returns the time that is in two spans.
 func intersect(a, b span) (span, bool) {
-	s := a
-	if c := Compare(b.since.Release, a.since.Release); c > 0 || c == 0 && (b.since.After == "" || a.since.After != "") {
-		s.since = b.since // of the same date the exact one, or that of the later part
-	}
+	s := span{later(a.since, b.since), a.removed}
 	if r := b.removed; r.Release != "" && (a.removed.Release == "" || Compare(r.Release, a.removed.Release) < 0) {
 		s.removed = r
 	}

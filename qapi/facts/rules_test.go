@@ -105,6 +105,10 @@ func TestRules(t *testing.T) {
 			"{ 'enum': 'Enu', 'data': [ { 'name': 'v', 'features': [ 'deprecated' ] }, 'w' ] }\n{ 'struct': 'Vee', 'data': { 'n': 'int' } }\n" +
 			"{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': { 'v': 'Vee' } }"}, "c/arg-type/+v", "2.0 deprecated 7.0 use w"},
 		{"three numbers", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c", "2.12"},
+		{"a release that got another name", []string{"5.2:" + doc("@c:", "", "Since: 2.13") + "{ 'command': 'c' }"}, "c", "3.0"},
+		{"a base is as old as what has it", []string{"5.2:" + c + "{ 'command': 'c' }", "7.2:" + doc("@c:", "", "@a: x (since 6.0)", "", "Since: 2.0") +
+			"{ 'command': 'c', 'data': { '*a': 'Tee' } }" + doc("@Tee:", "", "Since: 6.0") + "{ 'struct': 'Tee', 'base': 'Bee', 'data': {} }" +
+			doc("@Bee:", "", "Since: 2.6") + "{ 'struct': 'Bee', 'data': { 'b': 'int' } }"}, "Bee", "6.0 not 2.6"},
 		{"three numbers that matter", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a", "2.12.1"},
 		{"a remark that is too young for the oldest schema", []string{"4.2?{ 'command': 'c' }", "5.2:" + doc("@c:", "", "Since: 5.0") + "{ 'command': 'c' }"}, "c", "4.2 not 5.0"},
 		{"a type that has its name for the second time", []string{
