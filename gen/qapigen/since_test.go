@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,9 +83,13 @@ func TestList(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &rows))
 	require.NotEmpty(t, rows)
 	for _, row := range rows {
+		require.Equal(t, []string{"deprecated"}, row.Lists)
 		require.NotEmpty(t, row.Deprecated)
 		require.LessOrEqual(t, facts.Compare(row.Deprecated, "7.2"), 0, row)
 	}
+	both, _ := output(t, exitOK, "list", "-qemu", "5.2..11.1", "-json")
+	require.NoError(t, json.Unmarshal([]byte(both), &rows))
+	require.True(t, slices.ContainsFunc(rows, func(r factRow) bool { return slices.Equal(r.Lists, []string{"new", "gone"}) }))
 	all, _ := output(t, exitOK, "list", "-qemu", "5.2..7.2")
 	for _, kind := range []string{"new ", "gone ", "deprecated "} {
 		require.Contains(t, "\n"+all, "\n"+kind)
@@ -114,6 +119,13 @@ func TestFacts(t *testing.T) {
 	text, err := os.ReadFile(table)
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "prose")
+
+	again := filepath.Join(dir, "again.facts") // 5.2 and 7.2 have stop, 6.0 does not
+	output(t, exitOK, "facts", "-from", table, "-out", again, "-qemu-version", "6.0", write("e/schema.json", "{ 'command': 'cont' }\n##\n# @other:\n##\n{ 'command': 'other' }\n"))
+	out, _ = output(t, exitOK, "since", "-facts", again, "-json", "stop")
+	var times []factRow
+	require.NoError(t, json.Unmarshal([]byte(out), &times))
+	require.Equal(t, []timeRow{{"1.0", "6.0"}, {"6.1", ""}}, times[0].Times)
 
 	output(t, exitOK, "facts", "-from", table, "-out", table, answer)
 	out, _ = output(t, exitOK, "since", "-facts", table, "stop/arg-type/a")
@@ -145,6 +157,7 @@ func TestFacts(t *testing.T) {
 		`blockdev-add/arg-type/+file/aio has no value "io_urin" in any`:                       {"since", "blockdev-add/arg-type/+file/aio/^io_urin"},
 		`(5.2 to 11.1); did you mean "migrate/arg-type/uri"?`:                                 {"since", "migrate/uri"},
 		`; arguments are at blockdev-add/arg-type`:                                            {"since", "blockdev-add/none-such"},
+		`blockdev-add has no part "x" in any known QEMU`:                                      {"since", "blockdev-add/" + strings.Repeat("x/", 60000) + "x"},
 		`there is no blockdev-ad in any known QEMU (5.2 to 11.1); did you mean "blockdev-add`: {"since", "blockdev-ad"},
 		`the result of query-block has no member "x"`:                                         {"since", "query-block/ret-type/x"},
 	} {
