@@ -433,6 +433,13 @@ func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
 			e.asked = 0
 		}
 	}
+	for _, user := range n.users { // an answer has no bases: a member that moved to what has the base may not be gone
+		for _, p := range user.parts {
+			if p.label == label {
+				e.asked &^= p.seen
+			}
+		}
+	}
 	slices.SortStableFunc(e.remarks, func(a, b remark) int { return Compare(a.source, b.source) })
 	if len(parts) == 1 {
 		for _, name := range append([]string{parts[0].target}, parts[0].with...) {

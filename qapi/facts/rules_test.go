@@ -109,6 +109,13 @@ func TestRules(t *testing.T) {
 		{"a base is as old as what has it", []string{"5.2:" + c + "{ 'command': 'c' }", "7.2:" + doc("@c:", "", "@a: x (since 6.0)", "", "Since: 2.0") +
 			"{ 'command': 'c', 'data': { '*a': 'Tee' } }" + doc("@Tee:", "", "Since: 6.0") + "{ 'struct': 'Tee', 'base': 'Bee', 'data': {} }" +
 			doc("@Bee:", "", "Since: 2.6") + "{ 'struct': 'Bee', 'data': { 'b': 'int' } }"}, "Bee", "6.0 not 2.6"},
+		{"an answer that has one of two types with a base", []string{
+			"7.2:" + c + "{ 'command': 'c', 'data': { '*a': 'Tee', '*z': { 'type': 'Zed', 'if': 'CONFIG_Z' } } }" + doc("@Bee:", "", "Since: 2.0") + "{ 'struct': 'Bee', 'data': { '*b': 'int' } }\n" +
+				"{ 'struct': 'Tee', 'base': 'Bee', 'data': {} }\n{ 'struct': 'Zed', 'base': 'Bee', 'data': {}, 'if': 'CONFIG_Z' }",
+			"8.2?{ 'command': 'c', 'data': { '*a': 'Tee' } }\n{ 'struct': 'Bee', 'data': {} }\n{ 'struct': 'Tee', 'base': 'Bee', 'data': { '*b': 'int' } }",
+			"10.0:" + c + "{ 'command': 'c', 'data': { '*a': 'Tee', '*z': { 'type': 'Zed', 'if': 'CONFIG_Z' } } }\n{ 'struct': 'Bee', 'data': {} }\n" +
+				"{ 'struct': 'Tee', 'base': 'Bee', 'data': {} }\n{ 'struct': 'Zed', 'base': 'Bee', 'data': {}, 'if': 'CONFIG_Z' }"},
+			"c/arg-type/z/b", "2.0 removed 10.0 after 7.2 if CONFIG_Z"},
 		{"three numbers that matter", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a", "2.12.1"},
 		{"a remark that is too young for the oldest schema", []string{"4.2?{ 'command': 'c' }", "5.2:" + doc("@c:", "", "Since: 5.0") + "{ 'command': 'c' }"}, "c", "4.2 not 5.0"},
 		{"a type that has its name for the second time", []string{
