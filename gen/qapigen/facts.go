@@ -97,6 +97,10 @@ func addFacts(ctx context.Context, table *facts.Table, name, version string, std
 	if version == "" {
 		return errors.New("the version of QEMU is not known: give -qemu-version, or write it to a file VERSION beside the source")
 	}
+	known := func(command string) bool { f, _ := table.Path(command); return f != nil }
+	if of := factsFor(known); of != nil && of != factsFor(s.has) {
+		return fmt.Errorf("this is a schema of %s, and the table is of %s", serverOf(s.has), serverOf(known))
+	}
 	if s.view != nil && table.Documented(version) {
 		fmt.Fprintf(stderr, "%s: nothing is added: the table has QEMU's own schema of %s, which says more\n", name, facts.Release(version))
 		return nil

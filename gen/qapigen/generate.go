@@ -171,7 +171,7 @@ func factsFor(has func(command string) bool) *facts.Table {
 		return facts.Guest()
 	case has("device_add"):
 		return facts.QEMU()
-	case has("block-export-add"):
+	case has("blockdev-add"):
 		return facts.Storage()
 	}
 	return nil

@@ -95,7 +95,10 @@ func (b *builder) definitionDates(d qapi.Definition) (sentences []string) {
 	if fact := b.confirmed(b.definitionFact(d), d, ""); fact != nil {
 		if _, isType := d.(qapi.Type); isType && fact.NewName {
 			// Its documentation is older: only its name is new, which the protocol does not have.
-			if fact.Since = b.timesInUse()[d].Since; fact.Since.After != "" {
+			if in, ok := b.timesInUse()[d]; ok { // all but bases
+				fact.Since = in.Since
+			}
+			if fact.Since.After != "" {
 				return removal(fact)
 			}
 		}

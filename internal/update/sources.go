@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/qapi/facts"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
@@ -37,7 +39,7 @@ func (u *update) fromSource(dir, version string) error {
 		return fmt.Errorf("%s has no file VERSION: say which QEMU it is, with -qemu-version, or VERSION=… for make", dir)
 	}
 	version = strings.TrimSpace(string(text))
-	folder := release(version)
+	folder := facts.Release(version)
 	if err := os.RemoveAll(u.path(schemas, folder)); err != nil { // one that was joined, or of the same source
 		return err
 	}
@@ -93,6 +95,9 @@ func (u *update) fromCaptured(file, version string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := u.recipeFor(text); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
 	if version == "" {
 		beside, err := os.ReadFile(filepath.Join(filepath.Dir(file), "VERSION"))
 		if err != nil {
@@ -100,8 +105,13 @@ func (u *update) fromCaptured(file, version string) error {
 		}
 		version = strings.TrimSpace(string(beside))
 	}
+	if !versionPattern.MatchString(version) {
+		return fmt.Errorf("%s is an answer of QEMU %q: want a version such as 10.2.0 in the file VERSION beside it, with -qemu-version, or VERSION=… for make", file, version)
+	}
 	return u.takeAnswer(text, version)
 }
+
+var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+(\.[0-9]+)*$`)
 
 // takeAnswer saves the answer of a version.
 func (u *update) takeAnswer(text []byte, version string) error {
@@ -109,7 +119,7 @@ func (u *update) takeAnswer(text []byte, version string) error {
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join("captured", release(version))
+	folder := filepath.Join("captured", facts.Release(version))
 	if err := writeFile(u.path(schemas, folder, r.pkg+".json"), text); err != nil {
 		return err
 	}
@@ -117,11 +127,11 @@ func (u *update) takeAnswer(text []byte, version string) error {
 		return err
 	}
 	u.say("the answer of QEMU %s is in %s/%s/%s.json", version, schemas, filepath.ToSlash(folder), r.pkg)
-	if compareVersions(release(version), r.source) <= 0 {
-		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, release(version))
+	if compareVersions(facts.Release(version), r.source) <= 0 {
+		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, facts.Release(version))
 		return nil
 	}
-	r.answer(release(version))
+	r.answer(facts.Release(version))
 	return nil
 }
 
@@ -132,8 +142,11 @@ func (u *update) recipeFor(text []byte) (*recipe, error) {
 		return nil, err
 	}
 	want := "storage"
-	if view.Lookup("device_add") != nil { // of what has machines
+	switch {
+	case view.Lookup("device_add") != nil: // of what has machines
 		want = "qemu"
+	case view.Lookup("blockdev-add") == nil:
+		return nil, errors.New("this is an answer of neither QEMU nor qemu-storage-daemon")
 	}
 	for _, r := range u.recipes {
 		if r.pkg == want {
@@ -141,12 +154,6 @@ func (u *update) recipeFor(text []byte) (*recipe, error) {
 		}
 	}
 	return nil, fmt.Errorf("no package %s", want)
-}
-
-// release returns the first two numbers of a version, which its folder is named after.
-func release(version string) string {
-	numbers := strings.SplitN(version, ".", 3)
-	return strings.Join(numbers[:min(2, len(numbers))], ".")
 }
 
 // compareVersions compares by numbers.

@@ -41,10 +41,15 @@ func (t *Table) Check() error {
 			none = append(none, path)
 		}
 	}
-	if none != nil {
-		return fmt.Errorf("facts: these have no date; write one to known.txt:\n  %s", strings.Join(none, "\n  "))
+	if none == nil {
+		return nil
 	}
-	return nil
+	const most = 20
+	if more := len(none) - most; more > 0 {
+		none = append(none[:most], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("facts: these have no date in the documentation, in an older schema or in known.txt:\n  %s",
+		strings.Join(none, "\n  "))
 }
 
 // A tour goes through what one source has, a component deeper each round.

@@ -44,6 +44,9 @@ func (f *Fact) In(version string) bool {
 	return false
 }
 
+// Times returns the times in which it was there: more than one if it went and came back.
+func (f *Fact) Times() []Span { return spansOf(f.spans) }
+
 // A place is where a path leads, and when it did so.
 type place struct {
 	target string

@@ -3,6 +3,7 @@ package facts
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -99,8 +100,11 @@ func New() *Table { return &Table{nodes: map[string]*node{}} }
 // Add adds the schema of a version. It replaces the schema that the table has for this version. answer is
 // true if package unmask made the schema from the answer of a server.
 //
-// Add returns an error if the table has too many versions.
+// Add returns an error if QEMU has no such version, or if the table has too many.
 func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {
+	if !isRelease(Release(version)) {
+		return fmt.Errorf("facts: QEMU has no release %s", Release(version))
+	}
 	if len(t.sources) == maxSources {
 		return errors.New("facts: the table cannot hold more versions")
 	}

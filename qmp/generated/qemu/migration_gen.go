@@ -2189,8 +2189,8 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. New
-// between QEMU 7.2 and 10.0. Removed between QEMU 10.2 and 11.1.
+// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. Since
+// QEMU 8.0. Removed between QEMU 10.2 and 11.1.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`

@@ -701,7 +701,7 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is a struct of [crypto.json]. New between QEMU 5.2 and 7.2.
+// SecretCommonProperties is a struct of [crypto.json]. Since QEMU 6.0.
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-crypto.SecretCommonProperties
 type SecretCommonProperties struct {
