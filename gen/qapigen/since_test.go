@@ -147,7 +147,7 @@ func TestFacts(t *testing.T) {
 		"storage.json: this is a schema of qemu-storage-daemon, and the table is of QEMU":     {"facts", "-from", qemu, "-out", table, "-qemu-version", "8.2", daemon},
 		"answer.json: facts: QEMU has no release 8.3":                                         {"facts", "-from", table, "-out", table, "-qemu-version", "8.3", answer},
 		"the version of QEMU is not known":                                                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
-		"nothing says since when":                                                             {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
+		"these have no date":                                                                  {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
 		"no such file":                                                                        {"since", "-facts", filepath.Join(dir, "no-file"), "stop"},
 		"bad: not a table of facts; qapigen facts writes one":                                 {"since", "-facts", write("bad", "x\n"), "stop"},
 		"none: not a table of facts; qapigen facts writes one":                                {"list", "-facts", write("none", ""), "-qemu", "7.2..10.0"},
