@@ -121,7 +121,7 @@ func (c *checker) collect() {
 				obj := c.pass.TypesInfo.Defs[d.Name].(*types.Func)
 				fn := &function{obj: obj, body: d.Body, typ: obj.Signature(), graph: newGraph(graphs.FuncDecl(d))}
 				switch name := d.Name.Name; {
-				case name == "main" || name == "init" || name == "_", d.Name.IsExported() && (d.Recv != nil || c.pass.Pkg.Name() != "main"):
+				case d.Recv == nil && (name == "main" || name == "init"), name == "_", d.Name.IsExported() && (d.Recv != nil || c.pass.Pkg.Name() != "main"):
 					fn.free = true
 				}
 				c.add(fn)
@@ -393,7 +393,7 @@ func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	}
 }
 
-// parameters adds what calls give the parameters of functions that only the package calls.
+// parameters adds what calls give the parameters of functions.
 func (c *checker) parameters(f *ast.File) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -401,12 +401,17 @@ func (c *checker) parameters(f *ast.File) {
 			return true
 		}
 		fn := c.function(call)
-		if fn == nil || fn.free || fn.typ.Variadic() || len(call.Args) != fn.typ.Params().Len() {
+		if fn == nil || fn.typ.Variadic() || len(call.Args) != fn.typ.Params().Len() {
 			return true
 		}
 		for i, arg := range call.Args {
 			p := fn.typ.Params().At(i)
-			c.defs[p] = append(c.defs[p], &def{e: arg, of: 1})
+			switch {
+			case !fn.free:
+				c.defs[p] = append(c.defs[p], &def{e: arg, of: 1})
+			case isBool(p.Type()): // callers that are not seen may ask too
+				c.defs[p] = append(c.defs[p], &def{e: arg, of: 1}, &def{unknown: true, of: 1})
+			}
 		}
 		return true
 	})

@@ -360,6 +360,9 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 				r.take(done, p, b)
 			}
 		}
+		for doubt, before := range r.doubts[b.Index] {
+			done.restore(before, r.sets(doubt))
+		}
 		if cond != nil {
 			g := c.cond(cond)
 			done.s &= g.no
