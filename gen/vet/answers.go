@@ -11,7 +11,7 @@ import (
 
 // An answer is what a function or a variable of another package says of the server: a fact of the analyzer.
 type answer struct {
-	Results []guardFact   // of a function, those that are true and false or nil and not
+	Results []guardFact   // of a function, those that are true and false or nil and not, and where it returns
 	Path    int           // 1 + the parameter with the path that the results are about, 0 for none
 	Lacks   []guardFact   // the results if the server lacks the path; Results are those if it has it
 	Tries   map[int]trial // parameters whose errors the function compares with those of commands that are missing
@@ -106,7 +106,7 @@ func (c *checker) isQuestion(call *ast.CallExpr) bool {
 	}
 	if fn := c.function(call); fn != nil {
 		if isBool(t) {
-			return len(fn.results) > 0 && fn.results[0].asks()
+			return fn.results[0].asks()
 		}
 		return c.asking[fn.obj]
 	}
@@ -243,7 +243,7 @@ func (c *checker) hasAnswers(t types.Type) bool {
 
 // returnsAnswer reports whether a function returns what the server says: as a value, or by which constant.
 func (c *checker) returnsAnswer(f *function) (found bool) {
-	if len(f.results) == 0 || !isScalar(f.typ.Results().At(0).Type()) {
+	if f.typ.Results().Len() == 0 || !isScalar(f.typ.Results().At(0).Type()) {
 		return false
 	}
 	asks := false
@@ -316,6 +316,9 @@ func (c *checker) result(call *ast.CallExpr, index int) guard {
 			return g.not()
 		}
 		return c.noAnswer()
+	}
+	if c.isCall(call, "errors", "AsType") && index == 1 {
+		return c.matches(call, call.Args)
 	}
 	if c.isCall(call, schemaPath, "Query") && index == 1 {
 		return c.noAnswer()
@@ -571,8 +574,9 @@ func (c *checker) probe(f *function, a *answer) {
 		ask := func(s state) (out []guardFact, exact bool) {
 			c.probing, c.probed = true, s
 			exact = true
-			for _, g := range c.evaluate(f, map[*types.Var]*def{p: {e: probeLiteral, of: 1}}) {
-				out, exact = append(out, factOf(g)), exact && g.yes|g.no == c.r.all
+			for i, g := range c.evaluate(f, map[*types.Var]*def{p: {e: probeLiteral, of: 1}}) {
+				returns := i == f.typ.Results().Len()
+				out, exact = append(out, factOf(g)), exact && (g.yes|g.no == c.r.all || returns && !g.doubtful())
 			}
 			c.probing = false
 			return out, exact
@@ -609,6 +613,11 @@ func (c *checker) isCall(call *ast.CallExpr, pkg string, names ...string) bool {
 		}
 	}
 	return false
+}
+
+// isTestify reports whether a call is one of package assert or package require.
+func (c *checker) isTestify(call *ast.CallExpr, names ...string) bool {
+	return len(call.Args) > 0 && (c.isCall(call, testifyPath+"require", names...) || c.isCall(call, testifyPath+"assert", names...))
 }
 
 // callee is the function that a call names, nil if it is a value.

@@ -84,7 +84,7 @@ type function struct {
 
 	entry, mayEntry state // the releases that can come to it; see flow
 	tried           int   // calls whose error is looked at
-	results         []guard
+	results         []guard       // what each says as a condition, and, as the last one, where the function returns
 	refuses         bool          // it makes an error where a condition is not understood
 	tries           map[int]trial // parameters that are errors it looks at
 	inlined         bool
@@ -93,7 +93,7 @@ type function struct {
 // result is what a result says as a condition. An error that the function only passes on says nothing of what it asked.
 func (f *function) result(i int) guard {
 	g := f.results[i]
-	if isErrorType(f.typ.Results().At(i).Type()) && !f.refuses {
+	if i < f.typ.Results().Len() && isErrorType(f.typ.Results().At(i).Type()) && !f.refuses {
 		g.yes, g.no = g.maybe, g.maybeNot
 	}
 	return g
@@ -162,7 +162,7 @@ func (c *checker) collect() {
 }
 
 func (c *checker) add(fn *function) {
-	fn.results = make([]guard, fn.typ.Results().Len())
+	fn.results = make([]guard, fn.typ.Results().Len()+1)
 	for _, b := range fn.graph.blocks {
 		if b.Live && len(b.Succs) == 0 && b.Return() == nil {
 			fn.exits = true

@@ -369,6 +369,9 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 		}
 	}
 	c.errorAs(n)
+	if c.isTestify(n, "ErrorIs", "ErrorIsf", "ErrorAs", "ErrorAsf") {
+		c.cond(n) // a question also where the result is not looked at
+	}
 	c.lookInto(n)
 	if id, ok := n.Fun.(*ast.Ident); ok {
 		if _, ok := info.Uses[id].(*types.Builtin); ok {
@@ -413,7 +416,7 @@ func (c *checker) isSearch(n *ast.CallExpr) bool {
 	case "slices", "strings", "maps", "fmt", "log", "log/slog", "testing", "reflect", "cmp":
 		return f.Name() != "Concat" && f.Name() != "Insert" && f.Name() != "Clone"
 	default:
-		return strings.Contains(path, "testify/") || f.Name() == "Value" && path == qmpPath
+		return strings.HasPrefix(path, testifyPath) || f.Name() == "Value" && path == qmpPath
 	}
 }
 

@@ -651,18 +651,21 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 		}
 	}
 	for i := range f.results {
-		g := c.nothing()
+		g := c.always(true)
 		switch {
-		case len(n.Results) == len(f.results):
+		case i == results.Len():
+		case len(n.Results) == results.Len():
 			e := n.Results[i]
 			g = c.valueOf(&def{e: e, of: 1}, results.At(i).Type())
 			if isErrorType(results.At(i).Type()) && c.cur.s != c.cur.may && c.inlining == 0 && c.isNewError(e) && !f.refuses {
 				f.refuses, c.changed = true, true
 			}
 		case len(n.Results) == 1: // return f()
-			g = c.valueOf(&def{e: n.Results[0], index: i, of: len(f.results)}, results.At(i).Type())
-		case len(n.Results) == 0 && results.At(i).Name() != "":
+			g = c.valueOf(&def{e: n.Results[0], index: i, of: results.Len()}, results.At(i).Type())
+		case results.At(i).Name() != "":
 			g = c.defined(results.At(i))
+		default:
+			g = c.nothing()
 		}
 		r := &f.results[i]
 		c.grow(&r.yes, g.yes&c.cur.s)
@@ -696,7 +699,7 @@ func (c *checker) require(call *ast.CallExpr) {
 		c.cur.s &= yes
 		c.cur.may &= maybe
 	}
-	if f.Pkg().Path() == "github.com/stretchr/testify/require" && len(call.Args) > 1 {
+	if f.Pkg().Path() == testifyPath+"require" && len(call.Args) > 1 {
 		switch arg := call.Args[1]; f.Name() {
 		case "True", "Truef":
 			g := c.cond(arg)
@@ -707,6 +710,9 @@ func (c *checker) require(call *ast.CallExpr) {
 		case "NoError", "NoErrorf", "Nil", "Nilf", "Empty", "Emptyf":
 			g := c.nonNil(arg)
 			apply(g.no, g.maybeNot)
+		case "ErrorIs", "ErrorIsf", "ErrorAs", "ErrorAsf":
+			g := c.cond(call)
+			apply(g.yes, g.maybe)
 		case "NotNil", "NotNilf":
 			c.lookAt(arg)
 			g := c.nonNil(arg)
@@ -722,6 +728,13 @@ func (c *checker) require(call *ast.CallExpr) {
 	}
 	if !c.exits(f) {
 		return
+	}
+	if fn, a := c.function(call), c.fact(f); fn != nil || a != nil && len(a.Results) > 0 {
+		returns := c.result(call, f.Signature().Results().Len())
+		apply(returns.yes, returns.maybe)
+		if !c.isConstant(returns) {
+			return
+		}
 	}
 	for _, arg := range call.Args {
 		switch t := c.pass.TypesInfo.TypeOf(arg); {

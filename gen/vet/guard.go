@@ -121,13 +121,10 @@ func (c *checker) unread(e ast.Expr) guard {
 // condCall reads a condition that is a call.
 func (c *checker) condCall(call *ast.CallExpr) guard {
 	switch {
-	case c.isCall(call, "errors", "Is") && len(call.Args) == 2:
-		if t := c.missingError(call.Args[1]); t != 0 {
-			return c.try(call.Args[0], t)
-		}
-		return c.nothing()
-	case c.isCall(call, "errors", "As"):
-		return c.nothing()
+	case c.isCall(call, "errors", "Is", "As", "AsType"):
+		return c.matches(call, call.Args)
+	case c.isTestify(call, "ErrorIs", "ErrorIsf", "ErrorAs", "ErrorAsf"):
+		return c.matches(call, call.Args[1:])
 	case c.isCall(call, "slices", "Contains") && len(call.Args) == 2:
 		if _, ok := c.missing(call.Args[0]); ok {
 			if path := c.text(call.Args[1]); path != "" {
@@ -139,6 +136,23 @@ func (c *checker) condCall(call *ast.CallExpr) guard {
 		return c.cond(call.Args[0])
 	}
 	return c.result(call, 0)
+}
+
+// matches reads errors.Is, errors.As and errors.AsType with these arguments.
+func (c *checker) matches(call *ast.CallExpr, args []ast.Expr) guard {
+	target := c.pass.TypesInfo.TypeOf(call)
+	if len(args) == 2 {
+		if t := c.missingError(args[1]); t != 0 {
+			return c.try(args[0], t)
+		}
+		target = elem(c.pass.TypesInfo.TypeOf(args[1]))
+	} else if tuple, ok := target.(*types.Tuple); ok && tuple.Len() > 0 {
+		target = tuple.At(0).Type()
+	}
+	if len(args) > 0 && isNamed(target, schemaPath, "MissingError") {
+		return c.try(args[0], requestTried)
+	}
+	return c.nothing()
 }
 
 // comparison reads a comparison as a condition.

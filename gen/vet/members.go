@@ -120,7 +120,7 @@ func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
 				}
 				s, path = c.branch(e, b, u, path, "", s)
 			}
-		} else if hasDo(target) {
+		} else if hasDo(target) && c.tried[e] == 0 {
 			c.request(e.Pos(), source, s)
 		}
 	}

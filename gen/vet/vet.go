@@ -103,6 +103,8 @@ const (
 	qmpPath    = module + "qmp"
 	schemaPath = module + "qmp/qmpschema"
 	hasMethods = module + "qmp/introspect"
+
+	testifyPath = "github.com/stretchr/testify/"
 )
 
 func importsQMP(pkg *types.Package) bool {

@@ -1,0 +1,158 @@
+// Package checks has conditions that tests and wrappers have: helpers that end a test, errors that a test wants, and
+// a type that executes requests.
+package checks
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
+	"github.com/qmpkit/qmpkit/qmp/qmpschema"
+)
+
+func requireHas(t *testing.T, s *introspect.Schema, path string) {
+	t.Helper()
+	if ok, err := s.Has(path); err != nil || !ok {
+		t.Skipf("this QEMU lacks %s", path)
+	}
+}
+
+func requireNewer(t *testing.T, v qmp.Version) {
+	if v.Major < 10 {
+		t.Skip("too old")
+	}
+}
+
+func skipped(t *testing.T, c *qmp.Client, s *introspect.Schema) {
+	requireHas(t, s, "query-stats")
+	qemu.QueryStats{}.Do(t.Context(), c)
+	qemu.BlockdevSetActive{}.Do(t.Context(), c) // want `7.1 to 9.2 lack it`
+	requireNewer(t, c.Version())
+	qemu.BlockdevSetActive{}.Do(t.Context(), c)
+	_ = qemu.BlockdevMirror{TargetIsZero: new(true)} // want `10.0 lacks it`
+}
+
+func refused(t *testing.T, c *qmp.Client) {
+	err := qemu.BlockdevSetActive{}.Do(t.Context(), c)
+	require.ErrorIs(t, err, qmp.ErrCommandNotFound)
+	err = qemu.BlockdevReopen{}.Do(t.Context(), c)
+	assert.ErrorIs(t, err, errors.ErrUnsupported)
+	err = qemu.DisplayReload{}.Do(t.Context(), c) // want `display-reload`
+	assert.ErrorIs(t, err, qmp.ErrDeviceNotFound)
+}
+
+func missing(ctx context.Context, c *qmp.Client) error {
+	err := qemu.BlockdevAdd{Active: new(true)}.Do(ctx, qmpschema.Checked(c))
+	var missing *qmpschema.MissingError
+	if errors.As(err, &missing) {
+		log.Print(missing.Paths)
+		return nil
+	}
+	err = qemu.BlockdevAdd{Active: new(true)}.Do(ctx, qmpschema.Checked(c))
+	if _, ok := errors.AsType[*qmpschema.MissingError](err); ok {
+		return nil
+	}
+	err = qemu.BlockdevAdd{Active: new(true)}.Do(ctx, c) // want `active`
+	if _, ok := errors.AsType[*qmp.DecodeError](err); ok {
+		return nil
+	}
+	return err
+}
+
+// A Monitor is an executor of the program.
+type Monitor struct{ x qmp.Executor }
+
+// Execute makes it one.
+func (m *Monitor) Execute(ctx context.Context, call *qmp.Call) error { return m.x.Execute(ctx, call) }
+
+// Run executes a request.
+func (m *Monitor) Run(ctx context.Context, r qmp.Request) error {
+	if err := r.Do(ctx, m); err != nil {
+		return fmt.Errorf("%T: %w", r, err)
+	}
+	return nil
+}
+
+func (m *Monitor) fallback(ctx context.Context) error {
+	err := m.Run(ctx, qemu.BlockdevReopen{})
+	if errors.Is(err, qmp.ErrCommandNotFound) {
+		_, err = qmp.Raw{Command: "x-blockdev-reopen"}.Do(ctx, m)
+	}
+	if err != nil {
+		return err
+	}
+	err = m.Run(ctx, &qemu.Migrate{Channels: []qemu.MigrationChannel{}}) // want `channels`
+	if errors.Is(err, qmp.ErrCommandNotFound) {
+		return nil
+	}
+	return m.Run(ctx, qemu.BlockdevReopen{}) // want `blockdev-reopen`
+}
+
+// The method that is called main has no other callers than these.
+
+type server struct{ c *qmp.Client }
+
+func check(v qmp.Version) error {
+	if v.Compare(qmp.Version{Major: 8}) < 0 {
+		return errors.New("too old")
+	}
+	return nil
+}
+
+func start(ctx context.Context, c *qmp.Client) {
+	if err := check(c.Version()); err != nil {
+		log.Fatal(err)
+	}
+	(&server{c}).main(ctx)
+}
+
+func (s *server) main(ctx context.Context) {
+	qemu.QueryStats{}.Do(ctx, s.c)
+	qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `8.0 to 9.2 lack it`
+}
+
+// ZeroTarget is an option: what others give it is not known.
+func ZeroTarget(has bool) func(*qemu.BlockdevMirror) {
+	return func(m *qemu.BlockdevMirror) {
+		if has {
+			m.TargetIsZero = new(true)
+		}
+	}
+}
+
+func option(s *introspect.Schema) func(*qemu.BlockdevMirror) {
+	has, _ := s.Has("blockdev-mirror/arg-type/target-is-zero")
+	return ZeroTarget(has)
+}
+
+type step struct {
+	name string
+	min  qmp.Version
+	run  func() error
+}
+
+func behindALoop(ctx context.Context, c *qmp.Client, steps []step) error {
+	for _, s := range steps {
+		if s.min.Compare(c.Version()) > 0 {
+			continue
+		}
+		if err := s.run(); err != nil {
+			return err
+		}
+	}
+	return qemu.BlockdevReopen{}.Do(ctx, c) // want `blockdev-reopen`
+}
+
+func eventData(ctx context.Context, raw qmp.RawEvent) {
+	if data, ok, err := qmp.EventAs[qemu.NetdevStreamConnectedEvent](raw); err == nil && ok {
+		log.Print(data.NetdevID)
+	}
+}
