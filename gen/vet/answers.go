@@ -397,7 +397,7 @@ func (c *checker) answered(a *answer, call *ast.CallExpr, index int) guard {
 		return g
 	}
 	path := c.text(call.Args[a.Path-1])
-	if path == "" {
+	if path == "" || len(call.Args) > c.callee(call).Signature().Params().Len() {
 		return c.doubt()
 	}
 	has := c.hasPath(path)
@@ -446,7 +446,7 @@ func (c *checker) imported(v *types.Var) guard {
 // inline finds the results of a function for the arguments of a call. It returns nil if these say nothing more.
 func (c *checker) inline(fn *function, call *ast.CallExpr) []guard {
 	params := fn.typ.Params()
-	if c.inlining > 3 || fn.inlined || fn.graph == nil || fn.typ.Variadic() || params.Len() != len(call.Args) {
+	if c.inlining > 3 || fn.inlined || fn.graph == nil || params.Len() != len(call.Args) {
 		return nil
 	}
 	bound := map[*types.Var]*def{}
@@ -463,7 +463,7 @@ func (c *checker) inline(fn *function, call *ast.CallExpr) []guard {
 				continue
 			}
 			d.is = &g
-		case isBasic(t):
+		case isBasic(t), isList(t) && isBasic(elemOf(t)):
 			texts, all := c.texts(arg, 0)
 			_, isNumber := c.number(arg, "0.0", 0)
 			switch {
@@ -568,8 +568,8 @@ func takesCondition(sig *types.Signature) bool {
 func (c *checker) probe(f *function, a *answer) {
 	for i := range f.typ.Params().Len() {
 		p := f.typ.Params().At(i)
-		if b, ok := p.Type().Underlying().(*types.Basic); !ok || b.Kind() != types.String {
-			continue
+		if b, ok := elem(p.Type()).Underlying().(*types.Basic); !ok || b.Kind() != types.String {
+			continue // a path, or a list that has one
 		}
 		ask := func(s state) (out []guardFact, exact bool) {
 			c.probing, c.probed = true, s

@@ -51,6 +51,7 @@ type checker struct {
 	probing     bool
 	probed      state
 	inlining    int
+	settling    bool // the walk finds out which loops ask
 	target      types.Object // the variable that targetLit becomes
 	targetLit   *ast.CompositeLit
 	visiting    map[ast.Expr]bool
@@ -317,7 +318,7 @@ func isStruct(t types.Type) bool {
 // clear notes that the program takes something away again, if it does so where only some releases come:
 // if !has { add.Active = nil }.
 func (c *checker) clear(from types.Object, name string) {
-	if c.cur == nil || from == nil || c.inlining > 0 || c.cur.may == c.r.all && c.cur.s == c.r.all {
+	if c.cur == nil || from == nil || !c.learns() || c.cur.may == c.r.all && c.cur.s == c.r.all {
 		return
 	}
 	s := c.cleared[clearing{from, name}]
@@ -599,6 +600,10 @@ func (c *checker) walkAll() {
 func (c *checker) grow(s *state, more state) {
 	if more&^*s != 0 {
 		*s |= more
-		c.changed = c.changed || c.inlining == 0
+		c.changed = c.changed || c.learns()
 	}
 }
+
+// learns reports whether what a walk finds out of functions and variables counts: it is not one for the arguments of
+// a call, nor one that finds out which loops ask.
+func (c *checker) learns() bool { return c.inlining == 0 && !c.settling }

@@ -83,7 +83,7 @@ func (c *checker) originsOf(d *def) {
 		}
 		if !d.calls[call] {
 			d.calls[call] = true
-			c.changed = c.changed || c.inlining == 0
+			c.changed = c.changed || c.learns()
 		}
 	}
 }

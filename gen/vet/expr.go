@@ -347,7 +347,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 	if c.isHas(n) || c.isCall(n, schemaPath, "Missing", "MissingIn") {
 		return // questions
 	}
-	if f := c.function(n); f != nil && c.inlining == 0 && c.asked == nil {
+	if f := c.function(n); f != nil && c.learns() && c.asked == nil {
 		c.grow(&f.entry, c.here)
 		c.grow(&f.mayEntry, c.here)
 		if c.cur != nil {

@@ -249,16 +249,16 @@ func (c *checker) run(f *function, entry *flow) {
 	defer func() { c.current, c.cur = outer, outerFlow }()
 	r := &runner{c: c, g: f.graph, doubts: map[int32]map[int32]*flow{}, set: map[int32]map[*def]bool{}, asking: map[int32]bool{}}
 	c.quiet++
-	for asking := -1; asking < len(r.asking); { // what asks decides what comes behind loops
-		asking = len(r.asking)
-		r.in, r.out = make([]*flow, len(f.graph.all)), make([][]*flow, len(f.graph.all))
-		for round, changed := 0, true; changed && round < 500; round++ {
-			changed = r.round(entry, false)
+	if len(f.graph.loops) > 0 { // what asks decides what comes behind loops
+		settling, results := c.settling, slices.Clone(f.results)
+		c.settling = true
+		for asking := -1; asking < len(r.asking); {
+			asking = len(r.asking)
+			r.rounds(entry)
 		}
-		if len(f.graph.loops) == 0 {
-			break
-		}
+		c.settling, f.results = settling, results
 	}
+	r.rounds(entry)
 	c.quiet--
 	if c.quiet == 0 {
 		r.round(entry, true)
@@ -274,6 +274,14 @@ type runner struct {
 	doubts map[int32]map[int32]*flow // what comes to conditions that are not understood, by where their ways meet
 	set    map[int32]map[*def]bool
 	asking map[int32]bool // blocks that end with a condition that says something of the server
+}
+
+// rounds walks the blocks until nothing changes.
+func (r *runner) rounds(entry *flow) {
+	r.in, r.out = make([]*flow, len(r.g.all)), make([][]*flow, len(r.g.all))
+	for round, changed := 0, true; changed && round < 500; round++ {
+		changed = r.round(entry, false)
+	}
 }
 
 // round walks the blocks to which something new comes, or all. It reports whether something has changed.
@@ -527,7 +535,7 @@ func (c *checker) set(target ast.Expr, d *def) {
 	f := c.cur
 	maps.DeleteFunc(f.looks, func(l look, _ bool) bool { return l.root == obj })
 	c.originsOf(d)
-	if c.inlining == 0 {
+	if c.learns() {
 		c.grow(&d.in, f.s)
 		c.grow(&d.mayIn, f.may)
 	}
@@ -545,7 +553,7 @@ func (c *checker) set(target ast.Expr, d *def) {
 // depends notes that a variable has an answer if only some releases come to where it is set to a constant.
 func (c *checker) depends(obj types.Object, value ast.Expr) {
 	f := c.cur
-	if obj == nil || value == nil || c.inlining > 0 || c.current == nil || c.asking[obj] || !c.isFixed(value) {
+	if obj == nil || value == nil || !c.learns() || c.current == nil || c.asking[obj] || !c.isFixed(value) {
 		return
 	}
 	if f.s != c.current.entry || f.may != c.current.mayEntry {
@@ -657,7 +665,7 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 		case len(n.Results) == results.Len():
 			e := n.Results[i]
 			g = c.valueOf(&def{e: e, of: 1}, results.At(i).Type())
-			if isErrorType(results.At(i).Type()) && c.cur.s != c.cur.may && c.inlining == 0 && c.isNewError(e) && !f.refuses {
+			if isErrorType(results.At(i).Type()) && c.cur.s != c.cur.may && c.learns() && c.isNewError(e) && !f.refuses {
 				f.refuses, c.changed = true, true
 			}
 		case len(n.Results) == 1: // return f()
@@ -681,7 +689,9 @@ func (c *checker) isNewError(e ast.Expr) bool {
 	case *ast.UnaryExpr, *ast.CompositeLit:
 		return true
 	case *ast.CallExpr:
-		return c.makesError(n) && !slices.ContainsFunc(n.Args, func(a ast.Expr) bool { return isErrorType(c.pass.TypesInfo.TypeOf(a)) })
+		return c.makesError(n) && !slices.ContainsFunc(n.Args, func(a ast.Expr) bool {
+			return isErrorType(c.pass.TypesInfo.TypeOf(a)) && !c.isNewError(a) // "%w" with a variable of the package is new
+		})
 	case *ast.Ident, *ast.SelectorExpr:
 		obj := c.variable(n)
 		return obj != nil && obj.Pkg() != nil && obj.Parent() == obj.Pkg().Scope()

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"example.org/vet/caps"
+
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
@@ -155,4 +157,35 @@ func eventData(ctx context.Context, raw qmp.RawEvent) {
 	if data, ok, err := qmp.EventAs[qemu.NetdevStreamConnectedEvent](raw); err == nil && ok {
 		log.Print(data.NetdevID)
 	}
+}
+
+func (s *server) all(sch *introspect.Schema, paths ...string) bool {
+	for _, p := range paths {
+		if ok, err := sch.Has(p); err != nil || !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *server) lists(ctx context.Context, sch *introspect.Schema) {
+	if s.all(sch, "query-stats") {
+		qemu.QueryStats{}.Do(ctx, s.c)
+		qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `7.1 to 9.2 lack it`
+	}
+	if s.all(sch, "query-status", "query-stats") {
+		qemu.QueryStats{}.Do(ctx, s.c)
+	}
+	if caps.All(sch, "query-stats") {
+		qemu.QueryStats{}.Do(ctx, s.c)
+		qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `7.1 to 9.2 lack it`
+	}
+	if caps.All(sch, "query-status", "query-stats") {
+		qemu.QueryStats{}.Do(ctx, s.c)
+	}
+	if err := caps.Require(sch, "query-stats"); err != nil {
+		return
+	}
+	qemu.QueryStats{}.Do(ctx, s.c)
+	qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `7.1 to 9.2 lack it`
 }
