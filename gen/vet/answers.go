@@ -63,6 +63,11 @@ func (c *checker) mentions(e ast.Node) (found bool) {
 			case c.isAnswer(n, c.variable(n)):
 				found = true
 			}
+		case *ast.IndexExpr:
+			found = isMap(c.pass.TypesInfo.TypeOf(n.X)) && c.isKnownPath(n.Index) // enabled["guest-get-load"]
+		case *ast.BinaryExpr:
+			g, ok := c.compareSent(n.X, n.Y)
+			found = ok && g.asks()
 		case *ast.CallExpr:
 			found = c.isQuestion(n)
 		}
@@ -125,6 +130,9 @@ func (c *checker) isQuestion(call *ast.CallExpr) bool {
 		return true
 	}
 	for _, a := range call.Args {
+		if isBool(t) && c.mentionsInside(a) { // slices.ContainsFunc(list, func…)
+			return true
+		}
 		if c.isSource(c.pass.TypesInfo.TypeOf(a)) || isBool(t) && c.isKnownPath(a) {
 			return true
 		}
@@ -206,6 +214,11 @@ func (c *checker) findAnswers() {
 			}
 		}
 	}
+}
+
+func isMap(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Map)
+	return ok
 }
 
 func isFunc(t types.Type) bool {

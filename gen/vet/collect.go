@@ -33,6 +33,7 @@ type checker struct {
 	implicit map[types.Object]bool        // variables of type switches
 	aliases  map[*types.Var]*types.Var    // of qe, err: errors.As(err, &qe)
 	cleared  map[clearing]state
+	needs    map[*types.Var][]*ast.IfStmt         // fields with which conditions ask
 	argsOf   map[types.Object][]*ast.CompositeLit // the qmp.Raw that have a map as arguments
 
 	// What the walks find out.
@@ -51,13 +52,14 @@ type checker struct {
 	probing     bool
 	probed      state
 	inlining    int
-	settling    bool // the walk finds out which loops ask
+	settling    bool         // the walk finds out which loops ask
 	target      types.Object // the variable that targetLit becomes
 	targetLit   *ast.CompositeLit
 	visiting    map[ast.Expr]bool
 	visitingVar map[*types.Var]bool
 	asked       *asked
-	quiet       int // >0: a request is tried, or a round is not the last one
+	reading     bool // a member that a server sends, which no request asks for
+	quiet       int  // >0: a request is tried, or a round is not the last one
 }
 
 func newChecker(pass *analysis.Pass) *checker {
@@ -65,7 +67,7 @@ func newChecker(pass *analysis.Pass) *checker {
 		pass: pass, bindings: map[*types.Package]*Bindings{}, derived: map[*types.TypeName]*types.Named{}, facts: map[types.Object]*answer{},
 		funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{}, defs: map[*types.Var][]*def{}, defAt: map[ast.Expr]*def{},
 		shared: map[*types.Var]bool{}, pointed: map[*types.Var]bool{}, switches: map[*ast.CaseClause]*ast.SwitchStmt{}, cases: map[ast.Expr]*ast.BinaryExpr{},
-		implicit: map[types.Object]bool{}, aliases: map[*types.Var]*types.Var{}, cleared: map[clearing]state{},
+		implicit: map[types.Object]bool{}, aliases: map[*types.Var]*types.Var{}, cleared: map[clearing]state{}, needs: map[*types.Var][]*ast.IfStmt{},
 		argsOf: map[types.Object][]*ast.CompositeLit{}, asking: map[types.Object]bool{}, askingNames: map[string]bool{},
 		tried: map[ast.Node]trial{}, raws: map[*ast.CompositeLit]rawPath{}, found: map[string]finding{},
 		visiting: map[ast.Expr]bool{}, visitingVar: map[*types.Var]bool{},
@@ -83,8 +85,8 @@ type function struct {
 	calls   int  // places that call it
 	callees []*function
 
-	entry, mayEntry state // the releases that can come to it; see flow
-	tried           int   // calls whose error is looked at
+	entry, mayEntry state         // the releases that can come to it; see flow
+	tried           int           // calls whose error is looked at
 	results         []guard       // what each says as a condition, and, as the last one, where the function returns
 	refuses         bool          // it makes an error where a condition is not understood
 	tries           map[int]trial // parameters that are errors it looks at
@@ -157,6 +159,9 @@ func (c *checker) collect() {
 	}
 	c.roots()
 	c.findAnswers()
+	for _, f := range c.files {
+		c.findNeeds(f)
+	}
 	for _, f := range c.order {
 		c.findProbes(f.body)
 	}

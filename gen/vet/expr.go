@@ -221,10 +221,9 @@ func (c *checker) read(n *ast.SelectorExpr, pos token.Pos, s state, followed boo
 	case *types.Slice, *types.Map, *types.Interface:
 		return
 	}
-	deprecated := options.deprecated
-	options.deprecated = false // a member that comes is not asked for
+	c.reading = true
 	c.member(pos, b, t, st, i, b.root(t), s)
-	options.deprecated = deprecated
+	c.reading = false
 }
 
 // lookOf is what an expression selects from which variable.
@@ -464,6 +463,9 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 	}
 	b, named := c.binding(t)
 	sent := b != nil && isSent(named)
+	if b == nil {
+		s &= c.needed(lit, st)
+	}
 	var base string
 	if sent {
 		base = path

@@ -134,7 +134,7 @@ func (c *checker) stored(v *types.Var) guard {
 
 // unknownValue is a doubt if the value can be an answer.
 func (c *checker) unknownValue(v *types.Var, asks bool) guard {
-	if _, isMap := v.Type().Underlying().(*types.Map); !isMap && (asks || c.asking[v]) {
+	if !isMap(v.Type()) && (asks || c.asking[v]) {
 		return doubtful(c.r.all)
 	}
 	return c.nothing()

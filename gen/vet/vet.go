@@ -132,7 +132,7 @@ func (c *checker) use(pos token.Pos, what, server, path string, s state) {
 		return
 	}
 	kind, message := c.r.judge(k, s)
-	if kind == "" || kind == Deprecated && !options.deprecated {
+	if kind == "" || kind == Deprecated && (c.reading || !options.deprecated) {
 		return
 	}
 	f := finding{pos, kind, path, fmt.Sprintf("%s (%s): %s", what, path, message)}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -15,6 +16,7 @@ import (
 	"example.org/vet/caps"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/guest"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
@@ -188,4 +190,119 @@ func (s *server) lists(ctx context.Context, sch *introspect.Schema) {
 	}
 	qemu.QueryStats{}.Do(ctx, s.c)
 	qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `7.1 to 9.2 lack it`
+}
+
+func (s *server) sent(ctx context.Context, g *qmp.GuestClient) error {
+	capabilities, err := qemu.QueryMigrateCapabilities{}.Do(ctx, s.c)
+	if err != nil {
+		return err
+	}
+	ack := false
+	for _, one := range capabilities {
+		if one.Capability == qemu.MigrationCapabilitySwitchoverAck {
+			ack = true
+			_ = []qemu.MigrationCapability{qemu.MigrationCapabilitySwitchoverAck, qemu.MigrationCapabilityDirtyLimit}
+		}
+		switch one.Capability {
+		case qemu.MigrationCapabilityMappedRAM:
+			_ = qemu.MigrationCapabilityStatus{Capability: qemu.MigrationCapabilityMappedRAM}
+		case qemu.MigrationCapabilityXBZRLE:
+			_ = qemu.MigrationCapabilityStatus{Capability: qemu.MigrationCapabilityMappedRAM} // want `5.2 to 8.2 lack it`
+		}
+	}
+	if ack {
+		_ = qemu.MigrationCapabilityStatus{Capability: qemu.MigrationCapabilitySwitchoverAck}
+		_ = qemu.MigrationCapabilityStatus{Capability: qemu.MigrationCapabilityMappedRAM} // want `8.1 to 8.2 lack it`
+	}
+	wanted := []qemu.MigrationCapability{qemu.MigrationCapabilitySwitchoverAck} // want `5.2 to 8.0 lack it`
+	if wanted[0] == qemu.MigrationCapabilitySwitchoverAck {
+		_ = qemu.MigrationCapabilityStatus{Capability: qemu.MigrationCapabilitySwitchoverAck} // want `5.2 to 8.0 lack it`
+	}
+
+	types, err := qemu.QOMListTypes{}.Do(ctx, s.c)
+	for _, t := range types {
+		if t.Name == "iommufd" {
+			_ = qemu.ObjectAdd{ID: "fd", Branch: &qemu.IOMMUFDProperties{}}
+		}
+	}
+
+	status, err := qemu.QueryStatus{}.Do(ctx, s.c)
+	if err == nil && status.Status == qemu.RunStatePaused {
+		return qemu.BlockdevReopen{}.Do(ctx, s.c) // want `blockdev-reopen`
+	}
+
+	info, err := guest.GuestInfo{}.Do(ctx, g)
+	if err != nil {
+		return err
+	}
+	enabled := map[string]bool{}
+	for _, command := range info.SupportedCommands {
+		enabled[command.Name] = command.Enabled
+		if command.Name == "guest-network-get-route" && command.Enabled {
+			guest.GuestNetworkGetRoute{}.Do(ctx, g)
+		}
+	}
+	if enabled["guest-get-load"] {
+		guest.GuestGetLoad{}.Do(ctx, g)
+	}
+	if slices.ContainsFunc(info.SupportedCommands, func(c guest.GuestAgentCommandInfo) bool { return c.Name == "guest-get-load" }) {
+		guest.GuestGetLoad{}.Do(ctx, g)
+	}
+	_, err = guest.GuestGetLoad{}.Do(ctx, g) // want `guest-get-load`
+	return err
+}
+
+// Tables say what each entry needs.
+
+type entry struct {
+	need    string
+	request qmp.Request
+}
+
+var entries = []entry{
+	{need: "blockdev-set-active", request: qemu.BlockdevSetActive{}},
+	{need: "query-stats", request: qemu.BlockdevReopen{}},
+	{need: "query-status", request: qemu.BlockdevReopen{}}, // want `blockdev-reopen`
+	{request: qemu.BlockdevReopen{}},                       // want `blockdev-reopen`
+}
+
+func (s *server) entries(ctx context.Context, sch *introspect.Schema) {
+	for _, e := range entries {
+		if e.need != "" {
+			if ok, err := sch.Has(e.need); err != nil || !ok {
+				continue
+			}
+		}
+		e.request.Do(ctx, s.c)
+	}
+}
+
+func version(major, minor int) qmp.Version { return qmp.Version{Major: major, Minor: minor} }
+
+func (s *server) versions(t *testing.T) {
+	for _, test := range []struct {
+		name       string
+		major, min int
+		since      qmp.Version
+		run        func(context.Context) error
+	}{
+		{"stop", 0, 0, qmp.Version{}, func(ctx context.Context) error { return qemu.BlockdevReopen{}.Do(ctx, s.c) }}, // want `blockdev-reopen`
+		{"active", 10, 0, version(6, 0), func(ctx context.Context) error { return qemu.BlockdevSetActive{}.Do(ctx, s.c) }},
+		{"old", 9, 0, version(6, 0), func(ctx context.Context) error { return qemu.BlockdevSetActive{}.Do(ctx, s.c) }}, // want `9.0 to 9.2 lack it`
+		{"since", 6, 0, version(10, 0), func(ctx context.Context) error { return qemu.BlockdevSetActive{}.Do(ctx, s.c) }},
+	} {
+		if s.c.Version().Major < test.major {
+			t.Skip("too old")
+		}
+		if s.c.Version().Compare(test.since) < 0 {
+			continue
+		}
+		test.run(t.Context())
+	}
+}
+
+func (s *server) made(t *testing.T) {
+	if s.c.Version().Compare(version(9, 0)) >= 0 {
+		qemu.BlockdevSetActive{}.Do(t.Context(), s.c) // want `9.0 to 9.2 lack it`
+	}
 }
