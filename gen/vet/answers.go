@@ -16,6 +16,7 @@ type answer struct {
 	Lacks   []guardFact   // the results if the server lacks the path; Results are those if it has it
 	Tries   map[int]trial // parameters whose errors the function compares with those of commands that are missing
 	Exits   bool          // the function may end the program or panic
+	Forward *forward      // parameters that become a qmp.Raw
 	Asks    bool          // an answer that is not true or false
 }
 
@@ -534,8 +535,8 @@ func (c *checker) exports() {
 		if f.obj == nil || !f.obj.Exported() {
 			continue
 		}
-		a := &answer{Asks: c.asking[f.obj], Tries: f.tries, Exits: f.exits}
-		asks := a.Asks || a.Exits && takesCondition(f.typ) || len(a.Tries) > 0
+		a := &answer{Asks: c.asking[f.obj], Tries: f.tries, Exits: f.exits, Forward: f.forwards}
+		asks := a.Asks || a.Exits && takesCondition(f.typ) || len(a.Tries) > 0 || a.Forward != nil
 		doubtful := false
 		for i := range f.results {
 			g := f.result(i)

@@ -205,6 +205,23 @@ func (c *checker) commandOf(e ast.Expr) (command, server string) {
 	if b, t := c.binding(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
 		return b.Commands[t.Obj().Name()], b.Server
 	}
+	if lit, ok := ast.Unparen(sel.X).(*ast.CompositeLit); ok && isRaw(c.pass.TypesInfo.TypeOf(lit)) && len(lit.Elts) > 0 {
+		name := lit.Elts[0]
+		if kv, ok := name.(*ast.KeyValueExpr); ok {
+			name = kv.Value
+		}
+		return c.known(constantString(c.pass.TypesInfo, name))
+	}
+	return "", ""
+}
+
+// known returns the command that a name is, and whose it is.
+func (c *checker) known(name string) (command, server string) {
+	for _, of := range c.servers {
+		if c.r.of(of, name) != nil {
+			return name, of
+		}
+	}
 	return "", ""
 }
 

@@ -386,6 +386,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 		}
 	}
 	c.events(n, s)
+	c.forwarded(n, s)
 	c.expr(n.Fun, s, "")
 	sig, ok := info.TypeOf(n.Fun).(*types.Signature)
 	if !ok {

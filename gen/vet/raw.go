@@ -90,6 +90,10 @@ func isRaw(t types.Type) bool { return isNamed(t, qmpPath, "Raw", "Call") }
 // rawCommand is the use of a command by its name. It returns the command's path and server, and the releases that
 // have it; path is "" if the command is not known.
 func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has state) {
+	if i := c.isParameter(e); i >= 0 {
+		c.forward(i, s)
+		return "", "", s
+	}
 	names, all := c.texts(e, 0)
 	has = s
 	for _, name := range names {
@@ -122,14 +126,69 @@ func (c *checker) raw(lit *ast.CompositeLit, s state) {
 			c.raws[lit] = rawPath{server, path}
 			continue
 		}
-		if path != "" {
-			for _, source := range c.sources(value) {
-				if args, ok := source.(*ast.CompositeLit); ok {
-					c.rawMembers(args, server, path+"/arg-type", c.requestType(server, path), s, c.variable(value))
-				}
-			}
-		}
+		c.rawArgs(value, server, path, s)
 		c.expr(value, s, "")
+	}
+}
+
+// rawArgs is the use of what a map of arguments has.
+func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
+	if f := c.current; path == "" && f != nil && f.forwards != nil && f.forwards.Args == 0 {
+		if i := c.isParameter(value); i >= 0 {
+			f.forwards.Args, c.changed = i+1, true
+		}
+	}
+	if path == "" {
+		return
+	}
+	for _, source := range c.sources(value) {
+		if args, ok := source.(*ast.CompositeLit); ok {
+			c.rawMembers(args, server, path+"/arg-type", c.requestType(server, path), s, c.variable(value))
+		}
+	}
+}
+
+// A forward says which parameters of a function become the command and the arguments of a qmp.Raw. The use is that
+// of the function's callers.
+type forward struct {
+	Command, Args int   // 1 + the parameter, 0 for none
+	In            state // the releases that come to it
+}
+
+// forward notes that the current function makes a command of a parameter.
+func (c *checker) forward(parameter int, s state) {
+	if !c.learns() {
+		return
+	}
+	f := c.current
+	if f.forwards == nil {
+		f.forwards = &forward{Command: parameter + 1}
+	}
+	c.grow(&f.forwards.In, s)
+}
+
+// forwarded is the use of the command that a call gives to a function which makes a qmp.Raw of it.
+func (c *checker) forwarded(n *ast.CallExpr, s state) {
+	var by *forward
+	if fn := c.function(n); fn != nil {
+		by = fn.forwards
+	} else if f := c.callee(n); f != nil {
+		if a := c.fact(f); a != nil {
+			by = a.Forward
+		}
+	}
+	if by == nil || max(by.Command, by.Args) > len(n.Args) {
+		return
+	}
+	if c.tried[n] != 0 {
+		c.quiet++
+	}
+	server, path, s := c.rawCommand(n.Args[by.Command-1], s&by.In)
+	if c.tried[n] != 0 {
+		c.quiet--
+	}
+	if by.Args > 0 {
+		c.rawArgs(n.Args[by.Args-1], server, path, s)
 	}
 }
 

@@ -124,3 +124,9 @@ func Require(s *introspect.Schema, path string) error {
 	}
 	return nil
 }
+
+// Execute executes a command by its name.
+func Execute(ctx context.Context, x qmp.Executor, name string, args qmp.Args) error {
+	_, err := qmp.Raw{Command: name, Args: args}.Do(ctx, x)
+	return err
+}

@@ -306,3 +306,44 @@ func (s *server) made(t *testing.T) {
 		qemu.BlockdevSetActive{}.Do(t.Context(), s.c) // want `9.0 to 9.2 lack it`
 	}
 }
+
+// Functions that make a command of their parameters: their callers use it.
+
+func execute(ctx context.Context, x qmp.Executor, name string, args qmp.Args) error {
+	_, err := qmp.Raw{Command: name, Args: args}.Do(ctx, x)
+	return err
+}
+
+func plain(ctx context.Context, x qmp.Executor, name string) error { return execute(ctx, x, name, nil) }
+
+func (s *server) ifThere(ctx context.Context, sch *introspect.Schema, name string) error {
+	if ok, err := sch.Has(name); err != nil || !ok {
+		return err
+	}
+	_, err := qmp.Raw{Command: name}.Do(ctx, s.c)
+	return err
+}
+
+func (s *server) forwards(ctx context.Context, sch *introspect.Schema) {
+	execute(ctx, s.c, "query-status", nil)
+	execute(ctx, s.c, "set-action", nil)                                           // want `command \(set-action\): since QEMU 6.0`
+	execute(ctx, s.c, "blockdev-add", qmp.Args{"driver": "raw", "active": true})   // want `member \(blockdev-add/arg-type/active\)`
+	execute(ctx, s.c, "migrate", map[string]any{"uri": "tcp:x:1", "blk": true})    // want `migrate/arg-type/blk\): removed`
+	plain(ctx, s.c, "snapshot-save")                                               // want `snapshot-save`
+	caps.Execute(ctx, s.c, "blockdev-reopen", nil)                                 // want `blockdev-reopen`
+	caps.Execute(ctx, s.c, "block-stream", qmp.Args{"device": "d", "bottom": "b"}) // want `block-stream/arg-type/bottom`
+	if s.all(sch, "query-stats") {
+		execute(ctx, s.c, "query-stats", qmp.Args{"target": "vm"})
+		plain(ctx, s.c, "query-stats")
+	}
+	s.ifThere(ctx, sch, "query-stats")
+	s.ifThere(ctx, sch, "blockdev-reopen")
+	err := plain(ctx, s.c, "display-reload")
+	if errors.Is(err, qmp.ErrCommandNotFound) {
+		log.Print("too old")
+	}
+	_, err = qmp.Raw{Command: "blockdev-reopen"}.Do(ctx, s.c)
+	if errors.Is(err, qmp.ErrCommandNotFound) {
+		_, err = qmp.Raw{Command: "x-blockdev-reopen"}.Do(ctx, s.c)
+	}
+}
