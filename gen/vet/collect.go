@@ -91,7 +91,9 @@ type function struct {
 	refuses         bool          // it makes an error where a condition is not understood
 	tries           map[int]trial // parameters that are errors it looks at
 	inlined         bool
-	forwards        *forward // the parameters that become a qmp.Raw
+	numbers         map[int]state // the constants that it returns, and where
+	numbered        bool          // it returns nothing else, and asks exactly
+	forwards        *forward      // the parameters that become a qmp.Raw
 }
 
 // result is what a result says as a condition. An error that the function only passes on says nothing of what it asked.

@@ -658,6 +658,7 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 			c.expr(e, s, "")
 		}
 	}
+	c.returns(n)
 	for i := range f.results {
 		g := c.always(true)
 		switch {
@@ -681,6 +682,25 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 		c.grow(&r.maybe, g.maybe&c.cur.may)
 		c.grow(&r.maybeNot, g.maybeNot&c.cur.may)
 	}
+}
+
+// returns adds the number that a function returns to those for which releases it returns it.
+func (c *checker) returns(n *ast.ReturnStmt) {
+	f := c.current
+	if !c.learns() || len(n.Results) != 1 || f.typ.Results().Len() != 1 {
+		return
+	}
+	if b, ok := f.typ.Results().At(0).Type().Underlying().(*types.Basic); !ok || b.Info()&types.IsInteger == 0 {
+		return
+	}
+	if f.numbers == nil {
+		f.numbers, f.numbered = map[int]state{}, true
+	}
+	value, isConstant := c.number(n.Results[0], "0.0", 0)
+	f.numbered = f.numbered && isConstant && c.pass.TypesInfo.Types[n.Results[0]].Value != nil && c.cur.s == c.cur.may
+	s := f.numbers[value]
+	c.grow(&s, c.cur.s)
+	f.numbers[value] = s
 }
 
 // isNewError reports whether an expression is an error of the program, and none that is passed on.

@@ -301,16 +301,21 @@ func (c *checker) comparedVersions(call *ast.CallExpr, op token.Token, n int) (g
 // compareNumbers reads a comparison of numbers that are known for each release.
 func (c *checker) compareNumbers(x ast.Expr, op token.Token, y ast.Expr) (g guard, ok bool) {
 	ok = true
-	s := c.r.where(func(release string) bool {
-		a, okA := c.number(x, release, 0)
-		b, okB := c.number(y, release, 0)
-		ok = ok && okA && okB
-		return holds(a, op, b)
-	})
+	compare := func(micro string, truth bool) state {
+		return c.r.where(func(release string) bool {
+			a, okA := c.number(x, release+micro, 0)
+			b, okB := c.number(y, release+micro, 0)
+			ok = ok && okA && okB
+			return holds(a, op, b) == truth
+		})
+	}
+	g.yes = compare(".0", true) | compare(".99", true)
+	g.no = compare(".0", false) | compare(".99", false)
 	if !ok || !c.mentions(x) && !c.mentions(y) && c.inlining == 0 {
 		return c.compareConstants(x, op, y)
 	}
-	return c.has(s), true
+	g.maybe, g.maybeNot = g.yes, g.no
+	return g, true
 }
 
 // compareConstants reads the comparison of a variable that has constants, by where it has which.

@@ -347,3 +347,74 @@ func (s *server) forwards(ctx context.Context, sch *introspect.Schema) {
 		_, err = qmp.Raw{Command: "x-blockdev-reopen"}.Do(ctx, s.c)
 	}
 }
+
+func number(v qmp.Version) int { return v.Major*10000 + v.Minor*100 + v.Micro }
+
+func (s *server) numbers(ctx context.Context) {
+	v := s.c.Version()
+	if n := v.Major*1000000 + v.Minor*1000 + v.Micro; n >= 10000000 {
+		qemu.BlockdevSetActive{}.Do(ctx, s.c)
+		_ = qemu.BlockdevMirror{TargetIsZero: new(true)} // want `10.0 lacks it`
+	}
+	if v.Major*10000+v.Minor*100+v.Micro > 100001 {
+		_ = qemu.BlockdevMirror{TargetIsZero: new(true)} // want `10.0 lacks it`
+	} else {
+		qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `5.2 to 9.2 lack it`
+	}
+	if number(v) >= 90100 {
+		_ = qemu.BlockdevBackup{DiscardSource: new(true)}
+		qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `9.1 to 9.2 lack it`
+	}
+	if number(s.c.Version()) < 90000 {
+		return
+	}
+	qemu.BlockdevSetActive{}.Do(ctx, s.c) // want `9.0 to 9.2 lack it`
+}
+
+// A generation is calculated from the version.
+type generation int
+
+const (
+	old generation = iota
+	modern
+	newest
+)
+
+func generationOf(v qmp.Version) generation {
+	switch {
+	case v.Major >= 10:
+		return newest
+	case v.Major >= 8:
+		return modern
+	}
+	return old
+}
+
+type generations struct {
+	c   *qmp.Client
+	gen generation
+}
+
+func newGenerations(c *qmp.Client) *generations {
+	return &generations{c: c, gen: generationOf(c.Version())}
+}
+
+func (g *generations) run(ctx context.Context) {
+	if g.gen >= newest {
+		qemu.BlockdevSetActive{}.Do(ctx, g.c)
+		_ = qemu.BlockdevMirror{TargetIsZero: new(true)} // want `10.0 lacks it`
+	}
+	switch g.gen {
+	case newest:
+		qemu.BlockdevSetActive{}.Do(ctx, g.c)
+	case modern:
+		qemu.QueryStats{}.Do(ctx, g.c)
+		qemu.BlockdevSetActive{}.Do(ctx, g.c) // want `8.0 to 9.2 lack it`
+	default:
+		qemu.QueryStats{}.Do(ctx, g.c) // want `5.2 to 7.0 lack it`
+	}
+	if generationOf(g.c.Version()) < modern {
+		return
+	}
+	qemu.QueryStats{}.Do(ctx, g.c)
+}
