@@ -52,6 +52,7 @@ type checker struct {
 	probing     bool
 	probed      state
 	inlining    int
+	numbering   *function    // the function whose numbers are wanted
 	settling    bool         // the walk finds out which loops ask
 	target      types.Object // the variable that targetLit becomes
 	targetLit   *ast.CompositeLit
@@ -568,6 +569,9 @@ func (c *checker) solve() {
 	c.quiet++
 	for round := 0; round < 30; round++ {
 		c.changed = false
+		for _, f := range c.order {
+			f.numbers = nil // what it calls may say more now
+		}
 		c.walkAll()
 		if !c.changed {
 			break

@@ -684,23 +684,19 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 	}
 }
 
-// returns adds the number that a function returns to those for which releases it returns it.
+// returns notes for which releases the function returns a number, if its numbers are wanted.
 func (c *checker) returns(n *ast.ReturnStmt) {
 	f := c.current
-	if !c.learns() || len(n.Results) != 1 || f.typ.Results().Len() != 1 {
+	if f != c.numbering || c.settling {
 		return
 	}
-	if b, ok := f.typ.Results().At(0).Type().Underlying().(*types.Basic); !ok || b.Info()&types.IsInteger == 0 {
+	if len(n.Results) != 1 || c.pass.TypesInfo.Types[n.Results[0]].Value == nil || c.cur.s != c.cur.may {
+		f.numbered = false
 		return
 	}
-	if f.numbers == nil {
-		f.numbers, f.numbered = map[int]state{}, true
-	}
-	value, isConstant := c.number(n.Results[0], "0.0", 0)
-	f.numbered = f.numbered && isConstant && c.pass.TypesInfo.Types[n.Results[0]].Value != nil && c.cur.s == c.cur.may
-	s := f.numbers[value]
-	c.grow(&s, c.cur.s)
-	f.numbers[value] = s
+	value, isInt := c.number(n.Results[0], "0.0", 0)
+	f.numbers[value] |= c.cur.s
+	f.numbered = f.numbered && isInt
 }
 
 // isNewError reports whether an expression is an error of the program, and none that is passed on.

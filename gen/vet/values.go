@@ -432,8 +432,14 @@ func (c *checker) returned(call *ast.CallExpr, release string, depth int) (found
 	}
 	fn := c.function(call)
 	i := slices.IndexFunc(c.r.names, func(name string) bool { return strings.HasPrefix(release+".", name+".") })
-	if fn == nil || i < 0 {
+	if fn == nil || i < 0 || fn.inlined || c.inlining > 3 {
 		return 0, false
+	}
+	if fn.numbers == nil {
+		outer := c.numbering
+		c.numbering, fn.numbers, fn.numbered = fn, map[int]state{}, true
+		c.evaluate(fn, map[*types.Var]*def{})
+		c.numbering = outer
 	}
 	for value, s := range fn.numbers {
 		if s>>i&1 != 0 {

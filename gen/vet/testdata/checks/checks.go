@@ -418,3 +418,36 @@ func (g *generations) run(ctx context.Context) {
 	}
 	qemu.QueryStats{}.Do(ctx, g.c)
 }
+
+type generations2 struct {
+	c   *qmp.Client
+	gen generation
+}
+
+func startGenerations(ctx context.Context, c *qmp.Client) {
+	if c.Version().Major < 7 {
+		log.Fatal("too old")
+	}
+	g := &generations2{c: c, gen: generation2(c.Version())}
+	g.main(ctx)
+}
+
+func generation2(v qmp.Version) generation {
+	if v.Major >= 10 {
+		return newest
+	}
+	return old
+}
+
+func (g *generations2) main(ctx context.Context) {
+	if g.gen >= newest {
+		g.newest(ctx)
+	}
+	qemu.BlockdevReopen{}.Do(ctx, g.c)
+	qemu.QueryStats{}.Do(ctx, g.c) // want `7.0 lacks it`
+}
+
+func (g *generations2) newest(ctx context.Context) {
+	qemu.BlockdevSetActive{}.Do(ctx, g.c)
+	_ = qemu.BlockdevMirror{TargetIsZero: new(true)} // want `10.0 lacks it`
+}
