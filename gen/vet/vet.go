@@ -11,7 +11,7 @@
 // has what. The analyzer walks the control flow graph of each function (flow.go) and knows at each place which
 // releases can come there, and what each local variable can have (values.go). A condition that asks the server
 // makes that set smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
-// error of a command (errors.go). Something is reported if a release of the set lacks it (expr.go, members.go,
+// error of a command (errors.go), a need of a table's entry (needs.go). Something is reported if a release of the set lacks it (expr.go, members.go,
 // raw.go).
 //
 // Answers may be anywhere (answers.go): in fields, maps, and results of functions. Facts carry them to other
