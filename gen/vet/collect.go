@@ -33,8 +33,8 @@ type checker struct {
 	implicit map[types.Object]bool        // variables of type switches
 	aliases  map[*types.Var]*types.Var    // of qe, err: errors.As(err, &qe)
 	cleared  map[clearing]state
-	needs    map[*types.Var][]*ast.IfStmt         // fields with which conditions ask
-	argsOf   map[types.Object][]*ast.CompositeLit // the qmp.Raw that have a map as arguments
+	needs    map[*types.Var][]*ast.IfStmt      // fields with which conditions ask
+	argsOf   map[types.Object]map[rawPath]bool // the commands that have a map as arguments
 
 	// What the walks find out.
 	asking      map[types.Object]bool // variables and functions that have what the server says
@@ -69,7 +69,7 @@ func newChecker(pass *analysis.Pass) *checker {
 		funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{}, defs: map[*types.Var][]*def{}, defAt: map[ast.Expr]*def{},
 		shared: map[*types.Var]bool{}, pointed: map[*types.Var]bool{}, switches: map[*ast.CaseClause]*ast.SwitchStmt{}, cases: map[ast.Expr]*ast.BinaryExpr{},
 		implicit: map[types.Object]bool{}, aliases: map[*types.Var]*types.Var{}, cleared: map[clearing]state{}, needs: map[*types.Var][]*ast.IfStmt{},
-		argsOf: map[types.Object][]*ast.CompositeLit{}, asking: map[types.Object]bool{}, askingNames: map[string]bool{},
+		argsOf: map[types.Object]map[rawPath]bool{}, asking: map[types.Object]bool{}, askingNames: map[string]bool{},
 		tried: map[ast.Node]trial{}, raws: map[*ast.CompositeLit]rawPath{}, found: map[string]finding{},
 		visiting: map[ast.Expr]bool{}, visitingVar: map[*types.Var]bool{},
 	}
@@ -362,7 +362,7 @@ func (c *checker) errorAs(n *ast.CallExpr) {
 	}
 }
 
-// fieldValues adds what a literal gives the fields of a struct, and the arguments of a qmp.Raw.
+// fieldValues adds what a literal gives the fields of a struct of a program.
 func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	t := c.pass.TypesInfo.TypeOf(lit)
 	if t == nil {
@@ -375,7 +375,7 @@ func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	if !ok {
 		return
 	}
-	if b, _ := c.binding(t); b != nil {
+	if b, _ := c.binding(t); b != nil || isRaw(t) {
 		return
 	}
 	for i, elt := range lit.Elts {
@@ -390,12 +390,6 @@ func (c *checker) fieldValues(lit *ast.CompositeLit) {
 			v = st.Field(i)
 		}
 		if v == nil {
-			continue
-		}
-		if isRaw(t) {
-			if obj := c.variable(value); obj != nil && v.Name() == "Args" {
-				c.argsOf[obj] = append(c.argsOf[obj], lit)
-			}
 			continue
 		}
 		v = v.Origin()

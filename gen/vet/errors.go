@@ -225,10 +225,13 @@ func (c *checker) known(name string) (command, server string) {
 	return "", ""
 }
 
-// commandIn returns the command that a call executes: that of its Do, or of the request that it is given.
+// commandIn returns the command that a call executes: that of its Do, of the name that it is given, or of the request.
 func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
 	if command, server = c.commandOf(call); command != "" {
 		return command, server
+	}
+	if by := c.forwardOf(call); by != nil {
+		return c.known(constantString(c.pass.TypesInfo, call.Args[by.Command-1]))
 	}
 	for _, a := range call.Args {
 		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {

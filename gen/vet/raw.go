@@ -141,6 +141,12 @@ func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
 	if path == "" {
 		return
 	}
+	if obj, of := c.variable(value), (rawPath{server, path}); obj != nil && !c.argsOf[obj][of] {
+		if c.argsOf[obj] == nil {
+			c.argsOf[obj] = map[rawPath]bool{}
+		}
+		c.argsOf[obj][of], c.changed = true, true
+	}
 	for _, source := range c.sources(value) {
 		if args, ok := source.(*ast.CompositeLit); ok {
 			c.rawMembers(args, server, path+"/arg-type", c.requestType(server, path), s, c.variable(value))
@@ -167,9 +173,8 @@ func (c *checker) forward(parameter int, s state) {
 	c.grow(&f.forwards.In, s)
 }
 
-// forwarded is the use of the command that a call gives to a function which makes a qmp.Raw of it.
-func (c *checker) forwarded(n *ast.CallExpr, s state) {
-	var by *forward
+// forwardOf returns what a call forwards, nil if it forwards nothing.
+func (c *checker) forwardOf(n *ast.CallExpr) (by *forward) {
 	if fn := c.function(n); fn != nil {
 		by = fn.forwards
 	} else if f := c.callee(n); f != nil {
@@ -178,6 +183,15 @@ func (c *checker) forwarded(n *ast.CallExpr, s state) {
 		}
 	}
 	if by == nil || max(by.Command, by.Args) > len(n.Args) {
+		return nil
+	}
+	return by
+}
+
+// forwarded is the use of the command that a call gives to a function which makes a qmp.Raw of it.
+func (c *checker) forwarded(n *ast.CallExpr, s state) {
+	by := c.forwardOf(n)
+	if by == nil {
 		return
 	}
 	if c.tried[n] != 0 {
@@ -337,21 +351,16 @@ func (c *checker) rawArgument(l *ast.IndexExpr, value ast.Expr, s state) {
 		return
 	}
 	s &^= c.cleared[clearing{obj, key}]
-	var raws []*ast.CompositeLit
+	commands := c.argsOf[obj]
 	if sel, ok := ast.Unparen(l.X).(*ast.SelectorExpr); ok && isRaw(c.pass.TypesInfo.TypeOf(sel.X)) { // raw.Args["active"]
+		commands = map[rawPath]bool{}
 		for _, source := range c.sources(sel.X) {
-			if lit, ok := source.(*ast.CompositeLit); ok {
-				raws = append(raws, lit)
+			if lit, ok := source.(*ast.CompositeLit); ok && c.raws[lit].path != "" {
+				commands[c.raws[lit]] = true
 			}
 		}
-	} else {
-		raws = c.argsOf[obj]
 	}
-	for _, lit := range raws {
-		of := c.raws[lit]
-		if of.path == "" {
-			continue
-		}
+	for of := range commands {
 		path := of.path + "/arg-type"
 		bases := c.withBranches(rawBase{path, c.requestType(of.server, of.path)}, of.server, c.argumentsOf(obj))
 		if k := c.r.of(of.server, of.path); k != nil {

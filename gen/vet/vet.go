@@ -143,8 +143,8 @@ func (c *checker) use(pos token.Pos, what, server, path string, s state) {
 type allowance struct {
 	pos          token.Pos
 	file         string
-	line         int
-	last         int // the line that it reaches: the first one below that has no such comment
+	line, column int
+	last         int // the line that it reaches: the first one below that has no such comment in the same column
 	path, reason string
 	used         bool
 }
@@ -161,7 +161,7 @@ func (c *checker) allowances() (all []*allowance) {
 				}
 				fields := strings.Fields(text)
 				at := c.pass.Fset.Position(comment.Pos())
-				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line}
+				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line, column: at.Column}
 				if len(fields) > 0 {
 					a.path, a.reason = fields[0], strings.Join(fields[1:], " ")
 				}
@@ -171,7 +171,7 @@ func (c *checker) allowances() (all []*allowance) {
 	}
 	for i, a := range slices.Backward(all) {
 		a.last = a.line + 1
-		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last {
+		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last && all[i+1].column == a.column {
 			a.last = all[i+1].last
 		}
 	}

@@ -451,3 +451,21 @@ func (g *generations2) newest(ctx context.Context) {
 	qemu.BlockdevSetActive{}.Do(ctx, g.c)
 	_ = qemu.BlockdevMirror{TargetIsZero: new(true)} // want `10.0 lacks it`
 }
+
+func (s *server) later(ctx context.Context) {
+	args := qmp.Args{"driver": "raw", "node-name": "n"}
+	args["active"] = true // want `member \(blockdev-add/arg-type/active\)`
+	execute(ctx, s.c, "blockdev-add", args)
+	err := execute(ctx, s.c, "blockdev-reopen", nil)
+	var refused *qmp.Error
+	if errors.As(err, &refused) && refused.Class == qmp.ErrCommandNotFound {
+		execute(ctx, s.c, "x-blockdev-reopen", nil)
+	}
+}
+
+func (s *server) allowed(ctx context.Context) {
+	run := func(requests ...qmp.Request) {}
+	run(qemu.BlockdevReopen{}) //qmp:allow blockdev-reopen this line alone
+	//qmp:allow snapshot-save ours is newer
+	run(qemu.SnapshotSave{}, qemu.BlockdevReopen{}) // want `blockdev-reopen`
+}
