@@ -12,8 +12,8 @@
 // place it knows two things: the releases of QEMU that the program can be connected to there, and the
 // possible values of each local variable (values.go). A condition that asks the server makes the set of
 // releases smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
-// error of a command (errors.go). The analyzer reports a use if a release of the set lacks the thing
-// (expr.go, members.go, raw.go).
+// error of a command (errors.go), the version that an entry of a table needs (needs.go). The analyzer
+// reports a use if a release of the set lacks the thing (expr.go, members.go, raw.go).
 //
 // A program can keep the answer of a server in fields, maps and results of functions (answers.go). The analyzer's facts
 // carry these answers to other packages. If a condition depends on an answer and the analyzer does not understand the
@@ -104,6 +104,8 @@ const (
 	qmpPath    = module + "qmp"
 	schemaPath = module + "qmp/qmpschema"
 	hasMethods = module + "qmp/introspect"
+
+	testifyPath = "github.com/stretchr/testify/"
 )
 
 func importsQMP(pkg *types.Package) bool {
@@ -131,7 +133,7 @@ func (c *checker) use(pos token.Pos, what, server, path string, s state) {
 		return
 	}
 	kind, message := c.r.judge(k, s)
-	if kind == "" || kind == Deprecated && !options.deprecated {
+	if kind == "" || kind == Deprecated && (c.reading || !options.deprecated) {
 		return
 	}
 	f := finding{pos, kind, path, fmt.Sprintf("%s (%s): %s", what, path, message)}
@@ -142,8 +144,8 @@ func (c *checker) use(pos token.Pos, what, server, path string, s state) {
 type allowance struct {
 	pos          token.Pos
 	file         string
-	line         int
-	last         int // the line that it reaches: the first one below that has no such comment
+	line, column int
+	last         int // the line that it reaches: the first one below that has no such comment in the same column
 	path, reason string
 	used         bool
 }
@@ -160,7 +162,7 @@ func (c *checker) allowances() (all []*allowance) {
 				}
 				fields := strings.Fields(text)
 				at := c.pass.Fset.Position(comment.Pos())
-				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line}
+				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line, column: at.Column}
 				if len(fields) > 0 {
 					a.path, a.reason = fields[0], strings.Join(fields[1:], " ")
 				}
@@ -170,7 +172,7 @@ func (c *checker) allowances() (all []*allowance) {
 	}
 	for i, a := range slices.Backward(all) {
 		a.last = a.line + 1
-		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last {
+		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last && all[i+1].column == a.column {
 			a.last = all[i+1].last
 		}
 	}
