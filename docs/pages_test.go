@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -260,26 +261,52 @@ func TestREADME(t *testing.T) {
 	vm := q.Start(t, qemutest.Config{Machine: "pc"})
 	term := newTerminal(t, q, "README.md")
 	require.NoError(t, os.Symlink(vm.Socket(), filepath.Join(term.dir, "vm.sock")))
-	code := strings.NewReplacer("/run/vm1/qmp.sock", "/tmp/vm.sock", "/srv/", "/tmp/").Replace(blocks[0].text)
-	term.write("main.go", `package main
-import (
-	"context"
-	"fmt"
-	"log"
-
-	"github.com/qmpkit/qmpkit/hotplug"
-	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-)
-func main() {
-	if err := run(context.Background()); err != nil {
-		log.Fatal(err)
-	}
-}
-func run(ctx context.Context) error {
-`+code+"}\n")
+	term.writeStatements("hotplug", strings.NewReplacer("/run/vm1/qmp.sock", "/tmp/vm.sock", "/srv/", "/tmp/").Replace(blocks[0].text))
 	term.shell("truncate -s 64M /tmp/data1.img")
 	require.Equal(t, withoutVersions("11.1.3 running\n"), withoutVersions(term.shell("go run .")))
+}
+
+// TestVersions asks QEMU 5.2 for what the first code of versions.md needs.
+func TestVersions(t *testing.T) {
+	q := qemutest.Get(t, "5.2")
+	_, blocks := readPage(t, "docs/versions.md")
+	require.Equal(t, "go", blocks[0].kind)
+	require.Equal(t, "text", blocks[1].kind)
+	term := newTerminal(t, q, "docs/versions.md")
+	require.NoError(t, os.Symlink(q.Start(t, qemutest.Config{}).Socket(), filepath.Join(term.dir, "vm.sock")))
+	term.writeStatements("qmp/qmpschema", `client, err := qmp.Dial(ctx, "/tmp/vm.sock", nil)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+`+blocks[0].text+`
+	for _, path := range missing {
+		fmt.Println(path)
+	}
+	return err
+`)
+	require.Equal(t, blocks[1].text, term.shell("go run ."))
+}
+
+// TestMigrateToFile runs the code of migrate.md that saves a machine to a file and loads it.
+func TestMigrateToFile(t *testing.T) {
+	term := newTerminal(t, qemutest.Get(t, "11.1"), "docs/migrate.md")
+	i := slices.IndexFunc(term.blocks, func(b block) bool { return strings.HasPrefix(b.text, "state := migration.File(") })
+	require.Positive(t, i)
+	code := `fmt.Println("begins")
+`
+	for _, side := range []string{"source", "destination"} {
+		code += side + `, err := qmp.Dial(ctx, "/tmp/` + side + `.sock", nil)
+	if err != nil {
+		return err
+	}
+	defer ` + side + `.Close()
+`
+	}
+	term.writeStatements("migration", code+"{\n"+strings.ReplaceAll(term.blocks[i].text, "/srv/", "/tmp/")+"}\n")
+	term.start("qemu-system-x86_64 -display none -qmp unix:/tmp/source.sock,server=on,wait=off")
+	term.start("qemu-system-x86_64 -display none -qmp unix:/tmp/destination.sock,server=on,wait=off -incoming defer")
+	require.Equal(t, "begins\n", term.shell("go run ."))
 }
 
 // A terminal types the commands of a page. The folder /tmp of the page is a folder of the test.
@@ -317,7 +344,31 @@ func (term *terminal) write(name, text string) {
 	term.t.Helper()
 	path := filepath.Join(term.dir, name)
 	require.NoError(term.t, os.WriteFile(path, []byte(term.here(text)), 0o666))
-	term.files = append(term.files, path)
+	if !slices.Contains(term.files, path) {
+		term.files = append(term.files, path)
+	}
+}
+
+// writeStatements writes a program of statements that need a package and end with a return of an error.
+func (term *terminal) writeStatements(needs, statements string) {
+	term.t.Helper()
+	term.write("main.go", `package main
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/qmpkit/qmpkit/`+needs+`"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+func main() {
+	if err := run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+func run(ctx context.Context) error {
+`+statements+"}\n")
 }
 
 // here replaces the folder /tmp.

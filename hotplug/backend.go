@@ -5,10 +5,10 @@ import (
 	"reflect"
 )
 
-// What is behind a device has one type for each kind: a backend, as QEMU calls it. Fields that go with
-// one kind are in its type. The interfaces are sealed: what a backend must do may grow.
+// A backend is the thing on the host that a device uses. Each kind of backend is a type with its own fields. The
+// interfaces of backends are sealed, so that they can get more methods.
 
-// backendOf returns a backend as a value: the caller may have given a pointer to one.
+// backendOf returns a backend as a value, also if the caller gave a pointer to one.
 func backendOf[B any](backend B) (B, error) {
 	v := reflect.ValueOf(backend)
 	if v.Kind() == reflect.Pointer {

@@ -9,22 +9,22 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A CPU says what virtual CPU to add. The machine was started with places for it:
-// -smp 2,maxcpus=8.
+// A CPU describes a virtual CPU to add. The machine must have been started with a place for it: -smp
+// 2,maxcpus=8.
 type CPU struct {
-	// ID is the name of its device. See the package's documentation for what it may be.
+	// ID is the name of the device. The package comment has the rules for IDs.
 	ID string
 
-	// Place is where to put it, one of those that query-hotpluggable-cpus lists; members that are
-	// nil match every place. The first free one that matches is taken.
+	// Place selects one of the places of query-hotpluggable-cpus. A nil member matches every place. AddCPU
+	// takes the first free place that matches.
 	Place qemu.CPUInstanceProperties
 
-	// Props are further properties of the device, by their names in QEMU. See [qmp.Args] for what
-	// values they can have.
+	// Props are further properties of the device, by their names in QEMU. [qmp.Args] lists the possible
+	// types of values.
 	Props qmp.Args
 }
 
-// A coordinate is a member of a CPU's place, and the device's property of the same name.
+// A coordinate is a member of a CPU's place and the property of the same name of the device.
 type coordinate struct {
 	name  string
 	value *int64
@@ -44,7 +44,7 @@ func coordinates(p *qemu.CPUInstanceProperties) []coordinate {
 	}
 }
 
-// check finds what is wrong before anything is done.
+// check returns an error if c is invalid. It sends nothing.
 func (c *CPU) check() error {
 	if err := checkID(c.ID); err != nil {
 		return err
@@ -57,7 +57,7 @@ func (c *CPU) check() error {
 	return nil
 }
 
-// wants reports whether this place would do.
+// wants reports whether c.Place matches this place.
 func (c *CPU) wants(place *qemu.CPUInstanceProperties) bool {
 	have := coordinates(place)
 	for i, want := range coordinates(&c.Place) {
@@ -68,7 +68,7 @@ func (c *CPU) wants(place *qemu.CPUInstanceProperties) bool {
 	return true
 }
 
-// device is the request for the device in this place.
+// device returns the request for the device in this place.
 func (c *CPU) device(place *qemu.HotpluggableCPU) qemu.DeviceAdd {
 	add := qemu.DeviceAdd{Driver: place.Type, ID: new(c.ID), Props: qmp.Args{}}
 	for name, value := range c.Props {
@@ -82,7 +82,7 @@ func (c *CPU) device(place *qemu.HotpluggableCPU) qemu.DeviceAdd {
 	return add
 }
 
-// choose returns the first free place that a CPU wants. QEMU lists them with the first one last.
+// choose returns the first free place that matches. QEMU lists the first place last.
 func (c *CPU) choose(places []qemu.HotpluggableCPU) (*qemu.HotpluggableCPU, error) {
 	matching := 0
 	for i := len(places) - 1; i >= 0; i-- {
@@ -109,22 +109,22 @@ func (vm *VM) isCPU(ctx context.Context, id string) (bool, error) {
 }
 
 // AddCPU hot-adds a virtual CPU and returns its place. When it returns, QEMU has told the guest. A Linux
-// guest uses the CPU when somebody in the guest brings it online, as the udev rules of most distributions
+// guest uses the CPU after it was brought online in the guest, which the udev rules of most distributions
 // do.
 //
 // If AddCPU fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
-//   - [ErrNoFreePlace]: all places that match are taken. QEMU's -smp maxcpus says how many there are.
+//   - [ErrNoFreePlace]: all places that match are taken. QEMU's -smp maxcpus sets the number of places.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //
-// Without KVM, QEMU before 10.0 is not asked to remove CPUs: see [VM.RemoveCPU]. An addition whose
-// outcome is unknown then cannot be undone, and is a [*RollbackError] that lists the device. QEMU 10.0
-// without KVM ends when more CPUs have been added in its life than maxcpus allows at a time, removed
-// ones included; nothing tells how many there were.
+// QEMU 5.2 does not tell the guest about new CPUs and cannot remove them, unless the property
+// cpu-hotplug-legacy of the machine's acpi-device was set to false before. The example for QEMU 5.2 sets
+// it.
 //
-// The guest of a QEMU 5.2 hears nothing of new CPUs, and QEMU cannot remove them, unless the
-// property cpu-hotplug-legacy of the machine's acpi-device was set to false before: the example
-// does so.
+// Without KVM, QEMU before 10.0 must not remove CPUs: see [VM.RemoveCPU]. If AddCPU does not get QEMU's
+// answer there, it cannot undo the addition and returns a [*RollbackError] that lists the device. QEMU 10.0
+// without KVM terminates when more CPUs have been added since its start than maxcpus allows at a time.
+// Removed CPUs count too, and QEMU has no query for the number.
 //
 // Source: query-hotpluggable-cpus, device_add.
 func (vm *VM) AddCPU(ctx context.Context, c CPU) (qemu.HotpluggableCPU, error) {
@@ -162,19 +162,18 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 	})
 }
 
-// RemoveCPU hot-removes a CPU that AddCPU added, in any process. It asks the guest to release the
-// CPU and waits until it has, the guest refuses, or ctx ends. A Linux guest takes about 0.1 seconds.
-// A CPU that QEMU was started with has no ID and cannot be removed. Removing a CPU that is gone is
-// not an error.
+// RemoveCPU hot-removes a CPU that AddCPU added, in any process.
 //
-// Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged, and end at one of the
-// next commands. RemoveCPU sends nothing to a QEMU before 10.0 without KVM.
+// It asks the guest to release the CPU and waits until the guest has done so, the guest refuses, or ctx
+// ends. A Linux guest takes about 0.1 seconds; give ctx a deadline. A CPU that QEMU was started with has no
+// ID and cannot be removed. Removing a CPU that is gone succeeds.
 //
 // RemoveCPU returns an error that matches:
-//   - [ErrUnplugPending]: ctx ended before the guest answered. Call it again.
+//   - [ErrUnplugPending]: ctx ended before the guest released the CPU. Call RemoveCPU again.
 //   - [ErrUnplugRefused]: the guest refused. The CPU works as before.
 //   - [ErrNotCPU]: the device is not a CPU.
-//   - [errors.ErrUnsupported]: QEMU is older than 10.0 and does not use KVM.
+//   - [errors.ErrUnsupported]: QEMU is older than 10.0 and does not use KVM. QEMU 5.2 and 7.2 corrupt
+//     their memory when a CPU is unplugged without KVM, so RemoveCPU does not try it.
 //
 // Source: device_del, DEVICE_DELETED and ACPI_DEVICE_OST.
 func (vm *VM) RemoveCPU(ctx context.Context, id string) error {
@@ -199,8 +198,8 @@ func (vm *VM) removeCPU(ctx context.Context, id string) error {
 	return vm.unplugAs(ctx, id, aCPU)
 }
 
-// checkCPURemoval makes sure that QEMU survives the removal of a CPU. No schema tells: the fault was
-// found on 5.2 and 7.2 under TCG, and not on 10.0 and 11.1. Those in between were not tried.
+// checkCPURemoval makes sure that QEMU survives the removal of a CPU. The schema does not show the fault:
+// it was found on 5.2 and 7.2 under TCG, but not on 10.0 and 11.1. The versions between were not tried.
 func checkCPURemoval(ctx context.Context, vm *VM) error {
 	version, err := vm.version(ctx)
 	if err != nil || version.Major >= 10 {

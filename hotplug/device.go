@@ -9,14 +9,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// AddDevice hot-adds a device that needs nothing else to be made for it: a device on a USB bus, a
-// controller, a watchdog, a PCI device of the host (vfio-pci). It must have an ID. A node or a netdev that
-// its properties name must exist, and stays when the device is removed.
+// AddDevice hot-adds a device and nothing else: a device on a USB bus, a controller, a watchdog, a PCI
+// device of the host (vfio-pci). The device must have an ID. If its properties name a node or a netdev,
+// this node or netdev must exist. It stays when the device is removed.
 //
 // If AddDevice fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
-//   - [*qmp.Error]: QEMU refused. It has no such driver, bus or property, the bus takes no devices while
-//     the machine runs, or QEMU cannot open the host's device.
+//   - [*qmp.Error]: QEMU refused, for example because it has no such driver, bus or property, because
+//     the bus takes no devices while the machine runs, or because QEMU cannot open the host's device.
 //
 // Source: device_add.
 func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
@@ -29,7 +29,7 @@ func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
 	})
 }
 
-// checkNoDevice makes sure that no device has an ID.
+// checkNoDevice returns an error if a device has this ID.
 func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 	device, err := vm.deviceExists(ctx, id)
 	if err == nil && device {
@@ -38,25 +38,25 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 	return err
 }
 
-// RemoveDevice hot-removes a device that AddDevice added, in any process, or that QEMU was started
-// with.
+// RemoveDevice hot-removes a device that AddDevice added, in any process, or that QEMU was started with.
 //
-// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. A
-// device on a USB or SCSI bus is gone at once, without the guest. Removing a device that is gone is
-// not an error. A disk that uses another node than AddDisk created, as one of a [Node] or after a snapshot or a
-// mirror, is removed without that node; RemoveDisk then removes what else AddDisk created.
+// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. QEMU
+// removes a device on a USB or SCSI bus at once, without the guest. Removing a device that is gone
+// succeeds.
+//
+// If a disk uses a node that AddDisk did not add, for example a [Node], or an overlay after a snapshot,
+// RemoveDevice leaves that node. Then call RemoveDisk to remove the other things that AddDisk added.
 //
 // RemoveDevice returns an error that matches:
-//   - [ErrUnplugPending]: ctx ended before the guest released the device. Call it again.
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Call RemoveDevice again.
 //   - [ErrUnplugRefused]: the guest refused. The device works as before.
-//   - [ErrNotAlone]: the device has a block node, a netdev, a character device or memory with its
-//     ID: the operation that added it has a counterpart that removes both. Or the device is a controller
-//     or a bridge with other devices on its buses: remove these first.
+//   - [ErrNotAlone]: a block node, a netdev, a character device or memory with the same name belongs to
+//     the device: call RemoveDisk, RemoveNIC or RemoveMemory. Or other devices are on the buses of the
+//     device: remove these first.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
-//   - [errors.ErrUnsupported]: the device is a CPU that QEMU cannot lose (see [VM.RemoveCPU]), or a
-//     bridge that QEMU was started with and that only a guest with ACPI could release: it stays.
-//
-// If QEMU can never unplug the device, RemoveDevice returns QEMU's refusal, a [*qmp.Error].
+//   - [errors.ErrUnsupported]: the device is a CPU that this QEMU cannot remove (see [VM.RemoveCPU]),
+//     or a bridge that QEMU was started with and that QEMU keeps when a guest releases it by ACPI.
+//   - any other [*qmp.Error]: QEMU can never unplug the device.
 //
 // Source: device_del, DEVICE_DELETED.
 func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
@@ -84,8 +84,8 @@ func (vm *VM) removeDevice(ctx context.Context, id string) error {
 	return vm.unplugAs(ctx, id, k)
 }
 
-// kindOf tells what kind of device this is, as far as it matters to somebody who does not ask
-// again. A machine whose CPUs stay refuses to list them.
+// kindOf returns the kind of a device for unplugAs. It does not distinguish memory. If a machine refuses to
+// list its CPUs, no device is one.
 func (vm *VM) kindOf(ctx context.Context, id string) (kind, error) {
 	cpu, err := vm.isCPU(ctx, id)
 	switch {
@@ -97,7 +97,7 @@ func (vm *VM) kindOf(ctx context.Context, id string) (kind, error) {
 	return anyDevice, err
 }
 
-// checkAlone makes sure that nothing else goes by the name of a device: that would be left.
+// checkAlone makes sure that no backend has the name of the device: RemoveDevice would leave it.
 func (vm *VM) checkAlone(ctx context.Context, id string) error {
 	if err := vm.checkNoNode(ctx, id); err != nil {
 		return err
@@ -118,8 +118,8 @@ func (vm *VM) checkAlone(ctx context.Context, id string) error {
 	return nil
 }
 
-// checkBridge makes sure that a device can leave. When a guest releases a slot by ACPI, QEMU keeps a
-// bridge in it that it was started with. It says nothing of that.
+// checkBridge makes sure that QEMU will remove a device. When a guest releases a slot by ACPI, QEMU
+// silently keeps a bridge that it was started with.
 func (vm *VM) checkBridge(ctx context.Context, id string) error {
 	hotplugged := true
 	if _, _, err := vm.property(ctx, id, "hotplugged", &hotplugged); err != nil || hotplugged {
@@ -140,7 +140,7 @@ func (vm *VM) checkBridge(ctx context.Context, id string) error {
 	return because(errors.ErrUnsupported, "QEMU keeps a bridge that it was started with")
 }
 
-// checkNoNode makes sure that a device does not use a node of its name.
+// checkNoNode returns an error if a device uses a node with its own name, which RemoveDevice would leave.
 func (vm *VM) checkNoNode(ctx context.Context, id string) error {
 	_, drive, err := vm.drive(ctx, id)
 	if err == nil && qmp.Value(drive) == id {

@@ -12,29 +12,29 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A DeviceInfo is what QEMU tells of a device.
+// A DeviceInfo describes a device of the running QEMU.
 type DeviceInfo struct {
 	ID           string
-	Driver       string      // its type: "virtio-blk-pci"
+	Driver       string      // the device's type: "virtio-blk-pci"
 	Path         string      // in QEMU's tree of objects
-	Bus          string      // the name of the bus that it is on; empty for one without, as memory
-	Hotpluggable bool        // it can be removed while the machine runs, if its bus lets it
-	PCI          *PCIAddress // where it is on its bus; nil for one that is not on a PCI bus
+	Bus          string      // the name of its bus; empty if it has none, for example memory
+	Hotpluggable bool        // QEMU can unplug it while the machine runs, if its bus allows that
+	PCI          *PCIAddress // the address on its bus; nil if that is not a PCI bus
 	Netdev       string      // the netdev of a NIC
 
-	// Node is the block node that a disk uses, or the drive that it uses if QEMU was started with -drive for it.
-	// It is empty for a drive without a medium. [VM.BlockInfo] tells more of a disk.
+	// Node is the block node that a disk uses. If QEMU was started with -drive for the disk, Node is the name of
+	// that drive. It is empty for a drive without a medium. [VM.BlockInfo] describes the storage of a disk.
 	Node string
 }
 
-// A PCIAddress says where a device is on its bus.
+// A PCIAddress is the slot and the function of a device on its bus.
 type PCIAddress struct{ Slot, Function int }
 
-// String returns the address as the property "addr" takes it, "1e.0".
+// String returns the address in the format of the property "addr": "1e.0".
 func (a PCIAddress) String() string { return fmt.Sprintf("%02x.%x", a.Slot, a.Function) }
 
-// HasDevice reports whether there is a device with this id, on any bus. A device that is being unplugged is
-// there until the guest has released it.
+// HasDevice reports whether a device has this ID, on any bus. A device that is being unplugged exists until
+// the guest has released it.
 //
 // Source: qom-get.
 func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
@@ -45,7 +45,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 	return exists, failed(fmt.Sprintf("find device %q", id), err)
 }
 
-// DeviceInfo returns what QEMU tells of a device. If there is no such device, or it is removed while
+// DeviceInfo describes the device with this ID. If there is no such device, or it is removed while
 // DeviceInfo asks, the error matches [qmp.ErrDeviceNotFound].
 //
 // Source: qom-get; qom-list once for each type of device.
@@ -113,10 +113,10 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	return nil
 }
 
-// A deviceType is what the devices of a type have.
+// A deviceType says which properties the devices of a type have.
 type deviceType struct{ netdev, drive, slot bool }
 
-// typeOf returns the type of a device. It asks QEMU once for each.
+// typeOf returns the type of a device. It asks QEMU once for each type.
 func (vm *VM) typeOf(ctx context.Context, info *DeviceInfo) (deviceType, error) {
 	if known, ok := vm.deviceTypes.Load(info.Driver); ok {
 		return known.(deviceType), nil
@@ -139,12 +139,12 @@ func (vm *VM) typeOf(ctx context.Context, info *DeviceInfo) (deviceType, error) 
 	return t, nil
 }
 
-// BlockInfo returns what query-block tells of the disk with this id. Inserted is nil for a drive without a medium.
-// QEMU answers for all disks of the machine, so the time grows with their number: about 20 ms for 400.
+// BlockInfo returns the entry of query-block for the disk with this ID. Its Inserted is nil for a drive without a
+// medium. QEMU answers for all disks of the machine, which takes about 20 ms for 400 disks.
 //
 // BlockInfo returns an error that matches:
 //   - [qmp.ErrDeviceNotFound]: there is no such device.
-//   - [ErrNotDisk]: the device has no storage in QEMU. That is so for a disk of vhost-user.
+//   - [ErrNotDisk]: the device has no storage in QEMU, for example because it is a vhost-user disk.
 //
 // Source: query-block.
 func (vm *VM) BlockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error) {
@@ -156,8 +156,8 @@ func (vm *VM) BlockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error)
 	return info, failed(fmt.Sprintf("describe disk %q", id), err)
 }
 
-// blockInfo finds a disk in query-block, which names devices by their ids, or, if the disk is a part of the
-// device, by that one's path.
+// blockInfo finds a disk in query-block, which names a device by its ID or, if the disk is a part of the
+// device, by the path of that part.
 func (vm *VM) blockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error) {
 	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
 	if err != nil {

@@ -10,30 +10,28 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A Disk says what disk to add. ID and Backend are needed.
+// A Disk describes a disk to add. ID and Backend are required.
 type Disk struct {
-	// ID is the name of the disk: of its device and of its node in the block layer. See the
-	// package's documentation for what it may be.
+	// ID is the name of the device and of its block node. The package comment has the rules for IDs.
 	ID string
 
 	// Backend is the storage: a [File], a [Descriptor], a [Blockdev], a [Node] or a [VhostUser].
 	Backend DiskBackend
 
-	// Driver is the device's. If it is empty, it is "virtio-blk-pci", or "vhost-user-blk-pci" for a
-	// VhostUser. Drivers of disks have a property "drive": virtio-blk-pci, virtio-blk-ccw, scsi-hd,
+	// Driver is the driver of the device. If it is empty, it is "virtio-blk-pci", or "vhost-user-blk-pci"
+	// for a VhostUser. Drivers of disks have a property "drive": virtio-blk-pci, virtio-blk-ccw, scsi-hd,
 	// scsi-cd, nvme-ns and others.
 	Driver string
 
-	// Bus is the id of the bus that the device is plugged into: a PCI bus, a root port, the bus of a
-	// SCSI controller. If it is empty, QEMU chooses a bus of the kind that Driver needs. For a PCI
-	// device that is pci.0 of a pc. On q35 QEMU chooses pcie.0, and then refuses the device, since
-	// pcie.0 takes none while the machine runs: name an empty root port there, which
-	// [VM.FreePCISlot] finds.
+	// Bus is the ID of the bus for the device: a PCI bus, a root port, the bus of a SCSI controller. If it
+	// is empty, QEMU chooses a bus of the kind that Driver needs, for a PCI device pci.0 on a pc machine.
+	// On q35, name an empty root port, which [VM.FreePCISlot] finds: QEMU would choose pcie.0, and then
+	// refuse the device, because pcie.0 takes no devices while the machine runs.
 	Bus string
 
-	// Props are further properties of the device, by their names in QEMU: "addr", "serial",
-	// "bootindex", "lun". See [qmp.Args] for what values they can have; a QEMU of today
-	// refuses "on" for true.
+	// Props are further properties of the device, by their names in QEMU: "addr", "serial", "bootindex",
+	// "lun". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
+	// refuse.
 	Props qmp.Args
 }
 
@@ -42,7 +40,7 @@ const (
 	maxNodeName       = 31 // bytes, of BDS.node_name in include/block/block_int-common.h
 )
 
-// check finds what is wrong before anything is done.
+// check returns an error if d is invalid. It sends nothing.
 func (d *Disk) check() (err error) {
 	if err := checkID(d.ID); err != nil {
 		return err
@@ -60,7 +58,7 @@ func (d *Disk) check() (err error) {
 	return checkProps(d.Props, props, "drive", "write-cache", "chardev")
 }
 
-// checkProps makes sure that a caller's properties have none that we set, or could set.
+// checkProps returns an error if a caller's properties have one that this package sets, or could set.
 func checkProps(props, set qmp.Args, others ...string) error {
 	for _, ours := range append(slices.Sorted(maps.Keys(set)), others...) {
 		if _, ok := props[ours]; ok {
@@ -70,14 +68,13 @@ func checkProps(props, set qmp.Args, others ...string) error {
 	return nil
 }
 
-// checkID checks a device's ID by the rule that QEMU has for those (id_wellformed of
-// util/id.c).
+// checkID checks the ID of a device by QEMU's rule (id_wellformed of util/id.c).
 func checkID(id string) error {
 	switch id {
 	case "":
 		return errors.New("needs an ID")
 	case "type": // of the object that devices are in
-		return errors.New(`ID must not be "type": QEMU 5.2 ends at such a device`)
+		return errors.New(`ID must not be "type": QEMU 5.2 terminates if a device has this ID`)
 	}
 	for i, c := range []byte(id) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
@@ -89,13 +86,13 @@ func checkID(id string) error {
 	return nil
 }
 
-// device is the request for the device.
+// device returns the request for the device.
 func (d *Disk) device() qemu.DeviceAdd {
 	driver, props := d.Backend.diskDevice(d.ID)
 	return deviceOf(d.ID, d.Driver, driver, d.Bus, props, d.Props)
 }
 
-// deviceOf is the request for a device with our properties and the caller's.
+// deviceOf returns the request for a device with our properties and the caller's.
 func deviceOf(id, driver, defaultDriver, bus string, ours, props qmp.Args) qemu.DeviceAdd {
 	add := qemu.DeviceAdd{Driver: driver, ID: new(id), Bus: qmp.NonZero(bus), Props: qmp.Args{}}
 	if add.Driver == "" {

@@ -6,14 +6,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// AddDisk hot-adds a disk: its secrets, a set of descriptors for each file, a block node or the
-// vhost-user connection, and a device. When it returns, QEMU has told the guest of the device; the guest
-// may need some time until it uses the disk.
+// AddDisk hot-adds a disk: its secrets, a set of descriptors for each file, a block node or the vhost-user
+// connection, and a device. When it returns, QEMU has told the guest about the device; the guest may need
+// some time before it uses the disk.
 //
 // If AddDisk fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
-//   - [errors.ErrUnsupported]: QEMU does not have a command. Before 2.9 blockdev-add is missing, see
+//   - [errors.ErrUnsupported]: QEMU lacks a command. QEMU before 2.9 lacks blockdev-add; see
 //     [Fallback].
 //
 // Source: object-add, add-fd, blockdev-add, chardev-add, device_add.
@@ -31,8 +31,8 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	return vm.plug(ctx, undo, d.device())
 }
 
-// addNode makes a disk's node, and before it what it needs. prepare reads the tree of nodes and opens
-// its files.
+// addNode adds a disk's node after the secrets and descriptors that it needs. prepare reads the tree of
+// nodes and opens its files.
 func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[string][]byte, prepare func(*nodeTree) error) error {
 	if fallback, err := vm.fallsBack(ctx); err != nil {
 		return err
@@ -40,7 +40,7 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 		return vm.addDrive(ctx, undo, d)
 	}
 	tree := &nodeTree{}
-	defer tree.close() // QEMU has its own by then
+	defer tree.close() // QEMU has copies of the descriptors by then
 	if err := prepare(tree); err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 	return whyRefused(err, func() error { return vm.checkUnused(ctx, d.ID) })
 }
 
-// checkUnused makes sure that no device and no node has an ID.
+// checkUnused returns an error if a device or a node has this ID.
 func (vm *VM) checkUnused(ctx context.Context, id string) error {
 	if err := vm.checkNoDevice(ctx, id); err != nil {
 		return err

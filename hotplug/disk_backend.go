@@ -14,54 +14,54 @@ import (
 // A DiskBackend is the storage of a disk. It is one of:
 //   - [File]: a file or a block device of the host. AddDisk opens it.
 //   - [Descriptor]: a file that the caller has opened.
-//   - [Blockdev]: what blockdev-add takes, for example storage in the network or a tree of nodes.
-//   - [Node]: a node that QEMU has.
-//   - [VhostUser]: the storage of a vhost-user server.
+//   - [Blockdev]: any node that blockdev-add can add, for example storage in the network or a tree of
+//     nodes.
+//   - [Node]: a node that exists in QEMU.
+//   - [VhostUser]: a vhost-user server.
 type DiskBackend interface {
-	// checkDisk finds what is wrong before anything is done. id is the disk's.
+	// checkDisk returns an error if the backend is invalid. It sends nothing. id is the disk's.
 	checkDisk(id string) error
 
-	// addStorage makes what the device uses, as steps of an operation.
+	// addStorage adds the storage that the device will use, as steps of an operation.
 	addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error
 
-	// diskDevice returns the driver for a disk that names none, and the properties by which the
-	// device uses the backend.
+	// diskDevice returns the driver for a Disk without a Driver, and the properties that connect the device
+	// with the backend.
 	diskDevice(id string) (driver string, props qmp.Args)
 }
 
-// A File is a file or a block device of the host, as the storage of a disk. AddDisk opens it and gives
-// QEMU the descriptor: QEMU needs no access to the file and does not learn its name.
+// A File is a file or a block device of the host, as the storage of a disk. AddDisk opens it and gives QEMU
+// the descriptor: QEMU needs no access to the file and does not learn its name.
 type File struct {
 	// Path is the name of the file. It need not be UTF-8.
 	Path string
 
-	// Format is the format of the file, raw when empty. It is never guessed: a guest that can write
-	// to a raw image could make it look like another format. An image that needs more than a file
-	// (a key, or a backing file whose name is relative) is a [Blockdev].
+	// Format is the format of the file; empty means raw. QEMU must not guess it, because a guest can write the
+	// header of another format to a raw image. Use a [Blockdev] for an image that needs a key, or whose backing
+	// file has a relative name.
 	Format qemu.BlockdevDriver
 
 	// Direct bypasses the host's page cache (O_DIRECT).
 	Direct bool
 
-	// ReadOnly makes a disk that nobody can write to. AutoReadOnly then says nothing more.
+	// ReadOnly makes the disk read-only. AutoReadOnly then has no effect.
 	ReadOnly bool
 
-	// AutoReadOnly sets "auto-read-only" in the node of an image that has a Format. The file below is
-	// the same as without: QEMU gets one descriptor, which is open for reading and writing.
+	// AutoReadOnly sets "auto-read-only" in the node of the image. It has no effect if Format is raw. The
+	// node of the file below does not get it: QEMU gets one descriptor, which is open for reading and
+	// writing.
 	//
-	// A file with "auto-read-only" would need a second descriptor, for reading, between which QEMU
-	// changes. But QEMU's locks of a file stay on a descriptor as long as that is in its set. So QEMU
-	// would stand in its own way: the machine would not continue after a migration, and the disk
-	// would take no snapshot and no other size. This holds for 5.2 to 11.1. Without locks another
-	// QEMU could write to the file.
+	// With "auto-read-only" in the node of the file, QEMU 5.2 to 11.1 would switch between two descriptors,
+	// one of them for reading only. QEMU's file locks stay on a descriptor as long as it is in its set, so
+	// QEMU would block itself: the machine would not continue after a migration, and the disk could not get
+	// a snapshot or another size. Without locks, another QEMU could write to the file.
 	AutoReadOnly bool
 
-	// Open, if not nil, opens the file in the place of AddDisk, for example in a process that has the
-	// right to. See [Blockdev.Open]: an image must not name another file then.
+	// Open, if not nil, opens the file instead of AddDisk, for example in a process with more rights. The header
+	// of the image must not name another file then, see [Blockdev.Open].
 	Open func(path string, flags int) (*os.File, error)
 
-	// WriteCache says whether the guest is told of a write cache; nil leaves it to QEMU, which
-	// tells it of one.
+	// WriteCache sets whether the guest sees a write cache. nil leaves this to QEMU, which shows one.
 	WriteCache *bool
 }
 
@@ -87,11 +87,12 @@ func (f File) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) e
 
 func (f File) diskDevice(id string) (string, qmp.Args) { return blockDevice(id, f.WriteCache) }
 
-// A Descriptor is a file or a block device that the caller has opened, as the storage of a disk. QEMU is
-// given the descriptor. The file remains the caller's, who can close it when AddDisk has returned.
+// A Descriptor is a file or a block device that the caller has opened, as the storage of a disk. AddDisk
+// sends QEMU a copy of the descriptor. The caller still owns the file and can close it when AddDisk has
+// returned.
 //
-// If the file is open with O_RDONLY, the disk is read-only; else the file must be open with O_RDWR. If it is open
-// with O_DIRECT, the disk bypasses the host's page cache. [qmpfd.UseOf] has the rules.
+// If the file is open with O_RDONLY, the disk is read-only; else the file must be open with O_RDWR. If it
+// is open with O_DIRECT, the disk bypasses the host's page cache. [qmpfd.UseOf] has the rules.
 type Descriptor struct {
 	File       *os.File
 	Format     qemu.BlockdevDriver // of the file, as in [File]
@@ -122,33 +123,33 @@ func (f Descriptor) addStorage(ctx context.Context, vm *VM, undo *rollback, d *D
 
 func (f Descriptor) diskDevice(id string) (string, qmp.Args) { return blockDevice(id, f.WriteCache) }
 
-// A Blockdev is anything that blockdev-add takes, as the storage of a disk: storage in the network, a tree
-// of nodes. AddDisk adds the node, and RemoveDisk removes it.
+// A Blockdev is any block node that blockdev-add can add, as the storage of a disk: storage in the network,
+// a tree of nodes. AddDisk adds the node, and RemoveDisk removes it.
 type Blockdev struct {
-	// Options describe the node. Its NodeName must be empty or the disk's ID. The nodes inside the tree are
-	// removed with it, also those that have names. A node that QEMU has already, and that the tree refers to
-	// by its name, remains.
+	// Options describes the node. Its NodeName must be empty or the disk's ID. RemoveDisk also removes the
+	// nodes inside the tree, even if they have names. It does not remove a node that existed before AddDisk
+	// and that the tree refers to by its name.
 	Options qemu.BlockdevOptions
 
-	// Open, if not nil, opens the file of each node of Options that has one (file, host_device, host_cdrom),
-	// backing files included. QEMU gets the descriptors, and needs no access to the files. If Open is nil,
-	// QEMU opens the files. AddDisk closes what Open returns.
+	// Open, if not nil, opens the file of each node in Options whose driver is file, host_device or host_cdrom,
+	// also for backing files. QEMU gets the descriptors, and needs no access to the files. AddDisk closes the
+	// files. If Open is nil, QEMU opens the files.
 	//
-	// flags are those of [os.OpenFile]: O_RDONLY or O_RDWR, and O_DIRECT, as the node's read-only and
-	// cache.direct ask for. Nodes inherit these as in QEMU, and a backing file is read-only unless it says
-	// otherwise. A file with auto-read-only that is not read-only is opened with O_RDWR, and its node gets no
-	// auto-read-only, see [File.AutoReadOnly]. So QEMU can commit into a backing file. If the format of an
-	// image can name files, AddDisk first opens the image with O_RDONLY and reads its header.
+	// flags are flags of [os.OpenFile]: O_RDONLY or O_RDWR, depending on the node's read-only, and O_DIRECT,
+	// depending on its cache.direct. A node inherits both from the node above it, as in QEMU; a backing file is
+	// read-only by default. The node of a file never gets auto-read-only, see [File.AutoReadOnly]. To let QEMU
+	// commit into a backing file, set read-only to false in the node of that file.
 	//
-	// With Open, QEMU opens nothing that only an image names. The backing file and the data file of an image
-	// must be in the tree, else AddDisk returns an error; "backing" may be null. AddDisk does not read the
-	// header of an image that is not in a file. QEMU then ignores the backing file that the header names, but
-	// opens the data file. AddDisk refuses vmdk, whose other files it cannot replace.
+	// With Open, QEMU does not open a file that only the header of an image names. If the format can name files,
+	// AddDisk first opens the image with O_RDONLY and reads the header. If the header names a backing file or a
+	// data file that is not in Options, AddDisk returns an error; "backing" may be null. If the image is not in
+	// a file, AddDisk does not read the header: QEMU then ignores a backing file that the header names, but
+	// opens a data file. AddDisk refuses vmdk images, because it cannot replace their other files.
 	Open func(path string, flags int) (*os.File, error)
 
-	// Secrets are keys that the nodes need, by names of letters and digits. AddDisk makes an object of each,
-	// and RemoveDisk removes it. [SecretID] returns the object's id, for the members "key-secret" and
-	// "password-secret".
+	// Secrets holds keys that the nodes need, by name. A name has letters and digits only. AddDisk creates
+	// an object for each key, and RemoveDisk removes it. In Options, the members "key-secret" and
+	// "password-secret" name the object by its ID, which [SecretID] returns.
 	Secrets map[string][]byte
 
 	// WriteCache is as in [File].
@@ -177,11 +178,11 @@ func (b Blockdev) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Dis
 
 func (b Blockdev) diskDevice(id string) (string, qmp.Args) { return blockDevice(id, b.WriteCache) }
 
-// A Node is a node of the block layer that QEMU has already, as the storage of a disk.
+// A Node is a block node that exists in QEMU already, as the storage of a disk.
 //
-// Remove such a disk with [VM.RemoveDevice], which leaves the node. [VM.RemoveNode] removes the node when it is
-// not needed any more. If the name of the node is the disk's ID, RemoveDisk removes both, as if AddDisk had
-// added the node.
+// Remove such a disk with [VM.RemoveDevice], which leaves the node. [VM.RemoveNode] removes the node when
+// you do not need it any more. If the name of the node is the disk's ID, RemoveDisk removes both, as if
+// AddDisk had added the node.
 type Node struct {
 	Name       string // of the node
 	WriteCache *bool  // as in [File]
@@ -198,7 +199,7 @@ func (n Node) addStorage(context.Context, *VM, *rollback, *Disk) error { return 
 
 func (n Node) diskDevice(string) (string, qmp.Args) { return blockDevice(n.Name, n.WriteCache) }
 
-// blockDevice is diskDevice for a disk with a node.
+// blockDevice is the diskDevice of a backend with a node.
 func blockDevice(node string, writeCache *bool) (driver string, props qmp.Args) {
 	props = qmp.Args{"drive": node}
 	if writeCache != nil { // the property is an OnOffAuto, which is no boolean
@@ -210,7 +211,7 @@ func blockDevice(node string, writeCache *bool) (driver string, props qmp.Args) 
 	return defaultDiskDriver, props
 }
 
-// imageNode is the node of an image in one file. setDriver later changes the driver of the file.
+// imageNode returns the node of an image in one file. setDriver later changes the driver of the file.
 func imageNode(path string, format qemu.BlockdevDriver, use qmpfd.Use) *qemu.BlockdevOptions {
 	file := &qemu.BlockdevOptions{
 		Driver:       qemu.BlockdevDriverFile,

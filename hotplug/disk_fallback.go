@@ -7,21 +7,21 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// A Fallback adds and removes the drives of disks in a QEMU that has no blockdev-add: 2.8 and
-// older. It is the caller's, since what these QEMUs have instead, drive_add, is a command for
-// people, whose answers differ.
+// A Fallback adds and removes the drives of disks in a QEMU without blockdev-add: 2.8 and older. The caller
+// has to write it, because these QEMUs only have drive_add, a command of the human monitor whose answers
+// differ from version to version.
 type Fallback struct {
-	// Add makes the drive that the device will name: its name is d.ID. d.Backend is a [File], a
-	// [Descriptor] or a [Blockdev], not a pointer to one. When it fails there is
-	// none, unless the error matches [qmp.ErrOutcomeUnknown].
+	// Add adds a drive with the name d.ID, which the device will use. d.Backend is a [File], a [Descriptor]
+	// or a [Blockdev], not a pointer to one. If Add fails, there must be no drive, unless the error matches
+	// [qmp.ErrOutcomeUnknown].
 	Add func(ctx context.Context, d Disk) error
 
-	// Remove removes a drive by its name. Removing a missing drive is not an error: QEMU
-	// removes a drive with its device.
+	// Remove removes a drive by its name. Removing a missing drive must succeed: QEMU removes a drive with
+	// its device.
 	Remove func(ctx context.Context, id string) error
 }
 
-// fallsBack reports whether the fallback makes drives.
+// fallsBack reports whether the fallback adds the drives.
 func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
 	if vm.fallback == nil {
 		return false, nil
@@ -30,7 +30,7 @@ func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
 	return len(missing) > 0, err
 }
 
-// addDrive makes a drive instead of a node, as a step of an operation.
+// addDrive adds a drive instead of a node, as a step of an operation.
 func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := vm.checkUnused(ctx, d.ID); err != nil {
 		return err

@@ -12,8 +12,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// open opens the files of a tree, by a function of the caller's if there is one. The tree is to be closed
-// also after an error.
+// open opens the files of a tree, by the caller's function if that is not nil. The tree must be closed even
+// after an error.
 func (t *nodeTree) open(open func(path string, flags int) (*os.File, error)) (err error) {
 	if open != nil {
 		if err := t.closeImages(open); err != nil {
@@ -34,7 +34,7 @@ func (t *nodeTree) open(open func(path string, flags int) (*os.File, error)) (er
 	return nil
 }
 
-// setDriver sets the driver of a node to that for the kind of file that it has.
+// setDriver sets the driver of a node to the driver for its kind of file.
 func (f *treeFile) setDriver() (err error) {
 	f.node["driver"], err = qmpfd.Driver(f.files[0])
 	return err
@@ -49,7 +49,7 @@ func (t *nodeTree) close() {
 
 // addFDSets gives QEMU the files, a set for each node.
 func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) (err error) {
-	opaque := opaqueOf(id) + rand.Text()[:8] // of this operation alone
+	opaque := opaqueOf(id) + rand.Text()[:8] // differs for each operation
 	for _, f := range t.files {
 		if f.set, err = vm.addFDSet(ctx, undo, id, opaque, f.files); err != nil {
 			return err
@@ -59,9 +59,9 @@ func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id str
 	return nil
 }
 
-// isOpen reports whether QEMU has made the nodes of a tree, after it was asked to. If the tree has a file of ours,
-// isOpen removes its set of descriptors, since nothing else tells: QEMU lists a set without descriptors as long as a
-// node uses it. Of other trees isOpen knows only that the device with the ID uses none.
+// isOpen reports whether QEMU has added the nodes of a tree, if it did not answer. After the descriptors of a set are
+// removed, QEMU lists the empty set as long as a node has the file open. So isOpen removes the descriptors of a file
+// and looks for the empty set. For a tree without files, isOpen only reports whether no device has this ID.
 func (t *nodeTree) isOpen(ctx context.Context, vm *VM, id string) (bool, error) {
 	if len(t.files) == 0 {
 		device, err := vm.deviceExists(ctx, id)
@@ -75,15 +75,14 @@ func (t *nodeTree) isOpen(ctx context.Context, vm *VM, id string) (bool, error) 
 	return slices.ContainsFunc(sets, func(s qemu.FDSetInfo) bool { return s.FDSetID == set.ID() && len(s.FDs) == 0 }), err
 }
 
-// Sets of descriptors are QEMU's, shared by all its monitors. A set stays as long as its disk, since
-// QEMU opens the file again from its set when a node is reopened. QEMU chooses the number of a set.
-// The opaque text of its descriptors says whose it is: "qmpkit:ID:", and a random text that tells the additions
-// of a device apart.
+// All monitors of QEMU share the sets of descriptors. A set stays as long as its disk, because QEMU opens the file again
+// from the set when it reopens a node. QEMU chooses the number of a set. The opaque text of the descriptors names the
+// owner, "qmpkit:ID:", and ends with a random text that differs for each addition.
 
-// opaqueOf is how the text begins that the sets of a device have. No ID has a colon.
+// opaqueOf returns the beginning of the opaque texts for a device. No ID has a colon.
 func opaqueOf(id string) string { return "qmpkit:" + id + ":" }
 
-// addFDSet makes a set of the files for a device, as a step of an operation.
+// addFDSet adds a set with the files for a device, as a step of an operation.
 func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, files qmpfd.Files) (*qmpfd.Set, error) {
 	what := "descriptors of " + id
 	set, err := qmpfd.AddSet(ctx, vm.conn, opaque, files...)
@@ -92,13 +91,13 @@ func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, f
 		return nil, left.Err
 	}
 	if err != nil {
-		return nil, err // and there is none
+		return nil, err // and there is no set
 	}
 	undo.done(what, set.Remove)
 	return set, nil
 }
 
-// removeFDSets removes a device's sets, of which there may be none, or several that additions have left.
+// removeFDSets removes all sets of a device. Interrupted additions may have left several.
 func (vm *VM) removeFDSets(ctx context.Context, id string) error {
 	return qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { return strings.HasPrefix(opaque, opaqueOf(id)) })
 }

@@ -12,12 +12,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// An image can name further files: what it is an overlay of, or where its data is. QEMU opens them
-// by these names. Who opens QEMU's files for it does not want that: the name may be of a file that
-// is not for this machine, written by whoever made the image.
+// The header of an image can name other files: a backing file, or a data file. QEMU opens them by name. A caller that
+// opens QEMU's files for it does not want that: whoever created the image may have written the name of a file that this
+// machine must not see.
 
-// closeImages has QEMU open nothing by a name that stands in an image. An image that needs a file
-// which the tree does not have is an error: without it the guest would see wrong data.
+// closeImages makes sure that QEMU opens no file that only the header of an image names. If an image needs
+// a file that the tree does not have, closeImages returns an error: without that file the guest would see
+// wrong data.
 func (t *nodeTree) closeImages(open func(path string, flags int) (*os.File, error)) error {
 	for _, node := range t.images {
 		switch driver := node["driver"].(qemu.BlockdevDriver); driver {
@@ -47,15 +48,15 @@ func closeImage(node qmp.Args, open func(path string, flags int) (*os.File, erro
 		}
 	}
 	if _, given := node["backing"]; !given {
-		node["backing"] = nil // also if the header is another one by now
+		node["backing"] = nil // even if the header has changed since
 	}
 	return nil
 }
 
-// An imageHeader is the beginning of an image, as far as it matters here.
+// An imageHeader is the beginning of an image.
 type imageHeader [80]byte
 
-// readHeader opens an image once more: with O_DIRECT it could not be read at any address.
+// readHeader opens an image once more, without O_DIRECT, which would need aligned memory.
 func readHeader(path string, open func(path string, flags int) (*os.File, error)) (h imageHeader, err error) {
 	f, err := open(path, os.O_RDONLY)
 	if err != nil {
@@ -63,12 +64,12 @@ func readHeader(path string, open func(path string, flags int) (*os.File, error)
 	}
 	defer f.Close() // nothing was written
 	if _, err = f.ReadAt(h[:], 0); errors.Is(err, io.EOF) {
-		err = nil // too short to be an image, which QEMU will say
+		err = nil // too short to be an image: QEMU will refuse it
 	}
 	return h, err
 }
 
-// names returns the members of a node that are needed for what the header names. See the formats'
+// names returns the members that a node needs for the files that the header names. See the formats'
 // specifications, docs/interop/qcow2.txt and qed_spec.txt of QEMU.
 func (h *imageHeader) names() (members []string) {
 	const (

@@ -7,34 +7,34 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// RemoveDisk hot-removes a disk and everything that AddDisk created for it: the device, the block
-// node and the nodes below it, descriptors, secrets and the vhost-user connection.
+// RemoveDisk hot-removes a disk and everything that AddDisk added for it: the device, the block node and
+// the nodes below it, descriptors, secrets and the vhost-user connection.
 //
-// It asks the guest to release the device and waits until the guest has done so, the guest refuses,
-// or ctx ends. A guest that is booting or busy can lose the request, and QEMU refuses it while the
-// guest powers the slot on; RemoveDisk then asks again. A Linux guest takes about 0.2 s on a pc
-// machine and 6 s with PCI Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it
-// again to finish a removal that was interrupted, also from another process. Removing a disk that is
-// partly or completely gone succeeds.
+// It asks the guest to release the device and waits until the guest has done so, the guest refuses, or ctx
+// ends. A guest that is booting or busy can lose the request, and QEMU refuses it while the guest powers
+// the slot on; RemoveDisk then asks again. A Linux guest takes about 0.2 s on a pc machine and 6 s with PCI
+// Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it again to finish a removal that
+// was interrupted, also from another process. Removing a disk that is partly or completely gone succeeds.
 //
-// The disk may have been added by AddDisk or given on QEMU's command line, as long as its node has
-// the device's ID. After a snapshot, a mirror or while a block job runs, the device uses another node:
-// remove it with [VM.RemoveDevice], then call RemoveDisk for what AddDisk created besides.
+// AddDisk or QEMU's command line can have added the disk, as long as its node has the device's ID. After a
+// snapshot or a mirror, or while a block job runs, the device uses another node: remove the device with
+// [VM.RemoveDevice], then call RemoveDisk to remove the other things that AddDisk added.
 //
 // RemoveDisk returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
-//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name, as one of a
-//     [Node]: see [VM.RemoveDevice].
-//   - [ErrNotAlone]: the device has other devices on its buses, as an nvme can have namespaces.
+//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name, for example a [Node]:
+//     see [VM.RemoveDevice].
+//   - [ErrNotAlone]: other devices are on the buses of the device, for example the namespaces of an
+//     nvme.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //   - [ErrInUse]: the device is gone, but something else uses the node, for example a block job. Call
-//     RemoveDisk again when that has ended.
-//   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2
-//     keep open while the VM is stopped. Call again when it runs.
+//     RemoveDisk again when the job has ended.
+//   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2 keep open
+//     while the VM is stopped. Call RemoveDisk again when it runs.
+//   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
 //
-// If QEMU can never unplug the device, RemoveDisk returns QEMU's refusal, a [*qmp.Error]. Any other
-// error after the device is gone leaves the node and what it needs in place.
+// As long as the node exists, RemoveDisk also leaves the descriptors and secrets that the node needs.
 //
 // Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
 func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
@@ -60,19 +60,19 @@ func (vm *VM) removeDisk(ctx context.Context, id string) error {
 	return vm.removeDiskRest(ctx, id)
 }
 
-// removeDiskRest removes everything of a disk but its device, which is gone.
+// removeDiskRest removes everything of a disk except its device, which is gone.
 func (vm *VM) removeDiskRest(ctx context.Context, id string) error {
 	if err := vm.removeStorage(ctx, id); err != nil {
 		return err
 	}
-	// These do not need each other: what QEMU keeps of one does not keep the others.
+	// These do not depend on each other: if one fails, the others are removed.
 	err := errors.Join(vm.removeFDSets(ctx, id), vm.removeSecrets(ctx, id))
 	_, chardevErr := vm.removeChardev(ctx, chardevOf(id))
 	return errors.Join(err, chardevErr)
 }
 
-// checkDisk reports whether there is a device, and whether it is a disk, which must have storage of
-// its own.
+// checkDisk reports whether the device exists, and whether it is a disk. A disk that uses a node with
+// another name is an error.
 func (vm *VM) checkDisk(ctx context.Context, id string) (device, isDisk bool, err error) {
 	device, drive, err := vm.drive(ctx, id)
 	if err != nil || !device {

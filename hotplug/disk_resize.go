@@ -7,21 +7,22 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// ResizeDisk changes the size of a disk, in bytes, while the guest uses it (block_resize). QEMU tells
-// the guest. id is the device's; ResizeDisk resizes whatever the device uses at the moment: the
-// disk's own node, an overlay, a filter and what it filters, a drive of -drive.
+// ResizeDisk changes the size of a disk, in bytes, while the guest uses it. QEMU tells the guest. id is the
+// ID of the device. ResizeDisk resizes the node that the device uses now: the disk's own node, an overlay,
+// a filter with the node below it, or a drive of -drive.
 //
-// QEMU changes the size of a file or an image with it. A block device of the host, or storage in the
-// network, has been made larger before, and size is its new one. QEMU rounds a size that is not a
-// multiple of 512, up or down depending on the storage, or refuses it. A disk that is made smaller
-// loses what is behind the new end, without another question, unless the storage cannot be made
-// smaller. Resizing again to the same size is not an error.
+// QEMU resizes the file or the image, too. A block device of the host, or storage in the network, must have
+// its new size before the call. If size is smaller, the data behind the new end is lost without a warning,
+// unless the storage cannot shrink. If size is not a multiple of 512, QEMU rounds it, up or down depending
+// on the storage, or refuses it. Resizing to the same size succeeds.
 //
 // ResizeDisk returns an error that matches:
 //   - [qmp.ErrDeviceNotFound]: there is no such device.
-//   - [ErrNotDisk]: the device has no storage that QEMU could resize. That is so for a disk of
-//     vhost-user, whose server decides its size, and for a drive without a medium.
+//   - [ErrNotDisk]: the device has no storage that QEMU could resize. Examples are a vhost-user disk,
+//     whose server decides the size, and a drive without a medium.
 //   - [qmp.ErrGeneric]: QEMU refuses, for example while a block job runs on the disk.
+//
+// Source: block_resize.
 func (vm *VM) ResizeDisk(ctx context.Context, id string, size int64) error {
 	return vm.operate(ctx, "resize disk", id, func() error { return vm.resizeDisk(ctx, id, size) })
 }

@@ -12,11 +12,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// secretMark is between the two names in the id of a secret. The second one has no '.', so that
-// the id can be read in one way only.
+// secretMark is between the disk and the name in the ID of a secret. A name has no '.', so an ID has one reading.
 const secretMark = ".secret."
 
-// SecretID is the id of the object for one of [Blockdev.Secrets], for the node that needs it.
+// SecretID returns the ID of the object that AddDisk creates for the secret with this name, see
+// [Blockdev.Secrets].
 func SecretID(disk, name string) string { return disk + secretMark + name }
 
 // secretOf reports whether an object is one of a disk's secrets.
@@ -34,7 +34,7 @@ func validSecretName(name string) bool {
 	return name != ""
 }
 
-// addSecrets makes the objects, as steps of an operation.
+// addSecrets adds the objects, as steps of an operation.
 func (vm *VM) addSecrets(ctx context.Context, undo *rollback, disk string, secrets map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		id := SecretID(disk, name)
@@ -65,8 +65,8 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, disk string, secre
 	return nil
 }
 
-// replaceSecret adds a secret once more after a refusal, without one of this ID that an operation has left that
-// was cut off.
+// replaceSecret repeats a step that QEMU refused, if an interrupted operation left a secret with this ID: it first
+// removes that secret. Otherwise it returns the refusal or ErrExists.
 func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id string, refusal error) error {
 	kind, err := vm.objectType(ctx, id)
 	switch {
@@ -83,7 +83,7 @@ func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id stri
 	return undo.step(ctx, s)
 }
 
-// removeSecrets removes a disk's secrets, of which there may be none.
+// removeSecrets removes all secrets of a disk.
 func (vm *VM) removeSecrets(ctx context.Context, disk string) error {
 	ids, err := vm.secrets(ctx, disk)
 	if err != nil {
@@ -97,7 +97,7 @@ func (vm *VM) removeSecrets(ctx context.Context, disk string) error {
 	return nil
 }
 
-// secrets lists the ids of a disk's secrets.
+// secrets lists the IDs of a disk's secrets.
 func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error) {
 	objects, err := vm.objects(ctx, objectsPath, "child")
 	for _, o := range objects {
@@ -108,7 +108,7 @@ func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error
 	return ids, err
 }
 
-// checkSecrets finds what is wrong with a disk's secrets.
+// checkSecrets returns an error if a secret of a disk has an invalid name.
 func checkSecrets(secrets map[string][]byte) error {
 	for name := range secrets {
 		if !validSecretName(name) {

@@ -15,16 +15,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// A nodeTree is what blockdev-add takes for a disk, in a copy whose files can be replaced by sets
-// of descriptors. It is made of members instead of the generated types, so that every driver's
-// nodes are found, those of newer QEMUs too: a node is what has a driver.
+// A nodeTree is a copy of the arguments of blockdev-add in which descriptors can replace files. It holds
+// members instead of generated types, so that it finds the nodes of every driver, also of newer QEMUs: a
+// node is an object with a driver.
 type nodeTree struct {
-	node   qemu.BlockdevOptions // without a copy: QEMU opens the files itself
+	node   qemu.BlockdevOptions // if there is no copy because QEMU opens the files
 	root   qmp.Args
 	files  []*treeFile
-	images []qmp.Args // the nodes that have something else below them
+	images []qmp.Args // the other nodes
 	names  fileNames
-	opened []qmpfd.Files // to be closed
+	opened []qmpfd.Files // close closes them
 }
 
 // A treeFile is a node that opens a file or a block device.
@@ -36,7 +36,7 @@ type treeFile struct {
 	set   *qmpfd.Set  // of the files, once QEMU has them
 }
 
-// nodeOptions are the members of a node that matter here.
+// nodeOptions are the members of a node that nodeTree reads.
 type nodeOptions struct {
 	Driver       qemu.BlockdevDriver `json:"driver"`
 	Filename     string              `json:"filename"`
@@ -55,7 +55,7 @@ func (t *nodeTree) read(options *qemu.BlockdevOptions) error {
 	return err
 }
 
-// readNode copies a node and those below it. use is what it inherits, as it does in QEMU.
+// readNode copies a node and the nodes below it. As in QEMU, the node inherits use.
 func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	var members map[string]json.RawMessage
 	options := nodeOptions{Cache: qmp.Args{}}
@@ -64,9 +64,9 @@ func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	}
 	use = options.use(use)
 	node := qmp.Args{}
-	for _, name := range slices.Sorted(maps.Keys(members)) { // which is the order of the sets
+	for _, name := range slices.Sorted(maps.Keys(members)) { // the sets have this order
 		inherited := use
-		if name == "backing" { // is not written to, whoever writes to its overlay
+		if name == "backing" { // is read-only even if its overlay is not
 			inherited.ReadOnly, inherited.AutoReadOnly = true, false
 		}
 		var err error
@@ -77,8 +77,7 @@ func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	node["driver"] = options.Driver
 	switch options.Driver {
 	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice, qemu.BlockdevDriverHostCDROM:
-		// The set gets one descriptor, for just what is written down here. File.AutoReadOnly says why
-		// not two.
+		// The set gets one descriptor, which fits these members. File.AutoReadOnly says why not two.
 		use.AutoReadOnly = false
 		path := t.names.show(options.Filename)
 		maps.Copy(node, qmp.Args{"filename": path, "read-only": use.ReadOnly, "auto-read-only": false})
@@ -94,7 +93,7 @@ func (t *nodeTree) readNode(text []byte, use qmpfd.Use) (qmp.Args, error) {
 	return node, nil
 }
 
-// readValue copies a member of a node, or an element of one.
+// readValue copies the value of a member, or an element of a list.
 func (t *nodeTree) readValue(text json.RawMessage, use qmpfd.Use) (any, error) {
 	var list []json.RawMessage
 	if json.Unmarshal(text, &list) == nil && list != nil {
@@ -116,7 +115,7 @@ func (t *nodeTree) readValue(text json.RawMessage, use qmpfd.Use) (any, error) {
 	return qmp.RawJSON(text), nil
 }
 
-// use is how a node is used that inherits a use from the node above it.
+// use returns the use of a node that inherits a use from the node above it.
 func (o *nodeOptions) use(inherited qmpfd.Use) qmpfd.Use {
 	use := inherited
 	if o.ReadOnly != nil {
@@ -131,7 +130,7 @@ func (o *nodeOptions) use(inherited qmpfd.Use) qmpfd.Use {
 	return use
 }
 
-// options is what blockdev-add takes for the disk.
+// options returns the arguments of blockdev-add for the disk.
 func (t *nodeTree) options(id string) qemu.BlockdevOptions {
 	if t.root == nil {
 		node := t.node
@@ -145,18 +144,18 @@ func (t *nodeTree) options(id string) qemu.BlockdevOptions {
 	return qemu.BlockdevOptions{Driver: driver, NodeName: new(id), Branch: &qemu.RawBranch{Members: members}}
 }
 
-// Names of files are bytes, and JSON has only UTF-8. Since QEMU is told "/dev/fdset/N" instead of a
-// name, a tree of nodes is copied with placeholders for the names that are not UTF-8.
+// The name of a file can be any bytes, but JSON has only UTF-8. QEMU gets "/dev/fdset/N" instead of the name, so the copy
+// of a tree can have a placeholder for each name that is not UTF-8.
 
 // fileNames are the names that have placeholders.
 type fileNames []string
 
-// placeholderMark begins a placeholder: no file's name has it.
+// placeholderMark begins a placeholder. The name of a file cannot have this byte.
 const placeholderMark = "\x00"
 
 var errFileName = errors.New("a file that QEMU opens itself has a name that is not UTF-8")
 
-// hide returns the placeholder of a name, or the name if it needs none.
+// hide returns a placeholder for a name, or the name if it needs none.
 func (n *fileNames) hide(name string) string {
 	if utf8.ValidString(name) && !strings.HasPrefix(name, placeholderMark) {
 		return name
@@ -165,7 +164,7 @@ func (n *fileNames) hide(name string) string {
 	return placeholderMark + strconv.Itoa(len(*n)-1)
 }
 
-// show returns the name of a placeholder, or the name itself if it is none.
+// show returns the name for a placeholder, or the argument if it is not one.
 func (n fileNames) show(name string) string {
 	if number, ok := strings.CutPrefix(name, placeholderMark); ok {
 		if i, err := strconv.Atoi(number); err == nil && 0 <= i && i < len(n) {
@@ -175,7 +174,7 @@ func (n fileNames) show(name string) string {
 	return name
 }
 
-// hideAll copies a tree with placeholders. The copy shares with the tree what has no such name.
+// hideAll copies a tree with placeholders. The copy shares the other values with the tree.
 func (n *fileNames) hideAll(options *qemu.BlockdevOptions) *qemu.BlockdevOptions {
 	return n.copyValue(reflect.ValueOf(options)).Interface().(*qemu.BlockdevOptions)
 }

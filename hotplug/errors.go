@@ -8,71 +8,65 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// ErrExists is matched by the error of an operation that adds something whose ID is in use, by
-// a device, a block node, a netdev or an object, or the name of its character device, which derives
-// from it. Nothing has been changed. If an operation that was cut off has left something, the
-// operation that removes takes it away.
+// ErrExists means that the ID is in use by a device, a block node, a netdev or an object, or that the
+// character device with the derived name exists. The operation has changed nothing. If an interrupted
+// AddDisk left a part of a disk, RemoveDisk removes it; the same holds for the other operations.
 var ErrExists = errors.New("device ID is in use")
 
-// ErrNotDisk is matched by the error of [VM.RemoveDisk] for the ID of a device that is not a disk,
-// or uses a node with another name, and of [VM.ResizeDisk] for a device without storage that QEMU
-// could resize. Nothing has been changed.
+// ErrNotDisk means that [VM.RemoveDisk] was called for a device that is not a disk, or uses a node with
+// another name, or [VM.ResizeDisk] for a device without storage that QEMU can resize. The operation has
+// changed nothing.
 var ErrNotDisk = errors.New("device is not a disk")
 
-// ErrNotNIC is matched by the error of [VM.RemoveNIC] for the ID of a device that is no NIC, or one
-// with a netdev that is not its own, and for a netdev that another device uses. Nothing has been
-// changed.
+// ErrNotNIC means that [VM.RemoveNIC] was called for a device that is not a NIC, or uses a netdev with
+// another name, or that another device uses the netdev. The operation has changed nothing.
 var ErrNotNIC = errors.New("device is not a NIC")
 
-// ErrNoFreeSlot is matched by the error of [VM.FreePCISlot] when every slot is taken, or none takes
-// devices while the machine runs.
+// ErrNoFreeSlot means that [VM.FreePCISlot] found no free slot that takes devices while the machine runs.
 var ErrNoFreeSlot = errors.New("no free PCI slot")
 
-// ErrNoBus is matched by the error of [VM.FreePCISlot] for a bus that the machine does not have.
+// ErrNoBus means that the machine does not have the PCI bus that [VM.FreePCISlot] was asked for.
 var ErrNoBus = errors.New("no such PCI bus")
 
-// ErrNotCPU is matched by the error of [VM.RemoveCPU] for the ID of a device that is no CPU.
-// Nothing has been changed.
+// ErrNotCPU means that [VM.RemoveCPU] was called for a device that is not a CPU. It has changed nothing.
 var ErrNotCPU = errors.New("device is not a CPU")
 
-// ErrNotMemory is matched by the error of [VM.RemoveMemory] for the ID of a device that is no
-// memory, or one with an object that is not its own, and of [VM.ResizeMemory] for one that has
-// no size to change. Nothing has been changed.
+// ErrNotMemory means that [VM.RemoveMemory] was called for a device that is not memory, or uses an object
+// with another name; it has changed nothing. From [VM.ResizeMemory] it means that there is no such device,
+// or that the device's size cannot change.
 var ErrNotMemory = errors.New("device is not memory")
 
-// ErrNotAlone is matched by the error of [VM.RemoveDevice] for a device that has something of the
-// same name, which another operation removes with it, and of all removals for a device that has other
-// devices on its buses. QEMU would remove these with it. Nothing has been changed.
+// ErrNotAlone means that other devices are on the buses of the device: QEMU would remove them with it. From
+// [VM.RemoveDevice] it can also mean that a part of the device has the same name, for example a block node.
+// Call [VM.RemoveDisk] or another method, which removes both. The operation has changed nothing.
 var ErrNotAlone = errors.New("device is not alone")
 
-// ErrInUse is matched by the error of an operation that cannot remove something because it is in use, for
-// example [VM.RemoveNode] for the node of a disk. What is in use remains.
+// ErrInUse means that something was not removed because it is in use, for example the block node of a disk.
 var ErrInUse = errors.New("in use")
 
-// ErrNoFreePlace is matched by the error of [VM.AddCPU] when all places for the CPU are taken.
-// Nothing has been changed.
+// ErrNoFreePlace means that [VM.AddCPU] found no free place for the CPU. It has changed nothing.
 var ErrNoFreePlace = errors.New("no free place")
 
-// ErrResizePending is matched by the error of an operation whose context ended when the guest had
-// been asked to use more or less of a virtio-mem device, and had not done so yet. It goes on doing
-// so. Calling the operation again waits for it, and finishes. The error matches the context's too.
+// ErrResizePending means that the context ended before the guest used the requested amount of a virtio-mem
+// device. The guest continues. Call the operation again to wait for it and to finish. The error also
+// matches the context's error.
 var ErrResizePending = errors.New("guest has not resized its memory yet")
 
-// ErrUnplugRefused is matched by the error of an operation whose device the guest refuses to
-// release (DEVICE_UNPLUG_GUEST_ERROR; for a CPU or memory ACPI_DEVICE_OST or MEM_UNPLUG_ERROR). The
-// device, and all that belongs to it, is as it was.
+// ErrUnplugRefused means that the guest refused to release the device. The device and everything that
+// belongs to it stay as they were. QEMU reports the refusal with the event DEVICE_UNPLUG_GUEST_ERROR or,
+// for a CPU or memory, with ACPI_DEVICE_OST or MEM_UNPLUG_ERROR.
 var ErrUnplugRefused = errors.New("guest refused to release the device")
 
-// ErrUnplugPending is matched by the error of an operation whose context ended before the guest
-// released the device. The device may go at any time, or when the machine is reset; nothing that
-// belongs to it has been taken away. Call the operation again to wait for it and to finish. The
-// error matches the context's too. If QEMU's last answer to the request was a refusal, because the
-// guest is busy with the slot or the request is still pending, the error has it as a [*qmp.Error].
+// ErrUnplugPending means that the context ended before the guest released the device. Nothing that belongs
+// to the device has been removed. The guest may still release the device at any time, or when the machine
+// is reset. Call the operation again to wait for it and to remove the rest. The error also matches the
+// context's error. If QEMU refused the last request, because the guest is busy with the slot or an earlier
+// request is pending, the error also has QEMU's answer, a [*qmp.Error].
 var ErrUnplugPending = errors.New("guest has not released the device yet")
 
-// ErrDescriptorsKept is matched by the error of an operation after which QEMU has descriptors
-// left that it was told to close. QEMU 5.2 and 7.2 close none while the machine is stopped, 10.0
-// does. When it runs, calling the operation that removes again closes them. Everything else is gone.
+// ErrDescriptorsKept means that QEMU has not closed descriptors that it was told to close. Everything else
+// is removed. QEMU 5.2 and 7.2 do not close them while the machine is stopped; 10.0 does. When the machine
+// runs, repeat the removal to close them.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
 // because returns an error that has the given text and matches a sentinel.
@@ -90,8 +84,8 @@ func (e *reason) Unwrap() error { return e.is }
 
 // A MissingError says that the running QEMU lacks commands. It matches [errors.ErrUnsupported].
 type MissingError struct {
-	Kind     Kind     // of the devices that need them
-	Commands []string // all that are missing
+	Kind     Kind     // of the devices that need the commands
+	Commands []string // the missing ones
 }
 
 // Error names the commands.
@@ -102,15 +96,15 @@ func (e *MissingError) Error() string {
 // Unwrap returns [errors.ErrUnsupported].
 func (e *MissingError) Unwrap() error { return errors.ErrUnsupported }
 
-// A RollbackError is the error of an operation that failed and could not be undone completely.
-// errors.Is and errors.As look into both of its errors.
+// A RollbackError says that an operation failed and could not be undone completely. errors.Is and errors.As
+// look into both of its errors.
 type RollbackError struct {
 	Err  error    // why the operation failed
 	Undo error    // why it could not be undone
 	Left []string // what may be left in QEMU, the last added first: "device data1", "node data1"
 }
 
-// Error returns both errors and what is left in one line.
+// Error returns both errors and the things that may be left, in one line.
 func (e *RollbackError) Error() string {
 	undo := strings.ReplaceAll(e.Undo.Error(), "\n", "; ")
 	return fmt.Sprintf("%v; undo failed: %s; may be left: %s", e.Err, undo, strings.Join(e.Left, ", "))
@@ -122,8 +116,8 @@ func (e *RollbackError) Unwrap() []error { return []error{e.Err, e.Undo} }
 // MayHaveExecuted returns true: something may be left. See [qmp.MayHaveExecuted].
 func (e *RollbackError) MayHaveExecuted() bool { return true }
 
-// A pendingError matches ErrUnplugPending, the reason for which the wait ended, and QEMU's last
-// refusal, if the last answer was one.
+// A pendingError matches ErrUnplugPending, the reason why the wait ended, and QEMU's last answer if that
+// was a refusal.
 type pendingError struct{ reason, refusal error }
 
 func (e *pendingError) Error() string {
@@ -142,19 +136,19 @@ func (e *pendingError) Unwrap() []error {
 	return all
 }
 
-// MayHaveExecuted returns true: the guest may release the device at any time. The errors that e wraps
-// are of single requests.
+// MayHaveExecuted returns true: the guest may release the device at any time. The errors that e wraps are
+// about single requests.
 func (e *pendingError) MayHaveExecuted() bool { return true }
 
-// A SharedSlotError says that a PCI device was not unplugged because the guest would release other
-// devices with it: the other functions of its slot. [VM.RemoveFunctions] removes them together.
-// Nothing has been changed.
+// A SharedSlotError says that a PCI device was not unplugged, because the guest would release other devices
+// with it: the other functions of its slot. [VM.RemoveFunctions] removes them together. The operation has
+// changed nothing.
 type SharedSlotError struct {
-	ID     string   // the device
-	Others []string // the ids of the others, sorted; the QOM paths of those without an id
+	ID     string   // of the device
+	Others []string // the other devices, sorted: the ID of each, or its QOM path if it has no ID
 }
 
-// Error names all of the devices.
+// Error names the other devices.
 func (e *SharedSlotError) Error() string {
 	return "guest would release other functions of the slot too: " + strings.Join(e.Others, ", ")
 }

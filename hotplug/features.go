@@ -11,10 +11,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// A Kind is a kind of devices that a VM adds and removes, for [VM.Supports].
+// A Kind is a kind of device, for [VM.Supports].
 type Kind string
 
-// The kinds.
+// The kinds, and the operations that each of them covers.
 const (
 	Disks         Kind = "disks"   // AddDisk, ResizeDisk, RemoveDisk
 	NICs          Kind = "NICs"    // AddNIC, RemoveNIC
@@ -23,7 +23,7 @@ const (
 	Devices       Kind = "devices" // AddDevice, RemoveDevice
 )
 
-// kindCommands are the commands that the operations of each kind need.
+// kindCommands lists the commands that the operations of each kind need.
 var kindCommands = map[Kind][]string{
 	Disks: {
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "block_resize",
@@ -39,15 +39,15 @@ var kindCommands = map[Kind][]string{
 	Devices:       {"device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
 }
 
-// Supports returns nil if the running QEMU can add and remove devices of this kind. It asks which commands
-// QEMU has, and keeps the answer, but no error. It does not look whether the machine has room for another
-// device.
+// Supports returns nil if the running QEMU can add and remove devices of this kind. It asks QEMU for its
+// commands and keeps the answer; after an error, the next call asks again. It does not check whether the
+// machine has room for another device.
 //
 // Supports returns an error that matches:
-//   - [*MissingError]: QEMU lacks commands. The error names them. It does not name a command that a
+//   - [*MissingError]: QEMU lacks commands, which the error names. It does not name a command that a
 //     [Fallback] replaces.
-//   - [errors.ErrUnsupported]: QEMU lacks commands; or the kind is CPUs and this QEMU can add them, but not
-//     remove them (see [VM.RemoveCPU]).
+//   - [errors.ErrUnsupported]: QEMU lacks commands, or the kind is CPUs and this QEMU can add them but
+//     not remove them (see [VM.RemoveCPU]).
 //
 // Source: query-commands, and query-kvm for CPUs.
 func (vm *VM) Supports(ctx context.Context, kind Kind) error {
@@ -79,7 +79,7 @@ func (vm *VM) supports(ctx context.Context, kind Kind) error {
 	return nil
 }
 
-// missing returns those of the commands that QEMU does not have.
+// missing returns the commands that QEMU does not have.
 func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string, err error) {
 	has, err := vm.commands.Get(ctx, func() (map[string]bool, error) {
 		all, err := qemu.QueryCommands{}.Do(ctx, vm.conn)
@@ -100,11 +100,14 @@ func (vm *VM) missing(ctx context.Context, commands ...string) (missing []string
 	return missing, nil
 }
 
-// HasDynamicAutoReadOnly reports whether QEMU opens a file with auto-read-only for writing only while
-// something writes, instead of for reading only if it cannot be opened for writing. That matters for
-// files that QEMU opens itself: see [File.AutoReadOnly]. QEMU 4.0 and later do so. The method asks the
-// running QEMU (query-qmp-schema). 4.0 does not say so in its schema, and is known by its version. The
-// answer is kept; an error is not.
+// HasDynamicAutoReadOnly reports whether auto-read-only is dynamic in this QEMU: QEMU then opens a file for
+// writing only while something writes. QEMU before 4.0 decides once: it opens a file for writing, or for
+// reading if that fails. The difference matters for files that QEMU opens itself: see [File.AutoReadOnly].
+//
+// The method looks in QEMU's schema. The schema of 4.0 does not show it, so the method also asks for the
+// version. It keeps the answer; after an error, the next call asks again.
+//
+// Source: query-qmp-schema.
 func (vm *VM) HasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
 	has, err := false, vm.made()
 	if err == nil {
@@ -128,7 +131,7 @@ func (vm *VM) hasDynamicAutoReadOnly(ctx context.Context) (bool, error) {
 	return version.Major == 4 && version.Minor == 0, err
 }
 
-// version is that of the greeting, if the connection knows it.
+// version returns the version in the greeting, if the connection has that, and else asks QEMU.
 func (vm *VM) version(ctx context.Context) (qmp.Version, error) {
 	if greeted, ok := vm.conn.(interface{ Version() qmp.Version }); ok {
 		return greeted.Version(), nil

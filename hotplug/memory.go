@@ -11,35 +11,34 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Memory says what memory to add. ID and Backend are needed. The machine was started with room for it:
-// -m 1G,slots=4,maxmem=8G.
+// Memory describes memory to add. ID and Backend are required. The machine must have been started with room
+// for it: -m 1G,slots=4,maxmem=8G.
 type Memory struct {
-	// ID is the name of the memory: of its device and of the object behind it. See the package's
-	// documentation for what it may be.
+	// ID is the name of the device and of the object behind it. The package comment has the rules for IDs.
 	ID string
 
-	// Backend is the object that has the memory: a [RAM] or an [Object].
+	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
 
-	// Driver is the device's, "pc-dimm" when empty. With "virtio-mem-pci" the guest is given as
-	// much of the memory as the property requested-size has, which ResizeMemory changes.
+	// Driver is the driver of the device. If it is empty, it is "pc-dimm". With "virtio-mem-pci", the
+	// property requested-size says how much of the memory the guest gets. ResizeMemory changes it.
 	Driver string
 
-	// Bus is the id of the bus for a virtio-mem-pci, as in [Disk]. On q35 it must name an empty root
-	// port. A pc-dimm needs none.
+	// Bus is the ID of the bus for a virtio-mem-pci, as in [Disk]. On q35 it must name an empty root port.
+	// A pc-dimm needs no bus.
 	Bus string
 
-	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA
-	// node; "requested-size". See [qmp.Args] for what values they can have.
+	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA node;
+	// "requested-size". [qmp.Args] lists the possible types of values.
 	Props qmp.Args
 }
 
 const (
 	defaultMemoryDriver = "pc-dimm"
-	memoryBackend       = "memory-backend-" // what the types of such objects begin with
+	memoryBackend       = "memory-backend-" // the beginning of the types of such objects
 )
 
-// check finds what is wrong before anything is done.
+// check returns an error if m is invalid. It sends nothing.
 func (m *Memory) check() (err error) {
 	if err := checkID(m.ID); err != nil {
 		return err
@@ -53,21 +52,21 @@ func (m *Memory) check() (err error) {
 	return checkProps(m.Props, nil, "memdev")
 }
 
-// A MemoryBackend is the object of the host that has the memory. It is one of:
+// A MemoryBackend is the object in QEMU that provides the memory. It is one of:
 //   - [RAM]: memory of the QEMU process.
-//   - [Object]: what object-add takes: huge pages, a file, some NUMA nodes of the host.
+//   - [Object]: any memory that object-add can create: huge pages, a file, some NUMA nodes of the host.
 type MemoryBackend interface {
-	// checkMemory finds what is wrong before anything is done. id is the memory's.
+	// checkMemory returns an error if the backend is invalid. It sends nothing. id is the memory's.
 	checkMemory(id string) error
 
-	// object is the request for the object.
+	// object returns the request for the object.
 	object(id string) qemu.ObjectAdd
 }
 
 // RAM is memory of the QEMU process (memory-backend-ram).
 type RAM struct {
-	// Size is how much there is, in bytes. QEMU refuses sizes that are no multiple of a page, and
-	// Linux uses memory in blocks of 128 MiB.
+	// Size is the size in bytes. QEMU refuses a size that is not a multiple of the page size, and a Linux guest
+	// uses memory in blocks of 128 MiB.
 	Size uint64
 }
 
@@ -86,10 +85,10 @@ func (r RAM) object(id string) qemu.ObjectAdd {
 	}
 }
 
-// An Object is memory of any kind that object-add takes: huge pages, a file, some NUMA nodes of the host.
+// An Object is any memory that object-add can create: huge pages, a file, some NUMA nodes of the host.
 type Object struct {
-	// Options describe the object. Its ID must be empty or the memory's. Its QOMType may be empty if it
-	// follows from its Branch.
+	// Options describes the object. Its ID must be empty or the memory's. Its QOMType may be empty if
+	// Branch determines it.
 	Options qemu.ObjectOptions
 }
 
@@ -99,10 +98,10 @@ func (o Object) checkMemory(id string) error {
 		return fmt.Errorf("Options: %w", err)
 	}
 	if !strings.HasPrefix(kind, memoryBackend) {
-		return fmt.Errorf("Options is of the type %q: it must be one of memory", kind)
+		return fmt.Errorf("Options has the type %q: it must be a memory backend", kind)
 	}
 	if o.Options.ID != "" && o.Options.ID != id {
-		return fmt.Errorf("Options has the ID %q: it must be empty or that of the memory", o.Options.ID)
+		return fmt.Errorf("Options has the ID %q: it must be empty or the ID of the memory", o.Options.ID)
 	}
 	return nil
 }
@@ -113,7 +112,7 @@ func (o Object) object(id string) qemu.ObjectAdd {
 	return add
 }
 
-// typeOf returns the type of an object, which may follow from its branch alone.
+// typeOf returns the type of an object, which the branch alone may determine.
 func typeOf(object *qemu.ObjectOptions) (string, error) {
 	text, err := object.MarshalJSON()
 	if err != nil {
@@ -126,12 +125,12 @@ func typeOf(object *qemu.ObjectOptions) (string, error) {
 	return options.Type, err
 }
 
-// device is the request for the device.
+// device returns the request for the device.
 func (m *Memory) device() qemu.DeviceAdd {
 	return deviceOf(m.ID, m.Driver, defaultMemoryDriver, m.Bus, qmp.Args{"memdev": m.ID}, m.Props)
 }
 
-// objectType returns the type of the object with this id, "" if there is none.
+// objectType returns the type of the object with this ID, or "" if there is none.
 func (vm *VM) objectType(ctx context.Context, id string) (string, error) {
 	objects, err := vm.objects(ctx, objectsPath, "child")
 	for _, o := range objects {
@@ -142,14 +141,14 @@ func (vm *VM) objectType(ctx context.Context, id string) (string, error) {
 	return "", err
 }
 
-// backendExists reports whether there is memory of this name, with or without a device.
+// backendExists reports whether a memory object has this ID, with or without a device.
 func (vm *VM) backendExists(ctx context.Context, id string) (bool, error) {
 	kind, err := vm.objectType(ctx, id)
 	return strings.HasPrefix(kind, memoryBackend), err
 }
 
-// removeBackend removes a device's memory, which may be gone already, and waits a while for its
-// users to leave.
+// removeBackend removes the object of a memory device, if it exists. It waits for a while if the object is
+// in use.
 func (vm *VM) removeBackend(ctx context.Context, id string) error {
 	exists, err := vm.backendExists(ctx, id)
 	if err != nil || !exists {
@@ -159,7 +158,7 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 	return err
 }
 
-// AddMemory hot-adds memory: an object that has it, and a device. When it returns, QEMU has told the
+// AddMemory hot-adds memory: the object that provides it, and a device. When it returns, QEMU has told the
 // guest. The kernel parameter memhp_default_state decides how a Linux guest uses the memory: with
 // "online_movable" the guest can give it back.
 //

@@ -7,19 +7,21 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// RemoveMemory hot-removes memory that AddMemory added, in any process, or that QEMU was started with,
-// as long as the object has the device's ID: the device and the object.
+// RemoveMemory hot-removes the device and the object of memory that AddMemory added, in any process, or
+// that QEMU was started with, as long as the object has the device's ID.
 //
-// It asks the guest to release the memory and waits as [VM.RemoveDisk] does; give ctx a deadline. The
-// guest is asked for all memory of a virtio-mem device first. QEMU before 8.1 cannot unplug such a
-// device: it stays, with no memory in it, and the error is QEMU's refusal. Removing memory that is
-// partly or completely gone is not an error.
+// It asks the guest to release the memory and waits as [VM.RemoveDisk] does; give ctx a deadline. For a
+// virtio-mem device, it first asks the guest to give back all memory of the device. Removing memory that is
+// partly or completely gone succeeds.
 //
 // RemoveMemory returns an error that matches:
-//   - [ErrUnplugPending], [ErrResizePending]: ctx ended before the guest released the memory.
-//   - [ErrUnplugRefused]: the guest refused, because it cannot do without what is in that memory.
+//   - [ErrUnplugPending], [ErrResizePending]: ctx ended before the guest released the memory. Call
+//     RemoveMemory again.
+//   - [ErrUnplugRefused]: the guest refused, because it cannot free that memory.
 //   - [ErrNotMemory]: the device is not memory, or uses an object with another name.
 //   - [ErrInUse]: the device is gone, but something else uses the object.
+//   - any other [*qmp.Error]: QEMU can never unplug the device. QEMU before 8.1 cannot unplug a virtio-mem
+//     device: it stays, without any memory.
 //
 // Source: qom-set of requested-size, device_del, DEVICE_DELETED, ACPI_DEVICE_OST, object-del.
 func (vm *VM) RemoveMemory(ctx context.Context, id string) error {
@@ -42,7 +44,7 @@ func (vm *VM) removeMemory(ctx context.Context, id string) error {
 	return vm.removeBackend(ctx, id)
 }
 
-// checkMemory reports whether there is a device with this id, which must be one of memory.
+// checkMemory reports whether a device has this ID. It returns an error if the device is not memory.
 func (vm *VM) checkMemory(ctx context.Context, id string) (device bool, err error) {
 	var backend string
 	device, isMemory, err := vm.property(ctx, id, "memdev", &backend)
@@ -57,8 +59,8 @@ func (vm *VM) checkMemory(ctx context.Context, id string) (device bool, err erro
 	return device, nil
 }
 
-// unplugMemory removes a device of memory, which may be gone already. QEMU releases a virtio-mem
-// device only when the guest has given back what it used of it.
+// unplugMemory removes the device of memory, if it exists. QEMU releases a virtio-mem device only when the
+// guest has given back all of its memory.
 func (vm *VM) unplugMemory(ctx context.Context, id string) error {
 	var requested uint64
 	_, resizable, err := vm.property(ctx, id, requestedSize, &requested)
@@ -76,7 +78,7 @@ func (vm *VM) unplugMemory(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		k.final = version.Compare(qmp.Version{Major: 8, Minor: 1}) < 0 // there QEMU refuses for good
+		k.final = version.Compare(qmp.Version{Major: 8, Minor: 1}) < 0 // such a QEMU always refuses
 	}
 	return vm.unplugAs(ctx, id, k)
 }

@@ -10,22 +10,24 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// The properties of a virtio-mem device: what the guest should use, and what it does.
+// The properties of a virtio-mem device: how much the guest should use, and how much it uses.
 const (
 	requestedSize = "requested-size"
 	usedSize      = "size"
 )
 
-// ResizeMemory changes how much of a virtio-mem device the guest uses, in bytes, and waits until
-// it does. It sets the property requested-size (qom-set). QEMU refuses a size that is not a multiple of the
-// device's block-size, or more than the device has.
+// ResizeMemory asks the guest to use size bytes of a virtio-mem device, and waits until it does. It sets
+// the property requested-size. QEMU refuses a size that is not a multiple of the device's block-size, or
+// larger than the device.
 //
 // ResizeMemory returns an error that matches:
-//   - [ErrResizePending]: ctx ended before the guest used that much. The error says how much the guest uses;
-//     it goes on.
+//   - [ErrResizePending]: ctx ended before the guest used size bytes. The error says how much the guest
+//     uses. The guest continues.
 //   - [ErrNotMemory]: there is no such device, it was removed while ResizeMemory waited, or it is not a
 //     virtio-mem device.
 //   - [*qmp.Error]: QEMU refused the size.
+//
+// Source: qom-set.
 func (vm *VM) ResizeMemory(ctx context.Context, id string, size uint64) error {
 	return vm.operate(ctx, "resize memory", id, func() error { return vm.resizeMemory(ctx, id, size) })
 }
@@ -45,7 +47,7 @@ func (vm *VM) resizeMemory(ctx context.Context, id string, size uint64) error {
 	return vm.setMemory(ctx, id, size)
 }
 
-// setMemory asks the guest to use so much of a virtio-mem device, and waits until it does.
+// setMemory asks the guest to use size bytes of a virtio-mem device, and waits until it does.
 func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 	events := vm.conn.Events(qemu.EventMemoryDeviceSizeChange, qemu.EventDeviceDeleted) // before qom-set causes any
 	defer events.Close()
@@ -75,7 +77,7 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 		}
 		uses = fmt.Sprintf("it uses %d bytes and ", used)
 		short, cancel := context.WithTimeout(ctx, lookInterval)
-		_, err = events.Next(short) // an event is a reason to look, and so is none for a second
+		_, err = events.Next(short) // look after an event, or after a second without one
 		waited := short.Err()
 		cancel()
 		switch {

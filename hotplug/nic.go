@@ -8,38 +8,40 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A NIC says what network interface to add. ID and Backend are needed.
+// A NIC describes a network interface to add. ID and Backend are required.
 type NIC struct {
-	// ID is the name of the NIC: of its device and of its netdev, which is what QEMU calls the
-	// host's side of it. See the package's documentation for what it may be.
+	// ID is the name of the device and of its netdev, which is QEMU's word for the host's side of a NIC.
+	// The package comment has the rules for IDs.
 	ID string
 
 	// Backend is the host's side: a [Tap], a [Netdev], a [VhostVDPA] or a [VhostUser].
 	Backend NICBackend
 
-	// Driver is the device's, "virtio-net-pci" when empty. Those of NICs have a property "netdev".
+	// Driver is the driver of the device. If it is empty, it is "virtio-net-pci". Drivers of NICs have a
+	// property "netdev".
 	Driver string
 
-	// MAC is the address, "52:54:00:12:34:56"; QEMU chooses one when empty, the same in each QEMU.
+	// MAC is the address, for example "52:54:00:12:34:56". If it is empty, QEMU chooses one. All QEMUs
+	// choose the same.
 	MAC string
 
-	// Bus is the id of the bus that the device is plugged into, as in [Disk]. On q35 it must name an
-	// empty root port, which [VM.FreePCISlot] finds.
+	// Bus is the ID of the bus for the device, as in [Disk]. On q35 it must name an empty root port, which
+	// [VM.FreePCISlot] finds.
 	Bus string
 
-	// NoROM leaves out the ROM by which a guest can boot from the NIC. QEMU reads it from a file
-	// when the device is added, which one in a chroot has not.
+	// NoROM leaves out the ROM that lets a guest boot from the NIC. When a device with a ROM is added, QEMU
+	// reads the ROM from a file, which a QEMU in a chroot does not have.
 	NoROM bool
 
-	// Props are further properties of the device, by their names in QEMU: "addr", "bootindex",
-	// "host_mtu", "vectors". See [qmp.Args] for what values they can have; a QEMU of today refuses
-	// "on" for true.
+	// Props are further properties of the device, by their names in QEMU: "addr", "bootindex", "host_mtu",
+	// "vectors". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
+	// refuse.
 	Props qmp.Args
 }
 
 const defaultNICDriver = "virtio-net-pci"
 
-// check finds what is wrong before anything is done.
+// check returns an error if n is invalid. It sends nothing.
 func (n *NIC) check() (err error) {
 	if err := checkID(n.ID); err != nil {
 		return err
@@ -56,7 +58,7 @@ func (n *NIC) check() (err error) {
 	return n.Backend.checkNIC(n.ID)
 }
 
-// device is the request for the device.
+// device returns the request for the device.
 func (n *NIC) device(queues int64) qemu.DeviceAdd {
 	props := qmp.Args{"netdev": n.ID}
 	if n.MAC != "" {

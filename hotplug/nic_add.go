@@ -10,9 +10,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// AddNIC hot-adds a network interface: its descriptors, a netdev, and a device. When it returns, QEMU
-// has told the guest of the device; the guest may need some time until it uses the NIC. AddNIC checks
-// the descriptors before it sends anything, since some QEMUs end at a wrong one.
+// AddNIC hot-adds a network interface: its descriptors, a netdev, and a device. When it returns, QEMU has
+// told the guest about the device; the guest may need some time before it uses the NIC. AddNIC checks the
+// descriptors before it sends anything, because some QEMUs terminate if one is wrong.
 //
 // If AddNIC fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
@@ -37,8 +37,8 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
 }
 
-// sendQueues gives QEMU the descriptors of some queues, and closes those that an addition of more queues has
-// left that was cut off.
+// sendQueues sends QEMU the descriptors of some queues. It closes the descriptors of further queues that an
+// interrupted operation left.
 func (vm *VM) sendQueues(ctx context.Context, undo *rollback, files []*os.File, name func(queue int) string) error {
 	if len(files) == 0 {
 		return nil
@@ -54,8 +54,8 @@ func (vm *VM) sendQueues(ctx context.Context, undo *rollback, files []*os.File, 
 	return nil
 }
 
-// sendFile gives QEMU a descriptor under a name, as a step of an operation. A netdev that is added
-// takes it; then there is nothing to close.
+// sendFile sends QEMU a descriptor under a name, as a step of an operation. A netdev that is added takes
+// the descriptor; then undoing has nothing to close.
 func (vm *VM) sendFile(ctx context.Context, undo *rollback, name string, f *os.File) error {
 	return undo.step(ctx, step{
 		what: "descriptor " + name,
@@ -64,10 +64,11 @@ func (vm *VM) sendFile(ctx context.Context, undo *rollback, name string, f *os.F
 	})
 }
 
-// errHalfMade tells of what no command can remove.
+// errHalfMade is the reason why a rollback leaves the netdev.
 var errHalfMade = errors.New("QEMU has made some of the netdev's queues, and cannot remove them")
 
-// addNetdev adds the netdev, as a step of an operation.
+// addNetdev adds the netdev, as a step of an operation. If QEMU refuses a netdev with several queues, some
+// of the queues can exist all the same.
 func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu.NetdevAdd) error {
 	what := "netdev " + netdev.ID
 	err := undo.step(ctx, step{
@@ -96,8 +97,8 @@ func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu
 	return err
 }
 
-// whyNoNetdev finds out why QEMU refused a netdev: whether the ID is in use. A refused one with several queues can be
-// there all the same, in part. If that cannot be found out, it may be so.
+// whyNoNetdev finds out why QEMU refused a netdev. The error matches ErrExists if the ID is in use. half reports
+// whether some queues of a netdev with several queues may exist.
 func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool, err error) {
 	several := queues > 1
 	if err := vm.checkNetdevIdle(ctx, n.ID); err != nil {
@@ -116,7 +117,7 @@ func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool,
 	return false, because(ErrExists, "ID is in use by a netdev without a device")
 }
 
-// checkNetdevIdle makes sure that no device has an ID, or uses a netdev with it.
+// checkNetdevIdle returns an error if a device has this ID, or uses a netdev with this ID.
 func (vm *VM) checkNetdevIdle(ctx context.Context, id string) error {
 	if err := vm.checkNoDevice(ctx, id); err != nil {
 		return err

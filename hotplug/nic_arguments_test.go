@@ -26,7 +26,7 @@ func TestNICArguments(t *testing.T) {
 		{"ID with a blank", hotplug.NIC{ID: "a b", Backend: hotplug.Netdev{Options: *user}}, "ID must begin with a letter"},
 		{"nothing", hotplug.NIC{ID: "d"}, "needs a Backend"},
 		{"a pointer to nothing", hotplug.NIC{ID: "d", Backend: (*hotplug.Tap)(nil)}, "needs a Backend"},
-		{"Netdev of another ID", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "e"}}}, "must be empty or that of the NIC"},
+		{"Netdev of another ID", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "e"}}}, "must be empty or the ID of the NIC"},
 		{"Netdev without a type", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{}}}, "discriminator"},
 		{"Netdev that is nothing", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}}, "Branch holds a nil pointer"},
 		{"netdev", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},

@@ -13,39 +13,38 @@ import (
 
 // A NICBackend is the host's side of a NIC. It is one of:
 //   - [Tap]: a tap or macvtap of the host, which the caller has opened.
-//   - [Netdev]: what netdev_add takes.
+//   - [Netdev]: any netdev that netdev_add can add.
 //   - [VhostVDPA]: a vDPA device of the host, which the caller has opened.
 //   - [VhostUser]: a vhost-user server, for example a switch.
 type NICBackend interface {
-	// checkNIC finds what is wrong before anything is done. id is the NIC's.
+	// checkNIC returns an error if the backend is invalid. It sends nothing. id is the NIC's.
 	checkNIC(id string) error
 
-	// sendFiles gives QEMU what the netdev needs, as steps of an operation.
+	// sendFiles sends QEMU the descriptors that the netdev needs, as steps of an operation.
 	sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error
 
-	// taken reports whether a netdev has taken what sendFiles sent, if that can be known. A netdev has done so
-	// if it is ours. What was not taken may be removed.
+	// taken reports whether a netdev has taken the descriptors or the connection of sendFiles. If so, the netdev
+	// is the one that the operation added. If known is false, the backend has nothing that a netdev takes. taken
+	// may remove descriptors and connections that no netdev has taken.
 	taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error)
 
-	// netdev is the netdev to add, which takes descriptors by the names that they were sent under.
+	// netdev returns the netdev to add. It refers to the descriptors by the names that sendFiles used.
 	netdev(id string) qemu.NetdevAdd
 }
 
-// A Tap is a tap or macvtap of the host, as the host's side of a NIC. QEMU gets the descriptors; the
-// files remain the caller's.
+// A Tap is a tap or macvtap of the host, as the host's side of a NIC. QEMU gets copies of the descriptors;
+// the caller still owns the files. Only Linux has taps.
 type Tap struct {
-	// Queues are the queues of the tap, one descriptor for each: of /dev/net/tun, as TUNSETIFF with
-	// IFF_TAP and IFF_NO_PI has made them, or of a macvtap. With more than one, all must be of the
-	// same interface and have IFF_MULTI_QUEUE. Either all or none have IFF_VNET_HDR; virtio is much faster
-	// with it. AddNIC checks all this first. It works on Linux only: other systems have no taps.
+	// Queues has an open file for each queue of the tap: /dev/net/tun after TUNSETIFF with IFF_TAP and IFF_NO_PI,
+	// or a macvtap. Several queues must be of the same interface and have IFF_MULTI_QUEUE. Either all queues or
+	// none have IFF_VNET_HDR, which makes virtio much faster. AddNIC checks this first.
 	//
-	// A queue can be detached (TUNSETQUEUE): QEMU leaves those so that the guest did not use. AddNIC attaches
-	// them.
+	// QEMU leaves a queue that the guest did not use detached (TUNSETQUEUE). AddNIC attaches it again.
 	Queues []*os.File
 
-	// Vhost are descriptors of /dev/vhost-net, one for each of Queues, or none. With them the host's kernel
-	// moves the packets. AddNIC checks that they are of vhost, since QEMU 7.2 ends at others. None may be in
-	// use by another tap. AddNIC cannot see that, and QEMU 7.2 ends at it too.
+	// Vhost is empty, or has an open /dev/vhost-net for each of Queues. With it, the host's kernel moves
+	// the packets. AddNIC checks that each file is vhost, because QEMU 7.2 terminates if one is not. QEMU
+	// 7.2 also terminates if another tap uses one of the files; AddNIC cannot check that.
 	Vhost []*os.File
 }
 
@@ -56,7 +55,7 @@ func (t Tap) checkNIC(string) error {
 		return errors.New("Tap needs Queues")
 	}
 	if len(t.Vhost) != 0 && len(t.Vhost) != len(t.Queues) {
-		return fmt.Errorf("Tap has %d Vhost for %d Queues: one for each, or none", len(t.Vhost), len(t.Queues))
+		return fmt.Errorf("Tap has %d Vhost for %d Queues: it must have one for each, or none", len(t.Vhost), len(t.Queues))
 	}
 	if err := checkTaps(t.Queues); err != nil {
 		return err
@@ -81,7 +80,7 @@ func (t Tap) taken(ctx context.Context, vm *VM, id string) (known, taken bool, e
 func (t Tap) netdev(id string) qemu.NetdevAdd {
 	queues, vhost := namesOf(t.Queues, tapNames(id)), namesOf(t.Vhost, vhostNames(id))
 	tap := &qemu.NetdevTapOptions{}
-	if len(queues) == 1 { // "fds" would make a queue of it that the guest cannot turn off
+	if len(queues) == 1 { // with "fds" the guest could not turn the queue off
 		tap.FD = new(queues[0])
 	} else {
 		tap.FDs = new(strings.Join(queues, ":"))
@@ -97,7 +96,7 @@ func (t Tap) netdev(id string) qemu.NetdevAdd {
 	return qemu.NetdevAdd{ID: id, Type: qemu.NetClientDriverTap, Branch: tap}
 }
 
-// namesOf are the names that files are sent under.
+// namesOf returns the names that files are sent under.
 func namesOf(files []*os.File, name func(queue int) string) (names []string) {
 	for i := range files {
 		names = append(names, name(i))
@@ -105,21 +104,21 @@ func namesOf(files []*os.File, name func(queue int) string) (names []string) {
 	return names
 }
 
-// A Netdev is anything that netdev_add takes, as the host's side of a NIC: user, bridge, stream and others.
-// QEMU opens what is in it.
+// A Netdev is any netdev that netdev_add can add, as the host's side of a NIC: user, bridge, stream and
+// others. QEMU opens the files and sockets that it names.
 type Netdev struct {
-	// Options describe the netdev. Its ID must be empty or the NIC's. QEMU removes with a vhost-user netdev
-	// the character device that it names.
+	// Options describes the netdev. Its ID must be empty or the NIC's. QEMU removes a vhost-user netdev
+	// together with its character device.
 	//
-	// For a tap with Vhost, but without a VhostFD, QEMU opens /dev/vhost-net. QEMU 7.2 ends when it cannot. So
-	// AddNIC refuses if this process cannot open it. A QEMU in a chroot, or of another user, may still be
-	// unable to: give it a [Tap] with Vhost.
+	// For a tap with Vhost and without VhostFD, QEMU opens /dev/vhost-net, and QEMU 7.2 terminates if it
+	// cannot. So AddNIC first opens it, and returns an error if that fails. This does not help if QEMU runs
+	// in a chroot or as another user: use a [Tap] with Vhost there.
 	Options qemu.Netdev
 }
 
 func (n Netdev) checkNIC(id string) error {
 	if own := n.Options.ID; own != "" && own != id {
-		return fmt.Errorf("Options has the ID %q: it must be empty or that of the NIC", own)
+		return fmt.Errorf("Options has the ID %q: it must be empty or the ID of the NIC", own)
 	}
 	if _, err := n.Options.MarshalJSON(); err != nil {
 		return err
@@ -142,14 +141,14 @@ func (n Netdev) netdev(id string) qemu.NetdevAdd {
 	return add
 }
 
-// A VhostVDPA is a vDPA device of the host, as the host's side of a NIC. QEMU must be 7.2 or newer. A QEMU that
-// may open the device itself takes its name in a [Netdev].
+// A VhostVDPA is a vDPA device of the host, as the host's side of a NIC. QEMU must be 7.2 or newer. To let
+// QEMU open the device, use a [Netdev] with the device's name.
 type VhostVDPA struct {
-	// File is the device, /dev/vhost-vdpa-N. QEMU gets its descriptor; the file remains the caller's. AddNIC
-	// checks that it is of vhost, since QEMU 7.2 ends at others.
+	// File is the open device, /dev/vhost-vdpa-N. QEMU gets a copy of the descriptor; the caller still owns the
+	// file. AddNIC checks that the file is vhost, because QEMU 7.2 terminates if it is not.
 	File *os.File
 
-	// Queues is the number of queues of the device in each direction. 0 leaves it to QEMU.
+	// Queues is the number of queues in each direction. 0 leaves the number to QEMU.
 	Queues int
 }
 
@@ -183,7 +182,7 @@ func (v VhostVDPA) netdev(id string) qemu.NetdevAdd {
 	return qemu.NetdevAdd{ID: id, Branch: vdpa}
 }
 
-// queuesOf is how many queues a netdev has for each direction, as far as can be seen.
+// queuesOf returns the number of queues of a netdev in each direction, or 1 if it is unknown.
 func queuesOf(netdev qemu.NetdevAdd) int64 {
 	switch branch := netdev.Branch.(type) {
 	case *qemu.NetdevTapOptions:

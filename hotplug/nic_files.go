@@ -11,14 +11,13 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// QEMU does not check what it is given. A descriptor that is no tap, among several, leaves a netdev
-// behind that nothing can remove, and queues of a tap without IFF_MULTI_QUEUE end QEMU 7.2 and
-// later. So that is looked at here.
+// QEMU does not check descriptors, so this file does. If one of several is not a tap, QEMU keeps a netdev that no
+// command can remove. QEMU 7.2 and later terminate if one of several queues does not have IFF_MULTI_QUEUE.
 
-// kernelTap is replaced by tests, for machines without taps.
+// Tests replace kernelTap on machines without taps.
 var kernelTap = tapOf
 
-// A tap is what the kernel tells of a descriptor of one.
+// A tap is the kernel's description of the descriptor of a tap.
 type tap struct {
 	name  string // of the interface
 	flags uint16
@@ -34,7 +33,7 @@ const (
 	iffVnetHdr     = 0x4000
 )
 
-// checkTaps checks that the files are taps, and the queues of one when there are several.
+// checkTaps checks that the files are taps, and that several files are queues of one tap.
 func checkTaps(files []*os.File) error {
 	if len(files) > maxQueues {
 		return fmt.Errorf("Tap has %d Queues: at most %d are possible", len(files), maxQueues)
@@ -61,9 +60,9 @@ func checkTaps(files []*os.File) error {
 	return nil
 }
 
-// attachTaps attaches queues that were detached: a QEMU leaves those so that its guest did not use,
-// and the next one ends when it is told to detach them. To undo it they are detached again: frames
-// for a queue that nobody reads are lost.
+// attachTaps attaches detached queues. QEMU leaves a queue detached that its guest did not use, and the
+// next QEMU terminates when it has to detach it again. Undoing detaches the queue: a queue that nobody
+// reads loses frames.
 func attachTaps(undo *rollback, files []*os.File) error {
 	for i, f := range files {
 		t, err := askTap(f)
@@ -97,7 +96,7 @@ func askTap(f *os.File) (tap, error) {
 	return t, nil
 }
 
-// check checks that QEMU can use a tap as one of several queues.
+// check checks that QEMU can use a tap with this number of queues.
 func (t tap) check(queues int) error {
 	switch {
 	case t.flags&iffTap == 0:
@@ -110,7 +109,7 @@ func (t tap) check(queues int) error {
 	return nil
 }
 
-// goesWith checks that a queue is of the same tap as another, and like it.
+// goesWith checks that a queue is of the same tap as the first one, with the same header.
 func (t tap) goesWith(first tap) error {
 	switch {
 	case t.name != first.name:
@@ -121,8 +120,7 @@ func (t tap) goesWith(first tap) error {
 	return nil
 }
 
-// control calls do with the number of an open file, which it leaves as blocking as it is, unlike
-// File.Fd.
+// control calls do with the descriptor of f. Unlike File.Fd, it does not make the file blocking.
 func control(f *os.File, do func(fd uintptr) error) error {
 	raw, err := f.SyscallConn()
 	if err != nil {
@@ -135,16 +133,16 @@ func control(f *os.File, do func(fd uintptr) error) error {
 	return doErr
 }
 
-// QEMU 7.2 ends when it cannot use vhost that it was asked to use; 5.2 warns and does without it,
-// and later ones refuse.
+// If a netdev asks for vhost and it does not work, QEMU 7.2 terminates. QEMU 5.2 warns and does not use it, and later
+// versions refuse the netdev.
 
-// kernelVhost and vhostNet are replaced by tests, for machines without vhost.
+// Tests replace kernelVhost and vhostNet on machines without vhost.
 var (
 	kernelVhost = vhostFeatures
 	vhostNet    = "/dev/vhost-net"
 )
 
-// checkVhost checks that the files are of vhost.
+// checkVhost checks that the files are vhost.
 func checkVhost(files []*os.File) error {
 	for i, f := range files {
 		if _, err := kernelVhost(f); err != nil {
@@ -157,7 +155,7 @@ func checkVhost(files []*os.File) error {
 	return nil
 }
 
-// opensVhost reports whether QEMU is to open vhost-net for a tap.
+// opensVhost reports whether QEMU would open vhost-net for a tap.
 func opensVhost(tap *qemu.NetdevTapOptions) bool {
 	if tap.VhostFD != nil || tap.VhostFDs != nil {
 		return false
@@ -168,8 +166,7 @@ func opensVhost(tap *qemu.NetdevTapOptions) bool {
 	return qmp.Value(tap.Vhostforce)
 }
 
-// checkVhostNet checks that vhost-net can be opened here, and so, where nothing keeps it from that,
-// by QEMU.
+// checkVhostNet checks that this process can open vhost-net. QEMU then can, unless it has fewer rights.
 func checkVhostNet() error {
 	f, err := os.OpenFile(vhostNet, os.O_RDWR, 0)
 	if err == nil {

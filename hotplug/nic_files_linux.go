@@ -9,14 +9,14 @@ import (
 	"unsafe"
 )
 
-// An ifreq is what requests for network interfaces are about.
+// An ifreq is the argument of a request about a network interface.
 type ifreq struct {
 	name  [syscall.IFNAMSIZ]byte
 	flags uint16
 	_     [22]byte
 }
 
-// tapOf asks what a tap is (TUNGETIFF); other files do not know the question.
+// tapOf asks the kernel for the name and flags of a tap (TUNGETIFF). The request fails for other files.
 func tapOf(f *os.File) (tap, error) {
 	var request ifreq
 	err := control(f, func(fd uintptr) error {
@@ -26,8 +26,8 @@ func tapOf(f *os.File) (tap, error) {
 	return tap{string(name), request.flags}, err
 }
 
-// setQueue has the kernel give frames to a queue of a tap, or not any more (TUNSETQUEUE). It
-// refuses to do what is done.
+// setQueue attaches or detaches a queue of a tap (TUNSETQUEUE). The request fails if the queue is in that
+// state already.
 func setQueue(f *os.File, flags uint16) error {
 	request := ifreq{flags: flags}
 	return control(f, func(fd uintptr) error {
@@ -35,8 +35,8 @@ func setQueue(f *os.File, flags uint16) error {
 	})
 }
 
-// vhostFeatures asks a descriptor of vhost what it can do (VHOST_GET_FEATURES), which changes
-// nothing; other files do not know the question.
+// vhostFeatures asks a vhost descriptor for its features (VHOST_GET_FEATURES), which changes nothing. The
+// request fails for other files.
 func vhostFeatures(f *os.File) (features uint64, err error) {
 	err = control(f, func(fd uintptr) error {
 		return ioctl(fd, ioctlNumber(reads, 0xaf, 0, 8), unsafe.Pointer(&features))
@@ -50,11 +50,11 @@ const (
 	reads  = 2
 )
 
-// ioctlNumber is the number of a request with size bytes, as linux/ioctl.h makes it.
+// ioctlNumber returns the number of a request with size bytes, as linux/ioctl.h computes it.
 func ioctlNumber(direction, kind, number, size uintptr) uintptr {
 	shift := 30
 	if strings.HasPrefix(runtime.GOARCH, "mips") || strings.HasPrefix(runtime.GOARCH, "ppc64") {
-		shift = 29 // three bits, of which none is 1, reads is 2 and writes is 4
+		shift = 29 // three bits: none is 1, reads is 2 and writes is 4
 		if direction == writes {
 			direction = 4
 		}

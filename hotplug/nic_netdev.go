@@ -16,8 +16,8 @@ func tapNames(id string) func(queue int) string {
 
 func vhostNames(id string) func(queue int) string { return tapNames(id + "-vhost") }
 
-// nameTaken reports whether a command has taken the descriptor that was sent under a name. It closes one that
-// none has taken.
+// nameTaken reports whether a netdev has taken the descriptor that was sent under a name. If not, nameTaken closes
+// the descriptor.
 func (vm *VM) nameTaken(ctx context.Context, name string) (known, taken bool, err error) {
 	err = qemu.CloseFD{FDName: name}.Do(ctx, vm.conn)
 	if refused(err) {
@@ -37,8 +37,8 @@ func (vm *VM) netdevExists(ctx context.Context, id string) (bool, error) {
 	return err == nil, err
 }
 
-// netdevUser returns the path of the device that uses a netdev, or "". QEMU removes also netdevs
-// that are in use: the guest's NIC is then cut off.
+// netdevUser returns the path of the device that uses a netdev, or "". QEMU removes a netdev even if it is
+// in use, which cuts off the guest's NIC.
 func (vm *VM) netdevUser(ctx context.Context, netdev string) (path string, err error) {
 	for _, container := range []string{"/machine/peripheral", "/machine/peripheral-anon", "/machine/unattached"} {
 		devices, err := vm.objects(ctx, container, "child")
@@ -68,12 +68,12 @@ func (vm *VM) checkNetdevUnused(ctx context.Context, id string, class error) err
 	return err
 }
 
-// maxMissing is how many queues in a row have no descriptors before there are no more: what was cut
-// off in the middle has closed or used some of them.
+// maxMissing is the number of missing names in a row after which closeNames gives up. An interrupted operation can
+// have closed or used some of the names.
 const maxMissing = 16
 
-// closeNames closes descriptors, those of queue and of the ones after it, until so many in a row
-// are not there. Nothing tells which there are.
+// closeNames closes the descriptors of queue and of the queues after it, until so many names in a row are
+// missing. QEMU has no query for names.
 func (vm *VM) closeNames(ctx context.Context, name func(queue int) string, queue, missing int) error {
 	for missed := 0; missed < missing; queue++ {
 		err := qemu.CloseFD{FDName: name(queue)}.Do(ctx, vm.conn)

@@ -4,26 +4,24 @@ import (
 	"context"
 )
 
-// RemoveNIC hot-removes a NIC and everything that AddNIC created for it: the device, the netdev with
-// its descriptors, and the vhost-user connection.
+// RemoveNIC hot-removes a NIC and everything that AddNIC added for it: the device, the netdev with its
+// descriptors, and the vhost-user connection.
 //
-// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline.
-// RemoveNIC is idempotent: call it again to finish a removal that was interrupted, also from another
-// process. Removing a NIC that is partly or completely gone succeeds: RemoveNIC then removes a netdev
-// with the name id, descriptors with the names of its queues and a character device "ID-chardev".
+// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. RemoveNIC
+// is idempotent: call it again to finish a removal that was interrupted, also from another process. If the
+// device is gone, RemoveNIC removes the rest that exists: the netdev with the name id, descriptors with the
+// names of its queues and the character device "ID-chardev".
 //
-// The NIC may have been added by AddNIC or given on QEMU's command line, as long as its netdev has
-// the device's ID.
+// AddNIC or QEMU's command line can have added the NIC, as long as its netdev has the device's ID.
 //
 // RemoveNIC returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
 //   - [ErrUnplugRefused]: the guest refused. The NIC works as before.
-//   - [ErrNotNIC]: the device is not a NIC or uses a netdev with another name, or another device
-//     uses the netdev.
+//   - [ErrNotNIC]: the device is not a NIC or uses a netdev with another name, or another device uses
+//     the netdev.
 //   - [ErrInUse]: the device is gone, but something else uses the character device "ID-chardev".
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
-//
-// If QEMU can never unplug the device, RemoveNIC returns QEMU's refusal, a [*qmp.Error].
+//   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
 //
 // Source: device_del, DEVICE_DELETED, netdev_del, closefd and chardev-remove.
 func (vm *VM) RemoveNIC(ctx context.Context, id string) error {
@@ -49,8 +47,8 @@ func (vm *VM) removeNIC(ctx context.Context, id string) error {
 	return vm.removeNICRest(ctx, id)
 }
 
-// checkNIC reports whether there is a device, and whether it is a NIC, which must have a netdev of
-// its own or none. A netdev of this name must not be another device's.
+// checkNIC reports whether the device exists, and whether it is a NIC. It returns an error if the NIC uses
+// a netdev with another name, or if another device uses the netdev with this name.
 func (vm *VM) checkNIC(ctx context.Context, id string) (device, isNIC bool, err error) {
 	var netdev string
 	device, isNIC, err = vm.property(ctx, id, "netdev", &netdev)
@@ -66,13 +64,13 @@ func (vm *VM) checkNIC(ctx context.Context, id string) (device, isNIC bool, err 
 	return device, isNIC, err
 }
 
-// removeNICRest removes everything of a NIC but its device, which is gone.
+// removeNICRest removes everything of a NIC except its device, which is gone.
 func (vm *VM) removeNICRest(ctx context.Context, id string) error {
 	was, err := vm.removeNetdev(ctx, id)
 	if err != nil || was {
 		return err
 	}
-	// Nothing has taken what an addition that was cut off has left.
+	// Without a netdev, an interrupted AddNIC can have left descriptors and the connection.
 	for _, name := range []func(queue int) string{tapNames(id), vhostNames(id)} {
 		if err := vm.closeNames(ctx, name, 0, maxMissing); err != nil {
 			return err

@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// operate does an operation on what has this ID. It waits until no other operation runs.
+// operate does an operation on the thing with this ID. It waits until no other operation runs.
 func (vm *VM) operate(ctx context.Context, operation, id string, run func() error) error {
 	end, err := vm.begin(ctx)
 	if err == nil {
@@ -19,7 +19,7 @@ func (vm *VM) operate(ctx context.Context, operation, id string, run func() erro
 	return failed(fmt.Sprintf("%s %q", operation, id), err)
 }
 
-// failed names the operation in its error, if there is one.
+// failed adds the operation to its error, if there is one.
 func failed(operation string, err error) error {
 	if err == nil {
 		return nil
@@ -27,7 +27,7 @@ func failed(operation string, err error) error {
 	return fmt.Errorf("hotplug: %s: %w", operation, err)
 }
 
-// adding does an operation that adds something. If steps fails, adding undoes what it has done.
+// adding does an operation that adds something. If steps fails, adding undoes the steps that were done.
 func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *rollback) error) error {
 	return vm.operate(ctx, "add "+what, id, func() error {
 		var undo rollback
@@ -43,8 +43,7 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 	return vm.operate(ctx, "remove "+what, id, remove)
 }
 
-// plug adds the device, as the step of an operation after which nothing can fail: to undo it takes
-// the guest.
+// plug adds the device, as the last step of an operation: undoing it needs the guest.
 func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) error {
 	id := qmp.Value(device.ID)
 	if err := vm.nameSlot(ctx, &device); err != nil {
@@ -59,8 +58,8 @@ func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) e
 	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, id) })
 }
 
-// madeOf reports whether the device with the ID of a request is on its bus and uses what the request names. A node,
-// a netdev or a character device that an operation has added is in no device of somebody else.
+// madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev
+// or character device. If an operation has just added these, no other manager's device uses them.
 func (vm *VM) madeOf(ctx context.Context, device *qemu.DeviceAdd) (bool, error) {
 	id := qmp.Value(device.ID)
 	for name, want := range device.Props {

@@ -9,22 +9,22 @@ import (
 	"strings"
 )
 
-// RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device,
-// and everything that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] created for them. The guest can
-// release only the slot, so the other operations refuse such a device with a [*SharedSlotError].
+// RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device, and
+// everything that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] added for them. A guest releases only a
+// whole slot, so the other methods refuse such a device with a [*SharedSlotError].
 //
-// ids names all functions of the slot, in any order; if the slot has a device that ids does not
-// name, the error is a [*SharedSlotError]. RemoveFunctions asks the guest once and waits until all
-// devices are gone, the guest refuses, or ctx ends. It is idempotent: call it again with the same
-// ids to finish a removal that was interrupted. Devices that are gone are not an error; what AddDisk
-// and AddNIC created for them is removed.
+// ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until
+// all devices are gone, the guest refuses, or ctx ends; give ctx a deadline. It is idempotent: call it
+// again with the same ids to finish a removal that was interrupted. For a device that is gone, it removes
+// the other things that AddDisk and AddNIC added.
 //
 // RemoveFunctions returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the slot.
 //   - [ErrUnplugRefused]: the guest refused. All devices work as before.
+//   - [*SharedSlotError]: the slot has a device that ids does not name.
 //   - [ErrNotDisk], [ErrNotNIC]: a device uses a node or a netdev with another name.
-//   - [ErrNotAlone]: a device has memory or something else that another operation removes, or other
-//     devices on its buses.
+//   - [ErrNotAlone]: a device has memory or another part that RemoveFunctions does not remove, or other
+//     devices are on its buses.
 //   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
 func (vm *VM) RemoveFunctions(ctx context.Context, ids ...string) error {
 	return vm.removing(ctx, "functions", strings.Join(ids, ", "), func() error { return vm.removeFunctions(ctx, ids) })
@@ -68,7 +68,7 @@ func (vm *VM) removeFunctions(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// ofDevice says which of several devices an error is about.
+// ofDevice adds the name of the device to an error.
 func ofDevice(id string, err error) error {
 	if err == nil {
 		return nil
@@ -76,8 +76,8 @@ func ofDevice(id string, err error) error {
 	return fmt.Errorf("device %q: %w", id, err)
 }
 
-// removalOf reports whether there is a device with this id, and returns what removes the rest of it
-// when the device is gone.
+// removalOf reports whether a device has this ID, and returns a function that removes the rest of it when
+// the device is gone.
 func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(context.Context, string) error, err error) {
 	all := func(ctx context.Context, id string) error {
 		return errors.Join(vm.removeDiskRest(ctx, id), vm.removeNICRest(ctx, id))
@@ -101,8 +101,9 @@ func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(
 	return true, func(context.Context, string) error { return nil }, vm.checkBridge(ctx, id)
 }
 
-// unplugSlot unplugs the functions of a slot together. QEMU is asked for the first function, which
-// all versions take for the slot. Asking for each would press an attention button several times.
+// unplugSlot unplugs the functions of a slot together. It asks for the first function only: all versions of
+// QEMU then unplug the whole slot. A request for each function would press an attention button several
+// times.
 func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 	slices.SortFunc(functions, func(a, b *PCIDevice) int { return cmp.Compare(a.Function, b.Function) })
 	first := functions[0].ID

@@ -9,30 +9,30 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A PCISlot is a slot on a PCI bus, for a device.
+// A PCISlot is a slot of a PCI bus.
 type PCISlot struct {
-	Bus  string // as Disk.Bus and NIC.Bus take it
+	Bus  string // for Disk.Bus and NIC.Bus
 	Slot int
 }
 
-// Addr is the slot as the property "addr" of a device takes it. With it QEMU refuses a slot that
-// is taken; without it QEMU chooses one.
+// Addr returns the slot in the format of a device's property "addr". With the property, QEMU refuses the
+// device if the slot is taken. Without it, QEMU chooses a slot.
 func (s PCISlot) Addr() string { return fmt.Sprintf("%02x", s.Slot) }
 
-// String returns the bus and the slot, "pci.0/1e".
+// String returns the bus and the slot: "pci.0/1e".
 func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 
-// FreePCISlot returns the first free slot of a bus for a device to be added to the running machine.
-// If bus is empty, FreePCISlot takes the chipset's bus if that takes devices (pci.0 of a pc), and else the
-// first empty hot-pluggable port, as on q35: root ports first, then those of switches. The slot of a device
-// that is being unplugged is taken.
+// FreePCISlot returns the first free slot of a bus that takes devices while the machine runs. If bus is
+// empty, it searches the chipset's bus (pci.0 of a pc). If that bus takes no devices, as on q35, it returns
+// the slot of the first empty port that takes devices: root ports come before ports of switches. A device
+// that is being unplugged still occupies its slot.
 //
 // FreePCISlot returns an error that matches:
-//   - [ErrNoFreeSlot]: all slots are taken, or none takes devices while the machine runs.
+//   - [ErrNoFreeSlot]: all slots are taken, or no bus takes devices while the machine runs.
 //   - [ErrNoBus]: there is no such bus.
 //
-// Nothing is reserved. If two callers get the same slot and use its [PCISlot.Addr], QEMU refuses the
-// second's device. That operation undoes itself; call it again with another slot.
+// The slot is not reserved. If two callers get the same slot and use its [PCISlot.Addr], QEMU refuses the
+// second device. The operation undoes its steps: call it again with another slot.
 func (vm *VM) FreePCISlot(ctx context.Context, bus string) (PCISlot, error) {
 	tree, err := vm.pciTree(ctx)
 	if err != nil {
@@ -41,13 +41,13 @@ func (vm *VM) FreePCISlot(ctx context.Context, bus string) (PCISlot, error) {
 	return tree.FreeSlot(bus)
 }
 
-// FreeSlot is [VM.FreePCISlot] for a tree that was read before.
+// FreeSlot does the same as [VM.FreePCISlot] with this tree, without asking QEMU.
 func (t PCITree) FreeSlot(bus string) (PCISlot, error) {
 	slot, err := t.freeSlot(bus)
 	return slot, failed(findSlot(bus), err)
 }
 
-// findSlot names the operation in errors.
+// findSlot returns the name of the operation, for errors.
 func findSlot(bus string) string {
 	if bus == "" {
 		return "find a free PCI slot"
@@ -73,7 +73,7 @@ func (t PCITree) freeSlot(bus string) (PCISlot, error) {
 	return PCISlot{Bus: b.Name, Slot: slot}, nil
 }
 
-// anySlot chooses the bus, too.
+// anySlot chooses the bus and the slot.
 func (t PCITree) anySlot() (PCISlot, error) {
 	if len(t) == 0 {
 		return PCISlot{}, because(ErrNoFreeSlot, "machine has no PCI bus")
@@ -92,9 +92,9 @@ func (t PCITree) anySlot() (PCISlot, error) {
 	return PCISlot{}, because(ErrNoFreeSlot, "no empty port takes devices while the machine runs; start it with more pcie-root-port")
 }
 
-// nameSlot names the slot of a device for a port of PCI Express, which has one only: so QEMU
-// refuses a second device. QEMU 5.2 and 7.2 choose another slot by themselves, where no guest finds
-// the device; 10.0 does not.
+// nameSlot sets the slot of a device for a port of PCI Express, which has only one: QEMU then refuses a
+// second device. Without it, QEMU 5.2 and 7.2 choose another slot, in which the guest does not find the
+// device. QEMU 10.0 refuses the device also without the slot, so nameSlot does nothing there.
 func (vm *VM) nameSlot(ctx context.Context, device *qemu.DeviceAdd) error {
 	if _, given := device.Props["addr"]; given || device.Bus == nil {
 		return nil

@@ -9,42 +9,42 @@ import (
 	"strings"
 )
 
-// A PCITree is the PCI buses of a machine and the devices on them, by its root buses: the one of
-// the chipset first, "pci.0" or "pcie.0", then those of expander bridges.
+// A PCITree holds the root buses of a machine, with the devices and buses on them. The bus of the chipset,
+// "pci.0" or "pcie.0", is first. The buses of expander bridges follow.
 type PCITree []*PCIBus
 
 // A PCIBus is a bus of PCI or PCI Express.
 type PCIBus struct {
-	Name    string // as "bus" in device_add takes it: that of a bridge with an id has the bridge's
+	Name    string // for "bus" in device_add; the bus of a bridge with an ID has that ID
 	Path    string // in QEMU's tree of objects
 	Express bool
 
-	// Port tells that it is what a port of PCI Express has behind it: it takes one device, in
-	// slot 0, be it a root port's or one of a switch's downstream ports.
+	// Port reports whether the bus is behind a port of PCI Express: a root port or a downstream port of a
+	// switch. Such a bus takes one device, in slot 0.
 	Port bool
 
-	// Hotplug reports whether devices can be added while the machine runs, and removed. Root buses
-	// of PCI Express cannot, whatever QEMU 10.0 and 11.1 have as their "hotplug-handler".
+	// Hotplug reports whether QEMU can add and remove devices while the machine runs. It is false for root
+	// buses of PCI Express, even though they have a "hotplug-handler" in QEMU 10.0 and 11.1.
 	Hotplug bool
 
-	Devices []*PCIDevice // by slot and function
+	Devices []*PCIDevice // sorted by slot and function
 	first   int          // the first slot that can be used
 }
 
 // A PCIDevice is a device, or one function of it, on a bus.
 type PCIDevice struct {
-	ID       string // empty for what is part of the machine, or was added without one
-	Driver   string // its type: "virtio-net-pci"
+	ID       string // empty for a part of the machine, or a device without an ID
+	Driver   string // the device's type: "virtio-net-pci"
 	Path     string // in QEMU's tree of objects
-	Slot     int    // 0 to 31; what Linux and "addr" call the device number
+	Slot     int    // 0 to 31; the device number in Linux and in "addr"
 	Function int    // 0 to 7
 
-	// Buses are what a bridge, a port or an expander has behind it.
+	// Buses are the buses behind a bridge, a port or an expander.
 	Buses []*PCIBus
 	seen  *seenDevice // while the tree is read
 }
 
-// Buses goes through all buses: the root buses, those behind their bridges, and so on.
+// Buses iterates over all buses: the root buses, then the buses of their bridges, and so on.
 func (t PCITree) Buses() iter.Seq[*PCIBus] {
 	return func(yield func(*PCIBus) bool) {
 		for level := []*PCIBus(t); len(level) > 0; {
@@ -62,7 +62,7 @@ func (t PCITree) Buses() iter.Seq[*PCIBus] {
 	}
 }
 
-// Bus returns the bus of a name, or nil.
+// Bus returns the bus with this name, or nil.
 func (t PCITree) Bus(name string) *PCIBus {
 	for bus := range t.Buses() {
 		if bus.Name == name {
@@ -72,7 +72,7 @@ func (t PCITree) Bus(name string) *PCIBus {
 	return nil
 }
 
-// Device returns the device with an id, or nil.
+// Device returns the device with this ID, or nil.
 func (t PCITree) Device(id string) *PCIDevice {
 	for bus := range t.Buses() {
 		for _, d := range bus.Devices {
@@ -86,10 +86,10 @@ func (t PCITree) Device(id string) *PCIDevice {
 
 const pciSlots = 32
 
-// FreeSlot returns the first slot of the bus that has no device. A device that is being unplugged
-// has its slot until it is gone.
+// FreeSlot returns the first slot of the bus that has no device. A device that is being unplugged still
+// occupies its slot.
 func (b *PCIBus) FreeSlot() (slot int, ok bool) {
-	if b.Port { // takes one device, but QEMU does not refuse another in a slot that is not there
+	if b.Port { // has slot 0 only, but QEMU does not refuse a device in another
 		return 0, len(b.Devices) == 0
 	}
 	var used [pciSlots]bool
@@ -104,11 +104,17 @@ func (b *PCIBus) FreeSlot() (slot int, ok bool) {
 	return 0, false
 }
 
-// PCITree returns the PCI buses of the machine and what is on them (qom-list, qom-get). It is empty
-// for a machine without PCI. Unlike query-pci it does not depend on the firmware having run, or on
-// how the guest has numbered the buses. It sends a command for each bus, and at the first time some three more for
-// each bus and each device. All commands of a level of the tree are in flight together. What comes or goes
-// meanwhile may be in it or not.
+// PCITree returns the PCI buses of the machine and the devices on them. It is empty for a machine without
+// PCI. It may or may not include a device that is added or removed while PCITree reads.
+//
+// The first call on a VM sends about three commands for each bus and each device. Later calls send a command
+// for each bus, and about three for each new device. PCITree sends the commands for a level of the tree
+// together, so the waiting time grows with the number of levels, not with the number of devices.
+//
+// Unlike query-pci, PCITree works before the firmware has run, and does not depend on the guest's numbers
+// for the buses.
+//
+// Source: qom-list, qom-get; qom-list-types once.
 func (vm *VM) PCITree(ctx context.Context) (PCITree, error) {
 	tree, err := vm.pciTree(ctx)
 	return tree, failed("read PCI buses", err)
@@ -122,10 +128,10 @@ func (vm *VM) pciTree(ctx context.Context) (PCITree, error) {
 	return w.tree()
 }
 
-// pciKinds are the types of objects that matter for the tree.
+// pciKinds are the types of objects that a walk looks for.
 type pciKinds struct{ hosts, buses, bridges, ports kinds }
 
-// pciKinds asks once for the types that QEMU has.
+// pciKinds returns the types that QEMU has. It asks once.
 func (vm *VM) pciKinds(ctx context.Context) (pciKinds, error) {
 	return vm.pciTypes.Get(ctx, func() (k pciKinds, err error) {
 		ask := func(of string, into *kinds) func() error {
@@ -136,15 +142,15 @@ func (vm *VM) pciKinds(ctx context.Context) (pciKinds, error) {
 	})
 }
 
-// A seenBus is what a walk has learned of a bus that does not change, so that later walks do not ask again. A bus
-// numbers its links to devices and uses no number twice.
+// A seenBus has the properties of a bus that do not change, so that later walks do not ask for them. A bus numbers
+// its links to devices, and uses no number twice.
 type seenBus struct {
 	handler string
 	enabled bool
 	devices map[string]*seenDevice // by the link
 }
 
-// A seenDevice is the same of a device.
+// A seenDevice has the properties of a device that do not change.
 type seenDevice struct {
 	path    string
 	address *PCIAddress
@@ -152,20 +158,20 @@ type seenDevice struct {
 	buses   map[string]*seenBus // by name
 }
 
-// seenRoots are the root buses by their paths, in the order of the names.
+// seenRoots has the root buses: names in order, and buses by their paths.
 type seenRoots struct {
-	names []*PCIBus // with no more than what does not change
+	names []*PCIBus // only Name, Path and Express are set
 	buses map[string]*seenBus
 }
 
-// A pciWalk looks at the tree.
+// A pciWalk reads the tree.
 type pciWalk struct {
 	vm  *VM
 	ctx context.Context
 	pciKinds
 }
 
-// tree reads the tree, with what is known from the last time.
+// tree reads the tree. It does not ask for the properties that the last walk has stored.
 func (w *pciWalk) tree() (PCITree, error) {
 	roots := w.vm.pciSeen.Load()
 	if roots == nil || roots.names == nil {
@@ -195,7 +201,7 @@ func (w *pciWalk) tree() (PCITree, error) {
 	return tree, nil
 }
 
-// roots finds the root buses: those of the machine's host bridges and of expanders'.
+// roots reads the root buses: the buses of the machine's host bridges and of expanders.
 func (w *pciWalk) roots() (*seenRoots, error) {
 	containers := []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"}
 	objects := make([][]object, len(containers))
@@ -232,7 +238,7 @@ func (w *pciWalk) busesOf(owner string, parts []object) (all []*PCIBus) {
 	return all
 }
 
-// lookAll finds out what buses take and what is on them. before and after are what is known of them, by their keys.
+// lookAll does look for each of some buses. before and after have what walks have stored about them, by their keys.
 func (w *pciWalk) lookAll(buses []*PCIBus, bridge *PCIDevice, before map[string]*seenBus, key func(*PCIBus) string) (after map[string]*seenBus, err error) {
 	seen := make([]*seenBus, len(buses))
 	var looks []func() error
@@ -249,7 +255,7 @@ func (w *pciWalk) lookAll(buses []*PCIBus, bridge *PCIDevice, before map[string]
 	return after, nil
 }
 
-// look finds out what a bus takes and what is on it.
+// look reads whether a bus takes devices, and the devices on it. It does not ask for the properties in before.
 func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice, before *seenBus) (*seenBus, error) {
 	bus.Port = bridge != nil && w.ports[bridge.Driver]
 	seen := &seenBus{enabled: true} // 5.2 has ports without the property
@@ -297,8 +303,8 @@ func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice, before *seenBus) (*seenBu
 	return seen, nil
 }
 
-// pciDevices reads the devices on a bus, leaving out those that are gone by then. It asks nothing of those that are
-// known, and also for the parts of those that are bridges.
+// pciDevices reads the devices on a bus, but not the devices behind them. It leaves out a device that is
+// removed while it reads. It does not ask for the properties of known devices. It also reads the parts of bridges.
 func (vm *VM) pciDevices(ctx context.Context, bus string, bridges kinds, known map[string]*seenDevice) ([]*PCIDevice, map[string]*seenDevice, error) {
 	links, err := vm.objects(ctx, bus, "link")
 	if err != nil {
@@ -335,7 +341,7 @@ func (vm *VM) pciDevices(ctx context.Context, bus string, bridges kinds, known m
 	return devices, seen, nil
 }
 
-// askDevice asks about the device that a bus has a link to.
+// askDevice returns functions that read the properties of the device at a link of a bus.
 func (vm *VM) askDevice(ctx context.Context, d *seenDevice, bus, link string, bridge bool) []func() error {
 	object := bus + "/" + link // is a path of the device too
 	asks := []func() error{
@@ -354,10 +360,10 @@ func (vm *VM) askDevice(ctx context.Context, d *seenDevice, bus, link string, br
 	return asks
 }
 
-// name is the device's id, or the path of one without.
+// name returns the device's ID, or its path if it has no ID.
 func (d *PCIDevice) name() string { return cmp.Or(d.ID, d.Path) }
 
-// pciAddress reads the slot and the function of a PCI device, which may be gone.
+// pciAddress reads the slot and the function of a PCI device. The device may be gone.
 func (vm *VM) pciAddress(ctx context.Context, path string) (address PCIAddress, has bool, err error) {
 	addr := -1
 	_, err = vm.objectProperty(ctx, path, "addr", &addr)

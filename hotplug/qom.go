@@ -13,22 +13,22 @@ import (
 )
 
 // QEMU's object model (QOM) is a tree of objects with properties: devices, buses, memory, secrets.
-// query-pci knows less of devices: until the firmware has numbered the buses it lists nothing that is
-// behind a bridge, and it never has a bus's name.
+// query-pci shows less: it does not list devices behind a bridge until the firmware has numbered the buses, and it never
+// has the name of a bus.
 
 const (
-	devicesPath = "/machine/peripheral" // of the devices that have an id
-	objectsPath = "/objects"            // of what object-add makes
+	devicesPath = "/machine/peripheral" // the parent of devices with an ID
+	objectsPath = "/objects"            // the parent of the objects of object-add
 )
 
-// devicePath returns the path of the device with this id.
+// devicePath returns the path of the device with this ID.
 func devicePath(id string) string { return devicesPath + "/" + id }
 
-// objectPath returns the path of the object that object-add makes with this id.
+// objectPath returns the path of the object of object-add with this ID.
 func objectPath(id string) string { return objectsPath + "/" + id }
 
-// together calls functions at the same time, so that the commands that they send first are in flight together. It
-// returns the first of their errors.
+// together calls functions at the same time, so that their commands are in flight together. It returns the error of
+// the first function that has one.
 func together(all ...func() error) error {
 	errs := make([]error, len(all))
 	var running sync.WaitGroup
@@ -69,8 +69,8 @@ func (vm *VM) objects(ctx context.Context, path, relation string) ([]object, err
 	return all, err
 }
 
-// objectProperty reads a property of an object into value. There may be no such object, or none
-// with this property.
+// objectProperty reads a property of an object into value. has is false if there is no such object or
+// property.
 func (vm *VM) objectProperty(ctx context.Context, path, name string, value any) (has bool, err error) {
 	raw, err := qemu.QOMGet{Path: path, Property: name}.Do(ctx, vm.conn)
 	if refused(err) {
@@ -82,7 +82,7 @@ func (vm *VM) objectProperty(ctx context.Context, path, name string, value any) 
 // A kinds is a set of types of objects.
 type kinds map[string]bool
 
-// implementing asks for the types that are of another, or derived from it.
+// implementing asks QEMU for a type and all types that derive from it.
 func (vm *VM) implementing(ctx context.Context, kind string) (kinds, error) {
 	types, err := qemu.QOMListTypes{Implements: new(kind)}.Do(ctx, vm.conn)
 	all := kinds{}

@@ -14,16 +14,18 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// QEMU refuses to remove what is not there, mostly by an error of the class GenericError, as it does for what is
-// in use. These methods query which of the two it is.
+// QEMU refuses to remove a missing thing, and a thing that is in use, mostly by the same class of error, GenericError.
+// These methods send a query to distinguish the two.
 
-// RemoveNode removes the block node with this name, if QEMU has it. It reports whether it removed one.
-// Nodes inside its tree that blockdev-add made with it go with it. Descriptors and secrets remain.
+// RemoveNode removes the block node with this name, if QEMU has it. It reports whether it removed one. QEMU
+// also removes the nodes below it that the same blockdev-add added. Descriptors and secrets remain.
 //
 // A node can be in use for some seconds after its device is gone. RemoveNode waits up to 10 seconds, or
-// until ctx ends. RemoveNode returns an error that matches:
-//   - [ErrInUse]: a device, an overlay, a block job or an export uses the node, or QEMU created it as a part
-//     of another node's tree. The error has QEMU's refusal, a [*qmp.Error].
+// until ctx ends.
+//
+// RemoveNode returns an error that matches:
+//   - [ErrInUse]: a device, an overlay, a block job or an export uses the node, or the node is a part
+//     of another node's tree. The error has QEMU's answer, a [*qmp.Error].
 //   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveNode again: the node may be gone.
 //
 // Source: blockdev-del, query-blockstats.
@@ -31,24 +33,25 @@ func (vm *VM) RemoveNode(ctx context.Context, name string) (removed bool, err er
 	return vm.removingOne(ctx, "node", name, func() (bool, error) { return vm.removeNode(ctx, name) })
 }
 
-// RemoveChardev removes the character device with this id, if QEMU has it. It reports whether it removed
-// one.
+// RemoveChardev removes the character device with this ID, if QEMU has it. It reports whether it removed
+// one. If the device is in use, it waits as [VM.RemoveNode] does.
 //
-// It waits for users to leave as [VM.RemoveNode] does. It returns an error that matches:
-//   - [ErrInUse]: a device, a netdev or a monitor uses it. The error has QEMU's refusal, a [*qmp.Error].
-//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveChardev again: it may be gone.
+// RemoveChardev returns an error that matches:
+//   - [ErrInUse]: a device, a netdev or a monitor uses it. The error has QEMU's answer, a [*qmp.Error].
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveChardev again: the character device may
+//     be gone.
 //
 // Source: query-chardev, chardev-remove.
 func (vm *VM) RemoveChardev(ctx context.Context, id string) (removed bool, err error) {
 	return vm.removingOne(ctx, "character device", id, func() (bool, error) { return vm.removeChardev(ctx, id) })
 }
 
-// RemoveNetdev removes the netdev with this id, if QEMU has it. It reports whether it removed one. The
-// netdev takes with it the descriptors that it was given, and the character device of vhost-user.
+// RemoveNetdev removes the netdev with this ID, if QEMU has it. It reports whether it removed one. QEMU
+// also closes the netdev's descriptors and removes the character device of a vhost-user netdev.
 //
-// QEMU removes a netdev even if a device uses it, and so cuts off the guest. RemoveNetdev looks for such a
-// device first, with a command for each device of the machine. It does not find a device that another process
-// adds after that.
+// QEMU removes a netdev even if a device uses it, which cuts off the guest. So RemoveNetdev first looks for
+// such a device, with a command for each device of the machine. It does not find a device that another
+// process adds after that.
 //
 // RemoveNetdev returns an error that matches:
 //   - [ErrInUse]: a device uses the netdev. Nothing has been changed.
@@ -64,13 +67,15 @@ func (vm *VM) RemoveNetdev(ctx context.Context, id string) (removed bool, err er
 	})
 }
 
-// RemoveObject removes the object with this id, if QEMU has it: a secret, memory, an I/O thread or anything
-// else that object-add creates. It reports whether it removed one.
+// RemoveObject removes the object with this ID, if QEMU has it: a secret, memory, an I/O thread or any
+// other object of object-add. It reports whether it removed one. If the object is in use, it waits as
+// [VM.RemoveNode] does.
 //
-// It waits for users to leave as [VM.RemoveNode] does. It returns an error that matches:
-//   - [ErrInUse]: something uses the object. The error has QEMU's refusal, a [*qmp.Error]. QEMU
-//     removes a secret even if a node was opened with it: the node needs the secret only then.
+// RemoveObject returns an error that matches:
+//   - [ErrInUse]: something uses the object. The error has QEMU's answer, a [*qmp.Error].
 //   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. Call RemoveObject again: the object may be gone.
+//
+// QEMU removes a secret even if a node was opened with it: a node needs its secret only when QEMU opens it.
 //
 // Source: object-del, qom-list.
 func (vm *VM) RemoveObject(ctx context.Context, id string) (removed bool, err error) {
@@ -80,15 +85,15 @@ func (vm *VM) RemoveObject(ctx context.Context, id string) (removed bool, err er
 // RemoveFDSet removes the descriptors of the set with this number, the N of "/dev/fdset/N", if QEMU has it.
 // It reports whether there were any. [qmpfd.RemoveSets] finds sets by their opaque text.
 //
-// QEMU does not report which nodes use a set. Such a node keeps its own descriptor, but fails when QEMU opens
-// its file again, for example to reopen the node: remove the node first. QEMU lists the set without descriptors
-// until the node is gone.
+// Remove the node that uses the set first: QEMU does not report which nodes use a set. A node keeps its own
+// descriptor, but fails when QEMU opens its file again, for example to reopen the node. QEMU lists the
+// empty set until the node is gone.
 //
 // RemoveFDSet returns an error that matches:
-//   - [ErrDescriptorsKept]: QEMU 5.2 and 7.2 keep the descriptors open while the VM is stopped. Call again
-//     when it runs.
-//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. The set may be gone, and QEMU gives a new set the
-//     lowest free number: query-fdsets shows whose set it is.
+//   - [ErrDescriptorsKept]: QEMU 5.2 and 7.2 keep the descriptors open while the VM is stopped. Call
+//     RemoveFDSet again when it runs.
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. The set may be gone, and a new set may have its
+//     number. The opaque text in query-fdsets shows the owner of a set.
 //
 // Source: query-fdsets, remove-fd.
 func (vm *VM) RemoveFDSet(ctx context.Context, fdset int64) (removed bool, err error) {
@@ -115,7 +120,7 @@ func (vm *VM) removeNode(ctx context.Context, name string) (removed bool, err er
 		func() (bool, error) { return vm.nodeExists(ctx, name) })
 }
 
-// removeChardev looks first: most disks and NICs have none.
+// removeChardev looks first, because most disks and NICs have no character device.
 func (vm *VM) removeChardev(ctx context.Context, id string) (removed bool, err error) {
 	exists := func() (bool, error) { return vm.chardevExists(ctx, id) }
 	if there, err := exists(); err != nil || !there {
@@ -129,7 +134,7 @@ func (vm *VM) chardevExists(ctx context.Context, id string) (bool, error) {
 	return slices.ContainsFunc(all, func(c qemu.ChardevInfo) bool { return c.Label == id }), err
 }
 
-// removeNetdev removes a netdev, in use or not.
+// removeNetdev removes a netdev, even if it is in use.
 func (vm *VM) removeNetdev(ctx context.Context, id string) (removed bool, err error) {
 	err = qemu.NetdevDel{ID: id}.Do(ctx, vm.conn)
 	if errors.Is(err, qmp.ErrDeviceNotFound) {
@@ -144,21 +149,19 @@ func (vm *VM) removeObject(ctx context.Context, id string) (removed bool, err er
 		func() (bool, error) { kind, err := vm.objectType(ctx, id); return kind != "", err })
 }
 
-// busyGrace is how long what a device used may stay in use after the device is gone. QEMU releases
-// it when no virtual CPU looks at the device's memory any more: at once with KVM, but under
-// TCG a CPU that does nothing has taken seconds. What uses it otherwise (a block job, an export)
-// does not end by itself, so the wait must.
+// busyGrace is how long a node or an object may stay in use after its device is gone. QEMU releases it when no virtual
+// CPU reads the device's memory any more: at once with KVM, but an idle CPU under TCG has taken seconds. Another user (a
+// block job, an export) may never end, so the wait has a limit.
 const busyGrace = 10 * time.Second
 
-// The time between two attempts to remove what is in use: the first and the longest.
+// The time between two attempts to remove a thing that is in use: the first and the longest.
 const (
 	busyRetry    = time.Millisecond
 	maxBusyRetry = 160 * time.Millisecond
 )
 
-// removeBusy removes what may be gone already, and waits a while for its users to leave. When
-// QEMU refuses, exists reports whether it is there: the text of the error would tell too, but
-// differs from version to version.
+// removeBusy removes a thing that may be in use or gone. While it is in use, removeBusy tries again. When
+// QEMU refuses, exists reports whether the thing is there: the text of the error differs between versions.
 func removeBusy(ctx context.Context, remove func() error, exists func() (bool, error)) (removed bool, err error) {
 	var inUse error // the last refusal
 	for pause, deadline := busyRetry, time.Now().Add(busyGrace); ; pause = min(2*pause, maxBusyRetry) {

@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// lookInterval is how often an unplug looks whether the device is still there, besides listening:
+// lookInterval is how often an unplug checks whether the device still exists, in addition to the events:
 // QEMU 7.2 and 10.0 send no DEVICE_DELETED for a qemu-xhci.
 const lookInterval = time.Second
 
@@ -18,26 +18,24 @@ const lookInterval = time.Second
 // the guest powers the slot on, and for 5 seconds after a request.
 const refusedPause = time.Second
 
-// A guest can lose a request: while it boots, or while it is still busy with the device's arrival.
-// So it is asked again.
+// A guest can lose a request while it boots or sets up the device. So an unplug asks again.
 const (
 	askAgain = 2 * time.Second
 
-	// buttonAgain is for a slot with an attention button (PCI Express's own hotplug, SHPC): the
-	// guest takes a second press within 5 seconds as a wish to keep the device.
+	// buttonAgain is for a slot with an attention button (PCI Express's own hotplug, SHPC): if the button
+	// is pressed again within 5 seconds, the guest keeps the device.
 	buttonAgain = 7 * time.Second
 )
 
-// goneGrace is how long to wait for the event of a device that a look did not find any more. QEMU
-// sends it when it has released what the device used, its ID included.
+// goneGrace is how long to wait for DEVICE_DELETED after the device is gone. QEMU sends it when it has
+// released everything that the device used, including its ID.
 const goneGrace = 2 * time.Second
 
-// lookLimit is how long it may take to look whether a device is there, for a caller whose
-// context has ended.
+// lookLimit is how long the last check for the device may take after the caller's context has ended.
 const lookLimit = time.Second
 
-// An unplugging is a request to the guest to release devices that leave together: usually one, or
-// all functions of a PCI slot. QEMU is asked for the first.
+// An unplugging is a request to the guest to release devices that leave together: usually one, or all
+// functions of a PCI slot. The request names the first device.
 type unplugging struct {
 	vm   *VM
 	ids  []string
@@ -47,13 +45,14 @@ type unplugging struct {
 	refusal error // QEMU's last refusal of the request
 }
 
-// unplug asks the guest to release a device of any kind but CPUs and memory, and waits until it has.
+// unplug asks the guest to release a device that is not a CPU or memory, and waits until the guest has done
+// so.
 func (vm *VM) unplug(ctx context.Context, id string) error {
 	return vm.unplugAs(ctx, id, anyDevice)
 }
 
-// unplugAs asks the guest to release a device of this kind, which may be gone already. It waits
-// until the device is gone, the guest refuses, or ctx ends.
+// unplugAs asks the guest to release a device of this kind. It waits until the device is gone, the guest
+// refuses, or ctx ends. If the device is already gone, it returns nil.
 func (vm *VM) unplugAs(ctx context.Context, id string, k kind) error {
 	if err := vm.checkNeighbours(ctx, id); err != nil {
 		return err
@@ -70,7 +69,7 @@ func (vm *VM) unplugAs(ctx context.Context, id string, k kind) error {
 	return u.run(ctx)
 }
 
-// run asks, and asks again, until the devices are gone, the guest refuses, or ctx ends.
+// run asks the guest, again and again, until the devices are gone, the guest refuses, or ctx ends.
 func (u *unplugging) run(ctx context.Context) error {
 	events := u.vm.conn.Events(answers...) // before device_del causes any
 	defer events.Close()
@@ -109,8 +108,8 @@ func (u *unplugging) run(ctx context.Context) error {
 	}
 }
 
-// await waits for the guest's answer, for so long. It also looks every second, since an event can
-// be lost, or never be sent. It reports whether the unplug has ended.
+// await waits for the guest's answer until limit has passed. Every second it also checks whether the
+// devices exist, because an event can be lost or never be sent. It reports whether the unplug has ended.
 func (u *unplugging) await(ctx context.Context, events qmp.EventStream, limit time.Duration) (done bool, err error) {
 	end := time.Now().Add(limit)
 	for {
@@ -145,8 +144,8 @@ func (u *unplugging) await(ctx context.Context, events qmp.EventStream, limit ti
 	}
 }
 
-// awaitRelease waits until QEMU has released what a device used that is gone, for a while: not every
-// QEMU tells of every device.
+// awaitRelease waits for the event that QEMU sends when it has released everything that the device used. It
+// gives up after goneGrace, because some QEMUs send no event for some devices.
 func (u *unplugging) awaitRelease(ctx context.Context, events qmp.EventStream) {
 	end := time.Now().Add(goneGrace)
 	for ctx.Err() == nil && time.Now().Before(end) {
@@ -163,7 +162,7 @@ func (u *unplugging) nextAnswer(ctx context.Context, events qmp.EventStream, loo
 	for {
 		raw, err := events.Next(short)
 		switch {
-		case errors.Is(err, qmp.ErrEventsLost): // one of those may have been it
+		case errors.Is(err, qmp.ErrEventsLost): // the answer may be lost
 			return noAnswer, nil
 		case err != nil && ctx.Err() != nil:
 			return noAnswer, u.stillPending(ctx, err)
@@ -190,8 +189,8 @@ func (u *unplugging) left(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// stillPending is the end of an unplug whose context ended with err: nil if the devices have gone by
-// then, and else an error that matches ErrUnplugPending.
+// stillPending returns the result of an unplug whose context ended with err: nil if the devices are gone,
+// and else an error that matches ErrUnplugPending.
 func (u *unplugging) stillPending(ctx context.Context, err error) error {
 	ctx, cancel := wait.Detach(ctx, lookLimit)
 	defer cancel()

@@ -8,21 +8,21 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// An answer is what an event says of a device that the guest was asked to release.
+// An answer is the meaning of an event for an unplug.
 type answer int
 
 const (
 	noAnswer answer = iota
 	gone
-	partGone // a part of a CPU, and the whole maybe too
+	partGone // a part of a CPU is gone, and perhaps the whole CPU
 	refusal
 )
 
-// A kind is a kind of devices, by how QEMU and a guest that is asked to release one behave.
+// A kind is a kind of device, by the behaviour of QEMU and the guest when it is unplugged.
 type kind struct {
 	answer func(raw qmp.RawEvent, id string) answer // reads an event
-	check  func(ctx context.Context, vm *VM) error  // whether this QEMU may be asked at all; nil: it may
-	final  bool                                     // QEMU's refusal of the first request is its last word
+	check  func(ctx context.Context, vm *VM) error  // returns an error if this QEMU must not be asked; may be nil
+	final  bool                                     // if QEMU refuses the first request, it always will
 }
 
 var (
@@ -31,18 +31,18 @@ var (
 	aMemory   = kind{answer: answerOf}
 )
 
-// memoryUnplugError is what QEMU up to 7.2 sends for memory that does not go.
+// memoryUnplugError is the event that QEMU up to 7.2 sends when the guest refuses to release memory.
 const memoryUnplugError = "MEM_UNPLUG_ERROR"
 
-// answers are the events that may be an answer.
+// answers are the names of the events that can be an answer.
 var answers = []string{
 	//qmp:allow DEVICE_UNPLUG_GUEST_ERROR an older QEMU sends MEM_UNPLUG_ERROR, or nothing
 	//qmp:allow MEM_UNPLUG_ERROR a newer QEMU sends DEVICE_UNPLUG_GUEST_ERROR
 	qemu.EventDeviceDeleted, qemu.EventDeviceUnplugGuestError, qemu.EventACPIDeviceOST, memoryUnplugError,
 }
 
-// answerOf hears of all but CPUs. A part of a device, which has a path below the device's and no
-// id, is none: when QEMU tells of it, it may not be done with the whole.
+// answerOf reads an event about a device that is not a CPU. It ignores a part of a device, which has a path
+// below the device's and no ID: QEMU may still be removing the whole device then.
 func answerOf(raw qmp.RawEvent, id string) answer {
 	if raw.Name == qemu.EventACPIDeviceOST {
 		return answerOfACPI(raw, id)
@@ -62,8 +62,8 @@ func answerOf(raw qmp.RawEvent, id string) answer {
 	return noAnswer
 }
 
-// answerOfCPU hears of CPUs, where a part is all that may be told of: under TCG the interrupt
-// controller.
+// answerOfCPU reads an event about a CPU. Under TCG, QEMU may send an event for a part of the CPU only, the
+// interrupt controller.
 func answerOfCPU(raw qmp.RawEvent, id string) answer {
 	var data qemu.DeviceDeletedEvent
 	if raw.Name == qemu.EventDeviceDeleted && qmp.DecodeEventData(raw.Data, &data) == nil &&
@@ -73,14 +73,15 @@ func answerOfCPU(raw qmp.RawEvent, id string) answer {
 	return answerOf(raw, id)
 }
 
-// What the ACPI specification has in _OST (OSPM Status Indication).
+// Values of _OST (OSPM Status Indication) in the ACPI specification.
 const (
-	ejectRequest    = 3    // the source event: the machine wants to take the device away
-	ejectDone       = 0    // its status when the guest has released it
-	ejectInProgress = 0x84 // and while it is about to
+	ejectRequest    = 3    // the source event: the machine asked to eject the device
+	ejectDone       = 0    // the status when the guest has released it
+	ejectInProgress = 0x84 // the status while the guest releases it
 )
 
-// answerOfACPI reads what a guest says of a CPU or of memory, which it refuses in this way only.
+// answerOfACPI reads the guest's report about a CPU or memory. A guest refuses to release these only in
+// this way.
 func answerOfACPI(raw qmp.RawEvent, id string) answer {
 	var data qemu.ACPIDeviceOSTEvent
 	if qmp.DecodeEventData(raw.Data, &data) != nil {

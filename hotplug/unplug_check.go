@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// checkNeighbours makes sure that no other device leaves with this one.
+// checkNeighbours makes sure that QEMU would remove no other device together with this one.
 func (vm *VM) checkNeighbours(ctx context.Context, id string) error {
 	if err := vm.checkSlot(ctx, id); err != nil {
 		return err
@@ -15,8 +15,8 @@ func (vm *VM) checkNeighbours(ctx context.Context, id string) error {
 	return vm.checkBuses(ctx, id)
 }
 
-// checkBuses makes sure that there is no other device on the buses of this one: QEMU removes what is
-// behind a controller or a bridge with it.
+// checkBuses makes sure that no other device is on the buses of this one: QEMU would remove it together
+// with the controller or bridge.
 func (vm *VM) checkBuses(ctx context.Context, id string) error {
 	others, err := vm.behind(ctx, id, devicePath(id))
 	if err == nil && len(others) > 0 {
@@ -26,8 +26,8 @@ func (vm *VM) checkBuses(ctx context.Context, id string) error {
 	return err
 }
 
-// behind lists the devices on the buses that are parts of an object, which is a device or the
-// part of one. The number of commands depends on what is there, and not on the machine.
+// behind lists the devices on the buses of an object, which is a device or a part of one. The number of
+// commands depends on the device, not on the size of the machine.
 func (vm *VM) behind(ctx context.Context, id, object string) (others []string, err error) {
 	parts, err := vm.objects(ctx, object, "child")
 	if err != nil || len(parts) == 0 {
@@ -53,7 +53,7 @@ func (vm *VM) behind(ctx context.Context, id, object string) (others []string, e
 	return others, nil
 }
 
-// onBus lists the devices on a bus, without the parts of the device that has this id.
+// onBus lists the devices on a bus, without the parts of the device with this ID.
 func (vm *VM) onBus(ctx context.Context, id, bus string) (others []string, err error) {
 	links, err := vm.objects(ctx, bus, "link")
 	if err != nil {
@@ -74,9 +74,9 @@ func (vm *VM) onBus(ctx context.Context, id, bus string) (others []string, err e
 	return others, nil
 }
 
-// checkSlot makes sure that no other device leaves with this one. When a guest releases a PCI
-// device it releases the slot, with all functions of it; a port of PCI Express has one slot, and
-// whatever is on its bus leaves with it.
+// checkSlot makes sure that the guest would release no other device together with this one. A guest
+// releases a whole slot of PCI, with all of its functions. A port of PCI Express has one slot, so the guest
+// releases everything on its bus.
 func (vm *VM) checkSlot(ctx context.Context, id string) error {
 	others, err := vm.slotMates(ctx, id)
 	if err == nil && len(others) > 0 {
@@ -85,7 +85,8 @@ func (vm *VM) checkSlot(ctx context.Context, id string) error {
 	return err
 }
 
-// slotMates lists the devices that leave with this one: their ids, or the paths of those without.
+// slotMates lists the devices that the guest releases together with this one: the ID of each, or its path
+// if it has no ID.
 func (vm *VM) slotMates(ctx context.Context, id string) ([]string, error) {
 	var multifunction bool // a property of PCI devices, and of no others
 	_, isPCI, err := vm.property(ctx, id, "multifunction", &multifunction)
@@ -122,14 +123,14 @@ func (vm *VM) slotMates(ctx context.Context, id string) ([]string, error) {
 	return others, nil
 }
 
-// neverUnplugged reports whether QEMU can never unplug a device, because of what it is or of the bus
-// that it is on. It looks, since the text of the refusal differs between versions.
+// neverUnplugged reports whether QEMU can never unplug a device, because of the device or of its bus. It
+// reads properties, because the text of QEMU's error differs between versions.
 func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
 	var hotpluggable bool
 	if _, has, err := vm.property(ctx, id, "hotpluggable", &hotpluggable); err != nil || has && !hotpluggable {
 		return err == nil
 	}
-	// Nobody has asked the guest to give back what it uses of a virtio-mem device.
+	// The guest uses memory of a virtio-mem device, and nobody has asked it to give the memory back.
 	var requested, used uint64
 	if _, resizable, err := vm.property(ctx, id, requestedSize, &requested); err == nil && resizable {
 		if _, _, err := vm.property(ctx, id, usedSize, &used); err == nil && used > 0 {
@@ -147,8 +148,8 @@ func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
 	if has, err := vm.objectProperty(ctx, bus, "type", &kind); err != nil || !has || kind != "PCIE" {
 		return false
 	}
-	// Of PCI Express only ports take devices, whatever root buses of QEMU 10.0 and 11.1 have as
-	// their handler, and no port whose property "hotplug" is off.
+	// On PCI Express, only ports take devices, and not if the property "hotplug" of the port is off. Root buses do
+	// not, even though they have a handler in QEMU 10.0 and 11.1.
 	port := path.Dir(bus)
 	var chassis uint8
 	isPort, err := vm.objectProperty(ctx, port, "chassis", &chassis)
@@ -160,15 +161,15 @@ func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
 	return err == nil && !enabled
 }
 
-// hasButton reports whether the slot of a device has an attention button: its bus is then handled
-// by the port or bridge that has the bus, and not by the machine's ACPI controller.
+// hasButton reports whether the slot of a device has an attention button. If so, the port or bridge that
+// has the bus handles hotplug, and not the machine's ACPI controller.
 func (vm *VM) hasButton(ctx context.Context, id string) bool {
 	bus, handler := vm.busOf(ctx, id)
 	return bus != "" && handler == path.Dir(bus)
 }
 
-// busOf returns the paths of a device's bus and of the object that plugs and unplugs devices there,
-// which is "" for a bus without hotplug. Both are "" for a device without a bus.
+// busOf returns the paths of a device's bus and of the object that plugs and unplugs devices there. handler
+// is "" for a bus without hotplug. Both are "" for a device without a bus.
 func (vm *VM) busOf(ctx context.Context, id string) (bus, handler string) {
 	_, has, err := vm.property(ctx, id, "parent_bus", &bus)
 	if err == nil && has {

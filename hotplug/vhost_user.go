@@ -10,22 +10,22 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of a
-// NIC. QEMU connects to it by a character device with the id "ID-chardev", which is removed with the disk or the
-// NIC. The machine's memory must be shared, as with -object memory-backend-memfd,share=on,….
+// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of
+// a NIC. QEMU connects to it by a character device with the ID "ID-chardev", which is removed with the disk
+// or the NIC. The machine's memory must be shared, for example with -object
+// memory-backend-memfd,share=on,….
 //
-// QEMU connects once, and refuses if nobody listens. Then it asks the server for its features. Until the server
-// answers, QEMU executes no command and runs no CPU. This package cannot do anything about a server that does
-// not answer.
+// If no server listens, the operation fails. When QEMU is connected, it asks the server for its features.
+// Until the server answers, QEMU executes no command and runs no CPU, and this package cannot interrupt it.
 type VhostUser struct {
 	// Server is the address that the server listens on, mostly a [*qemu.UnixSocketAddress].
 	Server qemu.SocketAddressLegacyBranch
 
-	// Queues is the number of queues of the device, of a NIC in each direction. 0 leaves it to QEMU.
+	// Queues is the number of queues of a disk, or of a NIC in each direction. 0 leaves the number to QEMU.
 	Queues int
 }
 
-const vhostUserDriver = "vhost-user-blk" // and what these begin with: its devices of each bus
+const vhostUserDriver = "vhost-user-blk" // the types of the devices begin with this
 
 func (v VhostUser) check() error {
 	if v.Server == nil {
@@ -39,8 +39,8 @@ func (v VhostUser) check() error {
 	return err
 }
 
-// chardev is the request for the character device. With "server", or when it connects again, QEMU would
-// wait for somebody to be there, and execute no command and run no CPU while it waits.
+// chardev returns the request for the character device. As a server, or when it reconnects, QEMU would wait
+// for a connection, and execute no command and run no CPU while it waits.
 func (v VhostUser) chardev(id string) qemu.ChardevAdd {
 	return qemu.ChardevAdd{ID: chardevOf(id), Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
 		Addr:   qemu.SocketAddressLegacy{Branch: v.Server},
@@ -50,7 +50,7 @@ func (v VhostUser) chardev(id string) qemu.ChardevAdd {
 
 func (v VhostUser) checkDisk(string) error { return v.check() }
 
-// addStorage makes the connection of a disk, which has no node.
+// addStorage adds the connection. A vhost-user disk has no node.
 func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
 	if err := vm.checkUnused(ctx, d.ID); err != nil {
 		return err
@@ -72,7 +72,7 @@ func (v VhostUser) sendFiles(ctx context.Context, vm *VM, undo *rollback, id str
 	return vm.addChardev(ctx, undo, v.chardev(id))
 }
 
-// taken reports whether a netdev uses the character device, which QEMU then does not remove.
+// taken reports whether a netdev uses the character device: QEMU then refuses to remove it.
 func (v VhostUser) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
 	err = qemu.ChardevRemove{ID: chardevOf(id)}.Do(ctx, vm.conn)
 	if refused(err) {
@@ -89,11 +89,11 @@ func (v VhostUser) netdev(id string) qemu.NetdevAdd {
 	return qemu.NetdevAdd{ID: id, Branch: user}
 }
 
-// chardevOf is the id of the character device that belongs to a device.
+// chardevOf returns the ID of the character device that belongs to a device.
 func chardevOf(id string) string { return id + "-chardev" }
 
-// addChardev connects a device to its server, as a step of an operation. A character device of this
-// name that is there already stays as it is, used or not.
+// addChardev connects a device to its server, as a step of an operation. If a character device of this name
+// exists, it stays, and the error matches ErrExists.
 func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAdd) error {
 	exists, err := vm.chardevExists(ctx, add.ID)
 	if err != nil {
@@ -109,7 +109,7 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAd
 	})
 }
 
-// hasDiskChardev reports whether a device is a disk of vhost-user that was added under its ID.
+// hasDiskChardev reports whether a device is a vhost-user disk with the character device of its ID.
 func (vm *VM) hasDiskChardev(ctx context.Context, id string) (bool, error) {
 	var chardev, kind string
 	_, has, err := vm.property(ctx, id, "chardev", &chardev)

@@ -13,15 +13,17 @@ import (
 
 // Options configures a VM.
 type Options struct {
-	// Fallback makes the drives of disks in a QEMU that has no blockdev-add. Without it AddDisk
-	// returns an error there that matches [errors.ErrUnsupported].
+	// Fallback adds and removes the drives of disks in a QEMU without blockdev-add. If it is nil, AddDisk
+	// returns an error that matches [errors.ErrUnsupported] on such a QEMU.
 	Fallback *Fallback
 }
 
-// A VM is a running QEMU whose devices come and go. [New] makes it; the methods of a zero VM return an
-// error. Any number of goroutines can call the methods. A VM does one operation at a time, and the
-// others wait until their contexts end. A guest that never answers a removal holds them all up: give
-// each context a deadline. Operations of different VM values, on one QEMU, do not wait for each other.
+// A VM adds devices to a running QEMU and removes them. [New] makes a VM; the methods of a zero VM return
+// an error.
+//
+// Any number of goroutines can call the methods. A VM does one operation at a time, and the others wait
+// until their contexts end. A guest that never answers a removal blocks them all: give each context a
+// deadline. Operations of different VM values do not wait for each other, even on one QEMU.
 type VM struct {
 	fallback *Fallback
 
@@ -37,7 +39,8 @@ type VM struct {
 	deviceTypes         sync.Map                  // deviceType by its name
 }
 
-// New returns the VM at the other end of a connection, which remains the caller's. opts may be nil.
+// New returns a VM that sends its commands over conn. The caller still owns conn and closes it. opts may be
+// nil.
 func New(conn qmp.Conn, opts *Options) *VM {
 	if opts == nil {
 		opts = &Options{}
@@ -47,7 +50,7 @@ func New(conn qmp.Conn, opts *Options) *VM {
 
 var errNotMade = errors.New("the VM was not made by New, or has no connection")
 
-// made checks that a VM was made by New. Every method does so, before it waits for anything.
+// made checks that New made the VM. Every method calls it first.
 func (vm *VM) made() error {
 	if vm.conn == nil {
 		return errNotMade

@@ -78,7 +78,7 @@ func TestContAfterTheEnd(t *testing.T) {
 		}
 		for i := range 5 * len(targets) {
 			_, err := migration.Run(limit(t), src, targets[i%len(targets)], nil)
-			require.Contains(t, []string{"nil", "failed"}, endingOf(t, err))
+			require.Contains(t, []string{"nil", "failed"}, endingOf(t, err), "%v", err)
 			want := qemu.RunStateRunning
 			if err == nil {
 				want = qemu.RunStatePostmigrate

@@ -298,3 +298,46 @@ func ExampleEnable() {
 	// Output:
 	// migrate-set-capabilities {"capabilities":[{"capability":"return-path","state":true},{"capability":"multifd","state":true}]}
 }
+
+// A manager that did not begin the migration waits for its end.
+func ExampleWait() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		if err := migration.Start(ctx, client, migration.TCP("host2.example.org:4444")); err != nil {
+			return err
+		}
+		// … and after a restart, or in another process:
+		p, err := migration.Wait(ctx, client, nil)
+		if errors.Is(err, migration.ErrGoesOn) {
+			fmt.Println("ctx has ended; the migration continues, and Cancel ends it")
+		}
+		fmt.Println(p)
+		return err
+	}, "setup", "active", "completed")
+	// Output:
+	// migrate-set-capabilities {"capabilities":[{"capability":"events","state":true}]}
+	// migrate {"uri":"tcp:host2.example.org:4444"}
+	// completed
+}
+
+// Query does not wait.
+func ExampleQuery() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		p, err := migration.Query(ctx, client)
+		if err != nil {
+			return err
+		}
+		fmt.Println(p)
+		return nil
+	}, "active")
+	// Output: active, 512 of 2048 MiB remain
+}
+
+// Before a migration, Status is empty.
+func ExampleProgress() {
+	exampleQEMU(func(ctx context.Context, client *qmp.Client) error {
+		p, err := migration.Query(ctx, client)
+		fmt.Println(p.Status == "", p)
+		return err
+	})
+	// Output: true no migration
+}

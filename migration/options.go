@@ -15,8 +15,8 @@ type Options struct {
 	// Progress, if not nil, is called with each answer to query-migrate, including the last one.
 	Progress func(Progress)
 
-	// Interval is the time between two queries if no event comes; 0 means a second. Progress is
-	// called at least this often. If an event is lost, the wait ends late by this time at most.
+	// Interval is the time between two queries if no event comes; 0 means a second. Progress is called at
+	// least this often. A lost event delays the end of the wait by at most this time.
 	Interval time.Duration
 
 	// Postcopy, if not nil, is called after Progress while the migration is active. If it returns
@@ -36,8 +36,8 @@ type Options struct {
 	PreSwitchover func(context.Context) error
 }
 
-// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. When to hand
-// the machine over is decided at the source, by [Options].
+// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. The source decides
+// when to hand the machine over, by [Options].
 type IncomingOptions struct {
 	Progress func(Progress) // as in [Options]
 	Interval time.Duration  // as in [Options]

@@ -87,6 +87,10 @@ func TestPostcopyIsNotCancelled(t *testing.T) {
 		require.Eventually(t, func() bool { // one that is paused before does not survive it
 			return runState(t, dst) == qemu.RunStatePaused
 		}, time.Minute, 10*time.Millisecond)
+		begun := transferred(t, src)
+		require.Eventually(t, func() bool { // while QEMU 7.2 begins postcopy, a pause is a failure
+			return transferred(t, src) > begun
+		}, time.Minute, 10*time.Millisecond)
 		require.NoError(t, qemu.MigratePause{}.Do(ctx, src))
 		_, err = migration.Wait(ctx, src, nil)
 		require.ErrorIs(t, err, migration.ErrPaused)
@@ -116,6 +120,15 @@ func TestPostcopyIsNotCancelled(t *testing.T) {
 		require.NoError(t, qemu.Cont{}.Do(ctx, dst))
 		require.Equal(t, qemu.RunStateRunning, runState(t, dst))
 	})
+}
+
+// transferred is how much memory the source has sent, in bytes.
+func transferred(t *testing.T, src side) int64 {
+	t.Helper()
+	info, err := qemu.QueryMigrate{}.Do(t.Context(), src)
+	require.NoError(t, err)
+	require.NotNil(t, info.RAM)
+	return info.RAM.Transferred
 }
 
 // TestPostcopyWithoutTheCapability: Run fails before it begins, and Wait when QEMU refuses. QEMU

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -29,6 +30,19 @@ type Progress struct {
 
 	// Info is QEMU's whole answer.
 	Info qemu.MigrationInfo
+}
+
+// String returns the status and, if QEMU reports it, how much memory must still be sent:
+// "active, 512 of 2048 MiB remain".
+func (p Progress) String() string {
+	status := string(p.Status)
+	if status == "" {
+		status = "no migration"
+	}
+	if p.Total == 0 {
+		return status
+	}
+	return fmt.Sprintf("%s, %d of %d MiB remain", status, p.Remaining>>20, p.Total>>20)
 }
 
 // Query asks a source or a destination for its migration (query-migrate). If there is none, the status is

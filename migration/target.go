@@ -100,7 +100,7 @@ func (t Target) check(ctx context.Context, x qmp.Executor, command string) error
 	}
 	has, err := has(ctx, x, command+"/arg-type/channels"+t.needs)
 	if err == nil && !has {
-		err = fmt.Errorf("this QEMU takes no such target, 8.2 and newer do: %w", errors.ErrUnsupported)
+		err = fmt.Errorf("the target needs QEMU 8.2 or newer: %w", errors.ErrUnsupported)
 	}
 	return err
 }

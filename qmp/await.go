@@ -62,8 +62,8 @@ func awaitError(event string, err error) error {
 }
 
 // Await calls do, which executes any number of commands, and waits for an event that they cause: the
-// first event for which match returns true. It looks at events with the given names, or at all events
-// if there are no names. Use it instead of [AwaitEvent] for a command with a result, for several
+// first event for which match returns true, or the first one if match is nil. It looks at events with
+// the given names, or at all events if there are no names. Use it instead of [AwaitEvent] for a command with a result, for several
 // commands, or if one of several events ends the wait.
 //
 //	e, err := qmp.Await(ctx, c, func(ctx context.Context) error {
@@ -87,6 +87,9 @@ func Await(ctx context.Context, src EventSource, do func(context.Context) error,
 		e, err := events.Next(ctx)
 		if err != nil {
 			return RawEvent{}, err
+		}
+		if match == nil {
+			return e, nil
 		}
 		if found, err := match(e); found || err != nil {
 			return e, err

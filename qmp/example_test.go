@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -337,6 +338,177 @@ func ExampleSubscription_Queued() {
 		fmt.Println(count)
 	})
 	// Output: 1
+}
+
+// The class of an error decides what to do. Its text is for people.
+func ExampleError() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("device_del", qmptest.Refuse(qmp.ErrDeviceNotFound, "Device 'disk1' not found"))
+		err := fmt.Errorf("clean up: %w", qemu.DeviceDel{ID: "disk1"}.Do(ctx, c))
+		fmt.Println(errors.Is(err, qmp.ErrDeviceNotFound))
+		if refused, ok := errors.AsType[*qmp.Error](err); ok {
+			fmt.Printf("%s: %q\n", refused.Command, refused.Desc)
+		}
+	})
+	// Output:
+	// true
+	// device_del: "Device 'disk1' not found"
+}
+
+// A job ends with one of two events. QEMU may send them before it answers the command.
+func ExampleAwait() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("block-job-cancel", func(*qmptest.Request) (any, error) {
+			s.Event(qemu.EventBlockJobCancelled, qemu.BlockJobCancelledEvent{Type: qemu.JobTypeMirror, Device: "copy1"})
+			return nil, nil
+		})
+		end, err := qmp.Await(ctx, c, func(ctx context.Context) error {
+			return qemu.BlockJobCancel{Device: "copy1"}.Do(ctx, c)
+		}, nil, qemu.EventBlockJobCancelled, qemu.EventBlockJobCompleted)
+		fmt.Println(end.Name, err)
+	})
+	// Output: BLOCK_JOB_CANCELLED <nil>
+}
+
+// EventsFunc keeps the events of other jobs out of the queue.
+func ExampleClient_EventsFunc() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		ours := c.EventsFunc(func(e qmp.RawEvent) bool {
+			job, ok, err := qmp.EventAs[qemu.JobStatusChangeEvent](e)
+			return err == nil && ok && job.ID == "copy1"
+		}, qemu.EventJobStatusChange)
+		defer ours.Close()
+		s.Event(qemu.EventJobStatusChange, qemu.JobStatusChangeEvent{ID: "copy2", Status: qemu.JobStatusRunning})
+		s.Event(qemu.EventJobStatusChange, qemu.JobStatusChangeEvent{ID: "copy1", Status: qemu.JobStatusReady})
+		e, err := ours.Next(ctx)
+		fmt.Println(e.Data, err)
+	})
+	// Output: {"id":"copy1","status":"ready"} <nil>
+}
+
+// The loop gets the errors of Next, too. It can be left and begun again.
+func ExampleSubscription_All() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		jobs := qmp.Subscribe[qemu.JobStatusChangeEvent](c)
+		defer jobs.Close()
+		for _, status := range []qemu.JobStatus{qemu.JobStatusRunning, qemu.JobStatusConcluded} {
+			s.Event(qemu.EventJobStatusChange, qemu.JobStatusChangeEvent{ID: "copy1", Status: status})
+		}
+		for e, err := range jobs.All(ctx) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Println(e.Data.ID, "is", e.Data.Status)
+			if e.Data.Status == qemu.JobStatusConcluded {
+				return
+			}
+		}
+	})
+	// Output:
+	// copy1 is running
+	// copy1 is concluded
+}
+
+// Redacted prints a value as JSON, with the values behind its pointers and without secrets.
+func ExampleRedacted() {
+	password := qemu.SetPassword{Branch: &qemu.SetPasswordOptionsVNC{Display: new("vnc2")}, Password: "geheim"}
+	fmt.Println(qmp.Redacted(password))
+	// Output: {"protocol":"vnc","password":"***","display":"vnc2"}
+}
+
+// Value reads an optional member, new sets one.
+func ExampleValue() {
+	add := qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("rng1")}
+	fmt.Printf("%q %q\n", qmp.Value(add.ID), qmp.Value(add.Bus))
+	// Output: "rng1" ""
+}
+
+// Trace shows the messages of one command, with the time that it took.
+func ExampleOptions_trace() {
+	dial := func(ctx context.Context, command string) (*qmp.Client, error) {
+		return qmp.Dial(ctx, "/run/vm1/qmp.sock", &qmp.Options{Trace: func(m qmp.TraceMessage) {
+			if m.Command == command {
+				fmt.Fprintf(os.Stderr, "%t %s %s\n", m.Sent, m.Duration, m.Text)
+			}
+		}})
+	}
+	_ = dial
+}
+
+// QEMU runs this command at once, even while another one waits.
+func ExampleOutOfBand() {
+	makeListen := func(ctx context.Context) error {
+		c, err := qmp.Dial(ctx, "/run/vm1/qmp.sock", &qmp.Options{OOB: true})
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return qemu.MigrateRecover{URI: "tcp:[::]:4445"}.Do(ctx, c, qmp.OutOfBand())
+	}
+	_ = makeListen
+}
+
+// A child process, whose standard input and output are the monitor.
+func ExamplePipes() {
+	start := func(ctx context.Context) (*qmp.Client, error) {
+		cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-display", "none", "-qmp", "stdio")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			return nil, err
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			return nil, err
+		}
+		if err := cmd.Start(); err != nil {
+			return nil, err
+		}
+		return qmp.NewClient(ctx, qmp.Pipes(out, in), nil) // closing the client ends QEMU's monitor; then call cmd.Wait
+	}
+	_ = start
+}
+
+// Any connection will do, for example one through a tunnel.
+func ExampleNewClient() {
+	connect := func(ctx context.Context, dialTunnel func(context.Context) (net.Conn, error)) (*qmp.Client, error) {
+		conn, err := dialTunnel(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return qmp.NewClient(ctx, conn, nil) // which also closes conn if it fails
+	}
+	_ = connect
+}
+
+// A program that has nothing to send learns that QEMU has ended.
+func ExampleClient_Done() {
+	exampleQEMU(func(_ context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Disconnect()
+		<-c.Done()
+		fmt.Println(c.Err() != nil)
+	})
+	// Output: true
+}
+
+// Stats counts what the client has done, for metrics.
+func ExampleClient_Stats() {
+	exampleQEMU(func(ctx context.Context, c *qmp.Client, s *qmptest.Server) {
+		s.Handle("stop", qmptest.Refuse(qmp.ErrGeneric, "not now"))
+		before := c.Stats()
+		_ = qemu.Stop{}.Do(ctx, c) // refused
+		after := c.Stats()
+		fmt.Println(after.Commands-before.Commands, "command,", after.Refused-before.Refused, "refused")
+	})
+	// Output: 1 command, 1 refused
+}
+
+// The standard logger is a Logger.
+func ExampleOptions_logger() {
+	dial := func(ctx context.Context) (*qmp.Client, error) {
+		return qmp.Dial(ctx, "/run/vm1/qmp.sock", &qmp.Options{Logger: slog.Default()})
+	}
+	_ = dial
 }
 
 // exampleQEMU calls f with a client of a server that f can tell how to answer.

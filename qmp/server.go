@@ -31,11 +31,11 @@ func (s *Server) Keep(key any, create func() any) any {
 	return value
 }
 
-// ServerOf returns the server at the other end of x, or nil if x does not say. A connection and its
+// ServerOf returns the server at the other end of x, or nil if x does not know it. A connection and its
 // wrappers have the same Server.
 //
-// An Executor says it with one of two methods. Server() *Server returns the server; a type that embeds a
-// [*Client] has this method. Unwrap() Executor returns the Executor that this one wraps.
+// An Executor names its server with one of two methods. Server() *Server returns the server; a type that
+// embeds a [*Client] has this method. Unwrap() Executor returns the Executor that this one wraps.
 func ServerOf(x Executor) *Server {
 	for {
 		switch on := x.(type) {

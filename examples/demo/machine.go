@@ -19,13 +19,13 @@ type machine struct {
 	close  func() error
 	boot   func(ctx context.Context) error // waits until it is up
 
-	// deaf says that nobody in the machine answers when it is to let go of a device: then a
+	// deaf says that nothing in the machine answers a request to release a device: then a
 	// reset does it.
 	deaf bool
 }
 
-// start starts a QEMU with a guest; without one if there is no guest to be had; or, where there
-// is no QEMU, what stands in its place.
+// start starts a QEMU with a guest. If there is no guest, it starts QEMU without one. If there is no QEMU, it
+// starts the fake server.
 func start(out io.Writer) (*machine, error) {
 	q, err := qemutest.Find("")
 	if errors.Is(err, qemutest.ErrMissing) {

@@ -1,9 +1,9 @@
-// Demo connects to a QEMU, prints its version and status, adds a disk to the running machine,
-// shows it in the list of block devices, and removes it again.
+// Demo connects to a QEMU, prints its version and status, adds a disk to the running machine, shows it in
+// the list of block devices, and removes it again.
 //
-// The QEMU is one of this machine, or one that is fetched from Debian's packages; see
-// internal/qemutest for which, and for the variables that choose another. Where there is none,
-// a server that only keeps account of what a QEMU would have stands in its place.
+// The QEMU is installed on this machine, or is downloaded from Debian's packages; internal/qemutest has the
+// rules, and the variables that choose another. If there is no QEMU, Demo uses a fake server that only
+// records devices.
 package main
 
 import (

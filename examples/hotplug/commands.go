@@ -104,7 +104,7 @@ func addNIC(set *flag.FlagSet) func(context.Context, machine, []string) error {
 		if err != nil {
 			return err
 		}
-		defer closeAll(taps) // QEMU has its own by then
+		defer closeAll(taps) // QEMU has copies by then
 		slot, err := m.place(ctx, *bus)
 		if err != nil {
 			return err

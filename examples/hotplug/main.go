@@ -1,12 +1,12 @@
-// Hotplug adds devices to a running virtual machine and removes them, by its QMP socket: it is the
-// package hotplug as a command, to be tried on a VM of one's own.
+// Hotplug adds devices to a running virtual machine and removes them, by its QMP socket. It shows the
+// package hotplug as a command that you can try on a VM of yours.
 //
 //	go run ./examples/hotplug -qmp /run/vm1/qmp.sock list
 //	go run ./examples/hotplug -qmp /run/vm1/qmp.sock add-disk data1 /srv/data1.qcow2 -format qcow2
 //	go run ./examples/hotplug -qmp /run/vm1/qmp.sock remove-disk data1
 //
-// Without a command it lists them. Nothing is kept between two runs: a disk that one has added the
-// next one removes.
+// Without a command, it lists the commands. It keeps nothing between two runs: one run can remove the disk
+// that another run added.
 package main
 
 import (
@@ -122,22 +122,22 @@ func parse(name string, args []string, out io.Writer) (*command, []string, func(
 func usage(set *flag.FlagSet) {
 	fmt.Fprintln(set.Output(), "usage: hotplug -qmp ADDRESS [-timeout TIME] COMMAND [FLAGS] ARGUMENTS")
 	set.PrintDefaults()
-	fmt.Fprintln(set.Output(), "\ncommands (hotplug COMMAND -help tells the flags of one):")
+	fmt.Fprintln(set.Output(), "\ncommands (hotplug COMMAND -help lists the flags of one):")
 	for _, c := range commands {
 		fmt.Fprintf(set.Output(), "  %-30s %s\n", c.name+" "+strings.Join(c.args, " "), c.purpose)
 	}
 }
 
-// advise says of errors that a person can do something about what that is.
+// advise adds to an error what the user can do about it.
 func advise(c *command, err error) error {
 	var left *hotplug.RollbackError
 	switch {
 	case errors.Is(err, hotplug.ErrUnplugPending):
-		return fmt.Errorf("%w\nThe device is still there. Say %s again to go on waiting.", err, c.name)
+		return fmt.Errorf("%w\nThe device is still there. Run %s again to continue waiting.", err, c.name)
 	case errors.Is(err, hotplug.ErrUnplugRefused):
 		return fmt.Errorf("%w\nThe guest uses the device: unmount it there, or take the interface down.", err)
 	case errors.As(err, &left):
-		return fmt.Errorf("%w\nRemove it by the command that removes, to take away what is left.", err)
+		return fmt.Errorf("%w\nRun the command that removes the device, to remove the things that are left.", err)
 	}
 	return err
 }

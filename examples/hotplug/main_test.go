@@ -120,8 +120,8 @@ func TestHelp(t *testing.T) {
 func TestAdvice(t *testing.T) {
 	c := &command{name: "remove-disk"}
 	require.NoError(t, advise(c, nil))
-	require.ErrorContains(t, advise(c, fmt.Errorf("x: %w", hotplug.ErrUnplugPending)), "Say remove-disk again")
+	require.ErrorContains(t, advise(c, fmt.Errorf("x: %w", hotplug.ErrUnplugPending)), "Run remove-disk again")
 	require.ErrorContains(t, advise(c, hotplug.ErrUnplugRefused), "unmount it")
-	require.ErrorContains(t, advise(c, &hotplug.RollbackError{Err: os.ErrClosed, Undo: os.ErrExist}), "take away what is left")
+	require.ErrorContains(t, advise(c, &hotplug.RollbackError{Err: os.ErrClosed, Undo: os.ErrExist}), "remove the things that are left")
 	require.Equal(t, os.ErrClosed, advise(c, os.ErrClosed))
 }

@@ -22,14 +22,14 @@ type about struct {
 	Dialects []string `json:"dialects"` // of check
 }
 
-// newVersion makes the subcommand that tells of qapigen itself.
+// newVersion makes the subcommand that prints the version of qapigen.
 func newVersion() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version [-json]",
 		Short: "print the version of qapigen, and of the QEMUs that it knows",
-		Long: `Version prints the version of qapigen, the constant that generated code needs in the library to
-compile, the QEMU whose schema gives the names of types for a server, and the dialects of check.
+		Long: `Version prints the version of qapigen, the constant of the library that generated code needs, the
+QEMU whose schema gives the names of types for a server, and the dialects of check.
 
 ` + statusHelp,
 		Example: "  go tool qapigen version\n  qapigen version -json",

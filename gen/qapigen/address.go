@@ -18,21 +18,21 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// addressHelp says what serverAddress takes, for the help of the subcommands.
-const addressHelp = `The ADDRESS of a running server is that of its QMP monitor, which -qmp makes:
+// addressHelp explains ADDRESS, for the help of the subcommands.
+const addressHelp = `The ADDRESS of a running server is the address of its QMP monitor (QEMU's option -qmp):
 
   unix:PATH         a Unix socket; PATH alone if the socket exists; @NAME for an abstract socket
   tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
   vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
 
-A server talks to one client at a time on a socket.`
+A socket of a server serves one client at a time.`
 
-// sourceHelp says what openSource takes.
+// sourceHelp explains SOURCE.
 const sourceHelp = `SOURCE is the main file of a schema (qapi-schema.json), a file that capture wrote, or an ADDRESS.
 ` + addressHelp
 
-// serverAddress returns the address that a name given on the command line is, for dialServer;
-// false if it is a file, or nothing that is there.
+// serverAddress returns the address of a server for dialServer, if name is an address on the command line.
+// It returns false for a file, or if nothing has this name.
 func serverAddress(name string) (string, bool) {
 	for _, prefix := range []string{"unix:", "tcp:", "vsock:", "@"} {
 		if strings.HasPrefix(name, prefix) {
@@ -50,7 +50,7 @@ func serverAddress(name string) (string, bool) {
 // holds its monitor.
 var serverLimit = 10 * time.Second
 
-// askServer asks a server that is running for its schema.
+// askServer asks a running server for its schema.
 func askServer(ctx context.Context, address string) (*source, error) {
 	ctx, cancel := context.WithTimeout(ctx, serverLimit)
 	defer cancel()
@@ -70,7 +70,7 @@ func askServer(ctx context.Context, address string) (*source, error) {
 	return &source{view: view, version: version.String()}, nil
 }
 
-// dialServer is qmp.Dial, which does not look up the names of hosts.
+// dialServer is qmp.Dial without a lookup of host names.
 func dialServer(ctx context.Context, address string) (*qmp.Client, error) {
 	hostPort, tcp := strings.CutPrefix(address, "tcp:")
 	if _, err := netip.ParseAddrPort(hostPort); !tcp || err == nil {
@@ -107,13 +107,13 @@ func dialAdvice(address string, err error) string {
 	return ""
 }
 
-// isDial tells whether an error is about the connection, and not about what was said on it.
+// isDial reports whether an error is about connecting, and not about the answers.
 func isDial(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
 	return ok && op.Op == "dial"
 }
 
-// withScheme is an address as QEMU's options have it.
+// withScheme returns an address in the form of QEMU's options.
 func withScheme(address string) string {
 	if name, ok := strings.CutPrefix(address, "@"); ok {
 		return "unix:" + name + ",abstract=on"
@@ -121,7 +121,7 @@ func withScheme(address string) string {
 	return address
 }
 
-// queryAdvice says what to do when a client gets no schema.
+// queryAdvice says what to do if a server gives no schema.
 func queryAdvice(err error) string {
 	_, malformed := errors.AsType[*introspect.ReadError](err)
 	switch {

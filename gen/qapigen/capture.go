@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// newCapture makes the subcommand that keeps what a server says of its schema.
+// newCapture makes the subcommand that saves the schema of a server.
 func newCapture() *cobra.Command {
 	var out string
 	cmd := &cobra.Command{
@@ -39,7 +39,7 @@ A guest agent has no introspection.
 	return cmd
 }
 
-// capture writes nothing before the whole answer is there.
+// capture writes nothing until the whole answer is there.
 func capture(ctx context.Context, address, out string, stdout, stderr io.Writer) error {
 	s, err := openServer(ctx, address)
 	if err != nil {
@@ -60,7 +60,7 @@ func capture(ctx context.Context, address, out string, stdout, stderr io.Writer)
 	return err
 }
 
-// openServer is openSource for what must be a server that is running.
+// openServer is openSource for a running server only.
 func openServer(ctx context.Context, name string) (*source, error) {
 	if address, ok := serverAddress(name); ok {
 		return askServer(ctx, address)

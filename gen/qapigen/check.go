@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// newCheck makes the subcommand that tells what is wrong with schemas.
+// newCheck makes the subcommand that reports errors in schemas.
 func newCheck() *cobra.Command {
 	var dialect string
 	var asJSON bool
@@ -22,10 +22,9 @@ and nothing if there is no error:
 
   path:line[:column]: message
 
-QEMU changed the language several times. With -dialect VERSION, check accepts and refuses what this
-QEMU accepts and refuses, also in the documentation. The first line is then the error that QEMU
-itself would report, at the same place. Without -dialect, check accepts the language of QEMU 5.2 to
-11.0.
+QEMU changed the language several times. With -dialect VERSION, check applies the rules of this
+QEMU, also to the documentation. The first line is then the error that QEMU itself would report, at
+the same place. Without -dialect, check accepts the language of QEMU 5.2 to 11.0.
 
 With -json, check prints an array of objects with file, line, column (if it is known) and message.
 
@@ -63,7 +62,7 @@ The exit status is 0 if there is no error, 1 if there are errors, and 2 if the c
 	return cmd
 }
 
-// A problem is something that is wrong with a schema, in JSON.
+// A problem is an error in a schema, in JSON.
 type problem struct {
 	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"`
@@ -71,7 +70,7 @@ type problem struct {
 	Message string `json:"message"`
 }
 
-// problemsIn takes an error apart that may have been joined of several.
+// problemsIn splits an error that can be joined from several.
 func problemsIn(err error) []problem {
 	problems := []problem{} // and not null
 	switch err := err.(type) {

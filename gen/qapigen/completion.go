@@ -14,14 +14,14 @@ import (
 
 var shells = []string{"bash", "zsh", "fish", "powershell"}
 
-// newCompletion makes the subcommand that teaches a shell the others.
+// newCompletion makes the subcommand that writes the completion script of a shell.
 func newCompletion(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "write a script that makes a shell complete qapigen's command line",
 		Long: `Completion writes a script for a shell. With it, the shell completes subcommands, flags, names of
-files, dialects, and the commands, events, modules and symbols of a schema. This is the schema that
-the command line names, or that of QEMU ` + embeddedVersion + ` if it names none or a server.
+files, dialects, and the commands, events, modules and symbols of a schema. They are those of the
+schema on the command line, or those of QEMU ` + embeddedVersion + ` if there is none or it is a server.
 
 ` + statusHelp,
 		Example: `  source <(qapigen completion bash)                                  # this shell
@@ -48,7 +48,7 @@ the command line names, or that of QEMU ` + embeddedVersion + ` if it names none
 	}
 }
 
-// A completer returns what a word of the command line may become.
+// A completer returns the possible completions of a word.
 type completer = cobra.CompletionFunc
 
 // completeFiles completes the name of a schema's file, or of an answer.
@@ -60,7 +60,7 @@ func completeFolders(*cobra.Command, []string, string) ([]string, cobra.ShellCom
 	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
-// completeFrom completes one of some words.
+// completeFrom completes a word from a list.
 func completeFrom(words ...string) completer {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }

@@ -28,18 +28,18 @@ func newDiff() *cobra.Command {
 		Long: `Diff compares two schemas as a client sees them. It prints a line for each change:
 
   breaking or compatible
-  what happened: added, removed, retyped, deprecated, …
-  what changed: command, event, member, value, …
+  the change: added, removed, retyped, deprecated, …
+  the changed thing: command, event, member, value, …
   sent (arguments of commands), received (results and data of events), or both
   the path, as query takes it, and the old and the new form
-  what replaces a removed or deprecated thing, if a schema of QEMU says so
+  the replacement of a removed or deprecated thing, if a schema of QEMU names one
 
-If other commands and events use the type that changed, diff prints one path and how many others
-there are: "(and 2 other commands or events)". With -json each change has the names of all.
+If other commands and events use the type that changed, diff prints one path and the number of the
+others: "(and 2 other commands or events)". With -json it lists all of them.
 
-A change is breaking if a client that was made for OLD can fail with NEW: NEW refuses what the client
-sends, or lacks what the client needs. Diff assumes that a client ignores members and accepts enum
-values that it does not know.
+A change is breaking if a client that was made for OLD can fail with NEW: NEW refuses a request of
+the client, or does not send a thing that the client needs. Diff assumes that a client ignores
+members and accepts enum values that it does not know.
 
 OLD and NEW are sources, not necessarily of the same kind.
 ` + sourceHelp + `
@@ -86,7 +86,7 @@ source.`,
 	return cmd
 }
 
-// compareSources compares what two sources have or are.
+// compareSources compares two sources.
 func compareSources(ctx context.Context, old, new string) ([]diff.Change, error) {
 	before, err := loadNamed(ctx, old)
 	if err != nil {
@@ -100,7 +100,7 @@ func compareSources(ctx context.Context, old, new string) ([]diff.Change, error)
 	return diff.Compare(before, after)
 }
 
-// A changeRow is a change with what to use instead of something that is removed or deprecated.
+// A changeRow is a change, with the replacement of a thing that was removed or deprecated.
 type changeRow struct {
 	diff.Change
 	Use string `json:"use,omitempty"`

@@ -22,16 +22,16 @@ func newFacts() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "facts [-from FILE] [-qemu-version VERSION] -out FILE SOURCE...",
 		Short: "write the table that since, list and page read, from schemas of several QEMUs",
-		Long: `Facts writes a table of what the schemas of several QEMUs have, and of the versions that their
-documentation names. From this table, since and list conclude which QEMU added or removed a thing.
-The table has no prose.
+		Long: `Facts writes a table of the commands, events, types and their parts in the schemas of several QEMUs,
+and of the versions in the documentation. From this table, since and list conclude which QEMU added
+or removed a thing. The table has no prose.
 
 With -from, facts adds the sources to an existing table. A source replaces the source of the same
 release in the table, except that an answer does not replace a schema.
 
 SOURCE is the main file of a schema, a file that capture wrote, or the ADDRESS of a server. The
-version of such a file is in the file VERSION beside it. Types of an answer get the names that our
-own schema has.
+version of such a file is in the file VERSION beside it. The answer of a server has no names of
+types: facts takes them from our own schema.
 
 Facts fails if something has no date: no documentation names its version, and no older schema of the
 table lacks it. The error lists these things.
@@ -62,7 +62,7 @@ table lacks it. The error lists these things.
 	return cmd
 }
 
-// writeFacts writes nothing before everything is known to be right.
+// writeFacts writes nothing until all sources are read and checked.
 func writeFacts(ctx context.Context, from, out, version string, sources []string, stderr io.Writer) error {
 	table := facts.New()
 	if from != "" {
@@ -96,6 +96,10 @@ func addFacts(ctx context.Context, table *facts.Table, name, version string, std
 	version = cmp.Or(version, s.version, treeVersion(name), versionIn(filepath.Dir(name)))
 	if version == "" {
 		return errors.New("the version of QEMU is not known: give -qemu-version, or write it to a file VERSION beside the source")
+	}
+	known := func(command string) bool { f, _ := table.Path(command); return f != nil }
+	if of := factsFor(known); of != nil && of != factsFor(s.has) {
+		return fmt.Errorf("this is a schema of %s, and the table is of %s", serverOf(s.has), serverOf(known))
 	}
 	if s.view != nil && table.Documented(version) {
 		fmt.Fprintf(stderr, "%s: nothing is added: the table has QEMU's own schema of %s, which says more\n", name, facts.Release(version))

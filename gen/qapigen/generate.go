@@ -14,7 +14,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// newGenerate makes the subcommand that emits Go for a schema.
+// newGenerate makes the subcommand that generates Go for a schema.
 func newGenerate() *cobra.Command {
 	var names, out string
 	var schemas, also []string
@@ -171,7 +171,7 @@ func factsFor(has func(command string) bool) *facts.Table {
 		return facts.Guest()
 	case has("device_add"):
 		return facts.QEMU()
-	case has("block-export-add"):
+	case has("blockdev-add"):
 		return facts.Storage()
 	}
 	return nil

@@ -57,13 +57,32 @@ func TestGuide(t *testing.T) {
 	}
 }
 
+// TestVetGuide finds each command of docs/vet.md in the scripts that are run.
+func TestVetGuide(t *testing.T) {
+	text, err := os.ReadFile("../../docs/vet.md")
+	require.NoError(t, err)
+	commands, _ := scriptsParts(t)
+	found := 0
+	for _, block := range fenced.FindAllStringSubmatch(string(text), -1) {
+		if block[1] == "sh" {
+			found++
+			require.Contains(t, commands, strings.TrimSpace(block[2]))
+		}
+	}
+	require.Equal(t, 2, found)
+}
+
 // scriptsParts returns the commands of all scripts and the text of their files.
 func scriptsParts(t *testing.T) (commands, files []string) {
 	t.Helper()
 	for name := range scripts {
 		archive := parse(t, name)
 		for line := range strings.Lines(string(archive.Comment)) {
-			commands = append(commands, strings.TrimPrefix(strings.TrimSpace(line), "exec "))
+			command := strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "! "), "exec ")
+			if script, ok := strings.CutPrefix(command, "sh -c '"); ok {
+				command = strings.TrimSuffix(script, "'")
+			}
+			commands = append(commands, command)
 		}
 		for _, file := range archive.Files {
 			files = append(files, string(file.Data), strings.TrimSuffix(string(file.Data), "\n"))

@@ -11,16 +11,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// newIntrospect makes the subcommand that prints what a server says of its schema.
+// newIntrospect makes the subcommand that prints a server's answer from its schema.
 func newIntrospect() *cobra.Command {
 	var opts qapi.IntrospectOptions
 	var defined []string
 	cmd := &cobra.Command{
 		Use:   "introspect [-unmask] [-define NAME]... FILE",
 		Short: "print the answer of a server to query-qmp-schema, made from its schema",
-		Long: `Introspect prints what a server that is built from the schema answers to query-qmp-schema. It prints a
-line for each entry, with the members in alphabetical order. Query and diff can read the output. To
-save the answer of a running server, use capture.
+		Long: `Introspect prints the answer to query-qmp-schema of a server that is built from the schema. It
+prints a line for each entry, with the members in alphabetical order. Query and diff can read the
+output. To save the answer of a running server, use capture.
 
 With -define, only the named symbols are true; without it, all conditions of the schema are true. As
 in the answer of a server, types have numbers. With -unmask, they have their names.

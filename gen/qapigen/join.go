@@ -15,28 +15,28 @@ import (
 	"github.com/qmpkit/qmpkit/internal/unmask"
 )
 
-// newJoin makes the subcommand that adds what a server has to a schema.
+// newJoin makes the subcommand that adds the new things of a server to a schema.
 func newJoin() *cobra.Command {
 	var j joining
 	cmd := &cobra.Command{
 		Use:   "join -schema FILE [-overrides FILE] -out DIR SOURCE",
-		Short: "add what a newer server has to the schema of an older QEMU",
-		Long: `Join writes a copy of a schema and adds all that a server has and the schema lacks. Use it for a new
-QEMU if you have a running server, but only the source of an older QEMU. The copy has no prose, as
-print writes it. Join removes nothing of the schema. It marks what it adds, "(seen first in 11.1)",
-and generate puts these words into comments. Join can also take a schema that join wrote.
+		Short: "add the new things of a server to the schema of an older QEMU",
+		Long: `Join writes a copy of a schema and adds all things that only a server has. Use it for a new QEMU if
+you have a running server, but only the source of an older QEMU. Like the copy of print, it has no
+prose. Join removes nothing of the schema. It marks what it adds, "(seen first in 11.1)", and
+generate puts these words into comments. Join can also take a schema that join wrote.
 
 SOURCE is a file that capture wrote, or the ADDRESS of a running server. Its version is that of the
 server, or of the file VERSION beside the file.
 
 If the schema and the server differ in a member, join writes the form that both fit: a member is
 optional if it is optional in one of them. If they have different kinds of types at one place, the
-overrides must decide, with a line for each place:
+file of -overrides must decide. It has a line for each place:
 
   PLACE source|server REASON
 
-The error of join has the PLACE. The second word says whose type join takes. Lines that begin with #
-are comments. A line that decides nothing is an error.
+The error of join has the PLACE. The second word names the side whose type join takes. Lines that
+begin with # are comments. A line for a place that needs no decision is an error.
 
 The files have the folders of QEMU's source tree in DIR. Join removes files that an earlier run wrote
 and that no longer belong to the schema. It never touches files that qapigen did not write.
@@ -74,7 +74,7 @@ and that no longer belong to the schema. It never touches files that qapigen did
 	return cmd
 }
 
-// A joining is what join was called with.
+// A joining holds the arguments of join.
 type joining struct {
 	schema, answer, overrides, out, version string
 }

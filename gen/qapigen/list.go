@@ -12,7 +12,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// newList makes the subcommand that lists what differs between the QEMUs of a range.
+// newList makes the subcommand that lists the differences between the QEMUs of a range.
 func newList() *cobra.Command {
 	var asJSON bool
 	var want listRequest
@@ -28,7 +28,8 @@ added after FIRST, that LAST no longer has, or that is deprecated in LAST. The f
 MODULE is the file that defines a command or an event, such as block-core. Without MODULE, list looks
 at all files.
 
-With -json, list prints an array of objects, as since does.
+With -json, list prints an array of objects, as since does. In each, "lists" has "new", "gone" and
+"deprecated", as far as they are true.
 
 ` + statusHelp,
 		Example: `  qapigen list -qemu 7.2..11.1 -gone
@@ -57,11 +58,17 @@ With -json, list prints an array of objects, as since does.
 				return err
 			}
 			if asJSON {
-				var of []*facts.Fact
+				rows := []factRow{}
 				for _, l := range found {
-					of = append(of, l.fact)
+					if last := len(rows) - 1; last >= 0 && rows[last].Path == l.fact.Path {
+						rows[last].Lists = append(rows[last].Lists, l.kind)
+						continue
+					}
+					row := newFactRow(l.fact)
+					row.Lists = []string{l.kind}
+					rows = append(rows, row)
 				}
-				return printFacts(cmd.OutOrStdout(), slices.Compact(of), true)
+				return writeJSON(cmd.OutOrStdout(), rows)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			for _, l := range found {
@@ -107,7 +114,7 @@ func (l *listRequest) check(t *facts.Table) error {
 	delete(known, "")
 	for i, m := range l.modules {
 		if l.modules[i] = strings.TrimSuffix(m, ".json"); !known[l.modules[i]] {
-			return &usageError{fmt.Sprintf("there is no module %s: modules are %s", m, strings.Join(slices.Sorted(maps.Keys(known)), ", "))}
+			return &usageError{fmt.Sprintf("there is no module %q: modules are %s", m, strings.Join(slices.Sorted(maps.Keys(known)), ", "))}
 		}
 	}
 	return nil

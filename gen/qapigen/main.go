@@ -1,4 +1,4 @@
-// Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
+// Qapigen writes Go bindings for QEMU's QAPI schemas. It also compares, checks and queries such schemas.
 //
 //	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR   a Go package
 //	qapigen capture [-out FILE] ADDRESS                                      save the schema of a running server
@@ -100,7 +100,7 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "qapigen",
 		Short: "Go bindings for QEMU's QAPI schemas",
-		Long: `Qapigen writes Go bindings for QEMU's QAPI schemas, and works with such schemas.
+		Long: `Qapigen writes Go bindings for QEMU's QAPI schemas. It also compares, checks and queries such schemas.
 
 ` + addressHelp + `
 
@@ -127,8 +127,8 @@ Query and diff have other statuses.`,
 	return root
 }
 
-// failure is what a command ends with that was understood: an error to report, if there is one,
-// and an exit status.
+// A failure is the end of a command whose command line was right: an error to report, if there is one, and
+// an exit status.
 type failure struct {
 	err    error
 	status int
@@ -166,7 +166,7 @@ func report(w io.Writer, err error) {
 	}
 }
 
-// isOneDash tells whether an argument is a flag as Go's own tools write them: with one dash.
+// isOneDash reports whether an argument is a flag with one dash, as Go's own tools write flags.
 func isOneDash(arg string) bool {
 	return strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") && !strings.ContainsAny(arg[1:min(2, len(arg))], "0123456789./")
 }

@@ -91,8 +91,11 @@ func openIngredients(ctx context.Context, sources []string) (parts []ingredient,
 }
 
 // server says which server a source is of.
-func (p ingredient) server() string {
-	switch factsFor(p.has) {
+func (p ingredient) server() string { return serverOf(p.has) }
+
+// serverOf says which server has certain commands.
+func serverOf(has func(command string) bool) string {
+	switch factsFor(has) {
 	case facts.Guest():
 		return "the guest agent"
 	case facts.QEMU():

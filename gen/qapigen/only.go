@@ -12,13 +12,14 @@ import (
 )
 
 // selectionHelp says what the flags of a selection do, for the help of generate.
-const selectionHelp = `Without -only and -modules the package has the whole schema. -only names commands and events, as
-QMP spells them. -modules names files of the schema, and stands for all commands and events in
-them. The package has what either flag names, and the types that this needs.
+const selectionHelp = `Without -only and -modules the package has the whole schema. -only names commands and events, as QMP
+spells them. -modules names files of the schema, and stands for all commands and events in them. The
+package has the commands and events of both flags, and the types that they need.
 
 A condition of the schema ("if") means that some builds of QEMU lack a thing. The package has the
-thing, and its comment names the condition. -define and -undefine describe one build instead: they
-name the symbols that are true, or those that are false. The package then lacks what this build lacks.`
+thing, and its comment names the condition. -define and -undefine describe one build instead:
+-define names the symbols that are true, -undefine those that are false. The package then leaves out
+the things that this build lacks.`
 
 // selectionFlags are the flags that say what of a schema is wanted.
 type selectionFlags struct {

@@ -12,16 +12,16 @@ import (
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-// newPage makes the subcommand that writes the facts as a page.
+// newPage makes the subcommand that writes the facts as an HTML page.
 func newPage() *cobra.Command {
 	var out string
 	var k knowing
 	cmd := &cobra.Command{
 		Use:   "page [-out FILE] [-server SERVER] [-facts FILE]",
-		Short: "write an HTML page on which to search what each QEMU has",
-		Long: `Page writes an HTML file with all that since and list print. For each command, event, type, member,
-value and feature it has the QEMU versions, the name in Go, and a link to QEMU's reference. Open the
-file in a browser. It needs no server and no network.
+		Short: "write an HTML page to search the commands, events and types of each QEMU",
+		Long: `Page writes an HTML file with all facts that since and list print. For each command, event, type,
+member, value and feature it has the QEMU versions, the name in Go, and a link to QEMU's reference.
+Open the file in a browser. It needs no server and no network.
 
 The page has all three servers. With -facts FILE, it has the table in FILE only. -server says which
 server that table is of; without it, the table is of QEMU.

@@ -15,14 +15,14 @@ import (
 	"github.com/qmpkit/qmpkit/internal/syntax"
 )
 
-// newPrint makes the subcommand that prints schemas without their prose.
+// newPrint makes the subcommand that copies schemas without their prose.
 func newPrint() *cobra.Command {
 	var out, version string
 	cmd := &cobra.Command{
 		Use:   "print [-qemu-version VERSION] -out DIR FILE...",
 		Short: "copy schemas without their documentation",
 		Long: `Print copies schemas in one canonical form. FILE is the main file of a schema; print also copies the
-files that it includes. The copy has no comments. Of the documentation it has the names of
+files that it includes. The copy has no comments. From the documentation, it keeps the names of
 definitions and features, and the version after "Since:". Qapigen reads the copy like the original.
 
 The files have the folders of QEMU's source tree in DIR: qapi, qga, storage-daemon/qapi. DIR/VERSION
@@ -51,7 +51,7 @@ schema. It never touches files that qapigen did not write.
 	return cmd
 }
 
-// printSchemas writes nothing before everything is known to be right.
+// printSchemas writes nothing until all files are printed.
 func printSchemas(mains []string, out, version string) error {
 	// 1. What belongs to the schemas, which must be good ones.
 	paths, err := schemaFiles(mains)
@@ -121,7 +121,7 @@ func treeRoot(paths []string) string {
 	return root
 }
 
-// within tells whether a file is somewhere in a folder. Everything is within the root.
+// within reports whether a file is in a folder, at any depth. Every file is within the root.
 func within(path, folder string) bool {
 	return folder == filepath.Dir(folder) || strings.HasPrefix(path, folder+string(filepath.Separator))
 }

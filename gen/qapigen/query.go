@@ -13,13 +13,14 @@ const (
 	exitFailed = 2
 )
 
-// newQuery makes the subcommand that asks a schema for one thing.
+// newQuery makes the subcommand that asks whether a schema has a thing.
 func newQuery() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "query [-json] SOURCE PATH",
 		Short: "report whether a schema has a command, a member, a value or a feature",
-		Long: `Query reports whether a schema has what PATH describes. Paths have the grammar of libvirt:
+		Long: `Query reports whether a schema has a command, an event or a part of one. PATH names it in the
+grammar of libvirt:
 
   COMMAND-OR-EVENT [ /arg-type | /ret-type [ /COMPONENT ]... ]
 

@@ -25,6 +25,7 @@ var scripts = map[string]func(t *testing.T) map[string]string{
 	"storage":    withStorage,
 	"regenerate": withNothing,
 	"misfit":     withNothing,
+	"vet":        withNothing,
 }
 
 func withNothing(*testing.T) map[string]string { return nil }

@@ -20,17 +20,21 @@ func newSince() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "since [-json] [-server SERVER] [-facts FILE] PATH... | -all",
 		Short: "print which QEMU added, deprecated and removed a command, a member, a value or a feature",
-		Long: `Since prints a line for each path: the release of QEMU that added it, those that deprecated and
-removed it, what replaces it, the build options that it needs, and the source of each date. Help
-query explains paths.
+		Long: `Since prints a line for each path: the releases of QEMU that added, deprecated and removed it, its
+replacement, the build options that it needs, and the source of each date. Help query explains
+paths.
 
 "since 8.0 (between the schemas of 7.2 and 10.0)" is not exact: the schema of 7.2 lacks the thing
-and that of 10.0 has it. The release is then the newest one that is possible, or the oldest one if
-the documentation names an older release.
+and that of 10.0 has it. Since then prints the newest possible release, or the oldest possible one
+if the documentation names an older release.
 
 With -all, since prints every command, event, member, value, branch and feature. It prints one path
-for each, the shortest: types can contain themselves, so the number of paths has no limit. With
--json, it prints an array of objects.
+for each, the shortest: types can contain themselves, so the number of paths has no limit.
+
+With -json, since prints an array of objects. A QEMU has the path from the release "since" on, and no
+longer in the release "removed". If a date is not exact, "sinceAfter" or "removedAfter" is the newest
+release before it that is known. If something went and came back, "times" has each time. A build of QEMU
+may lack what has an "if".
 
 The exit status is 0 if since knows all paths, 1 if no known QEMU has one of them, and 2 if the
 command line is wrong.`,
@@ -93,15 +97,28 @@ func factOf(tables []*facts.Table, path string) (*facts.Fact, error) {
 func unknownPath(tables []*facts.Table, path string) error {
 	versions := tables[0].Versions()
 	known := fmt.Sprintf("in any known QEMU (%s to %s)", versions[0], versions[len(versions)-1])
-	for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
-		for _, t := range tables {
-			components, err := t.Components(path[:i])
-			if err != nil || components == nil {
-				continue
-			}
-			unknown, _, _ := strings.Cut(path[i+1:], "/")
-			return fmt.Errorf("%s %s%s", lacks(path[:i], unknown), known, suggestion(t, path[:i], unknown, components))
+	var table *facts.Table // the last one that knows a part of the path, and what can follow this part
+	var place string
+	var components []string
+	for i := 1; i < len(path); i++ {
+		if path[i] != '/' {
+			continue
 		}
+		j := slices.IndexFunc(tables, func(t *facts.Table) bool {
+			following, err := t.Components(path[:i])
+			if err != nil || following == nil {
+				return false
+			}
+			table, place, components = t, path[:i], following
+			return true
+		})
+		if j < 0 {
+			break
+		}
+	}
+	if table != nil {
+		unknown, _, _ := strings.Cut(path[len(place)+1:], "/")
+		return fmt.Errorf("%s %s%s", lacks(place, unknown), known, suggestion(table, place, unknown, components))
 	}
 	first, _, _ := strings.Cut(path, "/")
 	var names []string
@@ -230,6 +247,8 @@ func factText(f *facts.Fact) string {
 
 // A factRow is a fact in JSON.
 type factRow struct {
+	// Lists says why qapigen list has the path: "new", "gone" or "deprecated".
+	Lists            []string `json:"lists,omitempty"`
 	Path             string   `json:"path"`
 	Since            string   `json:"since"`
 	SinceAfter       string   `json:"sinceAfter,omitempty"` // the date is not exact: it is later than this
@@ -246,6 +265,14 @@ type factRow struct {
 	RemovedSource    string   `json:"removedSource,omitempty"`
 	Use              string   `json:"use,omitempty"`
 	If               string   `json:"if,omitempty"`
+	// Times are all times in which it was there, if it went and came back.
+	Times []timeRow `json:"times,omitempty"`
+}
+
+// A timeRow is a time: from since on, and no more in removed.
+type timeRow struct {
+	Since   string `json:"since"`
+	Removed string `json:"removed,omitempty"`
 }
 
 func newFactRow(f *facts.Fact) factRow {
@@ -257,6 +284,11 @@ func newFactRow(f *facts.Fact) factRow {
 	}
 	if d := f.Unstable; d != nil {
 		r.Unstable, r.UnstableAfter, r.UnstableSource = d.Release, d.After, d.Source
+	}
+	if times := f.Times(); len(times) > 1 {
+		for _, s := range times {
+			r.Times = append(r.Times, timeRow{s.Since.Release, s.Removed.Release})
+		}
 	}
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,9 +83,13 @@ func TestList(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &rows))
 	require.NotEmpty(t, rows)
 	for _, row := range rows {
+		require.Equal(t, []string{"deprecated"}, row.Lists)
 		require.NotEmpty(t, row.Deprecated)
 		require.LessOrEqual(t, facts.Compare(row.Deprecated, "7.2"), 0, row)
 	}
+	both, _ := output(t, exitOK, "list", "-qemu", "5.2..11.1", "-json")
+	require.NoError(t, json.Unmarshal([]byte(both), &rows))
+	require.True(t, slices.ContainsFunc(rows, func(r factRow) bool { return slices.Equal(r.Lists, []string{"new", "gone"}) }))
 	all, _ := output(t, exitOK, "list", "-qemu", "5.2..7.2")
 	for _, kind := range []string{"new ", "gone ", "deprecated "} {
 		require.Contains(t, "\n"+all, "\n"+kind)
@@ -115,6 +120,13 @@ func TestFacts(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, string(text), "prose")
 
+	again := filepath.Join(dir, "again.facts") // 5.2 and 7.2 have stop, 6.0 does not
+	output(t, exitOK, "facts", "-from", table, "-out", again, "-qemu-version", "6.0", write("e/schema.json", "{ 'command': 'cont' }\n##\n# @other:\n##\n{ 'command': 'other' }\n"))
+	out, _ = output(t, exitOK, "since", "-facts", again, "-json", "stop")
+	var times []factRow
+	require.NoError(t, json.Unmarshal([]byte(out), &times))
+	require.Equal(t, []timeRow{{"1.0", "6.0"}, {"6.1", ""}}, times[0].Times)
+
 	output(t, exitOK, "facts", "-from", table, "-out", table, answer)
 	out, _ = output(t, exitOK, "since", "-facts", table, "stop/arg-type/a")
 	require.Equal(t, "stop/arg-type/a: since 7.0 (between the schemas of 6.2 and 7.2; the documentation of 7.2 says 6.1)\n", out, "6.2 has it not")
@@ -130,9 +142,12 @@ func TestFacts(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
 
+	daemon, qemu := "../../testdata/schema/captured/7.2/storage.json", "../../qapi/facts/data/qemu.facts"
 	for want, args := range map[string][]string{
+		"storage.json: this is a schema of qemu-storage-daemon, and the table is of QEMU":     {"facts", "-from", qemu, "-out", table, "-qemu-version", "8.2", daemon},
+		"answer.json: facts: QEMU has no release 8.3":                                         {"facts", "-from", table, "-out", table, "-qemu-version", "8.3", answer},
 		"the version of QEMU is not known":                                                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
-		"nothing says since when":                                                             {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
+		"these have no date":                                                                  {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
 		"no such file":                                                                        {"since", "-facts", filepath.Join(dir, "no-file"), "stop"},
 		"bad: not a table of facts; qapigen facts writes one":                                 {"since", "-facts", write("bad", "x\n"), "stop"},
 		"none: not a table of facts; qapigen facts writes one":                                {"list", "-facts", write("none", ""), "-qemu", "7.2..10.0"},
@@ -142,6 +157,7 @@ func TestFacts(t *testing.T) {
 		`blockdev-add/arg-type/+file/aio has no value "io_urin" in any`:                       {"since", "blockdev-add/arg-type/+file/aio/^io_urin"},
 		`(5.2 to 11.1); did you mean "migrate/arg-type/uri"?`:                                 {"since", "migrate/uri"},
 		`; arguments are at blockdev-add/arg-type`:                                            {"since", "blockdev-add/none-such"},
+		`blockdev-add has no part "x" in any known QEMU`:                                      {"since", "blockdev-add/" + strings.Repeat("x/", 60000) + "x"},
 		`there is no blockdev-ad in any known QEMU (5.2 to 11.1); did you mean "blockdev-add`: {"since", "blockdev-ad"},
 		`the result of query-block has no member "x"`:                                         {"since", "query-block/ret-type/x"},
 	} {
@@ -149,15 +165,15 @@ func TestFacts(t *testing.T) {
 		require.Contains(t, stderr, want)
 	}
 	for want, args := range map[string][]string{
-		"-qemu-version is that of one source":                     {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
-		"-qemu-version ten: want a version":                       {"facts", "-out", table, "-qemu-version", "ten", older},
-		"since takes PATH... or -all":                             {"since"},
-		"-server x: it is qemu, storage":                          {"since", "-server", "x", "stop"},
-		"-qemu 7.2: want a range":                                 {"list", "-qemu", "7.2"},
-		"-qemu 8.0..7.2: want a range from an older":              {"list", "-qemu", "8.0..7.2"},
-		"the newest QEMU that is known is 11.1":                   {"list", "-qemu", "8.0..99.0"},
-		"there is no module blok: modules are accelerator, acpi,": {"list", "-qemu", "8.0..9.0", "block-core.json", "blok"},
-		`required flag(s) "qemu" not set`:                         {"list"},
+		"-qemu-version is that of one source":                         {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
+		"-qemu-version ten: want a version":                           {"facts", "-out", table, "-qemu-version", "ten", older},
+		"since takes PATH... or -all":                                 {"since"},
+		"-server x: it is qemu, storage":                              {"since", "-server", "x", "stop"},
+		"-qemu 7.2: want a range":                                     {"list", "-qemu", "7.2"},
+		"-qemu 8.0..7.2: want a range from an older":                  {"list", "-qemu", "8.0..7.2"},
+		"the newest QEMU that is known is 11.1":                       {"list", "-qemu", "8.0..99.0"},
+		"there is no module \"blok\": modules are accelerator, acpi,": {"list", "-qemu", "8.0..9.0", "block-core.json", "blok"},
+		`required flag(s) "qemu" not set`:                             {"list"},
 	} {
 		_, stderr := output(t, exitUsage, args...)
 		require.Contains(t, stderr, want)

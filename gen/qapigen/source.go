@@ -100,7 +100,7 @@ func readAnswer(path string) ([]byte, error) {
 	return text, err
 }
 
-// withoutPath returns the reason alone: who calls knows which file it is about.
+// withoutPath returns the reason alone, because the caller knows the file.
 func withoutPath(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err

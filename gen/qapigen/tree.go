@@ -125,7 +125,7 @@ func schemaFilesIn(folder string) ([]string, error) {
 	return names, nil
 }
 
-// isPrinted tells whether a file begins as those do that are printed.
+// isPrinted reports whether a file begins like a printed file.
 func isPrinted(path string) (bool, error) {
 	text, err := os.ReadFile(path)
 	return bytes.HasPrefix(text, []byte(header)), err

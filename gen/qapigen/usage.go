@@ -9,16 +9,16 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// statusHelp says what the exit statuses mean that most subcommands have.
+// statusHelp explains the exit statuses of most subcommands.
 const statusHelp = `The exit status is 0 if the command succeeded, 1 if it failed, and 2 if the command line is wrong.`
 
-// usageError is an error of a command's own that has to do with how it was called.
+// A usageError is an error of the command line.
 type usageError struct{ message string }
 
 func (u *usageError) Error() string { return u.message }
 
-// takes says which arguments a command takes, by the names that its help has for them; a last one
-// that ends in "..." stands for one or more.
+// takes checks the arguments of a command. names are their names in the help; a last name that ends in
+// "..." stands for one or more arguments.
 func takes(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		many := len(names) > 0 && strings.HasSuffix(names[len(names)-1], "...")
@@ -36,7 +36,7 @@ func takes(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// forgottenFlag says so if an argument would be a flag with a dash.
+// forgottenFlag suggests a flag if the argument is the name of one without a dash.
 func forgottenFlag(cmd *cobra.Command, arg string) string {
 	name, _, _ := strings.Cut(arg, "=")
 	if cmd.Flags().Lookup(name) == nil {
@@ -45,7 +45,7 @@ func forgottenFlag(cmd *cobra.Command, arg string) string {
 	return ": did you mean -" + name + "?"
 }
 
-// notEmpty returns an error if one of the flags was given nothing.
+// notEmpty returns an error if one of these flags has an empty value.
 func notEmpty(cmd *cobra.Command, names ...string) error {
 	for _, name := range names {
 		f := cmd.Flags().Lookup(name)
@@ -57,7 +57,7 @@ func notEmpty(cmd *cobra.Command, names ...string) error {
 	return nil
 }
 
-// flagError says of an unknown flag which one may have been meant.
+// flagError adds a suggestion to the error about an unknown flag.
 func flagError(cmd *cobra.Command, err error) error {
 	name, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
 	if !ok {
@@ -68,7 +68,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return &usageError{fmt.Sprintf("unknown flag: -%s%s", name, didYouMean("-", name, known))}
 }
 
-// unknownCommand says of a subcommand that is not there which one may have been meant.
+// unknownCommand returns an error for an unknown subcommand, with a suggestion.
 func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -80,7 +80,7 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	return &usageError{fmt.Sprintf("unknown command %q%s", args[0], didYouMean("", args[0], known))}
 }
 
-// didYouMean says which of the known names, written with a prefix, are near one that is unknown.
+// didYouMean suggests the known names that are similar to an unknown name. prefix stands before each name.
 func didYouMean(prefix, name string, known []string) string {
 	like := near(name, known, 2)
 	if len(like) == 0 {
@@ -89,7 +89,7 @@ func didYouMean(prefix, name string, known []string) string {
 	return ": did you mean " + prefix + strings.Join(like, " or "+prefix) + "?"
 }
 
-// near returns the known names that are like one: edits letters differ at most, or it begins them.
+// near returns the known names that differ from name in at most edits letters, or begin with it.
 func near(name string, known []string, edits int) []string {
 	names := cobra.Command{SuggestionsMinimumDistance: edits}
 	for _, k := range known {
@@ -105,7 +105,7 @@ func newHelp(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:     "help [COMMAND]",
 		Short:   "explain a subcommand",
-		Long:    "Help prints the text that the flag -help of a subcommand prints.\n\n" + statusHelp,
+		Long:    "Help explains a subcommand, as the flag -help of the subcommand does.\n\n" + statusHelp,
 		Example: "  qapigen help generate",
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			var names []string

@@ -37,31 +37,32 @@ func vetTool() {
 	unitchecker.Main(vet.Analyzer)
 }
 
-// newVet makes the subcommand that finds what QEMUs of a range lack of what a program uses.
+// newVet makes the subcommand that reports things that a program uses and a QEMU in a range lacks.
 func newVet() *cobra.Command {
 	var versions, tags string
 	var asJSON, tests bool
 	deprecated := true
 	cmd := &cobra.Command{
 		Use:   "vet [-json] [-deprecated=false] [-tests=false] [-tags LIST] -qemu FIRST..LAST [PACKAGE]...",
-		Short: "report what a Go program uses and a QEMU of a range lacks",
-		Long: `Vet reports what a Go program uses and a QEMU of the range lacks: commands, members, values and
-branches that the program sends, events that it subscribes to, and members of results that it reads
-and an older QEMU does not send. It also reports what is deprecated or removed in LAST.
+		Short: "report things that a Go program uses and a QEMU in a range lacks",
+		Long: `Vet reports things that a Go program uses and a QEMU in the range lacks: commands, members, values
+and branches that the program sends, events that it subscribes to, and members of results that it
+reads and an older QEMU does not send. It also reports things that are deprecated or removed in
+LAST.
 
-Code that asks first is not reported: behind Has of a server's schema, Missing, a comparison of the
-version, or an error that matches errors.ErrUnsupported. If vet does not understand such a question,
-it reports nothing that depends on it. The comment
+Vet does not report code that runs only after a check: Has of a server's schema, Missing, a
+comparison of the version, or an error that matches errors.ErrUnsupported. If vet does not
+understand such a check, it does not report the code that depends on it. The comment
 
   //qmp:allow PATH reason
 
 silences a report on its line or on the next one.
 
 PACKAGE is a package or a pattern of the go command (default ./...). Vet runs go vet,
-which also takes qapigen as its tool: go vet -vettool=$(which qapigen) -qemu=7.2..11.1 ./...
+which also takes qapigen as its tool: go vet -vettool=$(go tool -n qapigen) -qemu=7.2..11.1 ./...
 
 The exit status is 0 if nothing is reported, 1 if something is, and 2 if a package does not build
-or the command line cannot be understood. go vet -vettool has 1 for both.`,
+or the command line cannot be understood. go vet -vettool exits with 1 in both cases.`,
 		Example: `  qapigen vet -qemu 7.2..11.1 ./...
   qapigen vet -qemu 5.2..11.1 -deprecated=false -json ./internal/vm`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -9,13 +9,15 @@ import (
 	"slices"
 )
 
-// An answer is what a function or a variable of another package says of the server: a fact of the analyzer.
+// An answer is the part of a server's answer that a function or a variable of another package has: a fact
+// of the analyzer.
 type answer struct {
-	Results []guardFact   // of a function, those that are true and false or nil and not
+	Results []guardFact   // of a function, those that are true and false or nil and not, and where it returns
 	Path    int           // 1 + the parameter with the path that the results are about, 0 for none
 	Lacks   []guardFact   // the results if the server lacks the path; Results are those if it has it
 	Tries   map[int]trial // parameters whose errors the function compares with those of commands that are missing
 	Exits   bool          // the function may end the program or panic
+	Forward *forward      // parameters that become a qmp.Raw
 	Asks    bool          // an answer that is not true or false
 }
 
@@ -63,6 +65,11 @@ func (c *checker) mentions(e ast.Node) (found bool) {
 			case c.isAnswer(n, c.variable(n)):
 				found = true
 			}
+		case *ast.IndexExpr:
+			found = isMap(c.pass.TypesInfo.TypeOf(n.X)) && c.isKnownPath(n.Index) // enabled["guest-get-load"]
+		case *ast.BinaryExpr:
+			g, ok := c.compareSent(n.X, n.Y)
+			found = ok && g.asks()
 		case *ast.CallExpr:
 			found = c.isQuestion(n)
 		}
@@ -106,7 +113,7 @@ func (c *checker) isQuestion(call *ast.CallExpr) bool {
 	}
 	if fn := c.function(call); fn != nil {
 		if isBool(t) {
-			return len(fn.results) > 0 && fn.results[0].asks()
+			return fn.results[0].asks()
 		}
 		return c.asking[fn.obj]
 	}
@@ -125,6 +132,9 @@ func (c *checker) isQuestion(call *ast.CallExpr) bool {
 		return true
 	}
 	for _, a := range call.Args {
+		if isBool(t) && c.mentionsInside(a) { // slices.ContainsFunc(list, func…)
+			return true
+		}
 		if c.isSource(c.pass.TypesInfo.TypeOf(a)) || isBool(t) && c.isKnownPath(a) {
 			return true
 		}
@@ -208,6 +218,11 @@ func (c *checker) findAnswers() {
 	}
 }
 
+func isMap(t types.Type) bool {
+	_, ok := t.Underlying().(*types.Map)
+	return ok
+}
+
 func isFunc(t types.Type) bool {
 	_, ok := t.Underlying().(*types.Signature)
 	return ok
@@ -243,7 +258,7 @@ func (c *checker) hasAnswers(t types.Type) bool {
 
 // returnsAnswer reports whether a function returns what the server says: as a value, or by which constant.
 func (c *checker) returnsAnswer(f *function) (found bool) {
-	if len(f.results) == 0 || !isScalar(f.typ.Results().At(0).Type()) {
+	if f.typ.Results().Len() == 0 || !isScalar(f.typ.Results().At(0).Type()) {
 		return false
 	}
 	asks := false
@@ -316,6 +331,9 @@ func (c *checker) result(call *ast.CallExpr, index int) guard {
 			return g.not()
 		}
 		return c.noAnswer()
+	}
+	if c.isCall(call, "errors", "AsType") && index == 1 {
+		return c.matches(call, call.Args)
 	}
 	if c.isCall(call, schemaPath, "Query") && index == 1 {
 		return c.noAnswer()
@@ -394,7 +412,7 @@ func (c *checker) answered(a *answer, call *ast.CallExpr, index int) guard {
 		return g
 	}
 	path := c.text(call.Args[a.Path-1])
-	if path == "" {
+	if path == "" || len(call.Args) > c.callee(call).Signature().Params().Len() {
 		return c.doubt()
 	}
 	has := c.hasPath(path)
@@ -443,7 +461,7 @@ func (c *checker) imported(v *types.Var) guard {
 // inline finds the results of a function for the arguments of a call. It returns nil if these say nothing more.
 func (c *checker) inline(fn *function, call *ast.CallExpr) []guard {
 	params := fn.typ.Params()
-	if c.inlining > 3 || fn.inlined || fn.graph == nil || fn.typ.Variadic() || params.Len() != len(call.Args) {
+	if c.inlining > 3 || fn.inlined || fn.graph == nil || params.Len() != len(call.Args) {
 		return nil
 	}
 	bound := map[*types.Var]*def{}
@@ -460,7 +478,7 @@ func (c *checker) inline(fn *function, call *ast.CallExpr) []guard {
 				continue
 			}
 			d.is = &g
-		case isBasic(t):
+		case isBasic(t), isList(t) && isBasic(elemOf(t)):
 			texts, all := c.texts(arg, 0)
 			_, isNumber := c.number(arg, "0.0", 0)
 			switch {
@@ -518,8 +536,8 @@ func (c *checker) exports() {
 		if f.obj == nil || !f.obj.Exported() {
 			continue
 		}
-		a := &answer{Asks: c.asking[f.obj], Tries: f.tries, Exits: f.exits}
-		asks := a.Asks || a.Exits && takesCondition(f.typ) || len(a.Tries) > 0
+		a := &answer{Asks: c.asking[f.obj], Tries: f.tries, Exits: f.exits, Forward: f.forwards}
+		asks := a.Asks || a.Exits && takesCondition(f.typ) || len(a.Tries) > 0 || a.Forward != nil
 		doubtful := false
 		for i := range f.results {
 			g := f.result(i)
@@ -565,14 +583,15 @@ func takesCondition(sig *types.Signature) bool {
 func (c *checker) probe(f *function, a *answer) {
 	for i := range f.typ.Params().Len() {
 		p := f.typ.Params().At(i)
-		if b, ok := p.Type().Underlying().(*types.Basic); !ok || b.Kind() != types.String {
-			continue
+		if b, ok := elem(p.Type()).Underlying().(*types.Basic); !ok || b.Kind() != types.String {
+			continue // a path, or a list that has one
 		}
 		ask := func(s state) (out []guardFact, exact bool) {
 			c.probing, c.probed = true, s
 			exact = true
-			for _, g := range c.evaluate(f, map[*types.Var]*def{p: {e: probeLiteral, of: 1}}) {
-				out, exact = append(out, factOf(g)), exact && g.yes|g.no == c.r.all
+			for i, g := range c.evaluate(f, map[*types.Var]*def{p: {e: probeLiteral, of: 1}}) {
+				returns := i == f.typ.Results().Len()
+				out, exact = append(out, factOf(g)), exact && (g.yes|g.no == c.r.all || returns && !g.doubtful())
 			}
 			c.probing = false
 			return out, exact
@@ -609,6 +628,11 @@ func (c *checker) isCall(call *ast.CallExpr, pkg string, names ...string) bool {
 		}
 	}
 	return false
+}
+
+// isTestify reports whether a call is one of package assert or package require.
+func (c *checker) isTestify(call *ast.CallExpr, names ...string) bool {
+	return len(call.Args) > 0 && (c.isCall(call, testifyPath+"require", names...) || c.isCall(call, testifyPath+"assert", names...))
 }
 
 // callee is the function that a call names, nil if it is a value.

@@ -12,33 +12,33 @@ import (
 	"golang.org/x/tools/go/analysis"
 )
 
-// Bindings is what the analyzer knows of a generated package. It is the package's fact, so that packages that
-// import it have it. All keys are names of Go types.
+// Bindings holds the analyzer's knowledge about a generated package. It is a fact of the package, so the
+// analyzer also has it in packages that import the package. All keys are names of Go types.
 type Bindings struct {
 	Server   string              // "qemu", "storage" or "guest"
-	Types    map[string]string   // to the names in the schema
-	Commands map[string]string   // of requests
-	Events   map[string]string   // of events' data
-	Branches map[string]Branches // of the interfaces of unions
-	Sent     map[string]bool     // enums that commands send
+	Types    map[string]string   // the names of types in the schema
+	Commands map[string]string   // the commands of requests
+	Events   map[string]string   // the events of events' data
+	Branches map[string]Branches // the branches of a union's interface
+	Sent     map[string]bool     // the enums that commands send
 }
 
 // Branches are the branches of a union.
 type Branches struct {
-	Union  string              // the union's type in Go
-	Values map[string][]string // of the discriminator for each type of a branch
+	Union  string              // the Go type of the union
+	Values map[string][]string // for each type of a branch, the values of the discriminator
 }
 
-// AFact makes Bindings a fact.
+// AFact marks Bindings as a fact.
 func (*Bindings) AFact() {}
 
-// GobEncode encodes the fact so that the same one always has the same bytes, which the cache of go vet needs.
+// GobEncode encodes the fact. The same fact always gives the same bytes, which the cache of go vet needs.
 func (b *Bindings) GobEncode() ([]byte, error) {
 	type plain Bindings
 	return json.Marshal((*plain)(b))
 }
 
-// GobDecode decodes what GobEncode made.
+// GobDecode decodes the output of GobEncode.
 func (b *Bindings) GobDecode(text []byte) error {
 	type plain Bindings
 	return json.Unmarshal(text, (*plain)(b))

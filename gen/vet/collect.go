@@ -33,7 +33,8 @@ type checker struct {
 	implicit map[types.Object]bool        // variables of type switches
 	aliases  map[*types.Var]*types.Var    // of qe, err: errors.As(err, &qe)
 	cleared  map[clearing]state
-	argsOf   map[types.Object][]*ast.CompositeLit // the qmp.Raw that have a map as arguments
+	needs    map[*types.Var][]*ast.IfStmt      // fields with which conditions ask
+	argsOf   map[types.Object]map[rawPath]bool // the commands that have a map as arguments
 
 	// What the walks find out.
 	asking      map[types.Object]bool // variables and functions that have what the server says
@@ -51,12 +52,15 @@ type checker struct {
 	probing     bool
 	probed      state
 	inlining    int
+	numbering   *function    // the function whose numbers are wanted
+	settling    bool         // the walk finds out which loops ask
 	target      types.Object // the variable that targetLit becomes
 	targetLit   *ast.CompositeLit
 	visiting    map[ast.Expr]bool
 	visitingVar map[*types.Var]bool
 	asked       *asked
-	quiet       int // >0: a request is tried, or a round is not the last one
+	reading     bool // a member that a server sends, which no request asks for
+	quiet       int  // >0: a request is tried, or a round is not the last one
 }
 
 func newChecker(pass *analysis.Pass) *checker {
@@ -64,8 +68,8 @@ func newChecker(pass *analysis.Pass) *checker {
 		pass: pass, bindings: map[*types.Package]*Bindings{}, derived: map[*types.TypeName]*types.Named{}, facts: map[types.Object]*answer{},
 		funcs: map[types.Object]*function{}, lits: map[*ast.FuncLit]*function{}, defs: map[*types.Var][]*def{}, defAt: map[ast.Expr]*def{},
 		shared: map[*types.Var]bool{}, pointed: map[*types.Var]bool{}, switches: map[*ast.CaseClause]*ast.SwitchStmt{}, cases: map[ast.Expr]*ast.BinaryExpr{},
-		implicit: map[types.Object]bool{}, aliases: map[*types.Var]*types.Var{}, cleared: map[clearing]state{},
-		argsOf: map[types.Object][]*ast.CompositeLit{}, asking: map[types.Object]bool{}, askingNames: map[string]bool{},
+		implicit: map[types.Object]bool{}, aliases: map[*types.Var]*types.Var{}, cleared: map[clearing]state{}, needs: map[*types.Var][]*ast.IfStmt{},
+		argsOf: map[types.Object]map[rawPath]bool{}, asking: map[types.Object]bool{}, askingNames: map[string]bool{},
 		tried: map[ast.Node]trial{}, raws: map[*ast.CompositeLit]rawPath{}, found: map[string]finding{},
 		visiting: map[ast.Expr]bool{}, visitingVar: map[*types.Var]bool{},
 	}
@@ -82,18 +86,21 @@ type function struct {
 	calls   int  // places that call it
 	callees []*function
 
-	entry, mayEntry state // the releases that can come to it; see flow
-	tried           int   // calls whose error is looked at
-	results         []guard
+	entry, mayEntry state         // the releases that can come to it; see flow
+	tried           int           // calls whose error is looked at
+	results         []guard       // what each says as a condition, and, as the last one, where the function returns
 	refuses         bool          // it makes an error where a condition is not understood
 	tries           map[int]trial // parameters that are errors it looks at
 	inlined         bool
+	numbers         map[int]state // the constants that it returns, and where
+	numbered        bool          // it returns nothing else, and asks exactly
+	forwards        *forward      // the parameters that become a qmp.Raw
 }
 
 // result is what a result says as a condition. An error that the function only passes on says nothing of what it asked.
 func (f *function) result(i int) guard {
 	g := f.results[i]
-	if isErrorType(f.typ.Results().At(i).Type()) && !f.refuses {
+	if i < f.typ.Results().Len() && isErrorType(f.typ.Results().At(i).Type()) && !f.refuses {
 		g.yes, g.no = g.maybe, g.maybeNot
 	}
 	return g
@@ -121,7 +128,7 @@ func (c *checker) collect() {
 				obj := c.pass.TypesInfo.Defs[d.Name].(*types.Func)
 				fn := &function{obj: obj, body: d.Body, typ: obj.Signature(), graph: newGraph(graphs.FuncDecl(d))}
 				switch name := d.Name.Name; {
-				case name == "main" || name == "init" || name == "_", d.Name.IsExported() && (d.Recv != nil || c.pass.Pkg.Name() != "main"):
+				case d.Recv == nil && (name == "main" || name == "init"), name == "_", d.Name.IsExported() && (d.Recv != nil || c.pass.Pkg.Name() != "main"):
 					fn.free = true
 				}
 				c.add(fn)
@@ -156,13 +163,16 @@ func (c *checker) collect() {
 	}
 	c.roots()
 	c.findAnswers()
+	for _, f := range c.files {
+		c.findNeeds(f)
+	}
 	for _, f := range c.order {
 		c.findProbes(f.body)
 	}
 }
 
 func (c *checker) add(fn *function) {
-	fn.results = make([]guard, fn.typ.Results().Len())
+	fn.results = make([]guard, fn.typ.Results().Len()+1)
 	for _, b := range fn.graph.blocks {
 		if b.Live && len(b.Succs) == 0 && b.Return() == nil {
 			fn.exits = true
@@ -317,7 +327,7 @@ func isStruct(t types.Type) bool {
 // clear notes that the program takes something away again, if it does so where only some releases come:
 // if !has { add.Active = nil }.
 func (c *checker) clear(from types.Object, name string) {
-	if c.cur == nil || from == nil || c.inlining > 0 || c.cur.may == c.r.all && c.cur.s == c.r.all {
+	if c.cur == nil || from == nil || !c.learns() || c.cur.may == c.r.all && c.cur.s == c.r.all {
 		return
 	}
 	s := c.cleared[clearing{from, name}]
@@ -352,7 +362,7 @@ func (c *checker) errorAs(n *ast.CallExpr) {
 	}
 }
 
-// fieldValues adds what a literal gives the fields of a struct, and the arguments of a qmp.Raw.
+// fieldValues adds what a literal gives the fields of a struct of a program.
 func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	t := c.pass.TypesInfo.TypeOf(lit)
 	if t == nil {
@@ -365,7 +375,7 @@ func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	if !ok {
 		return
 	}
-	if b, _ := c.binding(t); b != nil {
+	if b, _ := c.binding(t); b != nil || isRaw(t) {
 		return
 	}
 	for i, elt := range lit.Elts {
@@ -382,18 +392,12 @@ func (c *checker) fieldValues(lit *ast.CompositeLit) {
 		if v == nil {
 			continue
 		}
-		if isRaw(t) {
-			if obj := c.variable(value); obj != nil && v.Name() == "Args" {
-				c.argsOf[obj] = append(c.argsOf[obj], lit)
-			}
-			continue
-		}
 		v = v.Origin()
 		c.defs[v] = append(c.defs[v], &def{e: value, of: 1})
 	}
 }
 
-// parameters adds what calls give the parameters of functions that only the package calls.
+// parameters adds what calls give the parameters of functions.
 func (c *checker) parameters(f *ast.File) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -401,12 +405,17 @@ func (c *checker) parameters(f *ast.File) {
 			return true
 		}
 		fn := c.function(call)
-		if fn == nil || fn.free || fn.typ.Variadic() || len(call.Args) != fn.typ.Params().Len() {
+		if fn == nil || fn.typ.Variadic() || len(call.Args) != fn.typ.Params().Len() {
 			return true
 		}
 		for i, arg := range call.Args {
 			p := fn.typ.Params().At(i)
-			c.defs[p] = append(c.defs[p], &def{e: arg, of: 1})
+			switch {
+			case !fn.free:
+				c.defs[p] = append(c.defs[p], &def{e: arg, of: 1})
+			case isBool(p.Type()): // callers that are not seen may ask too
+				c.defs[p] = append(c.defs[p], &def{e: arg, of: 1}, &def{unknown: true, of: 1})
+			}
 		}
 		return true
 	})
@@ -554,6 +563,9 @@ func (c *checker) solve() {
 	c.quiet++
 	for round := 0; round < 30; round++ {
 		c.changed = false
+		for _, f := range c.order {
+			f.numbers = nil // what it calls may say more now
+		}
 		c.walkAll()
 		if !c.changed {
 			break
@@ -594,6 +606,10 @@ func (c *checker) walkAll() {
 func (c *checker) grow(s *state, more state) {
 	if more&^*s != 0 {
 		*s |= more
-		c.changed = c.changed || c.inlining == 0
+		c.changed = c.changed || c.learns()
 	}
 }
+
+// learns reports whether what a walk finds out of functions and variables counts: it is not one for the arguments of
+// a call, nor one that finds out which loops ask.
+func (c *checker) learns() bool { return c.inlining == 0 && !c.settling }

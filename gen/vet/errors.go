@@ -83,7 +83,7 @@ func (c *checker) originsOf(d *def) {
 		}
 		if !d.calls[call] {
 			d.calls[call] = true
-			c.changed = c.changed || c.inlining == 0
+			c.changed = c.changed || c.learns()
 		}
 	}
 }
@@ -97,7 +97,7 @@ func (c *checker) try(e ast.Expr, t trial) guard {
 	commands := 0
 	for call := range calls {
 		c.mark(call, t)
-		if cmd, server := c.commandOf(call); cmd != "" {
+		if cmd, server := c.commandIn(call); cmd != "" {
 			if k := c.r.of(server, cmd); k != nil {
 				no |= k.has
 				yes |= c.r.all &^ k.has
@@ -123,11 +123,11 @@ func (c *checker) mark(call *ast.CallExpr, t trial) {
 		c.tried[call], c.changed = t, true
 	}
 	sel, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr)
-	if t != requestTried {
-		return
-	}
 	var requests []ast.Expr
 	if ok && sel.Sel.Name == "Do" {
+		if t != requestTried {
+			return // the call itself tries the command
+		}
 		requests = append(requests, sel.X)
 	}
 	for _, a := range call.Args { // execute(ctx, c, request)
@@ -136,7 +136,7 @@ func (c *checker) mark(call *ast.CallExpr, t trial) {
 		}
 	}
 	for _, r := range requests {
-		for _, source := range c.sources(r) {
+		for _, source := range append(c.sources(r), r) {
 			if c.tried[source] < t {
 				c.tried[source], c.changed = t, true
 			}
@@ -204,6 +204,39 @@ func (c *checker) commandOf(e ast.Expr) (command, server string) {
 	}
 	if b, t := c.binding(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
 		return b.Commands[t.Obj().Name()], b.Server
+	}
+	if lit, ok := ast.Unparen(sel.X).(*ast.CompositeLit); ok && isRaw(c.pass.TypesInfo.TypeOf(lit)) && len(lit.Elts) > 0 {
+		name := lit.Elts[0]
+		if kv, ok := name.(*ast.KeyValueExpr); ok {
+			name = kv.Value
+		}
+		return c.known(constantString(c.pass.TypesInfo, name))
+	}
+	return "", ""
+}
+
+// known returns the command that a name is, and whose it is.
+func (c *checker) known(name string) (command, server string) {
+	for _, of := range c.servers {
+		if c.r.of(of, name) != nil {
+			return name, of
+		}
+	}
+	return "", ""
+}
+
+// commandIn returns the command that a call executes: that of its Do, of the name that it is given, or of the request.
+func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
+	if command, server = c.commandOf(call); command != "" {
+		return command, server
+	}
+	if by := c.forwardOf(call); by != nil {
+		return c.known(constantString(c.pass.TypesInfo, call.Args[by.Command-1]))
+	}
+	for _, a := range call.Args {
+		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {
+			return b.Commands[n.Obj().Name()], b.Server
+		}
 	}
 	return "", ""
 }

@@ -221,10 +221,9 @@ func (c *checker) read(n *ast.SelectorExpr, pos token.Pos, s state, followed boo
 	case *types.Slice, *types.Map, *types.Interface:
 		return
 	}
-	deprecated := options.deprecated
-	options.deprecated = false // a member that comes is not asked for
+	c.reading = true
 	c.member(pos, b, t, st, i, b.root(t), s)
-	options.deprecated = deprecated
+	c.reading = false
 }
 
 // lookOf is what an expression selects from which variable.
@@ -347,7 +346,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 	if c.isHas(n) || c.isCall(n, schemaPath, "Missing", "MissingIn") {
 		return // questions
 	}
-	if f := c.function(n); f != nil && c.inlining == 0 && c.asked == nil {
+	if f := c.function(n); f != nil && c.learns() && c.asked == nil {
 		c.grow(&f.entry, c.here)
 		c.grow(&f.mayEntry, c.here)
 		if c.cur != nil {
@@ -369,6 +368,9 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 		}
 	}
 	c.errorAs(n)
+	if c.isTestify(n, "ErrorIs", "ErrorIsf", "ErrorAs", "ErrorAsf") {
+		c.cond(n) // a question also where the result is not looked at
+	}
 	c.lookInto(n)
 	if id, ok := n.Fun.(*ast.Ident); ok {
 		if _, ok := info.Uses[id].(*types.Builtin); ok {
@@ -384,6 +386,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 		}
 	}
 	c.events(n, s)
+	c.forwarded(n, s)
 	c.expr(n.Fun, s, "")
 	sig, ok := info.TypeOf(n.Fun).(*types.Signature)
 	if !ok {
@@ -413,7 +416,7 @@ func (c *checker) isSearch(n *ast.CallExpr) bool {
 	case "slices", "strings", "maps", "fmt", "log", "log/slog", "testing", "reflect", "cmp":
 		return f.Name() != "Concat" && f.Name() != "Insert" && f.Name() != "Clone"
 	default:
-		return strings.Contains(path, "testify/") || f.Name() == "Value" && path == qmpPath
+		return strings.HasPrefix(path, testifyPath) || f.Name() == "Value" && path == qmpPath
 	}
 }
 
@@ -461,6 +464,9 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 	}
 	b, named := c.binding(t)
 	sent := b != nil && isSent(named)
+	if b == nil {
+		s &= c.needed(lit, st)
+	}
 	var base string
 	if sent {
 		base = path

@@ -56,7 +56,7 @@ func parseRange(text string) (*releases, error) {
 	return r, nil
 }
 
-// CheckRange returns an error if a range of versions cannot be understood.
+// CheckRange returns an error if the text is not a range of versions such as 7.2..11.1.
 func CheckRange(text string) error {
 	_, err := parseRange(text)
 	return err
@@ -97,12 +97,12 @@ func (r *releases) of(server, path string) *known {
 // newest is the last release alone.
 func (r *releases) newest() state { return 1 << (len(r.names) - 1) }
 
-// The kinds of what is reported.
+// The kinds of reports.
 const (
-	Lacks      = "lacks"      // a release has it not yet
-	Removed    = "removed"    // a release has it no more
-	Deprecated = "deprecated" // the newest release will lose it
-	Allow      = "allow"      // a comment //qmp:allow that is wrong, or that silences nothing
+	Lacks      = "lacks"      // a release does not have the thing yet
+	Removed    = "removed"    // a release no longer has the thing
+	Deprecated = "deprecated" // the newest release deprecates the thing
+	Allow      = "allow"      // a comment //qmp:allow is wrong, or silences nothing
 )
 
 // judge says what is wrong with something where the releases of s can come; kind is "" if nothing is.

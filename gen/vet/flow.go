@@ -249,16 +249,16 @@ func (c *checker) run(f *function, entry *flow) {
 	defer func() { c.current, c.cur = outer, outerFlow }()
 	r := &runner{c: c, g: f.graph, doubts: map[int32]map[int32]*flow{}, set: map[int32]map[*def]bool{}, asking: map[int32]bool{}}
 	c.quiet++
-	for asking := -1; asking < len(r.asking); { // what asks decides what comes behind loops
-		asking = len(r.asking)
-		r.in, r.out = make([]*flow, len(f.graph.all)), make([][]*flow, len(f.graph.all))
-		for round, changed := 0, true; changed && round < 500; round++ {
-			changed = r.round(entry, false)
+	if len(f.graph.loops) > 0 { // what asks decides what comes behind loops
+		settling, results := c.settling, slices.Clone(f.results)
+		c.settling = true
+		for asking := -1; asking < len(r.asking); {
+			asking = len(r.asking)
+			r.rounds(entry)
 		}
-		if len(f.graph.loops) == 0 {
-			break
-		}
+		c.settling, f.results = settling, results
 	}
+	r.rounds(entry)
 	c.quiet--
 	if c.quiet == 0 {
 		r.round(entry, true)
@@ -274,6 +274,14 @@ type runner struct {
 	doubts map[int32]map[int32]*flow // what comes to conditions that are not understood, by where their ways meet
 	set    map[int32]map[*def]bool
 	asking map[int32]bool // blocks that end with a condition that says something of the server
+}
+
+// rounds walks the blocks until nothing changes.
+func (r *runner) rounds(entry *flow) {
+	r.in, r.out = make([]*flow, len(r.g.all)), make([][]*flow, len(r.g.all))
+	for round, changed := 0, true; changed && round < 500; round++ {
+		changed = r.round(entry, false)
+	}
 }
 
 // round walks the blocks to which something new comes, or all. It reports whether something has changed.
@@ -359,6 +367,9 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 			if r.g.loops[b.Index][p] {
 				r.take(done, p, b)
 			}
+		}
+		for doubt, before := range r.doubts[b.Index] {
+			done.restore(before, r.sets(doubt))
 		}
 		if cond != nil {
 			g := c.cond(cond)
@@ -524,7 +535,7 @@ func (c *checker) set(target ast.Expr, d *def) {
 	f := c.cur
 	maps.DeleteFunc(f.looks, func(l look, _ bool) bool { return l.root == obj })
 	c.originsOf(d)
-	if c.inlining == 0 {
+	if c.learns() {
 		c.grow(&d.in, f.s)
 		c.grow(&d.mayIn, f.may)
 	}
@@ -542,7 +553,7 @@ func (c *checker) set(target ast.Expr, d *def) {
 // depends notes that a variable has an answer if only some releases come to where it is set to a constant.
 func (c *checker) depends(obj types.Object, value ast.Expr) {
 	f := c.cur
-	if obj == nil || value == nil || c.inlining > 0 || c.current == nil || c.asking[obj] || !c.isFixed(value) {
+	if obj == nil || value == nil || !c.learns() || c.current == nil || c.asking[obj] || !c.isFixed(value) {
 		return
 	}
 	if f.s != c.current.entry || f.may != c.current.mayEntry {
@@ -647,19 +658,23 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 			c.expr(e, s, "")
 		}
 	}
+	c.returns(n)
 	for i := range f.results {
-		g := c.nothing()
+		g := c.always(true)
 		switch {
-		case len(n.Results) == len(f.results):
+		case i == results.Len():
+		case len(n.Results) == results.Len():
 			e := n.Results[i]
 			g = c.valueOf(&def{e: e, of: 1}, results.At(i).Type())
-			if isErrorType(results.At(i).Type()) && c.cur.s != c.cur.may && c.inlining == 0 && c.isNewError(e) && !f.refuses {
+			if isErrorType(results.At(i).Type()) && c.cur.s != c.cur.may && c.learns() && c.isNewError(e) && !f.refuses {
 				f.refuses, c.changed = true, true
 			}
 		case len(n.Results) == 1: // return f()
-			g = c.valueOf(&def{e: n.Results[0], index: i, of: len(f.results)}, results.At(i).Type())
-		case len(n.Results) == 0 && results.At(i).Name() != "":
+			g = c.valueOf(&def{e: n.Results[0], index: i, of: results.Len()}, results.At(i).Type())
+		case results.At(i).Name() != "":
 			g = c.defined(results.At(i))
+		default:
+			g = c.nothing()
 		}
 		r := &f.results[i]
 		c.grow(&r.yes, g.yes&c.cur.s)
@@ -669,13 +684,30 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 	}
 }
 
+// returns notes for which releases the function returns a number, if its numbers are wanted.
+func (c *checker) returns(n *ast.ReturnStmt) {
+	f := c.current
+	if f != c.numbering || c.settling {
+		return
+	}
+	if len(n.Results) != 1 || c.pass.TypesInfo.Types[n.Results[0]].Value == nil || c.cur.s != c.cur.may {
+		f.numbered = false
+		return
+	}
+	value, isInt := c.number(n.Results[0], "0.0", 0)
+	f.numbers[value] |= c.cur.s
+	f.numbered = f.numbered && isInt
+}
+
 // isNewError reports whether an expression is an error of the program, and none that is passed on.
 func (c *checker) isNewError(e ast.Expr) bool {
 	switch n := ast.Unparen(e).(type) {
 	case *ast.UnaryExpr, *ast.CompositeLit:
 		return true
 	case *ast.CallExpr:
-		return c.makesError(n) && !slices.ContainsFunc(n.Args, func(a ast.Expr) bool { return isErrorType(c.pass.TypesInfo.TypeOf(a)) })
+		return c.makesError(n) && !slices.ContainsFunc(n.Args, func(a ast.Expr) bool {
+			return isErrorType(c.pass.TypesInfo.TypeOf(a)) && !c.isNewError(a) // "%w" with a variable of the package is new
+		})
 	case *ast.Ident, *ast.SelectorExpr:
 		obj := c.variable(n)
 		return obj != nil && obj.Pkg() != nil && obj.Parent() == obj.Pkg().Scope()
@@ -693,7 +725,7 @@ func (c *checker) require(call *ast.CallExpr) {
 		c.cur.s &= yes
 		c.cur.may &= maybe
 	}
-	if f.Pkg().Path() == "github.com/stretchr/testify/require" && len(call.Args) > 1 {
+	if f.Pkg().Path() == testifyPath+"require" && len(call.Args) > 1 {
 		switch arg := call.Args[1]; f.Name() {
 		case "True", "Truef":
 			g := c.cond(arg)
@@ -704,6 +736,9 @@ func (c *checker) require(call *ast.CallExpr) {
 		case "NoError", "NoErrorf", "Nil", "Nilf", "Empty", "Emptyf":
 			g := c.nonNil(arg)
 			apply(g.no, g.maybeNot)
+		case "ErrorIs", "ErrorIsf", "ErrorAs", "ErrorAsf":
+			g := c.cond(call)
+			apply(g.yes, g.maybe)
 		case "NotNil", "NotNilf":
 			c.lookAt(arg)
 			g := c.nonNil(arg)
@@ -719,6 +754,13 @@ func (c *checker) require(call *ast.CallExpr) {
 	}
 	if !c.exits(f) {
 		return
+	}
+	if fn, a := c.function(call), c.fact(f); fn != nil || a != nil && len(a.Results) > 0 {
+		returns := c.result(call, f.Signature().Results().Len())
+		apply(returns.yes, returns.maybe)
+		if !c.isConstant(returns) {
+			return
+		}
 	}
 	for _, arg := range call.Args {
 		switch t := c.pass.TypesInfo.TypeOf(arg); {

@@ -5,6 +5,7 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -121,13 +122,10 @@ func (c *checker) unread(e ast.Expr) guard {
 // condCall reads a condition that is a call.
 func (c *checker) condCall(call *ast.CallExpr) guard {
 	switch {
-	case c.isCall(call, "errors", "Is") && len(call.Args) == 2:
-		if t := c.missingError(call.Args[1]); t != 0 {
-			return c.try(call.Args[0], t)
-		}
-		return c.nothing()
-	case c.isCall(call, "errors", "As"):
-		return c.nothing()
+	case c.isCall(call, "errors", "Is", "As", "AsType"):
+		return c.matches(call, call.Args)
+	case c.isTestify(call, "ErrorIs", "ErrorIsf", "ErrorAs", "ErrorAsf"):
+		return c.matches(call, call.Args[1:])
 	case c.isCall(call, "slices", "Contains") && len(call.Args) == 2:
 		if _, ok := c.missing(call.Args[0]); ok {
 			if path := c.text(call.Args[1]); path != "" {
@@ -139,6 +137,23 @@ func (c *checker) condCall(call *ast.CallExpr) guard {
 		return c.cond(call.Args[0])
 	}
 	return c.result(call, 0)
+}
+
+// matches reads errors.Is, errors.As and errors.AsType with these arguments.
+func (c *checker) matches(call *ast.CallExpr, args []ast.Expr) guard {
+	target := c.pass.TypesInfo.TypeOf(call)
+	if len(args) == 2 {
+		if t := c.missingError(args[1]); t != 0 {
+			return c.try(args[0], t)
+		}
+		target = elem(c.pass.TypesInfo.TypeOf(args[1]))
+	} else if tuple, ok := target.(*types.Tuple); ok && tuple.Len() > 0 {
+		target = tuple.At(0).Type()
+	}
+	if len(args) > 0 && isNamed(target, schemaPath, "MissingError") {
+		return c.try(args[0], requestTried)
+	}
+	return c.nothing()
 }
 
 // comparison reads a comparison as a condition.
@@ -200,6 +215,9 @@ func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool)
 		return is(c.atMost(c.compareVersions(v, token.EQL))) // another micro version, or a package
 	case equality:
 		if g, ok := c.compareTexts(x, y); ok {
+			return is(g)
+		}
+		if g, ok := c.compareSent(x, y); ok {
 			return is(g)
 		}
 	}
@@ -283,16 +301,21 @@ func (c *checker) comparedVersions(call *ast.CallExpr, op token.Token, n int) (g
 // compareNumbers reads a comparison of numbers that are known for each release.
 func (c *checker) compareNumbers(x ast.Expr, op token.Token, y ast.Expr) (g guard, ok bool) {
 	ok = true
-	s := c.r.where(func(release string) bool {
-		a, okA := c.number(x, release, 0)
-		b, okB := c.number(y, release, 0)
-		ok = ok && okA && okB
-		return holds(a, op, b)
-	})
+	compare := func(micro string, truth bool) state {
+		return c.r.where(func(release string) bool {
+			a, okA := c.number(x, release+micro, 0)
+			b, okB := c.number(y, release+micro, 0)
+			ok = ok && okA && okB
+			return holds(a, op, b) == truth
+		})
+	}
+	g.yes = compare(".0", true) | compare(".99", true)
+	g.no = compare(".0", false) | compare(".99", false)
 	if !ok || !c.mentions(x) && !c.mentions(y) && c.inlining == 0 {
 		return c.compareConstants(x, op, y)
 	}
-	return c.has(s), true
+	g.maybe, g.maybeNot = g.yes, g.no
+	return g, true
 }
 
 // compareConstants reads the comparison of a variable that has constants, by where it has which.
@@ -349,6 +372,72 @@ func (c *checker) compareTexts(x, y ast.Expr) (g guard, ok bool) {
 		g.maybe, g.maybeNot = c.r.all, c.r.all
 	}
 	return g, true
+}
+
+// compareSent reads the comparison of what the server sent with a constant: a server that sends a value, or the name of
+// a command, has it.
+func (c *checker) compareSent(x, y ast.Expr) (g guard, ok bool) {
+	value := constantString(c.pass.TypesInfo, y)
+	if value == "" || c.pass.TypesInfo.Types[x].Value != nil {
+		return g, false
+	}
+	command, server, sent := c.sentBy(x, 0)
+	if !sent {
+		return g, false
+	}
+	path := value
+	if b, t := c.binding(c.pass.TypesInfo.TypeOf(x)); b != nil {
+		server, path = b.Server, b.Types[t.Obj().Name()]+"/^"+value
+	}
+	if k := c.r.of(server, path); k != nil {
+		return c.atMost(k.has), true
+	}
+	if slices.Contains(lists, command) {
+		return c.doubt(), true
+	}
+	return g, false
+}
+
+// lists are the commands that say what a server has, and what no schema says.
+var lists = []string{"qom-list-types", "device-list-properties", "qom-list-properties"}
+
+// sentBy reports whether a server sent what an expression has, and for which command.
+func (c *checker) sentBy(e ast.Expr, depth int) (command, server string, sent bool) {
+	if depth > 8 {
+		return "", "", false
+	}
+	switch n := ast.Unparen(e).(type) {
+	case *ast.SelectorExpr:
+		if isNamed(c.pass.TypesInfo.TypeOf(n.X), qmpPath, "RawEvent") {
+			return "", c.servers[0], true
+		}
+		if command, server, sent = c.sentBy(n.X, depth+1); sent {
+			return command, server, sent
+		}
+		if b, t := c.binding(c.pass.TypesInfo.TypeOf(n.X)); b != nil && isReceived(t) {
+			return "", b.Server, true
+		}
+	case *ast.IndexExpr:
+		return c.sentBy(n.X, depth+1)
+	case *ast.StarExpr:
+		return c.sentBy(n.X, depth+1)
+	case *ast.CallExpr:
+		if c.isCall(n, qmpPath, "Value") {
+			return c.sentBy(n.Args[0], depth+1)
+		}
+		if command, server = c.commandIn(n); command != "" && !c.isCall(n, schemaPath, "Missing", "MissingIn") {
+			return command, server, true
+		}
+	case *ast.UnaryExpr:
+		return c.sentBy(n.X, depth+1)
+	case *ast.Ident:
+		for _, d := range c.defsOf(c.variable(n)) {
+			if d.e != nil && d.index == 0 {
+				return c.sentBy(d.e, depth+1)
+			}
+		}
+	}
+	return "", "", false
 }
 
 func swapped(op token.Token) token.Token {
@@ -435,10 +524,39 @@ func (c *checker) version(e ast.Expr, depth int) (string, bool) {
 			return c.version(defs[0].e, depth+1)
 		}
 	}
+	if call, ok := e.(*ast.CallExpr); ok && depth < 4 { // v(7, 2)
+		if value, bound := c.onlyResult(call); value != nil {
+			outer := c.bound
+			c.bound = bound
+			defer func() { c.bound = outer }()
+			return c.version(value, depth+1)
+		}
+	}
 	return "", false
 }
 
 func must(n int, ok bool) int { return n }
+
+// onlyResult returns what a call of a function of the package returns that does nothing else, and what the call gives
+// its parameters; nil for another call.
+func (c *checker) onlyResult(call *ast.CallExpr) (ast.Expr, map[*types.Var]*def) {
+	fn := c.function(call)
+	if fn == nil || len(fn.body.List) != 1 || fn.typ.Params().Len() != len(call.Args) {
+		return nil, nil
+	}
+	ret, ok := fn.body.List[0].(*ast.ReturnStmt)
+	if !ok || len(ret.Results) != 1 {
+		return nil, nil
+	}
+	bound := maps.Clone(c.bound)
+	if bound == nil {
+		bound = map[*types.Var]*def{}
+	}
+	for i, arg := range call.Args {
+		bound[fn.typ.Params().At(i)] = &def{e: arg, of: 1}
+	}
+	return ret.Results[0], bound
+}
 
 // isServers reports whether a version can be that of the server: it is none that the program gives.
 func (c *checker) isServers(e ast.Expr, depth int) bool {

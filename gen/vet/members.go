@@ -1,6 +1,7 @@
 package vet
 
 import (
+	"cmp"
 	"go/ast"
 	"go/token"
 	"go/types"
@@ -94,11 +95,11 @@ func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.S
 	return s, ""
 }
 
-// typed returns the releases that have a type. Another release either lacks what is of the type, which is reported
-// where it is used, or takes any value there: object-add of 5.2 has no list of objects.
+// typed returns the releases that have a type, or that send an event of it. Another release either lacks what is of
+// the type, which is reported where it is used, or takes any value there: object-add of 5.2 has no list of objects.
 func (c *checker) typed(b *Bindings, name string) state {
-	if b.Commands[name]+b.Events[name] == "" {
-		if k := c.r.of(b.Server, b.Types[name]); k != nil {
+	if b.Commands[name] == "" {
+		if k := c.r.of(b.Server, cmp.Or(b.Events[name], b.Types[name])); k != nil {
 			return k.has
 		}
 	}
@@ -119,7 +120,7 @@ func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
 				}
 				s, path = c.branch(e, b, u, path, "", s)
 			}
-		} else if hasDo(target) {
+		} else if hasDo(target) && c.tried[e] == 0 {
 			c.request(e.Pos(), source, s)
 		}
 	}

@@ -90,6 +90,10 @@ func isRaw(t types.Type) bool { return isNamed(t, qmpPath, "Raw", "Call") }
 // rawCommand is the use of a command by its name. It returns the command's path and server, and the releases that
 // have it; path is "" if the command is not known.
 func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has state) {
+	if i := c.isParameter(e); i >= 0 {
+		c.forward(i, s)
+		return "", "", s
+	}
 	names, all := c.texts(e, 0)
 	has = s
 	for _, name := range names {
@@ -122,14 +126,83 @@ func (c *checker) raw(lit *ast.CompositeLit, s state) {
 			c.raws[lit] = rawPath{server, path}
 			continue
 		}
-		if path != "" {
-			for _, source := range c.sources(value) {
-				if args, ok := source.(*ast.CompositeLit); ok {
-					c.rawMembers(args, server, path+"/arg-type", c.requestType(server, path), s, c.variable(value))
-				}
-			}
-		}
+		c.rawArgs(value, server, path, s)
 		c.expr(value, s, "")
+	}
+}
+
+// rawArgs is the use of what a map of arguments has.
+func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
+	if f := c.current; path == "" && f != nil && f.forwards != nil && f.forwards.Args == 0 {
+		if i := c.isParameter(value); i >= 0 {
+			f.forwards.Args, c.changed = i+1, true
+		}
+	}
+	if path == "" {
+		return
+	}
+	if obj, of := c.variable(value), (rawPath{server, path}); obj != nil && !c.argsOf[obj][of] {
+		if c.argsOf[obj] == nil {
+			c.argsOf[obj] = map[rawPath]bool{}
+		}
+		c.argsOf[obj][of], c.changed = true, true
+	}
+	for _, source := range c.sources(value) {
+		if args, ok := source.(*ast.CompositeLit); ok {
+			c.rawMembers(args, server, path+"/arg-type", c.requestType(server, path), s, c.variable(value))
+		}
+	}
+}
+
+// A forward says which parameters of a function become the command and the arguments of a qmp.Raw. The use is that
+// of the function's callers.
+type forward struct {
+	Command, Args int   // 1 + the parameter, 0 for none
+	In            state // the releases that come to it
+}
+
+// forward notes that the current function makes a command of a parameter.
+func (c *checker) forward(parameter int, s state) {
+	if !c.learns() {
+		return
+	}
+	f := c.current
+	if f.forwards == nil {
+		f.forwards = &forward{Command: parameter + 1}
+	}
+	c.grow(&f.forwards.In, s)
+}
+
+// forwardOf returns what a call forwards, nil if it forwards nothing.
+func (c *checker) forwardOf(n *ast.CallExpr) (by *forward) {
+	if fn := c.function(n); fn != nil {
+		by = fn.forwards
+	} else if f := c.callee(n); f != nil {
+		if a := c.fact(f); a != nil {
+			by = a.Forward
+		}
+	}
+	if by == nil || max(by.Command, by.Args) > len(n.Args) {
+		return nil
+	}
+	return by
+}
+
+// forwarded is the use of the command that a call gives to a function which makes a qmp.Raw of it.
+func (c *checker) forwarded(n *ast.CallExpr, s state) {
+	by := c.forwardOf(n)
+	if by == nil {
+		return
+	}
+	if c.tried[n] != 0 {
+		c.quiet++
+	}
+	server, path, s := c.rawCommand(n.Args[by.Command-1], s&by.In)
+	if c.tried[n] != 0 {
+		c.quiet--
+	}
+	if by.Args > 0 {
+		c.rawArgs(n.Args[by.Args-1], server, path, s)
 	}
 }
 
@@ -278,21 +351,16 @@ func (c *checker) rawArgument(l *ast.IndexExpr, value ast.Expr, s state) {
 		return
 	}
 	s &^= c.cleared[clearing{obj, key}]
-	var raws []*ast.CompositeLit
+	commands := c.argsOf[obj]
 	if sel, ok := ast.Unparen(l.X).(*ast.SelectorExpr); ok && isRaw(c.pass.TypesInfo.TypeOf(sel.X)) { // raw.Args["active"]
+		commands = map[rawPath]bool{}
 		for _, source := range c.sources(sel.X) {
-			if lit, ok := source.(*ast.CompositeLit); ok {
-				raws = append(raws, lit)
+			if lit, ok := source.(*ast.CompositeLit); ok && c.raws[lit].path != "" {
+				commands[c.raws[lit]] = true
 			}
 		}
-	} else {
-		raws = c.argsOf[obj]
 	}
-	for _, lit := range raws {
-		of := c.raws[lit]
-		if of.path == "" {
-			continue
-		}
+	for of := range commands {
 		path := of.path + "/arg-type"
 		bases := c.withBranches(rawBase{path, c.requestType(of.server, of.path)}, of.server, c.argumentsOf(obj))
 		if k := c.r.of(of.server, of.path); k != nil {

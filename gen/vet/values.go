@@ -7,6 +7,7 @@ import (
 	"go/types"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // A def is an assignment to a variable: the result index of the of results of e. If e is nil, the value is
@@ -134,7 +135,7 @@ func (c *checker) stored(v *types.Var) guard {
 
 // unknownValue is a doubt if the value can be an answer.
 func (c *checker) unknownValue(v *types.Var, asks bool) guard {
-	if _, isMap := v.Type().Underlying().(*types.Map); !isMap && (asks || c.asking[v]) {
+	if !isMap(v.Type()) && (asks || c.asking[v]) {
 		return doubtful(c.r.all)
 	}
 	return c.nothing()
@@ -365,7 +366,7 @@ func (c *checker) text(e ast.Expr) string {
 	return ""
 }
 
-// number returns the integer that an expression has if the server is of a release.
+// number returns the integer that an expression has if the server is of a release, or of a version: 9.1, 9.1.0.
 func (c *checker) number(e ast.Expr, release string, depth int) (int, bool) {
 	e = ast.Unparen(e)
 	if v := c.pass.TypesInfo.Types[e].Value; v != nil {
@@ -383,6 +384,7 @@ func (c *checker) number(e ast.Expr, release string, depth int) (int, bool) {
 		if c.pass.TypesInfo.Types[n.Fun].IsType() && len(n.Args) == 1 {
 			return c.number(n.Args[0], release, depth+1)
 		}
+		return c.returned(n, release, depth)
 	case *ast.BinaryExpr:
 		x, ok := c.number(n.X, release, depth+1)
 		y, ok2 := c.number(n.Y, release, depth+1)
@@ -408,7 +410,7 @@ func (c *checker) number(e ast.Expr, release string, depth int) (int, bool) {
 			if v, ok := c.version(n.X, 0); ok {
 				return numbers(v)[numberOf[n.Sel.Name]], n.Sel.Name != "Package"
 			}
-			if at, ok := numberOf[n.Sel.Name]; ok && at < 2 && c.isServers(n.X, 0) {
+			if at, ok := numberOf[n.Sel.Name]; ok && at <= strings.Count(release, ".") && c.isServers(n.X, 0) {
 				return numbers(release)[at], true
 			}
 			return 0, false
@@ -418,6 +420,36 @@ func (c *checker) number(e ast.Expr, release string, depth int) (int, bool) {
 		return c.storedNumber(n, release, depth)
 	}
 	return 0, false
+}
+
+// returned is the number that a function of the package returns for a release: the only one that it can.
+func (c *checker) returned(call *ast.CallExpr, release string, depth int) (found int, ok bool) {
+	if value, bound := c.onlyResult(call); value != nil {
+		outer := c.bound
+		c.bound = bound
+		defer func() { c.bound = outer }()
+		return c.number(value, release, depth+1)
+	}
+	fn := c.function(call)
+	i := slices.IndexFunc(c.r.names, func(name string) bool { return strings.HasPrefix(release+".", name+".") })
+	if fn == nil || i < 0 || fn.inlined || c.inlining > 3 {
+		return 0, false
+	}
+	if fn.numbers == nil {
+		outer := c.numbering
+		c.numbering, fn.numbers, fn.numbered = fn, map[int]state{}, true
+		c.evaluate(fn, map[*types.Var]*def{})
+		c.numbering = outer
+	}
+	for value, s := range fn.numbers {
+		if s>>i&1 != 0 {
+			if ok {
+				return 0, false
+			}
+			found, ok = value, true
+		}
+	}
+	return found, ok && fn.numbered
 }
 
 // storedNumber is the number that a variable has.

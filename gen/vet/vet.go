@@ -1,5 +1,5 @@
-// Package vet finds what a program does that a QEMU of a range of versions cannot do: commands, members,
-// values, branches and events that a release lacks, and what the newest one has deprecated or removed.
+// Package vet finds things that a program uses and a QEMU in a range of versions lacks: commands, members, values, branches
+// and events. It also finds things that the newest QEMU of the range has deprecated or removed.
 //
 //	qapigen vet -qemu 7.2..11.1 ./...
 //
@@ -7,18 +7,19 @@
 //
 // # How it works
 //
-// A generated package says what its Go types are in the schema ([Bindings]). Package facts says which release
-// has what. The analyzer walks the control flow graph of each function (flow.go) and knows at each place which
-// releases can come there, and what each local variable can have (values.go). A condition that asks the server
-// makes that set smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
-// error of a command (errors.go). Something is reported if a release of the set lacks it (expr.go, members.go,
-// raw.go).
+// [Bindings] map the Go types of a generated package to the names in the schema. Package facts says which
+// release has which thing. The analyzer walks the control flow graph of each function (flow.go). At each
+// place it knows two things: the releases of QEMU that the program can be connected to there, and the
+// possible values of each local variable (values.go). A condition that asks the server makes the set of
+// releases smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
+// error of a command (errors.go), the version that an entry of a table needs (needs.go). The analyzer
+// reports a use if a release of the set lacks the thing (expr.go, members.go, raw.go).
 //
-// Answers may be anywhere (answers.go): in fields, maps, and results of functions. Facts carry them to other
-// packages. If a condition depends on an answer and the analyzer does not understand it, it reports nothing that
-// the condition governs.
+// A program can keep the answer of a server in fields, maps and results of functions (answers.go). The analyzer's facts
+// carry these answers to other packages. If a condition depends on an answer and the analyzer does not understand the
+// condition, it does not report the code that depends on it.
 //
-// Conditions of builds (CONFIG_LINUX) are not reported, and unstable parts are not.
+// The analyzer does not report conditions of builds (CONFIG_LINUX) and unstable things.
 package vet
 
 import (
@@ -32,13 +33,13 @@ import (
 	"golang.org/x/tools/go/analysis/passes/ctrlflow"
 )
 
-// Analyzer reports what QEMUs of a range lack. Its flag qemu is the range, such as 7.2..11.1.
+// Analyzer reports things that a QEMU in a range lacks. Its flag qemu is the range, such as 7.2..11.1.
 var Analyzer = &analysis.Analyzer{
 	Name: "qmpvet",
-	Doc: `report what QEMUs of a range of versions lack
+	Doc: `report things that a QEMU in a range of versions lacks
 
-The analyzer reports commands, members, values, branches and events that a QEMU of the range lacks, and those
-that the newest one has deprecated or removed. Code that asks the server first is not reported. The comment
+The analyzer reports commands, members, values, branches and events that a QEMU in the range lacks, or that the newest
+QEMU of the range has deprecated or removed. It does not report code that asks the server first. The comment
 
 	//qmp:allow PATH reason
 
@@ -103,6 +104,8 @@ const (
 	qmpPath    = module + "qmp"
 	schemaPath = module + "qmp/qmpschema"
 	hasMethods = module + "qmp/introspect"
+
+	testifyPath = "github.com/stretchr/testify/"
 )
 
 func importsQMP(pkg *types.Package) bool {
@@ -130,7 +133,7 @@ func (c *checker) use(pos token.Pos, what, server, path string, s state) {
 		return
 	}
 	kind, message := c.r.judge(k, s)
-	if kind == "" || kind == Deprecated && !options.deprecated {
+	if kind == "" || kind == Deprecated && (c.reading || !options.deprecated) {
 		return
 	}
 	f := finding{pos, kind, path, fmt.Sprintf("%s (%s): %s", what, path, message)}
@@ -141,8 +144,8 @@ func (c *checker) use(pos token.Pos, what, server, path string, s state) {
 type allowance struct {
 	pos          token.Pos
 	file         string
-	line         int
-	last         int // the line that it reaches: the first one below that has no such comment
+	line, column int
+	last         int // the line that it reaches: the first one below that has no such comment in the same column
 	path, reason string
 	used         bool
 }
@@ -159,7 +162,7 @@ func (c *checker) allowances() (all []*allowance) {
 				}
 				fields := strings.Fields(text)
 				at := c.pass.Fset.Position(comment.Pos())
-				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line}
+				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line, column: at.Column}
 				if len(fields) > 0 {
 					a.path, a.reason = fields[0], strings.Join(fields[1:], " ")
 				}
@@ -169,7 +172,7 @@ func (c *checker) allowances() (all []*allowance) {
 	}
 	for i, a := range slices.Backward(all) {
 		a.last = a.line + 1
-		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last {
+		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last && all[i+1].column == a.column {
 			a.last = all[i+1].last
 		}
 	}

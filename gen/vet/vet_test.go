@@ -10,7 +10,7 @@ import (
 // TestAnalyzer has mistakes of each kind, and code that asks first.
 func TestAnalyzer(t *testing.T) {
 	setRange(t, "5.2..11.1")
-	analysistest.Run(t, analysistest.TestData(), Analyzer, "./uses", "./guards", "./answers", "./control", "./failures", "./sent", "./received", "./manager", "./mistakes")
+	analysistest.Run(t, analysistest.TestData(), Analyzer, "./uses", "./guards", "./answers", "./control", "./failures", "./sent", "./received", "./manager", "./mistakes", "./checks")
 }
 
 func setRange(t *testing.T, text string) {

@@ -1,5 +1,4 @@
-// Package archtest holds the module to its architecture. It has tests only: each package has a
-// row in the table of rooms, which says what it may import and why it exists; what the rooms
-// that end up in every user's program may link; and that the library is in order on all
-// platforms it is for.
+// Package archtest has tests that check the architecture of the module. Each package has a row in the table
+// of rooms, with the packages that it may import and the reason why it exists. Other tests check which
+// packages a user's program links, and that the library builds on all its platforms.
 package archtest

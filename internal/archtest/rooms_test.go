@@ -94,7 +94,7 @@ var rooms = []room{
 		why: "real QEMUs and guests for tests"},
 	{path: "internal/fakeqemu", rooms: []string{"qmp", "qmp/qmptest", "qmp/generated/qemu"},
 		why: "a fake QEMU that keeps track of devices and nodes, for tests and the demo"},
-	{path: "internal/update", rooms: []string{"qapi", "qmp/introspect", "internal/diff"},
+	{path: "internal/update", rooms: []string{"qapi", "qapi/facts", "qmp/introspect", "internal/diff"},
 		why: "make update: snapshot, bindings and changelog for another QEMU; runs qapigen"},
 	{path: "examples/demo", top: true,
 		why: "what make demo runs"},

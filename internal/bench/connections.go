@@ -50,7 +50,7 @@ type taken struct {
 
 func takenNow() taken {
 	runtime.GC()
-	runtime.GC() // pools let go of what they keep at the second one
+	runtime.GC() // pools release their contents at the second one
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return taken{m.HeapInuse + m.StackInuse, runtime.NumGoroutine()}

@@ -1,24 +1,24 @@
-// Bench measures what the project promises to do fast or small: generating, building and linking
+// Bench measures the performance and sizes that the project promises: generating, building and linking
 // bindings, the codec, and the client.
 //
 //	go run ./internal/bench [-quick] [NAME...]
 //
-// It prints a table with a row for each figure. A figure alone means little on another machine, so most
-// rows have a ratio as well. Both sides of a ratio are measured in the same run, in turns. Each figure is
-// the median of several rounds. If a figure has a limit and misses it, the row says so. The exit status
-// stays 0, because a benchmark is not a test.
+// It prints a table with a row for each figure. Figures of two machines do not compare, so most rows also
+// have a ratio. Both sides of a ratio are measured in the same run, in turns. Each figure is the median of
+// several rounds. If a figure misses its limit, the row says so. The exit status stays 0, because a
+// benchmark is not a test.
 //
 // NAME is a name that -help lists, or the part of several names before the slash, such as client. Without
-// a NAME everything is measured.
+// NAME, bench measures everything.
 //
-// The client is measured on a stand-in: a server that answers at once, in a process of its own. It is
-// compared with connections that do less than a client has to.
+// Bench measures the client with a stand-in, a server in another process that answers at once. It compares
+// the client with connections that do less than a client must.
 //
-// The operations of package hotplug are measured on QEMU 10.0, which is fetched if it is missing, and
-// compared with the commands that do the same work.
+// bench measures the operations of package hotplug on QEMU 10.0, and compares them with the commands that do
+// the same work. It fetches this QEMU if it is missing.
 //
-// QEMU_SRC names a QEMU source tree; its scripts and qapi folders are enough. If it is set, qapigen is
-// compared with QEMU's own generator on that tree's schema. This needs python3.
+// QEMU_SRC names a QEMU source tree; its folders scripts and qapi are enough. If it is set, bench compares
+// qapigen with QEMU's own generator on that tree's schema. This needs python3.
 package main
 
 import (

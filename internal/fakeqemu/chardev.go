@@ -15,7 +15,7 @@ func (m *Machine) queryChardev(*arguments) (any, error) {
 	return all, nil
 }
 
-// useChardev has a device, or none, use a character device.
+// useChardev records which device uses a character device; "" is none.
 func (m *Machine) useChardev(id, user string) error {
 	if id == "" {
 		return nil

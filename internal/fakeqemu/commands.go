@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// arguments are those of all the commands.
+// arguments has the arguments of all commands.
 type arguments struct {
 	ID         string          `json:"id"`
 	NodeName   string          `json:"node-name"`

@@ -5,14 +5,14 @@ import "github.com/qmpkit/qmpkit/qmp/generated/qemu"
 // CPUType is the type of the machine's CPUs.
 const CPUType = "fake-x86_64-cpu"
 
-// SetPlaces gives the machine so many places for CPUs: sockets of one core each, all free.
+// SetPlaces gives the machine n free places for CPUs: sockets with one core each.
 func (m *Machine) SetPlaces(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.places = n
 }
 
-// cpuIn returns the id of the CPU in a place, "" when it is free.
+// cpuIn returns the ID of the CPU in a place, or "" if the place is free.
 func (m *Machine) cpuIn(place int64) string {
 	for id, d := range m.devices {
 		if d.place != nil && *d.place == place {
@@ -40,7 +40,7 @@ func (m *Machine) queryCPUs(*arguments) (any, error) {
 	return all, nil
 }
 
-// refusedByACPI tells what a guest does that keeps a CPU or memory.
+// refusedByACPI sends the event of a guest that keeps a CPU or memory.
 func (m *Machine) refusedByACPI(id string) {
 	m.Event(qemu.EventACPIDeviceOST, map[string]any{"info": map[string]any{
 		"device": id, "slot": "0", "slot-type": "CPU", "source": 3, "status": 0x80,

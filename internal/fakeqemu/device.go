@@ -18,7 +18,7 @@ type device struct {
 	pci                           *pciPlace
 }
 
-// A pciPlace is where a device is that was told so.
+// A pciPlace is the slot and function of a device that was added with "addr".
 type pciPlace struct {
 	bus            string
 	slot, function int
@@ -34,7 +34,7 @@ func readPlace(args *arguments) *pciPlace {
 	return p
 }
 
-// property is what a device tells of its place.
+// property returns a property of the device that depends on its place.
 func (p *pciPlace) property(name string) (value any, ok bool) {
 	switch {
 	case p == nil:
@@ -132,7 +132,7 @@ func (m *Machine) deviceDel(args *arguments) (any, error) {
 	return nil, nil
 }
 
-// qomGet knows the properties of disks and of everything.
+// qomGet knows the properties of disks, and the properties that all devices have.
 func (m *Machine) qomGet(args *arguments) (any, error) {
 	object := args.Path
 	if bus, link, ok := strings.Cut(object, "/child["); ok && strings.HasPrefix(bus, busPath) { // the device at a link
@@ -175,7 +175,7 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	return nil, generic("Property '%s.%s' not found", d.driver, args.Property)
 }
 
-// properties lists the names of what qomGet knows of a device.
+// properties lists the names of the properties that qomGet returns for a device.
 func (d *device) properties() []string {
 	names := []string{"type", "hotpluggable"}
 	for name, value := range map[string]string{
@@ -191,7 +191,7 @@ func (d *device) properties() []string {
 	return names
 }
 
-// systemReset lets go of the devices that the guest was asked for.
+// systemReset releases the devices that the guest was asked to release.
 func (m *Machine) systemReset(*arguments) (any, error) {
 	for _, id := range slices.Sorted(maps.Keys(m.devices)) {
 		if d := m.devices[id]; d != nil && d.unplugging {
@@ -201,8 +201,8 @@ func (m *Machine) systemReset(*arguments) (any, error) {
 	return nil, nil
 }
 
-// unplugged tells of the end of a device, as QEMU does: first of its inner part.
-// With a PCI device all functions of its slot go, of which QEMU tells nothing.
+// unplugged sends the events at the end of a device, as QEMU does: the event for its inner part comes
+// first. All functions of a PCI device's slot go with it, without an event.
 func (m *Machine) unplugged(id string) {
 	place := m.devices[id].pci
 	for other, d := range m.devices {

@@ -8,33 +8,32 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// Fault is a way in which a command goes wrong.
+// A Fault is a way in which a command goes wrong.
 type Fault string
 
 const (
-	Refused    Fault = "refused"                    // the answer is that it failed
-	CtxEnds    Fault = "context ends before"        // the caller has given up already
-	LostAfter  Fault = "context ends, executed"     // the caller does not learn how it ended
-	LostBefore Fault = "context ends, not executed" // nor whether it did
+	Refused    Fault = "refused"                    // QEMU answers with an error
+	CtxEnds    Fault = "context ends before"        // the context ends before the command is sent
+	LostAfter  Fault = "context ends, executed"     // QEMU executes the command, and the caller does not get the answer
+	LostBefore Fault = "context ends, not executed" // QEMU does not execute the command, and the caller does not know that
 )
 
-// Faults are all of them.
+// Faults lists all faults.
 var Faults = []Fault{Refused, CtxEnds, LostAfter, LostBefore}
 
-// Faulty is a connection on which a command goes wrong. Those after it are executed, as they are
-// on one that outlives a command.
+// A Faulty is a connection on which one command goes wrong. It executes the commands after it.
 type Faulty struct {
 	*qmp.Client
 	Fault  Fault
 	At     int                // the number of the command, counting from 0
-	Cancel context.CancelFunc // of the context of what is tested
-	Met    string             // the command, once it was met
+	Cancel context.CancelFunc // ends the context of the tested operation
+	Met    string             // the name of the command that went wrong
 
 	mu    sync.Mutex
 	count int
 }
 
-// Execute executes a command, unless it is the one.
+// Execute executes a command, unless it has the number At.
 func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
 	f.mu.Lock()
 	n := f.count
@@ -59,9 +58,9 @@ func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
 	return fmt.Errorf("%w: %w", qmp.ErrOutcomeUnknown, context.Canceled)
 }
 
-// AtEveryStep lets the first command of do go wrong, then its second, and so on until there is
-// none at the place. After each, failed is called with the command and with do's error, if there
-// is one. AtEveryStep returns the commands, and the error of the last time, without a fault.
+// AtEveryStep calls do several times: the first command goes wrong, then the second one, and so on until do
+// has no more commands. After each fault, it calls failed with the command and with the error of do, if
+// there is one. It returns the names of the commands, and the error of the last call, which has no fault.
 func AtEveryStep(ctx context.Context, c *qmp.Client, fault Fault,
 	do func(ctx context.Context, conn *Faulty) error, failed func(command string, err error)) (met []string, err error) {
 	for at := 0; ; at++ {

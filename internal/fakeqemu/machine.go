@@ -1,7 +1,6 @@
-// Package fakeqemu is a QEMU without a machine: a [qmptest.Server] that keeps account of block
-// nodes, netdevs, objects, descriptors and devices as QEMU does, and whose guest does as it is
-// told. It is for tests of what real guests do rarely, and for a demonstration where there is no
-// QEMU.
+// Package fakeqemu is a QEMU without a machine, for tests of rare behaviour of guests, and for a
+// demonstration without QEMU. It is a qmptest.Server that records block nodes, netdevs, objects,
+// descriptors and devices as QEMU does. The test decides what its guest does.
 package fakeqemu
 
 import (
@@ -15,16 +14,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// Guest is what the guest does when it is asked to let go of a device.
+// Guest says what the guest does when it is asked to release a device.
 type Guest int
 
 const (
-	Willing  Guest = iota // it lets go at once
-	Refusing              // it says that it will not
-	Deaf                  // it does nothing; a reset of the machine lets go of the device
+	Willing  Guest = iota // it releases the device at once
+	Refusing              // it refuses
+	Deaf                  // it does nothing; a reset of the machine releases the device
 )
 
-// Machine is the QEMU.
+// A Machine is the fake QEMU.
 type Machine struct {
 	*qmptest.Server
 	handlers map[string]qmptest.Handler
@@ -45,14 +44,14 @@ type Machine struct {
 	stopped bool // see Stop
 }
 
-// New makes a machine without devices, and its server. The server checks requests by the schema of the
-// bindings.
+// New returns a machine without devices, and starts its server. The server checks requests by the schema of
+// the bindings.
 func New(t qmptest.T) *Machine { return newMachine(t, qmptest.Options{}) }
 
-// NewUnchecked makes a machine that takes requests which no schema has yet.
+// NewUnchecked returns a machine whose server does not check requests, for commands that no schema has yet.
 func NewUnchecked(t qmptest.T) *Machine { return newMachine(t, qmptest.Options{Unchecked: true}) }
 
-// version is the one in the greeting and in query-version's answer.
+// version is the version in the greeting and in the answer to query-version.
 var version = qmp.Version{Major: 11, Minor: 1, Package: "fakeqemu"}
 
 func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
@@ -126,36 +125,36 @@ func (m *Machine) Linger(n int) {
 	m.lingers = n
 }
 
-// RefuseSecondUnplug makes device_del fail for a device that the guest has been asked for, as
-// PCI Express's own hotplug does.
+// RefuseSecondUnplug makes a second device_del for a device fail while the guest has not answered the first
+// one, as PCI Express hotplug does.
 func (m *Machine) RefuseSecondUnplug() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.strict = true
 }
 
-// Intercept lets h answer a command instead. machine is what the machine would do.
+// Intercept makes h answer a command. machine is the machine's own handler.
 func (m *Machine) Intercept(command string, h func(r *qmptest.Request, machine qmptest.Handler) (any, error)) {
 	m.Handle(command, func(r *qmptest.Request) (any, error) { return h(r, m.handlers[command]) })
 }
 
-// Mute makes devices go without an event.
+// Mute turns the events of removed devices off or on.
 func (m *Machine) Mute(mute bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.mute = mute
 }
 
-// Stop stops the machine, or lets it run. While it is stopped, sets of descriptors that were
-// removed stay, as in QEMU 7.2.
+// Stop stops the machine, or continues it. As in QEMU 7.2, a stopped machine keeps the sets of descriptors
+// that were removed.
 func (m *Machine) Stop(stopped bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stopped = stopped
 }
 
-// State lists what there is, sorted, without what an opaque text has after a second colon: "chardev c1", "device d1", "fd tap0", "fdset 0 qmpkit:d1", "netdev nic1",
-// "node d1", "object secret1".
+// State lists the things in the machine, sorted: "chardev c1", "device d1", "fd tap0", "fdset 0 qmpkit:d1",
+// "netdev nic1", "node d1", "object secret1". It cuts an opaque text at its second colon.
 func (m *Machine) State() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 // VirtioMem is the driver of memory whose size can be changed.
 const VirtioMem = "virtio-mem-pci"
 
-// sizes are the properties of such a device.
+// sizes returns the properties of a virtio-mem device.
 func (d *device) sizes() map[string]uint64 {
 	if d.driver != VirtioMem {
 		return nil
@@ -18,7 +18,7 @@ func (d *device) sizes() map[string]uint64 {
 	return map[string]uint64{"requested-size": d.requested, "size": d.size}
 }
 
-// setMemory asks the guest to use so much of a device's memory.
+// setMemory asks the guest to use size bytes of a device's memory.
 func (m *Machine) setMemory(id string, size uint64) {
 	d := m.devices[id]
 	d.requested = size

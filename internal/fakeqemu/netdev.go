@@ -59,7 +59,7 @@ func (m *Machine) netdevAdd(args *arguments) (any, error) {
 	return nil, nil
 }
 
-// netdevDel takes away also the character device that the netdev has used.
+// netdevDel also removes the character device of the netdev.
 func (m *Machine) netdevDel(args *arguments) (any, error) {
 	files, ok := m.netdevs[args.ID]
 	if !ok {
@@ -77,7 +77,7 @@ func (m *Machine) netdevDel(args *arguments) (any, error) {
 	return nil, nil
 }
 
-// setLink knows the netdevs, whose links it leaves alone.
+// setLink checks that the netdev exists, and does not change its link.
 func (m *Machine) setLink(args *arguments) (any, error) {
 	if _, ok := m.netdevs[args.Name]; !ok {
 		return nil, deviceNotFound(args.Name)

@@ -100,8 +100,8 @@ func kindOf(d qapi.Definition) string {
 
 func baseName(m *qapi.Module) string { return path.Base(m.Name) }
 
-// declare makes the declarations of all definitions, module by module. Modules of one base
-// name share a file: storage-daemon's are ../../qapi's.
+// declare makes the declarations of all definitions, module by module. Modules with the same base name
+// share a file: storage-daemon uses the modules of ../../qapi.
 func (b *builder) declare() error {
 	files := map[string]*module{}
 	for _, m := range b.schema.Modules {
@@ -126,8 +126,8 @@ func (b *builder) declare() error {
 	return nil
 }
 
-// declaration makes the declarations of one definition: itself, and the implicit types that
-// it is the first to use.
+// declaration makes the declarations of one definition and of the implicit types that it is the first to
+// use.
 func (b *builder) declaration(d qapi.Definition) ([]decl, error) {
 	switch d := d.(type) {
 	case *qapi.Enum:
@@ -171,8 +171,8 @@ func (b *builder) object(d qapi.ObjectType) (*object, error) {
 	return o, b.fields(o, d, d)
 }
 
-// fields adds the fields of t's members to o. The owner is t itself, or the command or event that
-// has them: it is documented, and the table of secrets has its name.
+// fields adds the fields for t's members to o. The owner is t itself, or the command or event with these
+// members. The comments and the table of secrets use the owner.
 func (b *builder) fields(o *object, t qapi.ObjectType, owner qapi.Definition) error {
 	scope := names{}
 	fields := b.fieldNames(t)
@@ -209,7 +209,7 @@ func (b *builder) field(name string, t qapi.ObjectType, m *qapi.Member, owner qa
 	return f, nil
 }
 
-// goType is the Go type for a type of the schema.
+// goType returns the Go type for a type of the schema.
 func (b *builder) goType(t qapi.Type) goType {
 	if g, ok := b.types[t]; ok {
 		return g
@@ -289,7 +289,7 @@ func (b *builder) command(d *qapi.Command) (*command, error) {
 	return c, nil
 }
 
-// extraField is the name of the field for what the schema does not declare: Props, unless a
+// extraField returns the name of the field for members that the schema does not declare: Props, unless a
 // member has that name.
 func (b *builder) extraField(o *object) string {
 	scope := names{}

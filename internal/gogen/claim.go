@@ -6,9 +6,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// claim claims the names of everything: of types, those that the language makes for the branches
-// of simple unions among them, of the values of enums, of branches, and of events; then of
-// commands, so that a server's commands can be numbered.
+// claim claims all names: of types (including the implicit types of simple unions), of values of enums, of
+// branches and of events. The names of commands come last, so that they can get numbers.
 func (b *builder) claim() error {
 	if err := b.scope.take(rawBranch, "the branch of unknown members"); err != nil {
 		return err
@@ -42,7 +41,7 @@ func (b *builder) claimCommand(c *qapi.Command) error {
 	return b.scope.take(name, describe(c))
 }
 
-// hasNamedArg tells whether the arguments of a command are a type of the schema.
+// hasNamedArg reports whether the arguments of a command are a type of the schema.
 func hasNamedArg(c *qapi.Command) bool { return c.Arg != nil && !c.Arg.Head().Implicit }
 
 func (b *builder) claimDefinition(d qapi.Definition) error {
@@ -122,8 +121,8 @@ func (b *builder) claimEnum(d *qapi.Enum) error {
 	return nil
 }
 
-// implicitTypes are the types without a name in the schema that a union needs: the enum and the
-// wrappers of a simple union, which QEMU had until 5.2.
+// implicitTypes returns the types of a union that have no name in the schema: the enum and the wrappers of
+// a simple union. QEMU had simple unions until 5.2.
 func implicitTypes(u *qapi.Union) (types []qapi.Definition) {
 	if e, ok := u.Discriminator.Type.(*qapi.Enum); ok && e.Implicit && e.Module != nil {
 		types = append(types, e)

@@ -18,7 +18,7 @@ type codec struct {
 	text        bool // String
 }
 
-// both returns c with what it needs to be encoded or decoded for JSON.
+// both returns c with the methods for encoding or decoding JSON.
 func (c codec) both(encoded, decoded bool) codec {
 	c.marshaled = encoded && !c.sent
 	c.unmarshaled = decoded && !c.received
@@ -29,7 +29,7 @@ func (c codec) encodes() bool { return c.sent || c.marshaled }
 
 func (c codec) decodes() bool { return c.received || c.unmarshaled }
 
-// encoder is the name of the method that writes the members.
+// encoder returns the name of the method that writes the members.
 func (c codec) encoder() string {
 	if c.sent {
 		return "EncodeMembers"
@@ -37,7 +37,7 @@ func (c codec) encoder() string {
 	return "MarshalMembers"
 }
 
-// decoder is the name of the method that reads a member.
+// decoder returns the name of the method that reads a member.
 func (c codec) decoder() string {
 	if c.received {
 		return "DecodeMember"
@@ -92,7 +92,7 @@ func findCodecs(schema *qapi.Schema, cycles cycles) *codecs {
 	return c
 }
 
-// add adds what a type with methods holds: a type, or the arguments or data of owner.
+// add adds a type and the types inside it, or the arguments or data of owner.
 func (c *codecs) add(t qapi.Type, owner qapi.Definition) {
 	if c.needsJSON(t, owner) {
 		c.json.Add(t)
@@ -113,7 +113,7 @@ func (c *codecs) of(t qapi.Definition) codec {
 	}.both(c.json[typ] || c.secret[typ], c.json[typ])
 }
 
-// ofRequest returns the methods of the type for a command whose arguments are not of a named type.
+// ofRequest returns the methods of the type for a command whose arguments have no named type.
 func (c *codecs) ofRequest(d *qapi.Command) codec {
 	if d.Arg == nil {
 		return codec{}
@@ -123,7 +123,7 @@ func (c *codecs) ofRequest(d *qapi.Command) codec {
 	return codec{sent: true, json: json, text: text}.both(false, json)
 }
 
-// ofEvent returns the methods of the type for an event whose data are not of a named type.
+// ofEvent returns the methods of the type for an event whose data have no named type.
 func (c *codecs) ofEvent(d *qapi.Event) codec {
 	if d.Arg == nil {
 		return codec{received: true}
@@ -132,8 +132,8 @@ func (c *codecs) ofEvent(d *qapi.Event) codec {
 	return codec{received: true, json: json, text: json}.both(json, false)
 }
 
-// needsJSON reports whether tags do not suffice for encoding/json to write a type as QEMU does, and to
-// read it again. The owner is the type itself, or the command or event whose members are t's.
+// needsJSON reports whether encoding/json needs methods to write and read a type as QEMU does, because tags
+// do not suffice. The owner is the type itself, or the command or event with the members of t.
 func (c *codecs) needsJSON(t qapi.Type, owner qapi.Definition) bool {
 	switch t := t.(type) {
 	case *qapi.Union, *qapi.Alternate:
@@ -144,14 +144,13 @@ func (c *codecs) needsJSON(t qapi.Type, owner qapi.Definition) bool {
 	return false
 }
 
-// isOpen reports whether a definition is a command that takes members which the schema does not
-// declare.
+// isOpen reports whether a definition is a command that takes members outside the schema.
 func isOpen(d qapi.Definition) bool {
 	c, ok := d.(*qapi.Command)
 	return ok && c.NoGen && c.Arg != nil
 }
 
-// defiesTags reports whether encoding/json writes or reads a member in another way than QEMU.
+// defiesTags reports whether encoding/json writes or reads a member differently from QEMU.
 func (c *codecs) defiesTags(owner *qapi.Struct, m *qapi.Member) bool {
 	if !isTagName(m.Name) {
 		return true
@@ -167,7 +166,8 @@ func (c *codecs) defiesTags(owner *qapi.Struct, m *qapi.Member) bool {
 	return !m.Optional && c.cycles.holds(owner, m.Type) // nil is null
 }
 
-// isTagName reports whether encoding/json takes a name in a tag. Only a server's names can be others.
+// isTagName reports whether a tag of encoding/json can have this name. Only a name in the answer of a
+// server may be unsuitable.
 func isTagName(name string) bool {
 	return name != "" && name != "-" && !strings.ContainsFunc(name, func(r rune) bool {
 		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("-_.", r)
@@ -176,7 +176,7 @@ func isTagName(name string) bool {
 
 func isArray(t qapi.Type) bool { _, ok := t.(*qapi.Array); return ok }
 
-// elementOf returns the type of what an array of any depth holds, or the type itself.
+// elementOf returns the element type of an array of any depth, or the type itself.
 func elementOf(t qapi.Type) qapi.Type {
 	for {
 		a, ok := t.(*qapi.Array)

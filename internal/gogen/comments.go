@@ -14,8 +14,8 @@ const commentWidth = 92
 // comment is a doc comment: paragraphs, each of which may be a list.
 type comment []string
 
-// lines wraps the paragraphs. One that begins with a blank, as lists do, or with a tab, as code
-// does, is preformatted.
+// lines wraps the paragraphs. A paragraph that begins with a blank (a list) or with a tab (code) is
+// preformatted.
 func (c comment) lines() []string {
 	var lines []string
 	for i, paragraph := range c {
@@ -72,8 +72,8 @@ func (c comment) emit(g *jen.Group) {
 	}
 }
 
-// definitionComment is the comment of what a definition becomes. The sentences begin it; the facts are paragraphs
-// that follow QEMU's documentation.
+// definitionComment returns the comment for a definition. It begins with the sentences. The facts are
+// paragraphs after QEMU's documentation.
 func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences ...string) comment {
 	h := d.Head()
 	p := b.prose(d)
@@ -89,13 +89,16 @@ func (b *builder) definitionComment(d qapi.Definition, facts comment, sentences 
 	return append(c, b.target(d)...)
 }
 
-// definitionDates are the sentences that say since when QEMU has what a definition defines, and until when. If the
-// facts do not know it, they say what the schema says, and which of several schemas have it.
+// definitionDates returns the sentences about the QEMUs that have a definition. Without facts, they give
+// the versions in the schema, and the schemas that have it if there are several.
 func (b *builder) definitionDates(d qapi.Definition) (sentences []string) {
 	if fact := b.confirmed(b.definitionFact(d), d, ""); fact != nil {
 		if _, isType := d.(qapi.Type); isType && fact.NewName {
 			// Its documentation is older: only its name is new, which the protocol does not have.
-			if fact.Since = b.timesInUse()[d].Since; fact.Since.After != "" {
+			if in, ok := b.timesInUse()[d]; ok { // all but bases
+				fact.Since = in.Since
+			}
+			if fact.Since.After != "" {
 				return removal(fact)
 			}
 		}
@@ -110,8 +113,8 @@ func (b *builder) definitionDates(d qapi.Definition) (sentences []string) {
 	return append(sentences, b.onlyIn(d.Head().Name)...)
 }
 
-// partComment is the comment of what a definition's member, value or alternative becomes; what is
-// the word for it.
+// partComment returns the comment for a member, value or alternative of a definition. what is the word for
+// it.
 func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Cond, features []*qapi.Feature) comment {
 	p := b.prose(d)
 	c := p.member(name)
@@ -133,10 +136,11 @@ func (b *builder) partComment(d qapi.Definition, name, what string, cond qapi.Co
 	return append(c, b.remarks(p, what, cond, features, fact, use)...)
 }
 
-// seenFirst says of what no source has, but a server, which one it was.
+// seenFirst returns the sentence for a thing that no schema has, but the answer of a server of this
+// version.
 func seenFirst(version string) string { return "Seen first in QEMU " + version + "." }
 
-// onlyWith is the remark on a condition in a list: " (CONFIG_LINUX)".
+// onlyWith returns the condition of an item in a list: " (CONFIG_LINUX)".
 func onlyWith(cond qapi.Cond) string {
 	if cond == nil {
 		return ""

@@ -2,12 +2,12 @@ package gogen
 
 import "github.com/qmpkit/qmpkit/qapi"
 
-// cycles tells which types would hold each other by value, which Go cannot lay out: two that are
-// in the same cycle have the same number. Optional members, branches and alternatives are
-// pointers and break a cycle, as arrays do.
+// cycles finds types that would contain each other by value, which Go does not allow. Types in the same
+// cycle have the same number. Optional members, branches and alternatives are pointers, and break a cycle;
+// so do arrays.
 type cycles map[qapi.Type]int
 
-// holds tells whether a value of type t, held by value, would hold its owner.
+// holds reports whether a value of type t, as a field, would contain its owner.
 func (c cycles) holds(owner, t qapi.Type) bool {
 	n, ok := c[owner]
 	m, also := c[t]

@@ -11,10 +11,10 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// Which QEMUs have a thing, as comments say it. The oldest version that the facts know, and the versions
-// before it, are not told: everything that is supported has what they have.
+// This file writes the versions of things into comments. The comments do not mention the oldest version of the facts and
+// older ones: all supported versions have their things.
 
-// factOf returns what is known of a path, nil if nothing is.
+// factOf returns the facts of a path, or nil if there are none.
 func (b *builder) factOf(path string) *facts.Fact {
 	if b.opts.Facts == nil {
 		return nil
@@ -26,8 +26,8 @@ func (b *builder) factOf(path string) *facts.Fact {
 	return f
 }
 
-// definitionFact returns what is known of a definition. A type goes with all that uses it, and is as old as that if the
-// facts do not know it.
+// definitionFact returns the facts of a definition. A type is removed together with everything that uses
+// it. If the facts have no date for a type, the type is as old as its uses.
 func (b *builder) definitionFact(d qapi.Definition) *facts.Fact {
 	f := b.factOf(b.qemuName(d))
 	if in, ok := b.timesInUse()[d]; ok {
@@ -39,13 +39,14 @@ func (b *builder) definitionFact(d qapi.Definition) *facts.Fact {
 	return f
 }
 
-// partFact returns what is known of a definition's member or value.
+// partFact returns the facts of a definition's member or value.
 func (b *builder) partFact(d qapi.Definition, name string) *facts.Fact {
 	return b.componentFact(d, partComponent(d, name))
 }
 
-// componentFact returns what is known of the part of a definition with a path: "/aio" of BlockdevOptionsFile. The facts may
-// know more of it by the path of what uses the type: the type may have got another name, or two types were merged.
+// componentFact returns the facts of a part of a definition by its path: "/aio" of BlockdevOptionsFile. The
+// facts can be better under the path of a use of the type: the type may have got another name, or two types
+// were merged.
 func (b *builder) componentFact(d qapi.Definition, component string) *facts.Fact {
 	if component == "" {
 		return nil
@@ -66,7 +67,7 @@ func (b *builder) componentFact(d qapi.Definition, component string) *facts.Fact
 	return b.confirmed(f, d, component)
 }
 
-// A use is a place that has a type: "/backing" of a struct, "/+file" of a union, "/ret-type" of a command.
+// A use is a place with a type: "/backing" of a struct, "/+file" of a union, "/ret-type" of a command.
 type use struct {
 	owner     qapi.Definition
 	component string
@@ -81,7 +82,7 @@ func (b *builder) paths(u use) []string {
 	return paths
 }
 
-// usesOf returns what uses a type: commands and events before types.
+// usesOf returns the uses of a type: commands and events before types.
 func (b *builder) usesOf(d qapi.Definition) []use {
 	b.usedTypes()
 	return b.uses[d]
@@ -136,8 +137,8 @@ func (b *builder) usedTypes() []qapi.Definition {
 	return b.used
 }
 
-// timesInUse returns for each type the first release in which something that uses it was there, and the one in which the
-// last of these went, as far as the facts know them.
+// timesInUse returns, for each type, the first release with a use of the type and the release that removed
+// the last use, as far as the facts have them.
 func (b *builder) timesInUse() map[qapi.Definition]facts.Fact {
 	if b.times != nil || b.opts.Facts == nil {
 		return b.times
@@ -189,13 +190,14 @@ func (b *builder) timesInUse() map[qapi.Definition]facts.Fact {
 	return b.times
 }
 
-// isLater reports whether a removal is later than another one; the latest is none.
+// isLater reports whether a removal is later than another one. A thing that still exists counts as removed
+// last.
 func isLater(a, b facts.Date) bool {
 	return b.Release != "" && (a.Release == "" || facts.Compare(a.Release, b.Release) > 0)
 }
 
-// qemuName is the name of a definition in QEMU. Package unmask makes up the name of a type that only an older server has;
-// if the facts know what stands at the place of the type, this is its name.
+// qemuName returns the name of a definition in QEMU. Package unmask invents a name for a type that only an
+// older server has. If the facts have the place of the type, they have the real name.
 func (b *builder) qemuName(d qapi.Definition) string {
 	if name, ok := b.qemuNames[d]; ok {
 		return name
@@ -243,7 +245,7 @@ func (b *builder) follow(found map[string]bool, node, component string) {
 	}
 }
 
-// partComponent is the path of a definition's member or value from the definition, "" if it has none.
+// partComponent returns the path from a definition to its member or value, or "" if there is none.
 func partComponent(d qapi.Definition, name string) string {
 	switch d.(type) {
 	case *qapi.Enum:
@@ -256,9 +258,9 @@ func partComponent(d qapi.Definition, name string) string {
 	return ""
 }
 
-// dates are the sentences for a thing: since when QEMU has it, if it is younger than the oldest version that the
-// facts know and than its owner, and in which version it went, if it went before its owner. The owner is nil if there
-// is none.
+// dates returns the sentences about the versions of a thing. They give the release that added it, if it is
+// newer than the oldest version of the facts and than its owner, and the release that removed it, if that
+// is before the owner's. The owner is nil if there is none.
 func (b *builder) dates(f, owner *facts.Fact) (sentences []string) {
 	if f == nil {
 		return nil
@@ -272,12 +274,12 @@ func (b *builder) dates(f, owner *facts.Fact) (sentences []string) {
 	return append(sentences, removal(f)...)
 }
 
-// isGone reports whether a thing went before its owner, which is nil if there is none.
+// isGone reports whether a thing was removed before its owner, which can be nil.
 func isGone(f, owner *facts.Fact) bool {
 	return isRemoved(f) && (owner == nil || isLater(owner.Removed, f.Removed))
 }
 
-// isNew reports whether a thing is younger than the oldest version that the facts know, and than its owner.
+// isNew reports whether a thing is newer than the oldest version of the facts, and than its owner.
 func (b *builder) isNew(f, owner *facts.Fact) bool {
 	return facts.Compare(f.Since.Release, b.opts.Facts.Versions()[0]) > 0 &&
 		(owner == nil || facts.Compare(f.Since.Release, owner.Since.Release) > 0)
@@ -292,7 +294,8 @@ func (b *builder) isDeprecated(features []*qapi.Feature, f *facts.Fact) bool {
 		f.Deprecated.Release != "" && facts.Compare(f.Deprecated.Release, b.opts.newest()) <= 0
 }
 
-// branchFact returns what is known of a union's branch. One without members is as old as the discriminator's value.
+// branchFact returns the facts of a union's branch. A branch without members is as old as the
+// discriminator's value.
 func (b *builder) branchFact(u *qapi.Union, br *qapi.Branch) *facts.Fact {
 	if br.Type == nil {
 		return b.partFact(u.Discriminator.Type.(*qapi.Enum), br.Value)
@@ -320,7 +323,7 @@ func (b *builder) branchDates(u *qapi.Union, br *qapi.Branch) string {
 	return strings.Join(words, ", ")
 }
 
-// removal is the sentence for what a newer QEMU has no more.
+// removal returns the sentence about the release that removed a thing.
 func removal(f *facts.Fact) []string {
 	if f == nil || f.Removed.Release == "" {
 		return nil
@@ -328,7 +331,7 @@ func removal(f *facts.Fact) []string {
 	return []string{f.Removed.Words("Removed in", "Removed") + "."}
 }
 
-// deprecation is the sentence, after a blank, that says since when something is deprecated; empty if nothing does.
+// deprecation returns a blank and the sentence about the release that deprecated a thing, or "".
 func deprecation(f *facts.Fact) string {
 	if f == nil || f.Deprecated == nil || f.Deprecated.Release == "" {
 		return ""
@@ -339,8 +342,8 @@ func deprecation(f *facts.Fact) string {
 	return " " + f.Deprecated.Words("It is deprecated since", "It became deprecated") + "."
 }
 
-// replacement is the sentence, after a blank, that says what to use instead of a definition, or of the part of it
-// with a name; empty if nothing does.
+// replacement returns a blank and the sentence about the replacement of a definition, or of a part of it;
+// "" if there is none.
 func (b *builder) replacement(d qapi.Definition, part string, f *facts.Fact) string {
 	if f == nil || f.Use == "" {
 		return ""
@@ -348,8 +351,8 @@ func (b *builder) replacement(d qapi.Definition, part string, f *facts.Fact) str
 	return " Use " + b.replacementName(d, part, f.Use) + "."
 }
 
-// replacementName is the name of what to use: a link to what the package has for it, with its own name if that is a
-// member or a value beside the part.
+// replacementName returns the name of the replacement, as a link if the package has it. If the replacement
+// is a member or a value beside the part, its own name follows.
 func (b *builder) replacementName(d qapi.Definition, part, use string) string {
 	n := &namer{b: b}
 	if name := b.memberNames(d)[use]; part != "" && name != "" {
@@ -366,7 +369,7 @@ func (b *builder) replacementName(d qapi.Definition, part, use string) string {
 	return use
 }
 
-// reference is the address of a definition in QEMU's online reference, "" if it is not known to have one.
+// reference returns the address of a definition in QEMU's online reference, or "" if it is not known.
 func (b *builder) reference(d qapi.Definition) string {
 	if b.opts.Facts == nil {
 		return ""
@@ -374,7 +377,7 @@ func (b *builder) reference(d qapi.Definition) string {
 	return b.opts.Facts.Reference(d.Head().Name)
 }
 
-// wireName is the name of a definition in the schema, as a link if QEMU's online reference has it.
+// wireName returns the name of a definition in the schema, as a link if QEMU's online reference has it.
 func (b *builder) wireName(d qapi.Definition) string {
 	name := b.qemuName(d)
 	if b.reference(d) == "" || b.scope[name] != "" {
@@ -383,7 +386,8 @@ func (b *builder) wireName(d qapi.Definition) string {
 	return "[" + name + "]"
 }
 
-// serverFile is the name that package unmask gives to the file of definitions that no schema has, but a server.
+// serverFile is the name that package unmask gives to the file of definitions that only the answer of a
+// server has.
 const serverFile = "new.json"
 
 // youngFiles are the files to which QEMU moved definitions that are older, with the release that has them first.
@@ -392,7 +396,7 @@ var youngFiles = map[string]string{
 	"accelerator.json":    "10.1", "machine-s390x.json": "10.1", "misc-arm.json": "10.1", "misc-i386.json": "10.1",
 }
 
-// moduleOf is the file that defines something, as far as the schema or the facts know it.
+// moduleOf returns the file of a definition, if the schema or the facts know it.
 func (b *builder) moduleOf(d qapi.Definition) string {
 	if h := d.Head(); baseName(h.Module) != serverFile || b.opts.Facts == nil {
 		return h.Module.Name
@@ -415,7 +419,8 @@ func (o *Options) hasFile(name string) bool {
 	return name != serverFile && (first == "" || version == "" || facts.Compare(first, version) <= 0)
 }
 
-// fileOf is the name of a definition's file, as a link if the definition's name is none; "" if it is not known.
+// fileOf returns the name of a definition's file, as a link if the definition's name is not a link; "" if
+// the file is not known.
 func (b *builder) fileOf(d qapi.Definition) string {
 	file := path.Base(b.moduleOf(d))
 	switch {
@@ -427,7 +432,7 @@ func (b *builder) fileOf(d qapi.Definition) string {
 	return "[" + file + "]"
 }
 
-// target says where the link of a definition's comment leads.
+// target returns the target of the link in the comment of a definition.
 func (b *builder) target(d qapi.Definition) comment {
 	address, file := b.reference(d), b.fileOf(d)
 	switch {

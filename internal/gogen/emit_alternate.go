@@ -44,7 +44,7 @@ func (a *alternate) emitEncoder(f *file) {
 	})
 }
 
-// only is the condition that field i is set and no other.
+// only returns the condition that field i is set and no other field is.
 func (a *alternate) only(i int) *jen.Statement {
 	fields := a.fields()
 	cond := jen.Id("v." + fields[i]).Op("!=").Nil()
@@ -56,7 +56,7 @@ func (a *alternate) only(i int) *jen.Statement {
 	return cond
 }
 
-// fields are the names of all fields.
+// fields returns the names of all fields.
 func (a *alternate) fields() []string {
 	names := make([]string, len(a.alternatives), len(a.alternatives)+1)
 	for i, alt := range a.alternatives {

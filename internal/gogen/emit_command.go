@@ -14,7 +14,7 @@ func (c *command) emit(f *file) {
 	c.emitDo(f)
 }
 
-// receiver is the name of the receiver in all methods of the request type.
+// receiver returns the name of the receiver in all methods of the request type.
 func (c *command) receiver() string {
 	if c.merged {
 		return "v" // as in the methods that it has as a type of the schema
@@ -22,7 +22,7 @@ func (c *command) receiver() string {
 	return "r"
 }
 
-// pointer is the pointer to the request as the type whose encoder it has.
+// pointer returns the pointer to the request, converted to the type that has the encoder.
 func (c *command) pointer() *jen.Statement {
 	if c.args == nil && !c.merged {
 		return jen.Parens(jen.Op("*").Id(c.argType)).Parens(jen.Id("&" + c.receiver()))
@@ -59,7 +59,7 @@ func (c *command) emitDoBody(g *jen.Group) {
 	g.Return(jen.Id(c.resultName()), jen.Err())
 }
 
-// resultName is the name of the variable for the result, which is not the receiver's.
+// resultName returns the name of the variable for the result, which differs from the receiver.
 func (c *command) resultName() string {
 	if c.receiver() == "v" {
 		return "result"
@@ -67,7 +67,7 @@ func (c *command) resultName() string {
 	return "v"
 }
 
-// call is the *qmp.Call for the command.
+// call returns the *qmp.Call for the command.
 func (c *command) call() *jen.Statement {
 	fields := []jen.Code{jen.Id("Command").Op(":").Lit(c.wire)}
 	if c.args == nil || c.args.sent {

@@ -16,7 +16,7 @@ func (e *event) emit(f *file) {
 	f.code.Func().Params(jen.Op("*").Id(e.name)).Id("EventName").Params().String().Block(jen.Return(jen.Id(e.constant)))
 }
 
-// emitDelegation adds decoding by the methods of the type that the event's data is of.
+// emitDelegation adds methods that decode by the methods of the data's type.
 func (e *event) emitDelegation(f *file) {
 	data := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(e.dataType)).Parens(jen.Id("v")) }
 	f.method("v", "*"+e.name, "DecodeMember", memberParams, memberResults, func(g *jen.Group) {

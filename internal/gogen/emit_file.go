@@ -81,7 +81,7 @@ var (
 	stringResults = []jen.Code{jen.String()}
 )
 
-// json adds the methods by which a type is JSON and text.
+// json adds the methods that convert a type to JSON and text.
 func (f *file) json(receiver, typ string, c codec) {
 	f.jsonMethods(receiver, typ, c, func(g *jen.Group) {
 		g.Id("*" + receiver).Op("=").Id(typ).Values()
@@ -89,7 +89,7 @@ func (f *file) json(receiver, typ string, c codec) {
 	})
 }
 
-// convertedJSON is json for a type that is defined by another one, whose methods do the work.
+// convertedJSON is json for a type that is defined by another type. The methods of that type do the work.
 func (f *file) convertedJSON(receiver, typ, other string, c codec) {
 	converted := func() *jen.Statement { return jen.Parens(jen.Op("*").Id(other)).Call(jen.Id(receiver)) }
 	if name := c.encoder(); c.json || c.text {

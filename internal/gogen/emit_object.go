@@ -38,11 +38,11 @@ func (o *object) emitFields(g *jen.Group) {
 	}
 }
 
-// place is where the method finds the field.
+// place returns the place of the field in a method.
 func (o *object) place(f *field) place { return place{o.receiver + "." + f.name, f.pointer} }
 
-// emitEncoder adds the method that writes the members, those of a base or a branch among
-// them, without braces.
+// emitEncoder adds the method that writes the members without braces, including the members of a base or a
+// branch.
 func (o *object) emitEncoder(f *file) {
 	f.method(o.receiver, "*"+o.name, o.encoder(), encoderParam, nil, func(g *jen.Group) {
 		if o.union != nil {

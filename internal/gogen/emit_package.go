@@ -36,7 +36,7 @@ func (p *pkg) packageFile() *file {
 func emitRawBranch(f *file) {
 	f.declare(comment{
 		rawBranch + " is the branch of a union if the package has no type for the value of the discriminator, or if the " +
-			"server did not send the discriminator. Members are all members that the union itself does not have.",
+			"server did not send the discriminator. Members holds all members that are not fields of the union.",
 	}, jen.Type().Id(rawBranch).Struct(jen.Id("Members").Qual(qmpPath, "Args")))
 	f.method("b", "*"+rawBranch, "EncodeMembers", encoderParam, nil, func(g *jen.Group) {
 		g.Id("b.Members.EncodeMembers").Call(jen.Id("e"))
@@ -83,7 +83,7 @@ func (p *pkg) emitDecodeEvent(f *file) {
 func (p *pkg) featureFile() *file {
 	f := p.newFile(featureFileName, "schema")
 	f.declare(comment{
-		"The features in the schema: each constant is the path at which a server's schema has the feature. See " +
+		"The features in the schema: each constant is the path of a feature in the schema of a server. See " +
 			"[github.com/qmpkit/qmpkit/qmp/qmpschema].",
 	}, jen.Const().DefsFunc(func(g *jen.Group) {
 		for _, feature := range p.features {

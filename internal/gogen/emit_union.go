@@ -36,13 +36,13 @@ func (u *union) objects() bool {
 	return !slices.ContainsFunc(u.branches, func(b branch) bool { return !b.isObject() })
 }
 
-// isObject reports whether the type of a branch is an object's.
+// isObject reports whether the branch is an object.
 func (b *branch) isObject() bool {
 	s, ok := b.data.(*structType)
 	return b.data == nil || ok && !s.alternate
 }
 
-// isDefined reports whether the type of a branch is defined by the type of its data.
+// isDefined reports whether the package defines the type of the branch, by the type of its data.
 func (b *branch) isDefined() bool {
 	switch b.data.(type) {
 	case nil, *structType, *enumType:
@@ -51,7 +51,7 @@ func (b *branch) isDefined() bool {
 	return true
 }
 
-// types are those that implement the interface.
+// types returns the types that implement the interface.
 func (u *union) types() []string {
 	var types []string
 	for _, b := range u.branches {
@@ -60,7 +60,7 @@ func (u *union) types() []string {
 	return append(types, rawBranch)
 }
 
-// comment lists which type serves which value of the discriminator.
+// comment lists the values of the discriminator for each type.
 func (u *union) comment(o *object) comment {
 	var rows []string
 	for _, b := range u.branches {
@@ -84,8 +84,8 @@ func (u *union) comment(o *object) comment {
 	return c
 }
 
-// emitTag adds the statements that find the discriminator to send: the one that is set, or
-// the only one that the branch's type serves.
+// emitTag adds the statements that find the discriminator to send: the one in the field or, if that is
+// empty, the only value for the branch's type.
 func (u *union) emitTag(g *jen.Group, o *object) {
 	g.Id("tag").Op(":=").String().Call(o.place(u.tag).value())
 	g.Switch(jen.Id("b").Op(":=").Id(o.receiver + "." + u.field).Assert(jen.Type())).BlockFunc(func(g *jen.Group) {
@@ -178,7 +178,7 @@ func (u *union) emitEncodeBranch(g *jen.Group, o *object) {
 	})
 }
 
-// dataTypes are pointers to the types of the branches that are data.
+// dataTypes returns pointers to the types of the branches that are data.
 func (u *union) dataTypes() (types []jen.Code) {
 	for _, b := range u.branches {
 		if b.data != nil {

@@ -7,10 +7,10 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// featureWalk finds the shortest introspection path of every feature that a command or an
-// event reaches. Paths are of the grammar that package introspect queries, libvirt's: the
-// walk is over all commands and events at once, a component deeper each round, so that the
-// first path found is a shortest one, and the first in schema order among these.
+// A featureWalk finds the shortest introspection path of every feature that a command or an event reaches.
+// Paths have the grammar of package introspect. The walk starts at all commands and events at once and
+// takes one more component in each round. So the first path that it finds is a shortest one, and the first
+// of these in the order of the schema.
 type featureWalk struct {
 	b     *builder
 	seen  map[qapi.Type]bool
@@ -18,7 +18,7 @@ type featureWalk struct {
 	next  []step
 }
 
-// step is a type that the walk comes to by a path.
+// A step is a type that the walk reaches by a path.
 type step struct {
 	path string
 	typ  qapi.Type
@@ -86,8 +86,8 @@ func (w *featureWalk) add(prefix, owner string, features []*qapi.Feature) error 
 	return nil
 }
 
-// reach puts a type on the list for the next round. Arrays and alternates take no component
-// of the path: what they hold is reached with them.
+// reach puts a type on the list for the next round. Arrays and alternates need no component of a path:
+// reach puts their elements and alternatives on the list.
 func (w *featureWalk) reach(path string, t qapi.Type, owner string) {
 	switch t := t.(type) {
 	case *qapi.Array:
@@ -138,8 +138,8 @@ func (w *featureWalk) visit(s step) error {
 	return nil
 }
 
-// component returns a member's name as a component of a path. If the name does not begin with a letter,
-// as "__com.example_fast", a blank stands before it.
+// component returns a member's name as a component of a path. If the name does not begin with a letter, for
+// example "__com.example_fast", the component begins with a blank.
 func component(member string) string {
 	if member != "" && unicode.IsLetter(rune(member[0])) {
 		return member

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// A folder is what is in one before the generated files are written to it.
+// A folder describes the files in a folder before the generated files are written to it.
 type folder struct {
 	ours   []string // the names of the generated files
 	others []string // those of other Go files
@@ -42,14 +42,13 @@ func readFolder(dir string) (folder, error) {
 	return f, nil
 }
 
-// stale returns the generated files that are not among files.
+// stale returns the generated files that do not belong to the package any more.
 func (f folder) stale(files map[string][]byte) []string {
 	return slices.DeleteFunc(slices.Clone(f.ours), func(name string) bool { return files[name] != nil })
 }
 
-// checkPackage returns an error if dir has another package than the files are of: one that was
-// generated, whose files would be taken for old ones of this package, or files of someone else's,
-// which Go would not build together with these.
+// checkPackage returns an error if dir has another package. If that package was generated, WriteDir would
+// remove its files. If not, Go could not build its files together with the new ones.
 func (f folder) checkPackage(dir string, files map[string][]byte) error {
 	name := ""
 	for _, text := range files {
@@ -71,7 +70,7 @@ func (f folder) checkPackage(dir string, files map[string][]byte) error {
 	return nil
 }
 
-// foreignPackage returns the name of the package that Go would build a file into, "" if into none.
+// foreignPackage returns the name of the package that a file belongs to, or "" if Go ignores the file.
 func foreignPackage(dir, file string) string {
 	if built, err := gobuild.Default.MatchFile(dir, file); err != nil || !built {
 		return ""

@@ -7,12 +7,12 @@ type following struct {
 	when     string
 }
 
-// followings are the events that follow commands, which no schema says. The comments of both name the
-// other. A row is for every schema that has the command and the event; it is an error of the tests if
-// no version of QEMU has both.
+// followings lists the events that follow commands. No schema has this relation. The comments of both name
+// the other. A row applies to every schema that has the command and the event. A test fails if no version
+// of QEMU has both.
 //
-// A row says what QEMU does, of itself or because of the guest. Events that only a certain machine or
-// a program of the guest's would cause are left out.
+// A row describes QEMU's own behaviour, or the guest's. The list leaves out events that only a certain
+// machine or a program in the guest would cause.
 var followings = []following{
 	// Jobs: every job has states, and only those of block-core.json have events of their own.
 	{[]string{"blockdev-mirror", "drive-mirror", "block-commit", "block-stream", "blockdev-backup", "drive-backup",
@@ -97,7 +97,7 @@ var followings = []following{
 		"COLO_EXIT", "when COLO has ended"},
 }
 
-// eventsAfter are the rows for a command.
+// eventsAfter returns the rows for a command.
 func eventsAfter(command string) (rows []following) {
 	for _, f := range followings {
 		for _, c := range f.commands {

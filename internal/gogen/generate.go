@@ -11,32 +11,31 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// Options say what to generate.
+// Options configures Generate.
 type Options struct {
 	// Package is the name of the generated package.
 	Package string
-	// Version is the QEMU version that the schema is of, named in the head of each file;
-	// it may be empty.
+	// Version is the QEMU version of the schema. The head of each file names it. It may be empty.
 	Version string
 	// Also holds the versions, or other names, of the servers that the schema was loosened for
 	// (see qapi.Schema.Loosen). The package's comment names them.
 	Also []string
-	// Facts say in the comments which QEMUs have a thing; nil: the comments say what the schema says.
+	// Facts holds the versions that the comments give for each thing. If it is nil, the comments give the versions in
+	// the schema.
 	Facts *facts.Table
-	// Merged holds the versions of the other QEMUs that the schema has all of, if it was merged from several.
+	// Merged holds the versions of the other QEMUs, if the schema was merged from several.
 	Merged []string
-	// Sources say which of these schemas have a thing, for the comments of what the Facts do not know. It may be nil.
+	// Sources says which of these schemas have a thing. The comments use it for things that Facts does not know. It may
+	// be nil.
 	Sources *facts.Table
-	// Selection is what of the schema is wanted.
+	// Selection selects a part of the schema.
 	Selection Selection
-	// Docs puts QEMU's documentation into the comments. It is text under the GPL, and the head
-	// of each file says so.
+	// Docs puts QEMU's documentation into the comments. That text is under the GPL, and the head of each file says so.
 	Docs bool
 }
 
-// Generate returns the files of a Go package for the schema, by file name. It writes
-// nothing, and the same schema gives the same bytes. An error names what in the schema has
-// no place in a Go package.
+// Generate returns the files of a Go package for the schema, by file name. It does not write them. The same
+// schema gives the same bytes. If Go cannot express a part of the schema, the error names that part.
 func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 	if !token.IsIdentifier(opts.Package) || opts.Package == "_" {
 		return nil, fmt.Errorf("%q cannot be the name of a Go package", opts.Package)
@@ -47,17 +46,17 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 	if err := checkSecrets(schema); err != nil {
 		return nil, err
 	}
-	// 1. What of the schema is wanted.
+	// 1. Select a part of the schema.
 	whole, part, err := opts.Selection.of(schema)
 	if err != nil {
 		return nil, err
 	}
-	// 2. The Go-side model: names, types, what is sent and what is received.
+	// 2. Build the model of the Go code: names, types, encoders and decoders.
 	b, err := build(schema, whole, part, opts)
 	if err != nil {
 		return nil, err
 	}
-	// 3. Its Go code, a file for each module of the schema and those of the package as a whole.
+	// 3. Emit the Go code: a file for each module of the schema, and the files of the package as a whole.
 	files := map[string][]byte{}
 	for _, f := range b.pkg.emit() {
 		var b bytes.Buffer

@@ -10,7 +10,8 @@ import (
 // Which of several schemas have a thing: what contradicts the facts, as a build with backports does, and what the
 // facts do not know, as the commands of a fork.
 
-// sourceFact returns what the schemas that the package was made of say of a path, nil if there is one schema.
+// sourceFact returns the facts of a path in the schemas that were merged for the package, or nil if there
+// is only one schema.
 func (b *builder) sourceFact(path string) *facts.Fact {
 	if b.opts.Sources == nil {
 		return nil
@@ -22,8 +23,9 @@ func (b *builder) sourceFact(path string) *facts.Fact {
 	return f
 }
 
-// confirmed returns what is known of a definition's part, "" for itself, without the dates that the schemas contradict:
-// such a type had another name before, and a build may have more than its QEMU.
+// confirmed returns the facts of a definition's part ("" for the definition itself), without the dates that
+// the schemas contradict. Such a type had another name before, or a build has more than other builds of its
+// version.
 func (b *builder) confirmed(f *facts.Fact, d qapi.Definition, component string) *facts.Fact {
 	if f == nil || b.opts.Sources == nil {
 		return f
@@ -51,7 +53,7 @@ func (b *builder) confirmed(f *facts.Fact, d qapi.Definition, component string) 
 	return f
 }
 
-// onlyIn is the sentence for what not all schemas have that the package was made of; nil if all have it.
+// onlyIn returns the sentence for a thing that only some of the merged schemas have, or nil if all have it.
 func (b *builder) onlyIn(path string) []string {
 	f := b.sourceFact(path)
 	if f == nil {
@@ -68,7 +70,8 @@ func (b *builder) onlyIn(path string) []string {
 	return []string{"In the schemas of QEMU " + enumerate(having, "and") + " only."}
 }
 
-// partOnlyIn is onlyIn for a member or a value, unless it says what that of its definition does.
+// partOnlyIn is onlyIn for a member or a value. It returns nil if the sentence of the definition says the
+// same.
 func (b *builder) partOnlyIn(d qapi.Definition, name string) []string {
 	only := b.onlyIn(d.Head().Name + partComponent(d, name))
 	if slices.Equal(only, b.onlyIn(d.Head().Name)) {
@@ -77,7 +80,7 @@ func (b *builder) partOnlyIn(d qapi.Definition, name string) []string {
 	return only
 }
 
-// newest is the version of the newest QEMU that the package is for, "" if it is not known.
+// newest returns the version of the newest QEMU that the package is for, or "" if it is not known.
 func (o *Options) newest() string {
 	newest := o.Version
 	for _, version := range o.Also {
@@ -88,7 +91,7 @@ func (o *Options) newest() string {
 	return newest
 }
 
-// schemas says which schemas the package is made of: "the schema of QEMU 10.0.2".
+// schemas names the schemas of the package: "the schema of QEMU 10.0.2".
 func (o *Options) schemas(word string) string {
 	if o.Version == "" {
 		return "a " + word

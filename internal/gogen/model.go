@@ -14,14 +14,14 @@ type pkg struct {
 	unions   bool // there is at least one
 }
 
-// module is a file of the schema and becomes one of the package.
+// A module is a file of the schema, and a file of the package.
 type module struct {
 	source string // the schema file's base name
 	decls  []decl
 }
 
-// decl is what one definition of the schema becomes: *enum, *object, *alternate, *command
-// or *event.
+// A decl is the Go declaration for one definition of the schema: *enum, *object, *alternate, *command or
+// *event.
 type decl interface{ emit(f *file) }
 
 // enum is a string type with constants.
@@ -53,7 +53,7 @@ type object struct {
 	receiver string // of its methods
 }
 
-// union is what an object has besides its common members when it is a QAPI union.
+// A union is the part of an object that a QAPI union has in addition to the common members.
 type union struct {
 	tag      *field
 	iface    string // the sealed interface
@@ -65,9 +65,9 @@ type union struct {
 	reason   string      // for that value
 }
 
-// branch is a type that serves one or several values of a union's discriminator. If data is nil, the object
-// has the members of the type. Otherwise the object has a member "data" of that type: typ is its name, or
-// the name of a type that is defined by it.
+// A branch is a type for one or several values of a union's discriminator. If data is nil, the object has
+// the members of the type. Otherwise the object has a member "data", and typ is the name of the data's
+// type, or of a type that the package defines by it.
 type branch struct {
 	typ    string
 	data   goType
@@ -84,7 +84,7 @@ type field struct {
 	doc      comment
 }
 
-// tag is what encoding/json is told of the field.
+// tag returns the tag for encoding/json.
 func (f *field) tag() string {
 	if f.optional {
 		return f.wire + ",omitzero"

@@ -84,7 +84,7 @@ var exceptions = []struct{ name, goName, reason string }{
 	{"CxlCorErrorType", "CXLCorErrorType", "cor is correctable here and copy-on-read elsewhere"},
 }
 
-// goName is a name of the schema in Go.
+// goName returns the Go form of a name in the schema.
 func goName(name string) string {
 	for _, e := range exceptions {
 		if e.name == name {
@@ -131,7 +131,7 @@ func cutWord(part string) (word, rest string) {
 	return part, ""
 }
 
-// spelling returns a word as spellings has it, with or without a number behind.
+// spelling returns a word as spellings has it, also if a number follows.
 func spelling(word string) (string, bool) {
 	lower := strings.ToLower(word)
 	if s, ok := spellings[lower]; ok {
@@ -152,7 +152,7 @@ func goWord(word string) string {
 	return strings.ToUpper(word[:1]) + word[1:]
 }
 
-// appendWord adds a word to a name, which two numbers keep a separator in.
+// appendWord adds a word to a name. Between two numbers it adds a separator.
 func appendWord(b *strings.Builder, word string) {
 	if s := b.String(); s != "" && word != "" && isDigit(s[len(s)-1]) && isDigit(word[0]) {
 		b.WriteByte('_')
@@ -164,12 +164,12 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
 
-// plainTypeName is the Go name of a type as it stands in the schema, or as the language makes it for
-// the branches of simple unions.
+// plainTypeName returns the Go name of a type by its name in the schema, or by the name that QEMU makes for
+// the branches of a simple union.
 func plainTypeName(name string) string { return exported(goName(strings.TrimPrefix(name, "q_obj_"))) }
 
-// commandArgs are the Go names of a schema's commands, with the name of the type that is one with the
-// command in Go, "" if there is none.
+// commandArgs returns the Go names of a schema's commands, each with the name of the arguments' type that
+// has the same Go name, or "".
 func commandArgs(schema *qapi.Schema) map[string]string {
 	args := map[string]string{}
 	for _, c := range schema.Commands() {
@@ -185,7 +185,7 @@ func commandArgs(schema *qapi.Schema) map[string]string {
 	return args
 }
 
-// typeName is the Go name of a type.
+// typeName returns the Go name of a type.
 func (b *builder) typeName(d qapi.Definition) string {
 	name := plainTypeName(d.Head().Name)
 	if arg, taken := b.commandArgs[name]; taken && arg != d.Head().Name {
@@ -194,8 +194,8 @@ func (b *builder) typeName(d qapi.Definition) string {
 	return name
 }
 
-// constantName is the name of a value's constant. Only a server's name can be one without a letter
-// or a digit.
+// constantName returns the name of a value's constant. Only the answer of a server can have values without
+// a letter or a digit.
 func constantName(enum, value string) string {
 	var b strings.Builder
 	b.WriteString(enum)
@@ -207,10 +207,10 @@ func commandName(c *qapi.Command) string { return exported(goName(c.Name)) }
 
 func eventName(e *qapi.Event) string { return exported(goName(e.Name)) + "Event" }
 
-// eventConstant is the name of the constant for an event's name.
+// eventConstant returns the name of the constant for an event's name.
 func eventConstant(e *qapi.Event) string { return "Event" + exported(goName(e.Name)) }
 
-// exported makes a Go name of one that begins with a digit: a vendor's prefix may, as in
+// exported returns a Go name for a name that can begin with a digit, as with the vendor's prefix in
 // __3com.com_reset.
 func exported(name string) string {
 	if name == "" || isDigit(name[0]) {
@@ -225,9 +225,9 @@ const (
 	featureFileName = "features_gen.go"
 )
 
-// fileName is the name of the generated file for a module of the schema. The suffix keeps
-// names such as misc_arm.go, which the go command would take for one architecture's, away, and
-// a prefix those that it passes over and those that the package itself has.
+// fileName returns the name of the generated file for a module of the schema. A suffix avoids names such as
+// misc_arm.go, which the go command builds on one architecture only. A prefix avoids names that the go
+// command ignores, and the names of the package's own files.
 func fileName(module string) string {
 	base := strings.Map(func(r rune) rune {
 		if isSeparator(r) {
@@ -245,7 +245,7 @@ func fileName(module string) string {
 	return name
 }
 
-// methodNames are those of generated types; a field may not have them.
+// methodNames are the names of methods of generated types. A field cannot have such a name.
 var methodNames = map[string]bool{
 	"Do": true, "MarshalJSON": true, "UnmarshalJSON": true, "String": true, "EventName": true,
 	"EncodeMembers": true, "EncodeValue": true, "DecodeMember": true, "DecodeValue": true,
@@ -253,7 +253,7 @@ var methodNames = map[string]bool{
 	"DecodeBranch": true, "Discriminator": true,
 }
 
-// fieldName is the name of the field for a member or an alternative.
+// fieldName returns the name of the field for a member or an alternative.
 func fieldName(member string) string {
 	name := exported(goName(member))
 	if methodNames[name] {
@@ -278,7 +278,7 @@ func (b *builder) fieldNames(t qapi.ObjectType) map[string]string {
 	return keepApart(b, t.AllMembers(), func(m *qapi.Member) (string, string) { return m.Name, fieldName(m.Name) })
 }
 
-// Names returns the Go names of what a package for the whole schema has, by paths from a definition:
+// Names returns the Go names in a package for the whole schema, by paths from a definition:
 //
 //	device_add                              DeviceAdd
 //	BlockdevOptionsFile/aio                 AIO, a field
@@ -286,8 +286,8 @@ func (b *builder) fieldNames(t qapi.ObjectType) map[string]string {
 //	BlockdevAioOptions/^io_uring            BlockdevAioOptionsIOUring
 //	device_add/$json-cli-hotplug            FeatureDeviceAddJSONCLIHotplug
 //
-// A feature has the path of its constant. Arguments without a type of their own are members of the type
-// that QEMU makes for them, and this type has the name of the command or the event.
+// The path of a feature is the value of its constant. If arguments have no named type, they are members of the type that
+// QEMU makes for them; in a path, this type has the name of the command or the event.
 func Names(schema *qapi.Schema) (map[string]string, error) {
 	b, err := build(schema, schema, schema, Options{})
 	if err != nil {
@@ -341,7 +341,7 @@ func (b *builder) namesOf(found map[string]string, d qapi.Definition) {
 	}
 }
 
-// namesOfArguments adds the names of arguments that have no type of their own.
+// namesOfArguments adds the names of arguments without a named type.
 func (b *builder) namesOfArguments(found map[string]string, t qapi.ObjectType, owner string) {
 	if t != nil && t.Head().Implicit {
 		found[t.Head().Name] = owner
@@ -355,8 +355,8 @@ func (b *builder) namesOfMembers(found map[string]string, t qapi.ObjectType) {
 	}
 }
 
-// keepApart returns Go names by the schema's names. In a schema with a server's names, equal Go names
-// get numbers.
+// keepApart returns Go names by the schema's names. If the names come from the answer of a server, equal Go
+// names get numbers.
 func keepApart[T any](b *builder, all []T, name func(T) (wire, goName string)) map[string]string {
 	scope, found := names{}, map[string]string{}
 	for _, t := range all {
@@ -370,10 +370,10 @@ func keepApart[T any](b *builder, all []T, name func(T) (wire, goName string)) m
 	return found
 }
 
-// names is a scope in which each name is there once.
+// names is a scope: each name occurs once.
 type names map[string]string
 
-// take claims a name for something, described for the error.
+// take claims a name. what describes its use in the error.
 func (n names) take(name, what string) error {
 	if other, ok := n[name]; ok {
 		return fmt.Errorf("%s and %s would both be %s in Go: qapigen has no rule for such names, report it",

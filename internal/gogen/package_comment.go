@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// comment is the package's documentation, which a user reads first: the rules by which the schema
-// became Go, each with an example of what the package has.
+// comment returns the package comment: the rules by which the schema became Go, each with an example from
+// the package.
 func (p *pkg) comment() comment {
 	s := newSampler(p)
 	c := example(fmt.Sprintf("Package %s has Go types for commands, events and types of %s", p.opts.Package, p.opts.schemas("QAPI schema")), s.dial())
@@ -19,7 +19,7 @@ func (p *pkg) comment() comment {
 		s.alternateRules(), s.eventRules(), s.versionRules(), s.featureRules(), s.jsonRules(), s.secretRules())
 }
 
-// dial is the shortest program.
+// dial returns the shortest program.
 func (s *sampler) dial() string {
 	c, ok := first(s.commands, commandWire, []string{"query-status", "guest-info", "query-version"}, s.isQuery)
 	if !ok {
@@ -35,7 +35,7 @@ func (s *sampler) dial() string {
 	return code(checked("c", dial, "defer c.Close()"), "", s.execute(c, s.request(c)))
 }
 
-// guest reports whether the commands are those of the guest agent.
+// guest reports whether all commands belong to the guest agent.
 func (s *sampler) guest() bool {
 	return !slices.ContainsFunc(s.commands, func(c *command) bool { return !strings.HasPrefix(c.wire, "guest-") })
 }
@@ -74,7 +74,7 @@ func (s *sampler) optionalRules() comment {
 	)
 }
 
-// sendOptional is the code of a command with optional arguments.
+// sendOptional returns the code of a command with optional arguments.
 func (s *sampler) sendOptional() string {
 	found, ok := first(s.commands, commandWire, []string{"block-stream", "guest-file-open"}, func(c *command) bool {
 		return len(optional(s.arguments(c))) > 0 && s.request(c) != ""
@@ -95,7 +95,7 @@ func (s *sampler) sendOptional() string {
 	return code("var "+v+" "+s.name(fields[1].typ)+" // zero: the server's default", s.execute(found, s.request(found, set...)))
 }
 
-// optional are the optional members of an object that are scalars, the most telling ones first.
+// optional returns the optional members of an object that are scalars, the best ones for an example first.
 func optional(o *object) []*field {
 	if o == nil {
 		return nil
@@ -119,12 +119,12 @@ func optional(o *object) []*field {
 	return fields
 }
 
-// set sets an optional member that is a scalar.
+// set returns the code that sets an optional scalar member.
 func (s *sampler) set(f *field) string {
 	return f.name + ": " + s.pointer(f.typ, s.value(f.typ, f.wire, 0))
 }
 
-// readOptional is the code of a query with an optional member in its result.
+// readOptional returns the code of a query that reads an optional member of the result.
 func (s *sampler) readOptional() string {
 	var print string
 	found, ok := first(s.commands, commandWire, []string{"query-jobs", "guest-get-osinfo"}, func(c *command) bool {
@@ -157,8 +157,8 @@ func (s *sampler) readOptional() string {
 	return code(checked(resultVariable(found), s.request(found)+".Do(ctx, c)", print))
 }
 
-// union is the union of the examples, nil if there is none, and a value of it, empty if there is no short
-// one.
+// union returns the union of the examples, or nil if there is none, and a value of it, or "" if no value is
+// short.
 func (s *sampler) union() (*object, string) {
 	found, ok := first(s.objects, objectName, []string{"BlockdevOptions", "SocketAddress"}, func(o *object) bool {
 		if o.union == nil {
@@ -197,9 +197,9 @@ func (s *sampler) unionRules() comment {
 			"the field %s points to them.", o.union.field),
 		code(variable, "switch b := v."+o.union.field+".(type) {", "case *"+s.qualified(b.typ)+":", s.print(&structType{name: b.typ}, "b"),
 			"case *"+s.qualified(rawBranch)+": // the package does not know the discriminator", "fmt.Println(b.Members)", "}"),
-		fmt.Sprintf("The comment of the interface, here [%s], lists the branches. The discriminator may be empty in a value that is sent: "+
-			"encoding sets it if the type of the branch leaves no choice. A branch holds its data directly, also where the protocol "+
-			"has the data one level deeper, in a member data.", o.union.iface),
+		fmt.Sprintf("The comment of the interface, here [%s], lists the branches. You may leave the discriminator empty in a value to send: "+
+			"encoding sets it if the type of the branch determines it. A branch holds its data directly, even if the protocol "+
+			"puts the data into a member data.", o.union.iface),
 	}
 }
 
@@ -235,7 +235,7 @@ func (s *sampler) eventRules() comment {
 	return comment{"# Events", "An event is a struct with the event's data. [qmp.Subscribe] subscribes to all events of a type:", s.subscribe(), byName}
 }
 
-// await is the code that waits for an event that follows a command of the package.
+// await returns the code that waits for an event that follows a command.
 func (s *sampler) await() string {
 	var awaited *event
 	c, ok := first(s.commands, commandWire, []string{"device_del", "block-export-del", "system_powerdown"}, func(c *command) bool {
@@ -261,7 +261,7 @@ func (s *sampler) await() string {
 	return code(checked("e", call, s.printObject(s.data(awaited), "e")))
 }
 
-// data are the fields of an event's data.
+// data returns the object with the fields of an event's data.
 func (s *sampler) data(e *event) *object {
 	if e.data != nil {
 		return e.data
@@ -269,7 +269,8 @@ func (s *sampler) data(e *event) *object {
 	return s.types[e.dataType].(*object)
 }
 
-// match is the condition that an event is about what the command is about; empty if the event does not say.
+// match returns the condition that an event is about the same thing as the command, or "" if the event does
+// not say.
 func (s *sampler) match(c *command, e *event) string {
 	args := s.arguments(c)
 	for _, f := range s.data(e).fields {
@@ -288,29 +289,29 @@ func (s *sampler) match(c *command, e *event) string {
 	return ""
 }
 
-// subscribe is the code that reads the events of a type.
+// subscribe returns the code that reads the events of a type.
 func (s *sampler) subscribe() string {
 	e := s.pkg.events[0]
 	return code("s := qmp.Subscribe["+s.qualified(e.name)+"](c)", "defer s.Close()",
 		"for e, err := range s.All(ctx) {", "if err != nil {", "return err", "}", s.printObject(s.data(e), "e.Data"), "}")
 }
 
-// versionRules say what happens if the server is not of the schema's version.
+// versionRules says what happens if the server has another version than the schema.
 func (s *sampler) versionRules() comment {
 	c := comment{"# Servers of other versions"}
 	if f := s.pkg.opts.Facts; f != nil {
 		c = append(c, "Comments say which QEMU added, deprecated or removed a thing. A member or a value without a version is as old as its type "+
 			"or command. A type, a command or an event without a version is in QEMU "+f.Versions()[0]+"; a type may have another name there. "+
-			"Builds of one version differ: package [github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server what it has.")
+			"Builds of one version differ: package [github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server for its schema.")
 	}
-	c = append(c, s.pkg.mandatory(), "Decoding accepts what the package does not know:")
-	rows := []string{"It ignores members."}
+	c = append(c, s.pkg.mandatory(), "Decoding accepts things that the package does not know:")
+	rows := []string{"It ignores unknown members."}
 	name := func(e *enum) string { return e.name }
 	if e, ok := first(s.enums, name, []string{"RunState", "JobStatus"}, func(e *enum) bool { return len(e.values) > 0 }); ok {
-		rows = append(rows, "It keeps the value of an enum. An enum is a string type with constants such as ["+e.values[0].name+"].")
+		rows = append(rows, "It keeps an unknown value of an enum. An enum is a string type with constants such as ["+e.values[0].name+"].")
 	}
 	if s.pkg.unions {
-		rows = append(rows, "It keeps the branch of a union as a ["+rawBranch+"], which has the members as [qmp.Args]. It does so too if the server "+
+		rows = append(rows, "It keeps an unknown branch of a union as a ["+rawBranch+"], which has the members as [qmp.Args]. It also does so if the server "+
 			"does not send the discriminator.")
 	}
 	if len(s.pkg.events) > 0 {
@@ -323,7 +324,7 @@ func (s *sampler) versionRules() comment {
 	return append(c, strings.Join(rows, "\n"))
 }
 
-// mandatory says which servers send a mandatory member.
+// mandatory says which servers always send a mandatory member.
 func (p *pkg) mandatory() string {
 	of := "the schema"
 	if p.opts.Version != "" {
@@ -357,13 +358,14 @@ func (s *sampler) jsonRules() comment {
 			"protocol", s.roundTrip())...),
 		"Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a command does. Its error wraps a [*qmp.EncodeError] if "+
 			"the value cannot be sent, for example because a discriminator and its branch disagree. The methods UnmarshalJSON are as "+
-			"strict as the client is: null is no object, and no member may be there twice. For types without the method "+
-			"encoding/json is as lenient as always.",
-		"A union without a branch is read with one if its discriminator has a branch. Do not embed a union in a struct of your own, "+
-			"but give it a field: the struct would have the methods of the union, and encoding/json would ignore its other fields.")
+			"strict as the client: they refuse null instead of an object, and a member that occurs twice. For types without "+
+			"UnmarshalJSON, encoding/json is as lenient as usual.",
+		"After Marshal and Unmarshal, a union whose branch was nil has an empty branch if its discriminator selects one. "+
+			"Do not embed a union in a struct of your own, but give it a field: the struct would have the methods of the union, and "+
+			"encoding/json would ignore its other fields.")
 }
 
-// roundTrip is the code that takes a value to JSON and back.
+// roundTrip returns the code that converts a value to JSON and back.
 func (s *sampler) roundTrip() string {
 	o, literal := s.union()
 	if literal == "" {
@@ -393,8 +395,8 @@ func (s *sampler) secretRules() comment {
 	c := comment{
 		"# Secrets",
 		"The method String of a type with a secret, such as a password, shows *** in its place. JSON does not hide secrets: " +
-			"[encoding/json.Marshal] writes them. The comment of a field says whether it is a secret. Types without String, and " +
-			"verbs of fmt that do not call it, print all.",
+			"[encoding/json.Marshal] writes them. The comment of a field says whether it is a secret. Types without String print " +
+			"everything, and so do verbs of fmt that do not call String.",
 	}
 	text := ""
 	if ok {

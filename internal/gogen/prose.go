@@ -14,14 +14,13 @@ const licenseNote = `// The documentation in this file is QEMU's, which is licen
 //
 // SPDX-License-Identifier: GPL-2.0-or-later`
 
-// prose is QEMU's documentation of a definition, for comments. One that is nil has nothing to
-// say: prose was not asked for.
+// prose is QEMU's documentation of a definition, for comments. A nil prose is empty: Options.Docs is false.
 type prose struct {
 	def    qapi.Definition
 	reader rst.Reader
 }
 
-// prose returns the documentation of a definition, nil if none is wanted.
+// prose returns the documentation of a definition, or nil if Options.Docs is false.
 func (b *builder) prose(d qapi.Definition) *prose {
 	if !b.opts.Docs {
 		return nil
@@ -30,9 +29,8 @@ func (b *builder) prose(d qapi.Definition) *prose {
 	return &prose{d, rst.Reader{Ref: n.ref, Word: n.word}}
 }
 
-// definition returns what is said about the definition as a whole. What it says of members is at
-// their fields, and features have a place of their own; notes by QEMU's developers to themselves
-// (TODO) are left out.
+// definition returns the documentation of the definition as a whole. Fields and features have their own
+// parts. Notes of QEMU's developers to themselves (TODO) are left out.
 func (p *prose) definition() comment {
 	if p == nil || p.def.Head().Doc == nil {
 		return nil
@@ -57,8 +55,7 @@ func (p *prose) definition() comment {
 	return render(blocks)
 }
 
-// since returns what is said about when a definition came, in one line: a version, and in some more
-// than that.
+// since returns the text after "Since:", in one line: a version, and sometimes more.
 func (p *prose) since(doc *qapi.Doc) string {
 	switch {
 	case doc == nil || doc.Since == "":
@@ -79,7 +76,7 @@ func (p *prose) tagged(s *qapi.DocSection) []rst.Block {
 	return rst.Labelled(s.Name, p.reader.ReadHanging(s.Lines))
 }
 
-// member returns what is said about a member, a value or an alternative.
+// member returns the documentation of a member, a value or an alternative.
 func (p *prose) member(name string) comment {
 	if p == nil {
 		return nil
@@ -87,7 +84,7 @@ func (p *prose) member(name string) comment {
 	return p.section(qapi.DescriptionOf(p.def, name))
 }
 
-// feature returns what is said about a feature of the definition or of one of its members.
+// feature returns the documentation of a feature of the definition or of one of its members.
 func (p *prose) feature(name string) comment {
 	if p == nil {
 		return nil
@@ -102,8 +99,8 @@ func (p *prose) section(s *qapi.DocSection) comment {
 	return render(p.reader.ReadHanging(s.Lines))
 }
 
-// remarks are the paragraphs on when a thing is there and whether it will stay.
-// The sentence on what to use instead ends a deprecation.
+// remarks returns the paragraphs on the conditions of a thing and on its stability. A deprecation ends with
+// the replacement.
 func (b *builder) remarks(p *prose, what string, cond qapi.Cond, features []*qapi.Feature, fact *facts.Fact, use string) comment {
 	var c comment
 	if cond != nil {
@@ -123,7 +120,7 @@ func (b *builder) remarks(p *prose, what string, cond qapi.Cond, features []*qap
 	return c
 }
 
-// features lists the features that are not remarks themselves, with what is said about them.
+// features lists the features that are not remarks themselves, with their documentation.
 func (p *prose) features(features []*qapi.Feature) comment {
 	var names, rows []string
 	for _, f := range features {
@@ -146,7 +143,7 @@ func (p *prose) features(features []*qapi.Feature) comment {
 	return comment{"Features:", strings.Join(rows, "\n")}
 }
 
-// deprecated is the paragraph on something that QEMU will remove, or that a newer QEMU has removed.
+// deprecated returns the paragraph on a thing that QEMU will remove, or that a newer QEMU has removed.
 func (p *prose) deprecated(what string, fact *facts.Fact, use string) comment {
 	meaning := "QEMU will remove " + what + "."
 	switch {
@@ -160,8 +157,8 @@ func (p *prose) deprecated(what string, fact *facts.Fact, use string) comment {
 	return p.labelled("Deprecated", qapi.Deprecated, meaning+date+use, date)
 }
 
-// labelled is the remark that a feature stands for, with what is said about it and then the date or, without
-// prose, what it means.
+// labelled returns the remark for a feature: its documentation and then the date or, without documentation,
+// its meaning.
 func (p *prose) labelled(label, feature, meaning, date string) comment {
 	text := p.feature(feature)
 	switch {

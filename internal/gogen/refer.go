@@ -7,13 +7,13 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// namer says what the names in QEMU's prose are in Go.
+// A namer translates the names in QEMU's prose to Go.
 type namer struct {
 	b       *builder
 	members map[string]string // of the definition that the prose is about
 }
 
-// memberNames are the Go names of what a definition's members, values or alternatives become.
+// memberNames returns the Go names of a definition's members, values or alternatives.
 func (b *builder) memberNames(d qapi.Definition) map[string]string {
 	found := map[string]string{}
 	switch d := d.(type) {
@@ -34,7 +34,7 @@ func (b *builder) memberNames(d qapi.Definition) map[string]string {
 	return found
 }
 
-// objectOf is the object that a definition is, or whose members are its own; nil if there is none.
+// objectOf returns the object that a definition is, or that has its members; nil if there is none.
 func objectOf(d qapi.Definition) qapi.ObjectType {
 	switch d := d.(type) {
 	case qapi.ObjectType:
@@ -47,8 +47,8 @@ func objectOf(d qapi.Definition) qapi.ObjectType {
 	return nil
 }
 
-// ref is what stands for a name that is marked as one: the field, or a link to what the package
-// has for it. What has no name in Go keeps its own.
+// ref returns the text for a marked name: the field, or a link to the Go name. A name without a Go name
+// stays as it is.
 func (n *namer) ref(name string) string {
 	if field, ok := n.members[name]; ok {
 		return field
@@ -65,7 +65,7 @@ func (n *namer) ref(name string) string {
 	return name
 }
 
-// link is the link to what a definition became, false if the package has none.
+// link returns the link to the Go name of a definition, or false if the package has none.
 func (n *namer) link(name string) (string, bool) {
 	switch d := n.b.schema.Lookup(name).(type) {
 	case nil:
@@ -80,7 +80,7 @@ func (n *namer) link(name string) (string, bool) {
 	return "", false
 }
 
-// errorClasses are the client's names for QEMU's classes of errors that tell something.
+// errorClasses are the client's names for QEMU's specific classes of errors.
 var errorClasses = map[string]string{
 	"CommandNotFound": "[qmp.ErrCommandNotFound]",
 	"DeviceNotActive": "[qmp.ErrDeviceNotActive]",
@@ -88,8 +88,8 @@ var errorClasses = map[string]string{
 	"KVMMissingCap":   "[qmp.ErrKVMMissingCap]",
 }
 
-// word is what stands for a word of plain text: a link if it can be nothing but a name, as
-// DEVICE_DELETED, query-block and BlockInfo can, and stop cannot.
+// word returns the text for a word: a link if the word can only be a name, such as DEVICE_DELETED,
+// query-block and BlockInfo, but not stop.
 func (n *namer) word(word string) string {
 	if class, ok := errorClasses[word]; ok {
 		return class

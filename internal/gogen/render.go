@@ -25,9 +25,8 @@ func render(blocks []rst.Block) comment {
 	return c
 }
 
-// apart returns blocks with paragraphs between lists and code: in a comment both are indented, and
-// the second one of two would be taken for a part of the first. A list of one item beside code is a
-// title of it, and becomes a paragraph itself.
+// apart puts paragraphs between lists and code. Both are indented in a comment, so the second would look
+// like a part of the first. A list of one item beside code is a title of the code, and becomes a paragraph.
 func apart(blocks []rst.Block) (out []rst.Block) {
 	for i, b := range blocks {
 		list, ok := b.(rst.List)
@@ -47,7 +46,7 @@ func apart(blocks []rst.Block) (out []rst.Block) {
 	return out
 }
 
-// titles are the paragraphs of an item, with its number.
+// titles returns the paragraphs of an item, with its number.
 func titles(item rst.Item) (out []rst.Block) {
 	for i, text := range item.Text {
 		if i == 0 && item.Number != "" {
@@ -83,7 +82,7 @@ func renderList(list rst.List) string {
 	return strings.Join(rows, between)
 }
 
-// bullet is an item of a list: text with a mark before it, wrapped.
+// bullet returns an item of a list: wrapped text after a mark.
 func bullet(mark, text string) string {
 	const indent = "    "
 	lines := wrapAt(text, commentWidth-len(indent))
@@ -111,8 +110,8 @@ var (
 	targetPattern = regexp.MustCompile(`(\[[^\]]*\]): ([a-z]+://)`)
 )
 
-// sentence returns a paragraph that begins and ends as a sentence does. What was written without
-// a dot could be taken for a heading.
+// sentence returns a paragraph that begins and ends like a sentence. Without a dot, it could look like a
+// heading.
 func sentence(text string, announces bool) string {
 	text = targetPattern.ReplaceAllString(text, "$1 $2")
 	if text = strings.TrimLeft(text, "# "); text == "" {

@@ -10,7 +10,7 @@ import (
 // The sentences that say what part a definition has: what a command returns and causes, which
 // commands use a type, and which cause an event.
 
-// typeSentences begin the comment of a type.
+// typeSentences returns the first sentences of the comment of a type.
 func (b *builder) typeSentences(d qapi.Definition) []string {
 	name := b.typeName(d)
 	sentences := []string{name + " is " + b.schemaName(d, name) + "."}
@@ -30,8 +30,8 @@ func (b *builder) typeSentences(d qapi.Definition) []string {
 	return append(sentences, slices.Concat(subject(send, "sends", "send"), subject(receive, "returns", "return"))...)
 }
 
-// schemaName says which definition it is, and in which file: "the struct CpuInfo of machine.json", or, if that
-// is the name in Go, "a struct of machine.json".
+// schemaName returns the kind, name and file of a definition: "the struct CpuInfo of machine.json", or "a
+// struct of machine.json" if the Go name is the same.
 func (b *builder) schemaName(d qapi.Definition, name string) string {
 	h, kind := d.Head(), kindOf(d)
 	of := ""
@@ -48,7 +48,8 @@ func (b *builder) schemaName(d qapi.Definition, name string) string {
 	}
 }
 
-// commandSentences begin the comment of a command; the subject is the type or the method.
+// commandSentences returns the first sentences of the comment of a command. subject is the type or the
+// method.
 func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
 	does := subject + " executes " + b.wireName(d)
 	if d.Returns != nil {
@@ -60,7 +61,7 @@ func (b *builder) commandSentences(subject string, d *qapi.Command) []string {
 	return []string{does + "."}
 }
 
-// resultText says what a command returns.
+// resultText describes the result of a command.
 func (b *builder) resultText(t qapi.Type) string {
 	switch t := t.(type) {
 	case *qapi.Array:
@@ -83,7 +84,7 @@ func (b *builder) resultText(t qapi.Type) string {
 	}
 }
 
-// commandFacts are what a program has to know of a command besides its arguments and its result.
+// commandFacts returns the paragraphs that a caller needs besides the arguments and the result.
 func (b *builder) commandFacts(d *qapi.Command) comment {
 	facts := b.eventsAfter(d)
 	if takesFile[d.Name] {
@@ -99,10 +100,10 @@ func (b *builder) commandFacts(d *qapi.Command) comment {
 	return facts
 }
 
-// takesFile are the commands that need a descriptor, which the schema does not say.
+// takesFile are the commands that need a descriptor. The schema does not show this.
 var takesFile = map[string]bool{"getfd": true, "add-fd": true}
 
-// eventsAfter says which events follow a command.
+// eventsAfter returns the sentence about the events that follow a command.
 func (b *builder) eventsAfter(d *qapi.Command) comment {
 	var rows []string
 	var single string // the sentence, if there is one row
@@ -121,7 +122,7 @@ func (b *builder) eventsAfter(d *qapi.Command) comment {
 	return comment{"Events follow:", strings.Join(rows, "\n")}
 }
 
-// eventFacts says which commands an event can follow.
+// eventFacts returns the sentence about the commands that an event can follow.
 func (b *builder) eventFacts(d *qapi.Event) comment {
 	var commands []string
 	for _, c := range b.schema.Commands() {
@@ -143,7 +144,7 @@ func enumerate(items []string, word string) string {
 	return items[0]
 }
 
-// subject is the sentence that commands do something with a type, if there are any.
+// subject returns the sentence about the commands that use a type, if there are any.
 func subject(commands []string, does, do string) []string {
 	switch len(commands) {
 	case 0:

@@ -44,8 +44,8 @@ func newSampler(p *pkg) *sampler {
 func commandWire(c *command) string { return c.wire }
 func objectName(o *object) string   { return o.name }
 
-// first returns the first of the items that the function accepts, those with the preferred names before
-// all others, and false if there is none.
+// first returns the first item that accept takes, and false if there is none. Items with a preferred name
+// come first.
 func first[T any](items []T, name func(T) string, preferred []string, accept func(T) bool) (T, bool) {
 	rank := func(t T) int {
 		if i := slices.Index(preferred, name(t)); i >= 0 {
@@ -63,7 +63,7 @@ func first[T any](items []T, name func(T) string, preferred []string, accept fun
 	return best, found
 }
 
-// arguments are the fields of a command's arguments.
+// arguments returns the fields of a command's arguments.
 func (s *sampler) arguments(c *command) *object {
 	if c.args != nil {
 		return c.args
@@ -78,7 +78,7 @@ var texts = map[string]string{
 	"path": "/etc/hostname", "password": "secret", "reference": "node1", "url": "http://example.org/disk1.raw", "mode": "r",
 }
 
-// text is the value of a member that is a string.
+// text returns a value for a string member.
 func text(member string) string {
 	if t, ok := texts[member]; ok {
 		return strconv.Quote(t)
@@ -86,7 +86,7 @@ func text(member string) string {
 	return strconv.Quote(member)
 }
 
-// value is an expression of the type for the member with the name; empty if there is no short one.
+// value returns an expression of the type for a member with this name, or "" if no value is short.
 func (s *sampler) value(t goType, member string, depth int) string {
 	switch t := t.(type) {
 	case *scalar:
@@ -117,7 +117,7 @@ func (s *sampler) value(t goType, member string, depth int) string {
 	return ""
 }
 
-// pointer is an expression for a pointer to a value of a type.
+// pointer returns an expression for a pointer to a value of a type.
 func (s *sampler) pointer(t goType, value string) string {
 	if name := s.name(t); name != "string" && (value[0] == '"' || value[0] == '1') { // a constant, of another type by itself
 		value = name + "(" + value + ")"
@@ -136,7 +136,7 @@ func (s *sampler) list(t *arrayType, member string, depth int) string {
 	return s.name(t) + "{" + elem + "}"
 }
 
-// name is the type as another package writes it.
+// name returns the type as another package writes it.
 func (s *sampler) name(t goType) string {
 	switch t := t.(type) {
 	case *arrayType:
@@ -153,7 +153,7 @@ func (s *sampler) name(t goType) string {
 	return t.(*scalar).name
 }
 
-// structure is a value of an object, with its mandatory members, or of an alternate.
+// structure returns a value of an object with its mandatory members, or of an alternate.
 func (s *sampler) structure(name string, depth int) string {
 	if depth > 3 {
 		return ""
@@ -175,7 +175,8 @@ func (s *sampler) object(name string, o *object, depth int, optional ...string) 
 	return s.composite(name, append(optional, fields...))
 }
 
-// mandatory are the mandatory fields of an object, and its branch; false if one has no short value.
+// mandatory returns the mandatory fields of an object and its branch, or false if one of them has no short
+// value.
 func (s *sampler) mandatory(o *object, depth int) (fields []string, ok bool) {
 	var tag *field
 	if o.union != nil {
@@ -209,7 +210,7 @@ func (s *sampler) mandatory(o *object, depth int) (fields []string, ok bool) {
 	return append(fields, o.union.field+": &"+v), true
 }
 
-// branch is a branch of a union, and a value of it; the value is empty if none has a short one.
+// branch returns a branch of a union and a value of it, or "" if no branch has a short value.
 func (s *sampler) branch(u *union, depth int) (branch, string) {
 	value := ""
 	b, _ := first(u.branches, func(b branch) string { return b.values[0].wire }, []string{"http", "inet"},
@@ -223,7 +224,7 @@ func (s *sampler) branch(u *union, depth int) (branch, string) {
 	return b, value
 }
 
-// alternate is a value of an alternate, a string if it can be.
+// alternate returns a value of an alternate, a string if possible.
 func (s *sampler) alternate(a *alternate, depth int) string {
 	kind := func(alt alternative) string {
 		if alt.typ == goType(stringType) {
@@ -246,7 +247,7 @@ func (s *sampler) alternate(a *alternate, depth int) string {
 	return value
 }
 
-// composite is a composite literal, on one line if it is short.
+// composite returns a composite literal, on one line if it is short.
 func (s *sampler) composite(name string, fields []string) string {
 	name = s.qualified(name)
 	if line := name + "{" + strings.Join(fields, ", ") + "}"; len(fields) < 2 || len(line) < 60 && !strings.Contains(line, "\n") {
@@ -255,7 +256,7 @@ func (s *sampler) composite(name string, fields []string) string {
 	return name + "{\n" + strings.Join(fields, ",\n") + ",\n}"
 }
 
-// request is a value of a command with its mandatory arguments, and with fields of others before them.
+// request returns a value of a command with its mandatory arguments, after the given optional ones.
 func (s *sampler) request(c *command, optional ...string) string {
 	if o := s.arguments(c); o != nil {
 		return s.object(c.name, o, 0, optional...)
@@ -263,7 +264,7 @@ func (s *sampler) request(c *command, optional ...string) string {
 	return ""
 }
 
-// execute executes a command, given as a literal, and prints its result.
+// execute returns the code that executes a command and prints its result. literal is the request.
 func (s *sampler) execute(c *command, literal string) string {
 	if c.result == nil {
 		return "return " + literal + ".Do(ctx, c)"
@@ -277,7 +278,7 @@ func (s *sampler) isQuery(c *command) bool {
 	return c.result != nil && s.request(c) == s.composite(c.name, nil)
 }
 
-// resultVariable is the name of the variable for the result of a command.
+// resultVariable returns the name of the variable for the result of a command.
 func resultVariable(c *command) string {
 	if _, ok := c.result.(*arrayType); ok {
 		return "all"
@@ -285,15 +286,15 @@ func resultVariable(c *command) string {
 	return "v"
 }
 
-// checked is the code that calls a function with an error, and what follows.
+// checked returns the code that calls a function with an error, and then the code that follows.
 func checked(variable, call, then string) string {
 	return variable + ", err := " + call + "\nif err != nil {\nreturn err\n}\n" + then
 }
 
-// qualified is a name of the package as another package writes it.
+// qualified returns a name of the package as another package writes it.
 func (s *sampler) qualified(name string) string { return s.pkg.opts.Package + "." + name }
 
-// print prints what is worth reading in a value.
+// print returns the code that prints the most useful part of a value.
 func (s *sampler) print(t goType, v string) string {
 	switch t := t.(type) {
 	case *arrayType:
@@ -316,7 +317,7 @@ func (s *sampler) printObject(o *object, v string) string {
 	return "fmt.Println(" + v + ")"
 }
 
-// telling is the field of an object that a reader would look at: a string or an enum, else a number.
+// telling returns the most useful field of an object: a string or an enum, else a number.
 func (s *sampler) telling(o *object, optional bool) (*field, bool) {
 	kind := func(f *field) string {
 		switch t := f.typ.(type) {
@@ -339,7 +340,7 @@ func isSecretType(t goType) bool {
 	return t == goType(secretType)
 }
 
-// example is a sentence, without its last character, and the code that it announces, if there is any.
+// example returns a sentence, whose last character is missing, and the code after it, if there is any.
 func example(sentence, code string) comment {
 	if code == "" {
 		return comment{sentence + "."}
@@ -347,7 +348,7 @@ func example(sentence, code string) comment {
 	return comment{sentence + ":", code}
 }
 
-// code is the paragraph of a comment for the statements, formatted.
+// code returns the formatted statements as a paragraph of a comment.
 func code(statements ...string) string {
 	const before, after = "package p\n\nfunc f() {\n", "\n}\n"
 	text := before + strings.Join(statements, "\n") + after

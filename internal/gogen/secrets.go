@@ -36,13 +36,13 @@ var secrets = []secret{
 	{"change", "arg", "the VNC password, when target is password", "..5.2"},
 	{"change-vnc-password", "password", "the VNC password", ""},
 	{"SecretProperties", "data", "the secret of a secret object", ""},
-	{"sev-inject-launch-secret", "secret", "what is to be known to the guest only", ""},
+	{"sev-inject-launch-secret", "secret", "a secret that only the guest must know", ""},
 	{"BlockdevOptionsCurlHttp", "cookie", "a session's cookie is as good as a password", ""},
 	{"BlockdevOptionsCurlHttps", "cookie", "a session's cookie is as good as a password", ""},
 	{"MigrationExecCommand", "args", "programs are given passwords as arguments", ""},
 	{"MigrateSetParameters", "cpr-exec-command", "programs are given passwords as arguments", "10.2.."},
-	{"ringbuf-write", "data", "what is typed at a console, a password among it", ""},
-	{"guest-set-user-password", "password", "a password of the guest's", ""},
+	{"ringbuf-write", "data", "text typed at a console, which can be a password", ""},
+	{"guest-set-user-password", "password", "a password of the guest", ""},
 	{"guest-exec", "arg", "programs are given passwords as arguments: sh -c 'echo … | chpasswd'", ""},
 	{"guest-exec", "input-data", "standard input is how programs are given passwords", ""},
 	{"guest-exec", "env", "the environment is how programs are given passwords", ""},
@@ -61,8 +61,8 @@ var secretInText = map[string]bool{
 	"qom-set":               true, // value: of the property data of a secret object
 }
 
-// checkSecrets checks that each row whose owner the schema has names a member of it. A row of some
-// versions is not asked for.
+// checkSecrets checks that each row names a member of its owner, if the schema has the owner. It ignores
+// rows for some versions only.
 func checkSecrets(schema *qapi.Schema) error {
 	for _, s := range secrets {
 		d := schema.Lookup(s.owner)
@@ -86,9 +86,9 @@ func hasMember(d qapi.Definition, name string) bool {
 	return ok && slices.ContainsFunc(o.AllMembers(), func(m *qapi.Member) bool { return m.Name == name })
 }
 
-// isSecret reports whether the table has a member of t. The owner of the member is the definition
-// that is documented: t, or the command that has t for its arguments. A row for the base of a type
-// is for the type, too.
+// isSecret reports whether the table has a member of t. The owner of the member is the documented
+// definition: t, or the command with the arguments t. A row for the base of a type also applies to the
+// type.
 func isSecret(t qapi.ObjectType, owner qapi.Definition, member string) bool {
 	return slices.ContainsFunc(secrets, func(s secret) bool {
 		return s.member == member && (s.owner == owner.Head().Name || inherits(t, s.owner))

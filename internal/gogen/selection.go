@@ -9,20 +9,20 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// Selection says what of a schema is wanted. The zero value is all of it.
+// Selection selects a part of a schema. The zero value selects all of it.
 type Selection struct {
-	// Only names commands and events, and Modules files of the schema without their folder and
-	// suffix ("block-core"), of which all commands and events are wanted. If there is a name in
-	// either, what both name is generated, with the types that it needs, and nothing else.
+	// Only names commands and events. Modules names files of the schema without folder and suffix ("block-core"), and
+	// stands for all of their commands and events. If either has a name, Generate generates only these commands and
+	// events, and the types that they need.
 	Only, Modules []string
 
-	// Define, if it is not nil, names the symbols that are true in the build of QEMU that is
-	// wanted; all others are false. Undefine is the other way round. What a condition leaves
-	// out is not generated, and nothing that is has a condition. Only one may be given.
+	// Define, if not nil, names the symbols that are true in one build of QEMU; all others are false. Undefine names the
+	// false symbols; all others are true. Generate then leaves out the things that this build lacks, and the rest has no
+	// conditions. Only one of the two may be set.
 	Define, Undefine []string
 }
 
-// of returns the schema of the build that is wanted, and the part of that schema that is.
+// of returns the schema of the selected build, and the selected part of that schema.
 func (s *Selection) of(schema *qapi.Schema) (build, part *qapi.Schema, err error) {
 	if build, err = s.build(schema); err != nil {
 		return nil, nil, err
@@ -39,7 +39,7 @@ func (s *Selection) of(schema *qapi.Schema) (build, part *qapi.Schema, err error
 	return build, part, nil
 }
 
-// build returns the schema under the conditions of the build.
+// build returns the schema without the things that the build lacks.
 func (s *Selection) build(schema *qapi.Schema) (*qapi.Schema, error) {
 	listed, holds := s.Define, true
 	switch {
@@ -63,7 +63,7 @@ func (s *Selection) build(schema *qapi.Schema) (*qapi.Schema, error) {
 	return schema.Under(func(name string) bool { return slices.Contains(listed, name) == holds }), nil
 }
 
-// names adds the commands and events that are named.
+// names adds the commands and events in Only.
 func (s *Selection) names(wanted map[string]bool, schema, build *qapi.Schema) error {
 	var errs []error
 	for _, name := range s.Only {
@@ -81,7 +81,7 @@ func (s *Selection) names(wanted map[string]bool, schema, build *qapi.Schema) er
 	return errors.Join(errs...)
 }
 
-// modules adds the commands and events of the modules that are named.
+// modules adds the commands and events of the modules in Modules.
 func (s *Selection) modules(wanted map[string]bool, schema, build *qapi.Schema) error {
 	var errs []error
 	for _, name := range s.Modules {
@@ -112,10 +112,10 @@ func (s *Selection) modules(wanted map[string]bool, schema, build *qapi.Schema) 
 	return errors.Join(errs...)
 }
 
-// moduleName is the name by which a module is asked for.
+// moduleName returns the name of a module in Selection.Modules.
 func moduleName(m *qapi.Module) string { return strings.TrimSuffix(baseName(m), ".json") }
 
-// isSeed tells whether a definition is one that is asked for, and not because of another.
+// isSeed reports whether a selection can name this definition: a command or an event.
 func isSeed(d qapi.Definition) bool {
 	switch d.(type) {
 	case *qapi.Command, *qapi.Event:
@@ -124,7 +124,7 @@ func isSeed(d qapi.Definition) bool {
 	return false
 }
 
-// namesIn are the names of all commands and events.
+// namesIn returns the names of all commands and events.
 func namesIn(schema *qapi.Schema) (names []string) {
 	for _, d := range schema.Definitions {
 		if isSeed(d) {
@@ -134,7 +134,7 @@ func namesIn(schema *qapi.Schema) (names []string) {
 	return names
 }
 
-// comment says what of the schema the package holds, if that is not all of it.
+// comment says which part of the schema the package has, if it does not have all of it.
 func (s *Selection) comment() comment {
 	var c comment
 	if len(s.Only) > 0 || len(s.Modules) > 0 {
@@ -147,13 +147,13 @@ func (s *Selection) comment() comment {
 	}
 	switch {
 	case len(s.Define) > 0:
-		c = append(c, "It is for a QEMU that is built with "+strings.Join(s.Define, ", ")+" and without all else that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built with "+strings.Join(s.Define, ", ")+" and without all other symbols in the schema's conditions.")
 	case s.Define != nil:
-		c = append(c, "It is for a QEMU that is built without all that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built without the symbols in the schema's conditions.")
 	case len(s.Undefine) > 0:
-		c = append(c, "It is for a QEMU that is built without "+strings.Join(s.Undefine, ", ")+" and with all else that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built without "+strings.Join(s.Undefine, ", ")+" and with all other symbols in the schema's conditions.")
 	case s.Undefine != nil:
-		c = append(c, "It is for a QEMU that is built with all that the schema's conditions name.")
+		c = append(c, "It is for a QEMU that is built with all symbols in the schema's conditions.")
 	}
 	return c
 }

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// didYouMean returns what an error says of a name that is not among known: those that are near
-// it, at most three, the nearest first; "" if none is.
+// didYouMean returns the end of the error about an unknown name: at most three similar known names, the
+// most similar first; "" if there is none.
 func didYouMean(name string, known []string) string {
 	type candidate struct {
 		name  string
@@ -38,8 +38,8 @@ func didYouMean(name string, known []string) string {
 	return ": did you mean " + strings.Join(names[:last], ", ") + " or " + names[last] + "?"
 }
 
-// plainName is a name without what people mix up: case and separators. So the Go name of a
-// command is near its own.
+// plainName returns a name without case and separators, which people mix up. So the Go name of a command is
+// similar to its name in the schema.
 func plainName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if isSeparator(r) {
@@ -49,7 +49,7 @@ func plainName(name string) string {
 	}, strings.ToLower(name))
 }
 
-// editDistance is how many bytes are to be put in, taken out or replaced to make b of a.
+// editDistance returns the number of bytes to insert, delete or replace to turn a into b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

@@ -10,7 +10,7 @@ const (
 	wirePath = "github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// goType is the Go type of a value and the way it goes to and from the wire.
+// A goType is the Go type of a value, and the code that encodes and decodes it.
 type goType interface {
 	code() *jen.Statement
 	// encode appends the statements that write the value at p. The chain is the call that
@@ -25,11 +25,11 @@ type goType interface {
 	decodeNew(g *jen.Group, p place)
 	// decodeElem appends the statements that add a value read to the slice at p.
 	decodeElem(g *jen.Group, p place)
-	// nilable types tell absence by nil, without a pointer.
+	// nilable reports whether nil means absent, without a further pointer.
 	nilable() bool
 }
 
-// place is a Go expression where a value is: v.ID, or v.Path with a pointer to it.
+// A place is a Go expression for a value: v.ID, or v.Path with a pointer to it.
 type place struct {
 	expr    string
 	pointer bool
@@ -61,12 +61,12 @@ func (p place) grow(elem jen.Code) *jen.Statement { return p.assign().Append(jen
 // member is the call that positions the encoder at a member.
 func member(name string) *jen.Statement { return jen.Id("e.Name").Call(jen.Lit(name)) }
 
-// encodeIf is encodeOptional for the types that the encoder has no method of its own for.
+// encodeIf is encodeOptional for types without a method of the encoder.
 func encodeIf(t goType, g *jen.Group, name string, p place) {
 	g.If(jen.Id(p.expr).Op("!=").Nil()).BlockFunc(func(g *jen.Group) { t.encode(g, member(name), p) })
 }
 
-// value gives the types that the decoder returns as a value their common part.
+// value is the common part of the types that the decoder returns as a value.
 type value struct {
 	read func() *jen.Statement // the expression that reads one
 }
@@ -155,7 +155,7 @@ var builtinTypes = map[string]goType{
 	"QType": stringType,
 }
 
-// secretOf is the type t for a value that logs must not show.
+// secretOf returns the type for values of t that logs must not show.
 func secretOf(t goType) goType {
 	switch t := t.(type) {
 	case *scalar:
@@ -170,7 +170,7 @@ func secretOf(t goType) goType {
 	return nil
 }
 
-// rawType is QAPI's any: a JSON value as it is.
+// A rawType is QAPI's any: a JSON value as it is.
 type rawType struct{ value }
 
 var rawRead = value{func() *jen.Statement { return jen.Id("d.Raw").Call() }}
@@ -187,7 +187,7 @@ func (t rawType) decodeNew(g *jen.Group, p place) { t.decode(g, p) }
 
 func (rawType) nilable() bool { return true }
 
-// nullType is QAPI's null, whose only value says nothing but that it is there.
+// A nullType is QAPI's null. It has one value.
 type nullType struct{}
 
 func (nullType) code() *jen.Statement { return jen.Qual(qmpPath, "Null") }
@@ -239,8 +239,8 @@ func (t *enumType) decodeNew(g *jen.Group, p place) {
 	g.Add(p.assign().Parens(jen.Op("*").Id(t.name)).Parens(jen.Id("d.OptEnum").Call()))
 }
 
-// structType is a generated struct: an object of the wire or an alternate, which differ in
-// the calls that take them there and back.
+// A structType is a generated struct: an object or an alternate. The two differ in the calls that encode
+// and decode them.
 type structType struct {
 	name      string
 	alternate bool
@@ -307,7 +307,7 @@ func (t *arrayType) encode(g *jen.Group, chain *jen.Statement, p place) {
 
 func (t *arrayType) encodeOptional(g *jen.Group, name string, p place) { encodeIf(t, g, name, p) }
 
-// inner counts the arrays inside the array, so that nested loops have variables of their own.
+// inner returns the number of arrays inside the array, so that each nested loop has its own variable.
 func (t *arrayType) inner() int {
 	if inner, ok := t.elem.(*arrayType); ok {
 		return 1 + inner.inner()

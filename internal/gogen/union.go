@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// unionWithImplicit makes the declaration of a union and of the implicit types that it is the
-// first to use.
+// unionWithImplicit makes the declarations of a union and of the implicit types that it is the first to
+// use.
 func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
 	u, err := b.union(d)
 	if err != nil {
@@ -30,7 +30,7 @@ func (b *builder) unionWithImplicit(d *qapi.Union) ([]decl, error) {
 	return decls, nil
 }
 
-// branchInterface is the name of the interface of a union's branches.
+// branchInterface returns the name of the interface of a union's branches.
 func (b *builder) branchInterface(d *qapi.Union) string { return b.typeName(d) + "Branch" }
 
 func (b *builder) union(d *qapi.Union) (*object, error) {
@@ -59,7 +59,7 @@ func (b *builder) union(d *qapi.Union) (*object, error) {
 	return o, nil
 }
 
-// branches groups the values of the discriminator by the type that serves them.
+// branches groups the values of the discriminator by type.
 func (b *builder) branches(u *union, d *qapi.Union) {
 	tag := d.Discriminator.Type.(*qapi.Enum)
 	index := map[string]int{}
@@ -88,10 +88,10 @@ func (b *builder) branches(u *union, d *qapi.Union) {
 }
 
 // Until 5.2 QAPI had simple unions, whose branches are the member "data" of the object. Since then each
-// of their branches is a struct with the one member "data". The Go types of such a wrapper and of its
-// member would say the same twice: the branch is the data itself, and the wrapper vanishes.
+// of their branches is a struct with the one member "data", a wrapper. The package has no Go types for wrappers: the
+// branch is the data itself, and the wrapper vanishes.
 
-// dataMember returns the member of a wrapper, nil if a type is none.
+// dataMember returns the member of a wrapper, or nil if the type is not a wrapper.
 func dataMember(t qapi.ObjectType) *qapi.Member {
 	s, ok := t.(*qapi.Struct)
 	if !ok || !strings.HasSuffix(strings.ToLower(s.Name), "wrapper") || len(s.AllMembers()) != 1 {
@@ -104,8 +104,8 @@ func dataMember(t qapi.ObjectType) *qapi.Member {
 	return m
 }
 
-// findWrappers finds the wrappers that vanish: those of which every use is a branch, of a union that
-// has no branch of the data's type beside them.
+// findWrappers finds the wrappers that vanish. Every use of such a wrapper is a branch of a union, and the
+// union has no other branch with the type of its data.
 func (b *builder) findWrappers() {
 	b.wrappers = map[qapi.Type]bool{}
 	used := map[qapi.Type]bool{}
@@ -145,8 +145,8 @@ func (b *builder) findWrappers() {
 	}
 }
 
-// addWrappers adds the wrappers of a union, or uses them if the union has another branch of the same
-// data.
+// addWrappers adds the wrappers of a union. If another branch of the union has the same data, it calls use
+// for them.
 func (b *builder) addWrappers(u *qapi.Union, use func(qapi.Type)) {
 	flat := map[qapi.Type]bool{}
 	for _, br := range u.Branches {
@@ -171,8 +171,8 @@ func (b *builder) vanishes(d any) bool {
 	return ok && b.wrappers[t]
 }
 
-// dataName is the name of the type of a branch's data. For data whose type has no name in Go, which cannot
-// have methods, one is defined.
+// dataName returns the name of the type of a branch's data. If the data's type is unnamed in Go, it cannot
+// have methods, and the package defines a type.
 func (b *builder) dataName(u *qapi.Union, br *qapi.Branch, t qapi.Type) string {
 	if d, ok := t.(qapi.Definition); ok {
 		return b.typeName(d)
@@ -212,10 +212,10 @@ func (u *union) tagComment() comment {
 		}
 	}
 	needed = append(needed, "*"+rawBranch)
-	return comment{fmt.Sprintf("Selects %s. It may be empty unless %[1]s is %s.", u.field, enumerate(needed, "or"))}
+	return comment{fmt.Sprintf("Selects %s. Set it if %[1]s is %s; else it may be empty.", u.field, enumerate(needed, "or"))}
 }
 
-// branchComment says what the branch can be.
+// branchComment lists the types of the branch.
 func (u *union) branchComment() comment {
 	var types []string
 	for _, typ := range u.types() {
@@ -223,7 +223,7 @@ func (u *union) branchComment() comment {
 	}
 	text := "The branch that " + u.tag.name + " selects: " + enumerate(types, "or")
 	if len(u.empty) > 0 {
-		text += "; nil for a value that adds nothing"
+		text += "; nil for a value without a branch"
 	}
 	return comment{text + "."}
 }

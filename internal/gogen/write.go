@@ -11,18 +11,18 @@ import (
 	"slices"
 )
 
-// Written is what WriteDir did: the names of files, sorted.
+// Written holds the names of the files that WriteDir wrote, left and removed. They are sorted.
 type Written struct {
-	Changed   []string // were written: they were not there, or had other bytes
-	Unchanged []string // had the bytes already, and were not touched
-	Removed   []string // were generated once, and are no longer part of the package
+	Changed   []string // were written, because they were missing or had other bytes
+	Unchanged []string // had the same bytes, and were not touched
+	Removed   []string // were generated before, and no longer belong to the package
 }
 
-// WriteDir makes dir hold the generated files: it creates the folder if there is none,
-// writes the files whose bytes differ, and removes generated files that are no longer among
-// them. A file that Generate did not make is never touched: where one has the name of a
-// generated file, nothing is written and the error says so. It does too where the folder has Go
-// files of a package with another name, generated ones or others.
+// WriteDir makes dir hold the generated files. It creates the folder if it does not exist, writes the files
+// whose bytes differ, and removes generated files that no longer belong to the package.
+//
+// WriteDir never touches a file that Generate did not write. If such a file has the name of a generated
+// file, or if the folder has Go files of another package, WriteDir writes nothing and returns an error.
 func WriteDir(dir string, files map[string][]byte) (Written, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return Written{}, err
@@ -46,7 +46,7 @@ func WriteDir(dir string, files map[string][]byte) (Written, error) {
 	return w, nil
 }
 
-// checkForeign returns an error if one of the files would replace a file of someone else's.
+// checkForeign returns an error if one of the files would replace a file that Generate did not write.
 func (f folder) checkForeign(dir string, files map[string][]byte) error {
 	var foreign []error
 	for _, name := range f.others {
@@ -57,14 +57,14 @@ func (f folder) checkForeign(dir string, files map[string][]byte) error {
 	return errors.Join(foreign...)
 }
 
-// isGenerated tells whether the file begins as the generated ones do.
+// isGenerated reports whether a file begins like a generated file.
 func isGenerated(path string) (bool, error) {
 	b, err := os.ReadFile(path)
 	return bytes.HasPrefix(b, []byte("// "+header)), err
 }
 
-// replaceFiles writes the files whose bytes differ, and returns the names of those and of the
-// others. All are complete, under other names, before the first one is replaced.
+// replaceFiles writes the files whose bytes differ. It returns the names of these files and of the others.
+// It writes all files under other names before it replaces the first one.
 func replaceFiles(dir string, files map[string][]byte) (changed, same []string, err error) {
 	temporary := func(name string) string { return filepath.Join(dir, "."+name+".tmp") }
 	defer func() {

@@ -1,11 +1,11 @@
-// Package page makes the page on which people look up which QEMU has what: one HTML file with all
-// facts, which needs no server and no network.
+// Package page makes an HTML page on which people search the facts about QEMU versions. The
+// page is one file, and needs no server and no network.
 //
 //	file, err := page.Make(page.Server{Key: "qemu", Title: "QEMU", Facts: facts.QEMU(), Schema: schema})
 //
 // The file has four parts: the markup (page.html), the styles (page.css), the program (page.js) and the
-// data, which data.go describes. The program walks the data as package facts walks its table, so that
-// each path that facts.Table answers has its place on the page. This includes the paths of recursive types.
+// data, which data.go describes. The program walks the data as package facts walks its table, so the page
+// shows every path of facts.Table, including paths of recursive types.
 package page
 
 import (
@@ -19,15 +19,15 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// A Server is one of the programs that the page has facts of.
+// A Server is a program whose facts the page shows.
 type Server struct {
 	// Key is the name in addresses: "qemu".
 	Key string
 	// Title is the name for people: "QEMU".
 	Title string
 	Facts *facts.Table
-	// Schema is what the Go package of this server is generated from: it has the Go names, and tells lists
-	// from single values. Nil: the page has neither.
+	// Schema is the schema that the server's Go package is generated from. It gives the Go names, and distinguishes
+	// lists from single values. If it is nil, the page has neither.
 	Schema *qapi.Schema
 	// Package is the name of this Go package.
 	Package string

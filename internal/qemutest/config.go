@@ -5,19 +5,18 @@ import (
 	"strconv"
 )
 
-// RootPorts is how many hot-pluggable root ports a q35 machine has: rp1, rp2, …
+// RootPorts is the number of hot-pluggable root ports of a q35 machine: rp1, rp2, …
 const RootPorts = 4
 
-// Config says what machine a QEMU runs.
+// Config describes the machine of a QEMU.
 type Config struct {
-	// Machine is "pc", "q35" (with RootPorts) or "none", which is also the default: no CPU,
-	// no PCI bus, started in 30 ms.
+	// Machine is "pc", "q35" (with RootPorts) or "none". The default is "none": no CPU and no PCI bus, started in 30 ms.
 	Machine string
-	// Guest boots Linux, 3 seconds to READY. Without it a pc or q35 runs its firmware only.
+	// Guest boots Linux, which is up after 3 seconds. Without it, a pc or q35 runs only its firmware.
 	Guest bool
-	// GuestKeeps makes the guest refuse to let go of CPUs and memory.
+	// GuestKeeps makes the guest refuse to release CPUs and memory.
 	GuestKeeps bool
-	// Monitors is how many QMP sockets there are, 1 when 0. A socket serves one client at a time.
+	// Monitors is the number of QMP sockets; 0 means 1. A socket serves one client at a time.
 	Monitors int
 	// Args come last on the command line.
 	Args []string

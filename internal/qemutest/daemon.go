@@ -13,8 +13,7 @@ func (q *QEMU) LaunchStorage(args ...string) (*Server, error) {
 	})
 }
 
-// LaunchAgent starts q's qemu-ga, on this machine instead of in a guest: what it is asked to do
-// it does here.
+// LaunchAgent starts q's qemu-ga on this machine instead of in a guest: its commands act on this machine.
 func (q *QEMU) LaunchAgent(args ...string) (*Server, error) {
 	path, err := q.Program("qemu-ga")
 	if err != nil {

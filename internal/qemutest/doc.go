@@ -9,30 +9,27 @@
 //
 // # Which QEMU
 //
-// A test names the versions that it is for; [Run] runs it on each. The QEMU of a version is
+// A test names its versions, and Run runs it on each. The QEMU of a version is the first of these that exists:
+//  1. The program that the variable QEMU names, whatever its version. It stands for all versions, so each test runs
+//     once, on that QEMU.
+//  2. qemu-system-x86_64 in the PATH, if it has that version.
+//  3. The QEMU that scripts/get-qemu.sh unpacks from Debian's packages into a cache folder outside the source tree (5.2,
+//     7.2, 10.0 and 11.1; about 12 seconds each, once).
+//  4. qemu-system-x86_64 in the PATH, whatever its version.
 //
-//  1. the program that the variable QEMU names, whatever its version: it then stands for all
-//     versions, so that each test runs once, on the QEMU that somebody wants to try;
-//  2. the PATH's qemu-system-x86_64, if it is of that version;
-//  3. the one that scripts/get-qemu.sh unpacks from Debian's packages into a cache folder
-//     outside the source tree (5.2, 7.2, 10.0 and 11.1; some 12 seconds each, once);
-//  4. the PATH's again, of whatever version, rather than none.
+// Other programs of the same QEMU (qemu-storage-daemon, qemu-ga, qemu-img) come from its folder, else from the PATH. The
+// guest comes from the folder that the variable QEMU_GUEST names (vmlinuz and initrd), else from scripts/get-guest.sh.
 //
-// Programs that go with it (qemu-storage-daemon, qemu-ga, qemu-img) are taken from its folder,
-// else from the PATH. The guest comes from the folder that the variable QEMU_GUEST names
-// (vmlinuz and initrd), else from scripts/get-guest.sh.
+// If there is no QEMU or guest, the test is skipped, and says which variable to set. With CI=true it fails, because nobody
+// reads a list of skipped tests there. With QMPKIT_OFFLINE=1, nothing is downloaded.
 //
-// Where there is none a test is skipped, and says which variable to set. With CI=true it fails:
-// nobody reads a list of skipped tests there. With QMPKIT_OFFLINE=1 nothing is fetched.
-//
-// [Source] has QEMU's own schemas, from Debian's source packages (5.2, 7.2, 10.0).
+// Source has QEMU's own schemas, from Debian's source packages (5.2, 7.2, 10.0).
 //
 // # What runs
 //
-// Machines always run under TCG, so that tests mean the same where there is no KVM. Monitors
-// are sockets that are listening before QEMU starts: a client may dial at once, nothing polls.
-// Every process ends with its test, and also when the test binary is killed (on Linux). What it
-// wrote is in the log of a test that fails.
+// Machines always run under TCG, so tests mean the same on hosts without KVM. The sockets of monitors listen before QEMU
+// starts, so a client can dial at once. Every process ends with its test, and also when the test binary is killed (on
+// Linux). If a test fails, its log has the output of the process.
 //
-// [Find] and [QEMU.Launch] do the same for programs that are no tests.
+// Find and QEMU.Launch do the same for programs that are not tests.
 package qemutest

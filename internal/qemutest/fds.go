@@ -12,9 +12,9 @@ import (
 // fdGrace is how long descriptors may take to be closed after a test.
 const fdGrace = 2 * time.Second
 
-// CheckFds fails the test if, once all is cleaned up that it cleans up after this call, this
-// process has descriptors open that it does not have now. It does nothing where they cannot be
-// listed, and has no place in a test that runs in parallel with others.
+// CheckFds fails the test if this process has new descriptors open after the test's cleanups. Only cleanups
+// that are registered after this call count. CheckFds does nothing where descriptors cannot be listed. Do
+// not use it in a test that runs in parallel with others.
 func CheckFds(t testing.TB) {
 	t.Helper()
 	before, err := ownFds()

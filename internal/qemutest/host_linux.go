@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// endWithParent has a child killed when the thread that started it ends.
+// endWithParent makes the kernel kill a child when the thread that started it ends.
 func endWithParent() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
@@ -45,7 +45,7 @@ func tryLock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
-// descriptors tells what each open descriptor of a process is, sorted.
+// descriptors returns the target of each open descriptor of a process, sorted.
 func descriptors(pid int) ([]string, error) {
 	dir := filepath.Join("/proc", strconv.Itoa(pid), "fd")
 	entries, err := os.ReadDir(dir)

@@ -22,7 +22,7 @@ func MatrixVersions() []string {
 	return []string{"7.2", "10.0"}
 }
 
-// one returns the version that a test runs on if it runs on one only: the one that most tests have.
+// one returns the version for a test that runs on one version only: the version that most tests have.
 func one(versions []string) []string {
 	if slices.Contains(versions, "10.0") {
 		return []string{"10.0"}
@@ -48,8 +48,8 @@ func Matrix(t *testing.T, f func(t *testing.T, q *QEMU, machine string)) {
 	})
 }
 
-// HotplugBus is a bus of a machine of the matrix that devices can be plugged into: the bus of a
-// pc, which ACPI's hotplug serves, or a root port of a q35, which has PCI Express's own.
+// HotplugBus returns a bus that takes devices while the machine runs: the bus of a pc (ACPI hotplug), or a
+// root port of a q35 (PCI Express hotplug).
 func HotplugBus(machine string) string {
 	if machine == "q35" {
 		return "rp1"

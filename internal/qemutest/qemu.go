@@ -14,10 +14,10 @@ import (
 // systemEmulator is the program that runs machines.
 const systemEmulator = "qemu-system-x86_64"
 
-// anyVersion is what is fetched for a test that does not mind the version.
+// anyVersion is the version to download for a test that runs on any.
 const anyVersion = "10.0"
 
-// ErrMissing is in errors that say that something is not on this machine and could not be had.
+// ErrMissing says that something is not on this machine and could not be downloaded.
 var ErrMissing = errors.New("missing")
 
 // QEMU is an installed QEMU.
@@ -26,9 +26,9 @@ type QEMU struct {
 	Major, Minor int
 }
 
-// Find returns the QEMU for a version such as "7.2", or any when version is "". The package
-// documentation says where it looks. Where there is none the error matches [ErrMissing]; it does
-// not when the variable QEMU names something that is no QEMU.
+// Find returns the QEMU for a version such as "7.2", or any QEMU if version is "". The package comment says
+// where it looks. If there is no QEMU, the error matches ErrMissing. If the variable QEMU names a program
+// that is not a QEMU, it does not.
 func Find(version string) (*QEMU, error) {
 	if path := os.Getenv("QEMU"); path != "" {
 		return inspect(path)
@@ -59,18 +59,18 @@ func fromPath() (*QEMU, error) {
 	return inspect(path)
 }
 
-// Release is the version as tests name it: "7.2".
+// Release returns the version for the names of tests: "7.2".
 func (q *QEMU) Release() string {
 	return strconv.Itoa(q.Major) + "." + strconv.Itoa(q.Minor)
 }
 
-// AtLeast tells whether q is of that version or a later one.
+// AtLeast reports whether q has that version or a later one.
 func (q *QEMU) AtLeast(major, minor int) bool {
 	return q.Major > major || q.Major == major && q.Minor >= minor
 }
 
-// Program returns the path of another program of the same QEMU, such as "qemu-img". Where there
-// is none the error matches [ErrMissing].
+// Program returns the path of another program of the same QEMU, such as "qemu-img". If there is none, the
+// error matches ErrMissing.
 func (q *QEMU) Program(name string) (string, error) {
 	path := filepath.Join(filepath.Dir(q.Path), name)
 	if _, err := os.Stat(path); err == nil {
@@ -83,7 +83,7 @@ func (q *QEMU) Program(name string) (string, error) {
 	return path, nil
 }
 
-// inspected holds what inspect learned, by path: starting a QEMU only to ask takes 50 ms.
+// inspected holds the results of inspect by path: starting a QEMU to ask for its version takes 50 ms.
 var inspected sync.Map
 
 var versionLine = regexp.MustCompile(`version (\d+)\.(\d+)`)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// serialPoll is how often the log is read while somebody waits for a line in it.
+// serialPoll is how often a waiting test reads the log.
 const serialPoll = 20 * time.Millisecond
 
 var (
@@ -21,7 +21,7 @@ var (
 
 func serialLog(dir string) string { return filepath.Join(dir, "serial.log") }
 
-// Serial returns what the guest has printed so far.
+// Serial returns the output of the guest so far.
 func (vm *VM) Serial() (string, error) {
 	b, err := os.ReadFile(serialLog(vm.Dir))
 	if errors.Is(err, os.ErrNotExist) { // before QEMU has come to opening it
@@ -35,14 +35,14 @@ func (vm *VM) WaitGuest(ctx context.Context) error {
 	return vm.WaitSerial(ctx, ready)
 }
 
-// WaitSerial waits until what the guest has printed matches.
+// WaitSerial waits until re matches the output of the guest.
 func (vm *VM) WaitSerial(ctx context.Context, re *regexp.Regexp) error {
 	return vm.waitSerial(ctx, re.String(), re.MatchString)
 }
 
-// WaitGuestSees waits until what the guest sees matches, as one of the two lines in which it tells
-// it: "blk=vda net=eth0 lo", its disks and network interfaces, and "cpus=1 mem=215", its CPUs and
-// its memory in MiB. It is what the guest sees now, not what it once saw.
+// WaitGuestSees waits until re matches a line in which the guest reports its devices. The guest prints two
+// kinds of lines: "blk=vda net=eth0 lo" has its disks and network interfaces, and "cpus=1 mem=215" its CPUs
+// and its memory in MiB. Only the last line of each kind counts.
 func (vm *VM) WaitGuestSees(ctx context.Context, re *regexp.Regexp) error {
 	return vm.waitSerial(ctx, re.String(), func(log string) bool {
 		last := map[string]string{} // by kind of line
@@ -58,7 +58,7 @@ func (vm *VM) WaitGuestSees(ctx context.Context, re *regexp.Regexp) error {
 	})
 }
 
-// waitSerial waits for the log to be as it should. The error shows how it ends.
+// waitSerial waits until done returns true for the log. The error has the last lines of the log.
 func (vm *VM) waitSerial(ctx context.Context, what string, done func(log string) bool) error {
 	tick := time.NewTicker(serialPoll)
 	defer tick.Stop()
@@ -80,7 +80,7 @@ func (vm *VM) waitSerial(ctx context.Context, what string, done func(log string)
 	}
 }
 
-// lastLines are the few that tell where a log ends.
+// lastLines returns the end of a log.
 func lastLines(log string) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
 	return strings.Join(lines[max(0, len(lines)-10):], "\n")

@@ -8,7 +8,7 @@ import (
 // Server is a running program that serves sockets: a QEMU, a storage daemon, a guest agent.
 type Server struct {
 	*process
-	Sockets []string // paths
+	Sockets []string // the paths
 	Dir     string   // for files; removed by Close
 }
 
@@ -30,17 +30,17 @@ func launch(path string, n int, command func(dir string) []string) (*Server, err
 	return &Server{process: p, Sockets: sockets, Dir: dir}, nil
 }
 
-// Socket is the path of the first socket.
+// Socket returns the path of the first socket.
 func (s *Server) Socket() string { return s.Sockets[0] }
 
-// Close kills the program, waits for its end and removes its folder. Closing twice is fine.
+// Close kills the program, waits for its end and removes its folder. Calling it twice is fine.
 func (s *Server) Close() error {
 	s.kill()
 	return os.RemoveAll(s.Dir)
 }
 
-// Fds tells what each of the program's open descriptors is, as /proc/PID/fd does, sorted: equal
-// results before and after say that nothing was left open. Linux only.
+// Fds returns the target of each open descriptor of the program, as in /proc/PID/fd, sorted. If the results
+// before and after an operation are equal, the operation left no descriptor open. It works on Linux only.
 func (s *Server) Fds() ([]string, error) {
 	return descriptors(s.Pid())
 }

@@ -11,15 +11,16 @@ import (
 	"time"
 )
 
-// slotPoll is how often a test that waits for its turn asks for it.
+// slotPoll is how often a test that waits for a slot tries to get it.
 const slotPoll = 50 * time.Millisecond
 
-// Guests are busy while they boot, and test binaries run side by side: as many tests have
-// guests at the same time, over all of this user's processes, as there are CPUs, and at least 2.
+// slotCount returns how many tests can have guests at the same time, over all processes of this user: as
+// many as there are CPUs, and at least 2. Guests are busy while they boot, and test binaries run side by
+// side.
 func slotCount() int { return max(2, runtime.NumCPU()) }
 
-// holders are the tests that have a slot. All guests of a test share its slot: one that needs
-// two must not wait for itself.
+// holders are the tests that have a slot. All guests of a test share its slot, so a test with two guests
+// does not wait for itself.
 var holders sync.Map
 
 // holdSlot returns once t has a slot, which it keeps until its end.

@@ -11,8 +11,8 @@ import (
 // firstInherited is the descriptor that os/exec gives to the first of its ExtraFiles.
 const firstInherited = 3
 
-// listen makes the sockets name0, name1, … in dir, which are to be inherited: dialling them works
-// before the program is up, and fails at once when it has ended.
+// listen makes the sockets name0, name1, … in dir, for a program to inherit. A client can dial them before
+// the program is up, and fails at once when it has ended.
 func listen(dir, name string, n int) (paths []string, files []*os.File, err error) {
 	for i := range n {
 		path := filepath.Join(dir, name+strconv.Itoa(i))
@@ -36,7 +36,7 @@ func listen(dir, name string, n int) (paths []string, files []*os.File, err erro
 	return paths, files, nil
 }
 
-// inheritedSocket is the chardev for the i-th of the sockets that listen made.
+// inheritedSocket returns the chardev option for the i-th socket of listen.
 func inheritedSocket(id string, i int) string {
 	return fmt.Sprintf("socket,id=%s,fd=%d,server=on,wait=off", id, firstInherited+i)
 }

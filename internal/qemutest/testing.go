@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Run runs f as a subtest, "qemu-7.2", for each version, or for one of them if QMPKIT_MATRIX is one.
-// A QEMU that stands for several of them runs once.
+// Run runs f as a subtest, "qemu-7.2", for each version, or for one of them if QMPKIT_MATRIX is one. If one
+// QEMU stands for several versions, f runs once.
 func Run(t *testing.T, versions []string, f func(t *testing.T, q *QEMU)) {
 	t.Helper()
 	if matrix() == "one" {
@@ -28,7 +28,8 @@ func Run(t *testing.T, versions []string, f func(t *testing.T, q *QEMU)) {
 	}
 }
 
-// Get returns the QEMU for a version, or any when version is "".
+// Get returns the QEMU for a version, or any QEMU if version is "". Without one, it skips or fails the
+// test.
 func Get(t testing.TB, version string) *QEMU {
 	t.Helper()
 	q, err := Find(version)
@@ -36,7 +37,7 @@ func Get(t testing.TB, version string) *QEMU {
 	return q
 }
 
-// must ends the test when there is an error, without failing if something is merely missing.
+// must ends the test if there is an error. If something is missing, it skips the test.
 func must(t testing.TB, err error) {
 	t.Helper()
 	switch {
@@ -48,7 +49,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// Start starts q until the end of the test. A test with a guest first waits for its turn.
+// Start starts q until the end of the test. If the test has a guest, it first waits for a free slot.
 func (q *QEMU) Start(t testing.TB, cfg Config) *VM {
 	t.Helper()
 	if cfg.Guest {

@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// VM is a running QEMU. Its methods may be called by several goroutines.
+// A VM is a running QEMU. Several goroutines can call its methods.
 type VM struct {
 	*Server
 	QEMU *QEMU
@@ -46,8 +46,8 @@ const (
 	maxAttempts = 3
 )
 
-// deaf tells whether the server answers no commands on its first monitor. One that has ended is
-// not deaf: whoever dials it is told why.
+// deaf reports whether the server answers no commands on its first monitor. A server that has ended is not
+// deaf: dialling it returns the reason.
 func (s *Server) deaf() bool {
 	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)
 	defer cancel()

@@ -16,11 +16,11 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// servers are what the changelog calls those that the packages are for.
+// servers are the names of the packages' servers in the changelog.
 var servers = map[string]string{"qemu": "QEMU", "storage": "qemu-storage-daemon", "guest": "guest agent"}
 
-// changelog writes the changelog's entries on the schemas that are new or changed: what is new since
-// the version before, of those that are here. One that is there for the same version is replaced.
+// changelog writes the entries for schemas that are new or changed. An entry has the changes since the
+// version before, among the versions in the module. It replaces an entry for the same version.
 func (u *update) changelog() error {
 	text, err := os.ReadFile(u.path("CHANGELOG.md"))
 	if err != nil {
@@ -51,7 +51,7 @@ func (u *update) changelog() error {
 	return os.WriteFile(u.path("CHANGELOG.md"), []byte(log), 0o666)
 }
 
-// isNew tells whether a package's schema is not what it was.
+// isNew reports whether the schema of a package changed.
 func (u *update) isNew(r *recipe) bool {
 	folder := path.Join(schemas, r.newest(), path.Dir(r.main))
 	files, err := os.ReadDir(u.path(folder))
@@ -65,8 +65,8 @@ func (u *update) isNew(r *recipe) bool {
 	return err != nil
 }
 
-// versionBefore returns the nearest older version whose schema is here, else the nearest newer one,
-// "" if there is none.
+// versionBefore returns the nearest older version in the module, else the nearest newer one, or "" if there
+// is none.
 func (u *update) versionBefore(r *recipe) (string, error) {
 	folders, err := os.ReadDir(u.path(schemas))
 	if err != nil {
@@ -93,8 +93,8 @@ func (u *update) versionBefore(r *recipe) (string, error) {
 	return "", nil
 }
 
-// entry returns the entry on a package's schema, "" if nothing changed. What is told already is not
-// told again.
+// entry returns the entry for a package's schema, or "" if nothing changed. It leaves out rows that are in
+// told.
 func (u *update) entry(r *recipe, before string, told map[string]bool) (string, error) {
 	now := u.path(schemas, r.newest(), r.main)
 	all, err := u.changes(u.path(schemas, before, r.main), now)
@@ -125,7 +125,7 @@ func (u *update) entry(r *recipe, before string, told map[string]bool) (string, 
 	return b.String(), nil
 }
 
-// version is the whole version of a folder.
+// version returns the full version of a folder.
 func (u *update) version(folder string) string {
 	text, err := os.ReadFile(u.path(schemas, folder, "VERSION"))
 	if err != nil {
@@ -146,7 +146,7 @@ func (u *update) changes(old, new string) (changes []diff.Change, err error) {
 	return changes, json.Unmarshal([]byte(out), &changes)
 }
 
-// rows groups changes: what breaks a client before what does not, the same kinds together.
+// rows groups changes by kind. Breaking changes come first.
 func rows(changes []diff.Change) (rows []string) {
 	items := map[string][]string{}
 	var heads []string
@@ -200,8 +200,8 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// withEntry returns a changelog with an entry at the end of what is not released yet, in place of
-// one that begins like it.
+// withEntry returns the changelog with an entry at the end of the part that is not released yet. The entry
+// replaces one that begins with start.
 func withEntry(log, entry, start string) (string, error) {
 	const unreleased = "## Unreleased\n"
 	head, rest, ok := strings.Cut(log, unreleased)

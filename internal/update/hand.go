@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// report says which files changed.
+// report prints which files changed.
 func (u *update) report(changed []string) {
 	if len(changed) == 0 {
 		u.say("nothing changed: all of it was here already")
@@ -31,7 +31,7 @@ func (u *update) report(changed []string) {
 	}
 }
 
-// hand lists what needs a look: what was declared before is given.
+// hand lists the things that need a look by hand. old are the declarations before the update.
 func (u *update) hand(old map[string]bool, compile bool) error {
 	var list []string
 	for _, item := range slices.Sorted(maps.Keys(declared(u.root))) {
@@ -58,7 +58,7 @@ func (u *update) hand(old map[string]bool, compile bool) error {
 	return nil
 }
 
-// secretWord is what members are called that hold a secret.
+// secretWord matches the names of members that can hold a secret.
 var secretWord = regexp.MustCompile(`(?i)passw|secret|passphrase|token|credential|private|key$`)
 
 var (
@@ -66,8 +66,8 @@ var (
 	stringLine = regexp.MustCompile(`^\t(\w+) +\*?string\b`)
 )
 
-// declared returns the types of the committed packages, "qemu type Foo", and the members that are
-// strings in them, "qemu.Foo Bar". What cannot be read declares nothing.
+// declared returns the types of the committed packages, "qemu type Foo", and their string members,
+// "qemu.Foo Bar". It ignores files that it cannot read.
 func declared(root string) map[string]bool {
 	found := map[string]bool{}
 	paths, _ := filepath.Glob(filepath.Join(root, "qmp/generated/*/*_gen.go"))

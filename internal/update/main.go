@@ -1,18 +1,17 @@
-// Update brings this module up to another QEMU, from its source or from a server that is running:
+// Update updates this module to another QEMU, from QEMU's source or from a running server:
 //
 //	go run ./internal/update -source DIR [-qemu-version VERSION]
 //	go run ./internal/update -server ADDRESS
 //	go run ./internal/update -captured FILE [-qemu-version VERSION]
 //
-// It is run in the module's root, as make update does. It writes the schema to testdata/schema,
-// adds to the tables of qapi/facts, points the go:generate lines of qmp/generated at it, carries them out, and puts what changed into
-// CHANGELOG.md. All of that is made in another folder first: nothing here is touched if something
-// fails. A second run changes nothing. What needs a hand is listed in the end.
+// Run it in the module's root, as make update does. Update writes the schema to testdata/schema and adds it
+// to the tables of qapi/facts. It changes the go:generate lines of qmp/generated, runs them, and adds the
+// changes to CHANGELOG.md. It does all this in another folder first: if something fails, the module stays
+// as it is. At the end, it lists the things that you must do by hand. A second run changes nothing.
 //
-// From a source the packages are generated as it is, and joined with answers that are of newer
-// versions, unless it is older than the source before. What a server says is kept as an answer, and
-// the source before is joined with it, if it is newer; conflicts need rows in the overrides, which
-// the error has.
+// A source replaces the source before it, unless it is older. The packages are generated from it, joined
+// with the answers of newer versions. Update keeps the answer of a server, and joins the source with it if
+// the answer is newer. A conflict needs a row in the overrides; the error has the row.
 package main
 
 import (

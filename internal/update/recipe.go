@@ -17,9 +17,9 @@ const (
 	up      = "../../../" + schemas
 )
 
-// A recipe is what a committed package is generated from: a QEMU's source, and the answers of
-// newer servers that are joined with it. It is written in the package's go:generate lines. All other
-// answers that were captured are in these lines as well: what their servers do not send is optional.
+// A recipe holds the inputs of a committed package: the source of a QEMU, and the answers of newer servers
+// that are joined with it. The go:generate lines of the package have the recipe. They also have all other
+// captured answers: members that those servers do not send are optional.
 type recipe struct {
 	pkg     string // "qemu"
 	main    string // the schema's main file in the folder of a version
@@ -27,7 +27,7 @@ type recipe struct {
 	answers []string
 }
 
-// packages are the committed ones, with the main files of their schemas.
+// packages are the committed packages, with the main files of their schemas.
 var packages = []recipe{
 	{pkg: "qemu", main: "qapi/qapi-schema.json"},
 	{pkg: "storage", main: "storage-daemon/qapi/qapi-schema.json"},
@@ -59,7 +59,7 @@ func (u *update) readRecipes() error {
 	return nil
 }
 
-// newest is the version whose schema, joined or not, the package is generated from.
+// newest returns the version of the newest schema in the package.
 func (r *recipe) newest() string {
 	if n := len(r.answers); n > 0 {
 		return r.answers[n-1]
@@ -67,7 +67,7 @@ func (r *recipe) newest() string {
 	return r.source
 }
 
-// answer adds the answer of a version: whichever order they come in, they are joined in theirs.
+// answer adds the answer of a version. Answers are joined in the order of their versions.
 func (r *recipe) answer(version string) {
 	if !slices.Contains(r.answers, version) {
 		r.answers = append(r.answers, version)
@@ -96,7 +96,7 @@ func (u *update) lines(r *recipe) (lines [][]string) {
 	return append(lines, append(args, "-package", r.pkg, "-out", "."))
 }
 
-// captured returns the versions of which there is an answer for a package, the oldest first.
+// captured returns the versions with a captured answer for a package, the oldest first.
 func (u *update) captured(r *recipe) (versions []string) {
 	answers, _ := filepath.Glob(u.path(schemas, "captured", "*", r.pkg+".json"))
 	for _, answer := range answers {
@@ -124,7 +124,7 @@ func (u *update) writeRecipes() error {
 	return writeFile(u.path(schemas, "newest.go"), []byte(text))
 }
 
-// newestFile is testdata/schema/newest.go, but for the versions.
+// newestFile is the text of testdata/schema/newest.go without the versions.
 const newestFile = `package schema
 
 // Newest is the version of QEMU that the committed packages are up to.
@@ -136,8 +136,7 @@ const (
 %s)
 `
 
-// regenerate carries the go:generate lines out. A conflict is told with the file that its rows are
-// to be in.
+// regenerate runs the go:generate lines. The error about a conflict has the file for the rows.
 func (u *update) regenerate() error {
 	for _, r := range u.recipes {
 		for _, args := range u.lines(r) {
@@ -149,7 +148,7 @@ func (u *update) regenerate() error {
 	return nil
 }
 
-// withFile adds to an error of a join where its rows belong, or are.
+// withFile adds to the error of a join the file that the rows belong in.
 func withFile(err error, pkg string, args []string) error {
 	if args[0] != "join" || !strings.Contains(err.Error(), "overrides") {
 		return err
@@ -159,8 +158,8 @@ func withFile(err error, pkg string, args []string) error {
 		err, pkg, strings.TrimSuffix(answer, ".json"))
 }
 
-// facts adds what is new to the tables of facts: the source of each package, and all answers that were
-// captured of versions of which there is no source. What is there of other sources stays.
+// facts adds to the tables of facts the source of each package, and all captured answers of versions
+// without a source. It leaves other sources in the tables as they are.
 func (u *update) facts() error {
 	for _, r := range u.recipes {
 		table := u.path("qapi/facts/data", r.pkg+".facts")
@@ -181,7 +180,7 @@ func (u *update) facts() error {
 	return nil
 }
 
-// hasSource reports whether a table has a version's source, which says more than an answer.
+// hasSource reports whether a table has the source of a version, which has more facts than an answer.
 func (u *update) hasSource(table, version string) (bool, error) {
 	text, err := os.ReadFile(table)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,10 +9,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/qapi/facts"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// fromSource prints the schemas of a source tree, and makes the packages those of it.
+// fromSource copies the schemas of a source tree, and puts them into the recipes of the packages.
 func (u *update) fromSource(dir, version string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -37,7 +39,7 @@ func (u *update) fromSource(dir, version string) error {
 		return fmt.Errorf("%s has no file VERSION: say which QEMU it is, with -qemu-version, or VERSION=… for make", dir)
 	}
 	version = strings.TrimSpace(string(text))
-	folder := release(version)
+	folder := facts.Release(version)
 	if err := os.RemoveAll(u.path(schemas, folder)); err != nil { // one that was joined, or of the same source
 		return err
 	}
@@ -68,8 +70,8 @@ func (u *update) takeSource(r *recipe, version string) {
 
 var capturedVersion = regexp.MustCompile(`^captured .* of QEMU (\S+)\n`)
 
-// fromServer keeps what a server says, and joins the source of its package with it. A server that
-// has nothing newer only makes optional what it does not send.
+// fromServer saves the answer of a server, and joins the source of its package with it. If the server has
+// nothing new, only the members that it does not send become optional.
 func (u *update) fromServer(address string) error {
 	captured := u.path("captured.json")
 	_, said, err := u.run(u.root, "capture", "-out", captured, address)
@@ -87,12 +89,14 @@ func (u *update) fromServer(address string) error {
 	return u.takeAnswer(text, version[1])
 }
 
-// fromCaptured is fromServer for an answer that was captured, with its version in the file VERSION beside
-// it.
+// fromCaptured does the same with a captured answer, whose version is in the file VERSION beside it.
 func (u *update) fromCaptured(file, version string) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
+	}
+	if _, err := u.recipeFor(text); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
 	}
 	if version == "" {
 		beside, err := os.ReadFile(filepath.Join(filepath.Dir(file), "VERSION"))
@@ -101,16 +105,21 @@ func (u *update) fromCaptured(file, version string) error {
 		}
 		version = strings.TrimSpace(string(beside))
 	}
+	if !versionPattern.MatchString(version) {
+		return fmt.Errorf("%s is an answer of QEMU %q: want a version such as 10.2.0 in the file VERSION beside it, with -qemu-version, or VERSION=… for make", file, version)
+	}
 	return u.takeAnswer(text, version)
 }
 
-// takeAnswer keeps an answer of a version.
+var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+(\.[0-9]+)*$`)
+
+// takeAnswer saves the answer of a version.
 func (u *update) takeAnswer(text []byte, version string) error {
 	r, err := u.recipeFor(text)
 	if err != nil {
 		return err
 	}
-	folder := filepath.Join("captured", release(version))
+	folder := filepath.Join("captured", facts.Release(version))
 	if err := writeFile(u.path(schemas, folder, r.pkg+".json"), text); err != nil {
 		return err
 	}
@@ -118,11 +127,11 @@ func (u *update) takeAnswer(text []byte, version string) error {
 		return err
 	}
 	u.say("the answer of QEMU %s is in %s/%s/%s.json", version, schemas, filepath.ToSlash(folder), r.pkg)
-	if compareVersions(release(version), r.source) <= 0 {
-		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, release(version))
+	if compareVersions(facts.Release(version), r.source) <= 0 {
+		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, facts.Release(version))
 		return nil
 	}
-	r.answer(release(version))
+	r.answer(facts.Release(version))
 	return nil
 }
 
@@ -133,8 +142,11 @@ func (u *update) recipeFor(text []byte) (*recipe, error) {
 		return nil, err
 	}
 	want := "storage"
-	if view.Lookup("device_add") != nil { // of what has machines
+	switch {
+	case view.Lookup("device_add") != nil: // of what has machines
 		want = "qemu"
+	case view.Lookup("blockdev-add") == nil:
+		return nil, errors.New("this is an answer of neither QEMU nor qemu-storage-daemon")
 	}
 	for _, r := range u.recipes {
 		if r.pkg == want {
@@ -142,12 +154,6 @@ func (u *update) recipeFor(text []byte) (*recipe, error) {
 		}
 	}
 	return nil, fmt.Errorf("no package %s", want)
-}
-
-// release returns the first two numbers of a version, which its folder is named after.
-func release(version string) string {
-	numbers := strings.SplitN(version, ".", 3)
-	return strings.Join(numbers[:min(2, len(numbers))], ".")
 }
 
 // compareVersions compares by numbers.

@@ -15,7 +15,7 @@ import (
 // changing are the folders and files of the module that an update may change.
 var changing = []string{"testdata/schema", "qmp/generated", "qapi/facts/data", "CHANGELOG.md"}
 
-// begin copies what may change, and builds qapigen.
+// begin copies the files that may change, and builds qapigen.
 func (u *update) begin() (err error) {
 	if _, err := os.Stat(filepath.Join(u.root, "gen", "qapigen")); err != nil {
 		return errors.New("run this in the root of the module, where gen/qapigen is")
@@ -63,7 +63,7 @@ func (u *update) command(dir, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run runs qapigen in a folder of the copy, and returns what it printed, and what it said.
+// run runs qapigen in a folder of the copy, and returns its standard output and standard error.
 func (u *update) run(dir string, args ...string) (stdout, stderr string, err error) {
 	var out, errs bytes.Buffer
 	cmd := u.command(dir, u.qapigen, args...)
@@ -103,8 +103,8 @@ func writeFile(path string, text []byte) error {
 	return os.WriteFile(path, text, 0o666)
 }
 
-// commit makes the module have what the copy has, and returns the names of what changed. All files
-// are complete, under other names, before the first one is replaced.
+// commit copies the changed files to the module, and returns their names. It writes all files under other
+// names before it replaces the first one.
 func (u *update) commit() (changed []string, err error) {
 	before, err := filesIn(u.root)
 	if err != nil {

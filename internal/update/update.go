@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 )
 
-// options are what the command was called with.
+// options are the flags of the command.
 type options struct {
 	source, version, server string
 	captured                string // a file with an answer
@@ -15,7 +15,7 @@ type options struct {
 	compile                 bool   // look in the end at what no longer compiles
 }
 
-// inputs counts the schemas and answers that the update is given.
+// inputs returns the number of schemas and answers on the command line.
 func (o *options) inputs() (n int) {
 	for _, input := range []string{o.source, o.server, o.captured} {
 		if input != "" {
@@ -42,12 +42,12 @@ func run(ctx context.Context, root string, opts options, out io.Writer) error {
 		return err
 	}
 	u := &update{ctx: ctx, root: root, qapigen: opts.qapigen, out: out}
-	// 1. A copy of what is to change, and the generator.
+	// 1. Copy the files that may change, and build the generator.
 	if err := u.begin(); err != nil {
 		return err
 	}
 	defer u.end()
-	// 2. The new schema, and what the packages are to be generated from.
+	// 2. Add the new schema, and change the recipes of the packages.
 	switch {
 	case opts.source != "":
 		err = u.fromSource(opts.source, opts.version)
@@ -59,13 +59,13 @@ func run(ctx context.Context, root string, opts options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// 3. All that is made of it.
+	// 3. Write all files that derive from it.
 	for _, step := range []func() error{u.writeRecipes, u.regenerate, u.facts, u.changelog} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	// 4. All of it at once, and what is left.
+	// 4. Replace the files at once, and list the work that is left.
 	old := declared(u.root)
 	changed, err := u.commit()
 	if err != nil {
@@ -77,7 +77,7 @@ func run(ctx context.Context, root string, opts options, out io.Writer) error {
 
 func (u *update) say(format string, args ...any) { fmt.Fprintf(u.out, format+"\n", args...) }
 
-// path returns where something of the module is in the copy.
+// path returns the path of a file of the module in the copy.
 func (u *update) path(names ...string) string {
 	return filepath.Join(append([]string{u.stage}, names...)...)
 }

@@ -326,7 +326,7 @@ func TestFactsMissing(t *testing.T) {
 	}
 	before := files(t, dir)
 	_, err := runUpdate(t, dir, options{source: filepath.Join(root, schemas, "10.2")})
-	require.ErrorContains(t, err, "nothing says since when these are there")
+	require.ErrorContains(t, err, "these have no date")
 	require.ErrorContains(t, err, "\n  query-events\n")
 	requireSame(t, before, files(t, dir))
 }

@@ -1,5 +1,5 @@
-// Package wait has what a function needs that waits until a context ends: a mutex, an answer that is
-// asked for once, a context for cleaning up, and the reason why a context has ended.
+// Package wait has the parts of functions that wait until a context ends: a mutex, an answer that is asked
+// for once, a context for cleaning up, and the reason why a context has ended.
 //
 //	if err := m.Lock(ctx); err != nil {
 //		return err // another goroutine holds the mutex, and ctx has ended
@@ -21,14 +21,14 @@ type Mutex struct {
 	held chan struct{} // full while a goroutine holds the mutex
 }
 
-// Lock locks the mutex, and waits until ctx ends if another goroutine holds it. The error is that of
-// [Err]. If the mutex is free Lock succeeds, even if ctx has ended.
+// Lock locks the mutex. If another goroutine holds it, Lock waits until ctx ends, and then returns
+// Err(ctx). If the mutex is free, Lock succeeds even if ctx has ended.
 func (m *Mutex) Lock(ctx context.Context) error {
 	_, err := m.LockUnless(ctx, nil)
 	return err
 }
 
-// LockUnless is Lock that also gives up if ended is closed. It then returns false and no error.
+// LockUnless is like Lock, but also gives up when ended is closed. It then returns false and no error.
 func (m *Mutex) LockUnless(ctx context.Context, ended <-chan struct{}) (locked bool, err error) {
 	m.once.Do(func() { m.held = make(chan struct{}, 1) })
 	select {
@@ -46,18 +46,18 @@ func (m *Mutex) LockUnless(ctx context.Context, ended <-chan struct{}) (locked b
 	}
 }
 
-// Unlock unlocks the mutex, which must be locked. Any goroutine may do so.
+// Unlock unlocks a locked mutex. Any goroutine can call it.
 func (m *Mutex) Unlock() { <-m.held }
 
-// An Answer is a value that is asked for once and then kept. The zero value has not been asked for.
+// An Answer is a value that is asked for once and then kept. The zero value is empty.
 type Answer[T any] struct {
 	mu    Mutex
 	asked bool
 	value T
 }
 
-// Get returns the value, and calls ask if there is none yet. An error of ask is not kept. If another
-// goroutine is asking, Get waits for its value until ctx ends; the error is then that of [Err].
+// Get returns the value. If there is none yet, it calls ask and keeps the value, but not an error. If
+// another goroutine is asking, Get waits for that value until ctx ends, and then returns Err(ctx).
 func (a *Answer[T]) Get(ctx context.Context, ask func() (T, error)) (value T, err error) {
 	if err := a.mu.Lock(ctx); err != nil {
 		return value, err
@@ -72,14 +72,15 @@ func (a *Answer[T]) Get(ctx context.Context, ask func() (T, error)) (value T, er
 	return value, err
 }
 
-// Detach returns a context for work that must be done although ctx may have ended, such as undoing a
-// step that failed. It has the values of ctx, and ends after the limit.
+// Detach returns a context for work that must be done even if ctx has ended, for example undoing a step. It
+// has the values of ctx, and ends after the limit.
 func Detach(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }
 
-// Outlive returns a context for a wait that may go on for a while after ctx has ended. It has the values of ctx,
-// and ends so long after ctx, for the same reason. The caller must call the function when the wait is over.
+// Outlive returns a context for a wait that may continue after ctx has ended. It has the values of ctx. It ends when
+// the limit has passed since the end of ctx, for the same reason. The caller must call the function when the wait is
+// over.
 func Outlive(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
@@ -95,8 +96,8 @@ func Outlive(ctx context.Context, limit time.Duration) (context.Context, context
 	}
 }
 
-// Err returns why ctx has ended, nil if it has not. The error has the text of [context.Cause], and
-// matches both the cause and ctx.Err().
+// Err returns the reason why ctx has ended, or nil if it has not. The error has the text of context.Cause,
+// and matches both the cause and ctx.Err().
 func Err(ctx context.Context) error {
 	err := ctx.Err()
 	if err != context.Canceled && err != context.DeadlineExceeded {

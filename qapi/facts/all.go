@@ -9,10 +9,9 @@ import (
 	"unicode"
 )
 
-// Paths yields the paths of all that the table knows. Types can be recursive, so that there is no end
-// of paths: each part of each type has the shortest path that it had in each version that is known.
-// Where a member changed its type, the parts that not all of its types have follow with its path.
-// Longer paths can be asked for.
+// Paths yields a path for each part of each type, the shortest one in each known version. Types can contain
+// themselves, so the number of paths has no limit: Path also takes longer ones. If a member changed its
+// type, Paths also yields the paths below the member for parts that only some of its types have.
 func (t *Table) Paths() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		told, places := map[string]bool{}, map[string]string{}
@@ -31,8 +30,8 @@ func (t *Table) Paths() iter.Seq[string] {
 	}
 }
 
-// Check returns an error that lists what has no date: nothing says when it came, and no older schema
-// shows that it was not there.
+// Check returns an error that lists the things without a date: no documentation names their version, and no
+// older schema lacks them.
 func (t *Table) Check() error {
 	var none []string
 	for path := range t.Paths() {
@@ -42,10 +41,15 @@ func (t *Table) Check() error {
 			none = append(none, path)
 		}
 	}
-	if none != nil {
-		return fmt.Errorf("facts: nothing says since when these are there; known.txt is the place for it:\n  %s", strings.Join(none, "\n  "))
+	if none == nil {
+		return nil
 	}
-	return nil
+	const most = 20
+	if more := len(none) - most; more > 0 {
+		none = append(none[:most], fmt.Sprintf("and %d more", more))
+	}
+	return fmt.Errorf("facts: these have no date in the documentation, in an older schema or in known.txt:\n  %s",
+		strings.Join(none, "\n  "))
 }
 
 // A tour goes through what one source has, a component deeper each round.
@@ -173,8 +177,8 @@ func (w *tour) changes(path string, forms []*node, above [][]*node) bool {
 // maxDepth is how many parts without a component may follow one another.
 const maxDepth = 20
 
-// Components returns the components that can follow a path, for instance "arg-type" or "+file"; those of all versions.
-// It returns none if no version that is known has the path.
+// Components returns the components that can follow a path in any version, for example "arg-type" or
+// "+file". It returns none if no known version has the path.
 func (t *Table) Components(path string) (components []string, err error) {
 	places, err := t.walk(path)
 	if err != nil {

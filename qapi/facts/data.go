@@ -16,13 +16,14 @@ var (
 	guest   = sync.OnceValue(func() *Table { return load("guest") })
 )
 
-// QEMU returns what is known of QEMU's monitor, qemu-system-*.
+// QEMU returns the facts of QEMU's monitor, qemu-system-*.
 func QEMU() *Table { return qemu() }
 
-// Storage returns what is known of qemu-storage-daemon.
+// Storage returns the facts of qemu-storage-daemon.
 func Storage() *Table { return storage() }
 
-// Guest returns what is known of the guest agent. It has no introspection; its paths have the same form.
+// Guest returns the facts of the guest agent. The agent has no introspection, but its paths have the same
+// form.
 func Guest() *Table { return guest() }
 
 func load(name string) *Table {

@@ -12,21 +12,21 @@ import (
 // history is the source of what known.txt says.
 const history = "history"
 
-// A Date says in which release something came or went.
+// A Date is the release in which a thing came or went.
 type Date struct {
-	// Release is the release, "" if nothing says when it was: before all schemas that are known.
+	// Release is the release. It is "" if the date is not known and lies before all known schemas.
 	Release string
-	// After and By are set if the release is not known exactly. It is a release after After, and By at the latest.
+	// After and By are set if the release is not known exactly: it is newer than After, and not newer than By.
 	After, By string
-	// Source says who says so: "documentation of 10.2", "schema of 7.2", …
+	// Source is the source of the date: "documentation of 10.2", "schema of 7.2", …
 	Source string
-	// Instead has the versions that were not taken, since a schema or older documentation contradicts them:
+	// Instead holds versions that were not taken, because a schema or older documentation contradicts them:
 	// "the documentation of 10.2 says 3.1".
 	Instead []string
 }
 
-// String returns the release and, in parentheses, where it is from: "5.0 (documentation of 5.2)",
-// "7.2 (between the schemas of 5.2 and 7.2; the documentation of 7.2 says 5.1)".
+// String returns the release and, in parentheses, its source: "5.0 (documentation of 5.2)", "7.2 (between
+// the schemas of 5.2 and 7.2; the documentation of 7.2 says 5.1)".
 func (d Date) String() string {
 	if d.Release == "" {
 		return "before all that is known"
@@ -38,8 +38,8 @@ func (d Date) String() string {
 	return d.Release + " (" + strings.Join(append([]string{source}, d.Instead...), "; ") + ")"
 }
 
-// Words returns a date for a sentence. The words exact stand before a release that is known, bounded before two that
-// the change is between: d.Words("since", "new") is "since QEMU 9.1" or "new between QEMU 10.2 and 11.1".
+// Words returns the date for a sentence. If the release is exact, the text begins with exact, and else with
+// bounded: d.Words("since", "new") is "since QEMU 9.1" or "new between QEMU 10.2 and 11.1".
 func (d Date) Words(exact, bounded string) string {
 	if d.After == "" {
 		return exact + " QEMU " + d.Release
@@ -84,8 +84,8 @@ func (t *Table) spans(e *evidence) (spans []span) {
 				spans = append(spans, span{since: t.began(e, lacking, i)})
 			}
 			last = i
-		case s.answer && !e.asked.has(i):
-			// it may not have been built
+		case s.answer && !e.asked.has(i), Compare(s.version, e.floor) < 0:
+			// it may not have been built, or the language had no such thing yet
 		default:
 			if last >= 0 {
 				spans[len(spans)-1].removed = t.ended(e, gap{t.sources[last].version, s.version, -1})
@@ -131,6 +131,16 @@ func (g gap) has(version string) bool {
 // cameWith reports whether the gap is one in which a node may have come too.
 func (g gap) cameWith(n *node) bool { return n != nil && (g.lacking < 0 || !n.seen.has(g.lacking)) }
 
+// last returns when the last of some spans began that did so by the end of the gap; the first one, if none did.
+func (g gap) last(spans []span) (d Date) {
+	for i, s := range spans {
+		if i == 0 || Compare(s.since.Release, g.high) <= 0 {
+			d = s.since
+		}
+	}
+	return d
+}
+
 // began concludes when something came that a source has and an older one lacks; -1 means that
 // there is no such older one.
 func (t *Table) began(e *evidence, lacking, has int) Date {
@@ -141,11 +151,18 @@ func (t *Table) began(e *evidence, lacking, has int) Date {
 	// 1. What its documentation says.
 	for i, r := range e.remarks {
 		if g.has(r.version) {
-			return t.notBefore(e, g, Date{Release: r.version, Source: documentation(r), Instead: others(e.remarks, i)})
+			d := Date{Release: r.version, Source: documentation(r), Instead: others(e.remarks, i)}
+			if r.source == history {
+				return d
+			}
+			return t.notBefore(e, g, d)
 		}
 	}
 	d := t.inferred(e, g)
 	d.Instead = others(e.remarks, -1)
+	if d.Release == "" && d.Instead != nil && !e.lenient { // the oldest schema has it, and its documentation names a younger release only
+		d.Release, d.Source = g.high, "schema of "+g.high
+	}
 	return t.notBefore(e, g, d)
 }
 
@@ -171,7 +188,7 @@ func (t *Table) inferred(e *evidence, g gap) Date {
 	// 3. What came with its owner or its type has the later date of the two.
 	var d Date
 	if g.cameWith(e.owner) && !e.lenient && (!e.sudden || g.lacking < 0) {
-		d = latest(t.nodeDate(e.owner), e.language())
+		d = latest(t.nodeDate(e.owner, g), e.language())
 	}
 	if of := t.earliest(e.targets, g); of.Release != "" && !e.lenient {
 		d = latest(d, of, e.language())
@@ -224,13 +241,12 @@ func others(remarks []remark, i int) (instead []string) {
 	return instead
 }
 
-// nodeDate returns when a node came. The base of a type, or the type of a command's arguments, came
-// with these at the latest: it may have been made of members that they had before.
-func (t *Table) nodeDate(n *node) Date {
-	spans := t.nodeSpans(n)
-	d := spans[len(spans)-1].since
+// nodeDate returns when a node came, for the last time by the end of a gap. The base of a type, or the type of a
+// command's arguments, came with these at the latest: it may have been made of members that they had before.
+func (t *Table) nodeDate(n *node, g gap) Date {
+	d := g.last(t.nodeSpans(n))
 	for _, user := range n.users {
-		if of := t.nodeDate(user); n.name != empty && Compare(of.Release, d.Release) < 0 {
+		if of := t.nodeDate(user, g); n.name != empty && Compare(of.Release, d.Release) < 0 {
 			d = of
 		}
 	}
@@ -276,7 +292,7 @@ func (t *Table) entrySpans(n *node) []span {
 // A use is what uses a type.
 type use struct {
 	since    Date // when the first thing came: of each way from a command or an event, the latest date on the way
-	replaces bool // something had another type before
+	replaces bool // something had another type before, or is part of a type that replaces another one
 }
 
 func (t *Table) usesOf(n *node) use {
@@ -297,7 +313,7 @@ func (t *Table) findUses() map[*node]use {
 			queue = append(queue, n)
 		}
 	}
-	for len(queue) > 0 { // until no date is older than the one that is known
+	for len(queue) > 0 { // until no date is older than the one that is known, and nothing more replaces a type
 		n := queue[0]
 		queue = queue[1:]
 		arrows := t.arrowsOf(n)
@@ -308,14 +324,18 @@ func (t *Table) findUses() map[*node]use {
 					continue
 				}
 				u, known := uses[to]
-				u.replaces = u.replaces || t.hadOther(arrows[label], a)
-				d := latest(a.spans[0].since, uses[n].since)
+				was := u
+				u.replaces = u.replaces || t.hadOther(arrows[label], a) ||
+					uses[n].replaces && Compare(a.spans[0].since.Release, uses[n].since.Release) <= 0
+				d := later(a.spans[0].since, uses[n].since)
 				c := Compare(d.Release, u.since.Release)
 				if !known || c < 0 || c == 0 && d.After == "" && u.since.After != "" {
 					u.since = d
-					queue = append(queue, to)
 				}
 				uses[to] = u
+				if !known || u.replaces != was.replaces || u.since.Release != was.since.Release || u.since.After != was.since.After {
+					queue = append(queue, to)
+				}
 			}
 		}
 	}
@@ -360,10 +380,12 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 	whole := map[string][]span{}                            // by label, whatever the form
 	for _, label := range slices.Sorted(maps.Keys(forms)) { // "a" before "a/$$b"
 		var parts []*part
+		removed := ""
 		for _, p := range forms[label] {
 			if p.seen != 0 {
 				parts = append(parts, p)
 			} else {
+				removed = cmp.Or(removed, p.had.to)
 				a := arrow{target: p.target, part: p, spans: p.had.spans()}
 				if p.mayLack.to != "" {
 					a.optional = a.spans
@@ -378,6 +400,7 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 			continue
 		}
 		e := t.evidence(n, label, parts)
+		e.removed = cmp.Or(e.removed, removed)
 		if owner, _, ok := strings.Cut(label, "/"); ok {
 			e.holder = whole[owner]
 		}
@@ -408,6 +431,13 @@ func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
 		e.removed = cmp.Or(e.removed, p.removed)
 		if p.cond != "" {
 			e.asked = 0
+		}
+	}
+	for _, user := range n.users { // an answer has no bases: a member that moved to what has the base may not be gone
+		for _, p := range user.parts {
+			if p.label == label {
+				e.asked &^= p.seen
+			}
 		}
 	}
 	slices.SortStableFunc(e.remarks, func(a, b remark) int { return Compare(a.source, b.source) })
@@ -481,7 +511,7 @@ func (t *Table) earliest(types []*node, g gap) (first Date) {
 			}
 			continue
 		}
-		if d := t.nodeDate(n); d.After == "" && g.has(d.Release) && (first.Release == "" || Compare(d.Release, first.Release) < 0) {
+		if d := t.nodeDate(n, g); d.After == "" && g.has(d.Release) && (first.Release == "" || Compare(d.Release, first.Release) < 0) {
 			first = d
 		}
 	}
@@ -528,7 +558,7 @@ func (t *Table) forms(parts []*part, whole *evidence) [][]span {
 		}
 		e.least = func(g gap) Date {
 			if n := t.nodes[p.target]; n != nil && g.lacking >= 0 && g.cameWith(n) {
-				if d := t.nodeSpans(n)[0].since; d.After == "" && g.has(d.Release) {
+				if d := g.last(t.nodeSpans(n)); d.After == "" && g.has(d.Release) {
 					return d
 				}
 			}
@@ -565,12 +595,17 @@ func floor(n *node, label string) string {
 	return "5.0"
 }
 
+// later returns the later one of two dates; of the same date the exact one, or b, that of the later part.
+func later(a, b Date) Date {
+	if c := Compare(b.Release, a.Release); c > 0 || c == 0 && (b.After == "" || a.After != "") {
+		return b
+	}
+	return a
+}
+
 // intersect returns the time that is in two spans.
 func intersect(a, b span) (span, bool) {
-	s := a
-	if c := Compare(b.since.Release, a.since.Release); c > 0 || c == 0 && (b.since.After == "" || a.since.After != "") {
-		s.since = b.since // of the same date the exact one, or that of the later part
-	}
+	s := span{later(a.since, b.since), a.removed}
 	if r := b.removed; r.Release != "" && (a.removed.Release == "" || Compare(r.Release, a.removed.Release) < 0) {
 		s.removed = r
 	}

@@ -1,5 +1,5 @@
-// Package facts tells since which QEMU release a command, an event, a member, a value, a branch or a
-// feature is there, since when it is deprecated, and in which release it went.
+// Package facts says which QEMU release added a command, an event, a member, a value, a branch or a feature, and which
+// release deprecated or removed it.
 //
 //	fact, err := facts.QEMU().Fact("blockdev-add/arg-type/+file/aio/^io_uring")
 //	…
@@ -7,38 +7,37 @@
 //	fact.In("4.2")     // false
 //	fact.If            // "CONFIG_LINUX_IO_URING"
 //
-// Paths have the grammar of package introspect's queries. A fact is one of a path: a type may be much
+// Paths have the grammar of package introspect's queries. A fact belongs to a path, not to a type: a type may be much
 // older than a command that takes it.
 //
 // # Where facts come from
 //
-// A [Table] has what the schemas of several versions have, and which versions their documentation names.
-// No prose is in it. The committed ones are made of the sources of QEMU 5.2, 7.2, 10.0 and 10.2 and of
-// what the servers of 11.1 answer; make facts writes them, make update adds a version. A date has its source.
+// A [Table] records the definitions in the schemas of several versions, and the versions in their documentation. It has
+// no prose. The committed tables come from the sources of QEMU 5.2, 7.2, 10.0 and 10.2 and from the answers of the
+// servers of 11.1. "make facts" writes them, and "make update" adds a version. Each date names its source.
 //
 // # How a date is concluded
 //
-// Schemas bound each date: what an older schema lacks is younger than it, what a schema has is not younger.
-// Within these bounds the first of these counts:
-//   - the version in the documentation of the part, of the oldest source first;
-//   - of a feature the date of what has it, of a branch that of the discriminator's value, or that of
-//     the first new branch type if the struct became a union;
-//   - the later of the dates of its owner and of its type, of those that came in the same bounds;
-//   - the release in which the language got such a feature;
-//   - the bounds: the date is not exact then, and Date.After and Date.By are these. The release is the upper
-//     one, and the one after the lower one if documentation names a version that is older than the bounds
-//     allow.
+// Schemas bound each date: a thing is newer than a schema that lacks it, and not newer than a schema that has it. Within
+// these bounds, the first of these rules that gives a date decides:
+//   - The documentation of the part names a version. The oldest source counts.
+//   - A feature has the date of the thing that has it. A branch has the date of the discriminator's value or, if the
+//     struct became a union, the date of the first new branch type.
+//   - The owner or the type of the part came within the same bounds. The later of these dates counts.
+//   - The schema language got features of this kind in a known release.
+//   - The bounds themselves: the date is not exact, and Date.After and Date.By hold the bounds. The release is the upper
+//     bound. If documentation names a version before the bounds, it is the first release after the lower bound.
 //
-// A type did not come before the first command, event or member that uses it, unless known.txt says so or the type is
-// older than all schemas. Where a member changed its type, the old type ends with the release of the new one. A branch
-// is deprecated with the value that selects it.
+// A type is not older than the first command, event or member that uses it, unless known.txt says so or the type is older
+// than all schemas. If a member changed its type, its old type ends in the release of the new one. A branch is deprecated
+// with the value that selects it.
 //
-// A mandatory member without a version is as old as what uses its type. A type that is new in its place,
-// for instance under a new name, does not make younger what the old one had: a member has both between the two
-// schemas that show the change. An answer that lacks something with a condition says nothing about it.
+// A mandatory member without a version is as old as the things that use its type. If a new type takes the place of an old
+// one, for example under a new name, the parts that both types have keep their dates: between the two schemas that show
+// the change, the place has both types. If the answer of a server lacks a thing with a condition, no date follows from
+// that.
 //
-// The file known.txt has what no schema says, with a reason each: removals from QEMU's list of removed features
-// (between two schemas, these are exact in no other way), deprecations, and the few things that QEMU had
-// before 5.2 and no more in it. All dates agree with the schemas of the releases from 4.2 to 10.2; older ones are
-// as documentation has them.
+// The file known.txt has facts that no schema shows, each with a reason: removals in QEMU's list of removed features,
+// which give the exact release between two schemas; deprecations; and the few things that QEMU had before 5.2 and does
+// not have in 5.2. All dates agree with the schemas of the releases from 4.2 to 10.2. Older dates come from documentation.
 package facts

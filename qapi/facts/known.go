@@ -21,17 +21,16 @@ import (
 //go:embed known.txt
 var knownText string
 
-// Know adds what QEMU's own lists and history say and no schema does: in which release things went that one
-// schema here has and the next one lacks, since when a feature is there that came between two
-// schemas without a remark, and what the oldest schema here has no more. A row whose path or node the
-// table does not know concerns other servers. One that a schema contradicts has no effect.
+// Know adds the facts of known.txt, which no schema shows: the exact release of a removal between two
+// schemas, the date of a feature that came without a remark between two schemas, and things that the oldest
+// schema lacks. Know ignores a row if its path or node is not in the table, because the row is about
+// another server. It also ignores a row that a schema contradicts.
 func (t *Table) Know() error {
 	for row := range strings.Lines(knownText) {
 		fields := strings.Fields(row)
 		if len(fields) == 0 || fields[0][0] == '#' {
 			continue
 		}
-		var err error
 		switch {
 		case len(fields) > 3 && slices.Contains([]string{"removed", "since", "deprecated", "use", "optional"}, fields[0]):
 			for _, path := range strings.Split(fields[2], ",") {
@@ -40,12 +39,9 @@ func (t *Table) Know() error {
 		case len(fields) > 5 && fields[0] == "had":
 			t.had(fields[1], fields[2], fields[3], fields[4])
 		case len(fields) > 5 && fields[0] == "from":
-			err = t.from(fields[1], fields[2], fields[3], fields[4])
+			t.from(fields[1], fields[2], fields[3], fields[4])
 		default:
-			err = fmt.Errorf("facts: known.txt has a row that is incomplete: %s", row)
-		}
-		if err != nil {
-			return err
+			return fmt.Errorf("facts: known.txt has a row that is incomplete: %s", row)
 		}
 	}
 	t.forget()
@@ -60,6 +56,9 @@ func (t *Table) had(when, name, label, target string) {
 	target, list := strings.CutPrefix(target, "[]")
 	n := t.nodes[name]
 	switch {
+	case label == "-" && n != nil && n.seen != 0: // a schema has it after all
+		n.had, n.removed = period{}, p.to
+		n.came(p.from)
 	case label == "-" && n == nil && t.nodes["device_add"] != nil:
 		n = &node{kind: target, name: name}
 		n.had = p
@@ -81,18 +80,47 @@ func (t *Table) had(when, name, label, target string) {
 	}
 }
 
-func (t *Table) from(release, name, label, target string) error {
+// from notes since when a part has its form. A source that is older has another form.
+func (t *Table) from(release, name, label, target string) {
 	n := t.nodes[name]
 	if n == nil {
-		return nil
+		return
 	}
 	for _, p := range n.parts {
-		if p.label == label && p.target == target {
-			p.from = release
-			return nil
+		if p.label != label || p.target != target {
+			continue
+		}
+		p.from = release
+		for i, s := range t.sources {
+			if Compare(s.version, release) < 0 {
+				t.unsee(p, i)
+			}
 		}
 	}
-	return fmt.Errorf("facts: known.txt has a row about %s %s, which no schema has", name, label)
+}
+
+// unsee takes a part from a source, and what nothing else in the source leads to: the names of types in an answer are a
+// guess, and this one is wrong.
+func (t *Table) unsee(p *part, source int) {
+	if !p.seen.has(source) {
+		return
+	}
+	for _, bits := range []*set{&p.seen, &p.optional, &p.list} {
+		*bits &^= 1 << source
+	}
+	n := t.nodes[p.target]
+	if n == nil {
+		return
+	}
+	for other := range t.allParts() {
+		if other.target == p.target && other.seen.has(source) {
+			return
+		}
+	}
+	n.seen &^= 1 << source
+	for _, p := range n.parts {
+		t.unsee(p, source)
+	}
 }
 
 // know notes a row. A date counts only if no schema contradicts it, so that one of a build with backports decides.
@@ -108,10 +136,15 @@ func (t *Table) know(kind, release, path string) {
 		case "optional":
 			p.mayLack = periodOf(release)
 		case "since":
-			p.remarks = append([]remark{{release, history}}, slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == history })...)
+			p.came(release)
 		}
 	}
 	t.forget()
+}
+
+// came notes in which release a part came.
+func (p *part) came(release string) {
+	p.remarks = append([]remark{{release, history}}, slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == history })...)
 }
 
 // last returns the parts that a path ends with.

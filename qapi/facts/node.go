@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// A Node is a command, an event or a type, with the parts of which paths are made. A program that walks nodes
-// by its own means comes to the facts that Table.Fact has.
+// A Node is a command, an event or a type, with the parts that form paths. A program that walks the nodes
+// itself finds the same facts as Table.Fact.
 type Node struct {
 	Kind   string // "command", "event", "enum", "struct", "union" or "alternate"
 	Name   string
@@ -20,8 +20,8 @@ type Node struct {
 	Parts           []Part
 }
 
-// A Part leads from a node to another one by a component of a path. Parts of one label are forms of one thing
-// at different times.
+// A Part leads from a node to another node by a component of a path. Parts with the same label are forms of
+// one thing at different times.
 type Part struct {
 	// Label is the component: "arg-type", "NAME" of a member, "+CASE", "^VALUE" or "$FEATURE". The features
 	// of members and values are "NAME/$$FEATURE" and "^VALUE/$FEATURE". The base, "<", and an alternative,
@@ -35,11 +35,11 @@ type Part struct {
 	Use, Deprecated string
 }
 
-// A Span is the time from one release up to another, which has the thing no more. The release of Removed is ""
-// if it is there still.
+// A Span is the time from the release Since up to the release Removed, which no longer has the thing.
+// Removed.Release is "" if the thing still exists.
 type Span struct{ Since, Removed Date }
 
-// Nodes yields all that the table knows: commands, then events, then types, each by their names.
+// Nodes yields all nodes of the table: commands, then events, then types, each sorted by name.
 func (t *Table) Nodes() iter.Seq[Node] {
 	return func(yield func(Node) bool) {
 		for _, n := range t.sorted() {

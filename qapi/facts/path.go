@@ -12,28 +12,29 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// A Fact is what is known of a path.
+// A Fact holds everything that is known about a path.
 type Fact struct {
 	Path  string
 	Since Date
-	// Removed is when it went, Release "" if it is there still. If it went and came back, Since is the
-	// first time that it came and Removed is the last time that it went.
+	// Removed is the release that removed it. Its Release is "" if it still exists. If it went and came back, Since is
+	// the first time that it came, and Removed is the last time that it went.
 	Removed Date
-	// Deprecated and Unstable are when it became so; nil if it never did.
+	// Deprecated and Unstable are the releases in which it became so; nil if it never did.
 	Deprecated, Unstable *Date
-	// Use is what the schema says to use in place of something deprecated, "" if it does not.
+	// Use is the replacement of a deprecated thing, "" if the schema names none.
 	Use string
 	// If is the condition of the build that it needs, "" for none.
 	If string
-	// NewName is true for a type that took the place of another one and whose documentation is older than it: Since
-	// may be the date of its name only, which the protocol does not have.
+	// NewName is true for a type that took the place of another type and whose documentation names an older release.
+	// Since may then be the date of its name only. The protocol does not have the name.
 	NewName bool
 
 	spans      []span
 	deprecated string
 }
 
-// In reports whether a version has it, as far as is known. Builds may lack what has a condition.
+// In reports whether a version has the thing, as far as is known. If the thing has a condition, builds may
+// lack it.
 func (f *Fact) In(version string) bool {
 	for _, s := range f.spans {
 		if Compare(s.since.Release, version) <= 0 && (s.removed.Release == "" || Compare(version, s.removed.Release) < 0) {
@@ -42,6 +43,9 @@ func (f *Fact) In(version string) bool {
 	}
 	return false
 }
+
+// Times returns the times in which it was there: more than one if it went and came back.
+func (f *Fact) Times() []Span { return spansOf(f.spans) }
 
 // A place is where a path leads, and when it did so.
 type place struct {
@@ -52,9 +56,10 @@ type place struct {
 	part   *part // the last one
 }
 
-// Path returns what is known of a path in the grammar of [introspect.Schema.Has]. It returns nil if no
-// version that is known has had it. The path begins with a command, an event or the name of a type
-// ("BlockdevOptionsFile/aio"): the facts are then those of the type's parts, whatever uses it.
+// Path returns the facts of a path except deprecation and replacement. The path has the grammar of
+// [introspect.Schema.Has]. It begins with a command, an event or the name of a type
+// ("BlockdevOptionsFile/aio"). The facts of a type's part do not depend on the things that use the type.
+// Path returns nil if no known version has had the path.
 //
 // The error matches [introspect.ErrQuery] if the path is malformed.
 func (t *Table) Path(path string) (*Fact, error) {
@@ -94,7 +99,7 @@ func (t *Table) has(name string) bool {
 	return false
 }
 
-// Fact is Path with what is known of deprecation, and of what replaces it.
+// Fact returns the same as Path, and also deprecation and replacement.
 func (t *Table) Fact(path string) (*Fact, error) {
 	f, err := t.Path(path)
 	if f == nil || err != nil {

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Reference returns the address of a command, an event or a type in QEMU's online reference, "" if the reference does
-// not have it. The reference is that of the newest QEMU: it has nothing of what is gone. A type whose name is known
-// only by what a server answered has another name in it.
+// Reference returns the address of a command, an event or a type in QEMU's online reference, or "" if the
+// reference does not have it. The reference describes the newest QEMU and has no removed things. If only
+// the answer of a server has a type, the reference has the type under another name.
 func (t *Table) Reference(name string) string {
 	n := t.nodes[name]
 	if n == nil || n.module == "" || strings.HasPrefix(name, "q_") || !t.inDocumentation(n) || slices.Contains(renamed, name) {

@@ -40,8 +40,16 @@ func readRemarks(doc *qapi.Doc) remarks {
 
 func (r remarks) add(name string, versions []string) {
 	for _, v := range versions {
-		r[name] = append(r[name], short(v))
+		r[name] = append(r[name], released(short(v)))
 	}
+}
+
+// released returns the name of the release that was planned as a version: 2.13 became 3.0.
+func released(version string) string {
+	if version == "2.13" {
+		return "3.0"
+	}
+	return version
 }
 
 // replacement returns the name that the text of a deprecation says to use, "" if it says none.

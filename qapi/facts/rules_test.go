@@ -1,6 +1,7 @@
 package facts_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -104,7 +105,27 @@ func TestRules(t *testing.T) {
 			"{ 'enum': 'Enu', 'data': [ { 'name': 'v', 'features': [ 'deprecated' ] }, 'w' ] }\n{ 'struct': 'Vee', 'data': { 'n': 'int' } }\n" +
 			"{ 'union': 'Uni', 'base': { 'e': 'Enu' }, 'discriminator': 'e', 'data': { 'v': 'Vee' } }"}, "c/arg-type/+v", "2.0 deprecated 7.0 use w"},
 		{"three numbers", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c", "2.12"},
+		{"a release that got another name", []string{"5.2:" + doc("@c:", "", "Since: 2.13") + "{ 'command': 'c' }"}, "c", "3.0"},
+		{"a base is as old as what has it", []string{"5.2:" + c + "{ 'command': 'c' }", "7.2:" + doc("@c:", "", "@a: x (since 6.0)", "", "Since: 2.0") +
+			"{ 'command': 'c', 'data': { '*a': 'Tee' } }" + doc("@Tee:", "", "Since: 6.0") + "{ 'struct': 'Tee', 'base': 'Bee', 'data': {} }" +
+			doc("@Bee:", "", "Since: 2.6") + "{ 'struct': 'Bee', 'data': { 'b': 'int' } }"}, "Bee", "6.0 not 2.6"},
+		{"an answer that has one of two types with a base", []string{
+			"7.2:" + c + "{ 'command': 'c', 'data': { '*a': 'Tee', '*z': { 'type': 'Zed', 'if': 'CONFIG_Z' } } }" + doc("@Bee:", "", "Since: 2.0") + "{ 'struct': 'Bee', 'data': { '*b': 'int' } }\n" +
+				"{ 'struct': 'Tee', 'base': 'Bee', 'data': {} }\n{ 'struct': 'Zed', 'base': 'Bee', 'data': {}, 'if': 'CONFIG_Z' }",
+			"8.2?{ 'command': 'c', 'data': { '*a': 'Tee' } }\n{ 'struct': 'Bee', 'data': {} }\n{ 'struct': 'Tee', 'base': 'Bee', 'data': { '*b': 'int' } }",
+			"10.0:" + c + "{ 'command': 'c', 'data': { '*a': 'Tee', '*z': { 'type': 'Zed', 'if': 'CONFIG_Z' } } }\n{ 'struct': 'Bee', 'data': {} }\n" +
+				"{ 'struct': 'Tee', 'base': 'Bee', 'data': {} }\n{ 'struct': 'Zed', 'base': 'Bee', 'data': {}, 'if': 'CONFIG_Z' }"},
+			"c/arg-type/z/b", "2.0 removed 10.0 after 7.2 if CONFIG_Z"},
 		{"three numbers that matter", []string{"5.2:" + doc("@c:", "", "@a: x (since 2.12.1)", "", "Since: 2.12.0") + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a", "2.12.1"},
+		{"a remark that is too young for the oldest schema", []string{"4.2?{ 'command': 'c' }", "5.2:" + doc("@c:", "", "Since: 5.0") + "{ 'command': 'c' }"}, "c", "4.2 not 5.0"},
+		{"a type that has its name for the second time", []string{
+			"5.1:" + c + "{ 'command': 'c', 'data': { 'a': 'New' } }\n{ 'enum': 'New', 'data': [ 'v' ] }",
+			"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'Old' } }" + doc("@Old:", "", "Since: 2.6") + "{ 'enum': 'Old', 'data': [ 'v' ] }",
+			"10.0:" + c + "{ 'command': 'c', 'data': { 'a': 'New' } }" + doc("@New:", "", "Since: 9.2") + "{ 'enum': 'New', 'data': [ 'v' ] }"},
+			"c/arg-type/a/^v", "2.0"},
+		{"a feature that the language did not have", []string{
+			"4.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }",
+			"5.2:" + doc("@c:", "", "Features:", "@deprecated: x", "", "Since: 2.0") + "{ 'command': 'c', 'data': { 'a': { 'type': 'int', 'features': [ 'deprecated' ] } } }"}, "c/arg-type/a", "2.0 deprecated 5.0"},
 		{"of another JSON type", []string{"5.2:" + c + "{ 'command': 'c', 'data': { 'a': 'int' } }"}, "c/arg-type/a/!string", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,6 +170,43 @@ func inWords(f *facts.Fact) string {
 		words += " if " + f.If
 	}
 	return words
+}
+
+// TestKnowOlder adds an answer of a QEMU that is older than the schemas of the table. What known.txt says of that time
+// still counts.
+func TestKnowOlder(t *testing.T) {
+	const older = `{ 'command': 'device_add' }
+{ 'command': 'cpu-add', 'data': { 'id': 'int' } }
+{ 'command': 'netdev_add', 'data': 'Netdev' }
+{ 'struct': 'Netdev', 'data': { 'type': 'str', 'id': 'str' } }
+{ 'command': 'blockdev-add', 'data': 'BlockdevOptions', 'boxed': true }
+{ 'enum': 'BlockdevDriver', 'data': [ 'vxhs' ] }
+{ 'union': 'BlockdevOptions', 'base': { 'driver': 'BlockdevDriver' }, 'discriminator': 'driver', 'data': { 'vxhs': 'Guessed' } }
+{ 'struct': 'Guessed', 'data': { 'vdisk-id': 'str' } }`
+	for _, version := range []string{"4.2", "5.0"} {
+		table, err := facts.Parse(facts.QEMU().Text())
+		require.NoError(t, err)
+		s, err := qapi.LoadFS(fstest.MapFS{"s.json": {Data: []byte(older)}}, "s.json", nil)
+		require.NoError(t, err)
+		require.NoError(t, table.Add(version, s, true))
+		require.NoError(t, table.Know())
+		table, err = facts.Parse(table.Text())
+		require.NoError(t, err)
+		for path, want := range map[string]string{
+			"cpu-add":                              "1.5 deprecated 4.0 removed 5.2",
+			"netdev_add/arg-type/+user":            "5.0",
+			"blockdev-add/arg-type/+vxhs":          "2.10 removed 5.1",
+			"blockdev-add/arg-type/+vxhs/vdisk-id": "2.10 removed 5.1",
+			"blockdev-add/arg-type/driver/^vxhs":   "2.10 removed 5.1",
+		} {
+			if path == "netdev_add/arg-type/+user" && version == "5.0" {
+				continue // the answer contradicts known.txt there
+			}
+			f, err := table.Fact(path)
+			require.NoError(t, err)
+			require.Equal(t, want, inWords(f), "%s with %s", path, version)
+		}
+	}
 }
 
 // TestParseErrors reads what is no table.
@@ -214,8 +272,34 @@ func FuzzParse(f *testing.F) {
 func TestCheck(t *testing.T) {
 	require.NoError(t, tableOf(t, "5.2:"+doc("@c:", "", "Since: 2.0")+"{ 'command': 'c' }").Check())
 	err := tableOf(t, "5.2:{ 'command': 'c' }").Check()
-	require.ErrorContains(t, err, "nothing says since when these are there")
+	require.ErrorContains(t, err, "these have no date")
 	require.ErrorContains(t, err, "\n  c/arg-type")
+}
+
+// TestAddErrors adds schemas of what is not a release.
+func TestAddErrors(t *testing.T) {
+	s, err := qapi.LoadFS(fstest.MapFS{"s.json": {Data: []byte("{ 'command': 'c' }\n")}}, "s.json", nil)
+	require.NoError(t, err)
+	for _, version := range []string{"8.3", "8.2-rc1", "8", "", "x", "99999.1", "8.2/x"} {
+		table := facts.New()
+		require.EqualError(t, table.Add(version, s, true), "facts: QEMU has no release "+version)
+		require.Empty(t, table.Versions())
+	}
+	for _, version := range []string{"2.12.1", "8.2", "8.1.92", "99.1.0"} {
+		require.NoError(t, facts.New().Add(version, s, true))
+	}
+}
+
+// TestKnownForms: each form of known.txt is that of a schema.
+func TestKnownForms(t *testing.T) {
+	known, err := os.ReadFile("known.txt")
+	require.NoError(t, err)
+	table := string(facts.QEMU().Text())
+	for row := range strings.Lines(string(known)) {
+		if fields := strings.Fields(row); len(fields) > 4 && fields[0] == "from" {
+			require.Regexp(t, "\n[a-z]+ "+fields[2]+" .*(\n\t.*)*\n\t"+fields[3]+" "+fields[4]+" .*from="+fields[1], table)
+		}
+	}
 }
 
 // TestQueryErrors asks for malformed paths.
@@ -233,5 +317,7 @@ func TestCompare(t *testing.T) {
 		require.Positive(t, facts.Compare(c[1], c[0]), c)
 	}
 	require.Zero(t, facts.Compare("7.2", "7.2.0"))
-	require.Equal(t, "10.2", facts.Release("10.2.2"))
+	for version, release := range map[string]string{"10.2.2": "10.2", "7.2.22": "7.2", "11": "11", "10.1.50": "10.2", "10.2.92": "11.0", "10.2.0-rc1": "10.2"} {
+		require.Equal(t, release, facts.Release(version))
+	}
 }

@@ -3,6 +3,7 @@ package facts
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -12,8 +13,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// A Table holds what schemas of several versions say about one server: what each of them has, and
-// what its documentation remarks. Facts are concluded from it when they are asked for.
+// A Table holds the definitions of several schemas of one server, and the versions in their documentation.
+// Its methods conclude facts from these.
 type Table struct {
 	sources []source // by version
 	nodes   map[string]*node
@@ -96,13 +97,16 @@ type remark struct{ version, source string }
 // New returns a table without facts.
 func New() *Table { return &Table{nodes: map[string]*node{}} }
 
-// Add adds the schema of a version, in place of the one that the table has for this version. If
-// the schema is what a server answered, made one by package unmask, answer is true.
+// Add adds the schema of a version. It replaces the schema that the table has for this version. answer is
+// true if package unmask made the schema from the answer of a server.
 //
-// The error says that there are too many versions.
+// Add returns an error if QEMU has no such version, or if the table has too many.
 func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {
+	if !isRelease(Release(version)) {
+		return fmt.Errorf("facts: QEMU has no release %s", Release(version))
+	}
 	if len(t.sources) == maxSources {
-		return errors.New("facts: the table has all the versions that it can have")
+		return errors.New("facts: the table cannot hold more versions")
 	}
 	t.forget()
 	a := &adder{t, t.place(source{Release(version), answer}), map[string][]string{}}
@@ -142,7 +146,7 @@ func (n *node) isSure(p *part) bool {
 // isSilent reports whether a part takes no component of a path.
 func (p *part) isSilent() bool { return p.label[0] == '<' || p.label[0] == '|' }
 
-// Versions returns the releases whose schemas the table knows, the oldest first.
+// Versions returns the releases whose schemas the table has, the oldest first.
 func (t *Table) Versions() (versions []string) {
 	for _, s := range t.sources {
 		versions = append(versions, s.version)
@@ -150,12 +154,13 @@ func (t *Table) Versions() (versions []string) {
 	return versions
 }
 
-// Documented reports whether the table has QEMU's own schema of a version, and not only what a server answered.
+// Documented reports whether the table has QEMU's own schema of a version, and not only the answer of a
+// server.
 func (t *Table) Documented(version string) bool {
 	return slices.Contains(t.sources, source{Release(version), false})
 }
 
-// Module returns the module that a path's command or event is in: "block-core".
+// Module returns the module of the command or event of a path: "block-core".
 func (t *Table) Module(path string) string {
 	name, _, _ := strings.Cut(path, "/")
 	if n := t.nodes[name]; n != nil {

@@ -30,7 +30,7 @@ const (
 	footer = "# End of the table.\n"
 )
 
-// Text returns the text of a table, which Parse reads.
+// Text returns the text of the table, which Parse reads.
 func (t *Table) Text() []byte {
 	var b bytes.Buffer
 	b.WriteString(header + "sources")
@@ -132,10 +132,10 @@ func (t *Table) ranges(s set) string {
 	return strings.Join(ranges, ",")
 }
 
-// ErrTable is in the error for a text that is no table of facts.
+// ErrTable is in the error for a text that is not a table of facts.
 var ErrTable = errors.New("not a table of facts; qapigen facts writes one")
 
-// Parse reads the text of a table. The error matches [ErrTable] if it is none, or not all of one.
+// Parse reads the text of a table. The error matches [ErrTable] if the text is not a complete table.
 func Parse(text []byte) (*Table, error) {
 	if !bytes.HasPrefix(text, []byte(header)) {
 		return nil, ErrTable

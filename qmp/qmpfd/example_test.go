@@ -100,6 +100,43 @@ func ExampleSend() {
 	// closefd tap0
 }
 
+// A file that another process has opened decides what the node may do with it.
+func ExampleUseOf() {
+	exampleServer(func(ctx context.Context, client *qmp.Client, path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		use, err := qmpfd.UseOf(f)
+		if err != nil {
+			return err
+		}
+		fmt.Println("read-only:", use.ReadOnly, "direct:", use.Direct)
+		set, err := use.AddSet(ctx, client, "qmpkit:data1", f)
+		if err != nil {
+			return err
+		}
+		return set.Remove(ctx)
+	})
+	// Output: read-only: true direct: false
+}
+
+// Another function opens the file, with the flags that the node needs.
+func ExampleUse_OpenWith() {
+	exampleServer(func(_ context.Context, _ *qmp.Client, path string) error {
+		files, err := qmpfd.Use{}.OpenWith(func(path string, flags int) (*os.File, error) {
+			fmt.Println("writing:", flags&os.O_RDWR != 0)
+			return os.OpenFile(path, flags, 0) // or a process that has the right opens the file
+		}, path)
+		if err != nil {
+			return err
+		}
+		return files.Close()
+	})
+	// Output: writing: true
+}
+
 // exampleServer calls f with a file and a client of a QEMU that only keeps account of
 // descriptors.
 func exampleServer(f func(ctx context.Context, client *qmp.Client, path string) error) {

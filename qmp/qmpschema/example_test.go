@@ -40,7 +40,7 @@ func ExampleQuery() {
 func ExampleMissing() {
 	start := func(ctx context.Context, client *qmp.Client) error {
 		missing, err := qmpschema.Missing(ctx, client,
-			qemu.BlockdevAdd{Active: new(false), Branch: &qemu.BlockdevOptionsRaw{}}, // the command and these members
+			qemu.BlockdevAdd{Active: new(false), Driver: "file", Branch: &qemu.BlockdevOptionsFile{}}, // these members
 			qemu.BlockExportAdd{}, // the command
 			qemu.QueryStats{},
 			qemu.EventBlockJobReady,                     // an event
@@ -103,4 +103,17 @@ func ExampleChecked() {
 		return err
 	}
 	_ = run
+}
+
+// A MissingError lists what the server does not have. Nothing was sent.
+func ExampleMissingError() {
+	stats := func(ctx context.Context, client *qmp.Client) error {
+		_, err := qemu.QueryStats{Target: qemu.StatsTargetVM}.Do(ctx, qmpschema.Checked(client))
+		if missing, ok := errors.AsType[*qmpschema.MissingError](err); ok {
+			fmt.Println(missing.Command, "needs", missing.Paths)
+			return nil // the program does without
+		}
+		return err
+	}
+	_ = stats
 }

@@ -41,8 +41,8 @@ import (
 //
 // Missing returns an error if:
 //   - [Query] fails.
-//   - a request cannot be encoded: a [*qmp.EncodeError]. For example, a request is not zero and its
-//     discriminator is not set.
+//   - a request cannot be encoded: a [*qmp.EncodeError]. For example, a request is not zero, and its
+//     discriminator or a mandatory alternate is not set. Fill them in, or give the path instead.
 //   - a path is malformed: the error matches [introspect.ErrQuery].
 //   - a need is of another type.
 func Missing(ctx context.Context, x qmp.Executor, needs ...any) ([]string, error) {

@@ -2,7 +2,7 @@
 // the server does not have, before the requests are sent.
 //
 //	missing, err := qmpschema.Missing(ctx, client,
-//		qemu.BlockdevAdd{Active: new(false), Branch: &qemu.BlockdevOptionsRaw{}},
+//		qemu.BlockdevAdd{Active: new(false), Driver: "file", Branch: &qemu.BlockdevOptionsFile{}},
 //		qemu.QueryStats{},
 //	)
 //	…

@@ -81,10 +81,10 @@ type ImageInfoSpecificQcow2EncryptionBase struct {
 //
 //qapi:type ImageInfoSpecificQCow2Encryption
 type ImageInfoSpecificQcow2Encryption struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
-	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
-	// adds nothing.
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value without
+	// a branch.
 	Branch ImageInfoSpecificQcow2EncryptionBranch
 }
 
@@ -398,7 +398,7 @@ const (
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecific
 type ImageInfoSpecific struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Type ImageInfoSpecificKind `json:"type"`
 	// The branch that Type selects: *ImageInfoSpecificQcow2, *ImageInfoSpecificVMDK,
 	// *QCryptoBlockInfoLUKS, *ImageInfoSpecificRBD, *ImageInfoSpecificFile or *RawBranch.
@@ -1757,10 +1757,11 @@ func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int 
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockStatsSpecific
 type BlockStatsSpecific struct {
-	// Selects Branch. It may be empty unless Branch is nil, *BlockStatsSpecificFile or *RawBranch.
+	// Selects Branch. Set it if Branch is nil, *BlockStatsSpecificFile or *RawBranch; else it may
+	// be empty.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNVMe or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch BlockStatsSpecificBranch
 }
 
@@ -1986,7 +1987,7 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobInfo
 type BlockJobInfo struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Type         JobType             `json:"type"`
 	Device       string              `json:"device"`
 	Len          int64               `json:"len"`
@@ -2000,8 +2001,8 @@ type BlockJobInfo struct {
 	AutoFinalize bool                `json:"auto-finalize"`
 	AutoDismiss  bool                `json:"auto-dismiss"`
 	Error        *string             `json:"error,omitzero"`
-	// The branch that Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Type selects: *BlockJobInfoMirror or *RawBranch; nil for a value without a
+	// branch.
 	Branch BlockJobInfoBranch
 }
 
@@ -3751,10 +3752,10 @@ func (v *BlockJobChangeOptionsMirror) UnmarshalMember(d *wire.Decoder, name []by
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobChangeOptions
 type BlockJobChangeOptions struct {
 	ID string `json:"id"`
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Type JobType `json:"type"`
 	// The branch that Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value
-	// that adds nothing.
+	// without a branch.
 	Branch BlockJobChangeOptionsBranch
 }
 
@@ -4391,7 +4392,7 @@ const (
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevQcowEncryption
 type BlockdevQcowEncryption struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Format BlockdevQcowEncryptionFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow or *RawBranch.
 	Branch BlockdevQcowEncryptionBranch
@@ -4523,7 +4524,7 @@ const (
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevQcow2Encryption
 type BlockdevQcow2Encryption struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
 	// *RawBranch.
@@ -4811,10 +4812,10 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type SshHostKeyCheck
 type SSHHostKeyCheck struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Mode SSHHostKeyCheckMode `json:"mode"`
-	// The branch that Mode selects: *SSHHostKeyHash or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Mode selects: *SSHHostKeyHash or *RawBranch; nil for a value without a
+	// branch.
 	Branch SSHHostKeyCheckBranch
 }
 
@@ -5834,7 +5835,7 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 //
 //qapi:type RbdEncryptionOptions
 type RBDEncryptionOptions struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Format RBDImageEncryptionFormat `json:"format"`
 	// Since QEMU 8.0.
 	Parent *RBDEncryptionOptions `json:"parent,omitzero"`
@@ -5931,10 +5932,10 @@ func (v RBDEncryptionOptions) String() string {
 //
 //qapi:type RbdEncryptionCreateOptions
 type RBDEncryptionCreateOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Format RBDImageEncryptionFormat `json:"format"`
 	// The branch that Format selects: *RBDEncryptionCreateOptionsLUKS,
-	// *RBDEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value that adds nothing.
+	// *RBDEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value without a branch.
 	Branch RBDEncryptionCreateOptionsBranch
 }
 
@@ -6745,8 +6746,8 @@ func (v BlockdevOptionsCBW) String() string {
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptions
 type BlockdevOptions struct {
-	// Selects Branch. It may be empty unless Branch is *BlockdevOptionsGenericFormat,
-	// *BlockdevOptionsFile, *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch.
+	// Selects Branch. Set it if Branch is *BlockdevOptionsGenericFormat, *BlockdevOptionsFile,
+	// *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch; else it may be empty.
 	Driver   BlockdevDriver          `json:"driver"`
 	NodeName *string                 `json:"node-name,omitzero"`
 	Discard  *BlockdevDiscardOptions `json:"discard,omitzero"`
@@ -8039,14 +8040,14 @@ func (v BlockdevCreateOptionsVPC) String() string {
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptions
 type BlockdevCreateOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockdevCreateOptionsFile, *BlockdevCreateOptionsGluster,
 	// *BlockdevCreateOptionsLUKS, *BlockdevCreateOptionsNFS, *BlockdevCreateOptionsParallels,
 	// *BlockdevCreateOptionsQcow, *BlockdevCreateOptionsQcow2, *BlockdevCreateOptionsQED,
 	// *BlockdevCreateOptionsRBD, *BlockdevCreateOptionsSSH, *BlockdevCreateOptionsVDI,
 	// *BlockdevCreateOptionsVHDX, *BlockdevCreateOptionsVMDK, *BlockdevCreateOptionsVPC or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch BlockdevCreateOptionsBranch
 }
 
@@ -8296,10 +8297,10 @@ func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevAmendOptions
 type BlockdevAmendOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch BlockdevAmendOptionsBranch
 }
 

@@ -359,7 +359,7 @@ const (
 //
 // [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptions
 type BlockExportOptions struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Type          BlockExportType             `json:"type"`
 	ID            string                      `json:"id"`
 	FixedIOThread *bool                       `json:"fixed-iothread,omitzero"`

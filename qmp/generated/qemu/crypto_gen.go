@@ -207,7 +207,7 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOpenOptions
 type QCryptoBlockOpenOptions struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
 	// *RawBranch.
@@ -286,7 +286,7 @@ func (v QCryptoBlockOpenOptions) String() string {
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockCreateOptions
 type QCryptoBlockCreateOptions struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockCreateOptionsLUKS or
 	// *RawBranch.
@@ -495,10 +495,10 @@ func (v QCryptoBlockInfoLUKS) String() string {
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfo
 type QCryptoBlockInfo struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
-	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value that
-	// adds nothing.
+	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value without
+	// a branch.
 	Branch QCryptoBlockInfoBranch
 }
 
@@ -627,10 +627,10 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockAmendOptions
 type QCryptoBlockAmendOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value
-	// that adds nothing.
+	// without a branch.
 	Branch QCryptoBlockAmendOptionsBranch
 }
 
@@ -701,7 +701,7 @@ func (v QCryptoBlockAmendOptions) String() string {
 	return qmp.Format(&v)
 }
 
-// SecretCommonProperties is a struct of [crypto.json]. New between QEMU 5.2 and 7.2.
+// SecretCommonProperties is a struct of [crypto.json]. Since QEMU 6.0.
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.SecretCommonProperties
 type SecretCommonProperties struct {
@@ -1018,7 +1018,7 @@ func (v *QCryptoAkCipherOptionsRSA) UnmarshalMember(d *wire.Decoder, name []byte
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoAkCipherOptions
 type QCryptoAkCipherOptions struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Alg QCryptoAkCipherAlgo `json:"alg"`
 	// The branch that Alg selects: *QCryptoAkCipherOptionsRSA or *RawBranch.
 	Branch QCryptoAkCipherOptionsBranch

@@ -47,7 +47,7 @@ const (
 // [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfo
 type SchemaInfo struct {
 	Name string `json:"name"`
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	MetaType SchemaMetaType `json:"meta-type"`
 	Features []string       `json:"features,omitzero"`
 	// The branch that MetaType selects: *SchemaInfoBuiltin, *SchemaInfoEnum, *SchemaInfoArray,

@@ -1545,7 +1545,7 @@ func (v MigrationExecCommand) String() string {
 //
 // [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationAddress
 type MigrationAddress struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Transport MigrationAddressType `json:"transport"`
 	// The branch that Transport selects: *SocketAddress, *MigrationExecCommand,
 	// *InetSocketAddress, *FileMigrationArgs or *RawBranch.
@@ -2189,8 +2189,8 @@ func (r QueryVCPUDirtyLimit) Do(ctx context.Context, x qmp.Executor, opts ...qmp
 	return v, err
 }
 
-// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. New
-// between QEMU 7.2 and 10.0. Removed between QEMU 10.2 and 11.1.
+// MigrationThreadInfo is a struct of migration.json. [QueryMigrationthreads] returns it. Since
+// QEMU 8.0. Removed between QEMU 10.2 and 11.1.
 type MigrationThreadInfo struct {
 	Name     string `json:"name"`
 	ThreadID int64  `json:"thread-id"`

@@ -107,7 +107,7 @@ type SEVInfo struct {
 	APIMinor uint8    `json:"api-minor"`
 	BuildID  uint8    `json:"build-id"`
 	State    SEVState `json:"state"`
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	//
 	// Since QEMU 9.1.
 	SEVType SEVGuestType `json:"sev-type"`
@@ -369,8 +369,7 @@ func (r QuerySEVAttestationReport) Do(ctx context.Context, x qmp.Executor, opts 
 	return v, err
 }
 
-// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json. New between QEMU 10.0 and
-// 10.2.
+// SGXEPCSection is the struct [SgxEpcSection] of misc-i386.json. Since QEMU 7.0.
 //
 // [SgxEpcSection]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-misc-i386.SgxEpcSection
 //

@@ -1226,14 +1226,14 @@ const (
 // [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.Netdev
 type Netdev struct {
 	ID string `json:"id"`
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Type NetClientDriver `json:"type"`
 	// The branch that Type selects: *NetLegacyNICOptions, *NetdevPasstOptions, *NetdevUserOptions,
 	// *NetdevTapOptions, *NetdevL2TPv3Options, *NetdevSocketOptions, *NetdevStreamOptions,
 	// *NetdevDgramOptions, *NetdevVDEOptions, *NetdevBridgeOptions, *NetdevHubPortOptions,
 	// *NetdevNetmapOptions, *NetdevAFXDPOptions, *NetdevVhostUserOptions, *NetdevVhostVDPAOptions,
 	// *NetdevVmnetHostOptions, *NetdevVmnetSharedOptions, *NetdevVmnetBridgedOptions or
-	// *RawBranch; nil for a value that adds nothing.
+	// *RawBranch; nil for a value without a branch.
 	Branch NetdevBranch
 }
 

@@ -127,11 +127,11 @@ func (v *StatsVCPUFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsFilter
 type StatsFilter struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Target    StatsTarget    `json:"target"`
 	Providers []StatsRequest `json:"providers,omitzero"`
-	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value that adds
-	// nothing.
+	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value without a
+	// branch.
 	Branch StatsFilterBranch
 }
 

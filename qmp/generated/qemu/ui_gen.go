@@ -35,13 +35,13 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SetPasswordOptions
 type SetPasswordOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Protocol DisplayProtocol `json:"protocol"`
 	// A secret: String hides it, JSON does not.
 	Password  string             `json:"password"`
 	Connected *SetPasswordAction `json:"connected,omitzero"`
-	// The branch that Protocol selects: *SetPasswordOptionsVNC or *RawBranch; nil for a value that
-	// adds nothing.
+	// The branch that Protocol selects: *SetPasswordOptionsVNC or *RawBranch; nil for a value
+	// without a branch.
 	Branch SetPasswordOptionsBranch
 }
 
@@ -170,11 +170,11 @@ func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.ExpirePasswordOptions
 type ExpirePasswordOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Protocol DisplayProtocol `json:"protocol"`
 	Time     string          `json:"time"`
 	// The branch that Protocol selects: *ExpirePasswordOptionsVNC or *RawBranch; nil for a value
-	// that adds nothing.
+	// without a branch.
 	Branch ExpirePasswordOptionsBranch
 }
 
@@ -1333,7 +1333,7 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.KeyValue
 type KeyValue struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Type KeyValueKind `json:"type"`
 	// The branch that Type selects: *KeyValueNumber, *QKeyCode or *RawBranch.
 	Branch KeyValueBranch
@@ -1659,7 +1659,7 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.InputEvent
 type InputEvent struct {
-	// Selects Branch. It may be empty unless Branch is *InputMoveEvent or *RawBranch.
+	// Selects Branch. Set it if Branch is *InputMoveEvent or *RawBranch; else it may be empty.
 	Type InputEventKind `json:"type"`
 	// The branch that Type selects: *InputKeyEvent, *InputBtnEvent, *InputMoveEvent,
 	// *InputMultiTouchEvent or *RawBranch.
@@ -2089,15 +2089,15 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayOptions
 type DisplayOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil or *RawBranch.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
 	Type        DisplayType    `json:"type"`
 	FullScreen  *bool          `json:"full-screen,omitzero"`
 	WindowClose *bool          `json:"window-close,omitzero"`
 	ShowCursor  *bool          `json:"show-cursor,omitzero"`
 	GL          *DisplayGLMode `json:"gl,omitzero"`
 	// The branch that Type selects: *DisplayGTK, *DisplayCocoa, *DisplayCurses,
-	// *DisplayEGLHeadless, *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value that adds
-	// nothing.
+	// *DisplayEGLHeadless, *DisplayDBus, *DisplaySDL or *RawBranch; nil for a value without a
+	// branch.
 	Branch DisplayOptionsBranch
 }
 
@@ -2261,7 +2261,7 @@ func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayReloadOptions
 type DisplayReloadOptions struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Type DisplayReloadType `json:"type"`
 	// The branch that Type selects: *DisplayReloadOptionsVNC or *RawBranch.
 	Branch DisplayReloadOptionsBranch
@@ -2398,7 +2398,7 @@ func (v *DisplayUpdateOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayUpdateOptions
 type DisplayUpdateOptions struct {
-	// Selects Branch. It may be empty unless Branch is *RawBranch.
+	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
 	Type DisplayUpdateType `json:"type"`
 	// The branch that Type selects: *DisplayUpdateOptionsVNC or *RawBranch.
 	Branch DisplayUpdateOptionsBranch

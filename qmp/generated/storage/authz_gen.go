@@ -4,7 +4,7 @@ package storage
 
 import "github.com/qmpkit/qmpkit/qmp/wire"
 
-// QAuthZListPolicy is an enum of [authz.json]. New between QEMU 5.2 and 7.2.
+// QAuthZListPolicy is an enum of [authz.json]. Since QEMU 6.0.
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-authz.QAuthZListPolicy
 type QAuthZListPolicy string
@@ -15,7 +15,7 @@ const (
 	QAuthZListPolicyAllow QAuthZListPolicy = "allow"
 )
 
-// QAuthZListFormat is an enum of [authz.json]. New between QEMU 5.2 and 7.2.
+// QAuthZListFormat is an enum of [authz.json]. Since QEMU 6.0.
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-authz.QAuthZListFormat
 type QAuthZListFormat string
@@ -26,7 +26,7 @@ const (
 	QAuthZListFormatGlob  QAuthZListFormat = "glob"
 )
 
-// QAuthZListRule is a struct of [authz.json]. New between QEMU 5.2 and 7.2.
+// QAuthZListRule is a struct of [authz.json]. Since QEMU 6.0.
 //
 // [authz.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-authz.QAuthZListRule
 type QAuthZListRule struct {

@@ -861,8 +861,8 @@ const (
 //
 // [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevBackend
 type ChardevBackend struct {
-	// Selects Branch. It may be empty unless Branch is *ChardevHostdev, *ChardevCommon,
-	// *ChardevRingbuf or *RawBranch.
+	// Selects Branch. Set it if Branch is *ChardevHostdev, *ChardevCommon, *ChardevRingbuf or
+	// *RawBranch; else it may be empty.
 	Type ChardevBackendKind `json:"type"`
 	// The branch that Type selects: *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUDP,
 	// *ChardevPTY, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSPICEChannel,

@@ -143,7 +143,7 @@ const (
 	PCIELinkWidth32 PCIELinkWidth = "32"
 )
 
-// HostMemPolicy is an enum of [common.json]. New between QEMU 5.2 and 7.2.
+// HostMemPolicy is an enum of [common.json]. Since QEMU 6.0.
 //
 // [common.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.HostMemPolicy
 type HostMemPolicy string
@@ -156,8 +156,7 @@ const (
 	HostMemPolicyInterleave HostMemPolicy = "interleave"
 )
 
-// NetfilterDirection is the enum [NetFilterDirection] of common.json. New between QEMU 5.2 and
-// 7.2.
+// NetfilterDirection is the enum [NetFilterDirection] of common.json. Since QEMU 6.0.
 //
 // [NetFilterDirection]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.NetFilterDirection
 //
@@ -171,7 +170,7 @@ const (
 	NetfilterDirectionTx  NetfilterDirection = "tx"
 )
 
-// GrabToggleKeys is an enum of [common.json]. New between QEMU 5.2 and 7.2.
+// GrabToggleKeys is an enum of [common.json]. Since QEMU 6.0.
 //
 // [common.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-common.GrabToggleKeys
 type GrabToggleKeys string

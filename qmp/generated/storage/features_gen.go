@@ -2,8 +2,8 @@
 
 package storage
 
-// The features in the schema: each constant is the path at which a server's schema has the
-// feature. See [github.com/qmpkit/qmpkit/qmp/qmpschema].
+// The features in the schema: each constant is the path of a feature in the schema of a
+// server. See [github.com/qmpkit/qmpkit/qmp/qmpschema].
 const (
 	FeatureBlockdevSnapshotAllowWriteOnlyOverlay  = "blockdev-snapshot/$allow-write-only-overlay"
 	FeatureBlockdevOptionsFileDynamicAutoReadOnly = "blockdev-add/arg-type/+file/$dynamic-auto-read-only"

@@ -71,10 +71,10 @@
 //		fmt.Println(b.Members)
 //	}
 //
-// The comment of the interface, here [BlockdevOptionsBranch], lists the branches. The
-// discriminator may be empty in a value that is sent: encoding sets it if the type of the
-// branch leaves no choice. A branch holds its data directly, also where the protocol has the
-// data one level deeper, in a member data.
+// The comment of the interface, here [BlockdevOptionsBranch], lists the branches. You may
+// leave the discriminator empty in a value to send: encoding sets it if the type of the branch
+// determines it. A branch holds its data directly, even if the protocol puts the data into a
+// member data.
 //
 // # Alternates
 //
@@ -110,18 +110,18 @@
 // Comments say which QEMU added, deprecated or removed a thing. A member or a value without a
 // version is as old as its type or command. A type, a command or an event without a version is
 // in QEMU 5.2; a type may have another name there. Builds of one version differ: package
-// [github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server what it has.
+// [github.com/qmpkit/qmpkit/qmp/qmpschema] asks a server for its schema.
 //
 // A member is mandatory if QEMU 11.1.3, 5.2.0, 7.2.22 and 10.0.2 always send it. If a server
 // of another version does not send it, its field is zero, as if the server had sent zero.
 //
-// Decoding accepts what the package does not know:
+// Decoding accepts things that the package does not know:
 //
-//   - It ignores members.
-//   - It keeps the value of an enum. An enum is a string type with constants such as
+//   - It ignores unknown members.
+//   - It keeps an unknown value of an enum. An enum is a string type with constants such as
 //     [JobStatusUndefined].
-//   - It keeps the branch of a union as a [RawBranch], which has the members as [qmp.Args]. It
-//     does so too if the server does not send the discriminator.
+//   - It keeps an unknown branch of a union as a [RawBranch], which has the members as
+//     [qmp.Args]. It also does so if the server does not send the discriminator.
 //   - [qmp.Client.Events] returns events of any name, and [DecodeEvent] returns
 //     [qmp.ErrUnknownEvent] for a name that the package does not have.
 //
@@ -162,19 +162,20 @@
 // Marshal writes a mandatory list as [] if it is nil, and sets an empty discriminator as a
 // command does. Its error wraps a [*qmp.EncodeError] if the value cannot be sent, for example
 // because a discriminator and its branch disagree. The methods UnmarshalJSON are as strict as
-// the client is: null is no object, and no member may be there twice. For types without the
-// method encoding/json is as lenient as always.
+// the client: they refuse null instead of an object, and a member that occurs twice. For types
+// without UnmarshalJSON, encoding/json is as lenient as usual.
 //
-// A union without a branch is read with one if its discriminator has a branch. Do not embed a
-// union in a struct of your own, but give it a field: the struct would have the methods of the
-// union, and encoding/json would ignore its other fields.
+// After Marshal and Unmarshal, a union whose branch was nil has an empty branch if its
+// discriminator selects one. Do not embed a union in a struct of your own, but give it a
+// field: the struct would have the methods of the union, and encoding/json would ignore its
+// other fields.
 //
 // # Secrets
 //
 // The method String of a type with a secret, such as a password, shows *** in its place. JSON
 // does not hide secrets: [encoding/json.Marshal] writes them. The comment of a field says
-// whether it is a secret. Types without String, and verbs of fmt that do not call it, print
-// all.
+// whether it is a secret. Types without String print everything, and so do verbs of fmt that
+// do not call String.
 //
 // [qmp.Redacted] prints and marshals a value of any type without secrets, as JSON, also for
 // package slog:
@@ -198,8 +199,8 @@ import (
 const _ = wire.GeneratedV3
 
 // RawBranch is the branch of a union if the package has no type for the value of the
-// discriminator, or if the server did not send the discriminator. Members are all members that
-// the union itself does not have.
+// discriminator, or if the server did not send the discriminator. Members holds all members
+// that are not fields of the union.
 type RawBranch struct {
 	Members qmp.Args
 }

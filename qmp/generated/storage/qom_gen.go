@@ -36,7 +36,7 @@ func (v *ObjectPropertyInfo) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertyValue is a struct of [qom.json]. New between QEMU 10.0 and 10.2.
+// ObjectPropertyValue is a struct of [qom.json]. Since QEMU 10.1.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectPropertyValue
 type ObjectPropertyValue struct {
@@ -68,8 +68,7 @@ func (v *ObjectPropertyValue) DecodeMember(d *wire.Decoder, name []byte) int {
 	return 0
 }
 
-// ObjectPropertiesValues is a struct of [qom.json]. [QOMListGet] returns it. New between QEMU
-// 10.0 and 10.2.
+// ObjectPropertiesValues is a struct of [qom.json]. [QOMListGet] returns it. Since QEMU 10.1.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectPropertiesValues
 type ObjectPropertiesValues struct {
@@ -499,7 +498,7 @@ func (v *DBusVMStateProperties) UnmarshalMember(d *wire.Decoder, name []byte) in
 	return 0
 }
 
-// NetfilterInsert is an enum of [qom.json]. New between QEMU 5.2 and 7.2.
+// NetfilterInsert is an enum of [qom.json]. Since QEMU 6.0.
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#enum-QSD-qom.NetfilterInsert
 type NetfilterInsert string
@@ -2085,8 +2084,8 @@ const (
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-qom.ObjectOptions
 type ObjectOptions struct {
-	// Selects Branch. It may be empty unless Branch is nil, *CryptodevBackendProperties or
-	// *RawBranch.
+	// Selects Branch. Set it if Branch is nil, *CryptodevBackendProperties or *RawBranch; else it
+	// may be empty.
 	QOMType ObjectType `json:"qom-type"`
 	ID      string     `json:"id"`
 	// The branch that QOMType selects: *ACPIGenericInitiatorProperties,
@@ -2104,8 +2103,8 @@ type ObjectOptions struct {
 	// *TDXGuestProperties, *ThreadContextProperties, *ThrottleGroupProperties,
 	// *TLSCredsAnonProperties, *TLSCredsPSKProperties, *TLSCredsX509Properties,
 	// *TLSCredsProperties, *RemoteObjectProperties, *VFIOUserServerProperties,
-	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value that adds
-	// nothing.
+	// *ObjectOptionsMonitorHMP, *ObjectOptionsMonitorQMP or *RawBranch; nil for a value without a
+	// branch.
 	Branch ObjectOptionsBranch
 }
 

@@ -57,7 +57,7 @@ const (
 //
 // [transaction.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-transaction.TransactionAction
 type TransactionAction struct {
-	// Selects Branch. It may be empty unless Branch is *BlockDirtyBitmap or *RawBranch.
+	// Selects Branch. Set it if Branch is *BlockDirtyBitmap or *RawBranch; else it may be empty.
 	Type TransactionActionKind `json:"type"`
 	// The branch that Type selects: *Abort, *BlockDirtyBitmapAdd, *BlockDirtyBitmap,
 	// *BlockDirtyBitmapMerge, *BlockdevBackup, *BlockdevSnapshot, *BlockdevSnapshotInternal,

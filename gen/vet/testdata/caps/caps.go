@@ -102,3 +102,31 @@ func Ignore(err error) error {
 	}
 	return err
 }
+
+// All reports whether a schema has all paths.
+func All(s *introspect.Schema, paths ...string) bool {
+	for _, p := range paths {
+		if ok, err := s.Has(p); err != nil || !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// Require returns an error if a schema lacks a path.
+func Require(s *introspect.Schema, path string) error {
+	ok, err := s.Has(path)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return fmt.Errorf("%s: %w", path, errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// Execute executes a command by its name.
+func Execute(ctx context.Context, x qmp.Executor, name string, args qmp.Args) error {
+	_, err := qmp.Raw{Command: name, Args: args}.Do(ctx, x)
+	return err
+}

@@ -100,7 +100,11 @@ func (m *manager) k7(ctx context.Context) {
 	for _, t := range []struct {
 		min qmp.Version
 		run func()
-	}{{qmp.Version{Major: 10}, func() { _ = qemu.BlockdevAdd{Active: new(true)} }}} { // want `since QEMU`
+	}{
+		{qmp.Version{Major: 10}, func() { _ = qemu.BlockdevAdd{Active: new(true)} }},
+		{qmp.Version{Major: 9}, func() { _ = qemu.BlockdevAdd{Active: new(true)} }}, // want `9.0 to 9.2 lack it`
+		{run: func() { _ = qemu.BlockdevAdd{Active: new(true)} }},                   // want `5.2 to 9.2 lack it`
+	} {
 		if m.client.Version().Compare(t.min) >= 0 {
 			t.run()
 		}

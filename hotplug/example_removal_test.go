@@ -1,0 +1,189 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// The guest refuses to release the disk, then does not answer, then releases it. Nothing is removed before that.
+func ExampleVM_RemoveDisk_refused() {
+	exampleMachine(func(ctx context.Context, vm *hotplug.VM, m *fakeqemu.Machine) error {
+		node := hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}}
+		if err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: node}); err != nil {
+			return err
+		}
+		m.SetGuest(fakeqemu.Refusing)
+		err := vm.RemoveDisk(ctx, "data1")
+		fmt.Println(errors.Is(err, hotplug.ErrUnplugRefused), err)
+
+		m.SetGuest(fakeqemu.Deaf)
+		patience, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+		defer cancel()
+		err = vm.RemoveDisk(patience, "data1")
+		fmt.Println(errors.Is(err, hotplug.ErrUnplugPending), err)
+
+		m.SetGuest(fakeqemu.Willing)
+		fmt.Println("error:", vm.RemoveDisk(ctx, "data1"))
+		return nil
+	})
+	// Output:
+	// true hotplug: remove disk "data1": guest refused to release the device
+	// true hotplug: remove disk "data1": guest has not released the device yet: context deadline exceeded
+	// error: <nil>
+}
+
+// A NIC and everything that AddNIC made for it: the device, the netdev and the descriptors.
+func ExampleVM_RemoveNIC() {
+	exampleMachine(func(ctx context.Context, vm *hotplug.VM, _ *fakeqemu.Machine) error {
+		user := hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}
+		if err := vm.AddNIC(ctx, hotplug.NIC{ID: "net1", Backend: user}); err != nil {
+			return err
+		}
+		for range 2 { // removing a NIC that is gone is not an error
+			if err := vm.RemoveNIC(ctx, "net1"); err != nil {
+				return err
+			}
+		}
+		has, err := vm.HasDevice(ctx, "net1")
+		fmt.Println(has)
+		return err
+	})
+	// Output: false
+}
+
+// The guest can only release a whole slot.
+func ExampleVM_RemoveFunctions() {
+	remove := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.RemoveDisk(ctx, "data1")
+		if shared, ok := errors.AsType[*hotplug.SharedSlotError](err); ok {
+			fmt.Println("in the slot are also:", strings.Join(shared.Others, ", "))
+			return vm.RemoveFunctions(ctx, append(shared.Others, shared.ID)...)
+		}
+		return err
+	}
+	_ = remove
+}
+
+// The file grows with the disk. The guest is told.
+func ExampleVM_ResizeDisk() {
+	grow := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.ResizeDisk(ctx, "data1", 20<<30)
+	}
+	_ = grow
+}
+
+// A virtio-rng device and the object that it uses: two steps, which the caller undoes.
+func ExampleVM_RemoveDevice() {
+	add := func(ctx context.Context, client *qmp.Client, vm *hotplug.VM) error {
+		rng := qemu.ObjectAdd{QOMType: qemu.ObjectTypeRNGBuiltin, ID: "rng1-source"}
+		if err := rng.Do(ctx, client); err != nil {
+			return err
+		}
+		err := vm.AddDevice(ctx, qemu.DeviceAdd{
+			Driver: "virtio-rng-pci", ID: new("rng1"), Props: qmp.Args{"rng": "rng1-source"},
+		})
+		if err != nil {
+			_, undo := vm.RemoveObject(ctx, "rng1-source")
+			return errors.Join(err, undo)
+		}
+		return nil
+	}
+	remove := func(ctx context.Context, vm *hotplug.VM) error {
+		if err := vm.RemoveDevice(ctx, "rng1"); err != nil {
+			return err // the guest still has the device, so the object stays
+		}
+		_, err := vm.RemoveObject(ctx, "rng1-source")
+		return err
+	}
+	_, _ = add, remove
+}
+
+// The guest moves what is in the memory, if it can, and then releases it.
+func ExampleVM_RemoveMemory() {
+	shrink := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.RemoveMemory(ctx, "mem1")
+		if errors.Is(err, hotplug.ErrUnplugRefused) {
+			fmt.Println("the guest cannot do without this memory; nothing has changed")
+		}
+		return err
+	}
+	_ = shrink
+}
+
+// A CPU that AddCPU has added, perhaps in another process.
+func ExampleVM_RemoveCPU() {
+	remove := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.RemoveCPU(ctx, "cpu1")
+		if errors.Is(err, errors.ErrUnsupported) {
+			fmt.Println("this QEMU would crash")
+		}
+		return err
+	}
+	_ = remove
+}
+
+// An addition failed, and so did undoing it. The program keeps the ID, and removes the rest later.
+func ExampleRollbackError() {
+	add := func(ctx context.Context, vm *hotplug.VM, disk hotplug.Disk, later func(id string)) error {
+		err := vm.AddDisk(ctx, disk)
+		if failed, ok := errors.AsType[*hotplug.RollbackError](err); ok {
+			fmt.Println("still in QEMU:", strings.Join(failed.Left, ", "))
+			later(disk.ID) // RemoveDisk removes these, also in another process
+		}
+		return err
+	}
+	_ = add
+}
+
+// The empty root ports of a q35.
+func ExampleVM_PCITree() {
+	ports := func(ctx context.Context, vm *hotplug.VM) ([]string, error) {
+		tree, err := vm.PCITree(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var empty []string
+		for bus := range tree.Buses() {
+			if bus.Port && bus.Hotplug && len(bus.Devices) == 0 {
+				empty = append(empty, bus.Name)
+			}
+		}
+		return empty, nil
+	}
+	_ = ports
+}
+
+// exampleMachine calls f with a machine whose guest f can tell what to do.
+func exampleMachine(f func(ctx context.Context, vm *hotplug.VM, m *fakeqemu.Machine) error) {
+	h := new(exampleHost)
+	defer h.end()
+	m := fakeqemu.New(h)
+	if err := f(context.Background(), hotplug.New(m.Dial(), nil), m); err != nil {
+		fmt.Println(err)
+	}
+}
+
+// exampleHost takes the place of a test.
+type exampleHost struct{ cleanups []func() }
+
+func (*exampleHost) Helper()                           {}
+func (*exampleHost) Context() context.Context          { return context.Background() }
+func (h *exampleHost) Cleanup(f func())                { h.cleanups = append(h.cleanups, f) }
+func (*exampleHost) Error(args ...any)                 { fmt.Println(args...) }
+func (*exampleHost) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+func (*exampleHost) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func (h *exampleHost) end() {
+	for _, f := range slices.Backward(h.cleanups) {
+		f()
+	}
+}
