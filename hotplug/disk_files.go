@@ -47,7 +47,7 @@ func (t *nodeTree) close() {
 	}
 }
 
-// addFDSets gives QEMU the files, a set for each node.
+// addFDSets adds the files, a set for each node, as steps of an operation.
 func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) (err error) {
 	opaque := opaqueOf(id) + rand.Text()[:8] // differs for each operation
 	for _, f := range t.files {

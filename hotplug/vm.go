@@ -35,8 +35,8 @@ type VM struct {
 	busTypes            wait.Answer[kinds]
 	pciTypes            wait.Answer[pciKinds]
 	pciSeen             atomic.Pointer[seenRoots] // by the last walk
-	asked               wait.Answer[qmp.Version]  // without a greeting
-	deviceTypes         sync.Map                  // deviceType by its name
+	asked               wait.Answer[qmp.Version]  // if the connection has no greeting
+	deviceTypes         sync.Map                  // from the name of a type to its deviceType
 }
 
 // New returns a VM that sends its commands over conn. The caller still owns conn and closes it. opts may be

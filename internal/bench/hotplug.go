@@ -14,14 +14,14 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// What an operation of hotplug may take.
+// The limits for the operations of hotplug.
 const (
 	operationLimit = 1.5 // × the commands that do the work
 	treeLimit      = 3   // × a round trip for each level of the tree
 )
 
 // measureHotplug compares the operations of hotplug with the commands that do the same work by hand, on one
-// QEMU that has few devices at first and then many.
+// QEMU with few and then many devices.
 func measureHotplug(b *bench) {
 	q, err := qemutest.Find("10.0")
 	if errors.Is(err, qemutest.ErrMissing) {
@@ -38,7 +38,7 @@ func measureHotplug(b *bench) {
 	}
 }
 
-// A hotplugMachine is a QEMU whose devices go at once: SCSI disks and USB devices need no guest for that.
+// A hotplugMachine is a QEMU with SCSI disks and USB devices, which it removes without a guest.
 type hotplugMachine struct {
 	*bench
 	client *qmp.Client
@@ -51,7 +51,7 @@ type hotplugMachine struct {
 
 func (b *bench) hotplugMachine(q *qemutest.QEMU) *hotplugMachine {
 	server := must(q.Launch(qemutest.Config{Machine: "q35", Args: []string{
-		"-S", // the virtual CPU would only take time from what is measured
+		"-S", // the virtual CPU would only take time
 		"-device", "virtio-scsi-pci,id=scsi0", "-device", "qemu-xhci,id=usb0,p2=15,p3=15",
 	}}))
 	b.cleanup(func() { server.Close() })
@@ -76,13 +76,13 @@ func (c *counting) Execute(ctx context.Context, call *qmp.Call) error {
 	return c.Client.Execute(ctx, call)
 }
 
-// disk is the disk with a number, which is on the SCSI controller.
+// disk returns the disk with a number. It is on the SCSI controller.
 func (m *hotplugMachine) disk(id string, number int) hotplug.Disk {
 	return hotplug.Disk{ID: id, Backend: hotplug.File{Path: m.image, ReadOnly: true}, Driver: "scsi-hd", Bus: "scsi0.0",
 		Props: qmp.Args{"scsi-id": number % 256, "lun": number / 256}}
 }
 
-// fill adds disks until there are so many.
+// fill adds disks until the machine has so many.
 func (m *hotplugMachine) fill(disks int) {
 	for ; m.disks < disks; m.disks++ {
 		check(m.vm.AddDisk(m.ctx, m.disk(fmt.Sprintf("disk%d", m.disks), m.disks)))
@@ -92,7 +92,7 @@ func (m *hotplugMachine) fill(disks int) {
 // A comparison is an operation and the commands that do its work by hand.
 type comparison struct {
 	name     string
-	of       string  // what the time is compared with
+	of       string  // the work that the time is compared with
 	limit    float64 // or 0
 	by, hand func() error
 

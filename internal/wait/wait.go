@@ -1,5 +1,5 @@
 // Package wait has the parts of functions that wait until a context ends: a mutex, an answer that is asked
-// for once, a context for cleaning up, and the reason why a context has ended.
+// for once, contexts that last longer than another, and the reason why a context has ended.
 //
 //	if err := m.Lock(ctx); err != nil {
 //		return err // another goroutine holds the mutex, and ctx has ended

@@ -18,7 +18,7 @@ func RemoveSets(ctx context.Context, x qmp.Executor, opaque string) error {
 	return removeSets(ctx, x, opaque, nil)
 }
 
-// RemoveSetsFunc is [RemoveSets] for all sets with an opaque text for which match returns true.
+// RemoveSetsFunc is like [RemoveSets], but removes the sets with an opaque text for which match returns true.
 func RemoveSetsFunc(ctx context.Context, x qmp.Executor, match func(opaque string) bool) error {
 	_, err := removeThose(ctx, x, func(set qemu.FDSetInfo) bool {
 		return slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) })
