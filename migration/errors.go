@@ -11,11 +11,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// ErrNone is matched by the error of a wait if no migration has begun since this QEMU was
-// started.
+// ErrNone means that no migration has begun since this QEMU was started. [Wait] and [WaitIncoming] return it.
 var ErrNone error = &ending{text: "migration: no migration has begun"}
 
-// ErrNotStarted is matched by the error of a migration that has not begun. The machine is as it was.
+// ErrNotStarted means that the migration has not begun. The machine is as it was.
 // The error also matches the reason:
 //   - [*qmp.Error]: QEMU refused. If the reason is not a [*qmp.Error], the error matches
 //     [qmp.ErrNotSent].
@@ -24,29 +23,29 @@ var ErrNone error = &ending{text: "migration: no migration has begun"}
 //   - the context's error.
 var ErrNotStarted error = &ending{text: "migration: not started"}
 
-// ErrCancelled is matched by the error of a migration that was cancelled: by Run when its context
+// ErrCancelled means that the migration was cancelled: by Run when its context
 // ended, by a callback, by [Cancel], or by another client's migrate_cancel. The machine is at the
 // source, and runs there if it ran before. If the reason is known, the error also matches it: the
 // error of the context or of the callback.
 var ErrCancelled error = &ending{text: "migration: cancelled; the machine stays at the source", executed: true}
 
-// ErrCompleted is matched by the error of [Cancel] if QEMU has already sent all of the machine.
+// ErrCompleted means that [Cancel] came too late: QEMU has already sent all of the machine.
 var ErrCompleted error = &ending{text: "migration: too late to cancel, all of the machine has been sent", executed: true}
 
-// ErrPaused is matched by the error of a migration whose connection was lost in postcopy, or that
+// ErrPaused means that the connection of the migration was lost in postcopy, or that the migration
 // was paused ([qemu.MigratePause]). The machine is at the destination and waits for memory that only
 // the source has: keep both. [qemu.MigrateRecover] makes the destination listen again. Then [Resume]
 // makes the source continue.
 var ErrPaused error = &ending{executed: true, text: "migration: postcopy is paused, and neither side has the whole machine: " +
 	"let the destination listen (migrate-recover), then resume at the source"}
 
-// ErrGoesOn is matched by the error of a wait that ended before the migration did: the context of the
+// ErrGoesOn means that a wait ended before the migration did: the context of the
 // wait ended, or the migration could not be cancelled. It cannot be cancelled in postcopy or at the
 // destination, or if QEMU refuses or takes too long. Call [Wait] or [WaitIncoming] to wait again. The
 // error also matches the reason, such as the context's error.
 var ErrGoesOn error = &ending{text: "migration: still running", executed: true}
 
-// ErrUnknown is matched by the error of a migration whose outcome is unknown: the connection was lost, or
+// ErrUnknown means that the outcome of the migration is unknown: the connection was lost, or
 // QEMU does not answer. The migration may continue. Connect again and call [Wait] or [Query]; if the
 // source is gone, ask the destination. The error also matches the reason and [qmp.ErrOutcomeUnknown].
 //

@@ -6,7 +6,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// ErrNotSent is matched by the error of a command that the server did not receive. Nothing has happened, and
+// ErrNotSent means that the server did not receive the command. Nothing has happened, and
 // the command can be sent again. An [*EncodeError] matches it, too.
 var ErrNotSent = errors.New("qmp: not sent")
 

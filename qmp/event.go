@@ -131,7 +131,7 @@ var eventDecoders = sync.Pool{New: func() any { return wire.NewDecoder(nil) }}
 // server is then newer than the package, or of another kind.
 var ErrUnknownEvent = errors.New("qmp: unknown event")
 
-// ErrEventsLost is matched by a [*EventsLostError].
+// ErrEventsLost means that events were dropped. The error is an [*EventsLostError].
 var ErrEventsLost = errors.New("qmp: events lost")
 
 // An EventsLostError reports that a subscription's queue was full ([Options.EventQueue]), because its consumer

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// ErrOutcomeUnknown is matched by the error of a command that was sent, at least in part, and whose reply
-// did not come before the context or the connection ended. The server may have executed the command, or may
+// ErrOutcomeUnknown means that the command was sent, at least in part, and that its reply did not come
+// before the context or the connection ended. The server may have executed the command, or may
 // still do so. The error also matches the reason: the context's error and cause, or what [Client.Err] returns.
 //
 // The other ways in which a command can fail are [ErrNotSent] and [*Error], the server's refusal.

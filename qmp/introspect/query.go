@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// ErrQuery is matched by the error of a malformed path: a component is empty, or follows a
-// component that must be the last one.
+// ErrQuery means that a path is malformed: a component is empty, or follows a component that must
+// be the last one.
 var ErrQuery = errors.New("introspect: malformed path")
 
-// ErrSchema is matched by the error of a query in a malformed schema: a type is missing, or types
+// ErrSchema means that the schema is malformed: a type is missing, or types
 // refer to each other without end.
 var ErrSchema = errors.New("introspect: malformed schema")
 

@@ -7,7 +7,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// ErrKept is matched by the error of [Set.Remove] and [RemoveSets] if QEMU has not closed the descriptors.
+// ErrKept means that QEMU has not closed the descriptors of a set that [Set.Remove] or [RemoveSets] removed.
 // QEMU 5.2 and 7.2 keep them open while the machine is stopped; QEMU 10.0 closes them. Remove the set again
 // when the machine runs.
 var ErrKept = errors.New("qmpfd: QEMU keeps the descriptors while the machine is stopped")
