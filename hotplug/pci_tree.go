@@ -238,7 +238,7 @@ func (w *pciWalk) busesOf(owner string, parts []object) (all []*PCIBus) {
 	return all
 }
 
-// lookAll does look for each of some buses. before and after have what walks have stored about them, by their keys.
+// lookAll calls look for each bus. before and after have the stored properties of the buses, by their keys.
 func (w *pciWalk) lookAll(buses []*PCIBus, bridge *PCIDevice, before map[string]*seenBus, key func(*PCIBus) string) (after map[string]*seenBus, err error) {
 	seen := make([]*seenBus, len(buses))
 	var looks []func() error
