@@ -20,7 +20,7 @@ const (
 // Faults lists all faults.
 var Faults = []Fault{Refused, CtxEnds, LostAfter, LostBefore}
 
-// A Faulty is a connection on which one command goes wrong. It executes the commands after it.
+// A Faulty is a connection on which one command goes wrong. It executes all other commands.
 type Faulty struct {
 	*qmp.Client
 	Fault  Fault
@@ -31,7 +31,7 @@ type Faulty struct {
 	count int
 }
 
-// Execute executes a command, unless it has the number At.
+// Execute executes a command. If the command has the number At, it goes wrong as Fault says.
 func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
 	n := f.count
 	f.count++
