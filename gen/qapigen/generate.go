@@ -42,8 +42,8 @@ write, and refuses a folder with Go files of another package.
 ` + selectionHelp + `
 
 With -json, generate prints an object: the package, the folder, the QEMU version, the names of
-changed, unchanged and removed files, and how many names of types were found, where, and which are
-new. If there are several sources, the object has the name and the version of each.
+changed, unchanged and removed files, and the names of types: how many were found, in which schema,
+and which are new. If there are several sources, the object has the name and the version of each.
 
 ` + statusHelp,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu

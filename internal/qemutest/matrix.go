@@ -14,8 +14,8 @@ import (
 //   - otherwise two versions on one machine.
 func matrix() string { return os.Getenv("QMPKIT_MATRIX") }
 
-// MatrixVersions returns the versions of the matrix: 7.2 and 10.0. If QMPKIT_MATRIX is "all", they are 5.2, 7.2, 10.0
-// and 11.1.
+// MatrixVersions returns the versions of the matrix: 7.2 and 10.0. If QMPKIT_MATRIX is "all", they are 5.2,
+// 7.2, 10.0 and 11.1.
 func MatrixVersions() []string {
 	if matrix() == "all" {
 		return []string{"5.2", "7.2", "10.0", "11.1"}

@@ -56,8 +56,9 @@ type Answer[T any] struct {
 	value T
 }
 
-// Get returns the value. If there is none yet, it calls ask and keeps the value. It does not keep an error: the
-// next call asks again. If another goroutine is asking, Get waits for it. If ctx ends first, Get returns Err(ctx).
+// Get returns the value. If there is none yet, it calls ask and keeps the value. It does not keep an error:
+// the next call asks again. If another goroutine is asking, Get waits for it. If ctx ends first, Get returns
+// Err(ctx).
 func (a *Answer[T]) Get(ctx context.Context, ask func() (T, error)) (value T, err error) {
 	if err := a.mu.Lock(ctx); err != nil {
 		return value, err
