@@ -92,7 +92,7 @@ and which are new. If there are several sources, the object has the name and the
 	flags.StringArrayVar(&schemas, "schema", nil,
 		"the `SOURCE`: the main file of a schema (qapi-schema.json), a captured answer, or the address of a server; may be given several times")
 	flags.StringVar(&names, "names", "",
-		"the main file of the `SCHEMA` that gives the names of types for a server or an answer (default: our own, of QEMU "+embeddedVersion+")")
+		"the main file of the `SCHEMA` that gives the names of types for a server or an answer (default: the one in qapigen, of QEMU "+embeddedVersion+")")
 	flags.StringArrayVar(&also, "also", nil,
 		"another `SOURCE`: members that its server does not send become optional; may be given several times")
 	flags.StringVar(&opts.Package, "package", "", "the `NAME` of the Go package")

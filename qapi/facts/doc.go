@@ -29,8 +29,8 @@
 //     bound or, if documentation names a version before the bounds, the first release after the lower bound.
 //
 // A type is not older than the first command, event or member that uses it, unless known.txt gives an older date or the
-// type is older than all schemas. If a member changed its type, its old type ends in the release of the new one. A branch is deprecated
-// with the value that selects it.
+// type is older than all schemas. If a member changed its type, its old type ends in the release of the new one. A
+// branch is deprecated with the value that selects it.
 //
 // A mandatory member without a version is as old as the things that use its type. A new type can take the place of an old
 // one, for example under a new name. The parts that both types have then keep their dates, because both types count
