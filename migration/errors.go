@@ -85,7 +85,8 @@ type FailedError struct {
 	Halted bool
 }
 
-// Error returns the reason, and what to know about the machine if Postcopy or Halted is set.
+// Error returns the reason. If Postcopy or Halted is set, it also says in which state the machine
+// is.
 func (e *FailedError) Error() string {
 	text := "migration: failed: "
 	if e.Postcopy {
