@@ -38,7 +38,7 @@
 //
 // Column "begun" says whether QEMU may have begun the migration. [qmp.MayHaveExecuted] reports the same for
 // each of these errors. Only ErrUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
-// [qmp.ErrNotSent], or else [*qmp.Error] if QEMU refused.
+// [qmp.ErrNotSent]; if QEMU refused migrate, it matches [*qmp.Error] instead.
 //
 // QEMU reports the end of a migration before it changes the run state. For some milliseconds it is still in
 // finish-migrate, and refuses cont. The functions wait for the change of the run state, also after a

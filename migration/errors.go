@@ -116,6 +116,7 @@ type StateError struct {
 	Reason   string        // what is wrong, and what to do
 }
 
+// Error returns the reason.
 func (e *StateError) Error() string { return e.Reason }
 
 // An endError is an ending with details.

@@ -15,13 +15,14 @@
 //
 // # How a command ends
 //
-// Do returns nil if the server has executed the command. Otherwise, its error matches one of these:
+// Do returns nil if the command succeeded. Otherwise it returns an error that matches one of these:
 //
 //   - [ErrNotSent]: the server did not receive the command. It can be sent again.
 //   - [*Error]: the server refused the command, or failed to execute it. errors.Is finds its class:
 //     [ErrCommandNotFound], [ErrDeviceNotFound] and others.
 //   - [ErrOutcomeUnknown]: the command was sent, and the context or the connection ended before the
 //     reply came. The server may have executed it, or may still do so.
+//   - [*DecodeError]: the command succeeded, but its result cannot be decoded.
 //
 // [MayHaveExecuted] reports whether there may be something to undo.
 //
