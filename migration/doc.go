@@ -91,10 +91,10 @@
 //
 // # Events
 //
-// [Start] and [StartIncoming] turn on QEMU's capability "events". The waits ask QEMU (query-migrate) after
-// each MIGRATION event, and every [Options.Interval], which is a second by default. So a lost event delays
-// the end of the wait by this time, and has no other effect. If this package does not know the state of a
-// migration, it continues to wait.
+// [Start] and [StartIncoming] turn on QEMU's capability "events". The functions that wait ask QEMU
+// (query-migrate) after each MIGRATION event, and every [Options.Interval], which is a second by default.
+// So a lost event delays the end of the wait by at most this time, and has no other effect. If this
+// package does not know the state of a migration, it continues to wait.
 //
 // # Concurrency
 //

@@ -22,7 +22,7 @@ func ExampleUse() {
 		if err != nil {
 			return err
 		}
-		defer files.Close() // QEMU has its own descriptors by then
+		defer files.Close() // QEMU has its own by then
 
 		set, err := use.AddSet(ctx, client, "qmpkit:data1", files...)
 		if err != nil {

@@ -17,10 +17,10 @@
 // a command is not the next one of the script and has no handler, the server answers as QEMU does to an
 // unknown command, with CommandNotFound.
 //
-// Like QEMU, the server serves one client at a time, greets it, accepts only qmp_capabilities until the
-// client has negotiated, and executes commands one after the other. [Server.Event] sends an event to a
-// client that has negotiated. If the client sends text that is not a request, the server answers with an
-// error without an id, as QEMU 7.2 to 10.2 do, and the session continues.
+// Like QEMU, the server serves one client at a time, and executes commands one after the other. It
+// greets the client, and accepts only qmp_capabilities until the client has negotiated. [Server.Event]
+// sends an event to a client that has negotiated. If the client sends text that is not a request, the
+// server answers with an error without an id, as QEMU 7.2 to 10.2 do, and the session continues.
 //
 // # Descriptors
 //
@@ -93,8 +93,8 @@
 // # Time
 //
 // A server works in a testing/synctest bubble if it is made inside the bubble and its client uses
-// [qmp.NewClient] and [Server.Pipe]. Sockets do not work in a bubble. [Delay], [Lag] and the client's
-// timeouts then take no time.
+// [qmp.NewClient] and [Server.Pipe]. [Delay], [Lag] and the client's timeouts take no time in a
+// bubble. Sockets do not work there.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		s := qmptest.NewServer(t, nil)
