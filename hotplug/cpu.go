@@ -123,8 +123,8 @@ func (vm *VM) isCPU(ctx context.Context, id string) (bool, error) {
 //
 // Without KVM, QEMU before 10.0 must not remove CPUs: see [VM.RemoveCPU]. If AddCPU does not get QEMU's
 // answer there, it cannot undo the addition and returns a [*RollbackError] that lists the device. QEMU 10.0
-// without KVM terminates when more CPUs have been added since its start than maxcpus allows at a time.
-// Removed CPUs count too, and QEMU has no query for the number.
+// without KVM terminates when the number of CPUs that were added since its start exceeds maxcpus. Removed
+// CPUs count too, and QEMU has no query for the number.
 //
 // Source: query-hotpluggable-cpus, device_add.
 func (vm *VM) AddCPU(ctx context.Context, c CPU) (qemu.HotpluggableCPU, error) {

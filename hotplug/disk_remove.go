@@ -16,9 +16,9 @@ import (
 // Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it again to finish a removal that
 // was interrupted, also from another process. Removing a disk that is partly or completely gone succeeds.
 //
-// AddDisk or QEMU's command line can have added the disk, as long as its node has the device's ID. After a
-// snapshot or a mirror, or while a block job runs, the device uses another node: remove the device with
-// [VM.RemoveDevice], then call RemoveDisk to remove the other things that AddDisk added.
+// The disk may have been added by AddDisk or by QEMU's command line, but its node must have the device's ID.
+// After a snapshot or a mirror, or while a block job runs, the device uses another node: remove the device
+// with [VM.RemoveDevice], then call RemoveDisk to remove the other things that AddDisk added.
 //
 // RemoveDisk returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.

@@ -64,7 +64,9 @@
 //	the object behind memory     ID
 //	a NIC's netdev               ID
 //	a vhost-user connection      ID-chardev
-//	a NIC's descriptors          ID-0, ID-1, … and, of vhost, ID-vhost-0, … (getfd), until the netdev has them
+//	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-vhost-0, …
+//
+// A NIC's descriptors have these names (getfd) only until netdev_add uses them.
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only. The ID of a disk has at most 31 bytes,
 // the limit for the name of a node. An ID must not be "type".

@@ -14,8 +14,8 @@ import (
 var ErrExists = errors.New("device ID is in use")
 
 // ErrNotDisk means that [VM.RemoveDisk] was called for a device that is not a disk, or uses a node with
-// another name, or [VM.ResizeDisk] for a device without storage that QEMU can resize. The operation has
-// changed nothing.
+// another name. From [VM.ResizeDisk] it means that the device has no storage that QEMU can resize. The
+// operation has changed nothing.
 var ErrNotDisk = errors.New("device is not a disk")
 
 // ErrNotNIC means that [VM.RemoveNIC] was called for a device that is not a NIC, or uses a netdev with
@@ -38,7 +38,7 @@ var ErrNotMemory = errors.New("device is not memory")
 
 // ErrNotAlone means that other devices are on the buses of the device: QEMU would remove them with it. From
 // [VM.RemoveDevice] it can also mean that a part of the device has the same name, for example a block node.
-// Call [VM.RemoveDisk] or another method, which removes both. The operation has changed nothing.
+// Then call the method that removes both, for example [VM.RemoveDisk]. The operation has changed nothing.
 var ErrNotAlone = errors.New("device is not alone")
 
 // ErrInUse means that something was not removed because it is in use, for example the block node of a disk.

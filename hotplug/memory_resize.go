@@ -84,7 +84,7 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 		case err == nil || errors.Is(err, qmp.ErrEventsLost):
 		case waited != nil && ctx.Err() == nil:
 		case ctx.Err() != nil:
-			return pending(err)
+			return pending(endOf(ctx, waited, err))
 		default:
 			return err
 		}

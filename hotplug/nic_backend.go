@@ -39,7 +39,7 @@ type Tap struct {
 	// or a macvtap. Several queues must be of the same interface and have IFF_MULTI_QUEUE. Either all queues or
 	// none have IFF_VNET_HDR, which makes virtio much faster. AddNIC checks this first.
 	//
-	// QEMU leaves a queue that the guest did not use detached (TUNSETQUEUE). AddNIC attaches it again.
+	// If the guest did not use a queue, QEMU leaves it detached (TUNSETQUEUE). AddNIC attaches it again.
 	Queues []*os.File
 
 	// Vhost is empty, or has an open /dev/vhost-net for each of Queues. With it, the host's kernel moves

@@ -12,7 +12,7 @@ import (
 // device is gone, RemoveNIC removes the rest that exists: the netdev with the name id, descriptors with the
 // names of its queues and the character device "ID-chardev".
 //
-// AddNIC or QEMU's command line can have added the NIC, as long as its netdev has the device's ID.
+// The NIC may have been added by AddNIC or by QEMU's command line, but its netdev must have the device's ID.
 //
 // RemoveNIC returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.

@@ -165,7 +165,7 @@ func (u *unplugging) nextAnswer(ctx context.Context, events qmp.EventStream, loo
 		case errors.Is(err, qmp.ErrEventsLost): // the answer may be lost
 			return noAnswer, nil
 		case err != nil && ctx.Err() != nil:
-			return noAnswer, u.stillPending(ctx, err)
+			return noAnswer, u.stillPending(ctx, endOf(ctx, short.Err(), err))
 		case err != nil && short.Err() != nil:
 			return noAnswer, nil
 		case err != nil:
@@ -177,6 +177,15 @@ func (u *unplugging) nextAnswer(ctx context.Context, events qmp.EventStream, loo
 			}
 		}
 	}
+}
+
+// endOf returns why a wait ended with err after ctx has ended. If err is the end of a shorter context, whose
+// time was over in the same moment, that is why ctx has ended.
+func endOf(ctx context.Context, short, err error) error {
+	if short != nil && errors.Is(err, short) {
+		return wait.Err(ctx)
+	}
+	return err
 }
 
 // left reports whether any of the devices is still there.

@@ -38,7 +38,7 @@
 //
 // Column "begun" says whether QEMU may have begun the migration. [qmp.MayHaveExecuted] reports the same for
 // each of these errors. Only ErrUnknown matches [qmp.ErrOutcomeUnknown]. Only ErrNotStarted matches
-// [qmp.ErrNotSent], or else [*qmp.Error] if QEMU refused.
+// [qmp.ErrNotSent]; if QEMU refused migrate, it matches [*qmp.Error] instead.
 //
 // QEMU reports the end of a migration before it changes the run state. For some milliseconds it is still in
 // finish-migrate, and refuses cont. The functions wait for the change of the run state, also after a
@@ -91,10 +91,10 @@
 //
 // # Events
 //
-// [Start] and [StartIncoming] turn on QEMU's capability "events". The waits ask QEMU (query-migrate) after
-// each MIGRATION event, and every [Options.Interval], which is a second by default. So a lost event delays
-// the end of the wait by this time, and has no other effect. If this package does not know the state of a
-// migration, it continues to wait.
+// [Start] and [StartIncoming] turn on QEMU's capability "events". The functions that wait ask QEMU
+// (query-migrate) after each MIGRATION event, and every [Options.Interval], which is a second by default.
+// So a lost event delays the end of the wait by at most this time, and has no other effect. If this
+// package does not know the state of a migration, it continues to wait.
 //
 // # Concurrency
 //

@@ -85,7 +85,8 @@ type FailedError struct {
 	Halted bool
 }
 
-// Error returns the reason, and what to know about the machine if Postcopy or Halted is set.
+// Error returns the reason. If Postcopy or Halted is set, it also says in which state the machine
+// is.
 func (e *FailedError) Error() string {
 	text := "migration: failed: "
 	if e.Postcopy {
@@ -115,6 +116,7 @@ type StateError struct {
 	Reason   string        // what is wrong, and what to do
 }
 
+// Error returns the reason.
 func (e *StateError) Error() string { return e.Reason }
 
 // An endError is an ending with details.

@@ -27,7 +27,7 @@ type Limits struct {
 }
 
 // SetLimits sets limits (migrate-set-parameters). If PostcopyBandwidth is set and this QEMU does not have this
-// limit, the error matches [errors.ErrUnsupported], and no limit was changed.
+// limit, the error matches [errors.ErrUnsupported], and SetLimits changes no limit.
 func SetLimits(ctx context.Context, x qmp.Executor, l Limits) error {
 	if l.Downtime < 0 {
 		return fmt.Errorf("migration: set limits: downtime %s is negative (%w)", l.Downtime, qmp.ErrNotSent)

@@ -36,8 +36,8 @@ type Options struct {
 	PreSwitchover func(context.Context) error
 }
 
-// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. The source decides
-// when to hand the machine over, by [Options].
+// IncomingOptions configures [WaitIncoming]. nil, and the zero value, mean the defaults. [Options] at the
+// source decide when QEMU hands the machine over.
 type IncomingOptions struct {
 	Progress func(Progress) // as in [Options]
 	Interval time.Duration  // as in [Options]

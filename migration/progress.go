@@ -45,8 +45,8 @@ func (p Progress) String() string {
 	return fmt.Sprintf("%s, %d of %d MiB remain", status, p.Remaining>>20, p.Total>>20)
 }
 
-// Query asks a source or a destination for its migration (query-migrate). If there is none, the status is
-// empty and the error is nil.
+// Query asks a source or a destination for the state of its migration (query-migrate). If there is none,
+// the status is empty and the error is nil.
 func Query(ctx context.Context, x qmp.Executor) (Progress, error) {
 	info, err := qemu.QueryMigrate{}.Do(ctx, x)
 	if err != nil {

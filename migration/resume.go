@@ -18,7 +18,7 @@ import (
 const resumeLimit = 10 * time.Second
 
 // Resume makes the source of a paused postcopy ([ErrPaused]) connect to the destination again, and
-// waits like Run. Before, make the destination listen with qemu.MigrateRecover. Send this command out
+// waits like Run. First, make the destination listen with qemu.MigrateRecover. Send this command out
 // of band ([qmp.Options.OOB]), because a destination that waits for memory may not answer other
 // commands:
 //

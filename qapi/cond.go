@@ -23,7 +23,7 @@ type CondAll []Cond
 type CondAny []Cond
 
 // Eval reports whether c holds in a configuration. config reports whether a name is in the
-// configuration; Eval calls it only as often as it needs.
+// configuration; Eval stops calling it when the result is certain.
 func Eval(c Cond, config func(name string) bool) bool {
 	switch c := c.(type) {
 	case CondName:

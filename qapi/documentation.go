@@ -38,7 +38,7 @@ type DocKind = syntax.SectionKind
 const (
 	DocText    = syntax.Plain       // of the definition as a whole
 	DocMember  = syntax.MemberText  // of a member, an argument, a value or an alternative
-	DocFeature = syntax.FeatureText // of a feature, which may be that of a member
+	DocFeature = syntax.FeatureText // of a feature of the definition or of a member
 	DocTagged  = syntax.Tagged      // Returns:, Errors:, Since:, …
 )
 

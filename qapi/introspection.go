@@ -16,8 +16,8 @@ type IntrospectOptions struct {
 	// Unmask keeps the names of types. Otherwise types get numbers, as a server sends them.
 	Unmask bool
 
-	// ValuesOnly gives enums their values as names alone, without features, as QEMU up to 6.1
-	// does.
+	// ValuesOnly describes the values of enums by their names alone, without features, as QEMU up
+	// to 6.1 does.
 	ValuesOnly bool
 }
 

@@ -10,8 +10,8 @@ import (
 // Options configures [Load]. The zero value is fine for most programs.
 type Options struct {
 	// Dialect is the language of the schema. [DialectAny], the zero value, accepts the schemas of
-	// QEMU 5.2 to 11.0. Any other dialect accepts the schemas that one version of QEMU accepts,
-	// and reports the same errors as that version, in the same order and lines.
+	// QEMU 5.2 to 11.0. Any other dialect accepts the schemas that one version of QEMU accepts, and
+	// reports the same errors as that version, in the same order and at the same lines.
 	Dialect Dialect
 
 	MaxFiles    int // the most files that a schema may have; 0 means 1000

@@ -2,10 +2,10 @@ package qapi
 
 import "github.com/qmpkit/qmpkit/qmp/introspect"
 
-// Loosen prepares s for a server of another version: it makes each member optional that is missing
-// or optional at the same place of the server's schema. Code that is generated from s can then also
-// decode that server's messages. Loosen compares results and the data of events. It adds nothing to
-// s.
+// Loosen prepares s for a server of another version: it makes a member optional if the member is
+// missing or optional at the same place in the server's schema. Code that is generated from s can
+// then also decode that server's messages. Loosen compares results and the data of events. It adds
+// nothing to s.
 //
 // If requests use a type, its members become optional there, too. A discriminator stays
 // mandatory, because QAPI has no optional discriminators.

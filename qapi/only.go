@@ -41,8 +41,8 @@ func (s *Schema) Only(keep func(Definition) bool) *Schema {
 	return out
 }
 
-// Reach is a set of types without arrays. If it has a type, it also has every type that a value
-// of that type can contain.
+// Reach is a set of types. It has the element types of arrays instead of the arrays. If it has a
+// type, it also has every type that a value of that type can contain.
 type Reach map[Type]bool
 
 // Add adds a type, and every type that its values can contain. t may be nil.

@@ -39,7 +39,7 @@ import (
 //	complex128, chan, func, unsafe.Pointer
 //
 // A named type is treated like its underlying type, and an element of a slice or map like a value
-// of Args. A method counts if the type or its pointer has it.
+// of Args. Methods with a pointer receiver count, too.
 //
 // A member whose value is a nil pointer is left out, like an optional member of a generated type.
 // Assign nil to send null. An element of a slice cannot be left out: a nil pointer there is an

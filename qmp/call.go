@@ -104,7 +104,7 @@ func (c *Call) Decode(value []byte) error {
 	return nil
 }
 
-// A DecodeError reports that the result of a command, or the data of an event, is not as in the schema.
+// A DecodeError reports that the result of a command, or the data of an event, does not fit the schema.
 // If it is a result, the server has executed the command.
 type DecodeError struct {
 	Command string // the command or the event

@@ -19,7 +19,7 @@ import (
 type CallbackError struct {
 	Callback string // the function: "Options.Trace", "net.Conn.Read"
 	Value    any    // the value of the panic; nil if the function ended its goroutine
-	Stack    string // of the goroutine, where the function panicked or ended it
+	Stack    string // the stack of the goroutine when it panicked or ended
 }
 
 // The names of callbacks.

@@ -1,4 +1,4 @@
-// Package qmp is a client for QMP, the protocol that controls QEMU. Servers are QEMU's monitor,
+// Package qmp is a client for QMP, the protocol that controls QEMU. QMP servers are QEMU's monitor,
 // qemu-storage-daemon and the guest agent.
 //
 //	c, err := qmp.Dial(ctx, "/run/vm1/qmp.sock", nil)
@@ -15,14 +15,14 @@
 //
 // # How a command ends
 //
-// Do returns nil if the server has executed the command. Any other command has ended in one of three
-// ways:
+// Do returns nil if the command succeeded. Otherwise it returns an error that matches one of these:
 //
 //   - [ErrNotSent]: the server did not receive the command. It can be sent again.
 //   - [*Error]: the server refused the command, or failed to execute it. errors.Is finds its class:
 //     [ErrCommandNotFound], [ErrDeviceNotFound] and others.
 //   - [ErrOutcomeUnknown]: the command was sent, and the context or the connection ended before the
 //     reply came. The server may have executed it, or may still do so.
+//   - [*DecodeError]: the command succeeded, but its result cannot be decoded.
 //
 // [MayHaveExecuted] reports whether there may be something to undo.
 //
@@ -76,6 +76,6 @@
 //
 // # Imports
 //
-// Every program that controls QEMU links this package, so it imports few others: not fmt,
-// encoding/json, log/slog nor crypto/tls.
+// Every program that controls QEMU links this package, so it imports few packages. It does not
+// import fmt, encoding/json, log/slog or crypto/tls.
 package qmp

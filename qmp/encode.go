@@ -52,9 +52,9 @@ func encodeError(command string, err error) *EncodeError {
 	return e
 }
 
-// Marshal returns the JSON of a generated type's value, as it is on the wire. v points to the value.
-// MarshalJSON methods of generated types call Marshal. If the type has no encoder, Marshal fails: call
-// encoding/json.Marshal, which takes all types. The error is an [*EncodeError].
+// Marshal returns the JSON of a value of a generated type, as it is on the wire. v points to the
+// value. MarshalJSON methods of generated types call Marshal. If the type has no encoder, Marshal
+// fails: call encoding/json.Marshal, which takes all types. The error is an [*EncodeError].
 func Marshal(v any) ([]byte, error) {
 	e := wire.NewEncoder(nil)
 	encodeGenerated(e, v)
@@ -87,8 +87,8 @@ func Unmarshal(text []byte, v any) error {
 	return nil
 }
 
-// Format returns the JSON of a generated type's value without its secrets; see [Redact]. v points to the
-// value. String methods of generated types call Format. [Redacted] takes values of all types. If the
+// Format returns the JSON of a value of a generated type, without the secrets; see [Redact]. v points to
+// the value. String methods of generated types call Format. [Redacted] takes values of all types. If the
 // value cannot be encoded, Format returns the reason instead.
 func Format(v any) string { return formatted(func(e *wire.Encoder) { encodeGenerated(e, v) }) }
 

@@ -36,9 +36,9 @@ var errAgentFiles = wrap("a guest agent takes no files", errors.ErrUnsupported)
 
 var errNoAgent = errors.New("the guest agent does not answer (it is not running in the guest, or another client holds its channel)")
 
-// DialGuest connects to the socket of a guest agent's channel, at an address as for [Dial], and synchronises
-// with the agent. The socket exists before the guest has booted: DialGuest asks every few seconds until the
-// agent answers or ctx ends.
+// DialGuest connects to the socket of a guest agent's channel, and synchronises with the agent. The address
+// has the form that [Dial] takes. The socket exists before the guest has booted: DialGuest asks every few
+// seconds until the agent answers or ctx ends.
 func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient, error) {
 	conn, err := dial(ctx, address)
 	if err != nil {
@@ -51,8 +51,8 @@ func DialGuest(ctx context.Context, address string, opts *Options) (*GuestClient
 	return g, nil
 }
 
-// NewGuestClient makes a client of a connection to a guest agent and synchronises with the agent until ctx
-// ends. The connection belongs to the client, which closes it if NewGuestClient fails.
+// NewGuestClient makes a client of a connection to a guest agent and synchronises with the agent. It gives
+// up when ctx ends. The connection belongs to the client, which closes it if NewGuestClient fails.
 func NewGuestClient(ctx context.Context, conn net.Conn, opts *Options) (*GuestClient, error) {
 	c := newClient(conn, opts)
 	c.in.delimited = true

@@ -12,7 +12,8 @@ import (
 // before the context or the connection ended. The server may have executed the command, or may
 // still do so. The error also matches the reason: the context's error and cause, or what [Client.Err] returns.
 //
-// The other ways in which a command can fail are [ErrNotSent] and [*Error], the server's refusal.
+// A command can also fail with [ErrNotSent], or with [*Error] if the server refuses it or cannot
+// execute it.
 var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
 
 // MayHaveExecuted reports whether the server may have executed a command that ended with err. It

@@ -13,7 +13,7 @@ type ProtocolError struct {
 	Offset int64
 	// Reason says what is wrong.
 	Reason string
-	// Excerpt is the text around Offset, some sixty bytes at most.
+	// Excerpt is the text around Offset, about sixty bytes at most.
 	Excerpt string
 
 	cause error // io.ErrUnexpectedEOF, or nil

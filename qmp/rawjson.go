@@ -33,6 +33,6 @@ func (r *RawJSON) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Null is the type of the JSON value null, an alternative in some alternates: a pointer to it
-// is not nil when the value is null.
+// Null is the type of the JSON value null, which some alternates allow. If a pointer to Null is not
+// nil, the value is null.
 type Null = wire.Null

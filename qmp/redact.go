@@ -15,18 +15,20 @@ const hidden = "***"
 // use it. Call it for text that you log yourself, such as a result or the output of [Call.AppendArgs].
 //
 // It hides:
-//   - strings and numbers, alone or in an array, whose member has the name of a secret: password,
-//     cookie, token, key and the like, and names under which QEMU and the guest agent take or
-//     return data that may be secret: data, env, arg, input-data, buf-b64. The IDs of secret objects
-//     (key-secret, password-secret, passwordid) are shown;
-//   - strings, alone or in an array, that are the value of a property or the whole result of a
-//     command such as qom-get, ringbuf-read and human-monitor-command;
+//   - strings and numbers in a member with the name of a secret: password, cookie, token, key and
+//     the like;
+//   - strings and numbers in a member with data that may be secret: data, env, arg, input-data,
+//     buf-b64;
+//   - a string that is the value of a property, or the whole result of a command such as qom-get,
+//     ringbuf-read and human-monitor-command;
 //   - the arguments in the line of a human-monitor-command, except those of info;
 //   - in all strings: passwords in URLs; the query of http and ftp URLs; text after "password="
 //     or another name of a secret; a command after "exec:"; and all of these in the JSON of a
 //     "json:" filename.
 //
-// If in doubt it hides the text. It cannot recognize a secret in any other place.
+// The first three rules also apply to the elements of an array. The IDs of secret objects
+// (key-secret, password-secret, passwordid) are shown. If in doubt, Redact hides the text. It
+// cannot recognize a secret in any other place.
 func Redact(text []byte) []byte { return redact(text, nameOfValue) }
 
 // Redacted returns a value for logs that prints and marshals v without secrets. The result is the JSON

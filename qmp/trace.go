@@ -27,7 +27,7 @@ type TraceMessage struct {
 	Event string
 
 	// Text is the message without its secrets, which are "***"; see [Redact]. All arguments of a
-	// [Raw] are "***". It is valid until the hook returns.
+	// [Raw] are "***". It is valid until Trace returns.
 	Text []byte
 
 	Files int // number of descriptors sent with it

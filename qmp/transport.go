@@ -20,8 +20,8 @@ import (
 // Accept at once. Accept then returns soon after l is closed. It does not change the deadlines of l, and
 // ignores them if ctx can end.
 //
-// Only one Accept at a time can wait on any other listener. If ctx ends first, Accept interrupts the listener
-// with SetDeadline and then clears the deadline. A listener without this method is closed.
+// On any other listener, only one Accept can wait at a time. If ctx ends first, Accept interrupts the
+// listener with SetDeadline and then clears the deadline. A listener without this method is closed.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {

@@ -15,8 +15,7 @@ func Value[T any](p *T) T {
 //
 //	add := qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new(id), Bus: qmp.NonZero(bus)}
 //
-// QEMU then uses its default, which can be another value than zero. To send false, 0 or "", write
-// new(v).
+// QEMU then uses its default, which need not be zero. To send false, 0 or "", write new(v).
 func NonZero[T comparable](v T) *T {
 	var zero T
 	if v == zero {

@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Version is the version of a server, from its greeting. Compare two with == or, by age, with
+// Version is the version of a server, from its greeting. Compare two with ==, or order them with
 // [Version.Compare].
 //
 // Query the schema instead of comparing versions: distributions backport features.

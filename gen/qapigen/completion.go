@@ -20,8 +20,9 @@ func newCompletion(root *cobra.Command) *cobra.Command {
 		Use:   "completion bash|zsh|fish|powershell",
 		Short: "write a script that makes a shell complete qapigen's command line",
 		Long: `Completion writes a script for a shell. With it, the shell completes subcommands, flags, names of
-files, dialects, and the commands, events, modules and symbols of a schema. They are those of the
-schema on the command line, or those of QEMU ` + embeddedVersion + ` if there is none or it is a server.
+files, dialects, and the commands, events, modules and symbols of a schema. It takes these
+from the schema on the command line. If there is none, or if it is a server, it takes them from the
+schema of QEMU ` + embeddedVersion + `.
 
 ` + statusHelp,
 		Example: `  source <(qapigen completion bash)                                  # this shell

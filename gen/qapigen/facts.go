@@ -31,7 +31,7 @@ release in the table, except that an answer does not replace a schema.
 
 SOURCE is the main file of a schema, a file that capture wrote, or the ADDRESS of a server. The
 version of such a file is in the file VERSION beside it. The answer of a server has no names of
-types: facts takes them from our own schema.
+types: facts takes them from the schema in qapigen.
 
 Facts fails if something has no date: no documentation names its version, and no older schema of the
 table lacks it. The error lists these things.
@@ -125,7 +125,7 @@ type knowing struct{ server, file string }
 // flags adds the flags to a command; other says what it does without -server.
 func (k *knowing) flags(cmd *cobra.Command, other string) {
 	cmd.Flags().StringVar(&k.server, "server", "", "the `SERVER`: qemu, storage or guest (default: "+other+")")
-	cmd.Flags().StringVar(&k.file, "facts", "", "the `FILE` with a table that qapigen facts wrote, instead of our own")
+	cmd.Flags().StringVar(&k.file, "facts", "", "the `FILE` with a table that qapigen facts wrote, instead of the table in qapigen")
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc("server", completeFrom("qemu", "storage", "guest")))
 }
 

@@ -42,8 +42,8 @@ write, and refuses a folder with Go files of another package.
 ` + selectionHelp + `
 
 With -json, generate prints an object: the package, the folder, the QEMU version, the names of
-changed, unchanged and removed files, and how many names of types were found, where, and which are
-new. If there are several sources, the object has the name and the version of each.
+changed, unchanged and removed files, and the names of types: how many were found, in which schema,
+and which are new. If there are several sources, the object has the name and the version of each.
 
 ` + statusHelp,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
@@ -92,7 +92,7 @@ new. If there are several sources, the object has the name and the version of ea
 	flags.StringArrayVar(&schemas, "schema", nil,
 		"the `SOURCE`: the main file of a schema (qapi-schema.json), a captured answer, or the address of a server; may be given several times")
 	flags.StringVar(&names, "names", "",
-		"the main file of the `SCHEMA` that gives the names of types for a server or an answer (default: our own, of QEMU "+embeddedVersion+")")
+		"the main file of the `SCHEMA` that gives the names of types for a server or an answer (default: the one in qapigen, of QEMU "+embeddedVersion+")")
 	flags.StringArrayVar(&also, "also", nil,
 		"another `SOURCE`: members that its server does not send become optional; may be given several times")
 	flags.StringVar(&opts.Package, "package", "", "the `NAME` of the Go package")

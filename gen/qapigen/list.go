@@ -28,8 +28,8 @@ added after FIRST, that LAST no longer has, or that is deprecated in LAST. The f
 MODULE is the file that defines a command or an event, such as block-core. Without MODULE, list looks
 at all files.
 
-With -json, list prints an array of objects, as since does. In each, "lists" has "new", "gone" and
-"deprecated", as far as they are true.
+With -json, list prints an array of objects, as since does. In each object, "lists" gives the reasons
+why list prints it: "new", "gone", "deprecated" or several of them.
 
 ` + statusHelp,
 		Example: `  qapigen list -qemu 7.2..11.1 -gone

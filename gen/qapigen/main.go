@@ -27,10 +27,11 @@
 //
 // Flags take one dash or two.
 //
-// The exit status is 0 if the command succeeded, 1 if it failed, and 2 if the command line is wrong.
-// Query and diff have other statuses. The errors of a schema go to standard error, a line each:
-// path:line[:column]: message. If a command fails, it writes no files. A command that takes longer
-// than a second says on standard error what it is doing.
+// The exit status is 0 if the command succeeded, 1 if it failed, and 2 if the command line is
+// wrong. In check, query, diff, since and vet, a status has another meaning: see their help. The
+// errors of a schema go to standard error, a line each: path:line[:column]: message. If a command
+// fails, it writes no files. A command that takes longer than a second says on standard error what
+// it is doing.
 package main
 
 import (
@@ -105,7 +106,7 @@ func newRoot() *cobra.Command {
 ` + addressHelp + `
 
 Flags take one dash or two. ` + statusHelp + `
-Query and diff have other statuses.`,
+In check, query, diff, since and vet, a status has another meaning: see their help.`,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
   qapigen generate -schema unix:/run/vm1/qmp.sock -package qemu -out ./qemu
   qapigen diff qemu-7.2/qapi/qapi-schema.json unix:/run/vm1/qmp.sock`,

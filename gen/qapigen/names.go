@@ -18,9 +18,9 @@ import (
 
 // namesHelp says where names come from, for the help of generate.
 const namesHelp = `A running server, and an answer that capture wrote, have no names of types. Generate takes the names
-from a schema of another version: our own newest, or the one that -names gives. A type has the same
-name if it is used at the same place. Other types are named after the place where they are used.
-Standard error lists these, and says how many names were found.`
+from a schema of another version: the newest one in qapigen, or the one that -names gives. A type has
+the same name if it is used at the same place. Other types are named after the place where they are
+used. Standard error lists these, and says how many names were found.`
 
 // alsoHelp says what -also does, for the help of generate.
 const alsoHelp = `With -also SOURCE, members that the server of this source may leave out of results and events become

@@ -32,9 +32,9 @@ With -all, since prints every command, event, member, value, branch and feature.
 for each, the shortest: types can contain themselves, so the number of paths has no limit.
 
 With -json, since prints an array of objects. A QEMU has the path from the release "since" on, and no
-longer in the release "removed". If a date is not exact, "sinceAfter" or "removedAfter" is the newest
-release before it that is known. If something went and came back, "times" has each time. A build of QEMU
-may lack what has an "if".
+longer in the release "removed". If a date is not exact, "sinceAfter" is the newest known release that
+does not have the path yet, and "removedAfter" the newest one that still has it. If a path went and
+came back, "times" has each time. If an object has an "if", a build of QEMU may lack the path.
 
 The exit status is 0 if since knows all paths, 1 if no known QEMU has one of them, and 2 if the
 command line is wrong.`,

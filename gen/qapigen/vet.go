@@ -46,9 +46,9 @@ func newVet() *cobra.Command {
 		Use:   "vet [-json] [-deprecated=false] [-tests=false] [-tags LIST] -qemu FIRST..LAST [PACKAGE]...",
 		Short: "report things that a Go program uses and a QEMU in a range lacks",
 		Long: `Vet reports things that a Go program uses and a QEMU in the range lacks: commands, members, values
-and branches that the program sends, events that it subscribes to, and members of results that it
-reads and an older QEMU does not send. It also reports things that are deprecated or removed in
-LAST.
+and branches that the program sends, and events that it subscribes to. If the program reads a member
+of a result and an older QEMU in the range does not send it, vet reports the member. It also reports
+things that are deprecated or removed in LAST.
 
 Vet does not report code that runs only after a check: Has of a server's schema, Missing, a
 comparison of the version, or an error that matches errors.ErrUnsupported. If vet does not

@@ -19,7 +19,7 @@
 // carry these answers to other packages. If a condition depends on an answer and the analyzer does not understand the
 // condition, it does not report the code that depends on it.
 //
-// The analyzer does not report conditions of builds (CONFIG_LINUX) and unstable things.
+// The analyzer does not report that a thing depends on a condition of the build (CONFIG_LINUX), or that it is unstable.
 package vet
 
 import (

@@ -20,8 +20,8 @@ type Change struct {
 	// A command is Sent, an event is Received.
 	Direction Direction `json:"direction,omitempty"`
 
-	// Old and New describe the part before and after the change, if Kind and What do not say it
-	// all.
+	// Old and New describe the part before and after the change. One of them or both are empty if
+	// Kind and What say enough.
 	Old string `json:"old,omitempty"`
 	New string `json:"new,omitempty"`
 

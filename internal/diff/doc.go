@@ -32,7 +32,7 @@
 //	mandatory member now optional          compatible  breaking
 //	enum value removed                     breaking    compatible
 //	enum value added                       compatible  compatible
-//	branch removed or added                as the members that it takes away or brings
+//	branch removed or added                as for the members that are removed or added with it
 //	retyped: old values no longer taken    breaking    compatible
 //	retyped: new values among the results  compatible  breaking
 //	feature removed                        breaking    breaking
@@ -50,8 +50,8 @@
 //
 // For each value of a union's discriminator, Compare looks at the common members and those of the
 // branch together. So Compare reports no change if a member moves between the union and its
-// branches, even if the union was a struct before. It reports the member as added or removed only
-// if that is so for some of the values.
+// branches, even if the union was a struct before. It reports a member as added or removed only if
+// the member is added or removed for at least one of the values.
 //
 // If a branch is added or removed together with its discriminator's value, Compare reports only
 // the value. It reports a branch alone if both schemas have the value, for example if a struct

@@ -21,7 +21,7 @@ const (
 // Faults lists all faults.
 var Faults = []Fault{Refused, CtxEnds, LostAfter, LostBefore}
 
-// A Faulty is a connection on which one command goes wrong. It executes the commands after it.
+// A Faulty is a connection on which one command goes wrong. It executes all other commands.
 type Faulty struct {
 	*qmp.Client
 	Fault  Fault
@@ -33,7 +33,7 @@ type Faulty struct {
 	count int
 }
 
-// Execute executes a command, unless it has the number At.
+// Execute executes a command. If the command has the number At, it goes wrong as Fault says.
 func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
 	f.mu.Lock()
 	n := f.count

@@ -14,7 +14,8 @@ import (
 //   - otherwise two versions on one machine.
 func matrix() string { return os.Getenv("QMPKIT_MATRIX") }
 
-// MatrixVersions returns the versions of the matrix: 5.2, 7.2, 10.0 and 11.1, or 7.2 and 10.0.
+// MatrixVersions returns the versions of the matrix: 7.2 and 10.0. If QMPKIT_MATRIX is "all", they are 5.2,
+// 7.2, 10.0 and 11.1.
 func MatrixVersions() []string {
 	if matrix() == "all" {
 		return []string{"5.2", "7.2", "10.0", "11.1"}
@@ -30,7 +31,7 @@ func one(versions []string) []string {
 	return versions[:1]
 }
 
-// MatrixMachines returns the machines of the matrix: pc and q35, or pc.
+// MatrixMachines returns the machines of the matrix: pc. If QMPKIT_MATRIX is "all", they are pc and q35.
 func MatrixMachines() []string {
 	if matrix() == "all" {
 		return []string{"pc", "q35"}

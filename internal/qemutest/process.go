@@ -54,7 +54,8 @@ func (p *process) Pid() int { return p.cmd.Process.Pid }
 // Ended is closed once the process has ended.
 func (p *process) Ended() <-chan struct{} { return p.ended }
 
-// Wait waits until the process has ended by itself. The error says how, if not with status 0.
+// Wait waits until the process has ended by itself, or until ctx ends. If the status of the process is not 0,
+// the error says how the process ended.
 func (p *process) Wait(ctx context.Context) error {
 	select {
 	case <-p.ended:

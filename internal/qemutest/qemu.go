@@ -17,7 +17,7 @@ const systemEmulator = "qemu-system-x86_64"
 // anyVersion is the version to download for a test that runs on any.
 const anyVersion = "10.0"
 
-// ErrMissing says that something is not on this machine and could not be downloaded.
+// ErrMissing means that something is not on this machine and could not be downloaded.
 var ErrMissing = errors.New("missing")
 
 // QEMU is an installed QEMU.
@@ -27,8 +27,8 @@ type QEMU struct {
 }
 
 // Find returns the QEMU for a version such as "7.2", or any QEMU if version is "". The package comment says
-// where it looks. If there is no QEMU, the error matches ErrMissing. If the variable QEMU names a program
-// that is not a QEMU, it does not.
+// where it looks. If there is no QEMU, the error matches ErrMissing. If the variable QEMU is set, but its program
+// cannot run or is not a QEMU, the error does not match ErrMissing.
 func Find(version string) (*QEMU, error) {
 	if path := os.Getenv("QEMU"); path != "" {
 		return inspect(path)

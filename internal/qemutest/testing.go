@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Run runs f as a subtest, "qemu-7.2", for each version, or for one of them if QMPKIT_MATRIX is one. If one
-// QEMU stands for several versions, f runs once.
+// Run runs f as a subtest, "qemu-7.2", for each version. If the variable QMPKIT_MATRIX has the value "one", it
+// runs f for only one of the versions. If one QEMU stands for several versions, f runs once.
 func Run(t *testing.T, versions []string, f func(t *testing.T, q *QEMU)) {
 	t.Helper()
 	if matrix() == "one" {
@@ -49,7 +49,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// Start starts q until the end of the test. If the test has a guest, it first waits for a free slot.
+// Start starts q until the end of the test. If cfg.Guest is set, Start first waits until few enough tests run guests.
 func (q *QEMU) Start(t testing.TB, cfg Config) *VM {
 	t.Helper()
 	if cfg.Guest {

@@ -17,9 +17,9 @@
 // votes, and no two types get the same name. So Unmask recognizes a type that has grown, and
 // treats a type that replaced another one as new.
 //
-// Unmask takes other facts that a server does not send from the same places: the widths of
-// integers, the names of alternatives, bases, modules, the versions of definitions, and
-// properties of commands such as boxed. If there is no such place, Unmask uses the most common
+// A server also does not send the widths of integers, the names of alternatives, bases, modules,
+// the versions of definitions, and properties of commands such as boxed. Unmask takes these from
+// the same places in the other schema. If there is no such place, Unmask uses the most common
 // value: an integer is an int, which has 64 bits and a sign.
 //
 // If a type was renamed, Unmask gives it the old name, because the answer does not show the

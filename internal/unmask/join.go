@@ -27,7 +27,7 @@ type JoinOptions struct {
 	//   - the type any is taken instead of all others,
 	//   - in the source, an enum and a string take each other's values,
 	//   - a union of the source gets the members of a struct that none of its branches has,
-	//   - two structs, unions or enums at one place become one, whatever they have in common.
+	//   - two structs, unions or enums at one place become one, even if they have nothing in common.
 	Looser bool
 }
 
@@ -43,8 +43,8 @@ const (
 // A Joined is the result of [Join].
 type Joined struct {
 	Snapshot
-	// Added lists the parts that only the server has, sorted. It has an added definition, but not
-	// its members.
+	// Added lists the parts that only the server has, sorted. If the server has a new definition,
+	// Added lists the definition but not its members.
 	Added []Part
 }
 
@@ -57,9 +57,10 @@ type Part struct {
 	Name string
 }
 
-// Join returns the schema of a QEMU's source with all that a server, usually of a newer version,
-// has in addition. It keeps everything of the source: conditions, unused types, and parts that the
-// server no longer has. Types are the same if they are at the same place.
+// Join adds the parts that only a server has to the schema of a QEMU's source, and returns the
+// result. The server is usually of a newer version. Join keeps everything of the source:
+// conditions, unused types, and parts that the server no longer has. Types are the same if they
+// are at the same place.
 //
 // If the two differ in a member, Join takes the looser form. The member is optional if one of
 // them has it as optional or does not have it. It stays mandatory if the server may lack it

@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// ErrSchema is matched by the error for a malformed answer: a type is missing, or a name is
+// ErrSchema means that the answer of a server is malformed: a type is missing, or a name is
 // impossible in QAPI.
 var ErrSchema = introspect.ErrSchema
 

@@ -1,4 +1,4 @@
-// Package wait has the parts of functions that wait until a context ends: a mutex, an answer that is asked
+// Package wait helps functions that stop waiting when a context ends. It has a mutex, an answer that is asked
 // for once, contexts that last longer than another, and the reason why a context has ended.
 //
 //	if err := m.Lock(ctx); err != nil {
@@ -21,8 +21,8 @@ type Mutex struct {
 	held chan struct{} // full while a goroutine holds the mutex
 }
 
-// Lock locks the mutex. If another goroutine holds it, Lock waits until ctx ends, and then returns
-// Err(ctx). If the mutex is free, Lock succeeds even if ctx has ended.
+// Lock locks the mutex. If another goroutine holds it, Lock waits for that goroutine. If ctx ends first, Lock
+// returns Err(ctx). If the mutex is free, Lock succeeds even if ctx has ended.
 func (m *Mutex) Lock(ctx context.Context) error {
 	_, err := m.LockUnless(ctx, nil)
 	return err
@@ -56,8 +56,9 @@ type Answer[T any] struct {
 	value T
 }
 
-// Get returns the value. If there is none yet, it calls ask and keeps the value, but not an error. If
-// another goroutine is asking, Get waits for that value until ctx ends, and then returns Err(ctx).
+// Get returns the value. If there is none yet, it calls ask and keeps the value. It does not keep an error:
+// the next call asks again. If another goroutine is asking, Get waits for it. If ctx ends first, Get returns
+// Err(ctx).
 func (a *Answer[T]) Get(ctx context.Context, ask func() (T, error)) (value T, err error) {
 	if err := a.mu.Lock(ctx); err != nil {
 		return value, err

@@ -26,16 +26,16 @@
 //   - The owner or the type of the part came within the same bounds. The later of these dates counts.
 //   - The schema language got features of this kind in a known release.
 //   - The bounds themselves: the date is not exact, and Date.After and Date.By hold the bounds. The release is the upper
-//     bound. If documentation names a version before the bounds, it is the first release after the lower bound.
+//     bound or, if documentation names a version before the bounds, the first release after the lower bound.
 //
-// A type is not older than the first command, event or member that uses it, unless known.txt says so or the type is older
-// than all schemas. If a member changed its type, its old type ends in the release of the new one. A branch is deprecated
-// with the value that selects it.
+// A type is not older than the first command, event or member that uses it, unless known.txt gives an older date or the
+// type is older than all schemas. If a member changed its type, its old type ends in the release of the new one. A
+// branch is deprecated with the value that selects it.
 //
-// A mandatory member without a version is as old as the things that use its type. If a new type takes the place of an old
-// one, for example under a new name, the parts that both types have keep their dates: between the two schemas that show
-// the change, the place has both types. If the answer of a server lacks a thing with a condition, no date follows from
-// that.
+// A mandatory member without a version is as old as the things that use its type. A new type can take the place of an old
+// one, for example under a new name. The parts that both types have then keep their dates, because both types count
+// between the two schemas that show the change. If the answer of a server lacks a thing with a condition, no date follows
+// from that.
 //
 // The file known.txt has facts that no schema shows, each with a reason: removals in QEMU's list of removed features,
 // which give the exact release between two schemas; deprecations; and the few things that QEMU had before 5.2 and does

@@ -13,8 +13,8 @@ type Node struct {
 	Module string // "block-core"; "" for a type without a name in the schema
 	Tag    string // of a union, the member that selects the branch; else ""
 	If     string // the condition of the build that it needs, "" for none
-	// Use is what a deprecation says to use. Deprecated is the release since which it is deprecated, if no feature
-	// says so.
+	// Use is the replacement of a deprecated thing, "" for none. Deprecated is the release that deprecated it, if
+	// no feature shows that.
 	Use, Deprecated string
 	Times           []Span
 	Parts           []Part

@@ -19,14 +19,14 @@ type Fact struct {
 	// Removed is the release that removed it. Its Release is "" if it still exists. If it went and came back, Since is
 	// the first time that it came, and Removed is the last time that it went.
 	Removed Date
-	// Deprecated and Unstable are the releases in which it became so; nil if it never did.
+	// Deprecated is the release that made it deprecated, and Unstable the one that made it unstable; nil for none.
 	Deprecated, Unstable *Date
 	// Use is the replacement of a deprecated thing, "" if the schema names none.
 	Use string
 	// If is the condition of the build that it needs, "" for none.
 	If string
 	// NewName is true for a type that took the place of another type and whose documentation names an older release.
-	// Since may then be the date of its name only. The protocol does not have the name.
+	// Since may then be the date of its name only. Messages do not contain names of types.
 	NewName bool
 
 	spans      []span

@@ -6,8 +6,8 @@ import (
 )
 
 // Reference returns the address of a command, an event or a type in QEMU's online reference, or "" if the
-// reference does not have it. The reference describes the newest QEMU and has no removed things. If only
-// the answer of a server has a type, the reference has the type under another name.
+// reference does not have it. The reference describes the newest QEMU and has no removed things. Reference
+// also returns "" if only the answer of a server has the thing: the name of its type or module is then made up.
 func (t *Table) Reference(name string) string {
 	n := t.nodes[name]
 	if n == nil || n.module == "" || strings.HasPrefix(name, "q_") || !t.inDocumentation(n) || slices.Contains(renamed, name) {

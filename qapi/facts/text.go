@@ -132,7 +132,7 @@ func (t *Table) ranges(s set) string {
 	return strings.Join(ranges, ",")
 }
 
-// ErrTable is in the error for a text that is not a table of facts.
+// ErrTable means that a text is not a complete table of facts.
 var ErrTable = errors.New("not a table of facts; qapigen facts writes one")
 
 // Parse reads the text of a table. The error matches [ErrTable] if the text is not a complete table.

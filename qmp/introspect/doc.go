@@ -6,8 +6,8 @@
 //	…
 //	yes, err := s.Has("blockdev-add/arg-type/+file/$dynamic-auto-read-only")
 //
-// Package qapi makes the same view from the sources of a schema, with Schema.Introspect. This
-// package does not link the parser of sources.
+// Package qapi makes the same [Schema] from QEMU's schema files, with its method Schema.Introspect.
+// This package does not link the parser of these files.
 //
 // The names are those of QEMU's qapi/introspect.json. An [Info] is a SchemaInfo, and its kinds
 // are the meta-types.

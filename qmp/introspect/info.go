@@ -106,8 +106,9 @@ func (*Command) MetaType() string   { return "command" }
 func (*Event) MetaType() string     { return "event" }
 func (u *Unknown) MetaType() string { return u.Meta }
 
-// JSONType returns the kind of JSON that values of a type have: string for an enum, array, object, or what
-// a builtin type has. For alternates, nil and entries that are not types, it returns "value", which is any kind.
+// JSONType returns the kind of JSON that values of a type have: string for an enum, array, object, or the
+// JSONType of a [Builtin]. For alternates, nil and entries that are not types, it returns "value", which is any
+// kind.
 func JSONType(info Info) string {
 	switch info := info.(type) {
 	case *Builtin:

@@ -29,7 +29,7 @@ const (
 //	of object  = member | "*" member      which must be optional
 //	           | "+" case                 the branch of a union
 //	           | "$" feature
-//	of a member, behind it                "$$" feature (an addition)
+//	after a member                        "$$" feature (an addition)
 //	of enum    = "^" value [ "/$" feature ]
 //	of builtin = "!" json-type            null, string, number, int, boolean or value
 //	of another = "!" json-type            string of an enum, object, array (an addition)

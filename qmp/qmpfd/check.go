@@ -11,12 +11,13 @@ import (
 // the rules of the strictest version of QEMU, and sends nothing. The files must be regular files or block
 // devices, and:
 //
-//   - for a read-only node, one must be open with O_RDONLY;
-//   - for a node with auto-read-only, one must be open with O_RDONLY, and another with O_RDWR if anything
-//     will write;
-//   - for any other node, one must be open with O_RDWR;
-//   - this file must have O_DIRECT if u is Direct, and must not have it otherwise;
-//   - files of this access mode must not have O_SYNC or O_DSYNC, and no file may have O_PATH.
+//   - a read-only node needs a file that is open with O_RDONLY;
+//   - a node with auto-read-only needs a file with O_RDONLY, and also a file with O_RDWR if anything will
+//     write;
+//   - any other node needs a file with O_RDWR;
+//   - a needed file must have O_DIRECT if u is Direct, and must not have it otherwise;
+//   - no file with the access mode of a needed file may have O_SYNC or O_DSYNC;
+//   - no file may have O_PATH.
 //
 // The set can contain other files, too. Any error matches [qmp.ErrNotSent]. It also matches:
 //   - [*FlagsError]: a flag is wrong.

@@ -6,7 +6,7 @@
 //	use := qmpfd.Use{Direct: true}
 //	files, err := use.Open("/srv/data1.img")
 //	…
-//	defer files.Close() // QEMU has its own by then
+//	defer files.Close() // QEMU has its own descriptors by then
 //	set, err := use.AddSet(ctx, client, "qmpkit:data1", files...)
 //	…
 //	// blockdev-add with the file name set.Path(); and when the node is gone:
@@ -17,10 +17,10 @@
 //
 // # Which file of a set QEMU takes
 //
-// QEMU takes the file of the set that is open with the flags that QEMU wants. If there is no such file,
-// QEMU refuses to open the node. It asks for O_RDONLY if the node is read-only and for O_RDWR if it is
-// not. With auto-read-only it asks for O_RDONLY first, and for O_RDWR when a user of the node begins to
-// write. The other flags have these effects (measured):
+// QEMU looks in the set for a file that is open with the flags that the node needs. If there is no such
+// file, QEMU refuses to open the node. It asks for O_RDONLY if the node is read-only and for O_RDWR if
+// it is not. With auto-read-only it asks for O_RDONLY first, and for O_RDWR when a user of the node
+// begins to write. The other flags have these effects (measured):
 //
 //	                                        5.2, 7.2             10.0, 11.1
 //	O_DIRECT and cache.direct differ        taken, and changed   refused
@@ -40,9 +40,10 @@
 //
 // QEMU locks the files of file and host_device nodes, so that no other QEMU writes to them. A lock
 // belongs to an open file and stays as long as a descriptor of it is in a set. A node with
-// auto-read-only changes between two open files, and then QEMU's locks on one file conflict with its
-// locks on the other. After a migration cont fails, and QEMU refuses a snapshot and a resize. After
-// a failed migration the machine hangs or ends. This was measured on 5.2, 7.2, 10.0 and 11.1.
+// auto-read-only changes between two open files. QEMU's locks on one file then conflict with its
+// locks on the other. As a result, cont fails after a migration, QEMU refuses a snapshot or a
+// resize, and the machine hangs or ends after a failed migration. This was measured on 5.2, 7.2,
+// 10.0 and 11.1.
 //
 // So give a node one open file and no auto-read-only. If anything will ever write to the node, open
 // the file with O_RDWR and leave read-only off. A node with auto-read-only and two files must have

@@ -32,8 +32,9 @@ func (u Use) Open(path string) (Files, error) {
 	return u.open(func(path string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0) }, path)
 }
 
-// OpenWith is [Use.Open] with a function that replaces [os.OpenFile]. For example, it can ask a
-// privileged process to open the file. OpenWith checks the flags of the files, as [Use.Check] does.
+// OpenWith is [Use.Open] with a function that replaces [os.OpenFile]. For example, the function can
+// ask a privileged process to open the file. OpenWith checks the flags of the files, as [Use.Check]
+// does.
 func (u Use) OpenWith(open func(path string, flags int) (*os.File, error), path string) (Files, error) {
 	if u.Direct && directFlag == 0 {
 		return nil, errNoDirect

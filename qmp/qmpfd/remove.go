@@ -37,12 +37,13 @@ func removeSets(ctx context.Context, x qmp.Executor, opaque string, only *int64)
 }
 
 // RemoveSet removes the set with this number, whoever made it, and reports whether there was one with
-// descriptors. If there is none, it succeeds. A node that uses a descriptor keeps its own; QEMU then lists the set
-// without descriptors until the node is gone.
+// descriptors. If there is none, it succeeds. A node that uses a descriptor keeps its own descriptor, and QEMU
+// lists the set without descriptors until the node is gone.
 //
 // The error matches:
 //   - [ErrKept]: QEMU does not close the descriptors yet.
-//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. The set may be gone, and its number belong to a new set.
+//   - [qmp.ErrOutcomeUnknown]: QEMU did not answer. The set may be gone, and its number may belong to a new
+//     set.
 func RemoveSet(ctx context.Context, x qmp.Executor, id int64) (removed bool, err error) {
 	return removeThose(ctx, x, func(set qemu.FDSetInfo) bool { return set.FDSetID == id && len(set.FDs) > 0 })
 }

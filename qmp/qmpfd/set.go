@@ -10,9 +10,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A Set is a set of file descriptors in a QEMU (monitor/fds.c). All monitors of the process share its sets,
-// and the sets outlive the connection: when the last monitor is disconnected, QEMU 5.2 and 7.2 close
-// unused sets; QEMU 10.0 and 11.1 keep them.
+// A Set is a set of file descriptors in a QEMU (monitor/fds.c). All monitors of a QEMU share its sets. The
+// sets outlive a connection: when the last monitor is disconnected, QEMU 5.2 and 7.2 close unused sets;
+// QEMU 10.0 and 11.1 keep them.
 //
 // Keep a set while a node uses it. QEMU opens the file again when the node is reopened, and when a node with
 // auto-read-only changes between reading and writing.

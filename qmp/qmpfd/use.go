@@ -13,11 +13,12 @@ import (
 type Use struct {
 	ReadOnly     bool // nothing can write; AutoReadOnly has no effect then
 	AutoReadOnly bool // open for writing only while something writes; the node must have "locking" off
-	Direct       bool // past the host's page cache (O_DIRECT)
+	Direct       bool // bypasses the host's page cache (O_DIRECT)
 }
 
-// UseOf returns the Use of a node that has the file as it is open: read-only if it is open with O_RDONLY, direct if
-// with O_DIRECT. The errors are those of [Use.Check] for this use, for example for O_WRONLY or O_SYNC.
+// UseOf returns the Use that fits the flags of an open file: ReadOnly if the file is open with O_RDONLY, and
+// Direct if it is open with O_DIRECT. The errors are those of [Use.Check] for this use, for example for
+// O_WRONLY or O_SYNC.
 func UseOf(f *os.File) (Use, error) {
 	if _, err := Driver(f); err != nil {
 		return Use{}, err

@@ -35,9 +35,9 @@ import (
 //     up to QEMU 5.2, those of object-add;
 //   - integers outside the range of their type: the schema has no ranges.
 //
-// If a union does not have a member, the path has the branch ("+file/drop-cache") if the type of
-// the request has the member in its branch, or if the member is in Args. Otherwise the path has
-// only the union.
+// If a union does not have a member, the path names the branch ("+file/drop-cache") in two cases:
+// the type of the request has the member in its branch, or the member is in Args. Otherwise the
+// path does not name a branch.
 //
 // Missing returns an error if:
 //   - [Query] fails.

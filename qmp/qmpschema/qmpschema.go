@@ -32,9 +32,10 @@ import (
 
 // Query returns the schema of the server at the other end of x.
 //
-// Query asks the server once for each connection and stores the answer in the server of [qmp.ServerOf]. If
-// several goroutines call Query at the same time, one sends the command and the others wait for its answer
-// until their own contexts end. If [qmp.ServerOf] returns nil, Query asks every time.
+// Query asks the server once for each connection and stores the answer in the [qmp.Server] that
+// [qmp.ServerOf] returns. If several goroutines call Query at the same time, one sends the command and the
+// others wait for its answer until their own contexts end. If [qmp.ServerOf] returns nil, Query asks every
+// time.
 //
 // Query does not store errors. It returns the error of the command, or an [*introspect.ReadError] if
 // the answer is not a schema.

@@ -11,16 +11,16 @@
 //
 // # Answers
 //
-// A test tells the server its answers in two ways, which can be mixed. [Server.Expect] adds a command
-// and its answer to a script: the commands must come in this order, and a command that has not come when
-// the test ends fails the test. [Server.Handle] sets a handler, which answers a command whenever it comes.
-// If a command is not the next one of the script and has no handler, the server answers as QEMU
-// does to an unknown command, with CommandNotFound.
+// A test gives the server the answers in two ways, which can be mixed. [Server.Expect] adds a command and
+// its answer to a script: the commands must come in this order, and a command that has not come when the
+// test ends fails the test. [Server.Handle] sets a handler, which answers a command whenever it comes. If
+// a command is not the next one of the script and has no handler, the server answers as QEMU does to an
+// unknown command, with CommandNotFound.
 //
-// Like QEMU, the server serves one client at a time, greets it, accepts only qmp_capabilities until the
-// client has negotiated, and executes commands one after the other. [Server.Event] sends an event to a
-// client that has negotiated. If the client sends text that is not a request, the server answers with an
-// error without an id, as QEMU 7.2 to 10.2 do, and the session continues.
+// Like QEMU, the server serves one client at a time, and executes commands one after the other. It
+// greets the client, and accepts only qmp_capabilities until the client has negotiated. [Server.Event]
+// sends an event to a client that has negotiated. If the client sends text that is not a request, the
+// server answers with an error without an id, as QEMU 7.2 to 10.2 do, and the session continues.
 //
 // # Descriptors
 //
@@ -47,8 +47,9 @@
 // the script. If the test then fails because the command is missing, the message has the refused request
 // and the reason.
 //
-// The server executes commands that the default schema does not have. [Options.Unchecked] turns the
-// check off. With [Options.Schema] the server has another schema and also refuses unknown commands:
+// The server does not check commands that the default schema does not have. [Options.Unchecked]
+// turns the check off. With [Options.Schema] the server has another schema and also refuses unknown
+// commands:
 //
 //	reply, err := os.ReadFile("testdata/query-qmp-schema.json") // recorded from a real QEMU
 //	…
@@ -60,9 +61,9 @@
 // of devices (device_add) and, up to 5.2, of objects (object-add): the server accepts all properties. A
 // handler must do the checks of the command's own code.
 //
-// The texts of refusals are those of the QEMU in [Options.Version], from 5.2 on, with two exceptions. If
-// an unsigned integer has the wrong type, QEMU says "expects uint64". If several members are unexpected,
-// QEMU names any of them and the server names the first.
+// A refusal has the text of the QEMU version in [Options.Version] (5.2 or newer), with two exceptions. If
+// an unsigned integer has the wrong type, QEMU says "expects uint64" and the server names the type
+// "integer". If several members are unexpected, QEMU names any of them and the server names the first.
 //
 // # Faults
 //
@@ -92,8 +93,8 @@
 // # Time
 //
 // A server works in a testing/synctest bubble if it is made inside the bubble and its client uses
-// [qmp.NewClient] and [Server.Pipe]. Sockets do not work in a bubble. [Delay], [Lag] and the client's
-// timeouts then take no time.
+// [qmp.NewClient] and [Server.Pipe]. [Delay], [Lag] and the client's timeouts take no time in a
+// bubble. Sockets do not work there.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		s := qmptest.NewServer(t, nil)
@@ -111,6 +112,6 @@
 // With [Options.Guest] the server is a guest agent. It does not greet, negotiate or send events. It answers
 // guest-sync and guest-sync-delimited itself, unless the test has a handler for them or the script expects
 // them. Before the reply to guest-sync-delimited it sends a byte FF. If the client sends a byte FF inside a
-// message, the server answers with an error. The server does not answer guest-shutdown and
-// guest-suspend-disk, -ram and -hybrid if their handler returns nil.
+// message, the server answers with an error. The server does not answer guest-shutdown, guest-suspend-disk,
+// guest-suspend-ram and guest-suspend-hybrid if their handler returns nil.
 package qmptest

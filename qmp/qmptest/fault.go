@@ -9,9 +9,9 @@ import (
 )
 
 // A Fault changes the output of the server. It takes the writer to the client and returns the writer to use
-// instead. The server calls it once for each connection. The server writes one message at a time, or the bytes
-// of one [Server.Write]. Closing the writer ends the connection. Close can be called during a write, and more
-// than once.
+// instead. The server calls it once for each connection. Each call of the writer's Write gets one message,
+// the bytes of one [Server.Write], or several messages that [Server.Merge] has joined. Closing the writer
+// ends the connection. Close can be called during a write, and more than once.
 //
 // [Split], [SplitAt], [Insert], [Cut] and [Lag] are faults, and a test can have its own. They work on sockets
 // and on pipes alike.

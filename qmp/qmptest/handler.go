@@ -22,16 +22,16 @@ import (
 // from another. Use them with [Server.Handle] and [Expectation.Handle].
 type Handler func(r *Request) (any, error)
 
-// ErrNoReply is the error of a [Handler] whose command the server does not answer, or answers later by
-// [Request.Reply] or [Request.Refuse].
+// ErrNoReply is the error of a [Handler] whose command the server does not answer, or answers later
+// with [Request.Reply] or [Request.Refuse].
 var ErrNoReply = errors.New("qmptest: no reply")
 
-// Return is a handler that returns a value.
+// Return returns a handler that answers with the value.
 func Return(value any) Handler {
 	return func(*Request) (any, error) { return value, nil }
 }
 
-// Refuse is a handler that fails.
+// Refuse returns a handler that answers with an error of this class.
 func Refuse(class qmp.ErrorClass, desc string) Handler {
 	return func(*Request) (any, error) { return nil, &qmp.Error{Class: class, Desc: desc} }
 }
@@ -70,7 +70,7 @@ func Twice(h Handler) Handler {
 	}
 }
 
-// WithoutID sends h's answer without an id, as QEMU does with its error for something that is not JSON.
+// WithoutID sends h's answer without an id, as QEMU does when it answers text that is not JSON.
 func WithoutID(h Handler) Handler {
 	return func(r *Request) (any, error) {
 		nameless := *r

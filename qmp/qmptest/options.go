@@ -9,8 +9,8 @@ import (
 
 // Options configures a server. nil and the zero value mean the defaults.
 type Options struct {
-	// Version is the version in the greeting; the zero Version means the version of QEMU that
-	// generated/qemu is of.
+	// Version is the version in the greeting; the zero Version means the QEMU version of
+	// generated/qemu.
 	Version qmp.Version
 
 	// Capabilities are the capabilities that the greeting offers. nil means "oob", as QEMU offers on a
@@ -26,7 +26,7 @@ type Options struct {
 	// that this schema does not have is not checked: it may be of another server.
 	Schema *introspect.Schema
 
-	// Unchecked turns the checks by the default schema off.
+	// Unchecked turns off the checks against the default schema.
 	Unchecked bool
 
 	// Guest makes a guest agent instead of a QEMU; see the package comment. The server then ignores Version,

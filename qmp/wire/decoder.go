@@ -1,8 +1,8 @@
 package wire
 
-// Decoder reads one complete JSON value. Each method reads the next value. After the first
-// failure every method returns the zero value at once, and every loop ends. A Decoder belongs to
-// one goroutine. It does not change the text, and returns copies.
+// Decoder reads one complete JSON value. Each method reads the next value. After the first failure
+// every method returns the zero value at once, and every loop ends. A Decoder belongs to one
+// goroutine. It does not change the text. The values that it returns are copies.
 type Decoder struct {
 	data    []byte // nil after a failure, so that every read finds the end
 	pos     int    // the cursor

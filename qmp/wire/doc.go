@@ -22,11 +22,11 @@
 // leaves missing members zero. If the discriminator of a union is missing, DecodeBranch can still
 // create a branch for the members that the union does not know.
 //
-// A repeated member is an error. If an object has two members with the same name, decoding fails
-// at the second one. This is so for every member: optional or not, a discriminator, common to a
-// union or of its branch, known or unknown. QEMU never sends such an object, and refuses one
-// ("duplicate key"). The decoder does not look for repeated names inside values that it skips or
-// keeps as text.
+// A repeated member is an error. If an object has two members with the same name, decoding fails at
+// the second one. This is so for every member: optional or not, a discriminator, common to all
+// branches of a union or in one branch, known or unknown. QEMU never sends such an object, and
+// refuses one ("duplicate key"). The decoder does not look for repeated names inside values that it
+// skips or keeps as text.
 //
 // # Encoding
 //
@@ -37,9 +37,9 @@
 // # Errors
 //
 // Decoder and Encoder keep the first failure, with the path of its member ("file.filename",
-// "props[2].name"). Every later call returns at once. So callers can check for an error once,
-// after the last call. The path costs nothing without a failure: after one, it is found by
-// reading the text again.
+// "props[2].name"). Every later call returns at once. So callers can check for an error once, after
+// the last call. The path costs nothing unless there is a failure. Then the Decoder or Encoder
+// reads the text again to find it.
 //
 // # Imports
 //
@@ -49,5 +49,5 @@
 // # Inlining
 //
 // The methods that generated code calls for each member are marked noinline. A generated package
-// has some thousand of these calls, and inlining them doubles the time to compile it.
+// has thousands of these calls, and inlining them doubles the time to compile it.
 package wire
