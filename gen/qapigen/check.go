@@ -18,7 +18,7 @@ func newCheck() *cobra.Command {
 		Short: "report errors in schemas",
 		Long: `Check reads schemas and reports their errors. FILE is the main file of a schema; check also reads the
 files that it includes. It prints a line for each error, in the order in which QEMU would find them,
-and nothing if there is no error:
+and nothing if the schemas are correct:
 
   path:line[:column]: message
 
@@ -28,7 +28,7 @@ the same place. Without -dialect, check accepts the language of QEMU 5.2 to 11.0
 
 With -json, check prints an array of objects with file, line, column (if it is known) and message.
 
-The exit status is 0 if there is no error, 1 if there are errors, and 2 if the command line is wrong.`,
+The exit status is 0 if the schemas are correct, 1 if not, and 2 if the command line is wrong.`,
 		Example: `  qapigen check qemu/qapi/qapi-schema.json qemu/qga/qapi-schema.json
   qapigen check -dialect 10.2 qemu/qapi/qapi-schema.json
   qapigen check -json qemu/qapi/qapi-schema.json | jq -r '.[].file'`,

@@ -18,7 +18,7 @@ import (
 
 // namesHelp says where names come from, for the help of generate.
 const namesHelp = `A running server, and an answer that capture wrote, have no names of types. Generate takes the names
-from a schema of another version: the newest one in qapigen, or the one that -names gives. A type has
+from a schema of another version: the newest schema in qapigen, or the schema of -names. A type has
 the same name if it is used at the same place. Other types are named after the place where they are
 used. Standard error lists these, and says how many names were found.`
 

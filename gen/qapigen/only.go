@@ -18,8 +18,8 @@ package has the commands and events of both flags, and the types that they need.
 
 A condition of the schema ("if") means that some builds of QEMU lack a thing. The package has the
 thing, and its comment names the condition. -define and -undefine describe one build instead:
--define names the symbols that are true, -undefine those that are false. The package then leaves out
-the things that this build lacks.`
+-define names the symbols that are true, and -undefine the symbols that are false. The package then
+leaves out the things that this build lacks.`
 
 // selectionFlags are the flags that say what of a schema is wanted.
 type selectionFlags struct {

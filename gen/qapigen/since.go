@@ -33,7 +33,7 @@ for each, the shortest: types can contain themselves, so the number of paths has
 
 With -json, since prints an array of objects. A QEMU has the path from the release "since" on, and no
 longer in the release "removed". If a date is not exact, "sinceAfter" is the newest known release that
-does not have the path yet, and "removedAfter" the newest one that still has it. If a path went and
+does not have the path yet, and "removedAfter" the newest release that still has it. If a path went and
 came back, "times" has each time. If an object has an "if", a build of QEMU may lack the path.
 
 The exit status is 0 if since knows all paths, 1 if no known QEMU has one of them, and 2 if the
@@ -75,7 +75,7 @@ command line is wrong.`,
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print an array of objects")
 	cmd.Flags().BoolVar(&all, "all", false, "print all paths, of QEMU unless -server names another server")
-	k.flags(cmd, "the first one that has the path")
+	k.flags(cmd, "the first server that has the path")
 	return cmd
 }
 
@@ -97,7 +97,7 @@ func factOf(tables []*facts.Table, path string) (*facts.Fact, error) {
 func unknownPath(tables []*facts.Table, path string) error {
 	versions := tables[0].Versions()
 	known := fmt.Sprintf("in any known QEMU (%s to %s)", versions[0], versions[len(versions)-1])
-	var table *facts.Table // the last one that knows a part of the path, and what can follow this part
+	var table *facts.Table // the last table that knows a part of the path; place and components are this part and its continuations
 	var place string
 	var components []string
 	for i := 1; i < len(path); i++ {
@@ -151,8 +151,8 @@ func lacks(place, component string) string {
 	return fmt.Sprintf("%s has no %s %q", place, kind, name)
 }
 
-// suggestion says what a component that a place lacks may have been meant to be: one that is like it, or the place
-// where the command, the event or the type has one of this name.
+// suggestion proposes a component in place of one that a place lacks: a component with a similar name, or the place
+// where the command, the event or the type has a component of this name.
 func suggestion(t *facts.Table, place, component string, components []string) string {
 	if like := closest(component, components); len(like) > 0 {
 		return asQuestion(like)

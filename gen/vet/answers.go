@@ -12,7 +12,7 @@ import (
 // An answer is the part of a server's answer that a function or a variable of another package has: a fact
 // of the analyzer.
 type answer struct {
-	Results []guardFact   // of a function, those that are true and false or nil and not, and where it returns
+	Results []guardFact   // of a function: each result that is true or false, nil or not nil, and the returns
 	Path    int           // 1 + the parameter with the path that the results are about, 0 for none
 	Lacks   []guardFact   // the results if the server lacks the path; Results are those if it has it
 	Tries   map[int]trial // parameters whose errors the function compares with those of commands that are missing
