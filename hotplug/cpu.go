@@ -155,9 +155,11 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 	if err != nil {
 		return nil, err
 	}
-	return place, undo.step("device "+c.ID,
-		func() error { return c.device(place).Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.unplugAs(ctx, c.ID, aCPU) })
+	return place, undo.step(ctx, step{
+		what: "device " + c.ID,
+		do:   func(context.Context) error { return c.device(place).Do(ctx, vm.conn) }, // not all QEMUs can undo it
+		undo: func(ctx context.Context) error { return vm.unplugAs(ctx, c.ID, aCPU) },
+	})
 }
 
 // RemoveCPU hot-removes a CPU that AddCPU added, in any process.

@@ -25,14 +25,11 @@ func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
 		if err := checkID(id); err != nil {
 			return err
 		}
-		if err := vm.checkNoDevice(ctx, id); err != nil {
-			return err
-		}
 		return vm.plug(ctx, undo, device)
 	})
 }
 
-// checkNoDevice makes sure that undoing will not remove a device that somebody else has added.
+// checkNoDevice returns an error if a device has this ID.
 func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 	device, err := vm.deviceExists(ctx, id)
 	if err == nil && device {
@@ -143,15 +140,10 @@ func (vm *VM) checkBridge(ctx context.Context, id string) error {
 	return because(errors.ErrUnsupported, "QEMU keeps a bridge that it was started with")
 }
 
-// checkNoNode makes sure that no node has the name of a device, unless the device uses another node. The
-// property "drive" of a device on a USB bus is empty, so checkNoNode looks for the node itself.
+// checkNoNode returns an error if a device uses a node with its own name, which RemoveDevice would leave.
 func (vm *VM) checkNoNode(ctx context.Context, id string) error {
-	var used string
-	if _, _, err := vm.property(ctx, id, "drive", &used); err != nil || used != "" && used != id {
-		return err
-	}
-	node, err := vm.nodeExists(ctx, id)
-	if err == nil && node {
+	_, drive, err := vm.drive(ctx, id)
+	if err == nil && qmp.Value(drive) == id {
 		err = because(ErrNotAlone, "device has a block node; RemoveDisk removes both")
 	}
 	return err

@@ -3,8 +3,10 @@ package hotplug
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -19,10 +21,10 @@ type DeviceInfo struct {
 	Hotpluggable bool        // QEMU can unplug it while the machine runs, if its bus allows that
 	PCI          *PCIAddress // the address on its bus; nil if that is not a PCI bus
 	Netdev       string      // the netdev of a NIC
-	Node         string      // the block node that a disk uses; empty for a drive without a medium
 
-	// Block is the entry of query-block for a disk. Its Inserted is nil for a drive without a medium.
-	Block *qemu.BlockInfo
+	// Node is the block node that a disk uses. If QEMU was started with -drive for the disk, Node is the name of
+	// that drive. It is empty for a drive without a medium. [VM.BlockInfo] describes the storage of a disk.
+	Node string
 }
 
 // A PCIAddress is the slot and the function of a device on its bus.
@@ -46,7 +48,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 // DeviceInfo describes the device with this ID. If there is no such device, or it is removed while
 // DeviceInfo asks, the error matches [qmp.ErrDeviceNotFound].
 //
-// Source: qom-get, query-block.
+// Source: qom-get; qom-list once for each type of device.
 func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 	err := cmp.Or(vm.made(), checkID(id))
 	info := &DeviceInfo{ID: id, Path: devicePath(id)}
@@ -62,64 +64,115 @@ func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 var errNoDevice = because(qmp.ErrDeviceNotFound, "no such device")
 
 func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
-	var bus string
-	for _, p := range []struct {
-		name  string
-		value any
-	}{{"type", &info.Driver}, {"parent_bus", &bus}, {"hotpluggable", &info.Hotpluggable},
-		{"netdev", &info.Netdev}} {
-		device, _, err := vm.property(ctx, info.ID, p.name, p.value)
-		if err != nil {
+	read := func(name string, value any) func() error {
+		return func() error {
+			device, _, err := vm.property(ctx, info.ID, name, value)
+			if err == nil && !device {
+				err = errNoDevice
+			}
 			return err
 		}
-		if !device {
-			return errNoDevice
-		}
+	}
+	if err := read("type", &info.Driver)(); err != nil {
+		return err
+	}
+	has, err := vm.typeOf(ctx, info)
+	if err != nil {
+		return err
+	}
+	var bus string
+	reads := []func() error{read("parent_bus", &bus), read("hotpluggable", &info.Hotpluggable)}
+	if has.netdev {
+		reads = append(reads, read("netdev", &info.Netdev))
+	}
+	if has.drive {
+		reads = append(reads, func() error {
+			device, drive, err := vm.drive(ctx, info.ID)
+			if err == nil && !device {
+				err = errNoDevice
+			}
+			info.Node = qmp.Value(drive)
+			return err
+		})
+	}
+	if has.slot {
+		reads = append(reads, func() error {
+			address, has, err := vm.pciAddress(ctx, info.Path)
+			if has {
+				info.PCI = &address
+			}
+			return err
+		})
+	}
+	if err := together(reads...); err != nil {
+		return err
 	}
 	if bus != "" {
 		info.Bus = path.Base(bus)
 	}
-	var multifunction bool // a property of PCI devices, and of no others
-	if isPCI, err := vm.objectProperty(ctx, info.Path, "multifunction", &multifunction); err != nil {
-		return err
-	} else if isPCI {
-		address, has, err := vm.pciAddress(ctx, info.Path)
-		if err != nil {
-			return err
-		}
-		if has {
-			info.PCI = &address
-		}
-	}
-	return vm.fillBlock(ctx, info)
+	return nil
 }
 
-// fillBlock finds a disk's storage. query-block names a device by its ID or, if the disk is a part of the
-// device, by the path of that part.
-func (vm *VM) fillBlock(ctx context.Context, info *DeviceInfo) error {
-	device, drive, err := vm.drive(ctx, info.ID)
+// A deviceType says which properties the devices of a type have.
+type deviceType struct{ netdev, drive, slot bool }
+
+// typeOf returns the type of a device. It asks QEMU once for each type.
+func (vm *VM) typeOf(ctx context.Context, info *DeviceInfo) (deviceType, error) {
+	if known, ok := vm.deviceTypes.Load(info.Driver); ok {
+		return known.(deviceType), nil
+	}
+	members, err := qemu.QOMList{Path: info.Path}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		err = errNoDevice
+	}
 	if err != nil {
-		return err
+		return deviceType{}, err
 	}
-	if !device {
-		return errNoDevice
+	has := func(name string) bool {
+		return slices.ContainsFunc(members, func(m qemu.ObjectPropertyInfo) bool { return m.Name == name })
 	}
-	info.Node = qmp.Value(drive)
+	// Only PCI devices have "multifunction", and others have an "addr" too.
+	t := deviceType{netdev: has("netdev"), drive: has("drive"), slot: has("multifunction")}
+	if info.Driver != "" {
+		vm.deviceTypes.Store(info.Driver, t)
+	}
+	return t, nil
+}
+
+// BlockInfo returns the entry of query-block for the disk with this ID. Its Inserted is nil for a drive without a
+// medium. QEMU answers for all disks of the machine, which takes about 20 ms for 400 disks.
+//
+// BlockInfo returns an error that matches:
+//   - [qmp.ErrDeviceNotFound]: there is no such device.
+//   - [ErrNotDisk]: the device has no storage in QEMU, for example because it is a vhost-user disk.
+//
+// Source: query-block.
+func (vm *VM) BlockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error) {
+	err := cmp.Or(vm.made(), checkID(id))
+	var info *qemu.BlockInfo
+	if err == nil {
+		info, err = vm.blockInfo(ctx, id)
+	}
+	return info, failed(fmt.Sprintf("describe disk %q", id), err)
+}
+
+// blockInfo finds a disk in query-block, which names a device by its ID or, if the disk is a part of the
+// device, by the path of that part.
+func (vm *VM) blockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error) {
 	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	object := devicePath(id)
 	for i, b := range blocks {
 		switch qmp.Value(b.Qdev) {
-		case info.ID, info.Path, info.Path + "/virtio-backend", driveOfUSB(info.ID):
-			info.Block = &blocks[i]
+		case id, object, object + "/virtio-backend", driveOfUSB(id):
+			return &blocks[i], nil
 		}
 	}
-	if b := info.Block; b != nil && b.Device != "" && b.Device == info.Node { // a drive of -drive
-		info.Node = ""
-		if b.Inserted != nil {
-			info.Node = qmp.Value(b.Inserted.NodeName)
-		}
+	device, err := vm.deviceExists(ctx, id)
+	if err == nil && !device {
+		err = errNoDevice
 	}
-	return nil
+	return nil, cmp.Or(err, ErrNotDisk)
 }

@@ -20,7 +20,7 @@ func addsDevice(d qemu.DeviceAdd) addition {
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDevice(ctx, d) },
 		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDevice(ctx, *d.ID) },
-		commands: []string{"qom-get", "device_add"},
+		commands: []string{"device_add"},
 	}
 }
 
@@ -123,7 +123,7 @@ func TestFaultsOfRemovingADevice(t *testing.T) {
 	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				removalFaults(t, fakeqemu.New(t), fault, addsDevice(tablet), "query-blockstats", "device_del")
+				removalFaults(t, fakeqemu.New(t), fault, addsDevice(tablet), "qom-get", "device_del")
 			})
 		})
 	}

@@ -2,7 +2,6 @@ package hotplug
 
 import (
 	"context"
-	"errors"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -38,14 +37,11 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 	if fallback, err := vm.fallsBack(ctx); err != nil {
 		return err
 	} else if fallback {
-		return vm.addDrive(ctx, undo, d, len(secrets) > 0)
+		return vm.addDrive(ctx, undo, d)
 	}
 	tree := &nodeTree{}
 	defer tree.close() // QEMU has copies of the descriptors by then
 	if err := prepare(tree); err != nil {
-		return err
-	}
-	if err := vm.checkUnused(ctx, d.ID, len(secrets) > 0); err != nil {
 		return err
 	}
 	if err := vm.addSecrets(ctx, undo, d.ID, secrets); err != nil {
@@ -55,31 +51,23 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 		return err
 	}
 	node := tree.options(d.ID)
-	return undo.step("node "+d.ID,
-		func() error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
-		func(ctx context.Context) error { _, err := vm.removeNode(ctx, d.ID); return err })
+	err := undo.step(ctx, step{
+		what: "node " + d.ID,
+		do:   func(ctx context.Context) error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { _, err := vm.removeNode(ctx, d.ID); return err },
+		ours: func(ctx context.Context) (bool, error) { return tree.isOpen(ctx, vm, d.ID) },
+	})
+	return whyRefused(err, func() error { return vm.checkUnused(ctx, d.ID) })
 }
 
-// checkUnused makes sure that undoing will not remove things that somebody else has added. It removes
-// unused things that an interrupted operation left.
-func (vm *VM) checkUnused(ctx context.Context, id string, secrets bool) error {
+// checkUnused returns an error if a device or a node has this ID.
+func (vm *VM) checkUnused(ctx context.Context, id string) error {
 	if err := vm.checkNoDevice(ctx, id); err != nil {
 		return err
 	}
 	node, err := vm.nodeExists(ctx, id)
-	if err != nil {
-		return err
+	if err == nil && node {
+		err = because(ErrExists, "ID is in use by a block node without a device")
 	}
-	if node {
-		return because(ErrExists, "ID is in use by a block node without a device")
-	}
-	// An interrupted operation left these descriptors. If QEMU does not close them while the machine is
-	// stopped, they do no harm.
-	if err := vm.removeFDSets(ctx, id); err != nil && !errors.Is(err, ErrDescriptorsKept) {
-		return err
-	}
-	if !secrets {
-		return nil
-	}
-	return vm.removeSecrets(ctx, id)
+	return err
 }

@@ -207,19 +207,22 @@ func TestIDInUse(t *testing.T) {
 	}
 }
 
-// TestDescriptorsWithoutADisk takes away what somebody has left who was cut off.
+// TestDescriptorsWithoutADisk has descriptors that an addition has left that was cut off. They go with the disk.
 func TestDescriptorsWithoutADisk(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	f, err := os.Open(image(t))
 	require.NoError(t, err)
 	defer f.Close()
-	for _, opaque := range []string{"qmpkit:d", "qmpkit:e"} {
+	for _, opaque := range []string{"qmpkit:d:1", "qmpkit:e:1"} {
 		_, err = qemu.AddFD{Opaque: new(opaque)}.Do(t.Context(), c, qmp.WithFile(f))
 		require.NoError(t, err)
 	}
-	require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
-	require.Equal(t, []string{"device d", "fdset 0 qmpkit:d", "fdset 1 qmpkit:e", "node d"}, m.State())
+	vm := hotplug.New(c, nil)
+	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
+	require.Equal(t, []string{"device d", "fdset 0 qmpkit:d", "fdset 1 qmpkit:e", "fdset 2 qmpkit:d", "node d"}, m.State())
+	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.Equal(t, []string{"fdset 1 qmpkit:e"}, m.State())
 }
 
 // TestStoppedMachine is one of those that close no descriptors while they are stopped.
@@ -359,7 +362,7 @@ func TestRollbackOfDevice(t *testing.T) {
 		m.SetGuest(fakeqemu.Deaf)
 		c := pipe(t, m, nil)
 		ctx, cancel := context.WithCancel(t.Context())
-		const deviceAdd = 4 // qom-get, query-blockstats, query-fdsets, blockdev-add, then it
+		const deviceAdd = 1 // after blockdev-add
 		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
 		start := time.Now()
 		err := hotplug.New(conn, nil).AddDisk(ctx, memory("d"))

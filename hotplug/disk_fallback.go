@@ -31,8 +31,8 @@ func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
 }
 
 // addDrive adds a drive instead of a node, as a step of an operation.
-func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk, secrets bool) error {
-	if err := vm.checkUnused(ctx, d.ID, secrets); err != nil {
+func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
+	if err := vm.checkUnused(ctx, d.ID); err != nil {
 		return err
 	}
 	err := vm.fallback.Add(ctx, *d)

@@ -2,9 +2,13 @@ package hotplug
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
+	"slices"
+	"strings"
 
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
@@ -43,42 +47,57 @@ func (t *nodeTree) close() {
 	}
 }
 
-// addFDSets gives QEMU the files, a set for each node.
-func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) error {
+// addFDSets adds the files, a set for each node, as steps of an operation.
+func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) (err error) {
+	opaque := opaqueOf(id) + rand.Text()[:8] // differs for each operation
 	for _, f := range t.files {
-		path, err := vm.addFDSet(ctx, undo, id, f.files)
-		if err != nil {
+		if f.set, err = vm.addFDSet(ctx, undo, id, opaque, f.files); err != nil {
 			return err
 		}
-		f.node["filename"] = path
+		f.node["filename"] = f.set.Path()
 	}
 	return nil
 }
 
-// All monitors of QEMU share the sets of descriptors. A set stays as long as its disk, because QEMU opens the file again
-// from the set when it reopens a node. QEMU chooses the number of a set. The opaque text of the descriptors names the
-// owner.
-
-// opaque returns the opaque text for a device.
-func opaque(id string) string { return "qmpkit:" + id }
-
-// addFDSet adds a set with the files for a device, as a step of an operation. It returns the path by which
-// QEMU opens one of them.
-func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id string, files qmpfd.Files) (path string, err error) {
-	what := "descriptors of " + id
-	set, err := qmpfd.AddSet(ctx, vm.conn, opaque(id), files...)
-	if left, ok := errors.AsType[*qmpfd.UndoError](err); ok {
-		undo.done(what, func(ctx context.Context) error { return vm.removeFDSets(ctx, id) }) // once more
-		return "", left.Err
+// isOpen reports whether QEMU has added the nodes of a tree, if it did not answer. After the descriptors of a set are
+// removed, QEMU lists the empty set as long as a node has the file open. So isOpen removes the descriptors of a file
+// and looks for the empty set. For a tree without files, isOpen only reports whether no device has this ID.
+func (t *nodeTree) isOpen(ctx context.Context, vm *VM, id string) (bool, error) {
+	if len(t.files) == 0 {
+		device, err := vm.deviceExists(ctx, id)
+		return !device, err
 	}
-	if err != nil {
-		return "", err // and there is no set
+	set := t.files[0].set
+	if err := set.Remove(ctx); err != nil {
+		return false, err
 	}
-	undo.done(what, set.Remove)
-	return set.Path(), nil
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	return slices.ContainsFunc(sets, func(s qemu.FDSetInfo) bool { return s.FDSetID == set.ID() && len(s.FDs) == 0 }), err
 }
 
-// removeFDSets removes all sets of a device.
+// All monitors of QEMU share the sets of descriptors. A set stays as long as its disk, because QEMU opens the file again
+// from the set when it reopens a node. QEMU chooses the number of a set. The opaque text of the descriptors names the
+// owner, "qmpkit:ID:", and ends with a random text that differs for each addition.
+
+// opaqueOf returns the beginning of the opaque texts for a device. No ID has a colon.
+func opaqueOf(id string) string { return "qmpkit:" + id + ":" }
+
+// addFDSet adds a set with the files for a device, as a step of an operation.
+func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, files qmpfd.Files) (*qmpfd.Set, error) {
+	what := "descriptors of " + id
+	set, err := qmpfd.AddSet(ctx, vm.conn, opaque, files...)
+	if left, ok := errors.AsType[*qmpfd.UndoError](err); ok {
+		undo.done(what, func(ctx context.Context) error { return qmpfd.RemoveSets(ctx, vm.conn, opaque) }) // once more
+		return nil, left.Err
+	}
+	if err != nil {
+		return nil, err // and there is no set
+	}
+	undo.done(what, set.Remove)
+	return set, nil
+}
+
+// removeFDSets removes all sets of a device. Interrupted additions may have left several.
 func (vm *VM) removeFDSets(ctx context.Context, id string) error {
-	return qmpfd.RemoveSets(ctx, vm.conn, opaque(id))
+	return qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { return strings.HasPrefix(opaque, opaqueOf(id)) })
 }

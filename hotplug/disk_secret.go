@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -41,14 +42,45 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, disk string, secre
 			Format: new(qemu.QCryptoSecretFormatBase64),
 			Data:   new(base64.StdEncoding.EncodeToString(secrets[name])),
 		}}
-		err := undo.step("secret "+id,
-			func() error { return add.Do(ctx, vm.conn) },
-			func(ctx context.Context) error { return vm.removeSecrets(ctx, disk) })
+		s := step{
+			what: "secret " + id,
+			do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
+			undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, id); return err },
+			ours: func(ctx context.Context) (bool, error) {
+				err := vm.checkUnused(ctx, disk)
+				if errors.Is(err, ErrExists) {
+					return false, nil
+				}
+				return err == nil, err
+			},
+		}
+		err := whyRefused(undo.step(ctx, s), func() error { return vm.checkUnused(ctx, disk) })
+		if refused(err) && !errors.Is(err, ErrExists) {
+			err = vm.replaceSecret(ctx, undo, s, id, err)
+		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// replaceSecret repeats a step that QEMU refused, if an interrupted operation left a secret with this ID: it first
+// removes that secret. Otherwise it returns the refusal or ErrExists.
+func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id string, refusal error) error {
+	kind, err := vm.objectType(ctx, id)
+	switch {
+	case err != nil:
+		return errors.Join(refusal, err)
+	case kind == "":
+		return refusal
+	case kind != "secret":
+		return because(ErrExists, "ID %q is in use by an object (%s)", id, kind)
+	}
+	if _, err := vm.removeObject(ctx, id); err != nil {
+		return err
+	}
+	return undo.step(ctx, s)
 }
 
 // removeSecrets removes all secrets of a disk.

@@ -33,6 +33,7 @@ type treeFile struct {
 	path  string
 	use   qmpfd.Use
 	files qmpfd.Files // once they are open
+	set   *qmpfd.Set  // of the files, once QEMU has them
 }
 
 // nodeOptions are the members of a node that nodeTree reads.

@@ -59,7 +59,7 @@
 //
 //	the device                   ID
 //	a disk's block node          ID, unless the backend is a Node
-//	a disk's descriptors         in sets with the opaque text "qmpkit:ID"
+//	a disk's descriptors         in sets whose opaque text begins with "qmpkit:ID:"
 //	a disk's secrets             ID.secret.NAME
 //	the object behind memory     ID
 //	a NIC's netdev               ID
@@ -71,9 +71,28 @@
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only. The ID of a disk has at most 31 bytes,
 // the limit for the name of a node. An ID must not be "type".
 //
-// Two managers must not add devices with the same ID at the same time. QEMU refuses the second device, and its
-// manager undoes only its own steps. But a manager that does not get QEMU's answer undoes the step by its name, and
-// so removes the other manager's device.
+// If two managers add devices with the same ID at the same time, QEMU refuses the second device. Its manager undoes
+// its own steps, and the error matches [ErrExists].
+//
+// An operation waits for QEMU's answer for up to 5 seconds after its context has ended. If it gets no answer, it
+// undoes a step only if it recognizes the thing as its own:
+//
+//   - a node by its set of descriptors
+//   - a netdev by its descriptors or its vhost-user connection
+//   - a device by its bus and by its node, netdev or character device
+//
+// It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
+// no device uses them, even if another manager added them.
+//
+// # Cost
+//
+// [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] send the commands that do the work. They query the machine only after
+// QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a port of PCI
+// Express before QEMU 10.0, they also query it first. Facts about QEMU that do not change are asked for once for
+// each VM.
+//
+// The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
+// [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.
 //
 // # Faults of old versions
 //

@@ -14,8 +14,8 @@ import (
 var ErrExists = errors.New("device ID is in use")
 
 // ErrNotDisk means that [VM.RemoveDisk] was called for a device that is not a disk, or uses a node with
-// another name. From [VM.ResizeDisk] it means that the device has no storage that QEMU can resize. The
-// operation has changed nothing.
+// another name. From [VM.ResizeDisk] it means that the device has no storage that QEMU can resize, from
+// [VM.BlockInfo] that it has no storage in QEMU. The operation has changed nothing.
 var ErrNotDisk = errors.New("device is not a disk")
 
 // ErrNotNIC means that [VM.RemoveNIC] was called for a device that is not a NIC, or uses a netdev with

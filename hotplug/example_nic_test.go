@@ -114,3 +114,23 @@ func ExampleVM_DeviceInfo() {
 	}
 	_ = look
 }
+
+// Whether a CD drive has a medium.
+func ExampleVM_BlockInfo() {
+	look := func(ctx context.Context, vm *hotplug.VM) error {
+		info, err := vm.BlockInfo(ctx, "cd1")
+		if errors.Is(err, hotplug.ErrNotDisk) {
+			return fmt.Errorf("is it a vhost-user disk? %w", err)
+		}
+		if err != nil {
+			return err
+		}
+		if info.Inserted == nil {
+			fmt.Println("no medium; the tray is open:", qmp.Value(info.TrayOpen))
+			return nil
+		}
+		fmt.Println(qmp.Value(info.Inserted.NodeName), info.Inserted.File)
+		return nil
+	}
+	_ = look
+}

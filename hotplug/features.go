@@ -36,7 +36,7 @@ var kindCommands = map[Kind][]string{
 	},
 	CPUs:          {"query-hotpluggable-cpus", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
 	MemoryDevices: {"object-add", "object-del", "qom-set", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
-	Devices:       {"query-blockstats", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+	Devices:       {"device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
 }
 
 // Supports returns nil if the running QEMU can add and remove devices of this kind. It asks QEMU for its
@@ -136,6 +136,8 @@ func (vm *VM) version(ctx context.Context) (qmp.Version, error) {
 	if greeted, ok := vm.conn.(interface{ Version() qmp.Version }); ok {
 		return greeted.Version(), nil
 	}
-	info, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
-	return qmp.Version{Major: int(info.QEMU.Major), Minor: int(info.QEMU.Minor), Micro: int(info.QEMU.Micro)}, err
+	return vm.asked.Get(ctx, func() (qmp.Version, error) {
+		info, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
+		return qmp.Version{Major: int(info.QEMU.Major), Minor: int(info.QEMU.Minor), Micro: int(info.QEMU.Micro)}, err
+	})
 }

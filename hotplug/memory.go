@@ -185,13 +185,17 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	if kind != "" {
 		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
 	}
-	err = undo.step("memory backend "+m.ID,
-		func() error { return m.Backend.object(m.ID).Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.removeBackend(ctx, m.ID) })
+	err = undo.step(ctx, step{
+		what: "memory backend " + m.ID,
+		do:   func(ctx context.Context) error { return m.Backend.object(m.ID).Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { return vm.removeBackend(ctx, m.ID) },
+	})
 	if err != nil {
 		return err
 	}
-	return undo.step("device "+m.ID,
-		func() error { return m.device().Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.unplugMemory(ctx, m.ID) })
+	return undo.step(ctx, step{
+		what: "device " + m.ID,
+		do:   func(ctx context.Context) error { return m.device().Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { return vm.unplugMemory(ctx, m.ID) },
+	})
 }

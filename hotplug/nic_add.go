@@ -27,35 +27,14 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := n.check(); err != nil {
 		return err
 	}
-	if err := vm.checkNICUnused(ctx, n); err != nil {
-		return err
-	}
 	if err := n.Backend.sendFiles(ctx, vm, undo, n.ID); err != nil {
 		return err
 	}
 	netdev := n.Backend.netdev(n.ID)
-	if err := vm.addNetdev(ctx, undo, netdev); err != nil {
+	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
 	}
 	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
-}
-
-// checkNICUnused makes sure that undoing will not remove things that somebody else has added.
-func (vm *VM) checkNICUnused(ctx context.Context, n *NIC) error {
-	if err := vm.checkNoDevice(ctx, n.ID); err != nil {
-		return err
-	}
-	if err := vm.checkNetdevUnused(ctx, n.ID, ErrExists); err != nil {
-		return err
-	}
-	netdev, err := vm.netdevExists(ctx, n.ID)
-	if err != nil {
-		return err
-	}
-	if netdev {
-		return because(ErrExists, "ID is in use by a netdev without a device")
-	}
-	return nil
 }
 
 // sendQueues sends QEMU the descriptors of some queues. It closes the descriptors of further queues that an
@@ -78,9 +57,11 @@ func (vm *VM) sendQueues(ctx context.Context, undo *rollback, files []*os.File, 
 // sendFile sends QEMU a descriptor under a name, as a step of an operation. A netdev that is added takes
 // the descriptor; then undoing has nothing to close.
 func (vm *VM) sendFile(ctx context.Context, undo *rollback, name string, f *os.File) error {
-	return undo.step("descriptor "+name,
-		func() error { return qemu.GetFD{FDName: name}.Do(ctx, vm.conn, qmp.WithFile(f)) },
-		func(ctx context.Context) error { return qmpfd.Close(ctx, vm.conn, name) })
+	return undo.step(ctx, step{
+		what: "descriptor " + name,
+		do:   func(ctx context.Context) error { return qemu.GetFD{FDName: name}.Do(ctx, vm.conn, qmp.WithFile(f)) },
+		undo: func(ctx context.Context) error { return qmpfd.Close(ctx, vm.conn, name) },
+	})
 }
 
 // errHalfMade is the reason why a rollback leaves the netdev.
@@ -88,16 +69,58 @@ var errHalfMade = errors.New("QEMU has made some of the netdev's queues, and can
 
 // addNetdev adds the netdev, as a step of an operation. If QEMU refuses a netdev with several queues, some
 // of the queues can exist all the same.
-func (vm *VM) addNetdev(ctx context.Context, undo *rollback, netdev qemu.NetdevAdd) error {
+func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu.NetdevAdd) error {
 	what := "netdev " + netdev.ID
-	err := undo.step(what,
-		func() error { return netdev.Do(ctx, vm.conn) },
-		func(ctx context.Context) error { _, err := vm.removeNetdev(ctx, netdev.ID); return err })
-	if !refused(err) || queuesOf(netdev) < 2 {
+	err := undo.step(ctx, step{
+		what: what,
+		do:   func(ctx context.Context) error { return netdev.Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { _, err := vm.removeNetdev(ctx, netdev.ID); return err },
+		ours: func(ctx context.Context) (bool, error) {
+			if known, taken, err := n.Backend.taken(ctx, vm, n.ID); known || err != nil {
+				return taken, err
+			}
+			err := vm.checkNetdevIdle(ctx, n.ID)
+			if errors.Is(err, ErrExists) {
+				return false, nil
+			}
+			return err == nil, err
+		},
+	})
+	half := false
+	err = whyRefused(err, func() (err error) {
+		half, err = vm.whyNoNetdev(ctx, n, queuesOf(netdev))
 		return err
-	}
-	if half, lookErr := vm.netdevExists(ctx, netdev.ID); half || lookErr != nil {
-		return &RollbackError{Err: err, Undo: errors.Join(errHalfMade, lookErr), Left: []string{what}}
+	})
+	if half {
+		return &RollbackError{Err: err, Undo: errHalfMade, Left: []string{what}}
 	}
 	return err
+}
+
+// whyNoNetdev finds out why QEMU refused a netdev. The error matches ErrExists if the ID is in use. half reports
+// whether some queues of a netdev with several queues may exist.
+func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool, err error) {
+	several := queues > 1
+	if err := vm.checkNetdevIdle(ctx, n.ID); err != nil {
+		return several && !errors.Is(err, ErrExists), err
+	}
+	netdev, err := vm.netdevExists(ctx, n.ID)
+	if err != nil || !netdev {
+		return several && err != nil, err
+	}
+	if several {
+		known, taken, err := n.Backend.taken(ctx, vm, n.ID)
+		if err != nil || taken || !known {
+			return true, err
+		}
+	}
+	return false, because(ErrExists, "ID is in use by a netdev without a device")
+}
+
+// checkNetdevIdle returns an error if a device has this ID, or uses a netdev with this ID.
+func (vm *VM) checkNetdevIdle(ctx context.Context, id string) error {
+	if err := vm.checkNoDevice(ctx, id); err != nil {
+		return err
+	}
+	return vm.checkNetdevUnused(ctx, id, ErrExists)
 }

@@ -23,6 +23,11 @@ type NICBackend interface {
 	// sendFiles sends QEMU the descriptors that the netdev needs, as steps of an operation.
 	sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error
 
+	// taken reports whether a netdev has taken the descriptors or the connection of sendFiles. If so, the netdev
+	// is the one that the operation added. If known is false, the backend has nothing that a netdev takes. taken
+	// may remove descriptors and connections that no netdev has taken.
+	taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error)
+
 	// netdev returns the netdev to add. It refers to the descriptors by the names that sendFiles used.
 	netdev(id string) qemu.NetdevAdd
 }
@@ -66,6 +71,10 @@ func (t Tap) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) e
 		return err
 	}
 	return vm.sendQueues(ctx, undo, t.Vhost, vhostNames(id))
+}
+
+func (t Tap) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
+	return vm.nameTaken(ctx, tapNames(id)(0))
 }
 
 func (t Tap) netdev(id string) qemu.NetdevAdd {
@@ -122,6 +131,10 @@ func (n Netdev) checkNIC(id string) error {
 
 func (n Netdev) sendFiles(context.Context, *VM, *rollback, string) error { return nil }
 
+func (n Netdev) taken(context.Context, *VM, string) (known, taken bool, err error) {
+	return false, false, nil
+}
+
 func (n Netdev) netdev(id string) qemu.NetdevAdd {
 	add := qemu.NetdevAdd(n.Options)
 	add.ID = id
@@ -154,6 +167,10 @@ func (v VhostVDPA) checkNIC(string) error {
 
 func (v VhostVDPA) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
 	return vm.sendQueues(ctx, undo, []*os.File{v.File}, vhostNames(id))
+}
+
+func (v VhostVDPA) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
+	return vm.nameTaken(ctx, vhostNames(id)(0))
 }
 
 func (v VhostVDPA) netdev(id string) qemu.NetdevAdd {

@@ -16,6 +16,16 @@ func tapNames(id string) func(queue int) string {
 
 func vhostNames(id string) func(queue int) string { return tapNames(id + "-vhost") }
 
+// nameTaken reports whether a netdev has taken the descriptor that was sent under a name. If not, nameTaken closes
+// the descriptor.
+func (vm *VM) nameTaken(ctx context.Context, name string) (known, taken bool, err error) {
+	err = qemu.CloseFD{FDName: name}.Do(ctx, vm.conn)
+	if refused(err) {
+		return true, true, nil
+	}
+	return true, false, err
+}
+
 // netdevExists reports whether there is a netdev, even if QEMU has created only half of it. QEMU has no query
 // for netdevs: the class of set_link's error answers. Do not call it for a netdev that is in use, because
 // set_link changes the link.

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"fmt"
+	"path"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -48,7 +49,36 @@ func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) e
 	if err := vm.nameSlot(ctx, &device); err != nil {
 		return err
 	}
-	return undo.step("device "+id,
-		func() error { return device.Do(ctx, vm.conn) },
-		func(ctx context.Context) error { return vm.unplug(ctx, id) })
+	err := undo.step(ctx, step{
+		what: "device " + id,
+		do:   func(ctx context.Context) error { return device.Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { return vm.unplug(ctx, id) },
+		ours: func(ctx context.Context) (bool, error) { return vm.madeOf(ctx, &device) },
+	})
+	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, id) })
+}
+
+// madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev
+// or character device. If an operation has just added these, no other manager's device uses them.
+func (vm *VM) madeOf(ctx context.Context, device *qemu.DeviceAdd) (bool, error) {
+	id := qmp.Value(device.ID)
+	for name, want := range device.Props {
+		if name != "drive" && name != "netdev" && name != "chardev" {
+			continue
+		}
+		var used string
+		_, has, err := vm.property(ctx, id, name, &used)
+		if err == nil && name == "drive" && has && used == "" {
+			_, err = vm.objectProperty(ctx, driveOfUSB(id), name, &used)
+		}
+		if err != nil || used != want {
+			return false, err
+		}
+	}
+	if device.Bus == nil {
+		return true, nil
+	}
+	var bus string
+	_, has, err := vm.property(ctx, id, "parent_bus", &bus)
+	return err == nil && (!has || path.Base(bus) == *device.Bus), err
 }

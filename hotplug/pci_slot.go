@@ -94,10 +94,14 @@ func (t PCITree) anySlot() (PCISlot, error) {
 
 // nameSlot sets the slot of a device for a port of PCI Express, which has only one: QEMU then refuses a
 // second device. Without it, QEMU 5.2 and 7.2 choose another slot, in which the guest does not find the
-// device.
+// device. QEMU 10.0 refuses the device also without the slot, so nameSlot does nothing there.
 func (vm *VM) nameSlot(ctx context.Context, device *qemu.DeviceAdd) error {
 	if _, given := device.Props["addr"]; given || device.Bus == nil {
 		return nil
+	}
+	version, err := vm.version(ctx)
+	if err != nil || version.Major >= 10 {
+		return err
 	}
 	var chassis uint8 // a property of ports, and of no others; their buses have their ids
 	isPort, err := vm.objectProperty(ctx, devicePath(*device.Bus), "chassis", &chassis)

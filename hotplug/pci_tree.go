@@ -41,6 +41,7 @@ type PCIDevice struct {
 
 	// Buses are the buses behind a bridge, a port or an expander.
 	Buses []*PCIBus
+	seen  *seenDevice // while the tree is read
 }
 
 // Buses iterates over all buses: the root buses, then the buses of their bridges, and so on.
@@ -104,13 +105,16 @@ func (b *PCIBus) FreeSlot() (slot int, ok bool) {
 }
 
 // PCITree returns the PCI buses of the machine and the devices on them. It is empty for a machine without
-// PCI. PCITree sends about three commands for each device. It may or may not include a device that is added
-// or removed while it reads.
+// PCI. It may or may not include a device that is added or removed while PCITree reads.
+//
+// The first call on a VM sends about three commands for each bus and each device. Later calls send a command
+// for each bus, and about three for each new device. PCITree sends the commands for a level of the tree
+// together, so the waiting time grows with the number of levels, not with the number of devices.
 //
 // Unlike query-pci, PCITree works before the firmware has run, and does not depend on the guest's numbers
 // for the buses.
 //
-// Source: qom-list, qom-get.
+// Source: qom-list, qom-get; qom-list-types once.
 func (vm *VM) PCITree(ctx context.Context) (PCITree, error) {
 	tree, err := vm.pciTree(ctx)
 	return tree, failed("read PCI buses", err)
@@ -121,134 +125,239 @@ func (vm *VM) pciTree(ctx context.Context) (PCITree, error) {
 		return nil, err
 	}
 	w := pciWalk{vm: vm, ctx: ctx}
-	for _, k := range []struct {
-		kinds *kinds
-		of    string
-	}{{&w.hosts, "pci-host-bridge"}, {&w.buses, "PCI"}, {&w.bridges, "base-pci-bridge"}, {&w.ports, "pcie-slot"}} {
-		var err error
-		if *k.kinds, err = vm.implementing(ctx, k.of); err != nil {
-			return nil, err
-		}
-	}
 	return w.tree()
+}
+
+// pciKinds are the types of objects that a walk looks for.
+type pciKinds struct{ hosts, buses, bridges, ports kinds }
+
+// pciKinds returns the types that QEMU has. It asks once.
+func (vm *VM) pciKinds(ctx context.Context) (pciKinds, error) {
+	return vm.pciTypes.Get(ctx, func() (k pciKinds, err error) {
+		ask := func(of string, into *kinds) func() error {
+			return func() (err error) { *into, err = vm.implementing(ctx, of); return err }
+		}
+		err = together(ask("pci-host-bridge", &k.hosts), ask("PCI", &k.buses), ask("base-pci-bridge", &k.bridges), ask("pcie-slot", &k.ports))
+		return k, err
+	})
+}
+
+// A seenBus has the properties of a bus that do not change, so that later walks do not ask for them. A bus numbers
+// its links to devices, and uses no number twice.
+type seenBus struct {
+	handler string
+	enabled bool
+	devices map[string]*seenDevice // by the link
+}
+
+// A seenDevice has the properties of a device that do not change.
+type seenDevice struct {
+	path    string
+	address *PCIAddress
+	parts   []object            // of a bridge
+	buses   map[string]*seenBus // by name
+}
+
+// seenRoots has the root buses: names in order, and buses by their paths.
+type seenRoots struct {
+	names []*PCIBus // only Name, Path and Express are set
+	buses map[string]*seenBus
 }
 
 // A pciWalk reads the tree.
 type pciWalk struct {
 	vm  *VM
 	ctx context.Context
-
-	hosts, buses, bridges, ports kinds
+	pciKinds
 }
 
-// tree reads the root buses: the buses of the machine's host bridges and of expanders.
+// tree reads the tree. It does not ask for the properties that the last walk has stored.
 func (w *pciWalk) tree() (PCITree, error) {
-	var roots PCITree
-	for _, container := range []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"} {
-		objects, err := w.vm.objects(w.ctx, container, "child")
-		if err != nil {
+	roots := w.vm.pciSeen.Load()
+	if roots == nil || roots.names == nil {
+		var err error
+		if roots, err = w.roots(); err != nil {
 			return nil, err
 		}
-		for _, o := range objects {
-			if !w.hosts[o.kind] {
-				continue
-			}
-			buses, err := w.busesOf(o.path, nil)
-			if err != nil {
-				return nil, err
-			}
-			roots = append(roots, buses...)
+	} else {
+		var err error
+		if w.pciKinds, err = w.vm.pciKinds(w.ctx); err != nil {
+			return nil, err
 		}
 	}
-	return roots, nil
-}
-
-// busesOf reads the buses of a host bridge, or of a bridge.
-func (w *pciWalk) busesOf(owner string, bridge *PCIDevice) ([]*PCIBus, error) {
-	objects, err := w.vm.objects(w.ctx, owner, "child")
+	var tree PCITree
+	for _, root := range roots.names {
+		tree = append(tree, &PCIBus{Name: root.Name, Path: root.Path, Express: root.Express})
+	}
+	buses, err := w.lookAll(tree, nil, roots.buses, func(bus *PCIBus) string { return bus.Path })
 	if err != nil {
 		return nil, err
 	}
-	var all []*PCIBus
-	for _, o := range objects {
-		if !w.buses[o.kind] {
-			continue
-		}
-		bus := &PCIBus{Name: o.name, Path: o.path, Express: o.kind != "PCI" && o.kind != "pxb-bus"}
-		if err := w.look(bus, bridge); err != nil {
-			return nil, err
-		}
-		all = append(all, bus)
+	seen := &seenRoots{names: roots.names, buses: buses}
+	if w.hosts["spapr-pci-host-bridge"] { // which comes and goes while the machine runs
+		seen.names = nil
 	}
-	return all, nil
+	w.vm.pciSeen.Store(seen)
+	return tree, nil
 }
 
-// look reads whether a bus takes devices, and the devices on it.
-func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice) error {
-	bus.Port = bridge != nil && w.ports[bridge.Driver]
-	var handler string
-	if _, err := w.vm.objectProperty(w.ctx, bus.Path, "hotplug-handler", &handler); err != nil {
-		return err
+// roots reads the root buses: the buses of the machine's host bridges and of expanders.
+func (w *pciWalk) roots() (*seenRoots, error) {
+	containers := []string{"/machine", "/machine/unattached", "/machine/peripheral", "/machine/peripheral-anon"}
+	objects := make([][]object, len(containers))
+	asks := []func() error{func() (err error) { w.pciKinds, err = w.vm.pciKinds(w.ctx); return err }}
+	for i, container := range containers {
+		asks = append(asks, func() (err error) { objects[i], err = w.vm.objects(w.ctx, container, "child"); return err })
 	}
-	bus.Hotplug = handler != "" && (bus.Port || !bus.Express)
-	if bus.Port {
-		enabled := true // 5.2 has ports without the property
-		if _, err := w.vm.objectProperty(w.ctx, bridge.Path, "hotplug", &enabled); err != nil {
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	hosts := slices.DeleteFunc(slices.Concat(objects...), func(o object) bool { return !w.hosts[o.kind] })
+	buses := make([][]*PCIBus, len(hosts))
+	asks = nil
+	for i, host := range hosts {
+		asks = append(asks, func() error {
+			parts, err := w.vm.objects(w.ctx, host.path, "child")
+			buses[i] = w.busesOf(host.path, parts)
 			return err
+		})
+	}
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	return &seenRoots{names: slices.Concat(buses...)}, nil
+}
+
+// busesOf returns the buses among the parts of a host bridge, or of a bridge.
+func (w *pciWalk) busesOf(owner string, parts []object) (all []*PCIBus) {
+	for _, o := range parts {
+		if w.buses[o.kind] {
+			all = append(all, &PCIBus{Name: o.name, Path: owner + "/" + o.name, Express: o.kind != "PCI" && o.kind != "pxb-bus"})
 		}
-		bus.Hotplug = bus.Hotplug && enabled
-	} else if bridge != nil && handler == bridge.Path {
+	}
+	return all
+}
+
+// lookAll calls look for each bus. before and after have the stored properties of the buses, by their keys.
+func (w *pciWalk) lookAll(buses []*PCIBus, bridge *PCIDevice, before map[string]*seenBus, key func(*PCIBus) string) (after map[string]*seenBus, err error) {
+	seen := make([]*seenBus, len(buses))
+	var looks []func() error
+	for i, bus := range buses {
+		looks = append(looks, func() (err error) { seen[i], err = w.look(bus, bridge, before[key(bus)]); return err })
+	}
+	if err := together(looks...); err != nil {
+		return nil, err
+	}
+	after = map[string]*seenBus{}
+	for i, bus := range buses {
+		after[key(bus)] = seen[i]
+	}
+	return after, nil
+}
+
+// look reads whether a bus takes devices, and the devices on it. It does not ask for the properties in before.
+func (w *pciWalk) look(bus *PCIBus, bridge *PCIDevice, before *seenBus) (*seenBus, error) {
+	bus.Port = bridge != nil && w.ports[bridge.Driver]
+	seen := &seenBus{enabled: true} // 5.2 has ports without the property
+	var known map[string]*seenDevice
+	asks := []func() error{func() (err error) {
+		bus.Devices, seen.devices, err = w.vm.pciDevices(w.ctx, bus.Path, w.bridges, known)
+		return err
+	}}
+	if before != nil {
+		seen.handler, seen.enabled, known = before.handler, before.enabled, before.devices
+	} else {
+		asks = append(asks, func() error {
+			_, err := w.vm.objectProperty(w.ctx, bus.Path, "hotplug-handler", &seen.handler)
+			return err
+		})
+		if bus.Port {
+			asks = append(asks, func() error {
+				_, err := w.vm.objectProperty(w.ctx, bridge.Path, "hotplug", &seen.enabled)
+				return err
+			})
+		}
+	}
+	if err := together(asks...); err != nil {
+		return nil, err
+	}
+	bus.Hotplug = seen.handler != "" && (bus.Port && seen.enabled || !bus.Express)
+	if !bus.Port && bridge != nil && seen.handler == bridge.Path {
 		bus.first = 1 // the standard hotplug controller (SHPC) has no slot 0
 	}
-	var err error
-	if bus.Devices, err = w.vm.pciDevices(w.ctx, bus.Path); err != nil {
-		return err
-	}
+	var behind []func() error
 	for _, d := range bus.Devices {
-		if w.bridges[d.Driver] {
-			if d.Buses, err = w.busesOf(d.Path, d); err != nil {
-				return err
-			}
-		}
+		behind = append(behind, func() (err error) {
+			d.Buses = w.busesOf(d.Path, d.seen.parts)
+			d.seen.buses, err = w.lookAll(d.Buses, d, d.seen.buses, func(bus *PCIBus) string { return bus.Name })
+			d.seen = nil
+			return err
+		})
+	}
+	if err := together(behind...); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(bus.Devices, func(a, b *PCIDevice) int {
 		return cmp.Or(cmp.Compare(a.Slot, b.Slot), cmp.Compare(a.Function, b.Function))
 	})
-	return nil
+	return seen, nil
 }
 
 // pciDevices reads the devices on a bus, but not the devices behind them. It leaves out a device that is
-// removed while it reads.
-func (vm *VM) pciDevices(ctx context.Context, bus string) ([]*PCIDevice, error) {
+// removed while it reads. It does not ask for the properties of known devices. It also reads the parts of bridges.
+func (vm *VM) pciDevices(ctx context.Context, bus string, bridges kinds, known map[string]*seenDevice) ([]*PCIDevice, map[string]*seenDevice, error) {
 	links, err := vm.objects(ctx, bus, "link")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []*PCIDevice
-	for _, link := range links {
-		if !strings.HasPrefix(link.name, "child[") {
-			continue
+	links = slices.DeleteFunc(links, func(o object) bool { return !strings.HasPrefix(o.name, "child[") })
+	all := make([]*seenDevice, len(links))
+	var asks []func() error
+	for i, link := range links {
+		d := &seenDevice{}
+		if before := known[link.name]; before != nil {
+			*d = *before // a walk at the same time may have the other
+		} else {
+			asks = append(asks, vm.askDevice(ctx, d, bus, link.name, bridges[link.kind])...)
 		}
-		d := &PCIDevice{Driver: link.kind}
-		if has, err := vm.objectProperty(ctx, bus, link.name, &d.Path); err != nil {
-			return nil, err
-		} else if !has || d.Path == "" {
-			continue
-		}
-		address, has, err := vm.pciAddress(ctx, d.Path)
-		if err != nil {
-			return nil, err
-		}
-		if !has {
-			continue
-		}
-		d.Slot, d.Function = address.Slot, address.Function
-		if parent, id := path.Split(d.Path); parent == devicePath("") {
-			d.ID = id
-		}
-		all = append(all, d)
+		all[i] = d
 	}
-	return all, nil
+	if err := together(asks...); err != nil {
+		return nil, nil, err
+	}
+	var devices []*PCIDevice
+	seen := map[string]*seenDevice{}
+	for i, d := range all {
+		if d.path == "" || d.address == nil {
+			continue
+		}
+		device := &PCIDevice{Driver: links[i].kind, Path: d.path, Slot: d.address.Slot, Function: d.address.Function, seen: d}
+		if parent, id := path.Split(d.path); parent == devicePath("") {
+			device.ID = id
+		}
+		devices = append(devices, device)
+		seen[links[i].name] = d
+	}
+	return devices, seen, nil
+}
+
+// askDevice returns functions that read the properties of the device at a link of a bus.
+func (vm *VM) askDevice(ctx context.Context, d *seenDevice, bus, link string, bridge bool) []func() error {
+	object := bus + "/" + link // is a path of the device too
+	asks := []func() error{
+		func() error { _, err := vm.objectProperty(ctx, bus, link, &d.path); return err },
+		func() error {
+			address, has, err := vm.pciAddress(ctx, object)
+			if has {
+				d.address = &address
+			}
+			return err
+		},
+	}
+	if bridge {
+		asks = append(asks, func() (err error) { d.parts, err = vm.objects(ctx, object, "child"); return err })
+	}
+	return asks
 }
 
 // name returns the device's ID, or its path if it has no ID.

@@ -3,8 +3,11 @@ package hotplug_test
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,25 +27,40 @@ type property struct {
 	value      any
 }
 
+// find returns the properties of an object, whose path may end with a link.
+func (tree qomTree) find(name string) []property {
+	if found := tree[name]; found != nil {
+		return found
+	}
+	for _, p := range tree[path.Dir(name)] {
+		if target, ok := p.value.(string); ok && p.name == path.Base(name) {
+			return tree[target]
+		}
+	}
+	return nil
+}
+
 // serve has a machine answer from the tree.
 func (tree qomTree) serve(m *fakeqemu.Machine, types map[string][]string) {
 	notFound := &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "no such object"}
-	var args struct{ Path, Property, Implements string }
+	type arguments struct{ Path, Property, Implements string }
 	m.Handle("qom-list", func(r *qmptest.Request) (any, error) {
+		var args arguments
 		all := []qemu.ObjectPropertyInfo{}
-		if err := r.Decode(&args); err != nil || tree[args.Path] == nil {
+		if err := r.Decode(&args); err != nil || tree.find(args.Path) == nil {
 			return nil, notFound
 		}
-		for _, p := range tree[args.Path] {
+		for _, p := range tree.find(args.Path) {
 			all = append(all, qemu.ObjectPropertyInfo{Name: p.name, Type: p.kind})
 		}
 		return all, nil
 	})
 	m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
-		if err := r.Decode(&args); err != nil || tree[args.Path] == nil {
+		var args arguments
+		if err := r.Decode(&args); err != nil || tree.find(args.Path) == nil {
 			return nil, notFound
 		}
-		for _, p := range tree[args.Path] {
+		for _, p := range tree.find(args.Path) {
 			if p.name == args.Property {
 				return p.value, nil
 			}
@@ -50,6 +68,7 @@ func (tree qomTree) serve(m *fakeqemu.Machine, types map[string][]string) {
 		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "no such property"}
 	})
 	m.Handle("qom-list-types", func(r *qmptest.Request) (any, error) {
+		var args arguments
 		all := []qemu.ObjectTypeInfo{}
 		err := r.Decode(&args)
 		for _, name := range types[args.Implements] {
@@ -62,7 +81,12 @@ func (tree qomTree) serve(m *fakeqemu.Machine, types map[string][]string) {
 // q35 is a machine with two ports, the first of which has a device that is going.
 func q35(t *testing.T) *fakeqemu.Machine {
 	m := fakeqemu.New(t)
-	qomTree{
+	q35Tree().serve(m, q35Types)
+	return m
+}
+
+func q35Tree() qomTree {
+	return qomTree{
 		"/machine":       {{"q35", "child<q35-pcihost>", nil}, {"peripheral", "child<container>", nil}},
 		"/machine/q35":   {{"pcie.0", "child<PCIE>", nil}, {"mch", "child<mch>", nil}},
 		"/machine/other": {},
@@ -80,11 +104,12 @@ func q35(t *testing.T) *fakeqemu.Machine {
 		"/machine/peripheral/rp1/rp1": {{"hotplug-handler", "link", "/machine/x"}, {"child[0]", "link<e1000>", "/machine/peripheral/nic"}},
 		"/machine/peripheral/rp2/rp2": {{"hotplug-handler", "link", "/machine/x"}},
 		"/machine/peripheral/nic":     {{"addr", "int32", 0}},
-	}.serve(m, map[string][]string{
-		"pci-host-bridge": {"q35-pcihost"}, "PCI": {"PCI", "PCIE"},
-		"base-pci-bridge": {"pcie-root-port"}, "pcie-slot": {"pcie-root-port"},
-	})
-	return m
+	}
+}
+
+var q35Types = map[string][]string{
+	"pci-host-bridge": {"q35-pcihost"}, "PCI": {"PCI", "PCIE"},
+	"base-pci-bridge": {"pcie-root-port"}, "pcie-slot": {"pcie-root-port"},
 }
 
 func TestPCITreeOfAFake(t *testing.T) {
@@ -113,6 +138,56 @@ func TestPCITreeOfAFake(t *testing.T) {
 	require.ErrorIs(t, err, hotplug.ErrNoFreeSlot)
 }
 
+// TestPCITreeAgain reads a tree again, with a command for each bus, after a port was replaced by one with the same
+// id in another slot.
+func TestPCITreeAgain(t *testing.T) {
+	m := q35(t)
+	vm := hotplug.New(m.Dial(), nil)
+	first, err := vm.PCITree(t.Context())
+	require.NoError(t, err)
+	before := len(m.Requests())
+	again, err := vm.PCITree(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, first, again)
+	require.Equal(t, 3+4, len(m.Requests())-before, "it asks again about the two that were gone")
+
+	other := q35Tree()
+	other["/machine/q35/pcie.0"][1].name = "child[5]"
+	other["/machine/peripheral/rp2"][0].value = 0x50
+	other["/machine/peripheral/rp2/rp2"] = append(other["/machine/peripheral/rp2/rp2"], property{"child[0]", "link<e1000>", "/machine/peripheral/nic2"})
+	other["/machine/peripheral/nic2"] = []property{{"addr", "int32", 0}}
+	other.serve(m, q35Types)
+	again, err = vm.PCITree(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 10, again.Device("rp2").Slot)
+	require.Equal(t, "nic2", again.Bus("rp2").Devices[0].ID)
+	require.Equal(t, "nic", again.Bus("rp1").Devices[0].ID)
+	require.Equal(t, 1, first.Device("rp2").Slot, "the caller's tree is as it was")
+}
+
+// TestPCITreeWaits counts how often the answers of QEMU are waited for: three times for each of two levels.
+func TestPCITreeWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		vm := hotplug.New(slow{pipe(t, q35(t), nil)}, nil)
+		begin := time.Now()
+		_, err := vm.PCITree(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 6*time.Second, time.Since(begin))
+		begin = time.Now()
+		_, err = vm.PCITree(t.Context())
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(begin), 3*time.Second)
+	})
+}
+
+// slow is a connection whose commands take a second, and do not wait for each other.
+type slow struct{ *qmp.Client }
+
+func (s slow) Execute(ctx context.Context, call *qmp.Call) error {
+	time.Sleep(time.Second)
+	return s.Client.Execute(ctx, call)
+}
+
 // TestPCITreeFaults has each command fail: the error is returned, or what is asked about has gone.
 func TestPCITreeFaults(t *testing.T) {
 	c := q35(t).Dial()
@@ -138,9 +213,14 @@ func TestPortHasOneSlot(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	require.NoError(t, qemu.DeviceAdd{Driver: "pcie-root-port", ID: new("rp1")}.Do(t.Context(), c))
-	vm := hotplug.New(c, nil)
 	disk := memory("d")
 	disk.Bus = "rp1"
+	vm := hotplug.New(c, nil)
+	require.NoError(t, vm.AddDisk(t.Context(), disk))
+	require.JSONEq(t, `{"driver":"virtio-blk-pci","bus":"rp1","id":"d","drive":"d"}`, argumentsOf(m, "device_add"), "QEMU 10.0 and later refuse by themselves")
+	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+
+	vm = hotplug.New(old{c}, nil)
 	require.NoError(t, vm.AddDisk(t.Context(), disk))
 	require.JSONEq(t, `{"driver":"virtio-blk-pci","bus":"rp1","id":"d","drive":"d","addr":"00"}`, argumentsOf(m, "device_add"))
 
@@ -151,6 +231,11 @@ func TestPortHasOneSlot(t *testing.T) {
 	require.NoError(t, vm.AddDevice(t.Context(), dog))
 	require.Empty(t, dog.Props, "they are the caller's")
 }
+
+// old is a connection to a QEMU 7.2.
+type old struct{ *qmp.Client }
+
+func (old) Version() qmp.Version { return qmp.Version{Major: 7, Minor: 2} }
 
 func TestFreeSlots(t *testing.T) {
 	bus := func(name string, hotplug_ bool, slots ...int) *hotplug.PCIBus {
@@ -249,6 +334,8 @@ func TestDeviceInfoFaults(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, "d", info.Node)
-	require.Equal(t, "d", qmp.Value(info.Block.Inserted.NodeName))
+	block, err := hotplug.New(c, nil).BlockInfo(t.Context(), "d")
+	require.NoError(t, err)
+	require.Equal(t, "d", qmp.Value(block.Inserted.NodeName))
 	require.Nil(t, info.PCI)
 }

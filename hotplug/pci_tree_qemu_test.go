@@ -197,14 +197,16 @@ func TestDeviceInfo(t *testing.T) {
 		} {
 			info, err := vm.DeviceInfo(ctx, want.ID)
 			require.NoError(t, err)
-			if block := info.Block; want.Node != "" {
+			block, err := vm.BlockInfo(ctx, want.ID)
+			if want.Node != "" {
+				require.NoError(t, err)
 				require.Equal(t, want.Node, qmp.Value(block.Inserted.NodeName))
 			} else if want.ID == "cd" {
+				require.NoError(t, err)
 				require.Nil(t, block.Inserted, "an empty drive")
 			} else {
-				require.Nil(t, block)
+				require.ErrorIs(t, err, hotplug.ErrNotDisk)
 			}
-			info.Block = nil
 			want.Path = "/machine/peripheral/" + want.ID
 			require.Equal(t, &want, info)
 			has, err := vm.HasDevice(ctx, want.ID)
@@ -213,6 +215,8 @@ func TestDeviceInfo(t *testing.T) {
 		}
 		require.Equal(t, "1d.0", fmt.Sprint(at(0x1d)))
 		_, err := vm.DeviceInfo(ctx, "none")
+		require.ErrorIs(t, err, qmp.ErrDeviceNotFound)
+		_, err = vm.BlockInfo(ctx, "none")
 		require.ErrorIs(t, err, qmp.ErrDeviceNotFound)
 	})
 }

@@ -1,10 +1,12 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -24,6 +26,18 @@ func devicePath(id string) string { return devicesPath + "/" + id }
 
 // objectPath returns the path of the object of object-add with this ID.
 func objectPath(id string) string { return objectsPath + "/" + id }
+
+// together calls functions at the same time, so that their commands are in flight together. It returns the error of
+// the first function that has one.
+func together(all ...func() error) error {
+	errs := make([]error, len(all))
+	var running sync.WaitGroup
+	for i, f := range all {
+		running.Go(func() { errs[i] = f() })
+	}
+	running.Wait()
+	return cmp.Or(errs...)
+}
 
 // An object is a child of another object, or the target of a link of the other object.
 type object struct {

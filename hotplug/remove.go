@@ -156,7 +156,7 @@ const busyGrace = 10 * time.Second
 
 // The time between two attempts to remove a thing that is in use: the first and the longest.
 const (
-	busyRetry    = 10 * time.Millisecond
+	busyRetry    = time.Millisecond
 	maxBusyRetry = 160 * time.Millisecond
 )
 

@@ -25,16 +25,48 @@ type undo struct {
 	run  func(ctx context.Context) error
 }
 
-// step does a step of an operation, which undoIt undoes. If the step fails, it may have had an effect,
-// unless the error says that it did not.
-func (r *rollback) step(what string, do func() error, undoIt func(ctx context.Context) error) error {
-	n := len(*r)
-	*r = append(*r, undo{what, undoIt})
-	err := do()
-	if err != nil && !qmp.MayHaveExecuted(err) {
-		*r = (*r)[:n]
+// answerLimit is how long a step waits for QEMU's answer after the context of its operation has ended. With
+// the answer, undoing does not have to query the machine.
+const answerLimit = 5 * time.Second
+
+// A step is a command of an operation that adds something.
+type step struct {
+	what string // the thing to add, for people
+	do   func(ctx context.Context) error
+	undo func(ctx context.Context) error
+
+	// ours reports whether this step added the thing that undo would remove. Somebody else may have added a thing
+	// with the same name. ours is called only if QEMU's answer is unknown. If it is nil, undo always runs then.
+	ours func(ctx context.Context) (bool, error)
+}
+
+// step does a step of an operation, unless ctx has ended. If ctx ends while the step runs, the step may still
+// be done; the error is then that of ctx.
+func (r *rollback) step(ctx context.Context, s step) error {
+	if err := wait.Err(ctx); err != nil {
+		return err
+	}
+	longer, cancel := wait.Outlive(ctx, answerLimit)
+	defer cancel()
+	err := s.do(longer)
+	switch {
+	case err == nil:
+		r.done(s.what, s.undo)
+		return wait.Err(ctx)
+	case qmp.MayHaveExecuted(err):
+		r.done(s.what, s.undoOurs)
 	}
 	return err
+}
+
+// undoOurs undoes a step whose outcome is unknown, if the step added the thing.
+func (s step) undoOurs(ctx context.Context) error {
+	if s.ours != nil {
+		if ours, err := s.ours(ctx); err != nil || !ours {
+			return err
+		}
+	}
+	return s.undo(ctx)
 }
 
 // done adds a step that was done, and that undid itself if it failed.
@@ -67,6 +99,21 @@ func (r rollback) run(ctx context.Context, err error) error {
 	}
 	if failed.Undo != nil {
 		return failed
+	}
+	return err
+}
+
+// whyRefused returns the error of a step. If QEMU refused, whyRefused calls look, which returns ErrExists if the
+// ID is in use. QEMU's text says so too, but differs between versions.
+func whyRefused(err error, look func() error) error {
+	if !refused(err) || errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	switch lookErr := look(); {
+	case errors.Is(lookErr, ErrExists):
+		return lookErr
+	case lookErr != nil:
+		return errors.Join(err, lookErr)
 	}
 	return err
 }

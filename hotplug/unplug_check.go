@@ -109,7 +109,7 @@ func (vm *VM) slotMates(ctx context.Context, id string) ([]string, error) {
 	if !port && own.Function == 0 && !multifunction {
 		return nil, nil // QEMU lets no other function into its slot
 	}
-	devices, err := vm.pciDevices(ctx, bus)
+	devices, _, err := vm.pciDevices(ctx, bus, nil, nil)
 	if err != nil {
 		return nil, err
 	}

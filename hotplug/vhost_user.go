@@ -52,7 +52,7 @@ func (v VhostUser) checkDisk(string) error { return v.check() }
 
 // addStorage adds the connection. A vhost-user disk has no node.
 func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
-	if err := vm.checkUnused(ctx, d.ID, false); err != nil {
+	if err := vm.checkUnused(ctx, d.ID); err != nil {
 		return err
 	}
 	return vm.addChardev(ctx, undo, v.chardev(d.ID))
@@ -70,6 +70,15 @@ func (v VhostUser) checkNIC(string) error { return v.check() }
 
 func (v VhostUser) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
 	return vm.addChardev(ctx, undo, v.chardev(id))
+}
+
+// taken reports whether a netdev uses the character device: QEMU then refuses to remove it.
+func (v VhostUser) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
+	err = qemu.ChardevRemove{ID: chardevOf(id)}.Do(ctx, vm.conn)
+	if refused(err) {
+		return true, true, nil
+	}
+	return true, false, err
 }
 
 func (v VhostUser) netdev(id string) qemu.NetdevAdd {
@@ -93,9 +102,11 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAd
 	if exists {
 		return because(ErrExists, "character device %q exists", add.ID)
 	}
-	return undo.step("character device "+add.ID,
-		func() error { _, err := add.Do(ctx, vm.conn); return err },
-		func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err })
+	return undo.step(ctx, step{
+		what: "character device " + add.ID,
+		do:   func(ctx context.Context) error { _, err := add.Do(ctx, vm.conn); return err },
+		undo: func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err },
+	})
 }
 
 // hasDiskChardev reports whether a device is a vhost-user disk with the character device of its ID.

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"sync"
+	"sync/atomic"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -31,6 +33,10 @@ type VM struct {
 	commands            wait.Answer[map[string]bool]
 	dynamicAutoReadOnly wait.Answer[bool]
 	busTypes            wait.Answer[kinds]
+	pciTypes            wait.Answer[pciKinds]
+	pciSeen             atomic.Pointer[seenRoots] // by the last walk
+	asked               wait.Answer[qmp.Version]  // if the connection has no greeting
+	deviceTypes         sync.Map                  // from the name of a type to its deviceType
 }
 
 // New returns a VM that sends its commands over conn. The caller still owns conn and closes it. opts may be

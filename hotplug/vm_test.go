@@ -41,6 +41,7 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 			"ResizeMemory":  func(ctx context.Context) error { return vm.ResizeMemory(ctx, "d", 1) },
 			"HasDevice":     func(ctx context.Context) error { _, err := vm.HasDevice(ctx, "d"); return err },
 			"DeviceInfo":    func(ctx context.Context) error { _, err := vm.DeviceInfo(ctx, "d"); return err },
+			"BlockInfo":     func(ctx context.Context) error { _, err := vm.BlockInfo(ctx, "d"); return err },
 			"Supports":      func(ctx context.Context) error { return vm.Supports(ctx, hotplug.Disks) },
 			"HasDynamicAutoReadOnly": func(ctx context.Context) error {
 				_, err := vm.HasDynamicAutoReadOnly(ctx)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -37,9 +38,24 @@ func TestQuickClient(t *testing.T) {
 	if _, err := exec.LookPath("taskset"); err == nil {
 		rows = append(rows, "query-status, a round trip on one CPU", "qom-list-types, 33.9 KB", "query-qmp-schema, 207 KB")
 	} else {
-		require.Contains(t, stderr.String(), "client/onecpu is left out: cannot be confined to one CPU")
+		require.Contains(t, stderr.String(), "client/onecpu is left out: cannot be measured here: cannot be confined to one CPU")
 	}
 	for _, row := range rows {
+		require.Contains(t, stdout.String(), "\n"+row)
+	}
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// TestQuickHotplug checks that the operations run beside the commands by hand.
+func TestQuickHotplug(t *testing.T) {
+	qemutest.Get(t, "10.0")
+	t.Setenv("TMPDIR", t.TempDir())
+	var stdout, stderr bytes.Buffer
+	err := run(t.Context(), []string{"-quick", "hotplug"}, &stdout, &stderr)
+	require.NoError(t, err, "%s", &stderr)
+	for _, row := range []string{"AddDisk, 0 disks", "RemoveDisk, 1 disks", "AddNIC, 8 disks", "FreePCISlot, 8 disks"} {
 		require.Contains(t, stdout.String(), "\n"+row)
 	}
 	left, err := os.ReadDir(os.TempDir())

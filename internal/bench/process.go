@@ -48,8 +48,8 @@ const (
 	oneCPU       // the same, on one CPU: changing threads costs least there, and figures vary least
 )
 
-// errNoPlace matches the error of a place that this system does not have.
-var errNoPlace = errors.New("cannot be confined to one CPU")
+// errNoPlace matches the error of a measurement that this system cannot run.
+var errNoPlace = errors.New("cannot be measured here")
 
 // measure runs a measurement there.
 func (p place) measure(b *bench, m measurement) error {
@@ -72,7 +72,7 @@ func (p place) measure(b *bench, m measurement) error {
 func confined(ctx context.Context, args []string) []string {
 	taskset, err := exec.LookPath("taskset")
 	if err != nil {
-		check(fmt.Errorf("%w: %w", errNoPlace, err))
+		check(fmt.Errorf("%w: cannot be confined to one CPU: %w", errNoPlace, err))
 	}
 	cpus := must(output(exec.CommandContext(ctx, taskset, "-cp", strconv.Itoa(os.Getpid()))))
 	last := regexp.MustCompile(`\d+$`).FindString(cpus)

@@ -10,6 +10,7 @@ import (
 type node struct {
 	name, driver, file string
 	readOnly           bool
+	sets               []int64 // of descriptors, which it has open
 }
 
 func (m *Machine) blockdevAdd(args *arguments) (any, error) {
@@ -19,7 +20,7 @@ func (m *Machine) blockdevAdd(args *arguments) (any, error) {
 	if err := m.checkTree(args.all); err != nil {
 		return nil, err
 	}
-	m.nodes = append(m.nodes, node{args.NodeName, args.Driver, args.Filename, args.ReadOnly})
+	m.nodes = append(m.nodes, node{args.NodeName, args.Driver, args.Filename, args.ReadOnly, setsOf(args.all)})
 	return nil, nil
 }
 
@@ -35,7 +36,7 @@ func (m *Machine) checkTree(value any) error {
 	case map[string]any:
 		for _, name := range slices.Sorted(maps.Keys(v)) {
 			text, _ := v[name].(string)
-			if id, ok := inSet(text); ok && name == "filename" && m.sets[id] == nil {
+			if id, ok := inSet(text); ok && name == "filename" && len(m.sets[id]) == 0 {
 				return generic("Could not open '%s': No such file or directory", text)
 			}
 			if name == "key-secret" && m.objects[text] == "" {
@@ -47,6 +48,25 @@ func (m *Machine) checkTree(value any) error {
 		}
 	}
 	return nil
+}
+
+// setsOf lists the sets of descriptors that a tree of nodes has open.
+func setsOf(value any) (ids []int64) {
+	switch v := value.(type) {
+	case []any:
+		for _, element := range v {
+			ids = append(ids, setsOf(element)...)
+		}
+	case map[string]any:
+		for name, member := range v {
+			text, _ := member.(string)
+			if id, ok := inSet(text); ok && name == "filename" {
+				ids = append(ids, id)
+			}
+			ids = append(ids, setsOf(member)...)
+		}
+	}
+	return ids
 }
 
 func (m *Machine) blockResize(args *arguments) (any, error) {
@@ -71,6 +91,11 @@ func (m *Machine) blockdevDel(args *arguments) (any, error) {
 		return nil, generic("Node %s is in use", args.NodeName)
 	}
 	m.nodes = slices.DeleteFunc(m.nodes, func(n node) bool { return n.name == args.NodeName })
+	for id, set := range m.sets {
+		if len(set) == 0 && !m.setIsOpen(id) {
+			delete(m.sets, id)
+		}
+	}
 	return nil, nil
 }
 

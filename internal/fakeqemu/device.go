@@ -134,17 +134,24 @@ func (m *Machine) deviceDel(args *arguments) (any, error) {
 
 // qomGet knows the properties of disks, and the properties that all devices have.
 func (m *Machine) qomGet(args *arguments) (any, error) {
-	if strings.HasPrefix(args.Path, busPath) {
+	object := args.Path
+	if bus, link, ok := strings.Cut(object, "/child["); ok && strings.HasPrefix(bus, busPath) { // the device at a link
+		device, err := m.busGet(&arguments{Path: bus, Property: "child[" + link})
+		if err != nil {
+			return nil, deviceNotFound(object)
+		}
+		object = device.(string)
+	} else if strings.HasPrefix(object, busPath) {
 		return m.busGet(args)
 	}
-	id := strings.TrimPrefix(args.Path, "/machine/peripheral/")
+	id := strings.TrimPrefix(object, "/machine/peripheral/")
 	d := m.devices[id]
 	if value, ok := placeOf(d).property(args.Property); ok {
 		return value, nil
 	}
 	switch {
 	case d == nil:
-		return nil, deviceNotFound(args.Path)
+		return nil, deviceNotFound(object)
 	case args.Property == "type":
 		return d.driver, nil
 	case args.Property == "hotpluggable":
@@ -166,6 +173,22 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 		return size, nil
 	}
 	return nil, generic("Property '%s.%s' not found", d.driver, args.Property)
+}
+
+// properties lists the names of the properties that qomGet returns for a device.
+func (d *device) properties() []string {
+	names := []string{"type", "hotpluggable"}
+	for name, value := range map[string]string{
+		"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev,
+	} {
+		if value != "" {
+			names = append(names, name)
+		}
+	}
+	if d.pci != nil {
+		names = append(names, "addr", "multifunction", "parent_bus")
+	}
+	return names
 }
 
 // systemReset releases the devices that the guest was asked to release.

@@ -3,6 +3,7 @@ package fakeqemu
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -28,17 +29,22 @@ type Faulty struct {
 	Cancel context.CancelFunc // ends the context of the tested operation
 	Met    string             // the name of the command that went wrong
 
+	mu    sync.Mutex
 	count int
 }
 
 // Execute executes a command. If the command has the number At, it goes wrong as Fault says.
 func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
+	f.mu.Lock()
 	n := f.count
 	f.count++
+	if n == f.At {
+		f.Met = call.Command
+	}
+	f.mu.Unlock()
 	if n != f.At {
 		return f.Client.Execute(ctx, call)
 	}
-	f.Met = call.Command
 	switch f.Fault {
 	case Refused:
 		return &qmp.Error{Command: call.Command, Class: qmp.ErrGeneric, Desc: "injected"}

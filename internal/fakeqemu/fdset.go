@@ -30,13 +30,20 @@ func (m *Machine) addFd(args *arguments) (any, error) {
 }
 
 func (m *Machine) removeFd(args *arguments) (any, error) {
-	if args.FdsetID == nil || m.sets[*args.FdsetID] == nil {
+	if args.FdsetID == nil || len(m.sets[*args.FdsetID]) == 0 {
 		return nil, generic("no such set of descriptors")
 	}
 	if !m.stopped {
 		m.dropSet(*args.FdsetID)
+		if m.setIsOpen(*args.FdsetID) { // it is listed without descriptors
+			m.sets[*args.FdsetID] = []descriptor{}
+		}
 	}
 	return nil, nil
+}
+
+func (m *Machine) setIsOpen(id int64) bool {
+	return slices.ContainsFunc(m.nodes, func(n node) bool { return slices.Contains(n.sets, id) })
 }
 
 func (m *Machine) queryFdsets(*arguments) (any, error) {

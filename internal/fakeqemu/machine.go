@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -153,7 +154,7 @@ func (m *Machine) Stop(stopped bool) {
 }
 
 // State lists the things in the machine, sorted: "chardev c1", "device d1", "fd tap0", "fdset 0 qmpkit:d1",
-// "netdev nic1", "node d1", "object secret1".
+// "netdev nic1", "node d1", "object secret1". It cuts an opaque text at its second colon.
 func (m *Machine) State() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -178,7 +179,8 @@ func (m *Machine) State() []string {
 	}
 	for id, set := range m.sets {
 		for _, d := range set {
-			all = append(all, fmt.Sprintf("fdset %d %s", id, d.opaque))
+			whose := strings.SplitN(d.opaque, ":", 3)
+			all = append(all, fmt.Sprintf("fdset %d %s", id, strings.Join(whose[:min(len(whose), 2)], ":")))
 		}
 	}
 	slices.Sort(all)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -49,7 +50,13 @@ func (m *Machine) qomList(args *arguments) (any, error) {
 			all = append(all, qemu.ObjectPropertyInfo{Name: id, Type: "child<" + m.devices[id].driver + ">"})
 		}
 	default:
-		return nil, deviceNotFound(args.Path)
+		d := m.devices[strings.TrimPrefix(args.Path, "/machine/peripheral/")]
+		if d == nil {
+			return nil, deviceNotFound(args.Path)
+		}
+		for _, name := range d.properties() {
+			all = append(all, qemu.ObjectPropertyInfo{Name: name, Type: "string"})
+		}
 	}
 	return all, nil
 }

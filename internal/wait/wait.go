@@ -1,5 +1,5 @@
 // Package wait helps functions that stop waiting when a context ends. It has a mutex, an answer that is asked
-// for once, a context for cleaning up, and the reason why a context has ended.
+// for once, contexts that last longer than another, and the reason why a context has ended.
 //
 //	if err := m.Lock(ctx); err != nil {
 //		return err // another goroutine holds the mutex, and ctx has ended
@@ -77,6 +77,24 @@ func (a *Answer[T]) Get(ctx context.Context, ask func() (T, error)) (value T, er
 // has the values of ctx, and ends after the limit.
 func Detach(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
+}
+
+// Outlive returns a context for a wait that may continue after ctx has ended. It has the values of ctx. It ends when
+// the limit has passed since the end of ctx, for the same reason. The caller must call the function when the wait is
+// over.
+func Outlive(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	longer, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		select {
+		case <-time.After(limit):
+			end(Err(ctx))
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		stop()
+		end(nil)
+	}
 }
 
 // Err returns the reason why ctx has ended, or nil if it has not. The error has the text of context.Cause,

@@ -96,6 +96,25 @@ type ownContext struct{ context.Context }
 
 func (ownContext) Err() error { return errStop }
 
+// TestOutlive: the wait ends so long after its context, for the same reason, or when it is over.
+func TestOutlive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		longer, end := wait.Outlive(ctx, time.Minute)
+		defer end()
+		over, endOver := wait.Outlive(ctx, time.Minute)
+		start := time.Now()
+		cancel(errStop)
+		time.Sleep(time.Second)
+		require.NoError(t, longer.Err())
+		endOver()
+		require.ErrorIs(t, over.Err(), context.Canceled)
+		<-longer.Done()
+		require.Equal(t, time.Minute, time.Since(start))
+		require.ErrorIs(t, wait.Err(longer), errStop)
+	})
+}
+
 func TestErr(t *testing.T) {
 	require.NoError(t, wait.Err(t.Context()))
 

@@ -18,6 +18,14 @@ func RemoveSets(ctx context.Context, x qmp.Executor, opaque string) error {
 	return removeSets(ctx, x, opaque, nil)
 }
 
+// RemoveSetsFunc is like [RemoveSets], but removes the sets with an opaque text for which match returns true.
+func RemoveSetsFunc(ctx context.Context, x qmp.Executor, match func(opaque string) bool) error {
+	_, err := removeThose(ctx, x, func(set qemu.FDSetInfo) bool {
+		return slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) })
+	})
+	return err
+}
+
 // removeSets removes the sets that have the text, or, with only, the one of this number if it has.
 func removeSets(ctx context.Context, x qmp.Executor, opaque string, only *int64) error {
 	has := func(set qemu.FDSetInfo) bool {

@@ -51,8 +51,11 @@ func TestSet(t *testing.T) {
 	require.NoError(t, again.Remove(ctx))
 	require.Equal(t, []string{"fdset 0 t:a", "fdset 1 t:b"}, m.State())
 
-	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"))
-	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"), "twice")
+	begins := func(opaque string) bool { return strings.HasPrefix(opaque, "t:a") }
+	require.NoError(t, qmpfd.RemoveSetsFunc(ctx, c, begins))
+	require.NoError(t, qmpfd.RemoveSetsFunc(ctx, c, begins), "twice")
+	require.Equal(t, []string{"fdset 1 t:b"}, m.State())
+	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"), "which are gone")
 	require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:b"))
 	require.Empty(t, m.State())
 

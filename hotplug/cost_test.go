@@ -1,0 +1,172 @@
+package hotplug_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestCommandsOfOperations checks that the commands of an operation are few, and the same on a machine with many disks
+// and NICs.
+func TestCommandsOfOperations(t *testing.T) {
+	qemutest.CheckFds(t)
+	taps, _ := fakeTaps(t, 1)
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	ctx := t.Context()
+	path := image(t)
+	disk := func(id string) hotplug.Disk {
+		return hotplug.Disk{ID: id, Backend: hotplug.File{Path: path}, Driver: "scsi-hd", Bus: "scsi0.0"}
+	}
+	require.NoError(t, vm.AddDisk(ctx, disk("first")))
+	_, err := vm.DeviceInfo(ctx, "first") // asks what devices of the type have
+	require.NoError(t, err)
+	var many int
+	for range 2 {
+		for _, op := range []struct {
+			do   func() error
+			want []string
+		}{
+			{func() error { return vm.AddDisk(ctx, disk("d")) }, []string{"add-fd", "blockdev-add", "device_add"}},
+			{func() error { _, err := vm.HasDevice(ctx, "d"); return err }, []string{"qom-get"}},
+			{func() error { _, err := vm.DeviceInfo(ctx, "d"); return err }, slices.Repeat([]string{"qom-get"}, 4)},
+			{func() error { return vm.RemoveDisk(ctx, "d") }, []string{
+				"qom-get", "qom-get", "qom-list", "device_del", "blockdev-del",
+				"query-fdsets", "remove-fd", "query-fdsets", "qom-list", "query-chardev"}},
+			{func() error { return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}) },
+				[]string{"closefd", "getfd", "netdev_add", "device_add"}},
+			{func() error { return vm.RemoveNIC(ctx, "d") },
+				[]string{"qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}},
+			{func() error { return vm.AddDevice(ctx, tablet) }, []string{"device_add"}},
+			{func() error { return vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.Node{Name: "d"}}) }, []string{"device_add", "qom-get"}},
+		} {
+			before := len(m.Requests())
+			_ = op.do() // the last is refused
+			var sent []string
+			for _, r := range m.Requests()[before:] {
+				sent = append(sent, r.Command)
+			}
+			require.Equal(t, op.want, sent)
+		}
+		require.NoError(t, vm.RemoveDevice(ctx, "d"))
+		for ; many < 100; many++ {
+			require.NoError(t, vm.AddDisk(ctx, disk(fmt.Sprint("disk", many))))
+			require.NoError(t, vm.AddNIC(ctx, userNet(fmt.Sprint("nic", many))))
+		}
+	}
+}
+
+// TestLostAnswerAndOthers has the answer to each command of an addition lost, on a machine where somebody else has
+// something of the same name. It stays.
+func TestLostAnswerAndOthers(t *testing.T) {
+	taps, _ := fakeTaps(t, 1)
+	disk := hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}
+	nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}
+	addDisk := func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, disk) }
+	addNIC := func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) }
+	node := func(ctx context.Context, c *qmp.Client) error {
+		return qemu.BlockdevAdd(named("d", nullNode())).Do(ctx, c)
+	}
+	netdev := func(ctx context.Context, c *qmp.Client) error {
+		return qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c)
+	}
+	device := func(ctx context.Context, c *qmp.Client) error {
+		return qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("d")}.Do(ctx, c)
+	}
+	for name, test := range map[string]struct {
+		others func(ctx context.Context, c *qmp.Client) error
+		add    func(ctx context.Context, vm *hotplug.VM) error
+	}{
+		"node": {node, addDisk}, "netdev": {netdev, addNIC},
+		"device, a disk": {device, addDisk}, "device, a NIC": {device, addNIC},
+	} {
+		for _, fault := range fakeqemu.Faults {
+			t.Run(name+", "+string(fault), func(t *testing.T) {
+				m := fakeqemu.New(t)
+				c := m.Dial()
+				require.NoError(t, test.others(t.Context(), c))
+				before := m.State()
+				_, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+					return test.add(ctx, hotplug.New(conn, nil))
+				}, func(command string, err error) {
+					require.Error(t, err, command)
+					require.Subset(t, m.State(), before, command)
+					switch command {
+					case "add-fd", "getfd", "blockdev-add", "netdev_add", "device_add": // and no command that undoes
+						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
+						require.Equal(t, before, m.State(), command)
+					}
+				})
+				require.ErrorIs(t, err, hotplug.ErrExists)
+				require.Subset(t, m.State(), before)
+			})
+		}
+	}
+}
+
+// TestTwoManagers race to add something under one ID, each by a monitor of its own: one of them succeeds, and
+// the other is told that the ID is in use.
+func TestTwoManagers(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "q35", Monitors: 2, Args: []string{
+			"-device", "virtio-scsi-pci,id=scsi0", "-device", "qemu-xhci,id=usb0,p2=8,p3=8"}})
+		ctx := limit(t)
+		var clients []*qmp.Client
+		var vms []*hotplug.VM
+		for _, socket := range qvm.Sockets {
+			c, err := qmp.Dial(ctx, socket, nil)
+			require.NoError(t, err)
+			t.Cleanup(func() { c.Close() })
+			clients, vms = append(clients, c), append(vms, hotplug.New(c, nil))
+		}
+		disk := func() hotplug.Disk {
+			return hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}, Driver: "scsi-hd", Bus: "scsi0.0"}
+		}
+		nic := userNet("d")
+		nic.Driver, nic.Bus = "usb-net", "usb0.0"
+		before, fds := stateOf(t, clients[0]), qemuFds(t, qvm)
+		removeDisk := func(vm *hotplug.VM) error { return vm.RemoveDisk(ctx, "d") }
+		for name, op := range map[string]struct{ add, remove func(vm *hotplug.VM) error }{
+			"disk":   {func(vm *hotplug.VM) error { return vm.AddDisk(ctx, disk()) }, removeDisk},
+			"NIC":    {func(vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) }, func(vm *hotplug.VM) error { return vm.RemoveNIC(ctx, "d") }},
+			"device": {func(vm *hotplug.VM) error { return vm.AddDevice(ctx, usb("d")) }, func(vm *hotplug.VM) error { return vm.RemoveDevice(ctx, "d") }},
+		} {
+			for range 20 {
+				errs := make([]error, 2)
+				start, done := make(chan struct{}), make(chan struct{})
+				for i, vm := range vms {
+					go func() {
+						<-start
+						errs[i] = op.add(vm)
+						done <- struct{}{}
+					}()
+				}
+				close(start)
+				<-done
+				<-done
+				loser := slices.IndexFunc(errs, func(err error) bool { return err != nil })
+				require.GreaterOrEqual(t, loser, 0, "%s: both have succeeded", name)
+				require.NoError(t, errs[1-loser], name)
+				require.ErrorIs(t, errs[loser], hotplug.ErrExists, name)
+				require.NotErrorAs(t, errs[loser], new(*hotplug.RollbackError), name)
+				require.NoError(t, op.remove(vms[1-loser]), name)
+				require.Equal(t, before, stateOf(t, clients[0]), name)
+			}
+		}
+		require.Equal(t, fds, qemuFds(t, qvm))
+	})
+}
+
+// usb is a device that needs nothing else.
+func usb(id string) qemu.DeviceAdd {
+	return qemu.DeviceAdd{Driver: "usb-tablet", ID: new(id), Bus: new("usb0.0")}
+}
