@@ -5,8 +5,6 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"reflect"
-	"strconv"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -209,54 +207,30 @@ func isSent(t *types.Named) bool { return hasMethod(t, "EncodeMembers") || hasMe
 // isReceived reports whether servers send the type, and commands do not.
 func isReceived(t *types.Named) bool { return hasMethod(t, "DecodeMember") && !isSent(t) }
 
-func hasMethod(t *types.Named, name string) bool {
-	for m := range t.Methods() {
-		if m.Name() == name {
-			return true
-		}
+// root is the path of a type.
+func (b *Bindings) root(t *types.Named) string {
+	name := t.Obj().Name()
+	if cmd := b.Commands[name]; cmd != "" {
+		return cmd + "/arg-type"
 	}
-	return false
+	if event := b.Events[name]; event != "" {
+		return event + "/arg-type"
+	}
+	return b.Types[name]
 }
 
-// elem is what a pointer, a slice or a map holds at last.
-func elem(t types.Type) types.Type {
-	for {
-		switch u := types.Unalias(t).(type) {
-		case *types.Pointer:
-			t = u.Elem()
-		case *types.Slice:
-			t = u.Elem()
-		case *types.Map:
-			t = u.Elem()
-		default:
-			return t
-		}
+// binding returns the generated package of a type or of what it points to, and the type; nil if it is another's.
+func (c *checker) binding(t types.Type) (*Bindings, *types.Named) {
+	n := namedOf(t)
+	if n == nil || n.Obj().Pkg() == nil {
+		return nil, nil
 	}
-}
-
-// namedOf returns the named type that t is, or that it points to; nil if there is none.
-func namedOf(t types.Type) *types.Named {
-	if t == nil {
-		return nil
+	if of := c.derived[n.Obj()]; of != nil {
+		n = of // type T qemu.BlockdevAdd
 	}
-	if p, ok := types.Unalias(t).(*types.Pointer); ok {
-		t = p.Elem()
+	b := c.bindings[n.Obj().Pkg()]
+	if b == nil {
+		return nil, nil
 	}
-	n, _ := types.Unalias(t).(*types.Named)
-	return n
-}
-
-// wireName is a field's name in JSON, "" if it has none.
-func wireName(s *types.Struct, i int) string {
-	name, _, _ := strings.Cut(reflect.StructTag(s.Tag(i)).Get("json"), ",")
-	return name
-}
-
-func constantString(info *types.Info, e ast.Expr) string {
-	if v := info.Types[e].Value; v != nil {
-		if text, err := strconv.Unquote(v.ExactString()); err == nil {
-			return text
-		}
-	}
-	return ""
+	return b, n
 }

@@ -8,85 +8,6 @@ import (
 	"slices"
 )
 
-// instance is the use of a request or of an event as a type argument.
-func (c *checker) instance(id *ast.Ident, s state) {
-	inst, ok := c.pass.TypesInfo.Instances[id]
-	if !ok {
-		return
-	}
-	var params *types.TypeParamList
-	f, isFunc := c.pass.TypesInfo.Uses[id].(*types.Func)
-	if isFunc {
-		params = f.Origin().Signature().TypeParams()
-	} else if n, ok := c.pass.TypesInfo.Uses[id].Type().(*types.Named); ok {
-		params = n.Origin().TypeParams()
-	}
-	if params == nil {
-		return
-	}
-	for i := range min(params.Len(), inst.TypeArgs.Len()) {
-		b, t := c.binding(inst.TypeArgs.At(i))
-		if b == nil {
-			continue
-		}
-		constraint := params.At(i).Constraint()
-		switch event := b.Events[t.Obj().Name()]; {
-		case hasDo(constraint):
-			c.request(id.Pos(), t, s)
-		case event != "" && isFunc && hasInterfaceMethod(constraint, "EventName") && c.subscribes(f):
-			c.use(id.Pos(), goName(t.Obj()), b.Server, event, s)
-		}
-	}
-}
-
-// subscribes reports whether a generic function subscribes to the event that its type argument is.
-func (c *checker) subscribes(f *types.Func) bool {
-	if f.Pkg() != nil && f.Pkg().Path() == qmpPath {
-		return f.Name() == "Subscribe" || f.Name() == "AwaitEvent"
-	}
-	fn := c.funcs[f.Origin()]
-	if fn == nil {
-		return false
-	}
-	found := false
-	ast.Inspect(fn.body, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok && slices.Contains([]string{"Subscribe", "AwaitEvent", "Events", "EventsFunc"}, id.Name) {
-			found = true
-		}
-		return !found
-	})
-	return found
-}
-
-// events is the use of the names that Events and Await take.
-func (c *checker) events(n *ast.CallExpr, s state) {
-	f := c.callee(n)
-	if f == nil {
-		return
-	}
-	fromQMP := f.Pkg() != nil && f.Pkg().Path() == qmpPath
-	if f.Name() == "Events" || fromQMP && (f.Name() == "Await" || f.Name() == "EventsFunc") {
-		sig := f.Signature()
-		if !sig.Variadic() {
-			return
-		}
-		for _, a := range n.Args[min(len(n.Args), sig.Params().Len()-1):] {
-			names, _ := c.texts(a, 0)
-			for _, name := range names {
-				for _, server := range c.servers {
-					if c.r.of(server, name.value) != nil {
-						c.use(name.at.Pos(), "event", server, name.value, s&name.s)
-						break
-					}
-				}
-			}
-		}
-	}
-}
-
-// isRaw reports whether a type is qmp.Raw or qmp.Call.
-func isRaw(t types.Type) bool { return isNamed(t, qmpPath, "Raw", "Call") }
-
 // rawCommand is the use of a command by its name. It returns the command's path and server, and the releases that
 // have it; path is "" if the command is not known.
 func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has state) {
@@ -154,58 +75,6 @@ func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
 	}
 }
 
-// A forward says which parameters of a function become the command and the arguments of a qmp.Raw. The use is that
-// of the function's callers.
-type forward struct {
-	Command, Args int   // 1 + the parameter, 0 for none
-	In            state // the releases that come to it
-}
-
-// forward notes that the current function makes a command of a parameter.
-func (c *checker) forward(parameter int, s state) {
-	if !c.learns() {
-		return
-	}
-	f := c.current
-	if f.forwards == nil {
-		f.forwards = &forward{Command: parameter + 1}
-	}
-	c.grow(&f.forwards.In, s)
-}
-
-// forwardOf returns what a call forwards, nil if it forwards nothing.
-func (c *checker) forwardOf(n *ast.CallExpr) (by *forward) {
-	if fn := c.function(n); fn != nil {
-		by = fn.forwards
-	} else if f := c.callee(n); f != nil {
-		if a := c.fact(f); a != nil {
-			by = a.Forward
-		}
-	}
-	if by == nil || max(by.Command, by.Args) > len(n.Args) {
-		return nil
-	}
-	return by
-}
-
-// forwarded is the use of the command that a call gives to a function which makes a qmp.Raw of it.
-func (c *checker) forwarded(n *ast.CallExpr, s state) {
-	by := c.forwardOf(n)
-	if by == nil {
-		return
-	}
-	if c.tried[n] != 0 {
-		c.quiet++
-	}
-	server, path, s := c.rawCommand(n.Args[by.Command-1], s&by.In)
-	if c.tried[n] != 0 {
-		c.quiet--
-	}
-	if by.Args > 0 {
-		c.rawArgs(n.Args[by.Args-1], server, path, s)
-	}
-}
-
 // A rawPath is the command of a literal of qmp.Raw.
 type rawPath struct{ server, path string }
 
@@ -213,22 +82,6 @@ type rawPath struct{ server, path string }
 type rawBase struct {
 	path string
 	t    *types.Named
-}
-
-// requestType is the generated type of a command.
-func (c *checker) requestType(server, command string) *types.Named {
-	for pkg, b := range c.bindings {
-		if b.Server != server {
-			continue
-		}
-		for name, of := range b.Commands {
-			if of == command {
-				t, _ := pkg.Scope().Lookup(name).Type().(*types.Named)
-				return t
-			}
-		}
-	}
-	return nil
 }
 
 // withBranches adds what the values of a map select: the branches whose discriminators they are.
@@ -261,23 +114,6 @@ func (c *checker) branchType(union *types.Named, value string) *types.Named {
 			if slices.Contains(values, value) {
 				return namedOf(union.Obj().Pkg().Scope().Lookup(name).Type())
 			}
-		}
-	}
-	return nil
-}
-
-// memberType is the type of a member, nil if it is not known.
-func memberType(t *types.Named, wire string) *types.Named {
-	if t == nil {
-		return nil
-	}
-	st, ok := t.Underlying().(*types.Struct)
-	if !ok {
-		return nil
-	}
-	for i := range st.NumFields() {
-		if wireName(st, i) == wire {
-			return namedOf(elem(st.Field(i).Type()))
 		}
 	}
 	return nil
@@ -387,20 +223,4 @@ func (c *checker) argumentsOf(obj types.Object) (out []ast.Expr) {
 		}
 	}
 	return out
-}
-
-// hasDo reports whether an interface has the method of requests.
-func hasDo(t types.Type) bool { return hasInterfaceMethod(t, "Do") }
-
-func hasInterfaceMethod(t types.Type, name string) bool {
-	i, ok := t.Underlying().(*types.Interface)
-	if !ok {
-		return false
-	}
-	for m := range i.Methods() {
-		if m.Name() == name {
-			return true
-		}
-	}
-	return false
 }

@@ -44,14 +44,6 @@ func (c *checker) variables(e ast.Expr, each func(v *types.Var)) {
 	})
 }
 
-// only returns the one assignment that a variable has, nil if there are others or none.
-func (c *checker) only(v *types.Var) *def {
-	if defs := c.defs[v]; len(defs) == 1 && defs[0].e != nil && !defs[0].unknown && !defs[0].elem {
-		return defs[0]
-	}
-	return nil
-}
-
 // isNeed reports whether a value of the type can say what is needed: a version, or paths.
 func (c *checker) isNeed(t types.Type) bool { return c.isVersionType(t) || isBasic(elem(t)) }
 

@@ -88,6 +88,15 @@ func (c *checker) originsOf(d *def) {
 	}
 }
 
+// errorAs gives the target of errors.As the error.
+func (c *checker) errorAs(n *ast.CallExpr) {
+	if c.isCall(n, "errors", "As") && len(n.Args) == 2 {
+		if d := c.defAt[n.Args[1]]; d != nil {
+			c.originsOf(d)
+		}
+	}
+}
+
 // try marks the calls whose error is compared with that of a missing command. It returns the condition that it is
 // such an error.
 func (c *checker) try(e ast.Expr, t trial) guard {
@@ -172,73 +181,6 @@ func (c *checker) triedParameter(e ast.Expr, t trial) {
 		}
 		c.current.tries[i], c.changed = t, true
 	}
-}
-
-// sources are the expressions that a variable can have its value from; of another expression, itself.
-func (c *checker) sources(e ast.Expr) (out []ast.Expr) {
-	e = ast.Unparen(e)
-	if u, ok := e.(*ast.UnaryExpr); ok {
-		e = ast.Unparen(u.X)
-	}
-	obj := c.variable(e)
-	if obj == nil {
-		return []ast.Expr{e}
-	}
-	for _, d := range c.defsOf(obj) {
-		if d.e != nil {
-			out = append(out, ast.Unparen(d.e))
-		}
-	}
-	return out
-}
-
-// commandOf returns the command that a call of Do executes.
-func (c *checker) commandOf(e ast.Expr) (command, server string) {
-	call, ok := ast.Unparen(e).(*ast.CallExpr)
-	if !ok {
-		return "", ""
-	}
-	sel, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || sel.Sel.Name != "Do" {
-		return "", ""
-	}
-	if b, t := c.binding(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
-		return b.Commands[t.Obj().Name()], b.Server
-	}
-	if lit, ok := ast.Unparen(sel.X).(*ast.CompositeLit); ok && isRaw(c.pass.TypesInfo.TypeOf(lit)) && len(lit.Elts) > 0 {
-		name := lit.Elts[0]
-		if kv, ok := name.(*ast.KeyValueExpr); ok {
-			name = kv.Value
-		}
-		return c.known(constantString(c.pass.TypesInfo, name))
-	}
-	return "", ""
-}
-
-// known returns the command that a name is, and whose it is.
-func (c *checker) known(name string) (command, server string) {
-	for _, of := range c.servers {
-		if c.r.of(of, name) != nil {
-			return name, of
-		}
-	}
-	return "", ""
-}
-
-// commandIn returns the command that a call executes: that of its Do, of the name that it is given, or of the request.
-func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
-	if command, server = c.commandOf(call); command != "" {
-		return command, server
-	}
-	if by := c.forwardOf(call); by != nil {
-		return c.known(constantString(c.pass.TypesInfo, call.Args[by.Command-1]))
-	}
-	for _, a := range call.Args {
-		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {
-			return b.Commands[n.Obj().Name()], b.Server
-		}
-	}
-	return "", ""
 }
 
 // findProbes marks the commands that the program executes to find out whether the server has them: nothing but a

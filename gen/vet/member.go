@@ -47,34 +47,6 @@ func (c *checker) owner(sel *ast.SelectorExpr) (*Bindings, *types.Named, *types.
 	return nil, nil, nil, 0
 }
 
-// root is the path of a type.
-func (b *Bindings) root(t *types.Named) string {
-	name := t.Obj().Name()
-	if cmd := b.Commands[name]; cmd != "" {
-		return cmd + "/arg-type"
-	}
-	if event := b.Events[name]; event != "" {
-		return event + "/arg-type"
-	}
-	return b.Types[name]
-}
-
-// binding returns the generated package of a type or of what it points to, and the type; nil if it is another's.
-func (c *checker) binding(t types.Type) (*Bindings, *types.Named) {
-	n := namedOf(t)
-	if n == nil || n.Obj().Pkg() == nil {
-		return nil, nil
-	}
-	if of := c.derived[n.Obj()]; of != nil {
-		n = of // type T qemu.BlockdevAdd
-	}
-	b := c.bindings[n.Obj().Pkg()]
-	if b == nil {
-		return nil, nil
-	}
-	return b, n
-}
-
 // member is the use of a member at a place. It returns the releases that have it, and its path; the path is ""
 // if the member is none, as the branch and the fields of an alternate.
 func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.Struct, i int, base string, s state) (state, string) {
@@ -105,9 +77,6 @@ func (c *checker) typed(b *Bindings, name string) state {
 	}
 	return c.r.all
 }
-
-// goName is a name with its package.
-func goName(obj types.Object) string { return obj.Pkg().Name() + "." + obj.Name() }
 
 // flow walks an expression that becomes a value of a type: a branch of a union, or a request to execute.
 func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {

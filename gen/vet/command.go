@@ -1,0 +1,74 @@
+package vet
+
+import (
+	"go/ast"
+	"go/types"
+)
+
+// commandOf returns the command that a call of Do executes.
+func (c *checker) commandOf(e ast.Expr) (command, server string) {
+	call, ok := ast.Unparen(e).(*ast.CallExpr)
+	if !ok {
+		return "", ""
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || sel.Sel.Name != "Do" {
+		return "", ""
+	}
+	if b, t := c.binding(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
+		return b.Commands[t.Obj().Name()], b.Server
+	}
+	if lit, ok := ast.Unparen(sel.X).(*ast.CompositeLit); ok && isRaw(c.pass.TypesInfo.TypeOf(lit)) && len(lit.Elts) > 0 {
+		name := lit.Elts[0]
+		if kv, ok := name.(*ast.KeyValueExpr); ok {
+			name = kv.Value
+		}
+		return c.known(constantString(c.pass.TypesInfo, name))
+	}
+	return "", ""
+}
+
+// commandIn returns the command that a call executes: that of its Do, of the name that it is given, or of the request.
+func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
+	if command, server = c.commandOf(call); command != "" {
+		return command, server
+	}
+	if by := c.forwardOf(call); by != nil {
+		return c.known(constantString(c.pass.TypesInfo, call.Args[by.Command-1]))
+	}
+	for _, a := range call.Args {
+		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {
+			return b.Commands[n.Obj().Name()], b.Server
+		}
+	}
+	return "", ""
+}
+
+// known returns the command that a name is, and whose it is.
+func (c *checker) known(name string) (command, server string) {
+	for _, of := range c.servers {
+		if c.r.of(of, name) != nil {
+			return name, of
+		}
+	}
+	return "", ""
+}
+
+// requestType is the generated type of a command.
+func (c *checker) requestType(server, command string) *types.Named {
+	for pkg, b := range c.bindings {
+		if b.Server != server {
+			continue
+		}
+		for name, of := range b.Commands {
+			if of == command {
+				t, _ := pkg.Scope().Lookup(name).Type().(*types.Named)
+				return t
+			}
+		}
+	}
+	return nil
+}
+
+// isRaw reports whether a type is qmp.Raw or qmp.Call.
+func isRaw(t types.Type) bool { return isNamed(t, qmpPath, "Raw", "Call") }
