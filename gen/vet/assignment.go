@@ -162,35 +162,16 @@ func (c *checker) special(n *ast.CallExpr) {
 // fieldValues adds what a literal gives the fields of a struct of a program.
 func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	t := c.pass.TypesInfo.TypeOf(lit)
-	if t == nil {
-		return
-	}
-	if p, ok := t.Underlying().(*types.Pointer); ok {
-		t = p.Elem()
-	}
-	st, ok := t.Underlying().(*types.Struct)
-	if !ok {
+	st := structOf(t)
+	if st == nil {
 		return
 	}
 	if b, _ := c.binding(t); b != nil || isRaw(t) {
 		return
 	}
-	for i, elt := range lit.Elts {
-		var v *types.Var
-		value := elt
-		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			if key, ok := kv.Key.(*ast.Ident); ok {
-				v, _ = c.pass.TypesInfo.Uses[key].(*types.Var)
-			}
-			value = kv.Value
-		} else if i < st.NumFields() {
-			v = st.Field(i)
-		}
-		if v == nil {
-			continue
-		}
-		v = v.Origin()
-		c.defs[v] = append(c.defs[v], &def{e: value, of: 1})
+	for f := range fieldsOf(lit, st) {
+		v := f.Origin()
+		c.defs[v] = append(c.defs[v], &def{e: f.value, of: 1})
 	}
 }
 
@@ -275,6 +256,15 @@ func (c *checker) only(v *types.Var) *def {
 		return defs[0]
 	}
 	return nil
+}
+
+// onlyValue returns the value of the only assignment, nil if there are others or if it gives something else than
+// the whole value of an expression.
+func onlyValue(defs []*def) ast.Expr {
+	if len(defs) != 1 || defs[0].unknown || defs[0].elem || defs[0].of != 1 {
+		return nil
+	}
+	return defs[0].e
 }
 
 // sources are the expressions that a variable can have its value from; of another expression, itself.

@@ -10,22 +10,15 @@ import (
 // call walks a call.
 func (c *checker) call(n *ast.CallExpr, s state, path string) {
 	info := c.pass.TypesInfo
-	if t := c.tried[n]; t == commandTried {
-		if sel, ok := n.Fun.(*ast.SelectorExpr); ok && sel.Sel.Name == "Do" {
-			if cmd, server := c.commandOf(n); cmd != "" {
-				if k := c.r.of(server, cmd); k != nil {
-					s &= k.has
-				}
-			}
-		}
+	if c.tried[n] == commandTried {
+		command, server := c.commandOf(n)
+		s &= c.r.having(server, command)
 	}
 	if tv := info.Types[n.Fun]; tv.IsType() {
 		inner := path
-		if b, t := c.binding(tv.Type); b != nil && b.Commands[t.Obj().Name()] != "" {
+		if b, t, command := c.requestOf(tv.Type); command != "" {
 			inner = b.root(t)
-			if k := c.r.of(b.Server, b.Commands[t.Obj().Name()]); k != nil {
-				s &= k.has
-			}
+			s &= c.r.having(b.Server, command)
 		}
 		c.expr(n.Args[0], s, inner)
 		return

@@ -15,8 +15,8 @@ func (c *checker) commandOf(e ast.Expr) (command, server string) {
 	if !ok || sel.Sel.Name != "Do" {
 		return "", ""
 	}
-	if b, t := c.binding(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
-		return b.Commands[t.Obj().Name()], b.Server
+	if b, _, command := c.requestOf(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
+		return command, b.Server
 	}
 	if lit, ok := ast.Unparen(sel.X).(*ast.CompositeLit); ok && isRaw(c.pass.TypesInfo.TypeOf(lit)) && len(lit.Elts) > 0 {
 		name := lit.Elts[0]
@@ -37,8 +37,8 @@ func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
 		return c.known(constantString(c.pass.TypesInfo, call.Args[by.Command-1]))
 	}
 	for _, a := range call.Args {
-		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {
-			return b.Commands[n.Obj().Name()], b.Server
+		if b, _, command := c.requestOf(c.pass.TypesInfo.TypeOf(a)); command != "" {
+			return command, b.Server
 		}
 	}
 	return "", ""
@@ -46,12 +46,19 @@ func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
 
 // known returns the command that a name is, and whose it is.
 func (c *checker) known(name string) (command, server string) {
-	for _, of := range c.servers {
-		if c.r.of(of, name) != nil {
-			return name, of
-		}
+	if server, k := c.find(name); k != nil {
+		return name, server
 	}
 	return "", ""
+}
+
+// requestOf returns the generated package and the type of a request, and the command that it executes. The command is ""
+// for another type.
+func (c *checker) requestOf(t types.Type) (b *Bindings, n *types.Named, command string) {
+	if b, n = c.binding(t); b != nil {
+		command = b.Commands[n.Obj().Name()]
+	}
+	return b, n, command
 }
 
 // requestType is the generated type of a command.

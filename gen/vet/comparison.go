@@ -60,7 +60,7 @@ func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool)
 		return c.nothing(), true // another class, or another text
 	case equality && c.isVersion(x):
 		v, ok := c.version(y, 0)
-		if !ok || !c.isServers(x, 0) {
+		if !ok || !c.isServers(x) {
 			return guard{}, false
 		}
 		return is(c.atMost(c.compareVersions(v, token.EQL))) // another micro version, or a package
@@ -87,12 +87,10 @@ func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool)
 		}
 		return c.comparedVersions(x, op, n)
 	case *ast.Ident: // cmp := v.Compare(…)
-		if defs := c.defsOf(c.variable(x)); len(defs) == 1 && defs[0].e != nil && defs[0].of == 1 && !defs[0].elem && !defs[0].unknown {
-			if call, ok := ast.Unparen(defs[0].e).(*ast.CallExpr); ok && !c.visiting[call] {
-				c.visiting[call] = true
-				defer delete(c.visiting, call)
-				return c.compared(call, op, y)
-			}
+		if call, ok := ast.Unparen(onlyValue(c.defsOf(c.variable(x)))).(*ast.CallExpr); ok && !c.visiting[call] {
+			c.visiting[call] = true
+			defer delete(c.visiting, call)
+			return c.compared(call, op, y)
 		}
 	}
 	return guard{}, false

@@ -140,7 +140,7 @@ func (c *checker) mark(call *ast.CallExpr, t trial) {
 		requests = append(requests, sel.X)
 	}
 	for _, a := range call.Args { // execute(ctx, c, request)
-		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {
+		if _, _, command := c.requestOf(c.pass.TypesInfo.TypeOf(a)); command != "" {
 			requests = append(requests, a)
 		}
 	}

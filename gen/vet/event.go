@@ -71,11 +71,8 @@ func (c *checker) events(n *ast.CallExpr, s state) {
 		for _, a := range n.Args[min(len(n.Args), sig.Params().Len()-1):] {
 			names, _ := c.texts(a, 0)
 			for _, name := range names {
-				for _, server := range c.servers {
-					if c.r.of(server, name.value) != nil {
-						c.use(name.at.Pos(), "event", server, name.value, s&name.s)
-						break
-					}
+				if server, k := c.find(name.value); k != nil {
+					c.use(name.at.Pos(), "event", server, name.value, s&name.s)
 				}
 			}
 		}

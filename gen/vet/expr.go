@@ -180,10 +180,8 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 	var base string
 	if sent {
 		base = path
-		if cmd := b.Commands[named.Obj().Name()]; cmd != "" {
-			if k := c.r.of(b.Server, cmd); k != nil {
-				s &= k.has
-			}
+		if command := b.Commands[named.Obj().Name()]; command != "" {
+			s &= c.r.having(b.Server, command)
 			base = ""
 		}
 		if base == "" {
@@ -191,37 +189,24 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 		}
 	}
 	tag, tagged := c.tag(lit, b, st, base)
-	for i, elt := range lit.Elts {
-		at, value := i, elt
-		pos := elt.Pos()
-		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			key, ok := kv.Key.(*ast.Ident)
-			if !ok {
-				continue
-			}
-			at, value = fieldIndex(st, key.Name), kv.Value
-		}
-		if at < 0 || at >= st.NumFields() {
+	for f := range fieldsOf(lit, st) {
+		if !sent || c.isNil(f.value) {
+			c.flow(f.value, f.Type(), s, "")
 			continue
 		}
-		field := st.Field(at)
-		if !sent || c.isNil(value) {
-			c.flow(value, field.Type(), s, "")
-			continue
-		}
-		if fb, iface := c.binding(field.Type()); fb != nil && types.IsInterface(field.Type()) {
+		if fb, iface := c.binding(f.Type()); fb != nil && types.IsInterface(f.Type()) {
 			if u, ok := fb.Branches[iface.Obj().Name()]; ok {
-				in, inner := c.branch(value, fb, u, base, tag, s&tagged)
-				c.expr(value, in, inner)
+				in, inner := c.branch(f.value, fb, u, base, tag, s&tagged)
+				c.expr(f.value, in, inner)
 				continue
 			}
 		}
-		var cleared state // the program takes it away for these
+		var cleared state // the releases for which the program removes the member again
 		if lit == c.targetLit {
-			cleared = c.cleared[clearing{c.target, field.Name()}]
+			cleared = c.cleared[clearing{c.target, f.Name()}]
 		}
-		in, inner := c.member(pos, b, named, st, at, base, s&c.some(value)&^cleared)
-		c.flow(value, field.Type(), in, inner)
+		in, inner := c.member(f.pos, b, named, st, f.index, base, s&c.some(f.value)&^cleared)
+		c.flow(f.value, f.Type(), in, inner)
 	}
 }
 
@@ -230,15 +215,11 @@ func (c *checker) tag(lit *ast.CompositeLit, b *Bindings, st *types.Struct, base
 	if b == nil {
 		return "", c.r.all
 	}
-	for _, elt := range lit.Elts {
-		kv, ok := elt.(*ast.KeyValueExpr)
-		if !ok {
+	for f := range fieldsOf(lit, st) {
+		if enum, _ := c.binding(c.pass.TypesInfo.TypeOf(f.value)); enum == nil {
 			continue
 		}
-		if enum, _ := c.binding(c.pass.TypesInfo.TypeOf(kv.Value)); enum == nil {
-			continue
-		}
-		if value := constantString(c.pass.TypesInfo, kv.Value); value != "" {
+		if value := constantString(c.pass.TypesInfo, f.value); value != "" {
 			if k := c.r.of(b.Server, base+"/+"+value); k != nil {
 				return value, k.has
 			}

@@ -134,18 +134,16 @@ func (c *checker) function(call *ast.CallExpr) *function {
 	if fn := c.funcs[obj]; fn != nil {
 		return fn
 	}
-	if defs := c.defs[obj]; len(defs) == 1 && defs[0].e != nil && defs[0].of == 1 && !defs[0].elem { // h := v.has
-		switch e := ast.Unparen(defs[0].e).(type) {
-		case *ast.FuncLit:
-			return c.lits[e]
-		case *ast.Ident:
-			if f, ok := c.pass.TypesInfo.Uses[e].(*types.Func); ok {
-				return c.funcs[f.Origin()]
-			}
-		case *ast.SelectorExpr:
-			if f, ok := c.pass.TypesInfo.Uses[e.Sel].(*types.Func); ok && c.pass.TypesInfo.Selections[e] != nil && c.pass.TypesInfo.Selections[e].Kind() == types.MethodVal {
-				return c.method(f)
-			}
+	switch e := ast.Unparen(onlyValue(c.defs[obj])).(type) { // h := v.has
+	case *ast.FuncLit:
+		return c.lits[e]
+	case *ast.Ident:
+		if f, ok := c.pass.TypesInfo.Uses[e].(*types.Func); ok {
+			return c.funcs[f.Origin()]
+		}
+	case *ast.SelectorExpr:
+		if f, ok := c.pass.TypesInfo.Uses[e.Sel].(*types.Func); ok && c.pass.TypesInfo.Selections[e] != nil && c.pass.TypesInfo.Selections[e].Kind() == types.MethodVal {
+			return c.method(f)
 		}
 	}
 	return nil

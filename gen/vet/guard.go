@@ -37,10 +37,8 @@ func (g guard) asks() bool { return g.yes != g.no || g.doubtful() }
 // doubtful reports whether a part of a condition is not understood.
 func (g guard) doubtful() bool { return g.yes != g.maybe || g.no != g.maybeNot }
 
-// doubtful is a condition that asks the server and is not understood.
-func doubtful(all state) guard { return guard{maybe: all, maybeNot: all} }
-
-func (c *checker) doubt() guard { return doubtful(c.r.all) }
+// doubt is a condition that asks the server and is not understood.
+func (c *checker) doubt() guard { return guard{maybe: c.r.all, maybeNot: c.r.all} }
 
 // nothing is a condition that does not ask the server.
 func (c *checker) nothing() guard { return guard{c.r.all, c.r.all, c.r.all, c.r.all} }

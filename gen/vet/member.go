@@ -14,11 +14,7 @@ func (c *checker) setMember(sel *ast.SelectorExpr, s state) (state, string) {
 		return s, ""
 	}
 	s &^= c.cleared[clearing{c.variable(sel.X), sel.Sel.Name}]
-	if cmd := b.Commands[t.Obj().Name()]; cmd != "" {
-		if k := c.r.of(b.Server, cmd); k != nil {
-			s &= k.has
-		}
-	}
+	s &= c.r.having(b.Server, b.Commands[t.Obj().Name()])
 	return c.member(sel.Sel.Pos(), b, t, st, i, b.root(t), s)
 }
 
@@ -70,12 +66,10 @@ func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.S
 // typed returns the releases that have a type, or that send an event of it. Another release either lacks what is of
 // the type, which is reported where it is used, or takes any value there: object-add of 5.2 has no list of objects.
 func (c *checker) typed(b *Bindings, name string) state {
-	if b.Commands[name] == "" {
-		if k := c.r.of(b.Server, cmp.Or(b.Events[name], b.Types[name])); k != nil {
-			return k.has
-		}
+	if b.Commands[name] != "" {
+		return c.r.all
 	}
-	return c.r.all
+	return c.r.having(b.Server, cmp.Or(b.Events[name], b.Types[name]))
 }
 
 // flow walks an expression that becomes a value of a type: a branch of a union, or a request to execute.
@@ -98,10 +92,8 @@ func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
 
 // request is the use of a command, if the type is a request.
 func (c *checker) request(pos token.Pos, t types.Type, s state) {
-	if b, n := c.binding(t); b != nil {
-		if cmd := b.Commands[n.Obj().Name()]; cmd != "" && c.asked == nil {
-			c.use(pos, goName(n.Obj()), b.Server, cmd, s)
-		}
+	if b, n, command := c.requestOf(t); command != "" && c.asked == nil {
+		c.use(pos, goName(n.Obj()), b.Server, command, s)
 	}
 }
 

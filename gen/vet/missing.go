@@ -98,9 +98,8 @@ func (c *checker) need(e ast.Expr, depth int) bool {
 			return true
 		}
 	}
-	b, t := c.binding(c.pass.TypesInfo.TypeOf(e))
-	if b != nil && b.Commands[t.Obj().Name()] != "" {
-		c.use(e.Pos(), "", b.Server, b.Commands[t.Obj().Name()], c.r.all)
+	if b, _, command := c.requestOf(c.pass.TypesInfo.TypeOf(e)); command != "" {
+		c.use(e.Pos(), "", b.Server, command, c.r.all)
 		c.expr(e, c.r.all, "")
 		return true
 	}

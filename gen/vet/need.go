@@ -52,20 +52,9 @@ func (c *checker) isNeed(t types.Type) bool { return c.isVersionType(t) || isBas
 func (c *checker) needed(lit *ast.CompositeLit, st *types.Struct) state {
 	values := map[*types.Var]*def{}
 	var conditions []*ast.IfStmt
-	for i, elt := range lit.Elts {
-		at, value := i, elt
-		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			key, ok := kv.Key.(*ast.Ident)
-			if !ok {
-				return c.r.all
-			}
-			at, value = fieldIndex(st, key.Name), kv.Value
-		}
-		if at < 0 || at >= st.NumFields() {
-			continue
-		}
-		if field := st.Field(at).Origin(); len(c.needs[field]) > 0 {
-			values[field] = &def{e: value, of: 1}
+	for f := range fieldsOf(lit, st) {
+		if field := f.Origin(); len(c.needs[field]) > 0 {
+			values[field] = &def{e: f.value, of: 1}
 			conditions = append(conditions, c.needs[field]...)
 		}
 	}

@@ -53,7 +53,7 @@ func (c *checker) number(e ast.Expr, release string, depth int) (int, bool) {
 			if v, ok := c.version(n.X, 0); ok {
 				return numbers(v)[numberOf[n.Sel.Name]], n.Sel.Name != "Package"
 			}
-			if at, ok := numberOf[n.Sel.Name]; ok && at <= strings.Count(release, ".") && c.isServers(n.X, 0) {
+			if at, ok := numberOf[n.Sel.Name]; ok && at <= strings.Count(release, ".") && c.isServers(n.X) {
 				return numbers(release)[at], true
 			}
 			return 0, false
@@ -103,9 +103,9 @@ func (c *checker) storedNumber(e ast.Expr, release string, depth int) (int, bool
 	}
 	c.visitingVar[v] = true
 	defer delete(c.visitingVar, v)
-	defs := c.defsOf(v)
-	if len(defs) != 1 || defs[0].unknown || defs[0].of != 1 || defs[0].elem || defs[0].e == nil {
+	value := onlyValue(c.defsOf(v))
+	if value == nil {
 		return 0, false
 	}
-	return c.number(defs[0].e, release, depth+1)
+	return c.number(value, release, depth+1)
 }

@@ -127,16 +127,8 @@ func (c *checker) isSource(t types.Type) bool {
 
 // isKnownPath reports whether an expression is a path of a schema, as a question has one.
 func (c *checker) isKnownPath(e ast.Expr) bool {
-	path := constantString(c.pass.TypesInfo, e)
-	if path == "" {
-		return false
-	}
-	for _, server := range c.servers {
-		if c.r.of(server, path) != nil {
-			return true
-		}
-	}
-	return false
+	_, k := c.find(constantString(c.pass.TypesInfo, e))
+	return k != nil
 }
 
 // findAnswers finds the variables and functions that have what the server says.

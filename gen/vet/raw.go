@@ -18,12 +18,9 @@ func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has stat
 	names, all := c.texts(e, 0)
 	has = s
 	for _, name := range names {
-		for _, of := range c.servers {
-			if k := c.r.of(of, name.value); k != nil {
-				c.use(e.Pos(), "command", of, name.value, s&name.s)
-				server, path, has = of, name.value, s&name.s&k.has
-				break
-			}
+		if of, k := c.find(name.value); k != nil {
+			c.use(e.Pos(), "command", of, name.value, s&name.s)
+			server, path, has = of, name.value, s&name.s&k.has
 		}
 	}
 	if len(names) != 1 || !all {
@@ -34,21 +31,19 @@ func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has stat
 
 // raw walks a literal of qmp.Raw.
 func (c *checker) raw(lit *ast.CompositeLit, s state) {
+	st := structOf(c.pass.TypesInfo.TypeOf(lit))
+	if st == nil {
+		return
+	}
 	var server, path string
-	for i, elt := range lit.Elts {
-		name, value := "", elt
-		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			name, value = kv.Key.(*ast.Ident).Name, kv.Value
-		} else if i == 0 {
-			name = "Command"
-		}
-		if name == "Command" {
-			server, path, s = c.rawCommand(value, s)
+	for f := range fieldsOf(lit, st) {
+		if f.Name() == "Command" {
+			server, path, s = c.rawCommand(f.value, s)
 			c.raws[lit] = rawPath{server, path}
 			continue
 		}
-		c.rawArgs(value, server, path, s)
-		c.expr(value, s, "")
+		c.rawArgs(f.value, server, path, s)
+		c.expr(f.value, s, "")
 	}
 }
 

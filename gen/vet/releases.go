@@ -94,6 +94,24 @@ func (r *releases) of(server, path string) *known {
 	return k
 }
 
+// find returns what is known of a path, and the first server that has it.
+func (c *checker) find(path string) (server string, k *known) {
+	for _, server := range c.servers {
+		if k := c.r.of(server, path); k != nil {
+			return server, k
+		}
+	}
+	return "", nil
+}
+
+// having returns the releases that have a path: all, if nothing is known of it.
+func (r *releases) having(server, path string) state {
+	if k := r.of(server, path); k != nil {
+		return k.has
+	}
+	return r.all
+}
+
 // newest is the last release alone.
 func (r *releases) newest() state { return 1 << (len(r.names) - 1) }
 

@@ -82,10 +82,8 @@ func (c *checker) hasPath(path string) guard {
 	if path == probePath && c.probing {
 		return c.has(c.probed)
 	}
-	for _, server := range c.servers {
-		if k := c.r.of(server, path); k != nil {
-			return c.has(k.has)
-		}
+	if _, k := c.find(path); k != nil {
+		return c.has(k.has)
 	}
 	return c.doubt() // something of a distribution, for instance
 }

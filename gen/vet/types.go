@@ -2,7 +2,9 @@ package vet
 
 import (
 	"go/ast"
+	"go/token"
 	"go/types"
+	"iter"
 	"reflect"
 	"slices"
 	"strconv"
@@ -153,6 +155,41 @@ func interfaceOf(f *types.Func) types.Type {
 func wireName(s *types.Struct, i int) string {
 	name, _, _ := strings.Cut(reflect.StructTag(s.Tag(i)).Get("json"), ",")
 	return name
+}
+
+// structOf returns the struct that a type is or points to, nil if it is another type.
+func structOf(t types.Type) *types.Struct {
+	if t == nil {
+		return nil
+	}
+	if p, ok := t.Underlying().(*types.Pointer); ok {
+		t = p.Elem()
+	}
+	st, _ := t.Underlying().(*types.Struct)
+	return st
+}
+
+// A setField is a field that a literal sets.
+type setField struct {
+	*types.Var
+	index int
+	pos   token.Pos
+	value ast.Expr
+}
+
+// fieldsOf yields the fields that a literal of a struct sets.
+func fieldsOf(lit *ast.CompositeLit, st *types.Struct) iter.Seq[setField] {
+	return func(yield func(setField) bool) {
+		for i, elt := range lit.Elts {
+			value := elt
+			if kv, ok := elt.(*ast.KeyValueExpr); ok {
+				i, value = fieldIndex(st, kv.Key.(*ast.Ident).Name), kv.Value
+			}
+			if i >= 0 && !yield(setField{st.Field(i), i, elt.Pos(), value}) {
+				return
+			}
+		}
+	}
 }
 
 func fieldIndex(st *types.Struct, name string) int {

@@ -42,7 +42,7 @@ func (c *checker) stored(v *types.Var) guard {
 		in := c.r.all
 		if d.stmt {
 			if in = d.in; d.in != d.mayIn {
-				return doubtful(c.r.all)
+				return c.doubt()
 			}
 		}
 		switch constant := g.maybe == 0 || g.maybeNot == 0; {
@@ -73,7 +73,7 @@ func (c *checker) stored(v *types.Var) guard {
 // unknownValue is a doubt if the value can be an answer.
 func (c *checker) unknownValue(v *types.Var, asks bool) guard {
 	if !isMap(v.Type()) && (asks || c.asking[v]) {
-		return doubtful(c.r.all)
+		return c.doubt()
 	}
 	return c.nothing()
 }
@@ -85,11 +85,11 @@ func (c *checker) valueOf(d *def, t types.Type) guard {
 		return *d.is
 	case !isBool(t) && !isNilable(t), d.unknown, d.elem:
 		if d.e != nil && isBool(t) && c.mentions(d.e) {
-			return doubtful(c.r.all)
+			return c.doubt()
 		}
 		return c.nothing()
 	case d.e == nil:
-		return guard{no: c.r.all, maybeNot: c.r.all}
+		return c.always(false)
 	case d.of == 1 && isBool(t):
 		return c.cond(d.e)
 	case d.of == 1:
@@ -99,7 +99,7 @@ func (c *checker) valueOf(d *def, t types.Type) guard {
 		return c.result(call, d.index)
 	}
 	if isBool(t) && c.mentions(d.e) {
-		return doubtful(c.r.all)
+		return c.doubt()
 	}
 	return c.nothing()
 }
@@ -108,17 +108,17 @@ func (c *checker) valueOf(d *def, t types.Type) guard {
 func (c *checker) nonNil(e ast.Expr) guard {
 	e = ast.Unparen(e)
 	if c.isNil(e) {
-		return guard{no: c.r.all, maybeNot: c.r.all}
+		return c.always(false)
 	}
 	if g, ok := c.missing(e); ok {
 		return g.not()
 	}
 	switch n := e.(type) {
 	case *ast.UnaryExpr, *ast.CompositeLit, *ast.FuncLit:
-		return guard{yes: c.r.all, maybe: c.r.all}
+		return c.always(true)
 	case *ast.CallExpr:
 		if c.makesError(n) || c.isBuiltin(n, "new", "make") {
-			return guard{yes: c.r.all, maybe: c.r.all}
+			return c.always(true)
 		}
 		if c.pass.TypesInfo.Types[n.Fun].IsType() {
 			return c.nonNil(n.Args[0])
@@ -127,7 +127,7 @@ func (c *checker) nonNil(e ast.Expr) guard {
 	case *ast.Ident:
 		if obj := c.variable(n); obj != nil {
 			if _, local := obj.(*types.Var); local && obj.Parent() == c.pass.Pkg.Scope() && isErrorType(obj.Type()) {
-				return guard{yes: c.r.all, maybe: c.r.all} // var errTooOld = errors.New(…)
+				return c.always(true) // var errTooOld = errors.New(…)
 			}
 			return c.defined(obj)
 		}
@@ -142,7 +142,7 @@ func (c *checker) nonNil(e ast.Expr) guard {
 		}
 	}
 	if t := c.pass.TypesInfo.TypeOf(e); t != nil && !isErrorType(t) && c.mentions(e) {
-		return doubtful(c.r.all)
+		return c.doubt()
 	}
 	return c.nothing()
 }

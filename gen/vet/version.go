@@ -20,11 +20,11 @@ func (c *checker) comparedVersions(call *ast.CallExpr, op token.Token, n int) (g
 	}
 	sign := 1
 	of, with := sel.X, call.Args[0]
-	if !c.isServers(of, 0) {
+	if !c.isServers(of) {
 		of, with, sign = with, of, -1
 	}
 	v, ok := c.version(with, 0)
-	if !ok || !c.isServers(of, 0) {
+	if !ok || !c.isServers(of) {
 		return guard{}, false
 	}
 	var g guard
@@ -57,26 +57,22 @@ func (c *checker) version(e ast.Expr, depth int) (string, bool) {
 	e = ast.Unparen(e)
 	if lit, ok := e.(*ast.CompositeLit); ok && c.isVersion(lit) {
 		n := []string{"0", "0", "0"}
-		for i, elt := range lit.Elts {
-			value := elt
-			if kv, ok := elt.(*ast.KeyValueExpr); ok {
-				at, ok := numberOf[kv.Key.(*ast.Ident).Name]
-				if !ok {
-					continue
-				}
-				i, value = at, kv.Value
+		for f := range fieldsOf(lit, structOf(c.pass.TypesInfo.TypeOf(lit))) {
+			at, ok := numberOf[f.Name()]
+			if !ok {
+				continue
 			}
-			v, ok := c.number(value, "0.0", 0)
-			if !ok || i > 2 || v != must(c.number(value, "1.1", 0)) {
+			v, ok := c.number(f.value, "0.0", 0)
+			if other, _ := c.number(f.value, "1.1", 0); !ok || v != other { // the server's version is a part of it
 				return "", false
 			}
-			n[i] = strconv.Itoa(v)
+			n[at] = strconv.Itoa(v)
 		}
 		return n[0] + "." + n[1] + "." + n[2], true
 	}
 	if obj := c.variable(e); obj != nil && depth < 4 {
-		if defs := c.defsOf(obj); len(defs) == 1 && defs[0].e != nil && defs[0].of == 1 && !defs[0].elem {
-			return c.version(defs[0].e, depth+1)
+		if value := onlyValue(c.defsOf(obj)); value != nil {
+			return c.version(value, depth+1)
 		}
 	}
 	if call, ok := e.(*ast.CallExpr); ok && depth < 4 { // v(7, 2)
@@ -91,8 +87,8 @@ func (c *checker) version(e ast.Expr, depth int) (string, bool) {
 }
 
 // isServers reports whether a version can be that of the server: it is none that the program gives.
-func (c *checker) isServers(e ast.Expr, depth int) bool {
-	_, own := c.version(e, depth)
+func (c *checker) isServers(e ast.Expr) bool {
+	_, own := c.version(e, 0)
 	return !own
 }
 
@@ -115,5 +111,3 @@ func numbers(release string) (n [3]int) {
 	}
 	return n
 }
-
-func must(n int, ok bool) int { return n }
