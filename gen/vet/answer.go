@@ -7,31 +7,30 @@ import (
 	"go/types"
 )
 
-// An answer is the part of a server's answer that a function or a variable of another package has: a fact
-// of the analyzer.
+// An answer is a fact of the analyzer: what a function or a variable of another package knows about the server.
 type answer struct {
-	Results []guardFact   // of a function: each result that is true or false, nil or not nil, and the returns
-	Path    int           // 1 + the parameter with the path that the results are about, 0 for none
-	Lacks   []guardFact   // the results if the server lacks the path; Results are those if it has it
-	Tries   map[int]trial // parameters whose errors the function compares with those of commands that are missing
-	Exits   bool          // the function may end the program or panic
-	Forward *forward      // parameters that become a qmp.Raw
-	Asks    bool          // an answer that is not true or false
+	Results []guardFact   // of a function: a guard for each result, then one for returning at all
+	Path    int           // 1 + the index of the parameter with the path that the results depend on; 0 for none
+	Lacks   []guardFact   // the results if the server lacks the path; then Results are those if it has the path
+	Tries   map[int]trial // the parameters whose errors the function compares with that of a missing command
+	Exits   bool          // the function may panic or end the program
+	Forward *forward      // the parameters that become a qmp.Raw
+	Asks    bool          // the value depends on the server, and is not a bool
 }
 
 // guardFact is a guard that gob can encode.
 type guardFact struct{ Yes, No, Maybe, MaybeNot state }
 
-// AFact makes answer a fact.
+// AFact marks answer as a fact.
 func (*answer) AFact() {}
 
-// GobEncode encodes the fact so that the same one always has the same bytes, as Bindings does.
+// GobEncode encodes the fact. The same fact always gives the same bytes, as for Bindings.
 func (a *answer) GobEncode() ([]byte, error) {
 	type plain answer
 	return json.Marshal((*plain)(a))
 }
 
-// GobDecode decodes what GobEncode made.
+// GobDecode decodes the output of GobEncode.
 func (a *answer) GobDecode(text []byte) error {
 	type plain answer
 	return json.Unmarshal(text, (*plain)(a))
@@ -41,7 +40,7 @@ func (g guardFact) guard() guard { return guard{g.Yes, g.No, g.Maybe, g.MaybeNot
 
 func factOf(g guard) guardFact { return guardFact{g.yes, g.no, g.maybe, g.maybeNot} }
 
-// fact returns what is known of an object of another package.
+// fact returns the answer of an object of another package, nil if it has none.
 func (c *checker) fact(obj types.Object) *answer {
 	if f, ok := obj.(*types.Func); ok {
 		obj = f.Origin()
@@ -60,7 +59,7 @@ func (c *checker) fact(obj types.Object) *answer {
 	return a
 }
 
-// imported is what a variable or a field of another package says as a condition.
+// imported returns the guard of a variable or a field of another package.
 func (c *checker) imported(v *types.Var) guard {
 	if a := c.fact(v); a != nil && len(a.Results) > 0 {
 		return a.Results[0].guard()
@@ -73,7 +72,7 @@ func (c *checker) imported(v *types.Var) guard {
 	return c.nothing()
 }
 
-// answered is what the fact of another package's function says.
+// answered returns the guard of a result of another package's function.
 func (c *checker) answered(a *answer, call *ast.CallExpr, index int) guard {
 	g := a.Results[index].guard()
 	for i, t := range a.Tries {
@@ -97,7 +96,7 @@ func (c *checker) answered(a *answer, call *ast.CallExpr, index int) guard {
 	return g.within(has.yes).or(a.Lacks[index].guard().within(has.no))
 }
 
-// exports makes facts of what other packages can use.
+// exports exports a fact for each function, variable and field that other packages can use.
 func (c *checker) exports() {
 	for _, f := range c.order {
 		if f.obj == nil || !f.obj.Exported() {
@@ -132,12 +131,13 @@ func (c *checker) exports() {
 	}
 }
 
-// probe finds out whether the results of a function say that the server has the path that a parameter is.
+// probe finds the parameter with a path that decides the results: it evaluates the function once for a server
+// that has the path and once for one that lacks it.
 func (c *checker) probe(f *function, a *answer) {
 	for i := range f.typ.Params().Len() {
 		p := f.typ.Params().At(i)
 		if b, ok := elem(p.Type()).Underlying().(*types.Basic); !ok || b.Kind() != types.String {
-			continue // a path, or a list that has one
+			continue // neither a path nor a list of paths
 		}
 		ask := func(s state) (out []guardFact, exact bool) {
 			c.probing, c.probed = true, s
@@ -158,8 +158,8 @@ func (c *checker) probe(f *function, a *answer) {
 	}
 }
 
-// probePath stands for the path that a parameter has.
+// probePath stands for any path that a caller can give.
 const probePath = "\x00"
 
-// probeLiteral is the value of a parameter that stands for any path.
+// probeLiteral is the argument whose text is probePath.
 var probeLiteral = &ast.BasicLit{Kind: token.STRING, Value: `"\x00"`}

@@ -8,17 +8,17 @@ import (
 	"slices"
 )
 
-// A def is an assignment to a variable: the result index of the of results of e. If e is nil, the value is
-// the zero value, or is not known.
+// A def is an assignment to a variable. It assigns the result with an index, of so many results, of the expression
+// e. If e is nil, the value is the zero value or unknown.
 type def struct {
 	e         ast.Expr
 	index, of int
 	unknown   bool
-	elem      bool                   // an element of e
-	stmt      bool                   // a statement of a function
-	in, mayIn state                  // the releases that come to the statement
-	is        *guard                 // what it says, if that is known
-	calls     map[*ast.CallExpr]bool // the calls whose error it can be
+	elem      bool                   // the value is an element of e
+	stmt      bool                   // it is a statement of a function
+	in, mayIn state                  // the releases that reach the statement; as s and may of a flow
+	is        *guard                 // the guard of the value, if it is known
+	calls     map[*ast.CallExpr]bool // the calls whose error the value can be
 }
 
 func (d *def) order() int {
@@ -28,20 +28,20 @@ func (d *def) order() int {
 	return int(d.e.Pos())
 }
 
-// An indexed is an assignment to an element of a variable.
+// An indexed is an assignment to a part of a variable: to an element, or through a pointer.
 type indexed struct {
 	root    types.Object
 	value   ast.Expr
-	pointer bool // it is what the variable points to
+	pointer bool // it assigns through a pointer
 }
 
-// A clearing is a member or a key that the program takes away from a variable.
+// A clearing is a member or a key that the program removes again from a variable.
 type clearing struct {
 	root types.Object
 	name string
 }
 
-// assignments collects what variables and fields have their values from.
+// assignments collects the assignments to variables and fields.
 func (c *checker) assignments(f *ast.File) {
 	depth := map[types.Object]ast.Node{} // the function that declares a variable
 	var funcs []ast.Node
@@ -143,7 +143,7 @@ func (c *checker) assignments(f *ast.File) {
 
 func contains(n ast.Node, v *types.Var) bool { return n.Pos() <= v.Pos() && v.Pos() < n.End() }
 
-// special collects the targets of errors.As.
+// special collects the assignments that errors.As makes to its target.
 func (c *checker) special(n *ast.CallExpr) {
 	if c.isCall(n, "errors", "As") && len(n.Args) == 2 {
 		if u, ok := ast.Unparen(n.Args[1]).(*ast.UnaryExpr); ok {
@@ -159,7 +159,7 @@ func (c *checker) special(n *ast.CallExpr) {
 	}
 }
 
-// fieldValues adds what a literal gives the fields of a struct of a program.
+// fieldValues collects the assignments that a literal makes to the fields of a struct, except generated ones.
 func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	t := c.pass.TypesInfo.TypeOf(lit)
 	st := structOf(t)
@@ -175,7 +175,7 @@ func (c *checker) fieldValues(lit *ast.CompositeLit) {
 	}
 }
 
-// parameters adds what calls give the parameters of functions.
+// parameters collects the assignments that calls make to parameters.
 func (c *checker) parameters(f *ast.File) {
 	ast.Inspect(f, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
@@ -191,7 +191,7 @@ func (c *checker) parameters(f *ast.File) {
 			switch {
 			case !fn.free:
 				c.defs[p] = append(c.defs[p], &def{e: arg, of: 1})
-			case isBool(p.Type()): // callers that are not seen may ask too
+			case isBool(p.Type()): // unknown callers may ask the server too
 				c.defs[p] = append(c.defs[p], &def{e: arg, of: 1}, &def{unknown: true, of: 1})
 			}
 		}
@@ -199,7 +199,7 @@ func (c *checker) parameters(f *ast.File) {
 	})
 }
 
-// variable is the variable or field that an expression names, nil if it is another expression.
+// variable returns the variable or field that an expression names, nil for another expression.
 func (c *checker) variable(e ast.Expr) types.Object {
 	switch e := ast.Unparen(e).(type) {
 	case *ast.Ident:
@@ -214,7 +214,7 @@ func (c *checker) variable(e ast.Expr) types.Object {
 	return nil
 }
 
-// root is the variable that has what an expression is a part of.
+// rootOf returns the variable of which an expression is a part.
 func (c *checker) rootOf(e ast.Expr) types.Object {
 	switch n := ast.Unparen(e).(type) {
 	case *ast.IndexExpr:
@@ -227,13 +227,13 @@ func (c *checker) rootOf(e ast.Expr) types.Object {
 	return c.variable(e)
 }
 
-// tracked reports whether the control flow says which value a variable has: it is local, no function literal
-// sets it, and no pointer leads to it.
+// tracked reports whether the control flow shows the value of a variable: it is local, no function literal sets it,
+// and no pointer points to it.
 func (c *checker) tracked(v *types.Var) bool {
 	return !v.IsField() && !c.shared[v] && v.Pkg() != nil && v.Parent() != v.Pkg().Scope()
 }
 
-// defsOf returns the assignments from which a variable can have its value here.
+// defsOf returns the assignments that can have given a variable its value at the current place.
 func (c *checker) defsOf(obj types.Object) (out []*def) {
 	v, ok := obj.(*types.Var)
 	if !ok {
@@ -250,7 +250,7 @@ func (c *checker) defsOf(obj types.Object) (out []*def) {
 	return c.defs[v]
 }
 
-// only returns the one assignment that a variable has, nil if there are others or none.
+// only returns the only assignment of a variable, nil if there are others or none.
 func (c *checker) only(v *types.Var) *def {
 	if defs := c.defs[v]; len(defs) == 1 && defs[0].e != nil && !defs[0].unknown && !defs[0].elem {
 		return defs[0]
@@ -258,8 +258,8 @@ func (c *checker) only(v *types.Var) *def {
 	return nil
 }
 
-// onlyValue returns the value of the only assignment, nil if there are others or if it gives something else than
-// the whole value of an expression.
+// onlyValue returns the expression that the only assignment assigns as a whole. It returns nil if there are other
+// assignments, or if this one assigns an element or one of several results.
 func onlyValue(defs []*def) ast.Expr {
 	if len(defs) != 1 || defs[0].unknown || defs[0].elem || defs[0].of != 1 {
 		return nil
@@ -267,7 +267,7 @@ func onlyValue(defs []*def) ast.Expr {
 	return defs[0].e
 }
 
-// sources are the expressions that a variable can have its value from; of another expression, itself.
+// sources returns the expressions that can have given a variable its value. For another expression it returns that.
 func (c *checker) sources(e ast.Expr) (out []ast.Expr) {
 	e = ast.Unparen(e)
 	if u, ok := e.(*ast.UnaryExpr); ok {
@@ -285,7 +285,7 @@ func (c *checker) sources(e ast.Expr) (out []ast.Expr) {
 	return out
 }
 
-// clear notes that the program takes something away again, if it does so where only some releases come:
+// clear notes that the program removes a member or a key again, if only some releases reach the place:
 // if !has { add.Active = nil }.
 func (c *checker) clear(from types.Object, name string) {
 	if c.cur == nil || from == nil || !c.learns() || c.cur.may == c.r.all && c.cur.s == c.r.all {

@@ -89,7 +89,7 @@ func readBindings(pass *analysis.Pass) *Bindings {
 	return b
 }
 
-// declaration reads directives, and the names of types that need none.
+// declaration reads the directives and the names of types.
 func (b *Bindings) declaration(d *ast.GenDecl) {
 	if server := directive(d.Doc, serverMark); server != "" {
 		b.Server = server
@@ -117,7 +117,7 @@ func directive(doc *ast.CommentGroup, mark string) string {
 	return ""
 }
 
-// method reads the command of Do, the event of EventName, and the branches that an encoder has.
+// method reads the command of a method Do, the event of EventName, and the branches of a union's encoder.
 func (b *Bindings) method(pass *analysis.Pass, d *ast.FuncDecl) {
 	if d.Recv == nil || d.Body == nil {
 		return
@@ -150,7 +150,7 @@ func (b *Bindings) method(pass *analysis.Pass, d *ast.FuncDecl) {
 	}
 }
 
-// branches reads which values a branch is for: case *T: tag = e.Tag(tag, b == nil, "file").
+// branches reads the values of the discriminator for each branch: case *T: tag = e.Tag(tag, b == nil, "file").
 func (b *Bindings) branches(pass *analysis.Pass, union string, s *ast.TypeSwitchStmt) {
 	a, ok := s.Assign.(*ast.AssignStmt)
 	if !ok {
@@ -182,7 +182,7 @@ func (b *Bindings) branches(pass *analysis.Pass, union string, s *ast.TypeSwitch
 	}
 }
 
-// sent finds the enums that have a place in what is sent.
+// sent finds the enums that commands send.
 func (b *Bindings) sent(pkg *types.Package) {
 	for _, name := range pkg.Scope().Names() {
 		obj, ok := pkg.Scope().Lookup(name).(*types.TypeName)
@@ -207,7 +207,7 @@ func isSent(t *types.Named) bool { return hasMethod(t, "EncodeMembers") || hasMe
 // isReceived reports whether servers send the type, and commands do not.
 func isReceived(t *types.Named) bool { return hasMethod(t, "DecodeMember") && !isSent(t) }
 
-// root is the path of a type.
+// root returns the path of a type.
 func (b *Bindings) root(t *types.Named) string {
 	name := t.Obj().Name()
 	if cmd := b.Commands[name]; cmd != "" {
@@ -219,7 +219,8 @@ func (b *Bindings) root(t *types.Named) string {
 	return b.Types[name]
 }
 
-// binding returns the generated package of a type or of what it points to, and the type; nil if it is another's.
+// binding returns the generated package of a type, or of the type that it points to, and the type itself. It returns
+// nil for another type.
 func (c *checker) binding(t types.Type) (*Bindings, *types.Named) {
 	n := namedOf(t)
 	if n == nil || n.Obj().Pkg() == nil {

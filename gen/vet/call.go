@@ -24,7 +24,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 		return
 	}
 	if c.isHas(n) || c.isCall(n, schemaPath, "Missing", "MissingIn") {
-		return // questions
+		return // the arguments are questions, not uses
 	}
 	if f := c.function(n); f != nil && c.learns() && c.asked == nil {
 		c.grow(&f.entry, c.here)
@@ -49,7 +49,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 	}
 	c.errorAs(n)
 	if c.isTestify(n, "ErrorIs", "ErrorIsf", "ErrorAs", "ErrorAsf") {
-		c.cond(n) // a question also where the result is not looked at
+		c.cond(n) // it asks even if the program ignores the result
 	}
 	c.lookInto(n)
 	if id, ok := n.Fun.(*ast.Ident); ok {
@@ -86,7 +86,7 @@ func (c *checker) call(n *ast.CallExpr, s state, path string) {
 	}
 }
 
-// isSearch reports whether a call compares its arguments or prints them: values there are not sent.
+// isSearch reports whether a call only compares or prints its arguments, so that it sends none of them.
 func (c *checker) isSearch(n *ast.CallExpr) bool {
 	f := c.callee(n)
 	if f == nil || f.Pkg() == nil {
@@ -100,7 +100,7 @@ func (c *checker) isSearch(n *ast.CallExpr) bool {
 	}
 }
 
-// callee is the function that a call names, nil if it is a value.
+// callee returns the function that a call names, nil if it calls a value.
 func (c *checker) callee(call *ast.CallExpr) *types.Func {
 	f := ast.Unparen(call.Fun)
 	switch g := f.(type) {
@@ -133,7 +133,7 @@ func (c *checker) isCall(call *ast.CallExpr, pkg string, names ...string) bool {
 	return false
 }
 
-// isTestify reports whether a call is one of package assert or package require.
+// isTestify reports whether a call is one of package assert or require.
 func (c *checker) isTestify(call *ast.CallExpr, names ...string) bool {
 	return len(call.Args) > 0 && (c.isCall(call, testifyPath+"require", names...) || c.isCall(call, testifyPath+"assert", names...))
 }
@@ -147,7 +147,7 @@ func (c *checker) isBuiltin(call *ast.CallExpr, names ...string) bool {
 	return builtin && slices.Contains(names, id.Name)
 }
 
-// require says what comes behind a call that returns only if its argument is true, or is no error.
+// require makes the releases fewer after a call that returns only if its argument is true, or if it is not an error.
 func (c *checker) require(call *ast.CallExpr) {
 	f := c.callee(call)
 	if f == nil || f.Pkg() == nil || len(call.Args) == 0 {

@@ -15,52 +15,52 @@ type checker struct {
 	r        *releases
 	files    []*ast.File
 	bindings map[*types.Package]*Bindings
-	servers  []string                         // of the packages that are known
-	derived  map[*types.TypeName]*types.Named // types that are made of generated ones
-	facts    map[types.Object]*answer         // of other packages' objects
+	servers  []string                         // the servers of the generated packages
+	derived  map[*types.TypeName]*types.Named // the generated types of which the program makes its own
+	facts    map[types.Object]*answer         // the answers of other packages
 
-	// What the package has, which does not change.
+	// What the package has. The walks do not change it.
 	order    []*function
-	funcs    map[types.Object]*function // functions, and variables that have a literal
+	funcs    map[types.Object]*function // by function, or by the variable that has a literal
 	lits     map[*ast.FuncLit]*function
 	defs     map[*types.Var][]*def
-	defAt    map[ast.Expr]*def   // by the expression that is assigned to
-	shared   map[*types.Var]bool // variables whose value the control flow does not say
-	pointed  map[*types.Var]bool // bool variables to which pointers lead
+	defAt    map[ast.Expr]*def   // by the left side
+	shared   map[*types.Var]bool // variables whose value the control flow does not show
+	pointed  map[*types.Var]bool // bool variables to which a pointer points
 	indexed  []indexed
 	switches map[*ast.CaseClause]*ast.SwitchStmt
-	cases    map[ast.Expr]*ast.BinaryExpr // tag == value, by the value
-	implicit map[types.Object]bool        // variables of type switches
-	aliases  map[*types.Var]*types.Var    // of qe, err: errors.As(err, &qe)
+	cases    map[ast.Expr]*ast.BinaryExpr // tag == value, by the value of the case
+	implicit map[types.Object]bool        // the variables of type switches
+	aliases  map[*types.Var]*types.Var    // for errors.As(err, &qe): err, by qe
 	cleared  map[clearing]state
-	needs    map[*types.Var][]*ast.IfStmt      // fields with which conditions ask
-	argsOf   map[types.Object]map[rawPath]bool // the commands that have a map as arguments
+	needs    map[*types.Var][]*ast.IfStmt      // the conditions that ask with a field
+	argsOf   map[types.Object]map[rawPath]bool // the commands that take a map as arguments
 
-	// What the walks find out.
-	asking      map[types.Object]bool // variables and functions that have what the server says
-	askingNames map[string]bool       // of methods that do
+	// What the walks find.
+	asking      map[types.Object]bool // the variables and functions whose value depends on the server
+	askingNames map[string]bool       // the names of such methods
 	tried       map[ast.Node]trial
 	raws        map[*ast.CompositeLit]rawPath
 	found       map[string]finding
 	changed     bool
 
-	// The place of a walk.
+	// Where the walk is.
 	current     *function
 	cur         *flow
-	here        state // the releases that come to what is walked
+	here        state // the releases that reach the current place
 	bound       map[*types.Var]*def
 	probing     bool
 	probed      state
 	inlining    int
-	numbering   *function    // the function whose numbers are wanted
-	settling    bool         // the walk finds out which loops ask
-	target      types.Object // the variable that targetLit becomes
+	numbering   *function    // the function whose numbers the walk collects
+	settling    bool         // the walk finds the loops that ask
+	target      types.Object // the variable to which the program assigns targetLit
 	targetLit   *ast.CompositeLit
 	visiting    map[ast.Expr]bool
 	visitingVar map[*types.Var]bool
 	asked       *asked
-	reading     bool // a member that a server sends, which no request asks for
-	quiet       int  // >0: a request is tried, or a round is not the last one
+	reading     bool // the use is of a member that a server sends
+	quiet       int  // >0: do not report, because the program tries a request or because another round follows
 }
 
 func newChecker(pass *analysis.Pass) *checker {
@@ -75,7 +75,7 @@ func newChecker(pass *analysis.Pass) *checker {
 	}
 }
 
-// collect finds the functions of the package and the assignments.
+// collect collects the functions of the package, the assignments, and what asks the server.
 func (c *checker) collect() {
 	graphs := c.pass.ResultOf[ctrlflow.Analyzer].(*ctrlflow.CFGs)
 	for _, f := range c.files {
@@ -127,7 +127,7 @@ func (c *checker) collect() {
 	}
 }
 
-// types finds the types that are made of generated ones, and the variables of type switches.
+// types collects the types that the program makes of generated ones, and the switches.
 func (c *checker) types(f *ast.File) {
 	info := c.pass.TypesInfo
 	ast.Inspect(f, func(n ast.Node) bool {
@@ -151,8 +151,7 @@ func (c *checker) types(f *ast.File) {
 	})
 }
 
-// solve walks all functions until it knows which releases can come to each. It then walks them once more and
-// reports.
+// solve walks all functions until it knows which releases reach each. It then walks them once more and reports.
 func (c *checker) solve() {
 	for _, f := range c.order {
 		if f.free || f.calls == 0 {
@@ -163,7 +162,7 @@ func (c *checker) solve() {
 	for round := 0; round < 30; round++ {
 		c.changed = false
 		for _, f := range c.order {
-			f.numbers = nil // what it calls may say more now
+			f.numbers = nil // they depend on functions that the round before may have changed
 		}
 		c.walkAll()
 		if !c.changed {
@@ -201,7 +200,7 @@ func (c *checker) walkAll() {
 	c.cur = nil
 }
 
-// grow adds releases to what is known of a function.
+// grow adds releases to a set, and notes whether the set has changed.
 func (c *checker) grow(s *state, more state) {
 	if more&^*s != 0 {
 		*s |= more
@@ -209,6 +208,6 @@ func (c *checker) grow(s *state, more state) {
 	}
 }
 
-// learns reports whether what a walk finds out of functions and variables counts: it is not one for the arguments of
-// a call, nor one that finds out which loops ask.
+// learns reports whether the walk may change what is known of functions and variables. A walk for the arguments of one
+// call may not, and one that finds the loops that ask may not.
 func (c *checker) learns() bool { return c.inlining == 0 && !c.settling }

@@ -28,7 +28,8 @@ func (c *checker) commandOf(e ast.Expr) (command, server string) {
 	return "", ""
 }
 
-// commandIn returns the command that a call executes: that of its Do, of the name that it is given, or of the request.
+// commandIn returns the command that a call executes. The call is a Do, or it takes the name or the request as an
+// argument.
 func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
 	if command, server = c.commandOf(call); command != "" {
 		return command, server
@@ -44,7 +45,7 @@ func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
 	return "", ""
 }
 
-// known returns the command that a name is, and whose it is.
+// known returns the name and its server if the name is that of a command, and "" else.
 func (c *checker) known(name string) (command, server string) {
 	if server, k := c.find(name); k != nil {
 		return name, server
@@ -52,8 +53,8 @@ func (c *checker) known(name string) (command, server string) {
 	return "", ""
 }
 
-// requestOf returns the generated package and the type of a request, and the command that it executes. The command is ""
-// for another type.
+// requestOf returns the generated package of a type, the type, and the command if the type is a request. The command
+// is "" for another type.
 func (c *checker) requestOf(t types.Type) (b *Bindings, n *types.Named, command string) {
 	if b, n = c.binding(t); b != nil {
 		command = b.Commands[n.Obj().Name()]
@@ -61,7 +62,7 @@ func (c *checker) requestOf(t types.Type) (b *Bindings, n *types.Named, command 
 	return b, n, command
 }
 
-// requestType is the generated type of a command.
+// requestType returns the generated request of a command, nil if there is none.
 func (c *checker) requestType(server, command string) *types.Named {
 	for pkg, b := range c.bindings {
 		if b.Server != server {

@@ -7,7 +7,7 @@ import (
 	"go/types"
 )
 
-// comparison reads a comparison as a condition.
+// comparison returns the guard of a comparison.
 func (c *checker) comparison(x ast.Expr, op token.Token, y ast.Expr) guard {
 	for _, side := range []struct {
 		x  ast.Expr
@@ -27,7 +27,7 @@ func (c *checker) comparison(x ast.Expr, op token.Token, y ast.Expr) guard {
 	return c.nothing()
 }
 
-// compared reads a comparison of something that is known.
+// compared returns the guard of a comparison if the left side is something that the analyzer knows.
 func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool) {
 	equality := op == token.EQL || op == token.NEQ
 	is := func(g guard) (guard, bool) {
@@ -57,13 +57,13 @@ func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool)
 		}
 		return c.doubt(), true
 	case equality && c.isClass(y):
-		return c.nothing(), true // another class, or another text
+		return c.nothing(), true // another class says nothing
 	case equality && c.isVersion(x):
 		v, ok := c.version(y, 0)
 		if !ok || !c.isServers(x) {
 			return guard{}, false
 		}
-		return is(c.atMost(c.compareVersions(v, token.EQL))) // another micro version, or a package
+		return is(c.atMost(c.compareVersions(v, token.EQL))) // the micro version or the package may differ
 	case equality:
 		if g, ok := c.compareTexts(x, y); ok {
 			return is(g)
@@ -79,7 +79,7 @@ func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool)
 	switch x := x.(type) {
 	case *ast.SelectorExpr:
 		if c.isVersion(x.X) && x.Sel.Name == "Micro" {
-			return c.nothing(), true // micro versions change nothing
+			return c.nothing(), true // a micro version says nothing
 		}
 	case *ast.CallExpr:
 		if c.isBuiltin(x, "len") {
@@ -96,7 +96,7 @@ func (c *checker) compared(x ast.Expr, op token.Token, y ast.Expr) (guard, bool)
 	return guard{}, false
 }
 
-// comparedLen reads len(missing) == 0.
+// comparedLen returns the guard of len(missing) == 0.
 func (c *checker) comparedLen(list ast.Expr, op token.Token, n int) (guard, bool) {
 	g, ok := c.missing(list)
 	if !ok {
@@ -114,7 +114,7 @@ func (c *checker) comparedLen(list ast.Expr, op token.Token, n int) (guard, bool
 	return c.doubt(), true
 }
 
-// compareNumbers reads a comparison of numbers that are known for each release.
+// compareNumbers returns the guard of a comparison of two integers that each release decides.
 func (c *checker) compareNumbers(x ast.Expr, op token.Token, y ast.Expr) (g guard, ok bool) {
 	ok = true
 	compare := func(micro string, truth bool) state {
@@ -134,7 +134,7 @@ func (c *checker) compareNumbers(x ast.Expr, op token.Token, y ast.Expr) (g guar
 	return g, true
 }
 
-// compareConstants reads the comparison of a variable that has constants, by where it has which.
+// compareConstants returns the guard of a comparison with a variable that has constants: each release decides which one.
 func (c *checker) compareConstants(x ast.Expr, op token.Token, y ast.Expr) (g guard, ok bool) {
 	n, isInt := c.number(y, "0.0", 0)
 	v, isVar := c.variable(x).(*types.Var)
@@ -162,7 +162,8 @@ func (c *checker) compareConstants(x ast.Expr, op token.Token, y ast.Expr) (g gu
 	return g, true
 }
 
-// compareTexts reads the comparison of strings, by where a variable has which.
+// compareTexts returns the guard of a comparison with a variable that has constant strings: each release decides which
+// one.
 func (c *checker) compareTexts(x, y ast.Expr) (g guard, ok bool) {
 	v := c.pass.TypesInfo.Types[y].Value
 	if v == nil || v.Kind() != constant.String || c.pass.TypesInfo.Types[x].Value != nil {
@@ -184,7 +185,7 @@ func (c *checker) compareTexts(x, y ast.Expr) (g guard, ok bool) {
 		}
 	}
 	g.maybe, g.maybeNot = g.yes, g.no
-	if g.yes|g.no != c.r.all { // what comes by a way that is not understood
+	if g.yes|g.no != c.r.all { // a doubt decides about the other releases
 		g.maybe, g.maybeNot = c.r.all, c.r.all
 	}
 	return g, true

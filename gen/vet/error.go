@@ -8,15 +8,15 @@ import (
 	"slices"
 )
 
-// A trial is a call whose error the program compares with what says that the server lacks something.
+// A trial says how the program checks whether the error of a call means that the server lacks something.
 type trial int
 
 const (
-	commandTried trial = iota + 1 // ErrCommandNotFound: of the command alone
-	requestTried                  // ErrUnsupported: of all that the request has
+	commandTried trial = iota + 1 // with ErrCommandNotFound: it lacks the command
+	requestTried                  // with ErrUnsupported: it lacks the command or anything in the request
 )
 
-// missingError returns the trial of an error that a command has if the server lacks it, 0 for another expression.
+// missingError returns the trial if an expression is an error of a command that the server lacks, 0 else.
 func (c *checker) missingError(e ast.Expr) trial {
 	e = ast.Unparen(e)
 	if v := c.pass.TypesInfo.Types[e].Value; v != nil && v.Kind() == constant.String {
@@ -72,7 +72,7 @@ func (c *checker) origins(e ast.Expr) map[*ast.CallExpr]bool {
 	return found
 }
 
-// originsOf finds the calls whose error an assignment gives.
+// originsOf adds the calls whose error an assignment assigns.
 func (c *checker) originsOf(d *def) {
 	if d.e == nil || d.elem {
 		return
@@ -88,7 +88,7 @@ func (c *checker) originsOf(d *def) {
 	}
 }
 
-// errorAs gives the target of errors.As the error.
+// errorAs adds the calls whose error errors.As assigns to its target.
 func (c *checker) errorAs(n *ast.CallExpr) {
 	if c.isCall(n, "errors", "As") && len(n.Args) == 2 {
 		if d := c.defAt[n.Args[1]]; d != nil {
@@ -97,8 +97,8 @@ func (c *checker) errorAs(n *ast.CallExpr) {
 	}
 }
 
-// try marks the calls whose error is compared with that of a missing command. It returns the condition that it is
-// such an error.
+// try marks the calls whose error an expression can be, because the program compares it with that of a missing
+// command. It returns the guard of this comparison.
 func (c *checker) try(e ast.Expr, t trial) guard {
 	c.triedParameter(e, t)
 	calls := c.origins(e)
@@ -123,7 +123,7 @@ func (c *checker) try(e ast.Expr, t trial) guard {
 	return c.nothing()
 }
 
-// mark notes that the program looks whether a call fails because the server lacks something.
+// mark notes that the program checks whether a call failed because the server lacks something.
 func (c *checker) mark(call *ast.CallExpr, t trial) {
 	if c.tried[call] < t {
 		if fn := c.function(call); fn != nil && c.tried[call] == 0 {
@@ -135,7 +135,7 @@ func (c *checker) mark(call *ast.CallExpr, t trial) {
 	var requests []ast.Expr
 	if ok && sel.Sel.Name == "Do" {
 		if t != requestTried {
-			return // the call itself tries the command
+			return // only the call tries the command
 		}
 		requests = append(requests, sel.X)
 	}
@@ -153,7 +153,8 @@ func (c *checker) mark(call *ast.CallExpr, t trial) {
 	}
 }
 
-// isParameter returns which parameter of the current function an expression is, -1 for another one.
+// isParameter returns the index of the parameter of the current function that an expression is, -1 for another
+// expression.
 func (c *checker) isParameter(e ast.Expr) int {
 	if u, ok := ast.Unparen(e).(*ast.UnaryExpr); ok {
 		e = u.X
@@ -173,7 +174,7 @@ func (c *checker) isParameter(e ast.Expr) int {
 	return -1
 }
 
-// triedParameter notes that a function looks at the error that a parameter is.
+// triedParameter notes that the current function checks an error that is a parameter.
 func (c *checker) triedParameter(e ast.Expr, t trial) {
 	if i := c.isParameter(e); i >= 0 && c.current.tries[i] < t {
 		if c.current.tries == nil {
@@ -183,8 +184,8 @@ func (c *checker) triedParameter(e ast.Expr, t trial) {
 	}
 }
 
-// findProbes marks the commands that the program executes to find out whether the server has them: nothing but a
-// comparison with nil looks at the error, and the program goes on if there is one.
+// findProbes marks the commands that the program executes to find out whether the server has them: the program only
+// compares the error with nil, and goes on if there is one.
 func (c *checker) findProbes(body *ast.BlockStmt) {
 	uses := map[types.Object]int{}
 	probes := map[types.Object]bool{}
@@ -260,7 +261,7 @@ func (c *checker) findProbes(body *ast.BlockStmt) {
 	})
 }
 
-// leaves reports whether a block ends the function or the turn of a loop.
+// leaves reports whether a block ends the function or the iteration of a loop.
 func leaves(b *ast.BlockStmt) bool {
 	if len(b.List) == 0 {
 		return false
@@ -283,7 +284,7 @@ func leaves(b *ast.BlockStmt) bool {
 	return false
 }
 
-// executes reports whether a block executes another command in place of one that failed.
+// executes reports whether a block executes a command, in place of one that failed.
 func (c *checker) executes(b *ast.BlockStmt) (found bool) {
 	ast.Inspect(b, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {

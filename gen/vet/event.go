@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// instance is the use of a request or of an event as a type argument.
+// instance reports the use of a request or an event as a type argument.
 func (c *checker) instance(id *ast.Ident, s state) {
 	inst, ok := c.pass.TypesInfo.Instances[id]
 	if !ok {
@@ -56,7 +56,7 @@ func (c *checker) subscribes(f *types.Func) bool {
 	return found
 }
 
-// events is the use of the names that Events and Await take.
+// events reports the use of the names of events that Events and Await take.
 func (c *checker) events(n *ast.CallExpr, s state) {
 	f := c.callee(n)
 	if f == nil {

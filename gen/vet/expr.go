@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// expr walks an expression. If path is not empty, the value is of what the path leads to.
+// expr walks an expression. If path is not empty, the value is that of the path in the schema.
 func (c *checker) expr(e ast.Expr, s state, path string) {
 	if e == nil {
 		return
@@ -25,7 +25,7 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 		c.expr(n.X, s, path)
 	case *ast.UnaryExpr:
 		if sel, ok := ast.Unparen(n.X).(*ast.SelectorExpr); ok && n.Op == token.AND {
-			c.setMember(sel, s) // what has the address sets the member
+			c.setMember(sel, s) // whoever has the address can set the member
 		}
 		c.expr(n.X, s, path)
 	case *ast.StarExpr:
@@ -86,14 +86,14 @@ func (c *checker) expr(e ast.Expr, s state, path string) {
 	}
 }
 
-// operand walks what is compared: a constant is not used then.
+// operand walks an operand of a comparison. Comparing with a constant does not use it.
 func (c *checker) operand(e ast.Expr, s state) {
 	if c.pass.TypesInfo.Types[e].Value == nil {
 		c.expr(e, s, "")
 	}
 }
 
-// constant is the use of an enum's value. It reports whether the expression is a constant.
+// constant reports the use of a value of an enum. Its result is whether the expression is a constant.
 func (c *checker) constant(e ast.Expr, s state, path string) bool {
 	tv := c.pass.TypesInfo.Types[e]
 	if tv.Value == nil {
@@ -128,7 +128,7 @@ func (c *checker) constant(e ast.Expr, s state, path string) bool {
 	return true
 }
 
-// selector is the use of a method Do, and the reading of a member.
+// selector reports the use of a request by its method Do, and of a member that the program reads.
 func (c *checker) selector(n *ast.SelectorExpr, s state) {
 	selection := c.pass.TypesInfo.Selections[n]
 	if selection == nil {
@@ -136,7 +136,7 @@ func (c *checker) selector(n *ast.SelectorExpr, s state) {
 		if t, ok := c.pass.TypesInfo.Types[n.X]; ok && t.IsType() && n.Sel.Name == "Do" {
 			c.request(n.X.Pos(), t.Type, s)
 		}
-		return // a package's
+		return // of a package
 	}
 	if n.Sel.Name == "Do" && !c.isGiven(n.X) {
 		c.request(n.X.Pos(), selection.Recv(), s)
@@ -148,7 +148,7 @@ func (c *checker) selector(n *ast.SelectorExpr, s state) {
 	c.expr(n.X, s, "")
 }
 
-// literal walks a composite literal: its members are set.
+// literal walks a composite literal, and reports the use of the members that it sets.
 func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 	t := c.pass.TypesInfo.TypeOf(lit)
 	if _, ok := lit.Type.(*ast.IndexExpr); ok {
@@ -210,7 +210,7 @@ func (c *checker) literal(lit *ast.CompositeLit, s state, path string) {
 	}
 }
 
-// tag returns the discriminator that a literal of a union sets by a constant, and the releases that have it.
+// tag returns the discriminator that a literal of a union sets to a constant, and the releases that have it.
 func (c *checker) tag(lit *ast.CompositeLit, b *Bindings, st *types.Struct, base string) (string, state) {
 	if b == nil {
 		return "", c.r.all

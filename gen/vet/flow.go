@@ -6,15 +6,16 @@ import (
 	"maps"
 )
 
-// A flow is what is known at a place of a function.
+// A flow is what the analyzer knows at a place of a function.
 type flow struct {
-	s     state                   // the releases that come to the place, as far as vet understands why
-	may   state                   // the same if no condition counts that vet does not understand
-	vars  map[*types.Var]assigned // what tracked variables can have
-	looks map[look]bool           // members and pointers that were compared with nil
+	s     state                   // the releases that reach the place for sure; no doubt decides about them
+	may   state                   // the releases that may reach the place, if each doubt lets them pass
+	vars  map[*types.Var]assigned // the possible values of tracked variables
+	looks map[look]bool           // the members and pointers that the program has compared with nil
 }
 
-// assigned has the assignments from which a variable can have its value, and what they say of it. It is not changed.
+// assigned has the assignments that can have given a variable its value, each with the guard of the value. It is
+// immutable.
 type assigned map[*def]guard
 
 func newFlow(s, may state) *flow {
@@ -25,7 +26,7 @@ func (f *flow) clone() *flow {
 	return &flow{f.s, f.may, maps.Clone(f.vars), maps.Clone(f.looks)}
 }
 
-// join adds what comes by another way.
+// join adds what another way to the place brings.
 func (f *flow) join(g *flow) {
 	f.s |= g.s
 	f.may |= g.may
@@ -35,7 +36,7 @@ func (f *flow) join(g *flow) {
 	maps.Copy(f.looks, g.looks)
 }
 
-// join returns the assignments of two ways. By the second one only some releases come.
+// join returns the assignments of two ways to a place. Only the releases of may come by the second one.
 func (a assigned) join(b assigned, may state) assigned {
 	same := true
 	for d, is := range b {
@@ -57,8 +58,8 @@ func (a assigned) join(b assigned, may state) assigned {
 	return out
 }
 
-// doubt says that a condition which is not understood decides whether control comes here: what variables have is
-// not known to be what they have for all releases that come.
+// doubt notes that a doubt decides whether control comes here. So the values of variables are sure for the releases
+// of s only.
 func (f *flow) doubt() {
 	for v, a := range f.vars {
 		f.vars[v] = a.doubt(f.s)
@@ -74,8 +75,7 @@ func (a assigned) doubt(s state) assigned {
 	return out
 }
 
-// restore says that the two ways of a condition which is not understood have met again. What they did not set is as
-// it was before.
+// restore notes that the two ways out of a doubt have met again. The variables that they did not set are as before.
 func (f *flow) restore(before *flow, set map[*def]bool) {
 	f.s |= f.may & before.s
 	for v, a := range before.vars {
@@ -89,7 +89,7 @@ func (f *flow) restore(before *flow, set map[*def]bool) {
 	}
 }
 
-// leave forgets the variables whose scope does not have a place.
+// leave forgets the variables whose scope does not contain the place.
 func (f *flow) leave(place token.Pos) {
 	if !place.IsValid() {
 		return
@@ -102,7 +102,7 @@ func (f *flow) leave(place token.Pos) {
 	maps.DeleteFunc(f.looks, func(l look, _ bool) bool { return l.root == nil || gone(l.root) })
 }
 
-// equal reports whether a flow says the same.
+// equal reports whether two flows are equal.
 func (f *flow) equal(g *flow) bool {
 	return f.s == g.s && f.may == g.may && maps.Equal(f.looks, g.looks) && maps.EqualFunc(f.vars, g.vars, maps.Equal)
 }

@@ -4,14 +4,14 @@ import (
 	"go/ast"
 )
 
-// A forward says which parameters of a function become the command and the arguments of a qmp.Raw. The use is that
-// of the function's callers.
+// A forward says which parameters of a function become the command and the arguments of a qmp.Raw. The callers of the
+// function use the command.
 type forward struct {
-	Command, Args int   // 1 + the parameter, 0 for none
-	In            state // the releases that come to it
+	Command, Args int   // 1 + the index of the parameter, 0 for none
+	In            state // the releases that reach the qmp.Raw
 }
 
-// forward notes that the current function makes a command of a parameter.
+// forward notes that a parameter of the current function becomes the command of a qmp.Raw.
 func (c *checker) forward(parameter int, s state) {
 	if !c.learns() {
 		return
@@ -23,7 +23,7 @@ func (c *checker) forward(parameter int, s state) {
 	c.grow(&f.forwards.In, s)
 }
 
-// forwardOf returns what a call forwards, nil if it forwards nothing.
+// forwardOf returns the forward of the function that a call calls, nil if it has none.
 func (c *checker) forwardOf(n *ast.CallExpr) (by *forward) {
 	if fn := c.function(n); fn != nil {
 		by = fn.forwards
@@ -38,7 +38,7 @@ func (c *checker) forwardOf(n *ast.CallExpr) (by *forward) {
 	return by
 }
 
-// forwarded is the use of the command that a call gives to a function which makes a qmp.Raw of it.
+// forwarded reports the use of a command that a call passes to a function with a forward.
 func (c *checker) forwarded(n *ast.CallExpr, s state) {
 	by := c.forwardOf(n)
 	if by == nil {

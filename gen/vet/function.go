@@ -6,29 +6,30 @@ import (
 	"maps"
 )
 
-// A function is a function of the package.
+// A function is a function or a function literal of the package.
 type function struct {
 	obj     types.Object // nil for a literal
 	body    *ast.BlockStmt
 	typ     *types.Signature
 	graph   *graph
 	exits   bool // it may panic or end the program
-	free    bool // it has callers that are not seen
-	calls   int  // places that call it
+	free    bool // it may have callers that the analyzer does not see
+	calls   int  // the number of calls in the package
 	callees []*function
 
-	entry, mayEntry state         // the releases that can come to it; see flow
-	tried           int           // calls whose error is looked at
-	results         []guard       // what each says as a condition, and, as the last one, where the function returns
-	refuses         bool          // it makes an error where a condition is not understood
-	tries           map[int]trial // parameters that are errors it looks at
+	entry, mayEntry state         // the releases that reach it: s and may of a flow
+	tried           int           // the calls whose error a caller checks
+	results         []guard       // the guard of each result, then that of returning at all
+	refuses         bool          // it returns a new error where a doubt decides
+	tries           map[int]trial // the parameters that are errors which it checks
 	inlined         bool
-	numbers         map[int]state // the constants that it returns, and where
-	numbered        bool          // it returns nothing else, and asks exactly
+	numbers         map[int]state // the integer constants that it returns, with the releases
+	numbered        bool          // it returns only these constants, and no doubt decides which one
 	forwards        *forward      // the parameters that become a qmp.Raw
 }
 
-// result is what a result says as a condition. An error that the function only passes on says nothing of what it asked.
+// result returns the guard of a result. If the function only passes an error on, the error says nothing about its
+// doubts.
 func (f *function) result(i int) guard {
 	g := f.results[i]
 	if i < f.typ.Results().Len() && isErrorType(f.typ.Results().At(i).Type()) && !f.refuses {
@@ -46,7 +47,7 @@ func (c *checker) add(fn *function) {
 	}
 }
 
-// uses finds the functions that are called only, and never used as a value.
+// uses counts the calls of each function, and finds the functions that the package also uses as values.
 func (c *checker) uses(f *ast.File) {
 	called := map[*ast.Ident]bool{}
 	var caller *function
@@ -86,14 +87,14 @@ func (c *checker) uses(f *ast.File) {
 			if caller != nil {
 				caller.callees = append(caller.callees, fn)
 			} else {
-				fn.free = true // of a variable of the package
+				fn.free = true // a variable of the package uses it
 			}
 		}
 		return true
 	})
 }
 
-// roots makes functions free that nothing calls but functions that they call.
+// roots makes a function free if only functions that it calls itself call it.
 func (c *checker) roots() {
 	reached := map[*function]bool{}
 	var reach func(f *function)
@@ -118,7 +119,7 @@ func (c *checker) roots() {
 	}
 }
 
-// function is the function of the package that a call calls, nil if it is another one's or not known.
+// function returns the function of the package that a call calls, nil if it is of another package or unknown.
 func (c *checker) function(call *ast.CallExpr) *function {
 	if f := c.callee(call); f != nil {
 		return c.method(f)
@@ -149,7 +150,7 @@ func (c *checker) function(call *ast.CallExpr) *function {
 	return nil
 }
 
-// method is a function of the package. Of an interface's method it is the only one that implements it.
+// method returns a function of the package. For a method of an interface it returns the only implementation.
 func (c *checker) method(f *types.Func) *function {
 	f = f.Origin()
 	i, ok := recvType(f).Underlying().(*types.Interface)
@@ -193,8 +194,8 @@ func takesCondition(sig *types.Signature) bool {
 	return false
 }
 
-// onlyResult returns what a call of a function of the package returns that does nothing else, and what the call gives
-// its parameters; nil for another call.
+// onlyResult returns the result of a call if the function is one return statement, and the assignments to the
+// parameters. It returns nil for another call.
 func (c *checker) onlyResult(call *ast.CallExpr) (ast.Expr, map[*types.Var]*def) {
 	fn := c.function(call)
 	if fn == nil || len(fn.body.List) != 1 || fn.typ.Params().Len() != len(call.Args) {

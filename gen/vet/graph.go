@@ -7,17 +7,17 @@ import (
 	"golang.org/x/tools/go/cfg"
 )
 
-// A graph is the control flow of a function.
+// A graph is the control flow graph of a function.
 type graph struct {
-	blocks []*cfg.Block // those that control comes to, each behind those that lead to it but for loops
-	places []token.Pos  // of the blocks, by their index
-	all    []*cfg.Block // by their index
+	blocks []*cfg.Block // the blocks that control reaches, each after its predecessors, except in loops
+	places []token.Pos  // the positions of the blocks, by index
+	all    []*cfg.Block // all blocks, by index
 	preds  [][]int32
-	loops  map[int32]map[int32]bool // the blocks that a loop repeats, by its head
+	loops  map[int32]map[int32]bool // the blocks of each loop, by its head
 	joins  map[int32]joins
 }
 
-// joins are the places where the two ways of a condition meet, and the blocks that only one of them comes to.
+// joins has the blocks where the two ways out of a condition meet, and the blocks that only one of them reaches.
 type joins struct{ places, only []int32 }
 
 func newGraph(g *cfg.CFG) *graph {
@@ -44,7 +44,7 @@ func newGraph(g *cfg.CFG) *graph {
 	return n
 }
 
-// order appends blocks, each behind those that it leads to.
+// order appends the blocks in postorder: each after its successors.
 func (g *graph) order(b *cfg.Block, seen []bool) {
 	if seen[b.Index] {
 		return
@@ -56,7 +56,7 @@ func (g *graph) order(b *cfg.Block, seen []bool) {
 	g.blocks = append(g.blocks, b)
 }
 
-// body returns the blocks from which the head of a loop is reached again.
+// body returns the blocks of a loop: those that lead back to its head.
 func (g *graph) body(head *cfg.Block) map[int32]bool {
 	from := g.reach(head.Succs[0], head)
 	found := map[int32]bool{}
@@ -73,7 +73,7 @@ func (g *graph) body(head *cfg.Block) map[int32]bool {
 	return found
 }
 
-// reach returns the blocks that are reached from one without another.
+// reach returns the blocks that control reaches from one block without passing another.
 func (g *graph) reach(from, without *cfg.Block) map[int32]bool {
 	found := map[int32]bool{}
 	todo := []*cfg.Block{from}
@@ -88,7 +88,7 @@ func (g *graph) reach(from, without *cfg.Block) map[int32]bool {
 	return found
 }
 
-// joinsOf returns where the two ways of a condition meet: what is behind does not depend on it.
+// joinsOf returns where the two ways out of a condition meet. The code from there on does not depend on the condition.
 func (g *graph) joinsOf(b *cfg.Block) joins {
 	if found, ok := g.joins[b.Index]; ok {
 		return found

@@ -7,11 +7,12 @@ import (
 	"go/types"
 )
 
-// A guard is what a condition says of the server.
+// A guard is what a condition says about the server.
 //
-// yes and no are the releases for which it can be true and false, as far as vet understands the condition.
-// maybe and maybeNot are the same if what vet does not understand says nothing. They are more than yes and no
-// if a part of the condition asks in a way that vet does not understand: a doubt, behind which nothing is reported.
+// The condition can be true for the releases of yes, and false for those of no. The analyzer knows these two for sure.
+// If a part of the condition asks the server in a way that the analyzer does not understand, the guard has a
+// doubt: then the condition may also be true for the releases of maybe, and false for those of maybeNot. The
+// analyzer reports no use for a release that passes only by a doubt.
 type guard struct {
 	yes, no         state
 	maybe, maybeNot state
@@ -21,29 +22,29 @@ func (g guard) not() guard {
 	return guard{g.no, g.yes, g.maybeNot, g.maybe}
 }
 
-// or is a condition that is one of two.
+// or returns the guard of a value that is either of two.
 func (g guard) or(o guard) guard {
 	return guard{g.yes | o.yes, g.no | o.no, g.maybe | o.maybe, g.maybeNot | o.maybeNot}
 }
 
-// within is the condition where only some releases come.
+// within returns the guard at a place that only some releases reach.
 func (g guard) within(s state) guard {
 	return guard{g.yes & s, g.no & s, g.maybe & s, g.maybeNot & s}
 }
 
-// asks reports whether a condition says something of the server.
+// asks reports whether the condition depends on the server.
 func (g guard) asks() bool { return g.yes != g.no || g.doubtful() }
 
-// doubtful reports whether a part of a condition is not understood.
+// doubtful reports whether the guard has a doubt.
 func (g guard) doubtful() bool { return g.yes != g.maybe || g.no != g.maybeNot }
 
-// doubt is a condition that asks the server and is not understood.
+// doubt is the guard of a condition that asks the server and that the analyzer does not understand.
 func (c *checker) doubt() guard { return guard{maybe: c.r.all, maybeNot: c.r.all} }
 
-// nothing is a condition that does not ask the server.
+// nothing is the guard of a condition that does not ask the server.
 func (c *checker) nothing() guard { return guard{c.r.all, c.r.all, c.r.all, c.r.all} }
 
-// always is a condition that is true, or false.
+// always is the guard of a constant.
 func (c *checker) always(truth bool) guard {
 	if truth {
 		return guard{yes: c.r.all, maybe: c.r.all}
@@ -51,21 +52,21 @@ func (c *checker) always(truth bool) guard {
 	return guard{no: c.r.all, maybeNot: c.r.all}
 }
 
-// has is the condition that the server is of some releases.
+// has is the guard of the condition that the server is one of these releases.
 func (c *checker) has(s state) guard {
 	no := c.r.all &^ s
 	return guard{s, no, s, no}
 }
 
-// atMost is a condition that can be true for some releases only, and false for all.
+// atMost is the guard of a condition that can be true for these releases only, and false for all.
 func (c *checker) atMost(s state) guard { return guard{s, c.r.all, s, c.r.all} }
 
-// isConstant reports whether a condition is the same for all releases.
+// isConstant reports whether a guard is the same for all releases.
 func (c *checker) isConstant(g guard) bool {
 	return !g.doubtful() && (g.yes == 0 || g.yes == c.r.all) && (g.no == 0 || g.no == c.r.all)
 }
 
-// cond reads a condition.
+// cond returns the guard of a condition.
 func (c *checker) cond(e ast.Expr) guard {
 	if v := c.pass.TypesInfo.Types[e].Value; v != nil && v.Kind() == constant.Bool {
 		return c.always(constant.BoolVal(v))
@@ -109,7 +110,7 @@ func (c *checker) and(a, b guard) guard {
 	return guard{a.yes & b.yes, a.no | a.yes&b.no, a.maybe & b.maybe, a.maybeNot | a.maybe&b.maybeNot}
 }
 
-// unread is the guard of an expression that is not understood.
+// unread returns the guard of an expression that the analyzer does not understand.
 func (c *checker) unread(e ast.Expr) guard {
 	if c.mentions(e) {
 		return c.doubt()
@@ -117,7 +118,7 @@ func (c *checker) unread(e ast.Expr) guard {
 	return c.nothing()
 }
 
-// condCall reads a condition that is a call.
+// condCall returns the guard of a condition that is a call.
 func (c *checker) condCall(call *ast.CallExpr) guard {
 	switch {
 	case c.isCall(call, "errors", "Is", "As", "AsType"):
@@ -137,7 +138,7 @@ func (c *checker) condCall(call *ast.CallExpr) guard {
 	return c.result(call, 0)
 }
 
-// matches reads errors.Is, errors.As and errors.AsType with these arguments.
+// matches returns the guard of errors.Is, errors.As or errors.AsType with these arguments.
 func (c *checker) matches(call *ast.CallExpr, args []ast.Expr) guard {
 	target := c.pass.TypesInfo.TypeOf(call)
 	if len(args) == 2 {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// A look is a variable and what is selected from it.
+// A look is something that the program has compared with nil: a variable, and the path of the member that it selects.
 type look struct {
 	root types.Object
 	path string
 }
 
-// lookOf is what an expression selects from which variable.
+// lookOf returns the variable and the path of an expression.
 func (c *checker) lookOf(e ast.Expr) (look, bool) {
 	switch n := ast.Unparen(e).(type) {
 	case *ast.Ident:
@@ -52,7 +52,8 @@ func (c *checker) lookAt(e ast.Expr) {
 	}
 }
 
-// lookInto notes that the program gives a value to a function that may look at it and say so.
+// lookInto notes that the program passes a value to a function that may compare its members with nil and return the
+// result.
 func (c *checker) lookInto(n *ast.CallExpr) {
 	sig, ok := c.pass.TypesInfo.TypeOf(n.Fun).(*types.Signature)
 	if !ok || sig.Results().Len() == 0 {

@@ -7,7 +7,7 @@ import (
 	"go/types"
 )
 
-// setMember is the use of a member that is assigned to. It returns the releases that have it, and its path.
+// setMember reports the use of a member that the program assigns to. It returns the releases that have it, and its path.
 func (c *checker) setMember(sel *ast.SelectorExpr, s state) (state, string) {
 	b, t, st, i := c.owner(sel)
 	if b == nil || !isSent(t) {
@@ -18,7 +18,8 @@ func (c *checker) setMember(sel *ast.SelectorExpr, s state) (state, string) {
 	return c.member(sel.Sel.Pos(), b, t, st, i, b.root(t), s)
 }
 
-// owner returns the generated type that has the field of a selector, which may be promoted; nil if there is none.
+// owner returns the generated type that has the field of a selector, also if the field is promoted. It returns nil if
+// there is none.
 func (c *checker) owner(sel *ast.SelectorExpr) (*Bindings, *types.Named, *types.Struct, int) {
 	selection := c.pass.TypesInfo.Selections[sel]
 	if selection == nil || selection.Kind() != types.FieldVal {
@@ -43,8 +44,8 @@ func (c *checker) owner(sel *ast.SelectorExpr) (*Bindings, *types.Named, *types.
 	return nil, nil, nil, 0
 }
 
-// member is the use of a member at a place. It returns the releases that have it, and its path; the path is ""
-// if the member is none, as the branch and the fields of an alternate.
+// member reports the use of a member. It returns the releases that have it, and its path. The path is "" if the field is
+// not a member of the schema, such as a union's branch or the fields of an alternate.
 func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.Struct, i int, base string, s state) (state, string) {
 	wire := wireName(st, i)
 	if wire == "" {
@@ -63,8 +64,8 @@ func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.S
 	return s, ""
 }
 
-// typed returns the releases that have a type, or that send an event of it. Another release either lacks what is of
-// the type, which is reported where it is used, or takes any value there: object-add of 5.2 has no list of objects.
+// typed returns the releases that have a type, or that send an event of it. Another release either lacks the members of
+// the type, which have a report of their own, or takes any value there: object-add of 5.2 has no list of objects.
 func (c *checker) typed(b *Bindings, name string) state {
 	if b.Commands[name] != "" {
 		return c.r.all
@@ -72,7 +73,8 @@ func (c *checker) typed(b *Bindings, name string) state {
 	return c.r.having(b.Server, cmp.Or(b.Events[name], b.Types[name]))
 }
 
-// flow walks an expression that becomes a value of a type: a branch of a union, or a request to execute.
+// flow walks an expression that becomes a value of a type. It reports the use of a branch of a union, or of a request
+// that becomes an interface with Do.
 func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
 	source := c.pass.TypesInfo.TypeOf(e)
 	if target != nil && source != nil && types.IsInterface(target) && !types.IsInterface(source) {
@@ -90,14 +92,14 @@ func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
 	c.expr(e, s, path)
 }
 
-// request is the use of a command, if the type is a request.
+// request reports the use of a command, if the type is a request.
 func (c *checker) request(pos token.Pos, t types.Type, s state) {
 	if b, n, command := c.requestOf(t); command != "" && c.asked == nil {
 		c.use(pos, goName(n.Obj()), b.Server, command, s)
 	}
 }
 
-// branch is the use of a branch. If tag is not empty, it is the discriminator, which was judged already.
+// branch reports the use of a branch. If tag is not empty, it is the discriminator and its use is reported already.
 func (c *checker) branch(e ast.Expr, b *Bindings, u Branches, union, tag string, s state) (state, string) {
 	t := namedOf(c.pass.TypesInfo.TypeOf(e))
 	if t == nil {

@@ -6,12 +6,12 @@ import (
 	"go/types"
 )
 
-// missing returns what the result of qmpschema.Missing says if it is empty.
+// missing returns the guard of the condition that the result of qmpschema.Missing is empty.
 func (c *checker) missing(e ast.Expr) (g guard, ok bool) {
 	calls := []ast.Expr{ast.Unparen(e)}
 	if obj := c.variable(e); obj != nil {
 		if !isList(obj.Type()) {
-			return g, false // the error
+			return g, false // it is the error
 		}
 		calls = nil
 		for _, d := range c.defsOf(obj) {
@@ -41,13 +41,13 @@ func (c *checker) missing(e ast.Expr) (g guard, ok bool) {
 	return g, ok
 }
 
-// asked collects what is asked for.
+// asked collects the releases that have everything that a question asks for.
 type asked struct {
 	has   state
 	known bool
 }
 
-// ask returns what it says that a server has all needs.
+// ask returns the guard of the condition that the server has all needs.
 func (c *checker) ask(needs []ast.Expr) guard {
 	outer := c.asked
 	c.asked = &asked{has: c.r.all}
@@ -63,7 +63,7 @@ func (c *checker) ask(needs []ast.Expr) guard {
 	return c.has(c.asked.has)
 }
 
-// need adds what a need asks for; it reports whether it is understood.
+// need adds what a need asks for. It reports whether the analyzer understands the need.
 func (c *checker) need(e ast.Expr, depth int) bool {
 	e = ast.Unparen(e)
 	if path := c.text(e); path != "" {

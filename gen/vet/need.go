@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// findNeeds finds the fields that say what an entry of a table needs: a path, or a version.
+// findNeeds collects the conditions that ask with a field of a table's entry, such as a path or a version.
 //
 //	for _, step := range []step{{min: qmp.Version{Major: 10}, request: qemu.BlockdevSetActive{}}} {
 //		if client.Version().Compare(step.min) < 0 {
@@ -27,7 +27,7 @@ func (c *checker) findNeeds(f *ast.File) {
 	})
 }
 
-// variables calls a function for each variable and field of an expression, and of the values of its variables.
+// variables calls a function for each variable and field in an expression, and in the values of its variables.
 func (c *checker) variables(e ast.Expr, each func(v *types.Var)) {
 	ast.Inspect(e, func(n ast.Node) bool {
 		e, ok := n.(ast.Expr)
@@ -44,11 +44,11 @@ func (c *checker) variables(e ast.Expr, each func(v *types.Var)) {
 	})
 }
 
-// isNeed reports whether a value of the type can say what is needed: a version, or paths.
+// isNeed reports whether a value of the type can be a version or paths.
 func (c *checker) isNeed(t types.Type) bool { return c.isVersionType(t) || isBasic(elem(t)) }
 
-// needed returns the releases that have what an entry of a table says that it needs: those for which the conditions
-// with its fields come to what is behind them, or into them if their blocks do not leave.
+// needed returns the releases that have what an entry of a table needs. It evaluates the conditions of findNeeds with
+// the values of the entry. If the block of a condition leaves, the entry is used after it, and else in it.
 func (c *checker) needed(lit *ast.CompositeLit, st *types.Struct) state {
 	values := map[*types.Var]*def{}
 	var conditions []*ast.IfStmt

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// number returns the integer that an expression has if the server is of a release, or of a version: 9.1, 9.1.0.
+// number returns the integer value of an expression if the server has this release (9.1) or version (9.1.0).
 func (c *checker) number(e ast.Expr, release string, depth int) (int, bool) {
 	e = ast.Unparen(e)
 	if v := c.pass.TypesInfo.Types[e].Value; v != nil {
@@ -65,7 +65,7 @@ func (c *checker) number(e ast.Expr, release string, depth int) (int, bool) {
 	return 0, false
 }
 
-// returned is the number that a function of the package returns for a release: the only one that it can.
+// returned returns the only integer that a function of the package can return for a release.
 func (c *checker) returned(call *ast.CallExpr, release string, depth int) (found int, ok bool) {
 	if value, bound := c.onlyResult(call); value != nil {
 		outer := c.bound
@@ -95,7 +95,7 @@ func (c *checker) returned(call *ast.CallExpr, release string, depth int) (found
 	return found, ok && fn.numbered
 }
 
-// storedNumber is the number that a variable has.
+// storedNumber returns the integer that the only assignment gives a variable.
 func (c *checker) storedNumber(e ast.Expr, release string, depth int) (int, bool) {
 	v, ok := c.variable(e).(*types.Var)
 	if !ok || c.visitingVar[v] {

@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// mentions reports whether an expression has something that the server says.
+// mentions reports whether the value of an expression may depend on the server.
 func (c *checker) mentions(e ast.Node) (found bool) {
 	if e == nil {
 		return false
@@ -21,7 +21,7 @@ func (c *checker) mentions(e ast.Node) (found bool) {
 		case *ast.CompositeLit:
 			t := c.pass.TypesInfo.TypeOf(n)
 			if t != nil && elemOf(t) == nil && !c.isVersion(n) {
-				return false // the fields have the answers
+				return false // the value of each field may, but not that of the struct
 			}
 		case *ast.Ident:
 			found = c.isAnswer(n, c.pass.TypesInfo.Uses[n])
@@ -45,7 +45,7 @@ func (c *checker) mentions(e ast.Node) (found bool) {
 	return found
 }
 
-// mentionsInside reports whether a function literal in an expression has something that the server says.
+// mentionsInside reports whether a function literal in an expression mentions the server.
 func (c *checker) mentionsInside(e ast.Expr) (found bool) {
 	ast.Inspect(e, func(n ast.Node) bool {
 		if lit, ok := n.(*ast.FuncLit); ok && c.mentions(lit.Body) {
@@ -56,7 +56,7 @@ func (c *checker) mentionsInside(e ast.Expr) (found bool) {
 	return found
 }
 
-// isAnswer reports whether a variable has what the server says, or a method value is a question.
+// isAnswer reports whether the value of a variable depends on the server, or that of a call of the method value.
 func (c *checker) isAnswer(e ast.Expr, obj types.Object) bool {
 	switch obj := obj.(type) {
 	case *types.Var:
@@ -120,18 +120,18 @@ func (c *checker) isQuestion(call *ast.CallExpr) bool {
 	return false
 }
 
-// isSource reports whether a value of the type answers questions.
+// isSource reports whether a value of the type answers questions about the server.
 func (c *checker) isSource(t types.Type) bool {
 	return isNamed(t, hasMethods, "Schema") || isNamed(t, qmpPath, "Version", "Error") || isNamed(t, schemaPath, "MissingError")
 }
 
-// isKnownPath reports whether an expression is a path of a schema, as a question has one.
+// isKnownPath reports whether an expression is a constant that is a path of a schema.
 func (c *checker) isKnownPath(e ast.Expr) bool {
 	_, k := c.find(constantString(c.pass.TypesInfo, e))
 	return k != nil
 }
 
-// findAnswers finds the variables and functions that have what the server says.
+// findAnswers finds the variables and functions whose values depend on the server.
 func (c *checker) findAnswers() {
 	for changed := true; changed; {
 		changed = false
@@ -169,7 +169,7 @@ func (c *checker) findAnswers() {
 	}
 }
 
-// hasAnswers reports whether a type is a struct with a field that has an answer.
+// hasAnswers reports whether a type is a struct with a field that depends on the server.
 func (c *checker) hasAnswers(t types.Type) bool {
 	if t == nil {
 		return false
@@ -186,7 +186,8 @@ func (c *checker) hasAnswers(t types.Type) bool {
 	return false
 }
 
-// returnsAnswer reports whether a function returns what the server says: as a value, or by which constant.
+// returnsAnswer reports whether the first result of a function depends on the server: as a value, or by the choice of a
+// constant.
 func (c *checker) returnsAnswer(f *function) (found bool) {
 	if f.typ.Results().Len() == 0 || !isScalar(f.typ.Results().At(0).Type()) {
 		return false

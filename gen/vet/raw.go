@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// rawCommand is the use of a command by its name. It returns the command's path and server, and the releases that
-// have it; path is "" if the command is not known.
+// rawCommand reports the use of a command by its name. It returns the command's server and path, and the releases that
+// have it. The path is "" if the command is unknown.
 func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has state) {
 	if i := c.isParameter(e); i >= 0 {
 		c.forward(i, s)
@@ -47,7 +47,7 @@ func (c *checker) raw(lit *ast.CompositeLit, s state) {
 	}
 }
 
-// rawArgs is the use of what a map of arguments has.
+// rawArgs reports the use of the members in a map of arguments.
 func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
 	if f := c.current; path == "" && f != nil && f.forwards != nil && f.forwards.Args == 0 {
 		if i := c.isParameter(value); i >= 0 {
@@ -70,16 +70,16 @@ func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
 	}
 }
 
-// A rawPath is the command of a literal of qmp.Raw.
+// A rawPath is the command of a qmp.Raw.
 type rawPath struct{ server, path string }
 
-// A rawBase is a path that can have a member, and the Go type of what it leads to, nil if it is not known.
+// A rawBase is the path of an object, and its Go type, nil if it is unknown.
 type rawBase struct {
 	path string
 	t    *types.Named
 }
 
-// withBranches adds what the values of a map select: the branches whose discriminators they are.
+// withBranches adds the branches whose discriminators are among the values of a map.
 func (c *checker) withBranches(base rawBase, server string, values []ast.Expr) []rawBase {
 	bases := []rawBase{base}
 	for _, e := range values {
@@ -90,7 +90,7 @@ func (c *checker) withBranches(base rawBase, server string, values []ast.Expr) [
 	return bases
 }
 
-// branchType is the type of a union's branch.
+// branchType returns the type of a union's branch.
 func (c *checker) branchType(union *types.Named, value string) *types.Named {
 	b, _ := c.binding(union)
 	if b == nil {
@@ -114,7 +114,7 @@ func (c *checker) branchType(union *types.Named, value string) *types.Named {
 	return nil
 }
 
-// rawMembers is the use of the members that a map gives to what the path leads to.
+// rawMembers reports the use of the members that a map gives to the object at the path.
 func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, t *types.Named, s state, in types.Object) {
 	if _, isMap := c.pass.TypesInfo.TypeOf(args).Underlying().(*types.Map); !isMap {
 		for _, elt := range args.Elts {
@@ -140,7 +140,7 @@ func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, t *typ
 	}
 }
 
-// rawMember is the use of one member and of what its value has.
+// rawMember reports the use of one member and of everything in its value.
 func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key string, value ast.Expr, s state) {
 	for _, base := range bases {
 		path := base.path + "/" + component(key)
@@ -166,7 +166,7 @@ func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key s
 			if b != nil {
 				s &= c.typed(b, t.Obj().Name())
 			} else {
-				s &^= k.has&-k.has - 1 // before, the member may have been any string
+				s &^= k.has&-k.has - 1 // in older releases the member may have been any string
 			}
 			c.use(value.Pos(), "value", server, path+"/^"+text.value, s&text.s)
 		}
@@ -174,7 +174,7 @@ func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key s
 	}
 }
 
-// rawArgument is the use of a member that is added to the arguments of a qmp.Raw: args["active"] = true.
+// rawArgument reports the use of a member that the program adds to the arguments of a qmp.Raw: args["active"] = true.
 func (c *checker) rawArgument(l *ast.IndexExpr, value ast.Expr, s state) {
 	key := c.text(l.Index)
 	obj := c.variable(l.X)
@@ -201,7 +201,7 @@ func (c *checker) rawArgument(l *ast.IndexExpr, value ast.Expr, s state) {
 	}
 }
 
-// argumentsOf returns the values in the literals of a map.
+// argumentsOf returns the constant strings in the literals of a map.
 func (c *checker) argumentsOf(obj types.Object) (out []ast.Expr) {
 	for _, d := range c.defsOf(obj) {
 		if d.e == nil {

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// read is the use of a member of what a server sent. That of a pointer or a list is a question unless the pointer
-// is followed.
+// read reports the use of a member that a server sends. A pointer counts only if the program follows it. A list, a map
+// and an interface do not count: comparing them with nil asks whether the server has the member.
 func (c *checker) read(n *ast.SelectorExpr, pos token.Pos, s state, followed bool) {
 	b, t, st, i := c.owner(n)
 	if b == nil || !isReceived(t) {
@@ -27,7 +27,7 @@ func (c *checker) read(n *ast.SelectorExpr, pos token.Pos, s state, followed boo
 	c.reading = false
 }
 
-// optional is the use of a pointer that a member is, if it is followed without a look.
+// optional reports the use of a member that is a pointer, if the program follows it without a look.
 func (c *checker) optional(e ast.Expr, s state) {
 	e = ast.Unparen(e)
 	if c.looked(e) {
@@ -52,7 +52,7 @@ func (c *checker) optional(e ast.Expr, s state) {
 	}
 }
 
-// optionalMember returns what is known of a member of what a server sent, if it is a pointer; nil for others.
+// optionalMember returns what is known of a member that a server sends, if it is a pointer. It returns nil for others.
 func (c *checker) optionalMember(sel *ast.SelectorExpr) *known {
 	b, t, st, i := c.owner(sel)
 	if b == nil || !isReceived(t) {
@@ -64,13 +64,13 @@ func (c *checker) optionalMember(sel *ast.SelectorExpr) *known {
 	return c.r.of(b.Server, b.root(t)+"/"+component(wireName(st, i)))
 }
 
-// isOptional reports whether an expression is a member that an older server does not send.
+// isOptional reports whether an expression is a member that a server sends and that is a pointer.
 func (c *checker) isOptional(e ast.Expr) bool {
 	sel, ok := ast.Unparen(e).(*ast.SelectorExpr)
 	return ok && c.optionalMember(sel) != nil
 }
 
-// isGiven reports whether an expression is a value that a type switch or an assertion found: another place made it.
+// isGiven reports whether an expression comes from a type switch or an assertion. Then another place made the value.
 func (c *checker) isGiven(e ast.Expr) bool {
 	obj := c.variable(e)
 	if obj == nil {
@@ -90,8 +90,8 @@ func (c *checker) isGiven(e ast.Expr) bool {
 	return false
 }
 
-// compareSent reads the comparison of what the server sent with a constant: a server that sends a value, or the name of
-// a command, has it.
+// compareSent returns the guard of a comparison of a received value with a constant: a server that sends the value, or
+// the name of a command, has it.
 func (c *checker) compareSent(x, y ast.Expr) (g guard, ok bool) {
 	value := constantString(c.pass.TypesInfo, y)
 	if value == "" || c.pass.TypesInfo.Types[x].Value != nil {
@@ -114,10 +114,10 @@ func (c *checker) compareSent(x, y ast.Expr) (g guard, ok bool) {
 	return g, false
 }
 
-// lists are the commands that say what a server has, and what no schema says.
+// lists are the commands whose answers list what a server has and no schema has.
 var lists = []string{"qom-list-types", "device-list-properties", "qom-list-properties"}
 
-// sentBy reports whether a server sent what an expression has, and for which command.
+// sentBy reports whether a server sent the value of an expression, and as the answer to which command.
 func (c *checker) sentBy(e ast.Expr, depth int) (command, server string, sent bool) {
 	if depth > 8 {
 		return "", "", false

@@ -10,8 +10,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// state is a set of the releases of the range: bit i is release i. At a place in a program it has the releases
-// that can come there.
+// state is a set of releases of the range: bit i is release i. A release reaches a place in a program if the program
+// can be connected to such a server there.
 type state uint64
 
 // releases is the range.
@@ -21,7 +21,7 @@ type releases struct {
 	known map[string]*known // by server and path
 }
 
-// known is what the facts say of a path, for the releases of the range.
+// known is what package facts knows of a path, for the releases of the range.
 type known struct {
 	fact       *facts.Fact
 	has        state
@@ -30,7 +30,7 @@ type known struct {
 
 var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+(\.[0-9]+)?$`)
 
-// parseRange reads FIRST..LAST; empty, it is all releases from the oldest to the newest schema that is known.
+// parseRange reads FIRST..LAST. Empty text means all releases from the oldest known schema to the newest one.
 func parseRange(text string) (*releases, error) {
 	versions := facts.QEMU().Versions()
 	newest := versions[len(versions)-1]
@@ -74,7 +74,7 @@ func (r *releases) where(holds func(release string) bool) (s state) {
 
 var tables = map[string]func() *facts.Table{"qemu": facts.QEMU, "storage": facts.Storage, "guest": facts.Guest}
 
-// of returns what is known of a path, nil if nothing is.
+// of returns what is known of a path, nil for an unknown path.
 func (r *releases) of(server, path string) *known {
 	if path == "" {
 		return nil
@@ -94,7 +94,7 @@ func (r *releases) of(server, path string) *known {
 	return k
 }
 
-// find returns what is known of a path, and the first server that has it.
+// find returns the first server that knows a path, and what is known of it there.
 func (c *checker) find(path string) (server string, k *known) {
 	for _, server := range c.servers {
 		if k := c.r.of(server, path); k != nil {
@@ -104,7 +104,7 @@ func (c *checker) find(path string) (server string, k *known) {
 	return "", nil
 }
 
-// having returns the releases that have a path: all, if nothing is known of it.
+// having returns the releases that have a path: all for an unknown path.
 func (r *releases) having(server, path string) state {
 	if k := r.of(server, path); k != nil {
 		return k.has
@@ -112,7 +112,7 @@ func (r *releases) having(server, path string) state {
 	return r.all
 }
 
-// newest is the last release alone.
+// newest returns the set of the last release.
 func (r *releases) newest() state { return 1 << (len(r.names) - 1) }
 
 // The kinds of reports.
@@ -123,7 +123,7 @@ const (
 	Allow      = "allow"      // a comment //qmp:allow is wrong, or silences nothing
 )
 
-// judge says what is wrong with something where the releases of s can come; kind is "" if nothing is.
+// judge returns the report on a use that the releases of s reach. The kind is "" if there is nothing to report.
 func (r *releases) judge(k *known, s state) (kind, message string) {
 	lacking := s &^ k.has
 	use := ""
@@ -152,7 +152,7 @@ func (r *releases) judge(k *known, s state) (kind, message string) {
 
 func removal(d facts.Date) string { return d.Words("removed in", "removed") }
 
-// lack says which releases lack something: "5.2 to 6.1 lack it".
+// lack returns the sentence about the releases that lack something: "5.2 to 6.1 lack it".
 func (r *releases) lack(s state) string {
 	var runs []string
 	many := false
@@ -177,7 +177,7 @@ func (r *releases) lack(s state) string {
 	return runs[0] + " lacks it"
 }
 
-// component is a member's name as it stands in a path.
+// component returns the name of a member as a component of a path.
 func component(member string) string {
 	if member != "" && unicode.IsLetter(rune(member[0])) {
 		return member

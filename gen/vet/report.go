@@ -15,7 +15,7 @@ type finding struct {
 	kind, path, message string
 }
 
-// use is called for what the program uses where the releases of s can come.
+// use reports a use that the releases of s reach. If a question is being read, it adds to that instead.
 func (c *checker) use(pos token.Pos, what, server, path string, s state) {
 	k := c.r.of(server, path)
 	if k == nil {
@@ -42,7 +42,7 @@ type allowance struct {
 	pos          token.Pos
 	file         string
 	line, column int
-	last         int // the line that it reaches: the first one below that has no such comment in the same column
+	last         int // the last line for which it holds: the first one below that has no such comment in the same column
 	path, reason string
 	used         bool
 }
@@ -76,7 +76,7 @@ func (c *checker) allowances() (all []*allowance) {
 	return all
 }
 
-// reportAll reports what was found and is not allowed, and allowances that are wrong.
+// reportAll reports the findings without an allowance, and the allowances that are wrong.
 func (c *checker) reportAll() {
 	allowed := c.allowances()
 	var out []finding

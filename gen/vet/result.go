@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// result is what the result of a call says as a condition.
+// result returns the guard of a result of a call.
 func (c *checker) result(call *ast.CallExpr, index int) guard {
 	if c.isHas(call) && len(call.Args) > 0 {
 		switch path := c.text(call.Args[0]); {
@@ -77,7 +77,7 @@ func (c *checker) result(call *ast.CallExpr, index int) guard {
 	return c.nothing()
 }
 
-// hasPath is what it says that a server has a path.
+// hasPath returns the guard of the condition that the server has a path.
 func (c *checker) hasPath(path string) guard {
 	if path == probePath && c.probing {
 		return c.has(c.probed)
@@ -85,17 +85,18 @@ func (c *checker) hasPath(path string) guard {
 	if _, k := c.find(path); k != nil {
 		return c.has(k.has)
 	}
-	return c.doubt() // something of a distribution, for instance
+	return c.doubt() // for instance, a distribution added it
 }
 
 var notFound = regexp.MustCompile(`(?i)not( been)? found|NotFound|unsupported|unknown command`)
 
-// noAnswer is the condition that a question has an error: the program knows nothing then.
+// noAnswer is the guard of the condition that a question failed: then the program knows nothing.
 func (c *checker) noAnswer() guard {
 	return guard{no: c.r.all, maybe: c.r.all, maybeNot: c.r.all}
 }
 
-// inline finds the results of a function for the arguments of a call. It returns nil if these say nothing more.
+// inline returns the guards of a function's results for the arguments of a call. It returns nil if the arguments add
+// nothing.
 func (c *checker) inline(fn *function, call *ast.CallExpr) []guard {
 	params := fn.typ.Params()
 	if c.inlining > 3 || fn.inlined || fn.graph == nil || params.Len() != len(call.Args) {
@@ -135,7 +136,7 @@ func (c *checker) inline(fn *function, call *ast.CallExpr) []guard {
 	return c.evaluate(fn, bound)
 }
 
-// evaluate finds the results of a function if some parameters have these values.
+// evaluate returns the guards of a function's results if parameters have these values.
 func (c *checker) evaluate(fn *function, bound map[*types.Var]*def) []guard {
 	outer, asked, results, target := c.bound, c.asked, fn.results, c.target
 	here := c.here

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/tools/go/cfg"
 )
 
-// run follows the control flow of a function from an entry. It walks all blocks quietly until it knows what comes
-// to each, and then once more.
+// run follows the control flow of a function. It walks the blocks without reporting until it knows the flow into
+// each, and then once more.
 func (c *checker) run(f *function, entry *flow) {
 	if f.graph == nil {
 		return
@@ -20,7 +20,7 @@ func (c *checker) run(f *function, entry *flow) {
 	defer func() { c.current, c.cur = outer, outerFlow }()
 	r := &runner{c: c, g: f.graph, doubts: map[int32]map[int32]*flow{}, set: map[int32]map[*def]bool{}, asking: map[int32]bool{}}
 	c.quiet++
-	if len(f.graph.loops) > 0 { // what asks decides what comes behind loops
+	if len(f.graph.loops) > 0 { // find the loops that ask: their answers hold after them
 		settling, results := c.settling, slices.Clone(f.results)
 		c.settling = true
 		for asking := -1; asking < len(r.asking); {
@@ -36,15 +36,15 @@ func (c *checker) run(f *function, entry *flow) {
 	}
 }
 
-// A runner has the state of a run.
+// A runner is a run of a function.
 type runner struct {
 	c      *checker
 	g      *graph
 	in     []*flow
 	out    [][]*flow
-	doubts map[int32]map[int32]*flow // what comes to conditions that are not understood, by where their ways meet
+	doubts map[int32]map[int32]*flow // the flows into doubts, by the block where their ways meet and by that of the doubt
 	set    map[int32]map[*def]bool
-	asking map[int32]bool // blocks that end with a condition that says something of the server
+	asking map[int32]bool // the blocks that end with a condition that asks
 }
 
 // rounds walks the blocks until nothing changes.
@@ -55,7 +55,7 @@ func (r *runner) rounds(entry *flow) {
 	}
 }
 
-// round walks the blocks to which something new comes, or all. It reports whether something has changed.
+// round walks the blocks whose flow has changed, or all. It reports whether a flow has changed.
 func (r *runner) round(entry *flow, all bool) (changed bool) {
 	for _, b := range r.g.blocks {
 		in := newFlow(0, 0)
@@ -78,7 +78,7 @@ func (r *runner) round(entry *flow, all bool) (changed bool) {
 	return changed
 }
 
-// take joins what comes from a block to the next one.
+// take joins the flow from a block to one of its successors.
 func (r *runner) take(in *flow, from int32, to *cfg.Block) {
 	for i, s := range r.g.all[from].Succs {
 		if s == to && r.out[from] != nil {
@@ -87,7 +87,7 @@ func (r *runner) take(in *flow, from int32, to *cfg.Block) {
 	}
 }
 
-// block walks a block and finds out what comes to the next ones.
+// block walks a block and finds the flows to its successors.
 func (r *runner) block(b *cfg.Block, f *flow) {
 	c := r.c
 	c.cur, c.here = f, f.s
@@ -132,7 +132,7 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 		}
 	}
 	if r.asks(b) {
-		// Each turn of the loop asks: behind it, each has had its answer.
+		// Each iteration asks. So the flow out of the loop is that after an iteration, and not that before the first one.
 		done := newFlow(0, 0)
 		for _, p := range r.g.preds[b.Index] {
 			if r.g.loops[b.Index][p] {
@@ -151,7 +151,7 @@ func (r *runner) block(b *cfg.Block, f *flow) {
 	}
 }
 
-// sets returns the assignments that only one way of a condition comes to.
+// sets returns the assignments that only one of the ways out of a condition reaches.
 func (r *runner) sets(of int32) map[*def]bool {
 	if r.set[of] == nil {
 		r.set[of] = map[*def]bool{}
@@ -169,7 +169,7 @@ func (r *runner) sets(of int32) map[*def]bool {
 	return r.set[of]
 }
 
-// asks reports whether a block is the head of a loop that has a question.
+// asks reports whether a block is the head of a loop that asks.
 func (r *runner) asks(head *cfg.Block) bool {
 	for i := range r.g.loops[head.Index] {
 		if r.asking[i] {
@@ -179,7 +179,7 @@ func (r *runner) asks(head *cfg.Block) bool {
 	return false
 }
 
-// condition is what decides between the two ways out of a block, nil if no expression does.
+// condition returns the expression that decides between the two ways out of a block, nil if there is none.
 func (c *checker) condition(b *cfg.Block) ast.Expr {
 	if len(b.Succs) != 2 || len(b.Nodes) == 0 {
 		return nil
@@ -211,7 +211,7 @@ func (c *checker) condition(b *cfg.Block) ast.Expr {
 	return nil
 }
 
-// operands walks a condition. A constant of a case is only compared.
+// operands walks a condition. For the value of a case, cond is the comparison with the tag.
 func (c *checker) operands(e, cond ast.Expr, s state) {
 	b, ok := cond.(*ast.BinaryExpr)
 	if e == cond || !ok {
@@ -224,7 +224,7 @@ func (c *checker) operands(e, cond ast.Expr, s state) {
 	c.operand(e, s)
 }
 
-// refine says what a condition says of variables where it is true, or false.
+// refine narrows the values of variables to those for which a condition is true, or false.
 func (c *checker) refine(f *flow, cond ast.Expr, truth bool) {
 	switch e := ast.Unparen(cond).(type) {
 	case *ast.UnaryExpr:

@@ -8,15 +8,15 @@ import (
 	"slices"
 )
 
-// comes sets the releases that come to what is walked, until the function that it returns is called. A member that
-// some of them lack does not make them fewer: what its value calls is called all the same.
+// comes sets the releases that reach the current place, and returns a function that restores them. A release that
+// lacks a member still reaches the calls in the member's value.
 func (c *checker) comes(s state) func() {
 	outer := c.here
 	c.here = s
 	return func() { c.here = outer }
 }
 
-// node walks a statement, or an expression that is evaluated.
+// node walks a statement, or an expression of the control flow graph.
 func (c *checker) node(n ast.Node) {
 	f := c.cur
 	s := f.s
@@ -51,10 +51,10 @@ func (c *checker) node(n ast.Node) {
 	}
 }
 
-// isTarget reports whether an expression is a variable that a loop or a select sets.
+// isTarget reports whether an expression is a variable to which a loop or a select assigns.
 func (c *checker) isTarget(e ast.Expr) bool { return c.defAt[e] != nil }
 
-// rangeVars sets the variables of a loop.
+// rangeVars assigns to the variables of a range loop.
 func (c *checker) rangeVars(n *ast.RangeStmt) {
 	for _, v := range []ast.Expr{n.Key, n.Value} {
 		if v != nil {
@@ -63,7 +63,7 @@ func (c *checker) rangeVars(n *ast.RangeStmt) {
 	}
 }
 
-// set gives a variable a new value.
+// set gives a variable the value of an assignment.
 func (c *checker) set(target ast.Expr, d *def) {
 	obj, ok := c.variable(target).(*types.Var)
 	if !ok || d == nil {
@@ -87,7 +87,7 @@ func (c *checker) set(target ast.Expr, d *def) {
 	f.vars[obj] = assigned{d: g}
 }
 
-// depends notes that a variable has an answer if only some releases come to where it is set to a constant.
+// depends notes that a variable depends on the server if only some releases reach an assignment of a constant to it.
 func (c *checker) depends(obj types.Object, value ast.Expr) {
 	f := c.cur
 	if obj == nil || value == nil || !c.learns() || c.current == nil || c.asking[obj] || !c.isFixed(value) {
@@ -98,7 +98,7 @@ func (c *checker) depends(obj types.Object, value ast.Expr) {
 	}
 }
 
-// isFixed reports whether a value is a constant, struct{}{}, or a list to which a constant is appended.
+// isFixed reports whether a value is a constant, struct{}{}, or an append of constants.
 func (c *checker) isFixed(e ast.Expr) bool {
 	switch n := ast.Unparen(e).(type) {
 	case *ast.CompositeLit:
@@ -156,7 +156,7 @@ func (c *checker) assign(n *ast.AssignStmt, s state) {
 	}
 }
 
-// into says which variable a literal becomes.
+// into sets the variable to which the program assigns a literal.
 func (c *checker) into(obj types.Object, value ast.Expr) {
 	c.target, c.targetLit = obj, nil
 	if obj == nil {
@@ -184,7 +184,7 @@ func (c *checker) declare(v *ast.ValueSpec, s state) {
 	}
 }
 
-// ret walks the results of a function, and adds what they say to what is known of it.
+// ret walks a return statement, and adds the guards of its results to those of the function.
 func (c *checker) ret(n *ast.ReturnStmt, s state) {
 	f := c.current
 	results := f.typ.Results()
@@ -221,7 +221,7 @@ func (c *checker) ret(n *ast.ReturnStmt, s state) {
 	}
 }
 
-// returns notes for which releases the function returns a number, if its numbers are wanted.
+// returns notes for which releases the function returns an integer, if the walk collects these.
 func (c *checker) returns(n *ast.ReturnStmt) {
 	f := c.current
 	if f != c.numbering || c.settling {
@@ -236,14 +236,14 @@ func (c *checker) returns(n *ast.ReturnStmt) {
 	f.numbered = f.numbered && isInt
 }
 
-// isNewError reports whether an expression is an error of the program, and none that is passed on.
+// isNewError reports whether an expression makes an error instead of passing one on.
 func (c *checker) isNewError(e ast.Expr) bool {
 	switch n := ast.Unparen(e).(type) {
 	case *ast.UnaryExpr, *ast.CompositeLit:
 		return true
 	case *ast.CallExpr:
 		return c.makesError(n) && !slices.ContainsFunc(n.Args, func(a ast.Expr) bool {
-			return isErrorType(c.pass.TypesInfo.TypeOf(a)) && !c.isNewError(a) // "%w" with a variable of the package is new
+			return isErrorType(c.pass.TypesInfo.TypeOf(a)) && !c.isNewError(a) // "%w" with an error of the package makes one
 		})
 	case *ast.Ident, *ast.SelectorExpr:
 		obj := c.variable(n)
@@ -252,7 +252,7 @@ func (c *checker) isNewError(e ast.Expr) bool {
 	return false
 }
 
-// setPointed is the use of a member that is a pointer, if what it points to is assigned to.
+// setPointed reports the use of a member that is a pointer, if the program assigns through it.
 func (c *checker) setPointed(l *ast.StarExpr, s state) {
 	c.expr(l.X, s, "")
 	sel, ok := ast.Unparen(l.X).(*ast.SelectorExpr)

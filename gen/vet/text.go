@@ -7,15 +7,16 @@ import (
 	"go/types"
 )
 
-// A text is a string that an expression can have.
+// A text is a possible value of a string.
 type text struct {
 	value string
-	at    ast.Expr // where the program uses it: a variable, or a constant in a list
-	e     ast.Expr // the constant
-	s     state    // the releases for which it has it
+	at    ast.Expr // the place to report: the variable, or the constant in a list
+	e     ast.Expr // the constant, nil if the program puts the string together
+	s     state    // the releases for which the string has this value
 }
 
-// texts returns the strings that an expression can have, and whether these are all.
+// texts returns the possible values of a string or of a list of strings. The result all reports whether there are no
+// others.
 func (c *checker) texts(e ast.Expr, depth int) (out []text, all bool) {
 	if e == nil || depth > 6 {
 		return nil, false
@@ -109,7 +110,7 @@ func (c *checker) texts(e ast.Expr, depth int) (out []text, all bool) {
 	return nil, false
 }
 
-// text is the string that an expression has, "" if it can have others.
+// text returns the only possible value of a string, "" if there are several or unknown ones.
 func (c *checker) text(e ast.Expr) string {
 	if out, all := c.texts(e, 0); all && len(out) == 1 {
 		return out[0].value

@@ -20,7 +20,7 @@ func hasMethod(t *types.Named, name string) bool {
 	return false
 }
 
-// hasDo reports whether an interface has the method of requests.
+// hasDo reports whether an interface has the method Do, as requests do.
 func hasDo(t types.Type) bool { return hasInterfaceMethod(t, "Do") }
 
 func hasInterfaceMethod(t types.Type, name string) bool {
@@ -36,7 +36,7 @@ func hasInterfaceMethod(t types.Type, name string) bool {
 	return false
 }
 
-// elem is what a pointer, a slice or a map holds at last.
+// elem returns the innermost element type of pointers, slices and maps.
 func elem(t types.Type) types.Type {
 	for {
 		switch u := types.Unalias(t).(type) {
@@ -52,7 +52,7 @@ func elem(t types.Type) types.Type {
 	}
 }
 
-// elemOf is the type of the elements of a list or a map.
+// elemOf returns the element type of a list or a map, nil for another type.
 func elemOf(t types.Type) types.Type {
 	switch u := t.Underlying().(type) {
 	case *types.Slice:
@@ -65,7 +65,7 @@ func elemOf(t types.Type) types.Type {
 	return nil
 }
 
-// namedOf returns the named type that t is, or that it points to; nil if there is none.
+// namedOf returns the named type that t is or points to, nil if there is none.
 func namedOf(t types.Type) *types.Named {
 	if t == nil {
 		return nil
@@ -77,7 +77,7 @@ func namedOf(t types.Type) *types.Named {
 	return n
 }
 
-// isNamed reports whether a type, or what it points to, has a name of a package.
+// isNamed reports whether a type is or points to one with such a name in a package.
 func isNamed(t types.Type, pkg string, names ...string) bool {
 	n := namedOf(t)
 	return n != nil && n.Obj().Pkg() != nil && n.Obj().Pkg().Path() == pkg && slices.Contains(names, n.Obj().Name())
@@ -125,7 +125,7 @@ func isStruct(t types.Type) bool {
 	return ok
 }
 
-// isScalar reports whether a value of the type can be an answer itself: that of a struct are its fields.
+// isScalar reports whether a value of the type can depend on the server as a whole. For a struct, its fields can.
 func isScalar(t types.Type) bool {
 	switch u := t.Underlying().(type) {
 	case *types.Basic, *types.Slice, *types.Map, *types.Signature:
@@ -151,7 +151,7 @@ func interfaceOf(f *types.Func) types.Type {
 	return recvType(f)
 }
 
-// wireName is a field's name in JSON, "" if it has none.
+// wireName returns the name of a field in JSON, "" if it has none.
 func wireName(s *types.Struct, i int) string {
 	name, _, _ := strings.Cut(reflect.StructTag(s.Tag(i)).Get("json"), ",")
 	return name
@@ -201,7 +201,7 @@ func fieldIndex(st *types.Struct, name string) int {
 	return -1
 }
 
-// memberType is the type of a member, nil if it is not known.
+// memberType returns the named type of a member, nil if it is unknown.
 func memberType(t *types.Named, wire string) *types.Named {
 	if t == nil {
 		return nil
@@ -218,7 +218,7 @@ func memberType(t *types.Named, wire string) *types.Named {
 	return nil
 }
 
-// parameter is the type of an argument's parameter.
+// parameter returns the type of the parameter that takes an argument.
 func parameter(sig *types.Signature, i int, spread bool) types.Type {
 	last := sig.Params().Len() - 1
 	switch {
@@ -236,7 +236,7 @@ func parameter(sig *types.Signature, i int, spread bool) types.Type {
 	return nil
 }
 
-// goName is a name with its package.
+// goName returns a name with that of its package.
 func goName(obj types.Object) string { return obj.Pkg().Name() + "." + obj.Name() }
 
 func constantString(info *types.Info, e ast.Expr) string {

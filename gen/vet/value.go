@@ -5,7 +5,7 @@ import (
 	"go/types"
 )
 
-// defined is what a variable says as a condition: that it is true, or that it is not nil.
+// defined returns the guard of a variable: that it is true, or that it is not nil.
 func (c *checker) defined(obj types.Object) guard {
 	v, ok := obj.(*types.Var)
 	if !ok || !isBool(v.Type()) && !isNilable(v.Type()) {
@@ -34,7 +34,7 @@ func (c *checker) defined(obj types.Object) guard {
 	return c.stored(v)
 }
 
-// stored is what all assignments to a variable say that vet does not track.
+// stored returns the guard of a variable that is not tracked, from all assignments to it.
 func (c *checker) stored(v *types.Var) guard {
 	asks, exact := map[guard]bool{}, true
 	for _, d := range c.defs[v] {
@@ -46,7 +46,7 @@ func (c *checker) stored(v *types.Var) guard {
 			}
 		}
 		switch constant := g.maybe == 0 || g.maybeNot == 0; {
-		case in == 0: // nothing comes there
+		case in == 0: // no release reaches it
 		case in != c.r.all:
 			exact = false
 			asks[g.within(in)] = true
@@ -70,7 +70,7 @@ func (c *checker) stored(v *types.Var) guard {
 	return g
 }
 
-// unknownValue is a doubt if the value can be an answer.
+// unknownValue returns a doubt if the value can depend on the server.
 func (c *checker) unknownValue(v *types.Var, asks bool) guard {
 	if !isMap(v.Type()) && (asks || c.asking[v]) {
 		return c.doubt()
@@ -78,7 +78,7 @@ func (c *checker) unknownValue(v *types.Var, asks bool) guard {
 	return c.nothing()
 }
 
-// valueOf is what an assignment gives a variable, as a condition.
+// valueOf returns the guard of the value that an assignment assigns.
 func (c *checker) valueOf(d *def, t types.Type) guard {
 	switch {
 	case d.is != nil:
@@ -104,7 +104,7 @@ func (c *checker) valueOf(d *def, t types.Type) guard {
 	return c.nothing()
 }
 
-// nonNil is the condition that an expression is not nil.
+// nonNil returns the guard of the condition that an expression is not nil.
 func (c *checker) nonNil(e ast.Expr) guard {
 	e = ast.Unparen(e)
 	if c.isNil(e) {
@@ -147,7 +147,7 @@ func (c *checker) nonNil(e ast.Expr) guard {
 	return c.nothing()
 }
 
-// makesError reports whether an expression is a call that makes an error.
+// makesError reports whether an expression is a call of errors.New or fmt.Errorf.
 func (c *checker) makesError(e ast.Expr) bool {
 	call, ok := ast.Unparen(e).(*ast.CallExpr)
 	return ok && (c.isCall(call, "errors", "New") || c.isCall(call, "fmt", "Errorf"))
@@ -155,8 +155,8 @@ func (c *checker) makesError(e ast.Expr) bool {
 
 func (c *checker) isNil(e ast.Expr) bool { return c.pass.TypesInfo.Types[ast.Unparen(e)].IsNil() }
 
-// some returns the releases for which an expression can be something else than nil: a variable may be set only
-// where the server was asked.
+// some returns the releases for which an expression can be other than nil. A program may set a variable only after it
+// has asked the server.
 func (c *checker) some(e ast.Expr) state {
 	if t := c.pass.TypesInfo.TypeOf(e); t == nil || !isNilable(t) {
 		return c.r.all

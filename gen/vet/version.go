@@ -9,7 +9,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// comparedVersions reads v.Compare(w) >= 0.
+// comparedVersions returns the guard of v.Compare(w) >= 0.
 func (c *checker) comparedVersions(call *ast.CallExpr, op token.Token, n int) (guard, bool) {
 	if !c.isCall(call, qmpPath, "Compare") || len(call.Args) != 1 {
 		return guard{}, false
@@ -40,7 +40,7 @@ func (c *checker) comparedVersions(call *ast.CallExpr, op token.Token, n int) (g
 	return g, true
 }
 
-// compareVersions returns the releases of which some version compares so with v.
+// compareVersions returns the releases with a version that compares so with v.
 func (c *checker) compareVersions(v string, op token.Token) state {
 	return c.r.where(func(release string) bool {
 		for _, micro := range []string{".0", ".1", ".50", ".999"} {
@@ -52,7 +52,7 @@ func (c *checker) compareVersions(v string, op token.Token) state {
 	})
 }
 
-// version reads qmp.Version{Major: 7, Minor: 2}.
+// version returns the version that an expression has, such as qmp.Version{Major: 7, Minor: 2}, as "7.2.0".
 func (c *checker) version(e ast.Expr, depth int) (string, bool) {
 	e = ast.Unparen(e)
 	if lit, ok := e.(*ast.CompositeLit); ok && c.isVersion(lit) {
@@ -63,7 +63,7 @@ func (c *checker) version(e ast.Expr, depth int) (string, bool) {
 				continue
 			}
 			v, ok := c.number(f.value, "0.0", 0)
-			if other, _ := c.number(f.value, "1.1", 0); !ok || v != other { // the server's version is a part of it
+			if other, _ := c.number(f.value, "1.1", 0); !ok || v != other { // it depends on the server's version
 				return "", false
 			}
 			n[at] = strconv.Itoa(v)
@@ -86,7 +86,7 @@ func (c *checker) version(e ast.Expr, depth int) (string, bool) {
 	return "", false
 }
 
-// isServers reports whether a version can be that of the server: it is none that the program gives.
+// isServers reports whether a version can be that of the server: the program does not write it itself.
 func (c *checker) isServers(e ast.Expr) bool {
 	_, own := c.version(e, 0)
 	return !own

@@ -1,5 +1,5 @@
-// Package vet finds things that a program uses and a QEMU in a range of versions lacks: commands, members, values, branches
-// and events. It also finds things that the newest QEMU of the range has deprecated or removed.
+// Package vet finds things that a program uses and a QEMU in a range of versions lacks: commands, members, values,
+// branches and events. It also finds things that the newest QEMU of the range has deprecated or removed.
 //
 //	qapigen vet -qemu 7.2..11.1 ./...
 //
@@ -8,16 +8,22 @@
 // # How it works
 //
 // [Bindings] map the Go types of a generated package to the names in the schema. Package facts says which
-// release has which thing. The analyzer walks the control flow graph of each function (flow.go). At each
-// place it knows two things: the releases of QEMU that the program can be connected to there, and the
-// possible values of each local variable (values.go). A condition that asks the server makes the set of
-// releases smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
-// error of a command (errors.go), the version that an entry of a table needs (needs.go). The analyzer
-// reports a use if a release of the set lacks the thing (expr.go, members.go, raw.go).
+// release has which thing (releases.go). The analyzer collects the functions and assignments of the package
+// (checker.go, function.go, assignment.go) and then follows the control flow of each function (graph.go, run.go). At
+// each place it knows two things (flow.go): the releases of QEMU that the program can be connected to there, and
+// the possible values of each local variable (value.go, text.go, number.go).
 //
-// A program can keep the answer of a server in fields, maps and results of functions (answers.go). The analyzer's facts
-// carry these answers to other packages. If a condition depends on an answer and the analyzer does not understand the
-// condition, it does not report the code that depends on it.
+// A condition that asks the server makes the set of releases smaller. Such a condition is a guard (guard.go):
+// introspect.Schema.Has, qmpschema.Missing (missing.go), a comparison of qmp.Version (version.go), the error of a
+// command (error.go), the version that an entry of a table needs (need.go). A use is a place where the program
+// needs a thing (statement.go, expr.go, call.go, member.go, event.go, raw.go), or relies on a member that the server
+// sends (received.go) without comparing it with nil (look.go). The analyzer reports a use if a release of the
+// set lacks the thing (report.go).
+//
+// A program can keep the answer of a server in fields, maps and results of functions (question.go, result.go). The
+// analyzer's facts carry these answers to other packages (answer.go). If a condition depends on an answer and the
+// analyzer does not understand the condition, that is a doubt: the analyzer does not report the code that depends
+// on it.
 //
 // The analyzer does not report that a thing depends on a condition of the build (CONFIG_LINUX), or that it is unstable.
 package vet
