@@ -76,21 +76,6 @@ type part struct {
 	cond       string   // the condition that the newest source with one has
 }
 
-// A period is from one release up to another one, in which it is over.
-type period struct{ from, to string }
-
-// periodOf reads FIRST..GONE.
-func periodOf(text string) (p period) {
-	p.from, p.to, _ = strings.Cut(text, "..")
-	return p
-}
-
-func (p period) String() string { return p.from + ".." + p.to }
-
-func (p period) spans() []span {
-	return []span{{Date{Release: p.from, Source: history}, Date{Release: p.to, Source: history}}}
-}
-
 // A remark is a version in the documentation of a source.
 type remark struct{ version, source string }
 
