@@ -5,6 +5,8 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // setMember reports the use of a member that the program assigns to. It returns the releases that have it, and its path.
@@ -52,7 +54,7 @@ func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.S
 		return s, base
 	}
 	for _, base := range []string{base, b.root(t)} {
-		path := base + "/" + component(wire)
+		path := base + "/" + introspect.Component(wire)
 		if k := c.r.of(b.Server, path); base != "" && k != nil {
 			if base == b.root(t) {
 				s &= c.typed(b, t.Obj().Name())

@@ -6,6 +6,8 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // rawCommand reports the use of a command by its name. It returns the command's server and path, and the releases that
@@ -143,7 +145,7 @@ func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, t *typ
 // rawMember reports the use of one member and of everything in its value.
 func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key string, value ast.Expr, s state) {
 	for _, base := range bases {
-		path := base.path + "/" + component(key)
+		path := base.path + "/" + introspect.Component(key)
 		k := c.r.of(server, path)
 		if k == nil {
 			continue

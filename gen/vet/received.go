@@ -5,6 +5,8 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // read reports the use of a member that a server sends. A pointer counts only if the program follows it. A list, a map
@@ -61,7 +63,7 @@ func (c *checker) optionalMember(sel *ast.SelectorExpr) *known {
 	if _, ok := st.Field(i).Type().Underlying().(*types.Pointer); !ok || wireName(st, i) == "" {
 		return nil
 	}
-	return c.r.of(b.Server, b.root(t)+"/"+component(wireName(st, i)))
+	return c.r.of(b.Server, b.root(t)+"/"+introspect.Component(wireName(st, i)))
 }
 
 // isOptional reports whether an expression is a member that a server sends and that is a pointer.

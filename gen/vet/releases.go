@@ -5,7 +5,6 @@ import (
 	"math/bits"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
@@ -175,12 +174,4 @@ func (r *releases) lack(s state) string {
 		return strings.Join(runs, " and ") + " lack it"
 	}
 	return runs[0] + " lacks it"
-}
-
-// component returns the name of a member as a component of a path.
-func component(member string) string {
-	if member != "" && unicode.IsLetter(rune(member[0])) {
-		return member
-	}
-	return " " + member
 }

@@ -6,7 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // Paths yields a path for each part of each type, the shortest one in each known version. Types can contain
@@ -212,11 +213,10 @@ func (t *Table) flat(parts map[string][]*part, n *node, depth int) map[string][]
 	return parts
 }
 
-// component returns a label as a component of a path: a blank stands before a member's name that
-// does not begin with a letter.
+// component returns a label as a component of a path.
 func component(label string) string {
-	if strings.ContainsRune("+^$", rune(label[0])) || unicode.IsLetter(rune(label[0])) {
+	if strings.ContainsRune("+^$", rune(label[0])) {
 		return label
 	}
-	return " " + label
+	return introspect.Component(label)
 }
