@@ -9,16 +9,16 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// An arrow is a part with the times in which it was there.
+// An arrow is a part with the times in which it existed.
 type arrow struct {
 	target   string
 	spans    []span
 	optional []span
-	lists    []span // in which it was a list
+	lists    []span // the times in which it was a list
 	part     *part
 }
 
-// arrowsOf returns the parts of a node by their labels.
+// arrowsOf returns the arrows of a node by label.
 func (t *Table) arrowsOf(n *node) map[string][]arrow {
 	if arrows, ok := t.arrows.Load(n); ok {
 		return arrows.(map[string][]arrow)
@@ -27,14 +27,14 @@ func (t *Table) arrowsOf(n *node) map[string][]arrow {
 	return arrows.(map[string][]arrow)
 }
 
-// conclude concludes when the parts of a node were there. Those of the same label are forms of one thing.
+// conclude concludes when the parts of a node existed. Parts with the same label are forms of one thing.
 func (t *Table) conclude(n *node) map[string][]arrow {
 	forms := map[string][]*part{}
 	for _, p := range n.parts {
 		forms[p.label] = append(forms[p.label], p)
 	}
 	arrows := map[string][]arrow{}
-	whole := map[string][]span{}                            // by label, whatever the form
+	whole := map[string][]span{}                            // by label, for all forms together
 	for _, label := range slices.Sorted(maps.Keys(forms)) { // "a" before "a/$$b"
 		var parts []*part
 		removed := ""
@@ -77,7 +77,7 @@ func (t *Table) conclude(n *node) map[string][]arrow {
 	return arrows
 }
 
-// evidence collects what decides when the parts of a label were there.
+// evidence collects the evidence for the parts with a label.
 func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
 	e := &evidence{asked: n.holder().seen, owner: n.holder(), floor: floor(n, label)}
 	optional := set(0)
@@ -90,7 +90,7 @@ func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
 			e.asked = 0
 		}
 	}
-	for _, user := range n.users { // an answer has no bases: a member that moved to what has the base may not be gone
+	for _, user := range n.users { // an answer has no bases: a member may have moved to a type with this base
 		for _, p := range user.parts {
 			if p.label == label {
 				e.asked &^= p.seen
@@ -122,8 +122,7 @@ func (t *Table) evidence(n *node, label string, parts []*part) *evidence {
 	return e
 }
 
-// holder returns what a node's parts belong to: the command or event, if the node is what its arguments
-// are made of.
+// holder returns the node that the parts of a node belong to: for the type of arguments, the command or the event.
 func (n *node) holder() *node {
 	if strings.HasPrefix(n.name, "q_obj_") && len(n.users) == 1 {
 		return n.users[0]
@@ -141,7 +140,7 @@ func (t *Table) valueSpans(enum, value string) []span {
 	return nil
 }
 
-// unionDate returns when a struct became a union: with the first type of a branch.
+// unionDate returns the date at which a struct became a union: that of the first type of a branch.
 func (t *Table) unionDate(n *node, g gap) (d Date) {
 	if g.lacking < 0 || !n.seen.has(g.lacking) {
 		return d
@@ -151,7 +150,7 @@ func (t *Table) unionDate(n *node, g gap) (d Date) {
 		switch {
 		case p.label[0] != '+':
 		case p.seen.has(g.lacking):
-			return d // it was one already
+			return d // it was a union already
 		case g.cameWith(t.nodes[p.target]):
 			types = append(types, t.nodes[p.target])
 		}
@@ -159,7 +158,7 @@ func (t *Table) unionDate(n *node, g gap) (d Date) {
 	return t.earliest(types, g)
 }
 
-// earliest returns when the first of some types came, if none is older than a gap.
+// earliest returns the date of the earliest type, or no date if a type is older than the gap.
 func (t *Table) earliest(types []*node, g gap) (first Date) {
 	for _, n := range types {
 		if !g.cameWith(n) {
@@ -175,8 +174,8 @@ func (t *Table) earliest(types []*node, g gap) (first Date) {
 	return first
 }
 
-// optional returns the times in which a member was optional. Between a schema in which it is so and one in which it is
-// not, it may have been either.
+// optional returns the times in which a member was optional. Between a schema in which it is optional and one in which it
+// is mandatory, it may have been either.
 func (t *Table) optional(whole []span, e *evidence, p *part) []span {
 	if p.optional == e.seen {
 		return whole
@@ -189,10 +188,10 @@ func (t *Table) optional(whole []span, e *evidence, p *part) []span {
 	return intersections(t.spans(form), whole)
 }
 
-// form is the evidence for one of several forms of something.
+// form returns the evidence for one of several forms of a thing.
 func (t *Table) form(whole *evidence, seen set) *evidence {
 	form := &evidence{seen: seen, lenient: true}
-	for i := range t.sources { // one that lacks the whole says nothing of the form
+	for i := range t.sources { // a source without the thing shows nothing about its form
 		if whole.seen.has(i) {
 			form.asked |= 1 << i
 		}
@@ -200,8 +199,8 @@ func (t *Table) form(whole *evidence, seen set) *evidence {
 	return form
 }
 
-// forms returns the times of the types that something had, one after the other. One type went when the next one came,
-// and this one came not before its own date.
+// forms returns the times of each type that a thing had. A type went when the next one came, and came not before its own
+// date.
 func (t *Table) forms(parts []*part, whole *evidence) [][]span {
 	if len(parts) == 1 && parts[0].from == "" {
 		return [][]span{t.spans(whole)}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// history is the source of what known.txt says.
+// history is the source of facts from known.txt.
 const history = "history"
 
 // A Date is the release in which a thing came or went.
@@ -43,7 +43,7 @@ func (d Date) Words(exact, bounded string) string {
 	return bounded + " between QEMU " + d.After + " and " + d.By
 }
 
-// later returns the later one of two dates; of the same date the exact one, or b, that of the later part.
+// later returns the later of two dates. If the releases are equal it returns the exact date, or b if both are.
 func later(a, b Date) Date {
 	if c := Compare(b.Release, a.Release); c > 0 || c == 0 && (b.After == "" || a.After != "") {
 		return b

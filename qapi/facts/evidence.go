@@ -4,30 +4,31 @@ import (
 	"strings"
 )
 
-// An evidence is what decides when something was there.
+// An evidence is everything that decides when a thing existed.
 type evidence struct {
-	seen    set // the sources that have it
-	asked   set // the answers that would have it, if they were built with it and it was there
+	seen    set // the sources that have the thing
+	asked   set // the answers that would have it if it had existed
 	remarks []remark
-	removed string // a release in which it went
-	owner   *node  // whose date is its own if nothing else is said
-	holder  []span // when that came which has it, if it is a feature of a member or a value
-	// successors are the times of what comes in its place: what has its name without "x-", or a type after a type
+	removed string // the release that removed it, if known.txt names one
+	owner   *node  // the node that has it; its date counts if nothing else is known
+	holder  []span // for a feature of a member or a value, the times of that
+	// successors are the times of the things that replaced it: of the thing with its name without "x-", or of the next
+	// type.
 	successors []span
-	floor      string  // the release since which the language has such a thing
-	targets    []*node // what it leads to
-	// lenient says that it is as old as can be, sudden that it came later than its owner if nothing else is
-	// said, as deprecation does.
+	floor      string  // the release in which the language got such things
+	targets    []*node // the types that it leads to
+	// lenient means that it is as old as the schemas allow. sudden means that it came later than its owner if nothing else
+	// is known, as deprecation does.
 	lenient, sudden bool
-	// mandatory says that it is a mandatory member of which nothing is said: it is as old as what uses its type.
+	// mandatory means that it is a mandatory member without a version: it is as old as the things that use its type.
 	mandatory bool
-	// least returns a date that it cannot be older than.
+	// least returns the earliest date that it can have.
 	least func(gap) Date
 }
 
-// spans concludes the times in which something was there.
+// spans concludes the times in which a thing existed.
 func (t *Table) spans(e *evidence) (spans []span) {
-	last, lacking := -1, -1 // sources that have it, and that show that it is not there
+	last, lacking := -1, -1 // the last source that has it, and the last one that shows that it did not exist
 	for i, s := range t.sources {
 		switch {
 		case e.seen.has(i):
@@ -36,7 +37,7 @@ func (t *Table) spans(e *evidence) (spans []span) {
 			}
 			last = i
 		case s.answer && !e.asked.has(i), Compare(s.version, e.floor) < 0:
-			// it may not have been built, or the language had no such thing yet
+			// the build may lack it, or the language may have had no such things yet
 		default:
 			if last >= 0 {
 				spans[len(spans)-1].removed = t.ended(e, gap{t.sources[last].version, s.version, -1})
@@ -47,20 +48,21 @@ func (t *Table) spans(e *evidence) (spans []span) {
 	return spans
 }
 
-// A gap is the time between a schema that lacks something and the next one, which has it.
+// A gap is the time between a schema that lacks a thing and the next schema, which has it.
 type gap struct {
 	low, high string // low is "" if no schema lacks it
-	lacking   int    // the source of low, -1 for none
+	lacking   int    // the index of the source low, -1 for none
 }
 
 func (g gap) has(version string) bool {
 	return Compare(version, g.low) > 0 && Compare(version, g.high) <= 0
 }
 
-// cameWith reports whether the gap is one in which a node may have come too.
+// cameWith reports whether a node may have come in this gap too.
 func (g gap) cameWith(n *node) bool { return n != nil && (g.lacking < 0 || !n.seen.has(g.lacking)) }
 
-// last returns when the last of some spans began that did so by the end of the gap; the first one, if none did.
+// last returns the beginning of the last span that began by the end of the gap. If none did, it returns that of the first
+// span.
 func (g gap) last(spans []span) (d Date) {
 	for i, s := range spans {
 		if i == 0 || Compare(s.since.Release, g.high) <= 0 {
@@ -70,14 +72,14 @@ func (g gap) last(spans []span) (d Date) {
 	return d
 }
 
-// began concludes when something came that a source has and an older one lacks; -1 means that
-// there is no such older one.
+// began concludes when a thing came that one source has and an older one lacks. The index of the older one is -1 if no
+// source lacks the thing.
 func (t *Table) began(e *evidence, lacking, has int) Date {
 	g := gap{"", t.sources[has].version, lacking}
 	if lacking >= 0 {
 		g.low = t.sources[lacking].version
 	}
-	// 1. What its documentation says.
+	// 1. The version in its documentation.
 	for i, r := range e.remarks {
 		if g.has(r.version) {
 			d := Date{Release: r.version, Source: documentation(r), Instead: others(e.remarks, i)}
@@ -89,15 +91,15 @@ func (t *Table) began(e *evidence, lacking, has int) Date {
 	}
 	d := t.inferred(e, g)
 	d.Instead = others(e.remarks, -1)
-	if d.Release == "" && d.Instead != nil && !e.lenient { // the oldest schema has it, and its documentation names a younger release only
+	if d.Release == "" && d.Instead != nil && !e.lenient { // the oldest schema has it, but its documentation only names younger releases
 		d.Release, d.Source = g.high, "schema of "+g.high
 	}
 	return t.notBefore(e, g, d)
 }
 
-// inferred concludes when something came whose documentation does not say so, or cannot be right.
+// inferred concludes when a thing came if its documentation names no version or a wrong one.
 func (t *Table) inferred(e *evidence, g gap) Date {
-	// 2. A feature came with what has it, a branch when its struct became a union.
+	// 2. A feature came with its holder, a branch when its struct became a union.
 	if e.least != nil {
 		if d := e.least(g); d.Release != "" {
 			return d
@@ -114,7 +116,7 @@ func (t *Table) inferred(e *evidence, g gap) Date {
 		}
 		return between(g.low, g.high, next(g.low))
 	}
-	// 3. What came with its owner or its type has the later date of the two.
+	// 3. If the owner or the type came in the same gap, the later of these dates.
 	var d Date
 	if g.cameWith(e.owner) && !e.lenient && (!e.sudden || g.lacking < 0) {
 		d = latest(t.nodeDate(e.owner, g), e.language())
@@ -125,12 +127,12 @@ func (t *Table) inferred(e *evidence, g gap) Date {
 	if g.lacking < 0 || g.has(d.Release) {
 		return d
 	}
-	// 4. What the language says.
+	// 4. The release in which the language got such things.
 	if g.has(e.floor) && !e.sudden {
 		return e.language()
 	}
-	// 5. The gap: its end; its begin if something says that it is older, since things are often merged a
-	// release later than was planned, and moved from one type to another.
+	// 5. The end of the gap, or its beginning if something shows that the thing is older: things are often merged a
+	// release later than planned, or moved from one type to another.
 	release := g.high
 	if e.lenient || d.Release != "" || len(e.remarks) > 0 && Compare(e.remarks[0].version, g.low) <= 0 {
 		release = next(g.low)
@@ -138,7 +140,7 @@ func (t *Table) inferred(e *evidence, g gap) Date {
 	return between(g.low, g.high, release)
 }
 
-// ended is the date of something that a schema has and the next one lacks: it went when its successor came.
+// ended concludes when a thing went that one schema has and the next one lacks: it went when its successor came.
 func (t *Table) ended(e *evidence, g gap) Date {
 	if g.has(e.removed) {
 		return Date{Release: e.removed, Source: history}
@@ -151,7 +153,7 @@ func (t *Table) ended(e *evidence, g gap) Date {
 	return between(g.low, g.high, g.high)
 }
 
-// between is the date of something that a schema shows, and the one of another version before does not.
+// between returns the date of a change that the schema by shows and the older schema after does not.
 func between(after, by, release string) Date {
 	d := Date{Release: release, Source: "schema of " + by}
 	if next(after) != by {
@@ -162,7 +164,7 @@ func between(after, by, release string) Date {
 
 func (e *evidence) language() Date { return Date{Release: e.floor, Source: "language"} }
 
-// notBefore returns a date that is not before the least one.
+// notBefore returns the date, or the least one if that is later.
 func (t *Table) notBefore(e *evidence, g gap, d Date) Date {
 	if e.least == nil {
 		return d
@@ -177,7 +179,7 @@ func documentation(r remark) string {
 	return "documentation of " + r.source
 }
 
-// others says of the remarks that give another version than the i-th what they say.
+// others returns sentences about the remarks with another version than the i-th.
 func others(remarks []remark, i int) (instead []string) {
 	for _, r := range remarks {
 		if i < 0 || Compare(r.version, remarks[i].version) != 0 {
@@ -187,7 +189,7 @@ func others(remarks []remark, i int) (instead []string) {
 	return instead
 }
 
-// floor returns the release since which the language has such a part: older schemas could not tell.
+// floor returns the release in which the language got such parts. Older schemas cannot show them.
 func floor(n *node, label string) string {
 	i := strings.LastIndexByte(label, '$')
 	switch {

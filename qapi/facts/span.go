@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// A span is a time in which something is there: from since on, and no more in removed.
+// A span is a time in which a thing exists: from since on, up to removed, which no longer has it.
 type span struct {
 	since   Date
-	removed Date // Release is "" if it is there still
+	removed Date // its Release is "" if the thing still exists
 }
 
-// intersect returns the time that is in two spans.
+// intersect returns the time that two spans have in common, if there is any.
 func intersect(a, b span) (span, bool) {
 	s := span{later(a.since, b.since), a.removed}
 	if r := b.removed; r.Release != "" && (a.removed.Release == "" || Compare(r.Release, a.removed.Release) < 0) {
@@ -20,7 +20,7 @@ func intersect(a, b span) (span, bool) {
 	return s, s.removed.Release == "" || Compare(s.since.Release, s.removed.Release) < 0
 }
 
-// intersections returns the times that are in one of a and in one of b.
+// intersections returns the times that a span of a and a span of b have in common.
 func intersections(a, b []span) (spans []span) {
 	for _, s := range a {
 		for _, w := range b {
@@ -53,7 +53,7 @@ func union(spans []span) []span {
 	return out
 }
 
-// A period is from one release up to another one, in which it is over.
+// A period is the time from one release up to another one, which no longer belongs to it.
 type period struct{ from, to string }
 
 // periodOf reads FIRST..GONE.

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// nodeDate returns when a node came, for the last time by the end of a gap. The base of a type, or the type of a
-// command's arguments, came with these at the latest: it may have been made of members that they had before.
+// nodeDate returns the last date, by the end of the gap, at which a node came. The base of a type and the type of a
+// command's arguments are at least as old as their user: their members may have been the user's before.
 func (t *Table) nodeDate(n *node, g gap) Date {
 	d := g.last(t.nodeSpans(n))
 	for _, user := range n.users {
@@ -25,7 +25,7 @@ func (t *Table) nodeSpans(n *node) []span {
 	e := &evidence{seen: n.seen, remarks: n.remarks, removed: n.removed}
 	switch {
 	case !n.isEntry():
-		e.lenient = true // a type that was renamed is not new
+		e.lenient = true // a type with a new name is not a new type
 	case n.cond == "":
 		e.asked = ^set(0)
 	}
@@ -35,8 +35,8 @@ func (t *Table) nodeSpans(n *node) []span {
 	return t.spans(e)
 }
 
-// entrySpans are the times of a node as a path's begin. A type did not come before the first thing that uses it: its
-// documentation may be that of a type which had its members before, or of the release that was planned.
+// entrySpans returns the times of a node at the beginning of a path. A type is not older than the first thing that uses
+// it: its documentation can be that of a type that had its members before, or name the release that was planned.
 func (t *Table) entrySpans(n *node) []span {
 	spans := slices.Clone(t.nodeSpans(n))
 	if n.isEntry() || len(spans) == 0 {
@@ -54,10 +54,10 @@ func (t *Table) entrySpans(n *node) []span {
 	return spans
 }
 
-// A use is what uses a type.
+// A use says how commands and events use a type.
 type use struct {
-	since    Date // when the first thing came: of each way from a command or an event, the latest date on the way
-	replaces bool // something had another type before, or is part of a type that replaces another one
+	since    Date // the earliest of the paths to it; a path has the latest date of its parts
+	replaces bool // it took the place of another type, or belongs to a type that did
 }
 
 func (t *Table) usesOf(n *node) use {
@@ -78,7 +78,7 @@ func (t *Table) findUses() map[*node]use {
 			queue = append(queue, n)
 		}
 	}
-	for len(queue) > 0 { // until no date is older than the one that is known, and nothing more replaces a type
+	for len(queue) > 0 { // until no path gives an older date, and no further type replaces another one
 		n := queue[0]
 		queue = queue[1:]
 		arrows := t.arrowsOf(n)
@@ -107,7 +107,7 @@ func (t *Table) findUses() map[*node]use {
 	return uses
 }
 
-// hadOther reports whether something of several forms had another type than the one of a form before.
+// hadOther reports whether a thing had another type before the one of this form.
 func (t *Table) hadOther(forms []arrow, form arrow) bool {
 	return slices.ContainsFunc(forms, func(a arrow) bool {
 		return a.target != form.target && t.nodes[a.target] != nil && len(a.spans) > 0 &&
