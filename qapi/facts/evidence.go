@@ -91,7 +91,7 @@ func (t *Table) began(e *evidence, lacking, has int) Date {
 	}
 	d := t.inferred(e, g)
 	d.Instead = others(e.remarks, -1)
-	if d.Release == "" && d.Instead != nil && !e.lenient { // the oldest schema has it, but its documentation only names younger releases
+	if d.Release == "" && d.Instead != nil && !e.lenient { // its documentation only names younger releases
 		d.Release, d.Source = g.high, "schema of "+g.high
 	}
 	return t.notBefore(e, g, d)
