@@ -16,9 +16,13 @@ import (
 // exampleQEMU calls f with a client of a QEMU that prints its commands and reports these states
 // of its migration, one after the other.
 func exampleQEMU(f func(ctx context.Context, client *qmp.Client) error, states ...qemu.MigrationStatus) {
-	h := new(exampleHost)
-	defer h.end()
-	s := qmptest.NewServer(h, nil)
+	var p qmptest.Program
+	defer func() {
+		if err := p.Close(); err != nil {
+			fmt.Println(err)
+		}
+	}()
+	s := qmptest.NewServer(&p, nil)
 	var mu sync.Mutex
 	for _, command := range []string{
 		"migrate", "migrate-incoming", "migrate-set-parameters", "migrate-set-capabilities", "migrate_cancel",
@@ -119,20 +123,4 @@ func exampleSocket() *os.File {
 		panic(err)
 	}
 	return f
-}
-
-// exampleHost takes the place of a test.
-type exampleHost struct{ cleanups []func() }
-
-func (*exampleHost) Helper()                           {}
-func (*exampleHost) Context() context.Context          { return context.Background() }
-func (h *exampleHost) Cleanup(f func())                { h.cleanups = append(h.cleanups, f) }
-func (*exampleHost) Error(args ...any)                 { fmt.Println(args...) }
-func (*exampleHost) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-func (*exampleHost) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-
-func (h *exampleHost) end() {
-	for _, f := range slices.Backward(h.cleanups) {
-		f()
-	}
 }

@@ -47,10 +47,17 @@ func Eval(c Cond, config func(name string) bool) bool {
 	return true
 }
 
+// String returns the name.
 func (c CondName) String() string { return string(c) }
-func (c CondNot) String() string  { return "!" + operand(c.Cond) }
-func (c CondAll) String() string  { return infix(c, " && ") }
-func (c CondAny) String() string  { return infix(c, " || ") }
+
+// String returns "!" and the condition, in parentheses if it needs them.
+func (c CondNot) String() string { return "!" + operand(c.Cond) }
+
+// String returns the conditions with "&&" between them.
+func (c CondAll) String() string { return infix(c, " && ") }
+
+// String returns the conditions with "||" between them.
+func (c CondAny) String() string { return infix(c, " || ") }
 
 func infix(conds []Cond, operator string) string {
 	if len(conds) == 1 {

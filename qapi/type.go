@@ -91,19 +91,35 @@ type Array struct {
 	Element Type
 }
 
-// TypeName returns the name as a schema writes it.
-func (e *Enum) TypeName() string      { return e.Name }
-func (s *Struct) TypeName() string    { return s.Name }
-func (u *Union) TypeName() string     { return u.Name }
-func (a *Alternate) TypeName() string { return a.Name }
-func (a *Array) TypeName() string     { return "['" + a.Element.TypeName() + "']" }
+// TypeName returns the name of the enum.
+func (e *Enum) TypeName() string { return e.Name }
 
-// JSONKind returns the JSON kind of the type's values.
-func (e *Enum) JSONKind() JSONKind      { return KindString }
-func (s *Struct) JSONKind() JSONKind    { return KindObject }
-func (u *Union) JSONKind() JSONKind     { return KindObject }
+// TypeName returns the name of the struct.
+func (s *Struct) TypeName() string { return s.Name }
+
+// TypeName returns the name of the union.
+func (u *Union) TypeName() string { return u.Name }
+
+// TypeName returns the name of the alternate.
+func (a *Alternate) TypeName() string { return a.Name }
+
+// TypeName returns the array as a schema writes it: "['str']".
+func (a *Array) TypeName() string { return "['" + a.Element.TypeName() + "']" }
+
+// JSONKind returns [KindString].
+func (e *Enum) JSONKind() JSONKind { return KindString }
+
+// JSONKind returns [KindObject].
+func (s *Struct) JSONKind() JSONKind { return KindObject }
+
+// JSONKind returns [KindObject].
+func (u *Union) JSONKind() JSONKind { return KindObject }
+
+// JSONKind returns [KindValue].
 func (a *Alternate) JSONKind() JSONKind { return KindValue }
-func (a *Array) JSONKind() JSONKind     { return KindArray }
+
+// JSONKind returns [KindArray].
+func (a *Array) JSONKind() JSONKind { return KindArray }
 
 // AllMembers returns the members of the struct's base, then its own. Do not modify the result.
 func (s *Struct) AllMembers() []*Member {

@@ -2,10 +2,12 @@ package qmp_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -96,11 +98,48 @@ func TestRedacted(t *testing.T) {
 	require.Contains(t, b.String(), `"request":{"password":"***"}`)
 	require.Contains(t, b.String(), `request="{\"password\":\"***\"}"`)
 
-	type untagged struct{ Password string }
-	wrong := qmp.Redacted(untagged{"geheim"})
+	wrong := qmp.Redacted(map[int]string{1: "geheim"})
 	require.NotContains(t, wrong.String(), "geheim")
-	require.Contains(t, wrong.String(), "(not valid: a value of type qmp_test.untagged cannot be sent")
+	require.Contains(t, wrong.String(), "(not valid: a value of type map[int]string cannot be sent")
 	_, err := json.Marshal(wrong)
 	var encode *qmp.EncodeError
 	require.ErrorAs(t, err, &encode)
+}
+
+// TestRedactedGo prints values that cannot be sent: structs without tags, with pointers, interfaces and functions.
+func TestRedactedGo(t *testing.T) {
+	type point struct{ X, y int }
+	type tree struct {
+		Name     string
+		Parent   *tree
+		Children []*tree
+	}
+	loop := &tree{Name: "loop"}
+	loop.Children = []*tree{loop}
+	for want, v := range map[string]any{
+		`{"X":1}`: &point{1, 2},
+		`{"Password":"***","Keys":["***"]}`: struct {
+			Password string
+			Keys     []string
+			hidden   string
+		}{"geheim", []string{"geheim"}, "geheim"},
+		`{"Name":"a","Children":[{"Name":"b","Children":[]},null]}`: tree{Name: "a", Children: []*tree{{Name: "b"}, nil}},
+		`{"Version":"10.2.1","Wait":"5s","Err":"no","Text":"3 bytes","Do":"func()"}`: struct {
+			Version qmp.Version
+			Wait    time.Duration
+			Err     error
+			None    error
+			Text    []byte
+			Do      func()
+		}{qmp.Version{Major: 10, Minor: 2, Micro: 1}, 5 * time.Second, errors.New("no"), nil, []byte("abc"), func() {}},
+		`{"a":{"X":7}}`: map[string]*point{"a": {X: 7}, "b": nil},
+		`{"request":{"id":"disk1"},"Raw":{"execute":"stop"}}`: struct {
+			Request qemu.DeviceDel `json:"request"`
+			None    string         `json:"none,omitzero"`
+			Raw     qmp.Raw
+		}{Request: qemu.DeviceDel{ID: "disk1"}, Raw: qmp.Raw{Command: "stop"}},
+	} {
+		require.Equal(t, want, qmp.Redacted(v).String())
+	}
+	require.Contains(t, qmp.Redacted(loop).String(), "not valid")
 }

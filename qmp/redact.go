@@ -31,43 +31,6 @@ const hidden = "***"
 // cannot recognize a secret in any other place.
 func Redact(text []byte) []byte { return redact(text, nameOfValue) }
 
-// Redacted returns a value for logs that prints and marshals v without secrets. The result is the JSON
-// of v with "***" in place of each secret: those that the schema marks in the type of v, and those that
-// [Redact] finds.
-//
-//	slog.Info("sending", "request", qmp.Redacted(request))
-//	fmt.Println(qmp.Redacted(info))
-//
-// v is of any type that [Args] takes: a request, a result or an event, pointers and slices of these, and also a
-// [Raw], a [RawEvent] or an [Event]. A pointer is shown as the value that it points to. Do not change v before
-// it is printed.
-func Redacted(v any) RedactedValue { return RedactedValue{func() any { return v }} }
-
-// A RedactedValue is a value without its secrets; see [Redacted].
-type RedactedValue struct {
-	value func() any // a function, of which fmt shows no secret for any verb: %#v does not call String
-}
-
-// String returns the JSON, or the reason if there is none.
-func (r RedactedValue) String() string { return formatted(r.encode) }
-
-// MarshalJSON returns the JSON. The error is an [*EncodeError].
-func (r RedactedValue) MarshalJSON() ([]byte, error) {
-	text, err := redacted(r.encode)
-	if err != nil {
-		return nil, encodeError("", err)
-	}
-	return text, nil
-}
-
-func (r RedactedValue) encode(e *wire.Encoder) {
-	if r.value == nil || leadsToNil(r.value()) {
-		e.Null()
-		return
-	}
-	encodeAny(e, r.value())
-}
-
 // redact is Redact for text that has a member's name of that kind before it.
 func redact(text []byte, is nameKind) []byte {
 	r := redactor{text: text, is: is}

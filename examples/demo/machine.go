@@ -11,6 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 // A machine is what the demo connects to.
@@ -55,8 +56,8 @@ func atOnce(context.Context) error { return nil }
 
 // standIn is the machine where there is no QEMU.
 func standIn() *machine {
-	h := newHost()
-	return &machine{socket: fakeqemu.New(h).Addr(), close: h.end, boot: atOnce}
+	p := new(qmptest.Program)
+	return &machine{socket: fakeqemu.New(p).Addr(), close: p.Close, boot: atOnce}
 }
 
 // removing calls remove, and resets a machine that does not answer until it has returned.

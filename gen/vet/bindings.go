@@ -5,8 +5,6 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"reflect"
-	"strconv"
 	"strings"
 
 	"golang.org/x/tools/go/analysis"
@@ -91,7 +89,7 @@ func readBindings(pass *analysis.Pass) *Bindings {
 	return b
 }
 
-// declaration reads directives, and the names of types that need none.
+// declaration reads the directives and the names of types.
 func (b *Bindings) declaration(d *ast.GenDecl) {
 	if server := directive(d.Doc, serverMark); server != "" {
 		b.Server = server
@@ -119,7 +117,7 @@ func directive(doc *ast.CommentGroup, mark string) string {
 	return ""
 }
 
-// method reads the command of Do, the event of EventName, and the branches that an encoder has.
+// method reads the command of a method Do, the event of EventName, and the branches of a union's encoder.
 func (b *Bindings) method(pass *analysis.Pass, d *ast.FuncDecl) {
 	if d.Recv == nil || d.Body == nil {
 		return
@@ -152,7 +150,7 @@ func (b *Bindings) method(pass *analysis.Pass, d *ast.FuncDecl) {
 	}
 }
 
-// branches reads which values a branch is for: case *T: tag = e.Tag(tag, b == nil, "file").
+// branches reads the values of the discriminator for each branch: case *T: tag = e.Tag(tag, b == nil, "file").
 func (b *Bindings) branches(pass *analysis.Pass, union string, s *ast.TypeSwitchStmt) {
 	a, ok := s.Assign.(*ast.AssignStmt)
 	if !ok {
@@ -184,7 +182,7 @@ func (b *Bindings) branches(pass *analysis.Pass, union string, s *ast.TypeSwitch
 	}
 }
 
-// sent finds the enums that have a place in what is sent.
+// sent finds the enums that commands send.
 func (b *Bindings) sent(pkg *types.Package) {
 	for _, name := range pkg.Scope().Names() {
 		obj, ok := pkg.Scope().Lookup(name).(*types.TypeName)
@@ -209,54 +207,31 @@ func isSent(t *types.Named) bool { return hasMethod(t, "EncodeMembers") || hasMe
 // isReceived reports whether servers send the type, and commands do not.
 func isReceived(t *types.Named) bool { return hasMethod(t, "DecodeMember") && !isSent(t) }
 
-func hasMethod(t *types.Named, name string) bool {
-	for m := range t.Methods() {
-		if m.Name() == name {
-			return true
-		}
+// root returns the path of a type.
+func (b *Bindings) root(t *types.Named) string {
+	name := t.Obj().Name()
+	if cmd := b.Commands[name]; cmd != "" {
+		return cmd + "/arg-type"
 	}
-	return false
+	if event := b.Events[name]; event != "" {
+		return event + "/arg-type"
+	}
+	return b.Types[name]
 }
 
-// elem is what a pointer, a slice or a map holds at last.
-func elem(t types.Type) types.Type {
-	for {
-		switch u := types.Unalias(t).(type) {
-		case *types.Pointer:
-			t = u.Elem()
-		case *types.Slice:
-			t = u.Elem()
-		case *types.Map:
-			t = u.Elem()
-		default:
-			return t
-		}
+// binding returns the generated package of a type, or of the type that it points to, and the type itself. It returns
+// nil for another type.
+func (c *checker) binding(t types.Type) (*Bindings, *types.Named) {
+	n := namedOf(t)
+	if n == nil || n.Obj().Pkg() == nil {
+		return nil, nil
 	}
-}
-
-// namedOf returns the named type that t is, or that it points to; nil if there is none.
-func namedOf(t types.Type) *types.Named {
-	if t == nil {
-		return nil
+	if of := c.derived[n.Obj()]; of != nil {
+		n = of // type T qemu.BlockdevAdd
 	}
-	if p, ok := types.Unalias(t).(*types.Pointer); ok {
-		t = p.Elem()
+	b := c.bindings[n.Obj().Pkg()]
+	if b == nil {
+		return nil, nil
 	}
-	n, _ := types.Unalias(t).(*types.Named)
-	return n
-}
-
-// wireName is a field's name in JSON, "" if it has none.
-func wireName(s *types.Struct, i int) string {
-	name, _, _ := strings.Cut(reflect.StructTag(s.Tag(i)).Get("json"), ",")
-	return name
-}
-
-func constantString(info *types.Info, e ast.Expr) string {
-	if v := info.Types[e].Value; v != nil {
-		if text, err := strconv.Unquote(v.ExactString()); err == nil {
-			return text
-		}
-	}
-	return ""
+	return b, n
 }

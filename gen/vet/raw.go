@@ -6,89 +6,12 @@ import (
 	"go/token"
 	"go/types"
 	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// instance is the use of a request or of an event as a type argument.
-func (c *checker) instance(id *ast.Ident, s state) {
-	inst, ok := c.pass.TypesInfo.Instances[id]
-	if !ok {
-		return
-	}
-	var params *types.TypeParamList
-	f, isFunc := c.pass.TypesInfo.Uses[id].(*types.Func)
-	if isFunc {
-		params = f.Origin().Signature().TypeParams()
-	} else if n, ok := c.pass.TypesInfo.Uses[id].Type().(*types.Named); ok {
-		params = n.Origin().TypeParams()
-	}
-	if params == nil {
-		return
-	}
-	for i := range min(params.Len(), inst.TypeArgs.Len()) {
-		b, t := c.binding(inst.TypeArgs.At(i))
-		if b == nil {
-			continue
-		}
-		constraint := params.At(i).Constraint()
-		switch event := b.Events[t.Obj().Name()]; {
-		case hasDo(constraint):
-			c.request(id.Pos(), t, s)
-		case event != "" && isFunc && hasInterfaceMethod(constraint, "EventName") && c.subscribes(f):
-			c.use(id.Pos(), goName(t.Obj()), b.Server, event, s)
-		}
-	}
-}
-
-// subscribes reports whether a generic function subscribes to the event that its type argument is.
-func (c *checker) subscribes(f *types.Func) bool {
-	if f.Pkg() != nil && f.Pkg().Path() == qmpPath {
-		return f.Name() == "Subscribe" || f.Name() == "AwaitEvent"
-	}
-	fn := c.funcs[f.Origin()]
-	if fn == nil {
-		return false
-	}
-	found := false
-	ast.Inspect(fn.body, func(n ast.Node) bool {
-		if id, ok := n.(*ast.Ident); ok && slices.Contains([]string{"Subscribe", "AwaitEvent", "Events", "EventsFunc"}, id.Name) {
-			found = true
-		}
-		return !found
-	})
-	return found
-}
-
-// events is the use of the names that Events and Await take.
-func (c *checker) events(n *ast.CallExpr, s state) {
-	f := c.callee(n)
-	if f == nil {
-		return
-	}
-	fromQMP := f.Pkg() != nil && f.Pkg().Path() == qmpPath
-	if f.Name() == "Events" || fromQMP && (f.Name() == "Await" || f.Name() == "EventsFunc") {
-		sig := f.Signature()
-		if !sig.Variadic() {
-			return
-		}
-		for _, a := range n.Args[min(len(n.Args), sig.Params().Len()-1):] {
-			names, _ := c.texts(a, 0)
-			for _, name := range names {
-				for _, server := range c.servers {
-					if c.r.of(server, name.value) != nil {
-						c.use(name.at.Pos(), "event", server, name.value, s&name.s)
-						break
-					}
-				}
-			}
-		}
-	}
-}
-
-// isRaw reports whether a type is qmp.Raw or qmp.Call.
-func isRaw(t types.Type) bool { return isNamed(t, qmpPath, "Raw", "Call") }
-
-// rawCommand is the use of a command by its name. It returns the command's path and server, and the releases that
-// have it; path is "" if the command is not known.
+// rawCommand reports the use of a command by its name. It returns the command's server and path, and the releases that
+// have it. The path is "" if the command is unknown.
 func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has state) {
 	if i := c.isParameter(e); i >= 0 {
 		c.forward(i, s)
@@ -97,12 +20,9 @@ func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has stat
 	names, all := c.texts(e, 0)
 	has = s
 	for _, name := range names {
-		for _, of := range c.servers {
-			if k := c.r.of(of, name.value); k != nil {
-				c.use(e.Pos(), "command", of, name.value, s&name.s)
-				server, path, has = of, name.value, s&name.s&k.has
-				break
-			}
+		if of, k := c.find(name.value); k != nil {
+			c.use(e.Pos(), "command", of, name.value, s&name.s)
+			server, path, has = of, name.value, s&name.s&k.has
 		}
 	}
 	if len(names) != 1 || !all {
@@ -113,25 +33,23 @@ func (c *checker) rawCommand(e ast.Expr, s state) (server, path string, has stat
 
 // raw walks a literal of qmp.Raw.
 func (c *checker) raw(lit *ast.CompositeLit, s state) {
+	st := structOf(c.pass.TypesInfo.TypeOf(lit))
+	if st == nil {
+		return
+	}
 	var server, path string
-	for i, elt := range lit.Elts {
-		name, value := "", elt
-		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			name, value = kv.Key.(*ast.Ident).Name, kv.Value
-		} else if i == 0 {
-			name = "Command"
-		}
-		if name == "Command" {
-			server, path, s = c.rawCommand(value, s)
+	for f := range fieldsOf(lit, st) {
+		if f.Name() == "Command" {
+			server, path, s = c.rawCommand(f.value, s)
 			c.raws[lit] = rawPath{server, path}
 			continue
 		}
-		c.rawArgs(value, server, path, s)
-		c.expr(value, s, "")
+		c.rawArgs(f.value, server, path, s)
+		c.expr(f.value, s, "")
 	}
 }
 
-// rawArgs is the use of what a map of arguments has.
+// rawArgs reports the use of the members in a map of arguments.
 func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
 	if f := c.current; path == "" && f != nil && f.forwards != nil && f.forwards.Args == 0 {
 		if i := c.isParameter(value); i >= 0 {
@@ -154,84 +72,16 @@ func (c *checker) rawArgs(value ast.Expr, server, path string, s state) {
 	}
 }
 
-// A forward says which parameters of a function become the command and the arguments of a qmp.Raw. The use is that
-// of the function's callers.
-type forward struct {
-	Command, Args int   // 1 + the parameter, 0 for none
-	In            state // the releases that come to it
-}
-
-// forward notes that the current function makes a command of a parameter.
-func (c *checker) forward(parameter int, s state) {
-	if !c.learns() {
-		return
-	}
-	f := c.current
-	if f.forwards == nil {
-		f.forwards = &forward{Command: parameter + 1}
-	}
-	c.grow(&f.forwards.In, s)
-}
-
-// forwardOf returns what a call forwards, nil if it forwards nothing.
-func (c *checker) forwardOf(n *ast.CallExpr) (by *forward) {
-	if fn := c.function(n); fn != nil {
-		by = fn.forwards
-	} else if f := c.callee(n); f != nil {
-		if a := c.fact(f); a != nil {
-			by = a.Forward
-		}
-	}
-	if by == nil || max(by.Command, by.Args) > len(n.Args) {
-		return nil
-	}
-	return by
-}
-
-// forwarded is the use of the command that a call gives to a function which makes a qmp.Raw of it.
-func (c *checker) forwarded(n *ast.CallExpr, s state) {
-	by := c.forwardOf(n)
-	if by == nil {
-		return
-	}
-	if c.tried[n] != 0 {
-		c.quiet++
-	}
-	server, path, s := c.rawCommand(n.Args[by.Command-1], s&by.In)
-	if c.tried[n] != 0 {
-		c.quiet--
-	}
-	if by.Args > 0 {
-		c.rawArgs(n.Args[by.Args-1], server, path, s)
-	}
-}
-
-// A rawPath is the command of a literal of qmp.Raw.
+// A rawPath is the command of a qmp.Raw.
 type rawPath struct{ server, path string }
 
-// A rawBase is a path that can have a member, and the Go type of what it leads to, nil if it is not known.
+// A rawBase is the path of an object, and its Go type, nil if it is unknown.
 type rawBase struct {
 	path string
 	t    *types.Named
 }
 
-// requestType is the generated type of a command.
-func (c *checker) requestType(server, command string) *types.Named {
-	for pkg, b := range c.bindings {
-		if b.Server != server {
-			continue
-		}
-		for name, of := range b.Commands {
-			if of == command {
-				t, _ := pkg.Scope().Lookup(name).Type().(*types.Named)
-				return t
-			}
-		}
-	}
-	return nil
-}
-
-// withBranches adds what the values of a map select: the branches whose discriminators they are.
+// withBranches adds the branches whose discriminators are among the values of a map.
 func (c *checker) withBranches(base rawBase, server string, values []ast.Expr) []rawBase {
 	bases := []rawBase{base}
 	for _, e := range values {
@@ -242,7 +92,7 @@ func (c *checker) withBranches(base rawBase, server string, values []ast.Expr) [
 	return bases
 }
 
-// branchType is the type of a union's branch.
+// branchType returns the type of a union's branch.
 func (c *checker) branchType(union *types.Named, value string) *types.Named {
 	b, _ := c.binding(union)
 	if b == nil {
@@ -266,24 +116,7 @@ func (c *checker) branchType(union *types.Named, value string) *types.Named {
 	return nil
 }
 
-// memberType is the type of a member, nil if it is not known.
-func memberType(t *types.Named, wire string) *types.Named {
-	if t == nil {
-		return nil
-	}
-	st, ok := t.Underlying().(*types.Struct)
-	if !ok {
-		return nil
-	}
-	for i := range st.NumFields() {
-		if wireName(st, i) == wire {
-			return namedOf(elem(st.Field(i).Type()))
-		}
-	}
-	return nil
-}
-
-// rawMembers is the use of the members that a map gives to what the path leads to.
+// rawMembers reports the use of the members that a map gives to the object at the path.
 func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, t *types.Named, s state, in types.Object) {
 	if _, isMap := c.pass.TypesInfo.TypeOf(args).Underlying().(*types.Map); !isMap {
 		for _, elt := range args.Elts {
@@ -309,10 +142,10 @@ func (c *checker) rawMembers(args *ast.CompositeLit, server, path string, t *typ
 	}
 }
 
-// rawMember is the use of one member and of what its value has.
+// rawMember reports the use of one member and of everything in its value.
 func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key string, value ast.Expr, s state) {
 	for _, base := range bases {
-		path := base.path + "/" + component(key)
+		path := base.path + "/" + introspect.Component(key)
 		k := c.r.of(server, path)
 		if k == nil {
 			continue
@@ -335,7 +168,7 @@ func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key s
 			if b != nil {
 				s &= c.typed(b, t.Obj().Name())
 			} else {
-				s &^= k.has&-k.has - 1 // before, the member may have been any string
+				s &^= k.has&-k.has - 1 // in older releases the member may have been any string
 			}
 			c.use(value.Pos(), "value", server, path+"/^"+text.value, s&text.s)
 		}
@@ -343,7 +176,7 @@ func (c *checker) rawMember(pos token.Pos, server string, bases []rawBase, key s
 	}
 }
 
-// rawArgument is the use of a member that is added to the arguments of a qmp.Raw: args["active"] = true.
+// rawArgument reports the use of a member that the program adds to the arguments of a qmp.Raw: args["active"] = true.
 func (c *checker) rawArgument(l *ast.IndexExpr, value ast.Expr, s state) {
 	key := c.text(l.Index)
 	obj := c.variable(l.X)
@@ -370,7 +203,7 @@ func (c *checker) rawArgument(l *ast.IndexExpr, value ast.Expr, s state) {
 	}
 }
 
-// argumentsOf returns the values in the literals of a map.
+// argumentsOf returns the constant strings in the literals of a map.
 func (c *checker) argumentsOf(obj types.Object) (out []ast.Expr) {
 	for _, d := range c.defsOf(obj) {
 		if d.e == nil {
@@ -387,20 +220,4 @@ func (c *checker) argumentsOf(obj types.Object) (out []ast.Expr) {
 		}
 	}
 	return out
-}
-
-// hasDo reports whether an interface has the method of requests.
-func hasDo(t types.Type) bool { return hasInterfaceMethod(t, "Do") }
-
-func hasInterfaceMethod(t types.Type, name string) bool {
-	i, ok := t.Underlying().(*types.Interface)
-	if !ok {
-		return false
-	}
-	for m := range i.Methods() {
-		if m.Name() == name {
-			return true
-		}
-	}
-	return false
 }

@@ -1,5 +1,5 @@
-// Package vet finds things that a program uses and a QEMU in a range of versions lacks: commands, members, values, branches
-// and events. It also finds things that the newest QEMU of the range has deprecated or removed.
+// Package vet finds things that a program uses and a QEMU in a range of versions lacks: commands, members, values,
+// branches and events. It also finds things that the newest QEMU of the range has deprecated or removed.
 //
 //	qapigen vet -qemu 7.2..11.1 ./...
 //
@@ -8,23 +8,27 @@
 // # How it works
 //
 // [Bindings] map the Go types of a generated package to the names in the schema. Package facts says which
-// release has which thing. The analyzer walks the control flow graph of each function (flow.go). At each
-// place it knows two things: the releases of QEMU that the program can be connected to there, and the
-// possible values of each local variable (values.go). A condition that asks the server makes the set of
-// releases smaller (guard.go): introspect.Schema.Has, qmpschema.Missing, a comparison of qmp.Version, the
-// error of a command (errors.go), the version that an entry of a table needs (needs.go). The analyzer
-// reports a use if a release of the set lacks the thing (expr.go, members.go, raw.go).
+// release has which thing (releases.go). The analyzer collects the functions and assignments of the package
+// (checker.go, function.go, assignment.go) and then follows the control flow of each function (graph.go, run.go). At
+// each place it knows two things (flow.go): the releases of QEMU that the program can be connected to there, and
+// the possible values of each local variable (value.go, text.go, number.go).
 //
-// A program can keep the answer of a server in fields, maps and results of functions (answers.go). The analyzer's facts
-// carry these answers to other packages. If a condition depends on an answer and the analyzer does not understand the
-// condition, it does not report the code that depends on it.
+// A condition that asks the server makes the set of releases smaller. Such a condition is a guard (guard.go):
+// introspect.Schema.Has, qmpschema.Missing (missing.go), a comparison of qmp.Version (version.go), the error of a
+// command (error.go), the version that an entry of a table needs (need.go). A use is a place where the program
+// needs a thing (statement.go, expr.go, call.go, member.go, event.go, raw.go), or relies on a member that the server
+// sends (received.go) without comparing it with nil (look.go). The analyzer reports a use if a release of the
+// set lacks the thing (report.go).
+//
+// A program can keep the answer of a server in fields, maps and results of functions (question.go, result.go). The
+// analyzer's facts carry these answers to other packages (answer.go). If a condition depends on an answer and the
+// analyzer does not understand the condition, that is a doubt: the analyzer does not report the code that depends
+// on it.
 //
 // The analyzer does not report that a thing depends on a condition of the build (CONFIG_LINUX), or that it is unstable.
 package vet
 
 import (
-	"fmt"
-	"go/token"
 	"go/types"
 	"slices"
 	"strings"
@@ -110,107 +114,4 @@ const (
 
 func importsQMP(pkg *types.Package) bool {
 	return slices.ContainsFunc(pkg.Imports(), func(p *types.Package) bool { return p.Path() == qmpPath })
-}
-
-// A finding is something to report.
-type finding struct {
-	pos                 token.Pos
-	kind, path, message string
-}
-
-// use is called for what the program uses where the releases of s can come.
-func (c *checker) use(pos token.Pos, what, server, path string, s state) {
-	k := c.r.of(server, path)
-	if k == nil {
-		return
-	}
-	if c.asked != nil {
-		c.asked.has &= k.has
-		c.asked.known = true
-		return
-	}
-	if c.quiet > 0 {
-		return
-	}
-	kind, message := c.r.judge(k, s)
-	if kind == "" || kind == Deprecated && (c.reading || !options.deprecated) {
-		return
-	}
-	f := finding{pos, kind, path, fmt.Sprintf("%s (%s): %s", what, path, message)}
-	c.found[fmt.Sprint(pos, path)] = f
-}
-
-// An allowance is a comment //qmp:allow.
-type allowance struct {
-	pos          token.Pos
-	file         string
-	line, column int
-	last         int // the line that it reaches: the first one below that has no such comment in the same column
-	path, reason string
-	used         bool
-}
-
-const allowMark = "//qmp:allow"
-
-func (c *checker) allowances() (all []*allowance) {
-	for _, f := range c.files {
-		for _, g := range f.Comments {
-			for _, comment := range g.List {
-				text, ok := strings.CutPrefix(comment.Text, allowMark)
-				if !ok || text != "" && text[0] != ' ' && text[0] != '\t' {
-					continue
-				}
-				fields := strings.Fields(text)
-				at := c.pass.Fset.Position(comment.Pos())
-				a := &allowance{pos: comment.Pos(), file: at.Filename, line: at.Line, column: at.Column}
-				if len(fields) > 0 {
-					a.path, a.reason = fields[0], strings.Join(fields[1:], " ")
-				}
-				all = append(all, a)
-			}
-		}
-	}
-	for i, a := range slices.Backward(all) {
-		a.last = a.line + 1
-		if i+1 < len(all) && all[i+1].file == a.file && all[i+1].line == a.last && all[i+1].column == a.column {
-			a.last = all[i+1].last
-		}
-	}
-	return all
-}
-
-// reportAll reports what was found and is not allowed, and allowances that are wrong.
-func (c *checker) reportAll() {
-	allowed := c.allowances()
-	var out []finding
-	for _, f := range c.found {
-		at := c.pass.Fset.Position(f.pos)
-		silent := false
-		for _, a := range allowed {
-			if a.path == f.path && a.file == at.Filename && a.line <= at.Line && at.Line <= a.last {
-				a.used = true
-				silent = silent || a.reason != ""
-			}
-		}
-		if !silent {
-			out = append(out, f)
-		}
-	}
-	for _, a := range allowed {
-		switch {
-		case a.path == "" || a.reason == "":
-			out = append(out, finding{a.pos, Allow, a.path, allowMark + " wants a path and a reason"})
-		case !a.used:
-			out = append(out, finding{a.pos, Allow, a.path, fmt.Sprintf("%s %s silences nothing", allowMark, a.path)})
-		}
-	}
-	slices.SortFunc(out, func(a, b finding) int {
-		if a.pos != b.pos {
-			return int(a.pos - b.pos)
-		}
-		return strings.Compare(a.path, b.path)
-	})
-	for _, f := range out {
-		c.pass.Report(analysis.Diagnostic{Pos: f.pos, Category: f.kind, Message: f.message})
-	}
 }

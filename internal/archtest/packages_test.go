@@ -37,10 +37,12 @@ func goTool(p platform, args ...string) *exec.Cmd {
 type pkg struct {
 	ImportPath   string
 	Dir          string
+	Name         string
 	Standard     bool
 	Module       *struct{ Path string }
 	Imports      []string
 	Deps         []string
+	GoFiles      []string
 	TestGoFiles  []string
 	XTestGoFiles []string
 }
@@ -57,7 +59,7 @@ func (p *pkg) room() (path string, ok bool) {
 func list(t *testing.T, p platform) map[string]*pkg {
 	t.Helper()
 	noteFiles(t)
-	cmd := goTool(p, "list", "-deps", "-json=ImportPath,Dir,Standard,Module,Imports,Deps,TestGoFiles,XTestGoFiles", "./...")
+	cmd := goTool(p, "list", "-deps", "-json=ImportPath,Dir,Name,Standard,Module,Imports,Deps,GoFiles,TestGoFiles,XTestGoFiles", "./...")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -70,11 +70,11 @@ var rooms = []room{
 
 	{path: "internal/rst",
 		why: "the markup of QEMU's documentation, read for comments"},
-	{path: "internal/gogen", rooms: []string{"qapi", "qapi/facts", "internal/rst"}, modules: []string{jennifer},
+	{path: "internal/gogen", rooms: []string{"qapi", "qapi/facts", "internal/rst", "qmp/introspect"}, modules: []string{jennifer},
 		why: "a schema to Go files"},
 	{path: "internal/page", rooms: []string{"internal/gogen", "qapi", "qapi/facts"},
 		why: "writes the facts as a page for a browser"},
-	{path: "gen/vet", rooms: []string{"qapi/facts"}, modules: []string{tools},
+	{path: "gen/vet", rooms: []string{"qapi/facts", "qmp/introspect"}, modules: []string{tools},
 		why: "an analyzer that finds what QEMUs of a range lack of what a program uses"},
 	{path: "gen/qapigen", modules: []string{cobra, pflag, tools},
 		rooms: []string{"internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},

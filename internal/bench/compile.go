@@ -41,8 +41,8 @@ func measureCompilation(b *bench) {
 		fmt.Sprintf("bare structs: %s, %d lines", times[1], lines))
 }
 
-// writeBare writes generated files again as what they would be without a codec: types with tags, and
-// constants. It returns the new files, and how many lines they have.
+// writeBare writes generated files anew without their codec: it keeps constants and types with tags. It returns the
+// new files and the number of their lines.
 func writeBare(b *bench, files []string) (bare []string, lines int) {
 	for _, path := range files {
 		fset := token.NewFileSet()
@@ -76,8 +76,8 @@ func keepBare(d *ast.GenDecl) bool {
 	return false
 }
 
-// bareType returns a type as it would be in a package that imports nothing: any instead of an interface for
-// branches, and what qmp's types are made of.
+// bareType returns a type without names of other packages: any for the interface of a branch, and the underlying types
+// of package qmp's types.
 func bareType(t ast.Expr) ast.Expr {
 	switch t := t.(type) {
 	case *ast.InterfaceType:

@@ -15,7 +15,7 @@ const (
 	idleLimit       = 4.5 // KB for each
 )
 
-// measureConnections measures what many clients take.
+// measureConnections measures the memory and the goroutines of many clients.
 func measureConnections(b *bench) {
 	n := manyConnections
 	if b.quick {
@@ -42,7 +42,7 @@ func measureConnections(b *bench) {
 	takenNow().rows(b, "in use now and then, memory of each", before, n)
 }
 
-// taken is what a program has taken of the system.
+// taken is the memory and the goroutines of this process.
 type taken struct {
 	bytes      uint64 // of heap and stacks
 	goroutines int
@@ -56,8 +56,8 @@ func takenNow() taken {
 	return taken{m.HeapInuse + m.StackInuse, runtime.NumGoroutine()}
 }
 
-// rows adds what each of n connections has taken since before. A few goroutines that all connections share
-// do not count.
+// rows adds the rows of what each of n connections has taken since before. It rounds the goroutines, so that the few
+// that all connections share do not count.
 func (t taken) rows(b *bench, what string, before taken, n int) {
 	memory := (float64(t.bytes) - float64(before.bytes)) / float64(n) / 1024
 	b.row(what, number(memory)+" KB", atMost(memory, "KB heap and stacks", idleLimit))

@@ -21,7 +21,7 @@ func measureDecoding(b *bench) {
 	decode[[]qemu.ObjectTypeInfo](b, qomListTypes, results[qomListTypes], array)
 }
 
-// decode measures a command's reply, which read reads.
+// decode measures decoding the reply to a command by the function read.
 func decode[T any](b *bench, command string, text []byte, read func(*wire.Decoder, *T)) {
 	d := wire.NewDecoder(nil) // a call has one already
 	var v T
@@ -56,7 +56,7 @@ type received[T any] interface {
 // object reads a result as a request's Do method does.
 func object[T any, P received[T]](d *wire.Decoder, v *T) { d.Object(P(v)) }
 
-// array does so for a list of objects.
+// array reads a result that is a list of objects.
 func array[T any, P received[T]](d *wire.Decoder, v *[]T) {
 	*v = make([]T, 0, d.Room())
 	for ok := d.Array(); ok; ok = d.More() {

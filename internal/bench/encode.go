@@ -5,7 +5,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// measureEncoding measures encoding arguments into a buffer that is there.
+// measureEncoding measures encoding arguments into a buffer that is large enough.
 func measureEncoding(b *bench) {
 	call := &qmp.Call{Command: "blockdev-add", Args: blockdevAdd()}
 	var text []byte

@@ -9,10 +9,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// eventsLimit is how many million events a second come to a consumer at least.
+// eventsLimit is the least number of million events a second that reach a consumer.
 const eventsLimit = 3.5
 
-// measureEvents measures how fast events come to a consumer, as typed values.
+// measureEvents measures how fast events reach a consumer, as typed values.
 func measureEvents(b *bench) {
 	s, n := b.standIn(threads), b.few(1e6)
 	floor := b.floor(s)

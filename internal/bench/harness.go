@@ -15,17 +15,16 @@ import (
 	"time"
 )
 
-// A bench is what a measurement works with. A measurement returns no error: like a test, it ends where check or must
-// finds one.
+// A bench runs measurements. A measurement returns no error: like a test, it ends where check or must finds one.
 type bench struct {
 	ctx   context.Context
 	quick bool
 	root  string    // the module's folder
 	temp  string    // for files; the run removes it
-	out   io.Writer // of rows
+	out   io.Writer // for rows
 
-	interpreter string // python's path; "" until it is needed
-	sockets     int    // that were made
+	interpreter string // python's path; "" until a measurement needs it
+	sockets     int    // the number of sockets so far
 	cleanups    []func()
 }
 
@@ -41,7 +40,7 @@ func newBench(ctx context.Context, quick bool) (*bench, error) {
 	return &bench{ctx: ctx, quick: quick, root: filepath.Dir(mod), temp: temp}, err
 }
 
-// failure is what check panics with.
+// A failure is the value with which check panics.
 type failure struct{ error }
 
 // check ends a measurement if there is an error.
@@ -82,10 +81,10 @@ func (b *bench) cleanup(f func()) { b.cleanups = append(b.cleanups, f) }
 // file returns the path of a file that is removed after the run.
 func (b *bench) file(name string) string { return filepath.Join(b.temp, name) }
 
-// How much is measured.
+// The numbers of rounds and repetitions.
 const (
-	slow  = 7   // rounds of what takes some seconds
-	short = 75  // rounds of what takes some milliseconds
+	slow  = 7   // rounds of samples that take seconds
+	short = 75  // rounds of samples that take milliseconds
 	trips = 300 // round trips for a median
 )
 
@@ -97,13 +96,13 @@ func (b *bench) few(n int) int {
 	return n
 }
 
-// An operation is something short that is repeated.
+// An operation is something short that a sample repeats.
 type operation func() error
 
 // A sample measures something once, in seconds.
 type sample func() float64
 
-// sampled are the values of a sample, one a round.
+// sampled has the values of a sample, one for each round.
 type sampled []float64
 
 // inTurn takes all samples in turn and returns the values of each. A machine that is slow for a while is
@@ -172,7 +171,7 @@ func (b *bench) mean(op operation) sample {
 	}
 }
 
-// each returns a sample of the mean time of n operations that one call of all does.
+// each returns a sample of the mean time of n operations, all of which one call does.
 func each(n int, all func() error) sample {
 	return func() float64 {
 		begin := time.Now()
@@ -181,7 +180,7 @@ func each(n int, all func() error) sample {
 	}
 }
 
-// cpuTime returns a sample of the CPU time that a command takes, in the system as well if it is asked for.
+// cpuTime returns a sample of the CPU time of a command: the user time, and with system also the system time.
 func cpuTime(system bool, command func() *exec.Cmd) sample {
 	return func() float64 {
 		cmd := command()
@@ -203,7 +202,7 @@ func onThread(take sample) sample {
 	}
 }
 
-// allocations returns how many an operation makes, and how many bytes these take.
+// allocations returns the number of allocations of an operation, and their bytes.
 func allocations(op operation) (count int, bytes float64) {
 	const n = 20
 	var before, after runtime.MemStats

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -42,11 +42,10 @@ func measureHotplug(b *bench) {
 type hotplugMachine struct {
 	*bench
 	client *qmp.Client
-	counts *counting
 	vm     *hotplug.VM
 	image  string
 	disks  int
-	set    int64 // of the disk that was added by hand
+	set    int64 // the descriptor set of the disk that addDisk has added
 }
 
 func (b *bench) hotplugMachine(q *qemutest.QEMU) *hotplugMachine {
@@ -55,25 +54,11 @@ func (b *bench) hotplugMachine(q *qemutest.QEMU) *hotplugMachine {
 		"-device", "virtio-scsi-pci,id=scsi0", "-device", "qemu-xhci,id=usb0,p2=15,p3=15",
 	}}))
 	b.cleanup(func() { server.Close() })
-	m := &hotplugMachine{bench: b, image: b.file("disk.img")}
+	client := b.dial(standIn(server.Socket()), nil)
+	m := &hotplugMachine{bench: b, client: client, vm: hotplug.New(client, nil), image: b.file("disk.img")}
 	check(os.WriteFile(m.image, nil, 0o600))
 	check(os.Truncate(m.image, 1<<20))
-	m.client = must(qmp.Dial(b.ctx, server.Socket(), nil))
-	b.cleanup(func() { m.client.Close() })
-	m.counts = &counting{Client: m.client}
-	m.vm = hotplug.New(m.counts, nil)
 	return m
-}
-
-// counting is a connection that counts commands.
-type counting struct {
-	*qmp.Client
-	commands atomic.Int64
-}
-
-func (c *counting) Execute(ctx context.Context, call *qmp.Call) error {
-	c.commands.Add(1)
-	return c.Client.Execute(ctx, call)
 }
 
 // disk returns the disk with a number. It is on the SCSI controller.
@@ -92,102 +77,76 @@ func (m *hotplugMachine) fill(disks int) {
 // A comparison is an operation and the commands that do its work by hand.
 type comparison struct {
 	name     string
-	of       string  // the work that the time is compared with
-	limit    float64 // or 0
-	by, hand func() error
-
-	commands     int64
-	times, hands sampled
+	hand, by operation
+	of       string
+	limit    float64 // 0 for none
 }
 
-// measure compares the operations. By hand and by the package, the device that one operation adds is the one
-// that a later one removes.
+// measure compares the operations. By hand and by the package, a later operation removes the device that an earlier
+// one has added.
 func (m *hotplugMachine) measure(disks int) {
 	const id = "probe"
-	disk, nic, tablet := m.disk(id, disks), usbNIC(id), usbTablet(id)
-	tree := must(m.vm.PCITree(m.ctx))
-	levels := depth(tree)
-	trips := func() error {
-		for range levels {
-			if _, err := (qemu.QOMGet{Path: tree[0].Path, Property: "hotplug-handler"}).Do(m.ctx, m.client); err != nil {
-				return err
-			}
-		}
-		return nil
+	ctx, vm, client := m.ctx, m.vm, m.client
+	disk := m.disk(id, disks)
+	hub := qemu.NetdevAdd{ID: id, Branch: &qemu.NetdevHubPortOptions{}}
+	nic := hotplug.NIC{ID: id, Driver: "usb-net", Bus: "usb0.0", Backend: hotplug.Netdev{Options: qemu.Netdev(hub)}}
+	tablet := qemu.DeviceAdd{Driver: "usb-tablet", ID: new(id), Bus: new("usb0.0")}
+	addNIC := func() error {
+		device := qemu.DeviceAdd{Driver: nic.Driver, ID: new(id), Bus: new(nic.Bus), Props: qmp.Args{"netdev": id}}
+		return errors.Join(hub.Do(ctx, client), device.Do(ctx, client))
 	}
-	info := func() error { _, err := m.vm.DeviceInfo(m.ctx, id); return err }
-	const commands = "× the commands by hand"
-	all := []*comparison{
-		{name: "AddDisk", hand: func() error { return m.addDisk(disk) }, by: func() error { return m.vm.AddDisk(m.ctx, disk) }},
-		{name: "HasDevice", hand: func() error { return m.get(id, "type") },
-			by: func() error { _, err := m.vm.HasDevice(m.ctx, id); return err }},
-		{name: "DeviceInfo of a disk", hand: func() error { return m.get(id, "type", "parent_bus", "hotpluggable", "drive") }, by: info},
-		{name: "RemoveDisk", hand: func() error { return m.removeDisk(id) }, by: func() error { return m.vm.RemoveDisk(m.ctx, id) }},
-		{name: "AddNIC", hand: func() error {
-			add := qemu.NetdevAdd(nic.Backend.(hotplug.Netdev).Options)
-			add.ID = id
-			device := qemu.DeviceAdd{Driver: nic.Driver, ID: new(id), Bus: new(nic.Bus), Props: qmp.Args{"netdev": id}}
-			return errors.Join(add.Do(m.ctx, m.client), device.Do(m.ctx, m.client))
-		}, by: func() error { return m.vm.AddNIC(m.ctx, nic) }},
-		{name: "DeviceInfo of a NIC", hand: func() error { return m.get(id, "type", "parent_bus", "hotpluggable", "netdev") }, by: info},
-		{name: "RemoveNIC", hand: func() error {
-			return errors.Join(m.unplug(id), qemu.NetdevDel{ID: id}.Do(m.ctx, m.client))
-		}, by: func() error { return m.vm.RemoveNIC(m.ctx, id) }},
-		{name: "AddDevice", hand: func() error { return tablet.Do(m.ctx, m.client) },
-			by: func() error { return m.vm.AddDevice(m.ctx, tablet) }},
-		{name: "RemoveDevice", hand: func() error { return m.unplug(id) }, by: func() error { return m.vm.RemoveDevice(m.ctx, id) }},
-		{name: "PCITree", hand: trips, by: func() error { _, err := m.vm.PCITree(m.ctx); return err }},
-		{name: "PCITree, the first of a VM", hand: trips, by: func() error {
-			_, err := hotplug.New(m.counts, nil).PCITree(m.ctx)
-			return err
-		}},
-		{name: "FreePCISlot", hand: trips, by: func() error { _, err := m.vm.FreePCISlot(m.ctx, ""); return err }},
+	removeNIC := func() error { return errors.Join(m.unplug(id), qemu.NetdevDel{ID: id}.Do(ctx, client)) }
+	info := func() error { _, err := vm.DeviceInfo(ctx, id); return err }
+
+	var all []comparison
+	compare := func(name string, hand, by operation) {
+		all = append(all, comparison{name, hand, by, "× the commands by hand", operationLimit})
 	}
+	compare("AddDisk", func() error { return m.addDisk(disk) }, func() error { return vm.AddDisk(ctx, disk) })
+	compare("HasDevice", m.get(id, "type"), func() error { _, err := vm.HasDevice(ctx, id); return err })
+	compare("DeviceInfo of a disk", m.get(id, "type", "parent_bus", "hotpluggable", "drive"), info)
+	compare("RemoveDisk", func() error { return m.removeDisk(id) }, func() error { return vm.RemoveDisk(ctx, id) })
+	compare("AddNIC", addNIC, func() error { return vm.AddNIC(ctx, nic) })
+	compare("DeviceInfo of a NIC", m.get(id, "type", "parent_bus", "hotpluggable", "netdev"), info)
+	compare("RemoveNIC", removeNIC, func() error { return vm.RemoveNIC(ctx, id) })
+	compare("AddDevice", func() error { return tablet.Do(ctx, client) }, func() error { return vm.AddDevice(ctx, tablet) })
+	compare("RemoveDevice", func() error { return m.unplug(id) }, func() error { return vm.RemoveDevice(ctx, id) })
+
+	tree := func(vm *hotplug.VM) error { _, err := vm.PCITree(ctx); return err }
+	levels := depth(must(vm.PCITree(ctx)))
+	trips := m.get("scsi0", slices.Repeat([]string{"type"}, levels)...)
+	of := fmt.Sprintf("× a round trip for each of %d levels", levels)
+	all = append(all,
+		comparison{"PCITree", trips, func() error { return tree(vm) }, of, treeLimit},
+		comparison{"PCITree, the first of a VM", trips, func() error { return tree(hotplug.New(client, nil)) }, of, 0},
+		comparison{"FreePCISlot", trips, func() error { _, err := vm.FreePCISlot(ctx, ""); return err }, of, treeLimit})
+
+	counts := make([]uint64, len(all))
+	var samples []sample
 	for _, c := range all {
-		c.of, c.limit = commands, operationLimit
+		samples = append(samples, each(1, c.hand))
 	}
-	for _, c := range all[len(all)-3:] {
-		c.of, c.limit = "× a round trip for each of "+number(float64(levels))+" levels", treeLimit
+	for i, c := range all {
+		samples = append(samples, func() float64 {
+			before := client.Stats().Commands
+			time := each(1, c.by)()
+			counts[i] = client.Stats().Commands - before
+			return time
+		})
 	}
-	all[len(all)-2].limit = 0
-	rounds := m.few(short)
-	for range rounds {
-		for _, c := range all {
-			c.hands = append(c.hands, timed(c.hand))
-		}
-		for _, c := range all {
-			before := m.counts.commands.Load()
-			c.times = append(c.times, timed(c.by))
-			c.commands = m.counts.commands.Load() - before
-		}
-	}
-	for _, c := range all {
-		ratio := c.times.over(c.hands)
-		verdict := judged(ratio, c.of)
+	times := m.inTurn(short, samples...)
+	for i, c := range all {
+		hand, by := times[i], times[len(all)+i]
+		verdict := judged(by.over(hand), c.of)
 		if c.limit > 0 {
-			verdict = atMost(ratio, c.of, c.limit)
+			verdict = atMost(by.over(hand), c.of, c.limit)
 		}
-		m.row(fmt.Sprintf("%s, %d disks", c.name, disks), c.times.String(), verdict,
-			fmt.Sprintf("%d commands", c.commands), "by hand: "+c.hands.String())
+		m.row(fmt.Sprintf("%s, %d disks", c.name, disks), by.String(), verdict,
+			fmt.Sprintf("%d commands", counts[i]), "by hand: "+hand.String())
 	}
 }
 
-func timed(do func() error) float64 {
-	begin := time.Now()
-	check(do())
-	return time.Since(begin).Seconds()
-}
-
-func usbNIC(id string) hotplug.NIC {
-	return hotplug.NIC{ID: id, Driver: "usb-net", Bus: "usb0.0",
-		Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevHubPortOptions{}}}}
-}
-
-func usbTablet(id string) qemu.DeviceAdd {
-	return qemu.DeviceAdd{Driver: "usb-tablet", ID: new(id), Bus: new("usb0.0")}
-}
-
-// depth returns how many buses are behind each other.
+// depth returns the number of buses that are behind each other.
 func depth(buses []*hotplug.PCIBus) (levels int) {
 	for _, bus := range buses {
 		levels = max(levels, 1)
@@ -215,55 +174,46 @@ func (m *hotplugMachine) addDisk(d hotplug.Disk) error {
 		Cache:  &qemu.BlockdevCacheOptions{Direct: new(false)},
 		Branch: &qemu.BlockdevOptionsFile{Filename: fmt.Sprintf("/dev/fdset/%d", m.set)},
 	}
+	device := qemu.DeviceAdd{Driver: d.Driver, ID: new(d.ID), Bus: new(d.Bus), Props: qmp.Args{"drive": d.ID}}
+	maps.Copy(device.Props, d.Props)
 	if err := node.Do(m.ctx, m.client); err != nil {
 		return err
-	}
-	device := qemu.DeviceAdd{Driver: d.Driver, ID: new(d.ID), Bus: new(d.Bus), Props: qmp.Args{"drive": d.ID}}
-	for name, value := range d.Props {
-		device.Props[name] = value
 	}
 	return device.Do(m.ctx, m.client)
 }
 
-// removeDisk removes by hand what addDisk added.
+// removeDisk removes by hand what addDisk has added.
 func (m *hotplugMachine) removeDisk(id string) error {
 	if err := m.unplug(id); err != nil {
 		return err
 	}
-	for { // while QEMU still has the device's memory in use
+	for { // QEMU refuses while it still uses the device's memory
 		err := qemu.BlockdevDel{NodeName: id}.Do(m.ctx, m.client)
 		if err == nil {
-			break
+			return qemu.RemoveFD{FDSetID: m.set}.Do(m.ctx, m.client)
 		}
 		if !errors.Is(err, qmp.ErrGeneric) {
 			return err
 		}
 		time.Sleep(time.Millisecond)
 	}
-	return qemu.RemoveFD{FDSetID: m.set}.Do(m.ctx, m.client)
 }
 
 // unplug removes a device by hand and waits until it is gone.
 func (m *hotplugMachine) unplug(id string) error {
-	events := qmp.Subscribe[qemu.DeviceDeletedEvent](m.client)
-	defer events.Close()
-	if err := (qemu.DeviceDel{ID: id}).Do(m.ctx, m.client); err != nil {
-		return err
-	}
-	for {
-		event, err := events.Next(m.ctx)
-		if err != nil || qmp.Value(event.Data.Device) == id {
-			return err
-		}
-	}
+	_, err := qmp.AwaitEvent(m.ctx, m.client, func(e qemu.DeviceDeletedEvent) bool { return qmp.Value(e.Device) == id },
+		qemu.DeviceDel{ID: id})
+	return err
 }
 
-// get reads properties of a device by hand.
-func (m *hotplugMachine) get(id string, properties ...string) error {
-	for _, name := range properties {
-		if _, err := (qemu.QOMGet{Path: "/machine/peripheral/" + id, Property: name}).Do(m.ctx, m.client); err != nil {
-			return err
+// get returns the operation of reading properties of a device by hand.
+func (m *hotplugMachine) get(id string, properties ...string) operation {
+	return func() error {
+		for _, name := range properties {
+			if _, err := (qemu.QOMGet{Path: "/machine/peripheral/" + id, Property: name}).Do(m.ctx, m.client); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	return nil
 }

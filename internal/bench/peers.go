@@ -16,11 +16,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// peers are a client and what it is compared with, each on its own connection to one stand-in. All but the
-// floor decode with the same generated code.
+// peers are a client and the connections that it is compared with, each to the same stand-in. All but the floor decode
+// with the same generated code.
 type peers struct {
 	client *qmp.Client
-	floor  *lockstep // by bare system calls, on a thread of its own; nobody looks at the replies
+	floor  *lockstep // by bare system calls on its own thread; it does not decode
 	direct *lockstep // by Go's connections, and it decodes
 	reader *reader
 }
@@ -33,7 +33,7 @@ func (b *bench) peers() *peers {
 	return &peers{b.dial(s, nil), b.floor(s), &lockstep{conn: b.connect(s)}, reader}
 }
 
-// connect makes a connection, and does on it what a client does first.
+// connect makes a connection and negotiates on it.
 func (b *bench) connect(s standIn) *net.UnixConn {
 	conn := must(net.DialUnix("unix", nil, &net.UnixAddr{Name: string(s), Net: "unix"}))
 	b.cleanup(func() { _ = conn.Close() })
@@ -114,7 +114,7 @@ func (l *lockstep) Execute(_ context.Context, call *qmp.Call) error {
 	return call.Decode(result)
 }
 
-// reader is the usual client: a goroutine reads the replies and gives each to its caller by a channel.
+// reader is the usual kind of client: a goroutine reads the replies and sends each to its caller by a channel.
 type reader struct {
 	conn net.Conn
 
@@ -153,7 +153,7 @@ func (r *reader) send(call *qmp.Call, answer chan<- []byte) error {
 	return err
 }
 
-// read is the goroutine.
+// read is the goroutine that reads.
 func (r *reader) read() {
 	in := bufio.NewReaderSize(r.conn, 1<<16)
 	for {

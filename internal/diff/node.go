@@ -63,16 +63,6 @@ func join(path, component string) string {
 	return path + "/" + component
 }
 
-// component is a member's name as a component of a path.
-func component(name string) string {
-	if name != "" && isLetter(name[0]) {
-		return name
-	}
-	return " " + name
-}
-
-func isLetter(c byte) bool { return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' }
-
 func (n *node) report(f finding) { n.findings = append(n.findings, f) }
 
 // reached notes a way that leads here.

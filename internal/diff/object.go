@@ -46,7 +46,7 @@ func (o *objects) common(name string) {
 		}
 		if !all {
 			o.n.report(finding{
-				kind: Removed, what: Member, at: here(component(name)), breaks: memberRemoved,
+				kind: Removed, what: Member, at: here(introspect.Component(name)), breaks: memberRemoved,
 				old: o.old.view.describeMember(old), new: only(in),
 			})
 		}
@@ -58,7 +58,7 @@ func (o *objects) common(name string) {
 		}
 		if !all {
 			o.n.report(finding{
-				kind: Added, what: Member, at: here(component(name)), breaks: memberAdded(new),
+				kind: Added, what: Member, at: here(introspect.Component(name)), breaks: memberAdded(new),
 				old: only(in), new: o.new.view.describeMember(new),
 			})
 		}
@@ -75,7 +75,7 @@ func only(branches []string) string {
 
 // member compares two objects' members with one name.
 func (o *objects) member(in place, name string, old, new *introspect.Member) {
-	at := in.below(component(name))
+	at := in.below(introspect.Component(name))
 	o.n.features(Member, at, "$$", old.Features, new.Features)
 	switch optional := in.below("*" + name); {
 	case new.Optional && !old.Optional:

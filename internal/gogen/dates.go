@@ -9,6 +9,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // This file writes the versions of things into comments. The comments do not mention the oldest version of the facts and
@@ -125,7 +126,7 @@ func (b *builder) usedTypes() []qapi.Definition {
 		d := b.used[i]
 		if o, ok := d.(qapi.ObjectType); ok {
 			for _, m := range o.AllMembers() {
-				reach(m.Type, use{d, "/" + component(m.Name)})
+				reach(m.Type, use{d, "/" + introspect.Component(m.Name)})
 			}
 		}
 		if u, ok := d.(*qapi.Union); ok {
@@ -251,9 +252,9 @@ func partComponent(d qapi.Definition, name string) string {
 	case *qapi.Enum:
 		return "/^" + name
 	case *qapi.Command, *qapi.Event:
-		return "/arg-type/" + component(name)
+		return "/arg-type/" + introspect.Component(name)
 	case qapi.ObjectType:
-		return "/" + component(name)
+		return "/" + introspect.Component(name)
 	}
 	return ""
 }

@@ -2,9 +2,9 @@ package gogen
 
 import (
 	"strings"
-	"unicode"
 
 	"github.com/qmpkit/qmpkit/qapi"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // A featureWalk finds the shortest introspection path of every feature that a command or an event reaches.
@@ -121,7 +121,7 @@ func (w *featureWalk) visit(s step) error {
 			return err
 		}
 		for _, m := range t.AllMembers() {
-			path := s.path + "/" + component(m.Name)
+			path := s.path + "/" + introspect.Component(m.Name)
 			if err := w.add(path+"/$$", s.name+fieldName(m.Name), m.Features); err != nil {
 				return err
 			}
@@ -136,13 +136,4 @@ func (w *featureWalk) visit(s step) error {
 		}
 	}
 	return nil
-}
-
-// component returns a member's name as a component of a path. If the name does not begin with a letter, for
-// example "__com.example_fast", the component begins with a blank.
-func component(member string) string {
-	if member != "" && unicode.IsLetter(rune(member[0])) {
-		return member
-	}
-	return " " + member
 }

@@ -12,10 +12,10 @@ import (
 type adder struct {
 	*Table
 	source int
-	with   map[string][]string // the types of branches by the values that have them: "Enum/^value"
+	with   map[string][]string // the types of branches, by the value that selects them: "Enum/^value"
 }
 
-// finish notes of values which types came with them.
+// finish notes the types of the branches of each value.
 func (a *adder) finish() {
 	for where, types := range a.with {
 		name, label, _ := strings.Cut(where, "/")
@@ -29,8 +29,8 @@ func (a *adder) finish() {
 // empty is the name of the type without members.
 const empty = "q_empty"
 
-// define adds a definition and, on the way, types without a name that it uses. These are described where
-// they are used, in doc.
+// define adds a definition, and the types without a name that it uses. The documentation of these is in doc, that of the
+// definition that uses them.
 func (a *adder) define(d qapi.Definition, doc *qapi.Doc) {
 	h := d.Head()
 	n := a.nodes[h.Name]
@@ -102,8 +102,7 @@ func kindOf(d qapi.Definition) string {
 	return "alternate"
 }
 
-// members adds a struct's base and its own members. Those of arguments are described with the
-// command or event.
+// members adds a struct's base and its own members. For arguments, doc is the documentation of the command or event.
 func (a *adder) members(n *node, s *qapi.Struct, said remarks, doc *qapi.Doc) {
 	if s.Base != nil {
 		a.refer(n, "<", s.Base, doc)
@@ -118,8 +117,8 @@ func (a *adder) members(n *node, s *qapi.Struct, said remarks, doc *qapi.Doc) {
 	}
 }
 
-// branches adds a union's branches. A branch came with the value of the discriminator, and this one
-// with the type of its branch.
+// branches adds a union's branches. A branch came with the value of the discriminator, and the value came with the type
+// of its branch.
 func (a *adder) branches(n *node, u *qapi.Union, said remarks, doc *qapi.Doc) {
 	enum := u.Discriminator.Type.(*qapi.Enum)
 	tag := readRemarks(enum.Doc)
@@ -144,7 +143,7 @@ func (a *adder) features(n *node, prefix string, features []*qapi.Feature, said 
 	}
 }
 
-// refer adds a part that is a type; nil is the type without members.
+// refer adds a part with a type. nil is the type without members.
 func (a *adder) refer(n *node, label string, t qapi.Type, doc *qapi.Doc) {
 	if t == nil {
 		a.see(a.part(n, label, empty), nil, nil)
@@ -153,7 +152,7 @@ func (a *adder) refer(n *node, label string, t qapi.Type, doc *qapi.Doc) {
 	a.see(a.typed(n, label, t, doc), nil, nil)
 }
 
-// typed returns the part of a node with that label that is of a type.
+// typed returns the part of a node with this label and type.
 func (a *adder) typed(n *node, label string, t qapi.Type, doc *qapi.Doc) *part {
 	p := a.part(n, label, a.use(t, doc))
 	if _, ok := t.(*qapi.Array); ok {
@@ -162,7 +161,7 @@ func (a *adder) typed(n *node, label string, t qapi.Type, doc *qapi.Doc) *part {
 	return p
 }
 
-// part returns the part of a node with that label and target, which is added if it is not there.
+// part returns the part of a node with this label and target, and adds it if it is missing.
 func (a *adder) part(n *node, label, target string) *part {
 	for _, p := range n.parts {
 		if p.label == label && p.target == target {
@@ -177,20 +176,20 @@ func (a *adder) part(n *node, label, target string) *part {
 // newest reports whether no newer source has a part.
 func (a *adder) newest(p *part) bool { return p.seen>>(a.source+1) == 0 }
 
-// see notes what the source says of a part.
+// see notes that the source has a part, with its condition and the versions in its documentation.
 func (a *adder) see(p *part, cond qapi.Cond, versions []string) {
 	p.seen |= 1 << a.source
 	if cond != nil && (p.cond == "" || a.newest(p)) {
 		p.cond = cond.String()
 	}
 	if a.sources[a.source].answer {
-		versions = nil // what is said is that of the schema which has the names
+		versions = nil // the documentation is that of the schema that gave the names
 	}
 	for _, v := range versions {
 		r := remark{v, a.sources[a.source].version}
 		i := slices.IndexFunc(p.remarks, func(r remark) bool { return r.version == v })
 		if i >= 0 && Compare(p.remarks[i].source, r.source) <= 0 {
-			continue // an older source says the same
+			continue // an older source names the same version
 		}
 		if i >= 0 {
 			p.remarks = slices.Delete(p.remarks, i, i+1)
@@ -200,7 +199,7 @@ func (a *adder) see(p *part, cond qapi.Cond, versions []string) {
 	slices.SortStableFunc(p.remarks, func(x, y remark) int { return Compare(x.source, y.source) })
 }
 
-// use returns the name of a type, for an array that of its elements.
+// use returns the name of a type, for an array that of its element type.
 func (a *adder) use(t qapi.Type, doc *qapi.Doc) string {
 	if array, ok := t.(*qapi.Array); ok {
 		return a.use(array.Element, doc)

@@ -6,7 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"unicode"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
 // Paths yields a path for each part of each type, the shortest one in each known version. Types can contain
@@ -52,14 +53,14 @@ func (t *Table) Check() error {
 		strings.Join(none, "\n  "))
 }
 
-// A tour goes through what one source has, a component deeper each round.
+// A tour visits the things of one source, one component deeper each round.
 type tour struct {
 	*Table
 	source int
 	yield  func(string) bool
 	told   map[string]bool
-	places map[string]string // the first path to a node
-	seen   map[string]bool   // nodes
+	places map[string]string // the first path to each node
+	seen   map[string]bool   // the nodes that it has visited
 	steps  []step
 }
 
@@ -87,7 +88,7 @@ func (w *tour) run() bool {
 	return true
 }
 
-// has reports whether the source has a part; the oldest one has what no schema has.
+// has reports whether the source has a part. The parts that no schema has belong to the oldest source.
 func (w *tour) has(p *part) bool {
 	return p.seen.has(w.source) || w.source == 0 && p.seen == 0 && p.had.to != ""
 }
@@ -101,7 +102,7 @@ func (w *tour) tell(path string) bool {
 	return w.yield(path)
 }
 
-// visit yields the parts of a node, and puts the nodes that they lead to on the list.
+// visit yields the parts of a node, and adds the nodes that they lead to to the next round.
 func (w *tour) visit(s step) bool {
 	if w.places[s.node.name] == "" {
 		w.places[s.node.name] = s.path
@@ -132,7 +133,8 @@ func (w *tour) visit(s step) bool {
 	return true
 }
 
-// changes yields what not all forms have of a thing that changed its type, and that of all parts that did so with it.
+// changes yields the parts that only some forms of a thing have, if it changed its type. It does the same for each part
+// that changed its type with it.
 func (w *tour) changes(path string, forms []*node, above [][]*node) bool {
 	if slices.ContainsFunc(above, func(f []*node) bool { return slices.Equal(f, forms) }) {
 		return true
@@ -143,7 +145,7 @@ func (w *tour) changes(path string, forms []*node, above [][]*node) bool {
 	for _, n := range forms {
 		depth := 0
 		if len(forms) == 1 {
-			depth = maxDepth // what takes no component has its own path
+			depth = maxDepth // the base has its own path
 		}
 		for label, parts := range w.flat(map[string][]*part{}, n, depth) {
 			having[label]++
@@ -156,7 +158,7 @@ func (w *tour) changes(path string, forms []*node, above [][]*node) bool {
 	}
 	for _, label := range slices.Sorted(maps.Keys(having)) {
 		if strings.Contains(label, "/") {
-			continue // the feature of a member, which does not matter to what the member is
+			continue // the feature of a member does not change its type
 		}
 		to, next := path+"/"+component(label), targets[label]
 		differ := having[label] < len(forms)
@@ -164,7 +166,7 @@ func (w *tour) changes(path string, forms []*node, above [][]*node) bool {
 			continue
 		}
 		if f, _ := w.Path(to); f == nil {
-			continue // one form had it before there was this path, or after
+			continue // the form had it before this path existed, or after
 		}
 		slices.SortFunc(next, func(a, b *node) int { return strings.Compare(a.name, b.name) })
 		if !w.tell(to) || !differ && !w.changes(to, next, above) {
@@ -198,7 +200,7 @@ func (t *Table) Components(path string) (components []string, err error) {
 	return components, nil
 }
 
-// flat collects the parts of a node by label, with those of what takes no component.
+// flat collects the parts of a node by label, including those of its base and alternatives.
 func (t *Table) flat(parts map[string][]*part, n *node, depth int) map[string][]*part {
 	for _, p := range n.parts {
 		to := t.nodes[p.target]
@@ -212,11 +214,10 @@ func (t *Table) flat(parts map[string][]*part, n *node, depth int) map[string][]
 	return parts
 }
 
-// component returns a label as a component of a path: a blank stands before a member's name that
-// does not begin with a letter.
+// component returns a label as a component of a path.
 func component(label string) string {
-	if strings.ContainsRune("+^$", rune(label[0])) || unicode.IsLetter(rune(label[0])) {
+	if strings.ContainsRune("+^$", rune(label[0])) {
 		return label
 	}
-	return " " + label
+	return introspect.Component(label)
 }

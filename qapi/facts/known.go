@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// knownText holds what no schema says, a row each. PATH is a path, or several with commas between them:
+// knownText has the facts that no schema shows, one in each row. PATH is a path, or several separated by commas:
 //
-//	removed RELEASE PATH REASON            it went in this release
-//	since RELEASE PATH REASON              it came in this release
-//	deprecated RELEASE PATH REASON         it is deprecated since this release; a feature says so later or never
-//	use NAME PATH REASON                   what replaces it, which no schema says
-//	optional FIRST..GONE PATH REASON       the member became optional, or mandatory, in this release: one of them is empty
+//	removed RELEASE PATH REASON            this release removed it
+//	since RELEASE PATH REASON              this release added it
+//	deprecated RELEASE PATH REASON         this release deprecated it; a feature shows that later or never
+//	use NAME PATH REASON                   NAME replaces it
+//	optional FIRST..GONE PATH REASON       the member became optional in FIRST, or mandatory in GONE; the other is empty
 //	had FIRST..GONE NODE LABEL TO REASON   a part that no schema has; LABEL is - for a command, *NAME for an optional member,
 //	                                       TO is []TYPE for a list
-//	from RELEASE NODE LABEL TO REASON      a part has this form since then, and had another one before
+//	from RELEASE NODE LABEL TO REASON      this release gave the part this form; it had another form before
 //
 //go:embed known.txt
 var knownText string
@@ -49,7 +49,7 @@ func (t *Table) Know() error {
 	return nil
 }
 
-// had adds a part, or a command of QEMU's.
+// had adds a part, or a command of QEMU, that no schema has.
 func (t *Table) had(when, name, label, target string) {
 	p := periodOf(when)
 	label, optional := strings.CutPrefix(label, "*")
@@ -80,7 +80,7 @@ func (t *Table) had(when, name, label, target string) {
 	}
 }
 
-// from notes since when a part has its form. A source that is older has another form.
+// from notes the release that gave a part its form. Older sources have another form.
 func (t *Table) from(release, name, label, target string) {
 	n := t.nodes[name]
 	if n == nil {
@@ -99,8 +99,8 @@ func (t *Table) from(release, name, label, target string) {
 	}
 }
 
-// unsee takes a part from a source, and what nothing else in the source leads to: the names of types in an answer are a
-// guess, and this one is wrong.
+// unsee removes a part from a source, and everything that nothing else in the source leads to: the names of types in an
+// answer are a guess, and this one is wrong.
 func (t *Table) unsee(p *part, source int) {
 	if !p.seen.has(source) {
 		return
@@ -123,7 +123,8 @@ func (t *Table) unsee(p *part, source int) {
 	}
 }
 
-// know notes a row. A date counts only if no schema contradicts it, so that one of a build with backports decides.
+// know applies a row to a path. Its date counts only if no schema contradicts it: the schema of a build with backports
+// decides.
 func (t *Table) know(kind, release, path string) {
 	for _, p := range t.last(path) {
 		switch kind {
@@ -142,12 +143,12 @@ func (t *Table) know(kind, release, path string) {
 	t.forget()
 }
 
-// came notes in which release a part came.
+// came notes the release that added a part.
 func (p *part) came(release string) {
 	p.remarks = append([]remark{{release, history}}, slices.DeleteFunc(p.remarks, func(r remark) bool { return r.source == history })...)
 }
 
-// last returns the parts that a path ends with.
+// last returns the last parts of a path.
 func (t *Table) last(path string) []*part {
 	if n := t.nodes[path]; n != nil {
 		return []*part{&n.part}

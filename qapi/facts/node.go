@@ -70,7 +70,7 @@ func (t *Table) exported(n *node) Node {
 	return node
 }
 
-// useOf returns what a part's deprecation says to use, if the table knows it.
+// useOf returns the replacement that a part's deprecation names, if the table knows it.
 func (t *Table) useOf(p *part) string {
 	if !t.has(p.use) {
 		return ""

@@ -47,13 +47,13 @@ func (f *Fact) In(version string) bool {
 // Times returns the times in which it was there: more than one if it went and came back.
 func (f *Fact) Times() []Span { return spansOf(f.spans) }
 
-// A place is where a path leads, and when it did so.
+// A place is a node that a path leads to, and the times in which it does.
 type place struct {
 	target string
 	spans  []span
-	lists  []span // in which it was a list of the target
+	lists  []span // the times in which it is a list of the target
 	conds  []string
-	part   *part // the last one
+	part   *part // the last part of the path
 }
 
 // Path returns the facts of a path except deprecation and replacement. The path has the grammar of
@@ -126,7 +126,7 @@ func (t *Table) Fact(path string) (*Fact, error) {
 		}
 	}
 	if d := f.Deprecated; d != nil && Compare(d.Release, f.Since.Release) < 0 {
-		f.Deprecated = &f.Since // it came as such
+		f.Deprecated = &f.Since // it was deprecated from the beginning
 	}
 	if err := t.branch(f); err != nil {
 		return nil, err
@@ -137,7 +137,7 @@ func (t *Table) Fact(path string) (*Fact, error) {
 	return f, nil
 }
 
-// branch adds to the fact of a branch what is known of the value that selects it.
+// branch adds the deprecation of the value that selects a branch to the fact of the branch.
 func (t *Table) branch(f *Fact) error {
 	i := strings.LastIndexByte(f.Path, '/')
 	if i < 0 || f.Path[i+1] != '+' {
@@ -163,7 +163,7 @@ func (t *Table) branch(f *Fact) error {
 	return nil
 }
 
-// tags adds the discriminators of a node and of those that take no component.
+// tags adds the discriminators of a node, and of its base and alternatives.
 func (t *Table) tags(tags []string, name string, depth int) []string {
 	n := t.nodes[name]
 	if n == nil || depth > maxDepth {
@@ -206,7 +206,7 @@ func (t *Table) walk(path string) ([]place, error) {
 		return nil, nil
 	}
 	places := []place{{target: entry.name, spans: t.entrySpans(entry), conds: conditions(nil, entry.cond), part: &entry.part}}
-	var before []place // the last component, for the features of members and values
+	var before []place // the places before the last component, for the features of members and values
 	for i, c := range components[1:] {
 		var label string
 		optional := c[0] == '*'
@@ -225,14 +225,14 @@ func (t *Table) walk(path string) ([]place, error) {
 		for _, p := range from {
 			places = t.follow(places, p, label, optional, 0)
 		}
-		if strings.Contains(label, "/") { // no feature is there without what has it
+		if strings.Contains(label, "/") { // a feature exists only while its member or value does
 			places = within(places, member)
 		}
 	}
 	return places, nil
 }
 
-// within returns what of some places is in the time of others.
+// within limits some places to the times of others.
 func within(places, others []place) (in []place) {
 	var spans []span
 	for _, p := range others {
@@ -246,7 +246,7 @@ func within(places, others []place) (in []place) {
 	return in
 }
 
-// follow adds the places that a label leads to from another place.
+// follow adds the places to which a label leads from another place.
 func (t *Table) follow(places []place, from place, label string, optional bool, depth int) []place {
 	n := t.nodes[from.target]
 	if n == nil || depth > maxDepth {
@@ -275,7 +275,7 @@ func (t *Table) follow(places []place, from place, label string, optional bool, 
 	return places
 }
 
-// typed returns the places with values of a JSON type, of which an array has that of its elements, too.
+// typed returns the places with values of a JSON type. A list matches "array" and the type of its elements.
 func (t *Table) typed(places []place, jsonType string) (of []place) {
 	for _, p := range places {
 		if n := t.nodes[p.target]; n != nil && n.isEntry() {
@@ -295,7 +295,7 @@ func (t *Table) typed(places []place, jsonType string) (of []place) {
 	return slices.DeleteFunc(of, func(p place) bool { return len(p.spans) == 0 })
 }
 
-// alternatives adds a place or, of an alternate, its alternatives.
+// alternatives adds a place or, for an alternate, the places of its alternatives.
 func (t *Table) alternatives(places []place, p place) []place {
 	n := t.nodes[p.target]
 	if n == nil || n.kind != "alternate" {
@@ -333,7 +333,7 @@ func plain(component string) string {
 	return component[1:]
 }
 
-// jsonType returns the kind of JSON of a type.
+// jsonType returns the JSON type of a type.
 func (t *Table) jsonType(name string) string {
 	if n := t.nodes[name]; n != nil && n.kind == "enum" {
 		return "string"
@@ -346,7 +346,7 @@ func (t *Table) jsonType(name string) string {
 	return jsonType(name)
 }
 
-// jsonType returns the kind of JSON of a built-in type, "" of what is none.
+// jsonType returns the JSON type of a built-in type, "" for another name.
 func jsonType(name string) string {
 	switch name {
 	case "str":

@@ -33,8 +33,8 @@ func (t *Table) Reference(name string) string {
 	return "https://www.qemu.org/docs/master/interop/" + file + ".html#" + kind + "-" + space + "-" + module + "." + name
 }
 
-// renamed are the types of QEMU 10.2 that the reference of 11.1 lacks or has under other names. An answer of 11.1 does
-// not say so: it has no names of types.
+// renamed are the types of QEMU 10.2 that the reference of 11.1 lacks or has under other names. The answer of a server
+// of 11.1 does not show that, because it has no names of types.
 var renamed = []string{
 	"BlockdevCreateOptionsGluster", "BlockdevOptionsGluster", "MigrateSetParameters", "MigrationStats",
 	"MigrationThreadInfo", "NetDevPasstOptions", "String",

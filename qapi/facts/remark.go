@@ -7,8 +7,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// remarks are the versions that one schema's documentation has for a definition: for the definition
-// itself by "", for its members, values and alternatives by their names, for features by "$" and the name.
+// remarks are the versions in a definition's documentation. The key is "" for the definition itself, the name of a
+// member, a value or an alternative, or "$" and the name of a feature.
 type remarks map[string][]string
 
 var number = regexp.MustCompile(`\d+\.\d+(?:\.\d+)*`)
@@ -44,7 +44,7 @@ func (r remarks) add(name string, versions []string) {
 	}
 }
 
-// released returns the name of the release that was planned as a version: 2.13 became 3.0.
+// released returns the release that a planned version became: 2.13 became 3.0.
 func released(version string) string {
 	if version == "2.13" {
 		return "3.0"
@@ -52,7 +52,7 @@ func released(version string) string {
 	return version
 }
 
-// replacement returns the name that the text of a deprecation says to use, "" if it says none.
+// replacement returns the name that the text of a deprecation recommends, "" if there is none.
 func replacement(doc *qapi.Doc) string {
 	if s := doc.Feature(qapi.Deprecated); s != nil {
 		return syntax.Instead(s.Lines)

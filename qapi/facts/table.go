@@ -18,15 +18,15 @@ import (
 type Table struct {
 	sources []source // by version
 	nodes   map[string]*node
-	arrows  sync.Map // by *node, what was concluded for its parts: map[string][]arrow
+	arrows  sync.Map // the conclusions about the parts of each *node: map[string][]arrow
 	uses    atomic.Pointer[map[*node]use]
 }
 
 // A source is a schema that the table knows.
 type source struct {
 	version string // a release: "10.2"
-	// answer says that the schema is what a server said. What is not in it and has a condition may be
-	// missing in that build only.
+	// answer means that the schema is the answer of a server. If it lacks a thing with a condition, perhaps only the
+	// build lacks it.
 	answer bool
 }
 
@@ -45,7 +45,7 @@ type node struct {
 	part
 	parts []*part
 	tag   string  // of a union, the discriminator and its enum: "driver:BlockdevDriver"
-	users []*node // those that always had such a type: as their base, their arguments or their result
+	users []*node // the nodes that always have this type as their base, arguments or result
 }
 
 // A part leads from a node to another one by a component of a path, its label:
@@ -53,7 +53,7 @@ type node struct {
 //	arg-type, ret-type    of a command or an event
 //	NAME                  a member
 //	+CASE                 a branch
-//	^VALUE                a value, which leads nowhere
+//	^VALUE                a value, which has no target
 //	$FEATURE              of the node; NAME/$$FEATURE of a member, ^VALUE/$FEATURE of a value
 //	<                     the base, which takes no component
 //	|NAME                 an alternative, which takes no component
@@ -61,34 +61,19 @@ type node struct {
 // A member that changed its type has a part for each type.
 type part struct {
 	label      string
-	target     string   // the name of a node or a built-in type; empty: none
-	with       []string // of a value, the types of its branches
+	target     string   // the name of a node or a built-in type, "" for none
+	with       []string // for a value, the types of its branches
 	seen       set
-	optional   set      // of a member
-	list       set      // the sources in which it is a list of the target; any bit, if it is in no source
-	remarks    []remark // on when it came, those of older sources first
-	removed    string   // the release in which it went, if QEMU's list of removed features has it
-	deprecated string   // the release since which it is deprecated, if no feature says so
-	had        period   // when it was there, of what no schema has
-	mayLack    period   // when it was an optional member, if it was so between two schemas; in one that no schema has: always
-	from       string   // the release since which it has this form, before which it had one that is gone
-	use        string   // what a deprecation says to use
-	cond       string   // the condition that the newest source with one has
-}
-
-// A period is from one release up to another one, in which it is over.
-type period struct{ from, to string }
-
-// periodOf reads FIRST..GONE.
-func periodOf(text string) (p period) {
-	p.from, p.to, _ = strings.Cut(text, "..")
-	return p
-}
-
-func (p period) String() string { return p.from + ".." + p.to }
-
-func (p period) spans() []span {
-	return []span{{Date{Release: p.from, Source: history}, Date{Release: p.to, Source: history}}}
+	optional   set      // for a member, the sources in which it is optional
+	list       set      // the sources in which it is a list of the target; not 0 for a list that no source has
+	remarks    []remark // the versions in the documentation of each source, the oldest source first
+	removed    string   // the release that removed it, if QEMU's list of removed features has it
+	deprecated string   // the release that deprecated it, if no feature shows that
+	had        period   // when a thing that no schema has existed
+	mayLack    period   // when a member was optional between two schemas; for a member that no schema has, all its time
+	from       string   // the release that gave it this form, if it had another form before
+	use        string   // the replacement that a deprecation names
+	cond       string   // the condition in the newest source with one
 }
 
 // A remark is a version in the documentation of a source.
@@ -118,13 +103,13 @@ func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {
 	return nil
 }
 
-// forget drops what was concluded.
+// forget drops the conclusions.
 func (t *Table) forget() {
 	t.arrows.Clear()
 	t.uses.Store(nil)
 }
 
-// link tells types what uses them.
+// link finds the users of each type.
 func (t *Table) link() {
 	for _, n := range t.nodes {
 		n.users = nil
@@ -138,7 +123,7 @@ func (t *Table) link() {
 	}
 }
 
-// isSure reports whether a part of a node is always there.
+// isSure reports whether a part exists as long as its node.
 func (n *node) isSure(p *part) bool {
 	return p.label == "<" || n.isEntry() && (p.label == "arg-type" || p.label == "ret-type")
 }
@@ -169,7 +154,7 @@ func (t *Table) Module(path string) string {
 	return ""
 }
 
-// place makes a place for a source, and returns its index. What was known of this version is forgotten.
+// place makes a place for a source, and returns its index. It removes what the table had of this version.
 func (t *Table) place(s source) int {
 	i, found := slices.BinarySearchFunc(t.sources, s, func(a, b source) int { return Compare(a.version, b.version) })
 	if found {

@@ -20,9 +20,10 @@ import (
 //		names str [] ?
 //		namespace int ? @7.2..11.1 since=3.0:7.2,3.1:11.1 if CONFIG_LINUX
 //
-// A question mark behind a source says that it is a server's answer, behind the type of a member
-// that it is optional, with sources behind it if it is not so in all. [] says in the same way that it is a list. After @ are the sources that have a
-// part, if these are not those of the node; those of a node, if these are not all. With had it is in no source.
+// A question mark after a source marks the answer of a server. After the type of a member it marks an optional
+// member; if the member is not optional in all sources, those in which it is follow. [] marks a list in the same way. The
+// sources that have a part follow @ if they are not those of the node, and those of a node if they are not all. A node
+// or a part with had is in no source.
 
 // header and footer are the first and the last line of a table's text.
 const (
@@ -83,7 +84,7 @@ func (t *Table) Text() []byte {
 	return b.Bytes()
 }
 
-// fields are what nodes and parts have in common.
+// fields returns the fields that nodes and parts have in common.
 func (t *Table) fields(p *part, usual set) (fields []string) {
 	switch {
 	case p.had.to != "":
@@ -112,7 +113,7 @@ func (t *Table) fields(p *part, usual set) (fields []string) {
 	return fields
 }
 
-// ranges writes a set.
+// ranges returns the text of a set.
 func (t *Table) ranges(s set) string {
 	var ranges []string
 	for i := 0; i < len(t.sources); i++ {
@@ -188,7 +189,7 @@ func parse(text []byte) (*Table, error) {
 	return t, nil
 }
 
-// parseSources reads the versions, which are in order.
+// parseSources reads the versions, the oldest first.
 func (t *Table) parseSources(versions []string) error {
 	last := ""
 	for _, f := range versions {
@@ -206,7 +207,7 @@ var release = regexp.MustCompile(`^[0-9]{1,4}\.[0-9]{1,4}$`)
 
 var kinds = []string{"command", "event", "enum", "struct", "union", "alternate"}
 
-// parse reads the fields behind the names.
+// parse reads the fields after the names.
 func (t *Table) parse(n *node, p *part, fields []string) (err error) {
 	optional, list := "", ""
 	for i, f := range fields {
@@ -266,7 +267,7 @@ func (t *Table) parse(n *node, p *part, fields []string) (err error) {
 	return err
 }
 
-// parseIn reads a field with a sign and the sources behind it: without these it is in all that are given.
+// parseIn reads a field with a sign and the sources after it. Without sources it means all.
 func (t *Table) parseIn(field, sign string, all set) (set, error) {
 	switch field {
 	case "":
@@ -295,7 +296,7 @@ func (t *Table) parseRanges(text string) (s set, err error) {
 	return s, nil
 }
 
-// check makes sure that there is something, and that every part leads somewhere.
+// check returns an error if the table is empty, or if a part leads to a type that does not exist.
 func (t *Table) check() error {
 	switch n := len(t.sources); {
 	case n == 0 || len(t.nodes) == 0:

@@ -40,13 +40,13 @@ func leadingNumber(text string) int {
 	return n
 }
 
-// isRelease reports whether QEMU can have a release of this name. Since 4.0 a major number has three.
+// isRelease reports whether QEMU can have a release of this name. Since 4.0, each major number has three releases.
 func isRelease(name string) bool {
 	major, minor, _ := strings.Cut(name, ".")
 	return release.MatchString(name) && (leadingNumber(major) < 4 || leadingNumber(minor) <= 2)
 }
 
-// short returns a version without a third number that is zero: "1.3" of "1.3.0".
+// short returns a version without a third number of zero: "1.3" for "1.3.0".
 func short(version string) string {
 	if strings.Count(version, ".") == 2 {
 		return strings.TrimSuffix(version, ".0")

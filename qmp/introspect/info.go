@@ -97,13 +97,28 @@ type Unknown struct {
 	Meta string
 }
 
-func (*Builtin) MetaType() string   { return "builtin" }
-func (*Enum) MetaType() string      { return "enum" }
-func (*Array) MetaType() string     { return "array" }
-func (*Object) MetaType() string    { return "object" }
+// MetaType returns "builtin".
+func (*Builtin) MetaType() string { return "builtin" }
+
+// MetaType returns "enum".
+func (*Enum) MetaType() string { return "enum" }
+
+// MetaType returns "array".
+func (*Array) MetaType() string { return "array" }
+
+// MetaType returns "object".
+func (*Object) MetaType() string { return "object" }
+
+// MetaType returns "alternate".
 func (*Alternate) MetaType() string { return "alternate" }
-func (*Command) MetaType() string   { return "command" }
-func (*Event) MetaType() string     { return "event" }
+
+// MetaType returns "command".
+func (*Command) MetaType() string { return "command" }
+
+// MetaType returns "event".
+func (*Event) MetaType() string { return "event" }
+
+// MetaType returns the name that the server gave.
 func (u *Unknown) MetaType() string { return u.Meta }
 
 // JSONType returns the kind of JSON that values of a type have: string for an enum, array, object, or the

@@ -36,7 +36,7 @@ const (
 //
 // An array needs no component: the component after it is for its elements. For an alternate, it is
 // enough that one of its types has the component. If a name does not begin with a letter, write a blank
-// before it. A feature, a json-type and a value's feature must be the last component. The first
+// before it, as [Component] does. A feature, a json-type and a value's feature must be the last component. The first
 // component can also name a type, which is a number unless the schema was made without masking. The
 // next component is then for that type.
 //
@@ -232,6 +232,15 @@ func (q *query) alternate(a *Alternate, rest []string) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// Component returns the name of a member as a component of a path. If the name does not begin with a letter, such
+// as "__com.example_fast", the component begins with a blank.
+func Component(member string) string {
+	if member != "" && isLetter(member[0]) {
+		return member
+	}
+	return " " + member
 }
 
 // plain returns the name in a component: without the blank, or the asterisk, before it. Like libvirt

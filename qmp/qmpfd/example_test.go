@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -140,9 +139,13 @@ func ExampleUse_OpenWith() {
 // exampleServer calls f with a file and a client of a QEMU that only keeps account of
 // descriptors.
 func exampleServer(f func(ctx context.Context, client *qmp.Client, path string) error) {
-	h := new(exampleHost)
-	defer h.end()
-	m := fakeqemu.New(h)
+	var p qmptest.Program
+	defer func() {
+		if err := p.Close(); err != nil {
+			fmt.Println(err)
+		}
+	}()
+	m := fakeqemu.New(&p)
 	for _, command := range []string{"getfd", "closefd"} {
 		m.Handle(command, func(r *qmptest.Request) (any, error) {
 			var args struct{ Fdname string }
@@ -162,21 +165,5 @@ func exampleServer(f func(ctx context.Context, client *qmp.Client, path string) 
 	}
 	if err := f(context.Background(), m.Dial(), path); err != nil {
 		fmt.Println(err)
-	}
-}
-
-// exampleHost takes the place of a test.
-type exampleHost struct{ cleanups []func() }
-
-func (*exampleHost) Helper()                           {}
-func (*exampleHost) Context() context.Context          { return context.Background() }
-func (h *exampleHost) Cleanup(f func())                { h.cleanups = append(h.cleanups, f) }
-func (*exampleHost) Error(args ...any)                 { fmt.Println(args...) }
-func (*exampleHost) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-func (*exampleHost) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-
-func (h *exampleHost) end() {
-	for _, f := range slices.Backward(h.cleanups) {
-		f()
 	}
 }

@@ -261,12 +261,12 @@ func (p *place) unknown(name []byte) {
 			at = branch.outer
 		}
 	}
-	p.note(at.path() + "/" + component(name))
+	p.note(at.path() + "/" + introspect.Component(string(name)))
 }
 
 // lacks notes that a member does not have a value.
 func (p *place) lacks(name []byte, value string) {
-	p.note(p.path() + "/" + component(name) + "/" + value)
+	p.note(p.path() + "/" + introspect.Component(string(name)) + "/" + value)
 }
 
 func (w *walker) note(path string) {
@@ -283,13 +283,5 @@ func (p *place) path() string {
 	case p.of != nil:
 		return p.outer.path() + "/+" + p.of.Case
 	}
-	return p.outer.path() + "/" + component(p.name)
-}
-
-// component returns a member's name as it is in a path.
-func component(name []byte) string {
-	if len(name) > 0 && ('a' <= name[0]|0x20 && name[0]|0x20 <= 'z') {
-		return string(name)
-	}
-	return " " + string(name)
+	return p.outer.path() + "/" + introspect.Component(string(p.name))
 }

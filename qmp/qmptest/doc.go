@@ -107,6 +107,14 @@
 //		err = qemu.Stop{}.Do(ctx, c) // context.DeadlineExceeded, at once
 //	})
 //
+// # Programs
+//
+// A program or an Example function, which has no test, makes a server for a [Program]:
+//
+//	var p qmptest.Program
+//	defer p.Close()
+//	s := qmptest.NewServer(&p, nil)
+//
 // # Guest agents
 //
 // With [Options.Guest] the server is a guest agent. It does not greet, negotiate or send events. It answers

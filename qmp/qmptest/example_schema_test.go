@@ -1,7 +1,6 @@
 package qmptest_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log"
@@ -12,22 +11,6 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// program takes the place of a test.
-type program struct{ cleanups []func() }
-
-func (*program) Helper()                           {}
-func (*program) Context() context.Context          { return context.Background() }
-func (p *program) Cleanup(f func())                { p.cleanups = append(p.cleanups, f) }
-func (*program) Error(args ...any)                 { fmt.Println(args...) }
-func (*program) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-func (*program) Fatalf(format string, args ...any) { log.Fatalf(format, args...) }
-
-func (p *program) end() {
-	for _, f := range p.cleanups {
-		defer f()
-	}
-}
-
 // The server accepts only the commands of its schema, which has a single command here. The schema
 // can also be a QEMU's, from query-qmp-schema.
 func ExampleOptions_schema() {
@@ -37,8 +20,8 @@ func ExampleOptions_schema() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	t := new(program)
-	defer t.end()
+	t := new(qmptest.Program)
+	defer t.Close()
 	s := qmptest.NewServer(t, &qmptest.Options{Schema: schema})
 	s.Expect("stop")
 
@@ -47,6 +30,7 @@ func ExampleOptions_schema() {
 	fmt.Println(err)
 	_, err = qmp.Raw{Command: "stop", Args: qmp.Args{"now": true}}.Do(t.Context(), c)
 	fmt.Println(err)
+	fmt.Println(t.Close()) // where a test would end
 
 	// Output:
 	// qmp: pause: The command pause has not been found (CommandNotFound)
@@ -56,8 +40,8 @@ func ExampleOptions_schema() {
 
 // The script has a command for each step of the program, in this order.
 func ExampleServer_Expect() {
-	t := new(program)
-	defer t.end()
+	t := new(qmptest.Program)
+	defer t.Close()
 	s := qmptest.NewServer(t, nil)
 	s.Expect("stop")
 	s.Expect("query-status").Reply(map[string]any{"running": false, "status": "paused"})
@@ -76,8 +60,8 @@ func ExampleServer_Expect() {
 
 // A handler reads the arguments, and sends an event before the reply.
 func ExampleServer_Handle() {
-	t := new(program)
-	defer t.end()
+	t := new(qmptest.Program)
+	defer t.Close()
 	s := qmptest.NewServer(t, nil)
 	s.Handle("device_del", func(r *qmptest.Request) (any, error) {
 		var request qemu.DeviceDel
@@ -95,8 +79,8 @@ func ExampleServer_Handle() {
 
 // The server answers the first command after the second.
 func ExampleNoReply() {
-	t := new(program)
-	defer t.end()
+	t := new(qmptest.Program)
+	defer t.Close()
 	s := qmptest.NewServer(t, nil)
 	later := make(chan *qmptest.Request, 1)
 	s.Handle("query-block", func(r *qmptest.Request) (any, error) {
@@ -122,8 +106,8 @@ func ExampleNoReply() {
 
 // The connection ends instead of a reply: the client cannot know whether the command was executed.
 func ExampleRequest_Disconnect() {
-	t := new(program)
-	defer t.end()
+	t := new(qmptest.Program)
+	defer t.Close()
 	s := qmptest.NewServer(t, nil)
 	s.Handle("stop", func(r *qmptest.Request) (any, error) {
 		r.Disconnect()

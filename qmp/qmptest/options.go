@@ -44,7 +44,7 @@ type Options struct {
 	NoGreeting bool
 }
 
-// T is the part of testing.TB that a server uses. A program that is not a test can have a substitute.
+// T is the part of testing.TB that a server uses. Where there is no test, use a [Program].
 type T interface {
 	Helper()
 	Context() context.Context

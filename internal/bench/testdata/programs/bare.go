@@ -1,5 +1,4 @@
-// Bare dials a UNIX socket and does nothing with it. It is what the other programs here are
-// compared with.
+// Bare dials a UNIX socket and does nothing with it. The other programs are compared with it.
 package main
 
 import (

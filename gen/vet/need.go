@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// findNeeds finds the fields that say what an entry of a table needs: a path, or a version.
+// findNeeds collects the conditions that ask with a field of a table's entry, such as a path or a version.
 //
 //	for _, step := range []step{{min: qmp.Version{Major: 10}, request: qemu.BlockdevSetActive{}}} {
 //		if client.Version().Compare(step.min) < 0 {
@@ -27,7 +27,7 @@ func (c *checker) findNeeds(f *ast.File) {
 	})
 }
 
-// variables calls a function for each variable and field of an expression, and of the values of its variables.
+// variables calls a function for each variable and field in an expression, and in the values of its variables.
 func (c *checker) variables(e ast.Expr, each func(v *types.Var)) {
 	ast.Inspect(e, func(n ast.Node) bool {
 		e, ok := n.(ast.Expr)
@@ -44,36 +44,17 @@ func (c *checker) variables(e ast.Expr, each func(v *types.Var)) {
 	})
 }
 
-// only returns the one assignment that a variable has, nil if there are others or none.
-func (c *checker) only(v *types.Var) *def {
-	if defs := c.defs[v]; len(defs) == 1 && defs[0].e != nil && !defs[0].unknown && !defs[0].elem {
-		return defs[0]
-	}
-	return nil
-}
-
-// isNeed reports whether a value of the type can say what is needed: a version, or paths.
+// isNeed reports whether a value of the type can be a version or paths.
 func (c *checker) isNeed(t types.Type) bool { return c.isVersionType(t) || isBasic(elem(t)) }
 
-// needed returns the releases that have what an entry of a table says that it needs: those for which the conditions
-// with its fields come to what is behind them, or into them if their blocks do not leave.
+// needed returns the releases that have what an entry of a table needs. It evaluates the conditions of findNeeds with
+// the values of the entry. If the block of a condition leaves, the entry is used after it, and else in it.
 func (c *checker) needed(lit *ast.CompositeLit, st *types.Struct) state {
 	values := map[*types.Var]*def{}
 	var conditions []*ast.IfStmt
-	for i, elt := range lit.Elts {
-		at, value := i, elt
-		if kv, ok := elt.(*ast.KeyValueExpr); ok {
-			key, ok := kv.Key.(*ast.Ident)
-			if !ok {
-				return c.r.all
-			}
-			at, value = fieldIndex(st, key.Name), kv.Value
-		}
-		if at < 0 || at >= st.NumFields() {
-			continue
-		}
-		if field := st.Field(at).Origin(); len(c.needs[field]) > 0 {
-			values[field] = &def{e: value, of: 1}
+	for f := range fieldsOf(lit, st) {
+		if field := f.Origin(); len(c.needs[field]) > 0 {
+			values[field] = &def{e: f.value, of: 1}
 			conditions = append(conditions, c.needs[field]...)
 		}
 	}

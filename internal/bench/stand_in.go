@@ -16,16 +16,16 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// A standIn is a server in a process of its own, known by its socket. It answers each command at once with a
-// result that it has ready, so that the client's own cost shows.
+// A standIn is the socket of a server in another process. The server answers each command at once with a prepared
+// result, so that the figures show the client's own cost.
 type standIn string
 
 // A way is how a stand-in serves its connections.
 type way string
 
 const (
-	threads way = "threads" // one each, which is fastest
-	polled  way = "polled"  // by Go's poller, for thousands of them
+	threads way = "threads" // a thread for each connection, which is fastest
+	polled  way = "polled"  // Go's poller, for thousands of connections
 )
 
 // serveTask is the argument of a child that is a stand-in. Its way and its socket follow.
@@ -55,7 +55,7 @@ func (b *bench) dial(s standIn, opts *qmp.Options) *qmp.Client {
 	return c
 }
 
-// serve is what a stand-in's process does. It ends with its parent only.
+// serve runs a stand-in. It returns only if it cannot listen or accept.
 func serve(args []string) error {
 	how, socket := way(args[0]), args[1]
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
@@ -97,14 +97,13 @@ const (
 	queryQMPSchema = "query-qmp-schema"
 )
 
-// The commands that a stand-in has for measurements.
+// The commands that only a stand-in has.
 const (
 	// flood sends count events after its reply, as fast as they are read.
 	flood = "x-flood"
 	// beforeEach sends count events before each reply of query-status from then on.
 	beforeEach = "x-before-each"
-	// longest returns how long the longest query-status was, with what separates it from the command
-	// before.
+	// longest returns the length of the longest query-status, with everything between it and the command before.
 	longest = "x-longest"
 )
 

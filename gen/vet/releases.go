@@ -5,13 +5,12 @@ import (
 	"math/bits"
 	"regexp"
 	"strings"
-	"unicode"
 
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// state is a set of the releases of the range: bit i is release i. At a place in a program it has the releases
-// that can come there.
+// state is a set of releases of the range: bit i is release i. A release reaches a place in a program if the program
+// can be connected to such a server there.
 type state uint64
 
 // releases is the range.
@@ -21,7 +20,7 @@ type releases struct {
 	known map[string]*known // by server and path
 }
 
-// known is what the facts say of a path, for the releases of the range.
+// known is what package facts knows of a path, for the releases of the range.
 type known struct {
 	fact       *facts.Fact
 	has        state
@@ -30,7 +29,7 @@ type known struct {
 
 var versionPattern = regexp.MustCompile(`^[0-9]+\.[0-9]+(\.[0-9]+)?$`)
 
-// parseRange reads FIRST..LAST; empty, it is all releases from the oldest to the newest schema that is known.
+// parseRange reads FIRST..LAST. Empty text means all releases from the oldest known schema to the newest one.
 func parseRange(text string) (*releases, error) {
 	versions := facts.QEMU().Versions()
 	newest := versions[len(versions)-1]
@@ -74,7 +73,7 @@ func (r *releases) where(holds func(release string) bool) (s state) {
 
 var tables = map[string]func() *facts.Table{"qemu": facts.QEMU, "storage": facts.Storage, "guest": facts.Guest}
 
-// of returns what is known of a path, nil if nothing is.
+// of returns what is known of a path, nil for an unknown path.
 func (r *releases) of(server, path string) *known {
 	if path == "" {
 		return nil
@@ -94,7 +93,25 @@ func (r *releases) of(server, path string) *known {
 	return k
 }
 
-// newest is the last release alone.
+// find returns the first server that knows a path, and what is known of it there.
+func (c *checker) find(path string) (server string, k *known) {
+	for _, server := range c.servers {
+		if k := c.r.of(server, path); k != nil {
+			return server, k
+		}
+	}
+	return "", nil
+}
+
+// having returns the releases that have a path: all for an unknown path.
+func (r *releases) having(server, path string) state {
+	if k := r.of(server, path); k != nil {
+		return k.has
+	}
+	return r.all
+}
+
+// newest returns the set of the last release.
 func (r *releases) newest() state { return 1 << (len(r.names) - 1) }
 
 // The kinds of reports.
@@ -105,7 +122,7 @@ const (
 	Allow      = "allow"      // a comment //qmp:allow is wrong, or silences nothing
 )
 
-// judge says what is wrong with something where the releases of s can come; kind is "" if nothing is.
+// judge returns the report on a use that the releases of s reach. The kind is "" if there is nothing to report.
 func (r *releases) judge(k *known, s state) (kind, message string) {
 	lacking := s &^ k.has
 	use := ""
@@ -134,7 +151,7 @@ func (r *releases) judge(k *known, s state) (kind, message string) {
 
 func removal(d facts.Date) string { return d.Words("removed in", "removed") }
 
-// lack says which releases lack something: "5.2 to 6.1 lack it".
+// lack returns the sentence about the releases that lack something: "5.2 to 6.1 lack it".
 func (r *releases) lack(s state) string {
 	var runs []string
 	many := false
@@ -157,12 +174,4 @@ func (r *releases) lack(s state) string {
 		return strings.Join(runs, " and ") + " lack it"
 	}
 	return runs[0] + " lacks it"
-}
-
-// component is a member's name as it stands in a path.
-func component(member string) string {
-	if member != "" && unicode.IsLetter(rune(member[0])) {
-		return member
-	}
-	return " " + member
 }

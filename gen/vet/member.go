@@ -5,24 +5,23 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// setMember is the use of a member that is assigned to. It returns the releases that have it, and its path.
+// setMember reports the use of a member that the program assigns to. It returns the releases that have it, and its path.
 func (c *checker) setMember(sel *ast.SelectorExpr, s state) (state, string) {
 	b, t, st, i := c.owner(sel)
 	if b == nil || !isSent(t) {
 		return s, ""
 	}
 	s &^= c.cleared[clearing{c.variable(sel.X), sel.Sel.Name}]
-	if cmd := b.Commands[t.Obj().Name()]; cmd != "" {
-		if k := c.r.of(b.Server, cmd); k != nil {
-			s &= k.has
-		}
-	}
+	s &= c.r.having(b.Server, b.Commands[t.Obj().Name()])
 	return c.member(sel.Sel.Pos(), b, t, st, i, b.root(t), s)
 }
 
-// owner returns the generated type that has the field of a selector, which may be promoted; nil if there is none.
+// owner returns the generated type that has the field of a selector, also if the field is promoted. It returns nil if
+// there is none.
 func (c *checker) owner(sel *ast.SelectorExpr) (*Bindings, *types.Named, *types.Struct, int) {
 	selection := c.pass.TypesInfo.Selections[sel]
 	if selection == nil || selection.Kind() != types.FieldVal {
@@ -47,43 +46,15 @@ func (c *checker) owner(sel *ast.SelectorExpr) (*Bindings, *types.Named, *types.
 	return nil, nil, nil, 0
 }
 
-// root is the path of a type.
-func (b *Bindings) root(t *types.Named) string {
-	name := t.Obj().Name()
-	if cmd := b.Commands[name]; cmd != "" {
-		return cmd + "/arg-type"
-	}
-	if event := b.Events[name]; event != "" {
-		return event + "/arg-type"
-	}
-	return b.Types[name]
-}
-
-// binding returns the generated package of a type or of what it points to, and the type; nil if it is another's.
-func (c *checker) binding(t types.Type) (*Bindings, *types.Named) {
-	n := namedOf(t)
-	if n == nil || n.Obj().Pkg() == nil {
-		return nil, nil
-	}
-	if of := c.derived[n.Obj()]; of != nil {
-		n = of // type T qemu.BlockdevAdd
-	}
-	b := c.bindings[n.Obj().Pkg()]
-	if b == nil {
-		return nil, nil
-	}
-	return b, n
-}
-
-// member is the use of a member at a place. It returns the releases that have it, and its path; the path is ""
-// if the member is none, as the branch and the fields of an alternate.
+// member reports the use of a member. It returns the releases that have it, and its path. The path is "" if the field is
+// not a member of the schema, such as a union's branch or the fields of an alternate.
 func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.Struct, i int, base string, s state) (state, string) {
 	wire := wireName(st, i)
 	if wire == "" {
 		return s, base
 	}
 	for _, base := range []string{base, b.root(t)} {
-		path := base + "/" + component(wire)
+		path := base + "/" + introspect.Component(wire)
 		if k := c.r.of(b.Server, path); base != "" && k != nil {
 			if base == b.root(t) {
 				s &= c.typed(b, t.Obj().Name())
@@ -95,21 +66,17 @@ func (c *checker) member(pos token.Pos, b *Bindings, t *types.Named, st *types.S
 	return s, ""
 }
 
-// typed returns the releases that have a type, or that send an event of it. Another release either lacks what is of
-// the type, which is reported where it is used, or takes any value there: object-add of 5.2 has no list of objects.
+// typed returns the releases that have a type, or that send an event of it. Another release either lacks the members of
+// the type, which have a report of their own, or takes any value there: object-add of 5.2 has no list of objects.
 func (c *checker) typed(b *Bindings, name string) state {
-	if b.Commands[name] == "" {
-		if k := c.r.of(b.Server, cmp.Or(b.Events[name], b.Types[name])); k != nil {
-			return k.has
-		}
+	if b.Commands[name] != "" {
+		return c.r.all
 	}
-	return c.r.all
+	return c.r.having(b.Server, cmp.Or(b.Events[name], b.Types[name]))
 }
 
-// goName is a name with its package.
-func goName(obj types.Object) string { return obj.Pkg().Name() + "." + obj.Name() }
-
-// flow walks an expression that becomes a value of a type: a branch of a union, or a request to execute.
+// flow walks an expression that becomes a value of a type. It reports the use of a branch of a union, or of a request
+// that becomes an interface with Do.
 func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
 	source := c.pass.TypesInfo.TypeOf(e)
 	if target != nil && source != nil && types.IsInterface(target) && !types.IsInterface(source) {
@@ -127,16 +94,14 @@ func (c *checker) flow(e ast.Expr, target types.Type, s state, path string) {
 	c.expr(e, s, path)
 }
 
-// request is the use of a command, if the type is a request.
+// request reports the use of a command, if the type is a request.
 func (c *checker) request(pos token.Pos, t types.Type, s state) {
-	if b, n := c.binding(t); b != nil {
-		if cmd := b.Commands[n.Obj().Name()]; cmd != "" && c.asked == nil {
-			c.use(pos, goName(n.Obj()), b.Server, cmd, s)
-		}
+	if b, n, command := c.requestOf(t); command != "" && c.asked == nil {
+		c.use(pos, goName(n.Obj()), b.Server, command, s)
 	}
 }
 
-// branch is the use of a branch. If tag is not empty, it is the discriminator, which was judged already.
+// branch reports the use of a branch. If tag is not empty, it is the discriminator and its use is reported already.
 func (c *checker) branch(e ast.Expr, b *Bindings, u Branches, union, tag string, s state) (state, string) {
 	t := namedOf(c.pass.TypesInfo.TypeOf(e))
 	if t == nil {

@@ -1,4 +1,4 @@
-// Query-status sends a command and prints what came back.
+// The programs beside bare.go are this file and one of those that have a function use.
 package main
 
 import (
@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 func main() {
@@ -22,10 +21,5 @@ func run(ctx context.Context, socket string) error {
 		return err
 	}
 	defer c.Close()
-	status, err := qemu.QueryStatus{}.Do(ctx, c)
-	if err != nil {
-		return err
-	}
-	println(string(status.Status))
-	return nil
+	return use(ctx, c)
 }

@@ -8,15 +8,15 @@ import (
 	"slices"
 )
 
-// A trial is a call whose error the program compares with what says that the server lacks something.
+// A trial says how the program checks whether the error of a call means that the server lacks something.
 type trial int
 
 const (
-	commandTried trial = iota + 1 // ErrCommandNotFound: of the command alone
-	requestTried                  // ErrUnsupported: of all that the request has
+	commandTried trial = iota + 1 // with ErrCommandNotFound: it lacks the command
+	requestTried                  // with ErrUnsupported: it lacks the command or anything in the request
 )
 
-// missingError returns the trial of an error that a command has if the server lacks it, 0 for another expression.
+// missingError returns the trial if an expression is an error of a command that the server lacks, 0 else.
 func (c *checker) missingError(e ast.Expr) trial {
 	e = ast.Unparen(e)
 	if v := c.pass.TypesInfo.Types[e].Value; v != nil && v.Kind() == constant.String {
@@ -72,7 +72,7 @@ func (c *checker) origins(e ast.Expr) map[*ast.CallExpr]bool {
 	return found
 }
 
-// originsOf finds the calls whose error an assignment gives.
+// originsOf adds the calls whose error an assignment assigns.
 func (c *checker) originsOf(d *def) {
 	if d.e == nil || d.elem {
 		return
@@ -88,8 +88,17 @@ func (c *checker) originsOf(d *def) {
 	}
 }
 
-// try marks the calls whose error is compared with that of a missing command. It returns the condition that it is
-// such an error.
+// errorAs adds the calls whose error errors.As assigns to its target.
+func (c *checker) errorAs(n *ast.CallExpr) {
+	if c.isCall(n, "errors", "As") && len(n.Args) == 2 {
+		if d := c.defAt[n.Args[1]]; d != nil {
+			c.originsOf(d)
+		}
+	}
+}
+
+// try marks the calls whose error an expression can be, because the program compares it with that of a missing
+// command. It returns the guard of this comparison.
 func (c *checker) try(e ast.Expr, t trial) guard {
 	c.triedParameter(e, t)
 	calls := c.origins(e)
@@ -114,7 +123,7 @@ func (c *checker) try(e ast.Expr, t trial) guard {
 	return c.nothing()
 }
 
-// mark notes that the program looks whether a call fails because the server lacks something.
+// mark notes that the program checks whether a call failed because the server lacks something.
 func (c *checker) mark(call *ast.CallExpr, t trial) {
 	if c.tried[call] < t {
 		if fn := c.function(call); fn != nil && c.tried[call] == 0 {
@@ -126,12 +135,12 @@ func (c *checker) mark(call *ast.CallExpr, t trial) {
 	var requests []ast.Expr
 	if ok && sel.Sel.Name == "Do" {
 		if t != requestTried {
-			return // the call itself tries the command
+			return // only the call tries the command
 		}
 		requests = append(requests, sel.X)
 	}
 	for _, a := range call.Args { // execute(ctx, c, request)
-		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {
+		if _, _, command := c.requestOf(c.pass.TypesInfo.TypeOf(a)); command != "" {
 			requests = append(requests, a)
 		}
 	}
@@ -144,7 +153,8 @@ func (c *checker) mark(call *ast.CallExpr, t trial) {
 	}
 }
 
-// isParameter returns which parameter of the current function an expression is, -1 for another one.
+// isParameter returns the index of the parameter of the current function that an expression is, -1 for another
+// expression.
 func (c *checker) isParameter(e ast.Expr) int {
 	if u, ok := ast.Unparen(e).(*ast.UnaryExpr); ok {
 		e = u.X
@@ -164,7 +174,7 @@ func (c *checker) isParameter(e ast.Expr) int {
 	return -1
 }
 
-// triedParameter notes that a function looks at the error that a parameter is.
+// triedParameter notes that the current function checks an error that is a parameter.
 func (c *checker) triedParameter(e ast.Expr, t trial) {
 	if i := c.isParameter(e); i >= 0 && c.current.tries[i] < t {
 		if c.current.tries == nil {
@@ -174,75 +184,8 @@ func (c *checker) triedParameter(e ast.Expr, t trial) {
 	}
 }
 
-// sources are the expressions that a variable can have its value from; of another expression, itself.
-func (c *checker) sources(e ast.Expr) (out []ast.Expr) {
-	e = ast.Unparen(e)
-	if u, ok := e.(*ast.UnaryExpr); ok {
-		e = ast.Unparen(u.X)
-	}
-	obj := c.variable(e)
-	if obj == nil {
-		return []ast.Expr{e}
-	}
-	for _, d := range c.defsOf(obj) {
-		if d.e != nil {
-			out = append(out, ast.Unparen(d.e))
-		}
-	}
-	return out
-}
-
-// commandOf returns the command that a call of Do executes.
-func (c *checker) commandOf(e ast.Expr) (command, server string) {
-	call, ok := ast.Unparen(e).(*ast.CallExpr)
-	if !ok {
-		return "", ""
-	}
-	sel, ok := call.Fun.(*ast.SelectorExpr)
-	if !ok || sel.Sel.Name != "Do" {
-		return "", ""
-	}
-	if b, t := c.binding(c.pass.TypesInfo.TypeOf(sel.X)); b != nil {
-		return b.Commands[t.Obj().Name()], b.Server
-	}
-	if lit, ok := ast.Unparen(sel.X).(*ast.CompositeLit); ok && isRaw(c.pass.TypesInfo.TypeOf(lit)) && len(lit.Elts) > 0 {
-		name := lit.Elts[0]
-		if kv, ok := name.(*ast.KeyValueExpr); ok {
-			name = kv.Value
-		}
-		return c.known(constantString(c.pass.TypesInfo, name))
-	}
-	return "", ""
-}
-
-// known returns the command that a name is, and whose it is.
-func (c *checker) known(name string) (command, server string) {
-	for _, of := range c.servers {
-		if c.r.of(of, name) != nil {
-			return name, of
-		}
-	}
-	return "", ""
-}
-
-// commandIn returns the command that a call executes: that of its Do, of the name that it is given, or of the request.
-func (c *checker) commandIn(call *ast.CallExpr) (command, server string) {
-	if command, server = c.commandOf(call); command != "" {
-		return command, server
-	}
-	if by := c.forwardOf(call); by != nil {
-		return c.known(constantString(c.pass.TypesInfo, call.Args[by.Command-1]))
-	}
-	for _, a := range call.Args {
-		if b, n := c.binding(c.pass.TypesInfo.TypeOf(a)); b != nil && b.Commands[n.Obj().Name()] != "" {
-			return b.Commands[n.Obj().Name()], b.Server
-		}
-	}
-	return "", ""
-}
-
-// findProbes marks the commands that the program executes to find out whether the server has them: nothing but a
-// comparison with nil looks at the error, and the program goes on if there is one.
+// findProbes marks the commands that the program executes to find out whether the server has them: the program only
+// compares the error with nil, and goes on if there is one.
 func (c *checker) findProbes(body *ast.BlockStmt) {
 	uses := map[types.Object]int{}
 	probes := map[types.Object]bool{}
@@ -318,7 +261,7 @@ func (c *checker) findProbes(body *ast.BlockStmt) {
 	})
 }
 
-// leaves reports whether a block ends the function or the turn of a loop.
+// leaves reports whether a block ends the function or the iteration of a loop.
 func leaves(b *ast.BlockStmt) bool {
 	if len(b.List) == 0 {
 		return false
@@ -341,7 +284,7 @@ func leaves(b *ast.BlockStmt) bool {
 	return false
 }
 
-// executes reports whether a block executes another command in place of one that failed.
+// executes reports whether a block executes a command, in place of one that failed.
 func (c *checker) executes(b *ast.BlockStmt) (found bool) {
 	ast.Inspect(b, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {

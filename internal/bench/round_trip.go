@@ -8,7 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// What a round trip of query-status may take.
+// The limits for a round trip of query-status.
 const (
 	floorLimit  = 1.35 // × the floor, on one CPU
 	directLimit = 1.05 // × direct, on one CPU
@@ -31,7 +31,8 @@ func measureOneCPU(b *bench) {
 		"one goroutine: "+direct.String(), "the reader: "+reader.String())
 }
 
-// measureRoundTrip does so as users run a client, where waking other threads counts most.
+// measureRoundTrip compares the same on all CPUs, as users run a client. There, waking other threads takes most of the
+// time.
 func measureRoundTrip(b *bench) {
 	p := b.peers()
 	client, deadline, reader, direct, floor := b.roundTrips(p)
