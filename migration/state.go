@@ -10,8 +10,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// checkState returns a *StateError if migrate would end some QEMU, and the machine with it. Newer QEMUs
-// refuse most of this. Measured on 5.2, 7.2, 10.0 and 11.1.
+// checkState returns a *StateError if migrate would crash some version of QEMU. Newer versions refuse
+// most of this. Measured on 5.2, 7.2, 10.0 and 11.1.
 func checkState(ctx context.Context, x qmp.Executor) error {
 	state, err := runState(ctx, x)
 	if err != nil {
@@ -84,8 +84,8 @@ func checkJobs(ctx context.Context, x qmp.Executor, state qemu.RunState) error {
 	if err != nil || !old {
 		return err
 	}
-	return &StateError{state, fmt.Sprintf("a backup is running (%s), during which a migration ends QEMU before 7.2: "+
-		"wait until it has ended, or cancel it", strings.Join(backups, ", "))}
+	return &StateError{state, fmt.Sprintf("a backup is running (%s), and migrate would crash this QEMU, which is older than 7.2: "+
+		"wait until the backup has ended, or cancel it", strings.Join(backups, ", "))}
 }
 
 // isBefore72 reports whether a QEMU is older than 7.2, for differences that its schema does not show. A

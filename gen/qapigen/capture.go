@@ -72,5 +72,5 @@ func openServer(ctx context.Context, name string) (*source, error) {
 	case info.Mode().IsRegular():
 		return nil, errors.New("this is a file: capture takes the address of a server that is running")
 	}
-	return nil, errors.New("this is no socket: capture takes the address of a server that is running")
+	return nil, errors.New("this is not a socket: capture takes the address of a server that is running")
 }

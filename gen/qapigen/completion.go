@@ -26,7 +26,7 @@ schema of QEMU ` + embeddedVersion + `.
 
 ` + statusHelp,
 		Example: `  source <(qapigen completion bash)                                  # this shell
-  qapigen completion bash > /etc/bash_completion.d/qapigen           # all of them
+  qapigen completion bash > /etc/bash_completion.d/qapigen           # every new shell
   qapigen completion zsh > "${fpath[1]}/_qapigen"
   qapigen completion fish > ~/.config/fish/completions/qapigen.fish
   qapigen completion powershell | Out-String | Invoke-Expression`,

@@ -232,15 +232,15 @@ func TestJoinErrors(t *testing.T) {
 		args       []string
 	}{
 		{"conflict", "add.x is str in the source and an array of str in the server", exitFailure, []string{"-schema", main, answer}},
-		{"row to add", "rows for the file that -overrides names, with what is to count and why:\n  add.x server str became an array of str\n",
+		{"row to add", "rows to add to the file that -overrides names; server or source decides, and a reason follows:\n  add.x server str became an array of str\n",
 			exitFailure, []string{"-schema", main, answer}},
-		{"row that is not needed", "add.y is in the overrides, but the two do not differ there: remove the row", exitFailure,
+		{"row that is not needed", "add.y is in the overrides, but the source and the server do not differ there: remove the row", exitFailure,
 			[]string{"-schema", main, "-overrides", rows("add.x server more\nadd.y source none\n"), answer}},
 		{"no reason", ":1: a row is PLACE source|server REASON", exitFailure,
 			[]string{"-schema", main, "-overrides", rows("add.x server\n"), answer}},
 		{"no choice", `:1: add.x: want source or server, not "both"`, exitFailure,
 			[]string{"-schema", main, "-overrides", rows("add.x both more\n"), answer}},
-		{"two rows", ":2: add.x: there is a row for it already", exitFailure,
+		{"two rows", ":2: add.x: the file already has a row for this place", exitFailure,
 			[]string{"-schema", main, "-overrides", rows("add.x server more\nadd.x source less\n"), answer}},
 		{"no rows", "-overrides nowhere: ", exitFailure, []string{"-schema", main, "-overrides", "nowhere", answer}},
 		{"no schema", "nowhere", exitFailure, []string{"-schema", "nowhere", answer}},

@@ -38,7 +38,7 @@ func TestPage(t *testing.T) {
 
 	for want, args := range map[string][]string{
 		"-out is empty: want the `FILE` to write to":    {"page", "-out", ""},
-		"page takes flags only":                         {"page", "qmp.html"},
+		"page takes only flags":                         {"page", "qmp.html"},
 		"-server pc: it is qemu, storage or guest":      {"page", "-server", "pc"},
 		"-server pc: it is qemu, storage or guest\nRun": {"page", "-server", "pc", "-facts", own},
 	} {
@@ -48,5 +48,5 @@ func TestPage(t *testing.T) {
 	_, stderr = output(t, exitFailure, "page", "-facts", "none-such")
 	require.Contains(t, stderr, "-facts none-such: no such file")
 	_, stderr = output(t, exitFailure, "page", "-out", filepath.Join(own, "qmp.html"))
-	require.Contains(t, stderr, "give -out a place that you may write to")
+	require.Contains(t, stderr, "give -out a folder or file that you may write to")
 }

@@ -12,7 +12,7 @@ import (
 // history is the source of what known.txt says.
 const history = "history"
 
-// A Date is the release in which a thing came or went.
+// A Date is the release that added or removed a thing, with the source of this date.
 type Date struct {
 	// Release is the release. It is "" if the date is not known and lies before all known schemas.
 	Release string
