@@ -165,7 +165,7 @@ func TestFacts(t *testing.T) {
 		require.Contains(t, stderr, want)
 	}
 	for want, args := range map[string][]string{
-		"-qemu-version is that of one source":                         {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
+		"-qemu-version takes one source":                         {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
 		"-qemu-version ten: want a version":                           {"facts", "-out", table, "-qemu-version", "ten", older},
 		"since takes PATH... or -all":                                 {"since"},
 		"-server x: it is qemu, storage":                              {"since", "-server", "x", "stop"},
