@@ -173,7 +173,7 @@ func TestCloseEndsCallsInFlight(t *testing.T) {
 	<-came
 	require.NoError(t, c.Close())
 	err := <-result
-	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown, "it was not the server that ended the connection")
+	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown, "the server did not end the connection")
 	require.ErrorIs(t, err, qmp.ErrClosed)
 	require.ErrorIs(t, err, net.ErrClosed)
 }
@@ -261,7 +261,7 @@ func TestErrorsWithoutID(t *testing.T) {
 			p.write(`{"return": "a", "id": 1}` + `{"return": "b", "id": 2}`)
 		}()
 		_, err := run(t.Context(), c, "a")
-		require.ErrorContains(t, err, "JSON parse error", "the one in flight is meant")
+		require.ErrorContains(t, err, "JSON parse error", "the error is for the command in flight")
 		v, err := run(t.Context(), c, "b")
 		require.NoError(t, err)
 		require.Equal(t, `"b"`, v)

@@ -331,7 +331,7 @@ func TestDialTCP(t *testing.T) {
 
 func TestDialLongPathsAndAbstractOnes(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has a way")
+		t.Skip("only Linux connects to long paths and abstract sockets")
 	}
 	folder := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	require.NoError(t, os.Mkdir(folder, 0o700))
