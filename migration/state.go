@@ -21,7 +21,7 @@ func checkState(ctx context.Context, x qmp.Executor) error {
 	case qemu.RunStatePostmigrate:
 		// 5.2 inactivates disks a second time (assertion); newer ones refuse.
 		return &StateError{state, "the machine has been sent already (run state postmigrate): " +
-			"it runs elsewhere, or send cont to run it here again"}
+			"if it does not run at the destination, send cont to run it here again"}
 	case qemu.RunStateSaveVM:
 		// 5.2 has no way from this run state to finish-migrate, and aborts; newer ones refuse.
 		return &StateError{state, "a dump of the guest's memory is being written (run state save-vm): wait until it has ended"}
@@ -49,7 +49,7 @@ func checkStopped(ctx context.Context, x qmp.Executor, state qemu.RunState) erro
 			return nil // cont and stop have been sent since
 		}
 		return &StateError{state, "the machine has been sent already, and reset since (run state prelaunch): " +
-			"it runs elsewhere, or send cont to run it here again"}
+			"if it does not run at the destination, send cont to run it here again"}
 	}
 	late, err := isOn(ctx, x, qemu.MigrationCapabilityLateBlockActivate)
 	if err != nil || !late {
@@ -59,7 +59,7 @@ func checkStopped(ctx context.Context, x qmp.Executor, state qemu.RunState) erro
 	if err != nil || can {
 		return err
 	}
-	return &StateError{state, "the machine has come with late-block-activate, and its disks may be inactive: " +
+	return &StateError{state, "the machine arrived with late-block-activate, and its disks may be inactive: " +
 		"send cont, then stop, and turn late-block-activate off"}
 }
 

@@ -80,10 +80,10 @@ func TestErrorClasses(t *testing.T) {
 		require.EqualError(t, err, text)
 	}
 	for text, e := range map[string]*qmp.Error{
-		"qmp: object-del: the server gives only the class GenericError": {Command: "object-del", Class: qmp.ErrGeneric},
-		"qmp: the server gives only the class DeviceNotFound":           {Class: qmp.ErrDeviceNotFound},
-		"qmp: a: the server gives only the class New":                   {Command: "a", Class: "New"},
-		"qmp: b: the server gives only the class GenericError":          {Command: "b"},
+		"qmp: object-del: the server sent only the class GenericError": {Command: "object-del", Class: qmp.ErrGeneric},
+		"qmp: the server sent only the class DeviceNotFound":           {Class: qmp.ErrDeviceNotFound},
+		"qmp: a: the server sent only the class New":                   {Command: "a", Class: "New"},
+		"qmp: b: the server sent only the class GenericError":          {Command: "b"},
 		"qmp: c: no": {Command: "c", Desc: "no"},
 	} {
 		require.EqualError(t, e, text)

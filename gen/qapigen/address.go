@@ -90,7 +90,7 @@ func dialAdvice(address string, err error) string {
 	_, unreachable := errors.AsType[net.Error](err)
 	switch {
 	case strings.TrimPrefix(address, "unix:") == "":
-		return "write the path of the socket behind unix:; in a go:generate line, is the variable set?"
+		return "write the path of the socket after unix:; in a go:generate line, is the variable set?"
 	case garbage, errors.Is(err, io.EOF):
 		return "this is not a QMP monitor; perhaps it is a human monitor (-monitor): give the socket of -qmp, or of -mon with mode=control"
 	case errors.Is(err, fs.ErrPermission):

@@ -44,7 +44,7 @@ schema of QEMU ` + embeddedVersion + `.
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(out)
 			}
-			return &usageError{"there is no script for " + args[0] + ": it is one of " + strings.Join(shells, ", ")}
+			return &usageError{"unknown shell " + args[0] + ": want one of " + strings.Join(shells, ", ")}
 		},
 	}
 }

@@ -89,7 +89,7 @@ func TestAddressErrors(t *testing.T) {
 	strange := qmptest.NewServer(t, nil)
 	strange.Handle("query-qmp-schema", func(*qmptest.Request) (any, error) { return []int{1}, nil })
 	for address, want := range map[string]string{
-		"unix:":                  "write the path of the socket behind unix:; in a go:generate line, is the variable set?",
+		"unix:":                  "write the path of the socket after unix:; in a go:generate line, is the variable set?",
 		"unix:/nowhere/qmp":      "no server listens there: start QEMU with -qmp unix:/nowhere/qmp,server=on,wait=off, or give the address that it was started with",
 		"@qmpkit-nowhere":        "start QEMU with -qmp unix:qmpkit-nowhere,abstract=on,server=on,wait=off",
 		"tcp:127.0.0.1:1":        "start QEMU with -qmp tcp:127.0.0.1:1,server=on,wait=off",
@@ -110,7 +110,7 @@ func TestAddressErrors(t *testing.T) {
 	}
 	status, stderr := runQapigen(t, "capture", "/nowhere/qmp")
 	require.Equal(t, exitFailure, status)
-	require.Contains(t, stderr, "no socket is there, and the address of a server begins with unix:, tcp: or vsock:")
+	require.Contains(t, stderr, "there is no socket with this name; the address of a server begins with unix:, tcp: or vsock:")
 	status, stderr = runQapigen(t, "capture", t.TempDir())
 	require.Equal(t, exitFailure, status)
 	require.Contains(t, stderr, "this is not a socket: capture takes the address of a server")
@@ -176,14 +176,14 @@ func TestUsageErrors(t *testing.T) {
 		"diff a":              "diff takes OLD and NEW; given: a",
 		"generate schema=x":   `not the argument "schema=x": did you mean -schema?`,
 		"queyr x y":           `unknown command "queyr": did you mean query?`,
-		"completion tcsh":     "there is no script for tcsh: it is one of bash, zsh, fish, powershell",
+		"completion tcsh":     "unknown shell tcsh: want one of bash, zsh, fish, powershell",
 		"completion":          "completion takes the name of a shell",
 		"help nothing":        `unknown command "nothing"`,
 		"help generat":        `unknown command "generat": did you mean generate?`,
 		"version more":        "version takes only flags",
 		"":                    "no command given: generate makes a Go package",
 		"generate -package":   "flag needs an argument: --package",
-		"check -dialect 9 x":  "it is one of any, 5.2",
+		"check -dialect 9 x":  "want one of any, 5.2",
 		"query -only x a b":   "unknown flag: -only",
 		"generate -modules x": `required flag(s) "out", "package", "schema" not set`,
 	} {

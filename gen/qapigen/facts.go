@@ -154,5 +154,5 @@ func (k *knowing) tables() ([]*facts.Table, error) {
 	case k.server == "guest":
 		return []*facts.Table{facts.Guest()}, nil
 	}
-	return nil, &usageError{"-server " + k.server + ": it is qemu, storage or guest"}
+	return nil, &usageError{"-server " + k.server + ": want qemu, storage or guest"}
 }

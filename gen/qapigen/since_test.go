@@ -165,10 +165,10 @@ func TestFacts(t *testing.T) {
 		require.Contains(t, stderr, want)
 	}
 	for want, args := range map[string][]string{
-		"-qemu-version takes one source":                         {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
+		"-qemu-version takes one source":                              {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
 		"-qemu-version ten: want a version":                           {"facts", "-out", table, "-qemu-version", "ten", older},
 		"since takes PATH... or -all":                                 {"since"},
-		"-server x: it is qemu, storage":                              {"since", "-server", "x", "stop"},
+		"-server x: want qemu, storage":                               {"since", "-server", "x", "stop"},
 		"-qemu 7.2: want a range":                                     {"list", "-qemu", "7.2"},
 		"-qemu 8.0..7.2: want a range from an older":                  {"list", "-qemu", "8.0..7.2"},
 		"the newest QEMU that is known is 11.1":                       {"list", "-qemu", "8.0..99.0"},
