@@ -1,5 +1,5 @@
-// Conformance checks the schemas of QEMU's own test suite with package qapi, and counts how often
-// qapi accepts and refuses as QEMU does, and reports the same line first:
+// Conformance runs package qapi on the schemas of QEMU's own test suite. It counts the schemas that
+// qapi accepts or refuses as QEMU does, and the errors that have the same line first:
 //
 //	go run ./internal/conformance DIR
 //

@@ -20,8 +20,8 @@ type Date struct {
 	After, By string
 	// Source is the source of the date: "documentation of 10.2", "schema of 7.2", …
 	Source string
-	// Instead holds versions that were not taken, because a schema or older documentation contradicts them:
-	// "the documentation of 10.2 says 3.1".
+	// Instead holds the versions that were rejected, because a schema or older documentation contradicts
+	// them: "the documentation of 10.2 says 3.1".
 	Instead []string
 }
 
