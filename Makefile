@@ -1,5 +1,5 @@
 # What this project is built and checked with. It needs Go and make; the tests' QEMUs come from
-# Debian's packages (internal/qemutest tells how to use others).
+# Debian's packages (internal/qemutest says how to use others).
 
 GO ?= go
 
@@ -12,11 +12,11 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: test
-test: ## all tests, those against real QEMUs included, and a summary
+test: ## run all tests, also those on real QEMUs, and print a summary
 	@$(GO) run ./internal/testsummary -count=1 -timeout=20m $(PACKAGES)
 
 .PHONY: test-qemu
-test-qemu: ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
+test-qemu: ## test hotplug and migration on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
 		-count=1 -timeout=90m ./hotplug ./migration
 
@@ -24,32 +24,32 @@ BROWSER ?= $(shell command -v chromium || command -v chromium-browser || command
 PICTURES ?= .cache/page
 
 .PHONY: test-page
-test-page: ## qapigen's page in a browser, BROWSER=chromium; pictures of it go to PICTURES=.cache/page
+test-page: ## test the page of qapigen page in BROWSER=chromium; write pictures to PICTURES=.cache/page
 	@test -n "$(BROWSER)" || { echo "no Chromium on this machine: apt-get install chromium fonts-dejavu-core, or set BROWSER" >&2; exit 1; }
 	@mkdir -p "$(PICTURES)"
 	@QMPKIT_BROWSER="$(BROWSER)" QMPKIT_PICTURES="$(abspath $(PICTURES))" $(GO) test -count=1 -timeout=5m -v -run Browser ./internal/page
 
 .PHONY: race
-race: ## the tests of all that starts goroutines, with the race detector, on one QEMU each
+race: ## run the tests of everything that starts goroutines with the race detector, on one QEMU each
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
 		./internal/wait ./qmp/... ./hotplug ./migration ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
-demo: generate ## make the bindings anew, then hot-add a disk with them
+demo: generate ## generate the bindings, then hot-add a disk with them
 	@$(GO) run ./examples/demo
 
 .PHONY: generate
-generate: ## the bindings, from the schema in testdata/schema
+generate: ## generate the bindings from the schema in testdata/schema
 	@$(GO) generate ./...
 
 .PHONY: update
-update: ## up to another QEMU: QEMU_SRC=DIR, its source, CAPTURED=FILE, an answer (and VERSION), or QMP=unix:SOCK, its monitor
+update: ## update to another QEMU: QEMU_SRC=DIR (its source), CAPTURED=FILE (an answer; perhaps VERSION) or QMP=unix:SOCK (its monitor)
 	@$(GO) run ./internal/update $(if $(QEMU_SRC),-source "$(QEMU_SRC)") \
 		$(if $(VERSION),-qemu-version "$(VERSION)") $(if $(QMP),-server "$(QMP)") \
 		$(if $(CAPTURED),-captured "$(CAPTURED)")
 
 .PHONY: facts
-facts: ## since when things are there, anew from all sources: qapi/facts/data
+facts: ## write qapi/facts/data anew from all sources: which QEMU added and removed each thing
 	@$(GO) build -o .cache/qapigen ./gen/qapigen
 	@main() { case $$1 in qemu) echo qapi;; storage) echo storage-daemon/qapi;; guest) echo qga;; esac; }; \
 	sources=$$(for version in 5.2 7.2 10.0; do scripts/get-source.sh $$version; done) && \
@@ -67,20 +67,20 @@ $(foreach name,$(NAMES),$(eval $(name):;@:))
 endif
 
 .PHONY: bench
-bench: $(if $(NAMES),,benchmarks) ## the benchmarks, then what generating, building and linking take, and the client; or one: make bench client
+bench: $(if $(NAMES),,benchmarks) ## run the benchmarks, and measure generating, building, linking and the client; make bench client measures one
 	@QEMU_SRC="$${QEMU_SRC:-$$(scripts/get-source.sh 10.0)}" $(GO) run ./internal/bench $(NAMES)
 
 BENCHTIME ?= 1s
 
 .PHONY: benchmarks
-benchmarks: ## the benchmarks; BENCHTIME=1x only sees that they run
+benchmarks: ## run the benchmarks; with BENCHTIME=1x, only check that they run
 	@$(GO) test -run='^$$' -bench=. -benchmem -benchtime=$(BENCHTIME) \
 		$$(grep -rl --include='*_test.go' '^func Benchmark' . | xargs -n 1 dirname | sort -u)
 
 FUZZTIME ?= 60s
 
 .PHONY: fuzz
-fuzz: ## every fuzz target of the tree for FUZZTIME=60s, one after the other; inputs that fail go to testdata/fuzz
+fuzz: ## run each fuzz target for FUZZTIME=60s; inputs that fail go to testdata/fuzz
 	@grep -rHo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | { failed=; \
 		while read -r folder target; do \
 			echo "$$folder $$target"; \
@@ -89,15 +89,15 @@ fuzz: ## every fuzz target of the tree for FUZZTIME=60s, one after the other; in
 		test -z "$$failed" || { echo "failed:$$failed"; exit 1; }; }
 
 .PHONY: conformance
-conformance: ## judge the cases of QEMU's own test suite, in QEMU_SRC=DIR, as qapi does
+conformance: ## compare the verdicts of qapi on the test suite of QEMU_SRC=DIR with QEMU's own
 	@$(GO) run ./internal/conformance "$(or $(QEMU_SRC),$(error QEMU_SRC is not set: it names a QEMU source tree, or what scripts/get-source.sh prints))"
 
 .PHONY: mutants
-mutants: ## let QEMU's front end, in QEMU_SRC=DIR, and qapi judge MUTANTS=3000 schemas with one edit each
+mutants: ## compare the verdicts of qapi and QEMU's front end (QEMU_SRC=DIR) on MUTANTS=3000 schemas with one edit each
 	@$(GO) run ./internal/conformance -mutants $(or $(MUTANTS),3000) "$(or $(QEMU_SRC),$(error QEMU_SRC is not set: it names a QEMU source tree, or what scripts/get-source.sh prints))"
 
 .PHONY: lint
-lint: ## formatting, go vet, staticcheck, go.mod, the rules of the architecture
+lint: ## check format, go vet, staticcheck, go.mod and the rules of the architecture
 	@unformatted=$$(git ls-files -z '*.go' | xargs -0 gofmt -l); test -z "$$unformatted" || { echo "not gofmt'ed:"; echo "$$unformatted"; exit 1; }
 	@$(GO) mod tidy -diff
 	@$(GO) vet $(PACKAGES)
@@ -105,16 +105,16 @@ lint: ## formatting, go vet, staticcheck, go.mod, the rules of the architecture
 	@$(GO) test ./internal/archtest
 
 .PHONY: vuln
-vuln: ## known vulnerabilities in what the packages call; says so if the database cannot be reached
+vuln: ## check for known vulnerabilities; report if the database cannot be reached
 	@scripts/vuln.sh $(PACKAGES)
 
 .PHONY: cover
-cover: ## the coverage of each package by all tests, and of each line in .cache/cover.html
+cover: ## print the coverage of each package by all tests, and write .cache/cover.html for each line
 	@mkdir -p .cache
 	@$(GO) test -coverpkg=./... -coverprofile=.cache/cover.out $(PACKAGES) >.cache/cover.log || { cat .cache/cover.log; exit 1; }
 	@$(GO) tool cover -html=.cache/cover.out -o .cache/cover.html
 	@awk -f scripts/cover.awk .cache/cover.out | sort
 
 .PHONY: ci
-ci: ## everything that a change must pass
+ci: ## check everything that a change must pass
 	@.ci/run

@@ -67,11 +67,11 @@ func TestFileNames(t *testing.T) {
 			if module.MatchString(name) {
 				found, err := filepath.Glob(filepath.Join(root, name))
 				if err != nil || len(found) == 0 {
-					t.Errorf("%s: %s is not there", page, name)
+					t.Errorf("%s: %s does not exist", page, name)
 				}
 			}
 			if test, _, _ := strings.Cut(name, "/"); tests.MatchString(test) && !declared[test] {
-				t.Errorf("%s: %s is no test", page, test)
+				t.Errorf("%s: %s is not a test", page, test)
 			}
 		}
 	}

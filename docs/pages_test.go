@@ -1,5 +1,5 @@
-// Package docs has the pages. Its tests hold the pages to what they say: Go code compiles, the commands of a page
-// that shows a program run in the order in which they stand there, and links and file names lead somewhere.
+// Package docs has the pages. Its tests check that the Go code on the pages compiles, that the commands of a page
+// with a program run in their order, and that links and file names exist.
 package docs
 
 import (

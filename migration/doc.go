@@ -79,11 +79,11 @@
 // If you start postcopy yourself (qemu.MigrateStartPostcopy), do not let the context of Run end and do not
 // call Cancel at the same time: on QEMU 5.2 and 7.2 a cancellation at this moment loses the machine.
 //
-// # States in which migrate ends QEMU
+// # States in which migrate crashes QEMU
 //
-// In some states of the machine, migrate ends the process of the QEMU versions in parentheses (measured
-// on 5.2, 7.2, 10.0 and 11.1). Start checks the state first. It returns a [*StateError] and does not
-// send migrate if:
+// In these states of the machine, migrate crashes the QEMU versions in parentheses (measured on 5.2,
+// 7.2, 10.0 and 11.1). Start checks the state first. It returns a [*StateError] and does not send
+// migrate if:
 //   - the machine was sent already, even if it was reset since (5.2, 7.2).
 //   - QEMU is writing a dump of the guest's memory (5.2).
 //   - a backup is running (before 7.2).

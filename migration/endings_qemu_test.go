@@ -101,7 +101,7 @@ func TestSentAlready(t *testing.T) {
 			var forbidden *migration.StateError
 			require.ErrorAs(t, err, &forbidden)
 			require.Equal(t, state, forbidden.RunState)
-			require.Equal(t, state, runState(t, s), "it lives")
+			require.Equal(t, state, runState(t, s), "QEMU still runs")
 		}
 		allowed := func(s side) {
 			t.Helper()

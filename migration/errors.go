@@ -23,8 +23,8 @@ var ErrNone error = &ending{text: "migration: no migration has begun"}
 //   - the context's error.
 var ErrNotStarted error = &ending{text: "migration: not started"}
 
-// ErrCancelled means that the migration was cancelled: by Run when its context
-// ended, by a callback, by [Cancel], or by another client's migrate_cancel. The machine is at the
+// ErrCancelled means that the migration was cancelled: by Run, because its context ended or a
+// callback failed; by [Cancel]; or by another client's migrate_cancel. The machine is at the
 // source, and runs there if it ran before. If the reason is known, the error also matches it: the
 // error of the context or of the callback.
 var ErrCancelled error = &ending{text: "migration: cancelled; the machine stays at the source", executed: true}
@@ -49,7 +49,7 @@ var ErrGoesOn error = &ending{text: "migration: still running", executed: true}
 // QEMU does not answer. The migration may continue. Connect again and call [Wait] or [Query]; if the
 // source is gone, ask the destination. The error also matches the reason and [qmp.ErrOutcomeUnknown].
 //
-// A destination older than QEMU 9.1 ends when its migration fails, and prints the reason.
+// A destination older than QEMU 9.1 exits when its migration fails, and prints the reason.
 var ErrUnknown error = &ending{text: "migration: outcome unknown, QEMU does not answer", executed: true}
 
 // An ending is one of the sentinels above. Every error of this package's waits matches exactly one
@@ -110,7 +110,7 @@ func (e *FailedError) Error() string {
 func (e *FailedError) MayHaveExecuted() bool { return true }
 
 // A StateError is the reason of an [ErrNotStarted]: in this state of the machine QEMU refuses
-// migrate, or migrate ends QEMU. Nothing was sent.
+// migrate, or crashes. Nothing was sent.
 type StateError struct {
 	RunState qemu.RunState // what query-status says
 	Reason   string        // what is wrong, and what to do

@@ -252,7 +252,7 @@ func TestUnreadableAnswers(t *testing.T) {
 		_, err = migration.Wait(ended, &unreadable{f.Client, 3}, nil)
 		require.ErrorIs(t, err, migration.ErrGoesOn)
 		_, err = migration.Cancel(t.Context(), &unreadable{f.Client, 3})
-		require.NoError(t, err, "what is not known to be in postcopy is cancelled, after that")
+		require.NoError(t, err, "a migration that is not known to be in postcopy is cancelled afterwards")
 	})
 }
 

@@ -59,7 +59,7 @@ func overUnix(t *testing.T, src, dst side) {
 	p := moved(t, src, dst, listens(t, dst), &migration.Options{
 		Progress: func(p migration.Progress) { seen = append(seen, p) },
 	})
-	require.Equal(t, p, seen[len(seen)-1], "what is returned was told")
+	require.Equal(t, p, seen[len(seen)-1], "the last progress is the returned one")
 	require.Greater(t, p.Total, int64(32<<20))
 	require.Greater(t, p.Transferred, int64(8<<20))
 	require.Zero(t, p.Remaining)
@@ -235,7 +235,7 @@ func TestGuestLivesOn(t *testing.T) {
 	require.NoError(t, dst.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
 	log, err := dst.Serial()
 	require.NoError(t, err)
-	require.NotContains(t, log, "READY", "it has not booted anew")
+	require.NotContains(t, log, "READY", "the guest has not booted again")
 }
 
 // TestNothingListens: QEMU accepts migrate, and the migration fails.
@@ -313,11 +313,11 @@ func TestCancelComesTooLate(t *testing.T) {
 		_, err = migration.Cancel(limit(t), src)
 		require.ErrorIs(t, err, migration.ErrCompleted)
 		_, err = migration.Cancel(limit(t), dst)
-		require.NoError(t, err, "it has come, and is here")
+		require.NoError(t, err, "the machine is at the destination")
 		require.NoError(t, dst.VM.Close())
 		require.NoError(t, qemu.Cont{}.Do(t.Context(), src))
 		_, err = migration.Cancel(limit(t), src)
-		require.NoError(t, err, "it runs here again")
+		require.NoError(t, err, "the machine runs at the source again")
 	})
 }
 
@@ -336,7 +336,7 @@ func TestDestinationFails(t *testing.T) {
 
 		_, err = migration.WaitIncoming(limit(t), dst, nil)
 		if !q.AtLeast(9, 1) {
-			require.ErrorIs(t, err, migration.ErrUnknown, "it has ended")
+			require.ErrorIs(t, err, migration.ErrUnknown, "the destination has ended")
 			return
 		}
 		require.ErrorAs(t, err, &failed)

@@ -33,9 +33,9 @@ const resumeLimit = 10 * time.Second
 //   - [ErrGoesOn]: ctx ended. Postcopy cannot be cancelled.
 //   - the other errors of Run.
 //
-// If QEMU 5.2 could not connect, its process ends at the next attempt, and the machine is lost. So for a
-// QEMU older than 7.2, Resume connects to a Unix or TCP target from this process and passes the socket
-// to QEMU, as [FD] does. The connection to QEMU must be a UNIX socket then.
+// If QEMU 5.2 could not connect, it crashes at the next attempt, and the machine is lost. So for a QEMU
+// older than 7.2, Resume connects to a Unix or TCP target from this process and passes the socket to
+// QEMU, as [FD] does. The connection to QEMU must be a UNIX socket then.
 func Resume(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progress, error) {
 	if err := prepare(ctx, conn, to, "migrate"); err != nil {
 		return Progress{}, unstarted(err)

@@ -111,7 +111,7 @@ func TestNoMigration(t *testing.T) {
 		_, err = migration.Cancel(t.Context(), idle)
 		require.NoError(t, err)
 		err = migration.StartIncoming(t.Context(), idle, migration.Unix(idle.path("m")))
-		require.ErrorIs(t, err, qmp.ErrGeneric, "it was not started with -incoming defer")
+		require.ErrorIs(t, err, qmp.ErrGeneric, "QEMU was not started with -incoming defer")
 	})
 }
 

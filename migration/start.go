@@ -56,7 +56,7 @@ func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 // machine. StartIncoming turns on the capability "events".
 //
 // If the migration fails, QEMU 9.1 and newer keep running to report the reason: end the process then. An
-// older QEMU ends itself. The errors are those of Start.
+// older QEMU exits. The errors are those of Start.
 func StartIncoming(ctx context.Context, conn qmp.Conn, from Target) error {
 	err := prepare(ctx, conn, from, "migrate-incoming")
 	if err == nil {

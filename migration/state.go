@@ -10,8 +10,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// checkState returns a *StateError if migrate would end some QEMU, and the machine with it. Newer QEMUs
-// refuse most of this. Measured on 5.2, 7.2, 10.0 and 11.1.
+// checkState returns a *StateError if migrate would crash some version of QEMU. Newer versions refuse
+// most of this. Measured on 5.2, 7.2, 10.0 and 11.1.
 func checkState(ctx context.Context, x qmp.Executor) error {
 	state, err := runState(ctx, x)
 	if err != nil {
@@ -21,7 +21,7 @@ func checkState(ctx context.Context, x qmp.Executor) error {
 	case qemu.RunStatePostmigrate:
 		// 5.2 inactivates disks a second time (assertion); newer ones refuse.
 		return &StateError{state, "the machine has been sent already (run state postmigrate): " +
-			"it runs elsewhere, or send cont to run it here again"}
+			"if it does not run at the destination, send cont to run it here again"}
 	case qemu.RunStateSaveVM:
 		// 5.2 has no way from this run state to finish-migrate, and aborts; newer ones refuse.
 		return &StateError{state, "a dump of the guest's memory is being written (run state save-vm): wait until it has ended"}
@@ -49,7 +49,7 @@ func checkStopped(ctx context.Context, x qmp.Executor, state qemu.RunState) erro
 			return nil // cont and stop have been sent since
 		}
 		return &StateError{state, "the machine has been sent already, and reset since (run state prelaunch): " +
-			"it runs elsewhere, or send cont to run it here again"}
+			"if it does not run at the destination, send cont to run it here again"}
 	}
 	late, err := isOn(ctx, x, qemu.MigrationCapabilityLateBlockActivate)
 	if err != nil || !late {
@@ -59,7 +59,7 @@ func checkStopped(ctx context.Context, x qmp.Executor, state qemu.RunState) erro
 	if err != nil || can {
 		return err
 	}
-	return &StateError{state, "the machine has come with late-block-activate, and its disks may be inactive: " +
+	return &StateError{state, "the machine arrived with late-block-activate, and its disks may be inactive: " +
 		"send cont, then stop, and turn late-block-activate off"}
 }
 
@@ -84,8 +84,8 @@ func checkJobs(ctx context.Context, x qmp.Executor, state qemu.RunState) error {
 	if err != nil || !old {
 		return err
 	}
-	return &StateError{state, fmt.Sprintf("a backup is running (%s), during which a migration ends QEMU before 7.2: "+
-		"wait until it has ended, or cancel it", strings.Join(backups, ", "))}
+	return &StateError{state, fmt.Sprintf("a backup is running (%s), and migrate would crash this QEMU, which is older than 7.2: "+
+		"wait until the backup has ended, or cancel it", strings.Join(backups, ", "))}
 }
 
 // isBefore72 reports whether a QEMU is older than 7.2, for differences that its schema does not show. A

@@ -55,7 +55,7 @@ func Wait(ctx context.Context, conn qmp.Conn, opts *Options) (Progress, error) {
 //   - [ErrGoesOn] and the context's error: ctx ended. QEMU continues to wait for the machine: an
 //     incoming migration cannot be cancelled.
 //   - [*FailedError]: the migration failed.
-//   - [ErrUnknown]: the connection was lost. A QEMU older than 9.1 ends if the migration fails.
+//   - [ErrUnknown]: the connection was lost. A QEMU older than 9.1 exits if the migration fails.
 //   - [ErrNone]: this QEMU has not received a machine and does not wait for one.
 func WaitIncoming(ctx context.Context, conn qmp.Conn, opts *IncomingOptions) (Progress, error) {
 	w := follow(conn, opts.options())

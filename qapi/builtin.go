@@ -48,7 +48,7 @@ func (b *Builtin) TypeName() string { return b.name }
 // JSONKind returns the JSON kind of the type's values.
 func (b *Builtin) JSONKind() JSONKind { return b.kind }
 
-// Bits returns the width of an integer type, 0 for the other types.
+// Bits returns the width of an integer type in bits, and 0 for other types.
 func (b *Builtin) Bits() int { return b.bits }
 
 // Signed reports whether an integer type has negative values. For compatibility QEMU also accepts

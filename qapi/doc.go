@@ -23,10 +23,10 @@
 //
 // # Types without a name
 //
-// A schema can write the arguments of a command, or the base of a union, inside the definition
-// that uses them. In the model they are types like the others, except that Header.Implicit is set
-// and that Schema.Definitions does not have them. Their names are those in QEMU's C code. Ignore
-// them.
+// A schema can write the arguments of a command, or the base of a union, inside the definition that
+// uses them. In the model they are types like the others, except that Header.Implicit is set and
+// that Schema.Definitions does not have them. Their names are those in QEMU's C code, and are not
+// on the wire.
 //
 // # Conditions
 //

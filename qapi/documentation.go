@@ -51,9 +51,9 @@ func (d *Doc) Feature(name string) *DocSection { return d.section(DocFeature, na
 // Tagged is like [Doc.Member] for the first section with a tag such as "Returns".
 func (d *Doc) Tagged(tag string) *DocSection { return d.section(DocTagged, tag) }
 
-// Seen returns the QEMU version that package unmask's Join noted for a member, a value or an alternative, or
-// for the definition itself if member is "". It returns "" if QEMU's source has it, because Join marks only
-// parts that it took from a server.
+// Seen returns the version in the mark "(seen first in 11.1)" of a member, a value or an alternative, or of
+// the definition itself if member is "". qapigen join marks the parts that it took from a server. Seen
+// returns "" for all other parts.
 func (d *Doc) Seen(member string) string {
 	if d == nil {
 		return ""

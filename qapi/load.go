@@ -14,9 +14,9 @@ type Options struct {
 	// reports the same errors as that version, in the same order and at the same lines.
 	Dialect Dialect
 
-	MaxFiles    int // the most files that a schema may have; 0 means 1000
-	MaxFileSize int // the most bytes that each file may have; 0 means 4 MiB
-	MaxErrors   int // the most diagnostics that are returned; 0 means 100
+	MaxFiles    int // maximum number of files; 0 means 1000
+	MaxFileSize int // maximum size of a file in bytes; 0 means 4 MiB
+	MaxErrors   int // maximum number of diagnostics that are returned; 0 means 100
 }
 
 // Load reads the schema whose main file is path, with all files that it includes.

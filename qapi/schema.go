@@ -14,7 +14,8 @@ type Schema struct {
 
 	// ServerNames reports that names of members, values, features, commands and events come from a
 	// server, and may be names that QAPI does not allow: with dots, with a digit first, empty, or
-	// equal to another name in C. Package unmask writes a pragma for this into the schema.
+	// equal to another name in C. The schema then has the pragma server-names, which qapigen
+	// writes.
 	ServerNames bool
 
 	index map[string]Definition

@@ -45,8 +45,8 @@ import (
 // Assign nil to send null. An element of a slice cannot be left out: a nil pointer there is an
 // error.
 //
-// To send bytes, look into the schema. Text is a string, binary data is base64 in a string, and
-// JSON is a RawJSON.
+// The schema says how to send bytes: text as a string, binary data as base64 in a string, JSON as a
+// RawJSON.
 //
 // If a value cannot be sent, the error is an [*EncodeError] with the value's path.
 //
@@ -55,7 +55,7 @@ import (
 //	null               nil
 //	true, false        bool
 //	a string           string
-//	an integer         int, or uint64 if it is too great for int
+//	an integer         int, or uint64 if it is too large for int
 //	another number     float64, or RawJSON if float64 would change the digits
 //	an array           []any
 //	an object          Args
@@ -222,7 +222,7 @@ func encodeByMethod(e *wire.Encoder, v reflect.Value) bool {
 		}
 		text := m.String()
 		if text == "" || text[0] != '-' && (text[0] < '0' || '9' < text[0]) {
-			e.Fail("the text of the number is not one of JSON")
+			e.Fail("the text is not a JSON number")
 		}
 		e.Raw([]byte(text))
 	default:

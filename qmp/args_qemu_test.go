@@ -38,7 +38,7 @@ func TestArgsOnQEMU(t *testing.T) {
 			if q.AtLeast(10, 0) {
 				require.ErrorIs(t, err, qmp.ErrGeneric)
 			} else {
-				require.NoError(t, err, "it takes strings, too")
+				require.NoError(t, err, "QEMU also takes strings")
 			}
 			got, err := qemu.QOMGet{Path: "/machine/peripheral/d1", Property: "max-bytes"}.Do(limit(t), c)
 			require.NoError(t, err)

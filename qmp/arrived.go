@@ -91,7 +91,7 @@ func kindOfServer(b []byte) string {
 
 const (
 	qmpMonitor   = "this is a QMP monitor (use Dial)"
-	humanMonitor = "this is QEMU's monitor for people, HMP (give the socket of -qmp, or of -mon with mode=control)"
-	guestChannel = "this is a guest agent's channel (use DialGuest), or a monitor that has greeted somebody else"
+	humanMonitor = "this is QEMU's human monitor, HMP (give the socket of -qmp, or of -mon with mode=control)"
+	guestChannel = "this is a guest agent's channel (use DialGuest), or a monitor that has already greeted another client"
 	telnet       = "this is a telnet server (start QEMU without telnet=on)"
 )

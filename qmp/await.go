@@ -15,8 +15,8 @@ type Request interface {
 //	}, qemu.DeviceDel{ID: "disk1"})
 //
 // AwaitEvent subscribes before it sends the command, so it also sees an event that comes before the
-// reply. An event of the same type can have another cause: match must recognize the right one. A nil
-// match takes the first event of type T. match is called on the caller's goroutine.
+// reply. An event of the same type can have another cause: match must recognize the right one. match
+// is called on the caller's goroutine. A nil match takes the first event of type T:
 //
 //	_, err := qmp.AwaitEvent[qemu.ShutdownEvent](ctx, c, nil, qemu.SystemPowerdown{})
 //

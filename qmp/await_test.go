@@ -228,7 +228,7 @@ func TestAwaitErrors(t *testing.T) {
 		return nil, nil
 	})
 	_, err = qmp.Await(limit(t), c, del(c), isGone("a"), "DEVICE_DELETED")
-	require.ErrorIs(t, err, qmp.ErrEventsLost, "it may have been that one")
+	require.ErrorIs(t, err, qmp.ErrEventsLost, "the lost event may have been the awaited one")
 
 	ctx, cancel := context.WithCancelCause(limit(t))
 	enough := errors.New("enough")

@@ -12,7 +12,7 @@ import (
 // the call, waits for the reply and has the call decode the result.
 //
 // Execute must call Decode on the goroutine that called Execute, at most once, and before it returns. It can
-// call AppendArgs as often as it likes.
+// call AppendArgs several times.
 type Executor interface {
 	Execute(ctx context.Context, call *Call) error
 }

@@ -24,7 +24,7 @@ import (
 // and call [NewClient]. Descriptors cannot be sent over TCP and vsock.
 //
 // Dial returns an error that matches:
-//   - [os.ErrNotExist]: the socket does not exist, or nothing with this CID answers.
+//   - [os.ErrNotExist]: the socket does not exist, or there is no machine with this CID.
 //   - [syscall.ECONNREFUSED]: nobody listens there. [DialWait] waits for a server that is being started.
 //   - [errors.ErrUnsupported]: this platform has no vsock.
 func Dial(ctx context.Context, address string, opts *Options) (*Client, error) {

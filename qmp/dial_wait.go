@@ -20,7 +20,7 @@ const (
 var errProcessEnded = errors.New("the process has ended before its socket could be used")
 
 // DialWait is like [Dial] for a server that was just started. It tries again as long as the socket
-// does not exist, nobody listens on it, or its queue is full. It gives up when ctx ends.
+// does not exist, nobody listens on it, or its listen queue is full. It gives up when ctx ends.
 //
 // exited may be nil. Otherwise the caller closes it when the server's process has ended. DialWait then
 // stops waiting for the socket or for the greeting. If DialWait has not connected, its error matches

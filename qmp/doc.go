@@ -37,11 +37,11 @@
 // streams. [DialGuest] is for the guest agent. A client does not reconnect: [Client.Done] and [Client.Err]
 // report when and why the connection ended.
 //
-// # Functions of the program
+// # Callbacks
 //
-// The client calls functions that the program gives to it: a [Logger], [Options.Trace], the match function
-// of [Client.EventsFunc], and the methods of a [net.Conn] that is not from package net. It calls them on
-// its own goroutines and on the goroutines of commands that wait for a reply. If such a function panics, or
+// The client calls these functions of the program: a [Logger], [Options.Trace], the match function of
+// [Client.EventsFunc], and the methods of a [net.Conn] that is not from package net. It calls them on its
+// own goroutines and on the goroutines of commands that wait for a reply. If such a function panics, or
 // ends its goroutine as t.FailNow does, the connection ends with a [*CallbackError]: commands and
 // subscriptions return it, and Close returns. The client encodes arguments and decodes results on the
 // goroutine of the command's caller. A panic there reaches the caller, and the connection stays usable.
@@ -62,7 +62,7 @@
 // reply is already in the queue. A slow consumer does not block the client. The client drops its oldest
 // events, and [EventsLostError] reports how many.
 //
-// # Values for people
+// # Printing values
 //
 // Print values with [Redacted]. It hides secrets, and shows values instead of pointers:
 //

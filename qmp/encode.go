@@ -88,8 +88,8 @@ func Unmarshal(text []byte, v any) error {
 }
 
 // Format returns the JSON of a value of a generated type, without the secrets; see [Redact]. v points to
-// the value. String methods of generated types call Format. [Redacted] takes values of all types. If the
-// value cannot be encoded, Format returns the reason instead.
+// the value. String methods of generated types call Format. [Redacted] takes more types. If the value
+// cannot be encoded, Format returns the reason instead.
 func Format(v any) string { return formatted(func(e *wire.Encoder) { encodeGenerated(e, v) }) }
 
 func formatted(encode func(*wire.Encoder)) string {

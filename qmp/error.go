@@ -26,7 +26,7 @@ func (e *Error) Error() string {
 	}
 	switch {
 	case e.Desc == "":
-		return s + "the server gives only the class " + string(cmp.Or(e.Class, ErrGeneric))
+		return s + "the server sent only the class " + string(cmp.Or(e.Class, ErrGeneric))
 	case e.Class != ErrGeneric && e.Class != "":
 		return s + redactText(e.Desc) + " (" + string(e.Class) + ")"
 	}

@@ -15,7 +15,7 @@ import (
 type RawEvent struct {
 	Name string
 	Time time.Time // from the server's clock; zero if the server sent no time
-	Data RawJSON   // a copy that belongs to the receiver; nil if the event has no data; not checked yet
+	Data RawJSON   // a copy that belongs to the receiver, as the server wrote it; nil if the event has no data
 }
 
 // EncodeMembers writes the event as the server sends it.
@@ -78,8 +78,8 @@ type EventStream interface {
 //		…
 //	}
 //
-// The loop ends when the queue is empty. It also yields the errors of [EventStream], and ends
-// after a final error. Leaving the loop early loses no event.
+// The loop ends when the queue is empty. It also yields the errors of [EventStream], and ends after
+// a final error. If the loop ends early, the other events stay in the queue.
 func Queued(events EventStream) iter.Seq2[RawEvent, error] {
 	return func(yield func(RawEvent, error) bool) {
 		for {
@@ -105,9 +105,9 @@ type EventData interface {
 	EventName() string
 }
 
-// DecodeEventData decodes the data of an event. If data is nil, the event has no data, and into stays as it
-// is. Unknown members are ignored. Everything else is decoded strictly. The error is a [*DecodeError] with
-// the name of the event.
+// DecodeEventData decodes the data of an event. nil data means that the event has no data; into then stays
+// as it is. Unknown members are ignored. Everything else is decoded strictly. The error is a [*DecodeError]
+// with the name of the event.
 func DecodeEventData(data RawJSON, into EventData) error {
 	if data == nil {
 		return nil

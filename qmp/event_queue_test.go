@@ -34,7 +34,7 @@ func TestWakeUpIsPassedOn(t *testing.T) {
 					cancel()
 					synctest.Wait()
 					if err := <-gaveUp; err == context.Canceled {
-						require.Len(t, patient, 1, "it waits for ever")
+						require.Len(t, patient, 1, "the consumer waits forever")
 					}
 				})
 			}
@@ -152,7 +152,7 @@ func TestSecondLookBeforeWaiting(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			e, err, ok = q.wait(ctx) // the first one goes on
-			require.True(t, ok, "it would wait for ever")
+			require.True(t, ok, "the consumer would wait forever")
 			if name == "event" {
 				require.NoError(t, err)
 				require.Equal(t, "B", e.Name)

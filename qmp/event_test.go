@@ -93,7 +93,7 @@ func TestEventsByName(t *testing.T) {
 			if err != nil {
 				require.ErrorIs(t, err, io.EOF)
 				_, err = stream.Next(limit(t))
-				require.ErrorIs(t, err, io.EOF, "it stays")
+				require.ErrorIs(t, err, io.EOF, "the final error stays")
 				return text
 			}
 			text += fmt.Sprintf(" %s%s", e.Name, e.Data)
@@ -241,7 +241,7 @@ func TestNextWaitsUntilTheContextEnds(t *testing.T) {
 			all = append(all, err)
 		}
 		require.Len(t, all, 3)
-		require.NoError(t, errors.Join(all[:2]...), "what is in the queue comes first")
+		require.NoError(t, errors.Join(all[:2]...), "queued events come first")
 		require.ErrorIs(t, all[2], context.DeadlineExceeded, "an ended context ends loops")
 
 		for range 2 {

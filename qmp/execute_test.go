@@ -80,10 +80,10 @@ func TestErrorClasses(t *testing.T) {
 		require.EqualError(t, err, text)
 	}
 	for text, e := range map[string]*qmp.Error{
-		"qmp: object-del: the server gives only the class GenericError": {Command: "object-del", Class: qmp.ErrGeneric},
-		"qmp: the server gives only the class DeviceNotFound":           {Class: qmp.ErrDeviceNotFound},
-		"qmp: a: the server gives only the class New":                   {Command: "a", Class: "New"},
-		"qmp: b: the server gives only the class GenericError":          {Command: "b"},
+		"qmp: object-del: the server sent only the class GenericError": {Command: "object-del", Class: qmp.ErrGeneric},
+		"qmp: the server sent only the class DeviceNotFound":           {Class: qmp.ErrDeviceNotFound},
+		"qmp: a: the server sent only the class New":                   {Command: "a", Class: "New"},
+		"qmp: b: the server sent only the class GenericError":          {Command: "b"},
 		"qmp: c: no": {Command: "c", Desc: "no"},
 	} {
 		require.EqualError(t, e, text)
@@ -173,7 +173,7 @@ func TestCloseEndsCallsInFlight(t *testing.T) {
 	<-came
 	require.NoError(t, c.Close())
 	err := <-result
-	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown, "it was not the server that ended the connection")
+	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown, "the server did not end the connection")
 	require.ErrorIs(t, err, qmp.ErrClosed)
 	require.ErrorIs(t, err, net.ErrClosed)
 }
@@ -261,7 +261,7 @@ func TestErrorsWithoutID(t *testing.T) {
 			p.write(`{"return": "a", "id": 1}` + `{"return": "b", "id": 2}`)
 		}()
 		_, err := run(t.Context(), c, "a")
-		require.ErrorContains(t, err, "JSON parse error", "the one in flight is meant")
+		require.ErrorContains(t, err, "JSON parse error", "the error is for the command in flight")
 		v, err := run(t.Context(), c, "b")
 		require.NoError(t, err)
 		require.Equal(t, `"b"`, v)

@@ -21,8 +21,8 @@ const maxFiles = 16
 // Commands with files wait for each other, because the server does not know which command a descriptor belongs
 // to. If the server refuses the command, or the command takes no files, the server still has the descriptors,
 // and the next getfd would get the wrong file. So the client then makes the server close them, by a getfd with
-// the name "0", which takes the descriptors and fails. qemu-storage-daemon has neither command. It keeps a
-// descriptor until the next one comes.
+// the name "0", which takes the descriptors and fails. qemu-storage-daemon has neither getfd nor add-fd, and
+// keeps a descriptor until the next one comes.
 func WithFile(f *os.File) CallOption {
 	return func(c *Call) { c.Files = append(c.Files, f) }
 }

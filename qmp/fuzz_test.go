@@ -41,7 +41,7 @@ func FuzzServer(f *testing.F) {
 				case err == nil, errors.As(err, &refused), errors.As(err, &unreadable):
 				case errors.Is(err, qmp.ErrNotSent), errors.Is(err, qmp.ErrOutcomeUnknown):
 				default:
-					t.Errorf("an ending of no kind: %v", err)
+					t.Errorf("the error matches no ending of a command: %v", err)
 				}
 			})
 		}

@@ -142,7 +142,7 @@ func TestInvalidGreetings(t *testing.T) {
 
 // TestNoGreetingShowsReceivedBytes: the error also names the kind of server if that is certain.
 func TestNoGreetingShowsReceivedBytes(t *testing.T) {
-	const people = "this is QEMU's monitor for people, HMP"
+	const people = "this is QEMU's human monitor, HMP"
 	for sent, want := range map[string][]string{
 		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {people,
 			`offset 0: a message does not begin with {: "QEMU 10.0.2 monitor`},
@@ -188,7 +188,7 @@ func TestNoGreetingOfASlowSocket(t *testing.T) {
 		}
 	}()
 	_, err = qmp.Dial(limit(t), l.Addr().String(), nil)
-	require.ErrorContains(t, err, "this is QEMU's monitor for people, HMP")
+	require.ErrorContains(t, err, "this is QEMU's human monitor, HMP")
 	require.ErrorContains(t, err, `"QEMU 10.0.2 monitor`)
 }
 
@@ -196,7 +196,7 @@ func TestNoGreetingOfASlowSocket(t *testing.T) {
 func TestNoGuestAgentShowsReceivedBytes(t *testing.T) {
 	for sent, want := range map[string][]string{
 		greeting: {"this is a QMP monitor (use Dial)", `"{\"QMP\"`},
-		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {"this is QEMU's monitor for people, HMP"},
+		"QEMU 10.0.2 monitor - type 'help' for more information\r\n(qemu) ": {"this is QEMU's human monitor, HMP"},
 		"\r\nDebian login: ": {`the server has sent "\r\nDebian login: "`},
 		`{"return": 1}`:      {`no guest agent has answered: the server has sent "{\"return\": 1}"`},
 		"":                   {"qmp: the guest agent does not answer (it is not running in the guest, or another client holds its channel): context deadline exceeded"},
@@ -331,7 +331,7 @@ func TestDialTCP(t *testing.T) {
 
 func TestDialLongPathsAndAbstractOnes(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has a way")
+		t.Skip("only Linux connects to long paths and abstract sockets")
 	}
 	folder := filepath.Join(t.TempDir(), strings.Repeat("long", 30))
 	require.NoError(t, os.Mkdir(folder, 0o700))

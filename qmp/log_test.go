@@ -61,7 +61,7 @@ func TestLog(t *testing.T) {
 		`msg="qmp: command ended" command=set_password error=<nil>`,
 		`msg="qmp: command ended" command=nonsense error="qmp: nonsense: The command nonsense has not been found`,
 		`msg="qmp: message dropped" why="not expected" id=""`,
-		`msg="qmp: message dropped" why="a reply to nobody" id=77`,
+		`msg="qmp: message dropped" why="a reply to no command" id=77`,
 		`msg="qmp: connection ended" error="qmp: the server closed the connection: EOF"`,
 	} {
 		require.Contains(t, text, want)

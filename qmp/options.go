@@ -17,7 +17,7 @@ type Options struct {
 	// OOB asks for the server's capability "oob", out-of-band execution, if the server offers it
 	// ([Client.OOB] reports whether it does). [OutOfBand] uses it. The client then sends at most 8 ordinary
 	// commands at a time, so that the server has room for an out-of-band command. Further commands wait.
-	// OOB is off by default: few programs need it, and it makes QEMU less careful with descriptors.
+	// OOB is off by default, because few programs need it.
 	OOB bool
 
 	// MaxMessage is the length in bytes of the longest message that the server may send. A longer one ends

@@ -17,8 +17,8 @@ import (
 var ErrOutcomeUnknown = errors.New("qmp: sent, outcome unknown")
 
 // MayHaveExecuted reports whether the server may have executed a command that ended with err. It
-// returns false if the command was not sent or the server refused it. Cleanup code must undo any other
-// command, even though it may have had no effect.
+// returns false if the command was not sent, or if the server answered with an error. Cleanup code
+// must undo any other command, even though it may have had no effect.
 //
 // An operation that sends several commands can return an error that wraps the error of one of them.
 // If such an error has a method MayHaveExecuted() bool, MayHaveExecuted returns its result.

@@ -57,7 +57,7 @@ func (c *Client) receiveReply(m *message) *pending {
 	}
 	p := c.replyTo(m)
 	if p == nil {
-		c.logDropped(m, "a reply to nobody")
+		c.logDropped(m, "a reply to no command")
 		return nil
 	}
 	if p.inBand {

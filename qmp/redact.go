@@ -15,8 +15,8 @@ const hidden = "***"
 // use it. Call it for text that you log yourself, such as a result or the output of [Call.AppendArgs].
 //
 // It hides:
-//   - strings and numbers in a member with the name of a secret: password, cookie, token, key and
-//     the like;
+//   - strings and numbers in a member that is named like a secret: password, cookie, token, key and
+//     others;
 //   - strings and numbers in a member with data that may be secret: data, env, arg, input-data,
 //     buf-b64;
 //   - a string that is the value of a property, or the whole result of a command such as qom-get,

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// WithTimeout returns a connection that limits the time of each command. limit returns the time for a
-// command's name; 0 means no limit. If the context of the command ends earlier, the command ends then.
+// WithTimeout returns a connection that limits the time of each command. limit returns the longest
+// time for the command with this name; 0 means no limit. If the context of the command ends earlier,
+// the command ends then.
 //
 //	vm := hotplug.New(qmp.WithTimeout(client, func(command string) time.Duration {
 //		if command == "blockdev-add" {

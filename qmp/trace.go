@@ -13,7 +13,7 @@ type TraceMessage struct {
 	Sent bool
 
 	// Command is the command's name, for a request and for its reply. It is empty for other
-	// messages, and for a reply that no command in flight has asked for.
+	// messages, and for a reply to no command in flight.
 	Command string
 
 	// ID is the id of a message with a Command. A reply has the id of its request. A later command can

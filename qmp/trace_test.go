@@ -130,7 +130,7 @@ func TestTraceOfRaw(t *testing.T) {
 	raw := qmp.Raw{Command: "anything", Args: qmp.Args{"name": "geheim", "list": []any{"geheim"}}}
 	result, err := raw.Do(limit(t), c)
 	require.NoError(t, err)
-	require.Equal(t, `"geheim"`, result.String(), "who asks is told")
+	require.Equal(t, `"geheim"`, result.String(), "the result itself is not redacted")
 	require.Contains(t, tr.last(true), `{"execute":"anything","arguments":{"list":"***","name":"***"},"id":`)
 	require.JSONEq(t, `{"return":"***","id":`+id(tr.last(true))+`}`, tr.last(false))
 	require.NotContains(t, tr.log.b.String(), "geheim")

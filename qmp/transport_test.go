@@ -164,7 +164,7 @@ func connectTo(t *testing.T, l net.Listener) {
 // TestAcceptKeepsADeadline that the listener has, whether ctx ends or a server comes.
 func TestAcceptKeepsADeadline(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("a listener has no duplicate")
+		t.Skip("Windows cannot duplicate a listener")
 	}
 	for name, l := range listeners(t) {
 		t.Run(name, func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestAcceptTwice(t *testing.T) {
 				require.ErrorIs(t, <-impatient, context.Canceled)
 			}
 			for range cap(patient) {
-				require.Empty(t, patient, "the end of others has ended it")
+				require.Empty(t, patient, "the context of another Accept has ended this one")
 				connectTo(t, l)
 				require.NoError(t, <-patient)
 			}

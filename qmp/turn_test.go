@@ -472,7 +472,7 @@ func TestTurnCallback(t *testing.T) {
 			require.True(t, ok, err)
 			require.Equal(t, c.Err(), error(failed))
 			_, err = others.Next(turnLimit(t))
-			require.NoError(t, err, "what came before is given out")
+			require.NoError(t, err, "events from before are delivered")
 			_, err = others.Next(turnLimit(t))
 			require.Equal(t, error(failed), err)
 			_, err = events.Next(turnLimit(t))

@@ -51,9 +51,9 @@ func explainVsock(err error) error {
 	case errors.Is(err, syscall.ECONNRESET):
 		text, like = "nobody listens there", syscall.ECONNREFUSED
 	case errors.Is(err, syscall.ETIMEDOUT):
-		text, like = "nothing with this CID has answered", os.ErrNotExist
+		text, like = "no machine with this CID has answered", os.ErrNotExist
 	case errors.Is(err, syscall.ENODEV):
-		text, like = "nothing with this CID can be reached from here", os.ErrNotExist
+		text, like = "no machine with this CID can be reached", os.ErrNotExist
 	case errors.Is(err, syscall.EAFNOSUPPORT):
 		text, like = "this kernel has no vsock, or its module is not loaded", errors.ErrUnsupported
 	default:

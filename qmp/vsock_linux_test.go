@@ -63,7 +63,7 @@ func TestVsockRefused(t *testing.T) {
 				t.Log(err)
 				var failed *net.OpError
 				if !errors.As(err, &failed) || failed.Addr != address {
-					t.Errorf("%v is no *net.OpError of %s", err, address)
+					t.Errorf("%v is not a *net.OpError of %s", err, address)
 				}
 				if !strings.HasPrefix(err.Error(), "qmp: dial vsock "+address.String()+": ") {
 					t.Errorf("%v does not begin with the address", err)
@@ -364,7 +364,7 @@ func TestDialFamilyWaits(t *testing.T) {
 			break
 		}
 		queued = append(queued, conn)
-		require.Less(t, len(queued), 10, "the queue has no end")
+		require.Less(t, len(queued), 10, "the listen queue has no limit")
 	}
 	leavesNoDescriptor(t, func() {
 		ctx, cancel := context.WithCancel(t.Context())

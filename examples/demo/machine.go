@@ -30,7 +30,7 @@ type machine struct {
 func start(out io.Writer) (*machine, error) {
 	q, err := qemutest.Find("")
 	if errors.Is(err, qemutest.ErrMissing) {
-		fmt.Fprintf(out, "no QEMU here (%v): a server of qmp/qmptest stands in its place\n", err)
+		fmt.Fprintf(out, "no QEMU on this machine (%v): a fake server takes its place\n", err)
 		return standIn(), nil
 	}
 	if err != nil {

@@ -46,5 +46,5 @@ func TestDemoWithoutGuest(t *testing.T) {
 
 // TestDemoWithoutQEMU has none, and fetches none.
 func TestDemoWithoutQEMU(t *testing.T) {
-	check(t, "no QEMU here", "QEMU=", "PATH=", "QMPKIT_CACHE="+t.TempDir(), "QMPKIT_OFFLINE=1")
+	check(t, "no QEMU on this machine", "QEMU=", "PATH=", "QMPKIT_CACHE="+t.TempDir(), "QMPKIT_OFFLINE=1")
 }

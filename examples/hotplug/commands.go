@@ -16,13 +16,13 @@ import (
 
 // commands are all of them.
 var commands = []command{
-	{"list", nil, "the devices that have ids, and where they are", plain(list)},
+	{"list", nil, "lists the devices that have IDs, with their places", plain(list)},
 	{"add-disk", []string{"ID", "FILE"}, "adds a file or a block device of this host as a disk", addDisk},
 	{"resize-disk", []string{"ID", "BYTES"}, "changes the size of a disk, and of its file", plain(resizeDisk)},
 	{"remove-disk", []string{"ID"}, "removes a disk", plain(func(ctx context.Context, m machine, args []string) error {
 		return m.RemoveDisk(ctx, args[0])
 	})},
-	{"add-nic", []string{"ID", "TAP"}, "adds a NIC on a tap of this host, which is made if it is not there", addNIC},
+	{"add-nic", []string{"ID", "TAP"}, "adds a NIC on a tap of this host, and makes the tap if it does not exist", addNIC},
 	{"remove-nic", []string{"ID"}, "removes a NIC", plain(func(ctx context.Context, m machine, args []string) error {
 		return m.RemoveNIC(ctx, args[0])
 	})},
@@ -70,10 +70,10 @@ func (m machine) place(ctx context.Context, bus string) (hotplug.PCISlot, error)
 }
 
 func addDisk(set *flag.FlagSet) func(context.Context, machine, []string) error {
-	format := set.String("format", "raw", "the file's `FORMAT`, which is never guessed")
-	bus := set.String("bus", "", "the PCI `BUS` to plug it into; the first with a free slot if none is given")
+	format := set.String("format", "raw", "the `FORMAT` of the file")
+	bus := set.String("bus", "", "the PCI `BUS` of the device (default: the first with a free slot)")
 	direct := set.Bool("direct", false, "bypass the host's page cache")
-	readOnly := set.Bool("read-only", false, "nobody can write to it")
+	readOnly := set.Bool("read-only", false, "the guest cannot write to the disk")
 	return func(ctx context.Context, m machine, args []string) error {
 		slot, err := m.place(ctx, *bus)
 		if err != nil {
@@ -96,9 +96,9 @@ func resizeDisk(ctx context.Context, m machine, args []string) error {
 }
 
 func addNIC(set *flag.FlagSet) func(context.Context, machine, []string) error {
-	queues := set.Int("queues", 1, "how many `QUEUES` it has")
-	mac := set.String("mac", "", "its `ADDRESS`")
-	bus := set.String("bus", "", "the PCI `BUS` to plug it into; the first with a free slot if none is given")
+	queues := set.Int("queues", 1, "the number of `QUEUES`")
+	mac := set.String("mac", "", "the MAC `ADDRESS`")
+	bus := set.String("bus", "", "the PCI `BUS` of the device (default: the first with a free slot)")
 	return func(ctx context.Context, m machine, args []string) error {
 		taps, err := openTap(args[1], *queues)
 		if err != nil {
@@ -141,7 +141,7 @@ func migrate(ctx context.Context, m machine, args []string) error {
 		},
 	})
 	if err == nil {
-		fmt.Fprintln(m.out, "the machine is there; it stood still for", end.Downtime.Round(time.Millisecond))
+		fmt.Fprintln(m.out, "the machine is at the destination; it was stopped for", end.Downtime.Round(time.Millisecond))
 	}
 	return err
 }

@@ -116,7 +116,7 @@ func parse(name string, args []string, out io.Writer) (*command, []string, func(
 		}
 		return c, rest, do, nil
 	}
-	return nil, nil, nil, fmt.Errorf("there is no command %q; without one, the commands are listed", name)
+	return nil, nil, nil, fmt.Errorf("unknown command %q; without a command, hotplug lists all commands", name)
 }
 
 func usage(set *flag.FlagSet) {

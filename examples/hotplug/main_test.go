@@ -75,7 +75,7 @@ func TestMigrate(t *testing.T) {
 	var out bytes.Buffer
 	require.NoError(t, run(t.Context(), []string{"-qmp", source.Socket(), "migrate", address}, &out))
 	require.Contains(t, out.String(), "completed: 0 of ")
-	require.Contains(t, out.String(), "the machine is there; it stood still for ")
+	require.Contains(t, out.String(), "the machine is at the destination; it was stopped for ")
 }
 
 func TestErrors(t *testing.T) {
@@ -86,7 +86,7 @@ func TestErrors(t *testing.T) {
 	}{
 		{"list", "-qmp is missing"},
 		{"-qmp " + socket + " list", "no such file"},
-		{"-qmp " + socket + " fly", `there is no command "fly"`},
+		{"-qmp " + socket + " fly", `unknown command "fly"`},
 		{"-qmp " + socket + " add-disk d", "add-disk takes 2 arguments (ID FILE), not 1"},
 		{"-qmp " + socket + " add-disk d f -formt raw", "flag provided but not defined: -formt"},
 		{"-no", "flag provided but not defined: -no"},

@@ -8,5 +8,5 @@ import (
 )
 
 func openTap(string, int) ([]*os.File, error) {
-	return nil, errors.New("taps are opened on Linux only")
+	return nil, errors.New("taps need Linux")
 }

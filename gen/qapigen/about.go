@@ -28,7 +28,7 @@ func newVersion() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version [-json]",
 		Short: "print the version of qapigen, and of the QEMUs that it knows",
-		Long: `Version prints the version of qapigen, the constant of this module that generated code refers to, the
+		Long: `Version prints the version of qapigen, the constant of package qmp/wire that generated code needs, the
 QEMU whose schema gives the names of types for a server, and the dialects of check.
 
 ` + statusHelp,

@@ -90,13 +90,13 @@ func dialAdvice(address string, err error) string {
 	_, unreachable := errors.AsType[net.Error](err)
 	switch {
 	case strings.TrimPrefix(address, "unix:") == "":
-		return "write the path of the socket behind unix:; in a go:generate line, is the variable set?"
+		return "write the path of the socket after unix:; in a go:generate line, is the variable set?"
 	case garbage, errors.Is(err, io.EOF):
-		return "this is no QMP monitor, perhaps the one for people (-monitor): give the socket of -qmp, or of -mon with mode=control"
+		return "this is not a QMP monitor; perhaps it is a human monitor (-monitor): give the socket of -qmp, or of -mon with mode=control"
 	case errors.Is(err, fs.ErrPermission):
 		return "run qapigen as the user that the server runs as"
 	case strings.HasPrefix(address, "vsock:") && isDial(err):
-		return "look at the CID and the port, and whether something listens there that speaks QMP; a guest agent has no introspection"
+		return "check the CID and the port, and that a QMP server listens there; a guest agent has no introspection"
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("no server listens there: start QEMU with -qmp %s,server=on,wait=off, or give the address that it was started with", withScheme(address))
 	case errors.Is(err, context.DeadlineExceeded) && !isDial(err):
@@ -130,7 +130,7 @@ func queryAdvice(err error) string {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "the server is stopped or very busy: try again"
 	case malformed:
-		return "the server is none that qapigen knows"
+		return "qapigen does not know this kind of server"
 	}
 	return ""
 }

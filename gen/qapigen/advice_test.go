@@ -22,7 +22,7 @@ func TestAdvice(t *testing.T) {
 		want    string
 	}{
 		{"unix:/run/qmp", os.ErrPermission, "run qapigen as the user that the server runs as"},
-		{"vsock:3:5", &net.OpError{Op: "dial", Err: os.ErrNotExist}, "look at the CID and the port, and whether something listens there that speaks QMP"},
+		{"vsock:3:5", &net.OpError{Op: "dial", Err: os.ErrNotExist}, "check the CID and the port, and that a QMP server listens there"},
 		{"tcp:10.0.0.1:1", &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT"},
 		{"unix:/run/qmp", context.DeadlineExceeded, "end the other client, or start QEMU with one more -qmp; a guest agent does not greet"},
 		{"unix:/run/qmp", errors.New("other"), ""},

@@ -68,9 +68,9 @@ func openServer(ctx context.Context, name string) (*source, error) {
 	info, err := os.Stat(name)
 	switch {
 	case err != nil:
-		return nil, advise(withoutPath(err), "no socket is there, and the address of a server begins with unix:, tcp: or vsock:")
+		return nil, advise(withoutPath(err), "there is no socket with this name; the address of a server begins with unix:, tcp: or vsock:")
 	case info.Mode().IsRegular():
 		return nil, errors.New("this is a file: capture takes the address of a server that is running")
 	}
-	return nil, errors.New("this is no socket: capture takes the address of a server that is running")
+	return nil, errors.New("this is not a socket: capture takes the address of a server that is running")
 }

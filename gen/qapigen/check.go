@@ -37,7 +37,7 @@ The exit status is 0 if the schemas are correct, 1 if not, and 2 if the command 
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, ok := qapi.ParseDialect(dialect)
 			if !ok {
-				return &usageError{"there is no dialect '" + dialect + "': it is one of " + dialectNames()}
+				return &usageError{"unknown dialect '" + dialect + "': want one of " + dialectNames()}
 			}
 			var errs []error
 			for _, path := range args {

@@ -49,6 +49,6 @@ func TestCheckDialect(t *testing.T) {
 	require.Equal(t, a+":4:12: use two spaces between sentences\n", errs.String())
 	errs.Reset()
 	require.Equal(t, exitUsage, run([]string{"check", "-dialect", "9.0", a}, &out, &errs))
-	require.Contains(t, errs.String(), "there is no dialect '9.0': it is one of any, 5.2, 7.2, 10.0, 10.2")
+	require.Contains(t, errs.String(), "unknown dialect '9.0': want one of any, 5.2, 7.2, 10.0, 10.2")
 	require.Empty(t, out.String())
 }

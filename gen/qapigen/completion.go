@@ -26,7 +26,7 @@ schema of QEMU ` + embeddedVersion + `.
 
 ` + statusHelp,
 		Example: `  source <(qapigen completion bash)                                  # this shell
-  qapigen completion bash > /etc/bash_completion.d/qapigen           # all of them
+  qapigen completion bash > /etc/bash_completion.d/qapigen           # every new shell
   qapigen completion zsh > "${fpath[1]}/_qapigen"
   qapigen completion fish > ~/.config/fish/completions/qapigen.fish
   qapigen completion powershell | Out-String | Invoke-Expression`,
@@ -44,7 +44,7 @@ schema of QEMU ` + embeddedVersion + `.
 			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(out)
 			}
-			return &usageError{"there is no script for " + args[0] + ": it is one of " + strings.Join(shells, ", ")}
+			return &usageError{"unknown shell " + args[0] + ": want one of " + strings.Join(shells, ", ")}
 		},
 	}
 }

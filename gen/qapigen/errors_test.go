@@ -39,8 +39,8 @@ func TestSourceErrors(t *testing.T) {
 		"empty.json":     "empty.json: this has no definitions: " + wantMain,
 		"main.go":        "main.go: this does not look like a schema: " + wantMain,
 		"program":        "program: this does not look like a schema: " + wantMain,
-		"refused.json":   "this is an error that a server replied with (it is not there), and no answer: write it with qapigen capture",
-		"greeting.json":  "this is a server's greeting, and no answer: write it with qapigen capture",
+		"refused.json":   "this is an error of a server (it is not there), not an answer: write it with qapigen capture",
+		"greeting.json":  "this is a server's greeting, not an answer: write it with qapigen capture",
 		"other.json":     "expected an array, found an object (at byte 11); write it with qapigen capture",
 		"list.json":      "an entry has no name or no meta-type (at byte 9); write it with qapigen capture",
 		"qapi/part.json": "qapi/part.json: this is a part of the schema whose main file is qapi/qapi-schema.json: give that one",
@@ -61,8 +61,8 @@ func TestFileErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	write(t, ".", map[string]string{"answer.json": "[]\n", "bad.json": "{ 'command': 'x', 'data': 'Nowhere' }\n"})
 	for file, want := range map[string]string{
-		"answer.json":         "answer.json: this is a server's answer, and no schema: " + wantMain,
-		"unix:/run/qmp.sock":  "unix:/run/qmp.sock: this is a server, which has no schema's file: qapigen capture unix:/run/qmp.sock asks it; " + wantMain,
+		"answer.json":         "answer.json: this is a server's answer, not a schema: " + wantMain,
+		"unix:/run/qmp.sock":  "unix:/run/qmp.sock: this is a server, not the file of a schema: qapigen capture unix:/run/qmp.sock saves its schema; " + wantMain,
 		"bad.json":            "bad.json:1: command 'x': command's 'data' uses unknown type 'Nowhere'\n",
 		".":                   ".: this is a folder: " + wantMain,
 		"nowhere/schema.json": "nowhere/schema.json: no such file or directory; " + wantMain,
@@ -89,7 +89,7 @@ func TestAddressErrors(t *testing.T) {
 	strange := qmptest.NewServer(t, nil)
 	strange.Handle("query-qmp-schema", func(*qmptest.Request) (any, error) { return []int{1}, nil })
 	for address, want := range map[string]string{
-		"unix:":                  "write the path of the socket behind unix:; in a go:generate line, is the variable set?",
+		"unix:":                  "write the path of the socket after unix:; in a go:generate line, is the variable set?",
 		"unix:/nowhere/qmp":      "no server listens there: start QEMU with -qmp unix:/nowhere/qmp,server=on,wait=off, or give the address that it was started with",
 		"@qmpkit-nowhere":        "start QEMU with -qmp unix:qmpkit-nowhere,abstract=on,server=on,wait=off",
 		"tcp:127.0.0.1:1":        "start QEMU with -qmp tcp:127.0.0.1:1,server=on,wait=off",
@@ -97,10 +97,10 @@ func TestAddressErrors(t *testing.T) {
 		"localhost:1":            "start QEMU with -qmp tcp:localhost:1,server=on,wait=off",
 		"tcp:nowhere":            "missing port in address; an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT",
 		"vsock:x":                `not a vsock address: write "vsock:CID:PORT"`,
-		hmp:                      "this is no QMP monitor, perhaps the one for people (-monitor): give the socket of -qmp",
-		"unix:" + closing:        "this is no QMP monitor",
+		hmp:                      "this is not a QMP monitor; perhaps it is a human monitor (-monitor): give the socket of -qmp",
+		"unix:" + closing:        "this is not a QMP monitor",
 		refused.Addr():           "not here (CommandNotFound); the server has no introspection: generate from the schema in its source",
-		"unix:" + strange.Addr(): "the server is none that qapigen knows",
+		"unix:" + strange.Addr(): "qapigen does not know this kind of server",
 	} {
 		for _, args := range [][]string{{"capture", address}, {"query", address, "x"}} {
 			status, stderr := runQapigen(t, args...)
@@ -110,10 +110,10 @@ func TestAddressErrors(t *testing.T) {
 	}
 	status, stderr := runQapigen(t, "capture", "/nowhere/qmp")
 	require.Equal(t, exitFailure, status)
-	require.Contains(t, stderr, "no socket is there, and the address of a server begins with unix:, tcp: or vsock:")
+	require.Contains(t, stderr, "there is no socket with this name; the address of a server begins with unix:, tcp: or vsock:")
 	status, stderr = runQapigen(t, "capture", t.TempDir())
 	require.Equal(t, exitFailure, status)
-	require.Contains(t, stderr, "this is no socket: capture takes the address of a server")
+	require.Contains(t, stderr, "this is not a socket: capture takes the address of a server")
 }
 
 // TestAddresses asks one server by all of the addresses that it has.
@@ -157,7 +157,7 @@ func TestOutErrors(t *testing.T) {
 		require.Contains(t, stderr, "-out is empty: want the `")
 		status, stderr = runQapigen(t, append([]string{args[0], "-out=file/out"}, args[1:]...)...)
 		require.Equal(t, exitFailure, status)
-		require.Contains(t, stderr, "not a directory; give -out a place that you may write to")
+		require.Contains(t, stderr, "not a directory; give -out a folder or file that you may write to")
 		require.Len(t, readTree(t, "."), 1)
 	}
 	for _, empty := range []string{"-schema=", "-package=", "-names="} {
@@ -174,16 +174,16 @@ func TestUsageErrors(t *testing.T) {
 		"diff -jso a b":       "unknown flag: -jso: did you mean -json?",
 		"diff -xyzzy a b":     "unknown flag: -xyzzy\n",
 		"diff a":              "diff takes OLD and NEW; given: a",
-		"generate schema=x":   `here is the argument "schema=x": did you mean -schema?`,
+		"generate schema=x":   `not the argument "schema=x": did you mean -schema?`,
 		"queyr x y":           `unknown command "queyr": did you mean query?`,
-		"completion tcsh":     "there is no script for tcsh: it is one of bash, zsh, fish, powershell",
+		"completion tcsh":     "unknown shell tcsh: want one of bash, zsh, fish, powershell",
 		"completion":          "completion takes the name of a shell",
 		"help nothing":        `unknown command "nothing"`,
 		"help generat":        `unknown command "generat": did you mean generate?`,
-		"version more":        "version takes flags only",
+		"version more":        "version takes only flags",
 		"":                    "no command given: generate makes a Go package",
 		"generate -package":   "flag needs an argument: --package",
-		"check -dialect 9 x":  "it is one of any, 5.2",
+		"check -dialect 9 x":  "want one of any, 5.2",
 		"query -only x a b":   "unknown flag: -only",
 		"generate -modules x": `required flag(s) "out", "package", "schema" not set`,
 	} {

@@ -49,7 +49,7 @@ table lacks it. The error lists these things.
 				return &usageError{fmt.Sprintf("-qemu-version %s: want a version such as 10.2.0", version)}
 			}
 			if version != "" && len(sources) > 1 {
-				return &usageError{"-qemu-version is that of one source, and here are several"}
+				return &usageError{"-qemu-version takes one source, and there are several"}
 			}
 			return writeFacts(cmd.Context(), from, out, version, sources, cmd.ErrOrStderr())
 		},
@@ -102,7 +102,7 @@ func addFacts(ctx context.Context, table *facts.Table, name, version string, std
 		return fmt.Errorf("this is a schema of %s, and the table is of %s", serverOf(s.has), serverOf(known))
 	}
 	if s.view != nil && table.Documented(version) {
-		fmt.Fprintf(stderr, "%s: nothing is added: the table has QEMU's own schema of %s, which says more\n", name, facts.Release(version))
+		fmt.Fprintf(stderr, "%s: nothing is added: the table already has QEMU's own schema of %s\n", name, facts.Release(version))
 		return nil
 	}
 	if s.schema == nil {
@@ -154,5 +154,5 @@ func (k *knowing) tables() ([]*facts.Table, error) {
 	case k.server == "guest":
 		return []*facts.Table{facts.Guest()}, nil
 	}
-	return nil, &usageError{"-server " + k.server + ": it is qemu, storage or guest"}
+	return nil, &usageError{"-server " + k.server + ": want qemu, storage or guest"}
 }

@@ -41,9 +41,9 @@ write, and refuses a folder with Go files of another package.
 
 ` + selectionHelp + `
 
-With -json, generate prints an object: the package, the folder, the QEMU version, the names of
-changed, unchanged and removed files, and the names of types: how many were found, in which schema,
-and which are new. If there are several sources, the object has the name and the version of each.
+With -json, generate prints an object. It has the package, the folder, the QEMU version, the names
+of changed, unchanged and removed files, and the new names of types, with the number of names found
+and the schema that has them. If there are several sources, it has the name and the version of each.
 
 ` + statusHelp,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
@@ -63,9 +63,9 @@ and which are new. If there are several sources, the object has the name and the
 			several := len(schemas) > 1
 			switch {
 			case several && opts.Version != "":
-				return &usageError{"-qemu-version is that of one source, and here are several"}
+				return &usageError{"-qemu-version takes one source, and there are several"}
 			case several && opts.Docs:
-				return &usageError{"-docs takes one schema: a package for several has no text of any of them"}
+				return &usageError{"-docs takes one schema: a package for several schemas cannot have their documentation"}
 			}
 			done := outcome{Package: opts.Package, Folder: out}
 			report := func(s *unmask.Snapshot, from string) {
@@ -101,7 +101,7 @@ and which are new. If there are several sources, the object has the name and the
 		"the QEMU `VERSION` that the generated files name (default: that of the server, or of the file VERSION in QEMU's source tree or beside an answer)")
 	flags.BoolVar(&opts.Docs, "docs", false,
 		"put QEMU's documentation into the comments; it is under the GPL, and only the schema in QEMU's source has it")
-	flags.BoolVar(&asJSON, "json", false, "print what was done as an object")
+	flags.BoolVar(&asJSON, "json", false, "print the result as a JSON object")
 	selected = addSelectionFlags(cmd)
 	for _, name := range []string{"schema", "package", "out"} {
 		cobra.CheckErr(cmd.MarkFlagRequired(name))

@@ -160,7 +160,7 @@ func TestGenerateUsage(t *testing.T) {
 	}{
 		{"no flags", `"out", "package", "schema" not set`, nil},
 		{"version", "-qemu-version ten", []string{"-schema", schema, "-package", "p", "-out", "o", "-qemu-version", "ten"}},
-		{"argument", `generate takes flags only, and here is the argument "more"`, []string{"-schema", schema, "-package", "p", "-out", "o", "more"}},
+		{"argument", `generate takes only flags, not the argument "more"`, []string{"-schema", schema, "-package", "p", "-out", "o", "more"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Chdir(t.TempDir())

@@ -141,7 +141,7 @@ func (j *joining) tree(joined *unmask.Joined, version string) (map[string][]byte
 		return nil, err
 	}
 	head := header + " join from the schema of QEMU " + cmp.Or(treeVersion(main), "another version") +
-		" and what QEMU " + version + " has beyond it; DO NOT EDIT.\n\n"
+		" and the additions of QEMU " + version + "; DO NOT EDIT.\n\n"
 	tree := map[string][]byte{versionFile: []byte(version + "\n")}
 	for name, text := range joined.Files {
 		tree[filepath.FromSlash(path.Join(filepath.ToSlash(folder), name))] = append([]byte(head), text...)

@@ -1,8 +1,8 @@
 // Qapigen writes Go bindings for QEMU's QAPI schemas. It also compares, checks and queries such schemas.
 //
-//	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR   a Go package
+//	qapigen generate -schema SOURCE [-names SCHEMA] -package NAME -out DIR   write a Go package for a schema
 //	qapigen capture [-out FILE] ADDRESS                                      save the schema of a running server
-//	qapigen join -schema FILE [-overrides FILE] -out DIR SOURCE              add what a server has to a schema
+//	qapigen join -schema FILE [-overrides FILE] -out DIR SOURCE              add a server's new parts to a schema
 //	qapigen print [-qemu-version VERSION] -out DIR FILE...                   copy schemas without their documentation
 //	qapigen check [-dialect VERSION] [-json] FILE...                         report errors in schemas
 //	qapigen introspect [-unmask] [-define NAME]... FILE                      print a server's answer, from its schema
@@ -11,10 +11,10 @@
 //	qapigen since PATH...                                                    print which QEMU added or removed it
 //	qapigen list -qemu FIRST..LAST [MODULE...]                               list what is new, gone and deprecated
 //	qapigen facts [-from FILE] -out FILE SOURCE...                           write the table of since and list
-//	qapigen vet -qemu FIRST..LAST [PACKAGE...]                               report what programs use and a QEMU lacks
+//	qapigen vet -qemu FIRST..LAST [PACKAGE...]                               report uses of things that a QEMU lacks
 //	qapigen page [-out FILE]                                                 write an HTML page to search in
-//	qapigen completion SHELL                                                 a script for bash, zsh, fish or powershell
-//	qapigen version [-json]                                                  of qapigen, and the QEMUs that it knows
+//	qapigen completion SHELL                                                 write a script for bash, zsh, fish or powershell
+//	qapigen version [-json]                                                  print versions of qapigen and of QEMU
 //	qapigen help [COMMAND]                                                   explain a command in full
 //
 // A FILE or SCHEMA is the main file of a schema: qapi/qapi-schema.json, qga/qapi-schema.json or
@@ -93,7 +93,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return failed.status
 	}
 	report(stderr, err)
-	fmt.Fprintf(stderr, "Run '%s -help' for how it is used.\n", cmd.CommandPath())
+	fmt.Fprintf(stderr, "Run '%s -help' for its usage.\n", cmd.CommandPath())
 	return exitUsage
 }
 

@@ -20,12 +20,12 @@ import (
 const namesHelp = `A running server, and an answer that capture wrote, have no names of types. Generate takes the names
 from a schema of another version: the newest schema in qapigen, or the schema of -names. A type has
 the same name if it is used at the same place. Other types are named after the place where they are
-used. Standard error lists these, and says how many names were found.`
+used. Generate lists these on standard error, with the number of names that it found.`
 
 // alsoHelp says what -also does, for the help of generate.
-const alsoHelp = `With -also SOURCE, members that the server of this source may leave out of results and events become
-optional. -also adds nothing to the package. Without -also, a mandatory member that a server of
-another version does not send is zero.`
+const alsoHelp = `With -also SOURCE, the package also serves this server: members of results and events that it may
+leave out become optional. -also adds nothing to the package. Without -also, a mandatory member is
+zero if a server of another version does not send it.`
 
 // loosen makes optional what other servers do not send, and returns their versions, or the names of
 // those whose version is not known.
@@ -61,7 +61,7 @@ func loadSchema(ctx context.Context, name, names string, report func(*unmask.Sna
 func namedSchema(ctx context.Context, s *source, name, names string, report func(*unmask.Snapshot, string)) (*qapi.Schema, string, error) {
 	if s.view == nil {
 		if names != "" {
-			return nil, "", &usageError{"-names: " + name + " is a schema, which has names of its own"}
+			return nil, "", &usageError{"-names: " + name + " is a schema, which has its own names"}
 		}
 		return s.schema, treeVersion(name), nil
 	}

@@ -91,7 +91,7 @@ func TestNamesErrors(t *testing.T) {
 		schema, names, want string
 		status              int
 	}{
-		{file, file, "-names: " + file + " is a schema, which has names of its own", exitUsage},
+		{file, file, "-names: " + file + " is a schema, which has its own names", exitUsage},
 		{answer, answer, "-names " + answer + ": this is a server's answer, which has no names: give the main file", exitUsage},
 		{answer, "nowhere.json", "-names nowhere.json: no such file", exitFailure},
 		{answer, bad, bad + ":1: command 'go': ", exitFailure},

@@ -52,7 +52,7 @@ func addSelectionFlags(cmd *cobra.Command) *selectionFlags {
 func (s *selectionFlags) selection() (gogen.Selection, error) {
 	var sel gogen.Selection
 	if flags := s.cmd.Flags(); flags.Changed("define") && flags.Changed("undefine") {
-		return sel, &usageError{"-define and -undefine: a build is given by one of them"}
+		return sel, &usageError{"-define and -undefine exclude each other"}
 	}
 	for _, flag := range []struct {
 		name  string

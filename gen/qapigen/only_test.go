@@ -73,14 +73,14 @@ func TestGenerateBadSelection(t *testing.T) {
 	}{
 		{"unknown", exitFailure, "there is no command or event stopp: did you mean stop or STOPPED?", []string{"-only", "stopp"}},
 		{"two unknown", exitFailure, "xyzzy\nqapigen: there is no command or event plugh\n", []string{"-only", "xyzzy,plugh"}},
-		{"other build", exitFailure, "it is only in one with CONFIG_WIN32", []string{"-only", "spin", "-define", "CONFIG_LINUX"}},
+		{"other build", exitFailure, "only builds with CONFIG_WIN32 have it", []string{"-only", "spin", "-define", "CONFIG_LINUX"}},
 		{"module", exitFailure, "the schema has no module schem: did you mean schema?", []string{"-modules", "schem"}},
 		{"symbol", exitFailure, "no condition in the schema has the symbol CONFIG_LINX: did you mean CONFIG_LINUX?", []string{"-define", "CONFIG_LINX"}},
 		{"undefined symbol", exitFailure, "did you mean CONFIG_WIN32?", []string{"-undefine", "CONFIG_WIN23"}},
 		{"no file", exitFailure, "-only: open absent: no such file or directory", []string{"-only", "@absent"}},
 		{"nothing", exitUsage, "-only names nothing", []string{"-only", ", "}},
 		{"no module", exitUsage, "-modules names nothing", []string{"-modules="}},
-		{"both", exitUsage, "-define and -undefine: a build is given by one of them", []string{"-define", "A", "-undefine", "B"}},
+		{"both", exitUsage, "-define and -undefine exclude each other", []string{"-define", "A", "-undefine", "B"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := writeSchema(t, selectable)

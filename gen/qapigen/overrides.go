@@ -46,7 +46,7 @@ func addRow(rows map[string]unmask.Choice, fields []string) error {
 		return fmt.Errorf("%s: want source or server, not %q", place, fields[1])
 	}
 	if _, twice := rows[place]; twice {
-		return fmt.Errorf("%s: there is a row for it already", place)
+		return fmt.Errorf("%s: the file already has a row for this place", place)
 	}
 	rows[place] = choice
 	return nil
@@ -58,7 +58,7 @@ func withRows(err error, path string) error {
 	if !ok || len(conflict.Conflicts) == 0 {
 		return err
 	}
-	lines := []string{err.Error(), fmt.Sprintf("rows for %s, with what is to count and why:", cmp.Or(path, "the file that -overrides names"))}
+	lines := []string{err.Error(), fmt.Sprintf("rows to add to %s; server or source decides, and a reason follows:", cmp.Or(path, "the file that -overrides names"))}
 	for _, c := range conflict.Conflicts {
 		lines = append(lines, fmt.Sprintf("  %s server %s", c.Place, reason(c)))
 	}

@@ -89,7 +89,7 @@ func (k *knowing) pageServers() (servers []page.Server, err error) {
 		servers = append(servers, s.Server)
 	}
 	if servers == nil {
-		return nil, &usageError{fmt.Sprintf("-server %s: it is qemu, storage or guest", k.server)}
+		return nil, &usageError{fmt.Sprintf("-server %s: want qemu, storage or guest", k.server)}
 	}
 	return servers, nil
 }

@@ -37,10 +37,10 @@ func TestPage(t *testing.T) {
 	require.Contains(t, stdout, `"key":"storage"`)
 
 	for want, args := range map[string][]string{
-		"-out is empty: want the `FILE` to write to":    {"page", "-out", ""},
-		"page takes flags only":                         {"page", "qmp.html"},
-		"-server pc: it is qemu, storage or guest":      {"page", "-server", "pc"},
-		"-server pc: it is qemu, storage or guest\nRun": {"page", "-server", "pc", "-facts", own},
+		"-out is empty: want the `FILE` to write to":   {"page", "-out", ""},
+		"page takes only flags":                        {"page", "qmp.html"},
+		"-server pc: want qemu, storage or guest":      {"page", "-server", "pc"},
+		"-server pc: want qemu, storage or guest\nRun": {"page", "-server", "pc", "-facts", own},
 	} {
 		_, stderr = output(t, exitUsage, args...)
 		require.Contains(t, stderr, want)
@@ -48,5 +48,5 @@ func TestPage(t *testing.T) {
 	_, stderr = output(t, exitFailure, "page", "-facts", "none-such")
 	require.Contains(t, stderr, "-facts none-such: no such file")
 	_, stderr = output(t, exitFailure, "page", "-out", filepath.Join(own, "qmp.html"))
-	require.Contains(t, stderr, "give -out a place that you may write to")
+	require.Contains(t, stderr, "give -out a folder or file that you may write to")
 }

@@ -28,5 +28,5 @@ func TestPipe(t *testing.T) {
 	require.Equal(t, exitHasNot, status, stderr)
 	status, stderr = ask("{ 'command': 'stop' }", "stop")
 	require.Equal(t, exitFailed, status)
-	require.Contains(t, stderr, pipe+": this is no answer to query-qmp-schema, and a schema is read from a file")
+	require.Contains(t, stderr, pipe+": this is not an answer to query-qmp-schema; give a schema as a regular file")
 }

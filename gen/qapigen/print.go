@@ -139,7 +139,7 @@ func printFile(path, version string) ([]byte, error) {
 	file := syntax.Parse(text)
 	printed := syntax.Print(file)
 	if !syntax.Equal(file, syntax.Parse(printed)) {
-		return nil, fmt.Errorf("%s: cannot be printed without changing what it says", path)
+		return nil, fmt.Errorf("%s: cannot be printed without changing its meaning", path)
 	}
 	var b bytes.Buffer
 	b.WriteString(header + " print")

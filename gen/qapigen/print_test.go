@@ -165,7 +165,7 @@ func TestPrintErrors(t *testing.T) {
 		"bad.json":           "bad.json:1: event 'a': name of event must not use lowercase or '-'\nbad.json:2: event 'b': name of event must not use lowercase or '-'\n",
 		"good.json bad.json": "bad.json:1: event 'a': name of event must not use lowercase or '-'\nbad.json:2: event 'b': name of event must not use lowercase or '-'\n",
 		"cut.json loop.json": "cut.json:1:12: missing terminating \"'\"\nloop.json:2: inclusion loop for loop.json\n",
-		"deep.json":          "deep.json:1:257: nested too deeply\nqapigen: deep.json: this is a server's answer, and no schema: " + wantMain + "\n",
+		"deep.json":          "deep.json:1:257: nested too deeply\nqapigen: deep.json: this is a server's answer, not a schema: " + wantMain + "\n",
 		"none.json":          "qapigen: none.json: no such file or directory; " + wantMain + "; a server's address begins with \"unix:\", \"tcp:\" or \"vsock:\"\n",
 	} {
 		status, stderr := runQapigen(t, append([]string{"print", "-out", "out"}, strings.Fields(args)...)...)
@@ -193,7 +193,7 @@ func TestUsage(t *testing.T) {
 		status, stderr := runQapigen(t, strings.Fields(args)...)
 		require.Equal(t, exitUsage, status, args)
 		require.Contains(t, stderr, "qapigen: "+want)
-		require.Contains(t, stderr, "-help' for how it is used.\n")
+		require.Contains(t, stderr, "-help' for its usage.\n")
 	}
 }
 

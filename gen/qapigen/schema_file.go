@@ -21,7 +21,7 @@ const wantMain = "give the main file of a schema, such as qapi/" + mainName + " 
 // instead.
 func loadFile(name string, opts *qapi.Options) (*qapi.Schema, error) {
 	if address, ok := serverAddress(name); ok {
-		return nil, fmt.Errorf("%s: this is a server, which has no schema's file: qapigen capture %s asks it; %s", name, address, wantMain)
+		return nil, fmt.Errorf("%s: this is a server, not the file of a schema: qapigen capture %s saves its schema; %s", name, address, wantMain)
 	}
 	if err := notAFile(name); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -77,7 +77,7 @@ func schemaAdvice(name string, err error) string {
 	_, noMain := os.Stat(main)
 	switch {
 	case isAnswer(text):
-		return "this is a server's answer, and no schema: " + wantMain
+		return "this is a server's answer, not a schema: " + wantMain
 	case !strings.Contains("\n"+string(text), "\n{"):
 		return "this does not look like a schema: " + wantMain
 	case noMain == nil && filepath.Base(name) != mainName:
@@ -96,9 +96,9 @@ func answerAdvice(text []byte) string {
 	if json.Unmarshal(text, &reply) == nil {
 		switch {
 		case reply.Error != nil:
-			return fmt.Sprintf("this is an error that a server replied with (%s), and no answer: %s", reply.Error.Desc, again)
+			return fmt.Sprintf("this is an error of a server (%s), not an answer: %s", reply.Error.Desc, again)
 		case reply.QMP != nil:
-			return "this is a server's greeting, and no answer: " + again
+			return "this is a server's greeting, not an answer: " + again
 		}
 	}
 	return again
@@ -119,5 +119,5 @@ func notWritten(err error) error {
 	if !path && !link {
 		return err
 	}
-	return advise(err, "give -out a place that you may write to")
+	return advise(err, "give -out a folder or file that you may write to")
 }

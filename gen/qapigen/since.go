@@ -43,7 +43,7 @@ command line is wrong.`,
   qapigen since -server guest guest-exec/arg-type/capture-output`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if all != (len(args) == 0) {
-				return &usageError{"since takes PATH... or -all, one of the two"}
+				return &usageError{"since takes either PATH... or -all"}
 			}
 			return nil
 		},

@@ -137,7 +137,7 @@ func TestFacts(t *testing.T) {
 	before, err := os.ReadFile(table)
 	require.NoError(t, err)
 	_, note := output(t, exitOK, "facts", "-from", table, "-out", table, "-qemu-version", "7.2.5", answer)
-	require.Contains(t, note, "nothing is added: the table has QEMU's own schema of 7.2")
+	require.Contains(t, note, "nothing is added: the table already has QEMU's own schema of 7.2")
 	after, err := os.ReadFile(table)
 	require.NoError(t, err)
 	require.Equal(t, string(before), string(after))
@@ -147,7 +147,7 @@ func TestFacts(t *testing.T) {
 		"storage.json: this is a schema of qemu-storage-daemon, and the table is of QEMU":     {"facts", "-from", qemu, "-out", table, "-qemu-version", "8.2", daemon},
 		"answer.json: facts: QEMU has no release 8.3":                                         {"facts", "-from", table, "-out", table, "-qemu-version", "8.3", answer},
 		"the version of QEMU is not known":                                                    {"facts", "-out", table, write("d/schema.json", "{ 'command': 'stop' }\n")},
-		"these have no date":                                                                  {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
+		"no date in the documentation":                                                        {"facts", "-out", table, "-qemu-version", "5.2", filepath.Join(dir, "d/schema.json")},
 		"no such file":                                                                        {"since", "-facts", filepath.Join(dir, "no-file"), "stop"},
 		"bad: not a table of facts; qapigen facts writes one":                                 {"since", "-facts", write("bad", "x\n"), "stop"},
 		"none: not a table of facts; qapigen facts writes one":                                {"list", "-facts", write("none", ""), "-qemu", "7.2..10.0"},
@@ -165,10 +165,10 @@ func TestFacts(t *testing.T) {
 		require.Contains(t, stderr, want)
 	}
 	for want, args := range map[string][]string{
-		"-qemu-version is that of one source":                         {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
+		"-qemu-version takes one source":                              {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
 		"-qemu-version ten: want a version":                           {"facts", "-out", table, "-qemu-version", "ten", older},
 		"since takes PATH... or -all":                                 {"since"},
-		"-server x: it is qemu, storage":                              {"since", "-server", "x", "stop"},
+		"-server x: want qemu, storage":                               {"since", "-server", "x", "stop"},
 		"-qemu 7.2: want a range":                                     {"list", "-qemu", "7.2"},
 		"-qemu 8.0..7.2: want a range from an older":                  {"list", "-qemu", "8.0..7.2"},
 		"the newest QEMU that is known is 11.1":                       {"list", "-qemu", "8.0..99.0"},

@@ -44,7 +44,7 @@ func openSource(ctx context.Context, name string) (*source, error) {
 		return &source{view: view}, nil
 	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, errors.New("this is no answer to query-qmp-schema, and a schema is read from a file, from which others are included")
+		return nil, errors.New("this is not an answer to query-qmp-schema; give a schema as a regular file, because it includes others")
 	}
 	schema, err := loadFile(name, nil)
 	if err != nil {

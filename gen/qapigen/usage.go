@@ -26,7 +26,7 @@ func takes(names ...string) cobra.PositionalArgs {
 			return nil
 		}
 		if len(names) == 0 {
-			return &usageError{fmt.Sprintf("%s takes flags only, and here is the argument %q%s", cmd.Name(), args[0], forgottenFlag(cmd, args[0]))}
+			return &usageError{fmt.Sprintf("%s takes only flags, not the argument %q%s", cmd.Name(), args[0], forgottenFlag(cmd, args[0]))}
 		}
 		given := "nothing"
 		if len(args) > 0 {

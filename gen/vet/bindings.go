@@ -21,7 +21,7 @@ type Bindings struct {
 	Sent     map[string]bool     // the enums that commands send
 }
 
-// Branches are the branches of a union.
+// Branches says which values of a union's discriminator select which branch.
 type Branches struct {
 	Union  string              // the Go type of the union
 	Values map[string][]string // for each type of a branch, the values of the discriminator

@@ -25,7 +25,7 @@ func TestRooms(t *testing.T) {
 	}
 	for _, r := range rooms {
 		if !here[r.path] {
-			t.Errorf("%s has a row but is no package: remove the row", r.path)
+			t.Errorf("%s has a row but is not a package: remove the row", r.path)
 		}
 	}
 }

@@ -1,17 +1,17 @@
-// Conformance judges the schemas of QEMU's own test suite and counts how often the verdict, and
-// the line of the first diagnostic, are QEMU's:
+// Conformance runs package qapi on the schemas of QEMU's own test suite. It counts the schemas that
+// qapi accepts or refuses as QEMU does, and the errors that have the same line first:
 //
 //	go run ./internal/conformance DIR
 //
-// DIR is a QEMU source tree, or what scripts/get-source.sh takes out of one. Its
-// tests/qapi-schema has a schema for each case, and what QEMU's front end says of it; its file
-// VERSION says which dialect is spoken there. The cases on which the two disagree are listed
-// first. The exit status is 0 whatever the counts are.
+// DIR is a QEMU source tree, or what scripts/get-source.sh takes out of one. Its tests/qapi-schema
+// has a schema for each case, and the expected output of QEMU's front end. Its file VERSION selects
+// the dialect. Conformance lists the cases on which the two disagree first. The exit status is 0
+// whatever the counts are.
 //
 //	go run ./internal/conformance -mutants 5000 [-seed N] DIR
 //
-// makes so many mutants of these cases and of the tree's real schemas, each by a single edit, and
-// lets QEMU's own front end, the tree's scripts/qapi, judge them too. That needs python3.
+// makes 5000 mutants of these cases and of the tree's real schemas, each by a single edit. It
+// compares qapi on them with QEMU's own front end, the tree's scripts/qapi. This needs python3.
 package main
 
 import (

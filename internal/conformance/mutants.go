@@ -47,7 +47,7 @@ func runMutants(ctx context.Context, source string, n int, seed uint64, out io.W
 		return err
 	}
 	if sound == nil || wrong == nil {
-		return errors.New("mutants are made of schemas that QEMU accepts and of others, and " + source + " has not both")
+		return errors.New("mutants need schemas that QEMU accepts and schemas that it refuses; " + source + " does not have both")
 	}
 	j := &judges{dir: dir, dialect: dialect, qemu: qemu, out: out}
 	m := mutator{rand.New(rand.NewPCG(seed, 0))}

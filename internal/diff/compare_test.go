@@ -137,10 +137,10 @@ func TestMalformed(t *testing.T) {
 	good := view(t, "{ 'command': 'c' }")
 	for answer, want := range map[string]string{
 		`[{"name":"c","meta-type":"command","arg-type":"0"}]`:                     "c: there is no type 0",
-		`[{"name":"e","meta-type":"event","arg-type":"e"}]`:                       "e: e is no type",
+		`[{"name":"e","meta-type":"event","arg-type":"e"}]`:                       "e: e is not a type",
 		`[{"name":"0","meta-type":"object","members":[{"name":"x","type":"1"}]}]`: "0: there is no type 1",
 		`[{"name":"0","meta-type":"object","variants":[{"case":"x","type":"1"}]},
-			{"name":"1","meta-type":"enum","values":[]}]`: "0: 1, of a branch, is no object",
+			{"name":"1","meta-type":"enum","values":[]}]`: "0: 1, of a branch, is not an object",
 		`[{"name":"0","meta-type":"alternate","members":[{"type":"0"}]}]`: "0: 0 is an alternate too",
 		`[{"name":"[0]","meta-type":"array","element-type":"[0]"}]`:       "[0]: more than 100 arrays in each other",
 	} {

@@ -33,14 +33,14 @@ func (v *view) fault(info introspect.Info) string {
 		case nil:
 			return "there is no type " + name
 		case *introspect.Command, *introspect.Event:
-			return name + " is no type"
+			return name + " is not a type"
 		}
 	}
 	switch info := info.(type) {
 	case *introspect.Object:
 		for _, variant := range info.Variants {
 			if _, ok := v.Lookup(variant.Type).(*introspect.Object); !ok {
-				return variant.Type + ", of a branch, is no object"
+				return variant.Type + ", of a branch, is not an object"
 			}
 		}
 	case *introspect.Alternate:

@@ -1,6 +1,6 @@
-// Package fakeqemu is a QEMU without a machine, for tests of rare behaviour of guests, and for a
-// demonstration without QEMU. It is a qmptest.Server that records block nodes, netdevs, objects,
-// descriptors and devices as QEMU does. The test decides what its guest does.
+// Package fakeqemu is a fake QEMU, for tests of rare behaviour of guests, and for a demonstration
+// without QEMU. It is a qmptest.Server that records block nodes, netdevs, objects, descriptors and
+// devices as QEMU does. The test decides what its guest does.
 package fakeqemu
 
 import (

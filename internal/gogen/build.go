@@ -200,7 +200,7 @@ func (b *builder) field(name string, t qapi.ObjectType, m *qapi.Member, owner qa
 	if isSecret(t, owner, m.Name) {
 		f.typ = secretOf(f.typ)
 		if f.typ == nil {
-			return nil, fmt.Errorf("%s: %s of %s is in the table of secrets and not a string",
+			return nil, fmt.Errorf("%s: %s of %s is in the table of secrets, but is not a string",
 				m.Pos, m.Name, owner.Head().Name)
 		}
 		f.doc = append(comment{"A secret: String hides it, JSON does not."}, f.doc...)
@@ -232,7 +232,7 @@ func (b *builder) newGoType(t qapi.Type) goType {
 		return &structType{b.typeName(t), true, b.codecs.of(t)}
 	case qapi.ObjectType:
 		if t.Head().Implicit && !b.claimed[t] && b.failed == nil {
-			b.failed = fmt.Errorf("%s is used by its name, which QEMU makes for its own use: qapigen has no Go type for it",
+			b.failed = fmt.Errorf("%s is an implicit type and is used by name: qapigen has no Go type for it",
 				t.Head().Name)
 		}
 		return &structType{b.typeName(t), false, b.codecs.of(t)}

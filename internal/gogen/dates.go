@@ -340,7 +340,7 @@ func deprecation(f *facts.Fact) string {
 	if isRemoved(f) {
 		return " " + f.Deprecated.Words("It was deprecated in", "It was deprecated") + "."
 	}
-	return " " + f.Deprecated.Words("It is deprecated since", "It became deprecated") + "."
+	return " " + f.Deprecated.Words("It has been deprecated since", "It became deprecated") + "."
 }
 
 // replacement returns a blank and the sentence about the replacement of a definition, or of a part of it;

@@ -29,9 +29,9 @@ func TestDates(t *testing.T) {
 	for _, text := range []string{
 		"\t// Since QEMU 6.1.\n\tImageInfoSpecificKindRBD ", // a value
 		"\t// Since QEMU 9.2.\n\tReconnectMs ",              // a member
-		"\t// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use\n\t// [BlockCommit.BaseNode] (base-node).\n\tBase ", // of a command
-		"\t// Removed between QEMU 10.2 and 11.1.\n\t",                                                              // a value of the newest schema
-		"// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use\n// [BlockExportAdd].\n", // a command
+		"\t// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 3.1. Use\n\t// [BlockCommit.BaseNode] (base-node).\n\tBase ", // of a command
+		"\t// Removed between QEMU 10.2 and 11.1.\n\t",                                                                    // a value of the newest schema
+		"// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 5.2. Use\n// [BlockExportAdd].\n", // a command
 	} {
 		require.Contains(t, with, text)
 		require.NotContains(t, without, text)
@@ -46,7 +46,7 @@ func TestDates(t *testing.T) {
 		"//   - [*ObjectOptionsMonitorQMP]: monitor-qmp (new between QEMU 10.2 and 11.1)\n",
 		"//   - [*ChardevRingbuf]: ringbuf, memory (deprecated since QEMU 9.0)\n",
 		"preallocate (since QEMU 6.0), ", // a branch without members
-		"Use [JobPause].\n",
+		"Use\n// [JobPause].\n",
 		"New between QEMU 10.2 and 11.1.", // not exact
 		"// Deprecated: QEMU will remove the command. It became deprecated between QEMU 10.2 and 11.1.\n",
 	} {

@@ -57,13 +57,13 @@ func (f folder) checkPackage(dir string, files map[string][]byte) error {
 	}
 	for _, file := range f.ours {
 		if other := packageName(filepath.Join(dir, file), nil); other != name && other != "" {
-			return fmt.Errorf("%s holds the generated package %s: choose another folder for the package %s, or, if it is to take that one's place, remove its files: %s",
+			return fmt.Errorf("%s holds the generated package %s: choose another folder for the package %s, or remove its files first: %s",
 				dir, other, name, strings.Join(f.ours, " "))
 		}
 	}
 	for _, file := range f.others {
 		if other := foreignPackage(dir, file); other != name && other != "" {
-			return fmt.Errorf("%s is of the package %s: choose another folder for the package %s, or give it that name",
+			return fmt.Errorf("%s belongs to the package %s: choose another folder for the package %s, or use that name",
 				filepath.Join(dir, file), other, name)
 		}
 	}

@@ -62,7 +62,7 @@ func Generate(schema *qapi.Schema, opts Options) (map[string][]byte, error) {
 		var b bytes.Buffer
 		if err := f.code.Render(&b); err != nil {
 			reason, _, _ := strings.Cut(err.Error(), "\n") // the whole text follows
-			return nil, fmt.Errorf("%s would be no Go: %s", f.name, reason)
+			return nil, fmt.Errorf("%s would not be Go: %s", f.name, reason)
 		}
 		if files[f.name] != nil {
 			return nil, fmt.Errorf("two modules of the schema would both be %s", f.name)

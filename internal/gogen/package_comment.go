@@ -199,7 +199,7 @@ func (s *sampler) unionRules() comment {
 			"case *"+s.qualified(rawBranch)+": // the package does not know the discriminator", "fmt.Println(b.Members)", "}"),
 		fmt.Sprintf("The comment of the interface, here [%s], lists the branches. You may leave the discriminator empty in a value to send: "+
 			"encoding sets it if the type of the branch determines it. A branch holds its data directly, even if the protocol "+
-			"puts the data into a member data.", o.union.iface),
+			"puts the data into a member with the name data.", o.union.iface),
 	}
 }
 
@@ -361,8 +361,8 @@ func (s *sampler) jsonRules() comment {
 			"strict as the client: they refuse null instead of an object, and a member that occurs twice. For types without "+
 			"UnmarshalJSON, encoding/json is as lenient as usual.",
 		"After Marshal and Unmarshal, a union whose branch was nil has an empty branch if its discriminator selects one. "+
-			"Do not embed a union in a struct of your own, but give it a field: the struct would have the methods of the union, and "+
-			"encoding/json would ignore its other fields.")
+			"Do not embed a union in your own struct: the struct would have the methods of the union, and encoding/json would "+
+			"ignore its other fields. Give the union a field with a name instead.")
 }
 
 // roundTrip returns the code that converts a value to JSON and back.

@@ -69,7 +69,7 @@ func checkSecrets(schema *qapi.Schema) error {
 		if d == nil || s.versions != "" || hasMember(d, s.member) {
 			continue
 		}
-		return fmt.Errorf("%s has no member %s, which internal/gogen/secrets.go hides from logs: has it another name?",
+		return fmt.Errorf("%s has no member %s, which internal/gogen/secrets.go hides from logs: was it renamed?",
 			describe(d), s.member)
 	}
 	return nil

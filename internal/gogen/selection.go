@@ -44,7 +44,7 @@ func (s *Selection) build(schema *qapi.Schema) (*qapi.Schema, error) {
 	listed, holds := s.Define, true
 	switch {
 	case s.Define != nil && s.Undefine != nil:
-		return nil, errors.New("a build is given by the symbols that are defined or by those that are not, and not by both")
+		return nil, errors.New("Define and Undefine exclude each other")
 	case s.Undefine != nil:
 		listed, holds = s.Undefine, false
 	case s.Define == nil:
@@ -72,9 +72,9 @@ func (s *Selection) names(wanted map[string]bool, schema, build *qapi.Schema) er
 		case d == nil:
 			errs = append(errs, fmt.Errorf("there is no command or event %s%s", name, didYouMean(name, namesIn(schema))))
 		case !isSeed(d):
-			errs = append(errs, fmt.Errorf("%s is neither a command nor an event: name those that use it, which bring it along", describe(d)))
+			errs = append(errs, fmt.Errorf("%s is neither a command nor an event: name those that use it; its type is then included", describe(d)))
 		case build.Lookup(name) == nil:
-			errs = append(errs, fmt.Errorf("the build has no %s: it is only in one with %s", describe(d), d.Head().If))
+			errs = append(errs, fmt.Errorf("the build has no %s: only builds with %s have it", describe(d), d.Head().If))
 		}
 		wanted[name] = true
 	}
@@ -106,7 +106,7 @@ func (s *Selection) modules(wanted map[string]bool, schema, build *qapi.Schema) 
 			}
 			errs = append(errs, fmt.Errorf("the schema has no module %s%s", name, didYouMean(name, all)))
 		case seeds == 0:
-			errs = append(errs, fmt.Errorf("module %s has no commands and no events: its types come with those that use them", name))
+			errs = append(errs, fmt.Errorf("module %s has no commands and no events: name the commands and events that use its types", name))
 		}
 	}
 	return errors.Join(errs...)

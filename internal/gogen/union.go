@@ -212,7 +212,7 @@ func (u *union) tagComment() comment {
 		}
 	}
 	needed = append(needed, "*"+rawBranch)
-	return comment{fmt.Sprintf("Selects %s. Set it if %[1]s is %s; else it may be empty.", u.field, enumerate(needed, "or"))}
+	return comment{fmt.Sprintf("Selects %s. Set it if %[1]s is %s; otherwise it may be empty.", u.field, enumerate(needed, "or"))}
 }
 
 // branchComment lists the types of the branch.

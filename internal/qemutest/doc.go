@@ -17,8 +17,9 @@
 //     7.2, 10.0 and 11.1; about 12 seconds each, once).
 //  4. qemu-system-x86_64 in the PATH, whatever its version.
 //
-// Other programs of the same QEMU (qemu-storage-daemon, qemu-ga, qemu-img) come from its folder, else from the PATH. The
-// guest comes from the folder that the variable QEMU_GUEST names (vmlinuz and initrd), else from scripts/get-guest.sh.
+// Other programs of the same QEMU (qemu-storage-daemon, qemu-ga, qemu-img) come from its folder or, if they are missing
+// there, from the PATH. The guest (vmlinuz and initrd) comes from the folder that the variable QEMU_GUEST names. If
+// QEMU_GUEST is not set, scripts/get-guest.sh makes it.
 //
 // If there is no QEMU or guest, the test is skipped, and says which variable to set. With CI=true it fails, because nobody
 // reads a list of skipped tests there. With QMPKIT_OFFLINE=1, nothing is downloaded.

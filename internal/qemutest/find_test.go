@@ -53,7 +53,7 @@ func TestVariableIsWrong(t *testing.T) {
 
 	t.Setenv("QEMU", program(t, filepath.Join(t.TempDir(), "cat"), "echo meow"))
 	_, err = qemutest.Find("7.2")
-	require.ErrorContains(t, err, "is no QEMU")
+	require.ErrorContains(t, err, "is not a QEMU")
 
 	t.Setenv("QEMU", program(t, filepath.Join(t.TempDir(), "broken"), "echo cannot run >&2; exit 1"))
 	_, err = qemutest.Find("7.2")

@@ -102,7 +102,7 @@ func inspect(path string) (*QEMU, error) {
 	}
 	m := versionLine.FindSubmatch(out)
 	if m == nil {
-		return nil, fmt.Errorf("%s is no QEMU: --version printed %q", path, out)
+		return nil, fmt.Errorf("%s is not a QEMU: --version printed %q", path, out)
 	}
 	q := &QEMU{Path: path}
 	q.Major, _ = strconv.Atoi(string(m[1]))

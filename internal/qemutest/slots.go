@@ -32,7 +32,7 @@ func holdSlot(t testing.TB) {
 	slot, err := takeSlot(t.Context())
 	if err != nil {
 		holders.Delete(t)
-		t.Fatalf("waiting for a turn to run a guest: %v", err)
+		t.Fatalf("waiting until fewer guests run: %v", err)
 	}
 	t.Cleanup(func() {
 		holders.Delete(t)

@@ -13,7 +13,7 @@ import (
 
 func TestSlotsAreLimited(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("elsewhere guests are not counted")
+		t.Skip("only Linux limits the number of guests")
 	}
 	t.Setenv("TMPDIR", t.TempDir()) // not those that other packages hold
 	var held []*os.File

@@ -110,7 +110,7 @@ func expired(t *testing.T) context.Context {
 
 func TestFdsOfTheProcess(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("descriptors of other processes are told by /proc")
+		t.Skip("only /proc lists the descriptors of other processes")
 	}
 	vm := qemutest.Get(t, "").Start(t, qemutest.Config{Machine: "pc"})
 	greeting(t, vm.Socket())

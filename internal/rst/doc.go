@@ -1,12 +1,12 @@
 // Package rst reads the markup of QEMU's documentation comments, reStructuredText as far as these
-// use it, into the few shapes that a Go doc comment has: paragraphs, lists and code.
+// use it. It returns the few forms that a Go doc comment has: paragraphs, lists and code.
 //
-// It is for reading, not for judging: text that a strict reader would complain about becomes a
-// paragraph, and of a directive that it does not know it keeps the text. Nothing of the markup
-// itself is left. What Go has no shape for is made plain: lists in lists become one list, tables
-// and literal blocks code, notes and warnings paragraphs that begin with the word.
+// It is lenient: malformed markup becomes a paragraph, and an unknown directive becomes its text.
+// The output has no markup. Forms that Go does not have become simpler ones: nested lists become
+// one list, tables and literal blocks become code, and notes and warnings become paragraphs that
+// begin with the word.
 //
-// What names in the text stand for is for the caller to say, see [Reader].
+// The caller says what the names in the text refer to; see [Reader].
 package rst
 
 // Reader reads text. It may be used by several goroutines if its functions may.

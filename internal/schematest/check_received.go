@@ -213,7 +213,7 @@ func survives(s subject, text []byte) error {
 	_, err := decode(s, text)
 	valid := jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true))
 	if err == nil && !valid {
-		return fmt.Errorf("what is not JSON is decoded: %q", text)
+		return fmt.Errorf("text that is not JSON was decoded: %q", text)
 	}
 	if e := (*wire.Error)(nil); err != nil && (!errors.As(err, &e) || e.Offset < 0 || e.Offset > len(text)) {
 		return fmt.Errorf("the error %v has no place in the text: %q", err, text)

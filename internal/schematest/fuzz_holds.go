@@ -26,7 +26,7 @@ func (x decoding) holds(text []byte) error {
 		return x.placed(err, text)
 	}
 	if !jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true)) {
-		return errors.New("what is not JSON is decoded")
+		return errors.New("text that is not JSON was decoded")
 	}
 	want := settled(got)
 	for _, r := range rewrites(text, isUntyped(x.typ)) {

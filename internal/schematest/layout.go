@@ -36,7 +36,7 @@ func (b *bindings) layouts(subjects []subject) error {
 	}
 	for _, t := range b.Types {
 		if !owned[t] {
-			wrong = append(wrong, fmt.Errorf("%s is for nothing in the schema", t))
+			wrong = append(wrong, fmt.Errorf("%s is not in the schema", t))
 		}
 	}
 	return errors.Join(wrong...)

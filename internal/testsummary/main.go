@@ -1,5 +1,5 @@
-// Testsummary runs go test with its arguments and adds what go test does not tell: which tests were skipped and
-// why, which failed, and how many of each there were.
+// Testsummary runs go test with its arguments and adds a summary: the tests that were skipped, with their
+// reasons, the tests that failed, and the number of each.
 //
 //	go run ./internal/testsummary -count=1 ./...
 //
@@ -10,8 +10,8 @@
 // With "-table FILE" before the arguments it also fills in the tables of that document (table.go), unless a test
 // failed.
 //
-// Subtests count like tests. A package that fails by itself, for instance because it does not compile, counts like a
-// test. The exit status is go test's.
+// Subtests count like tests. A package that fails without a failed test, for example because it does not compile,
+// counts like a test. The exit status is go test's.
 package main
 
 import (

@@ -126,11 +126,11 @@ type Conflict struct {
 func (e *ConflictError) Error() string {
 	lines := []string{"unmask: join: the server and the source differ:"}
 	for _, c := range e.Conflicts {
-		lines = append(lines, fmt.Sprintf("  %s is %s in the source and %s in the server: a row in the overrides has to say which one counts",
+		lines = append(lines, fmt.Sprintf("  %s is %s in the source and %s in the server: add a row to the overrides that decides",
 			c.Place, c.Source, c.Server))
 	}
 	for _, place := range e.Unused {
-		lines = append(lines, fmt.Sprintf("  %s is in the overrides, but the two do not differ there: remove the row", place))
+		lines = append(lines, fmt.Sprintf("  %s is in the overrides, but the source and the server do not differ there: remove the row", place))
 	}
 	return strings.Join(lines, "\n")
 }

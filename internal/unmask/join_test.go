@@ -133,8 +133,8 @@ func TestConflicts(t *testing.T) {
 		"use.d: the enum Kinds, another enum",
 		"use.e: the struct Thing, another struct",
 	}, lines)
-	require.ErrorContains(t, err, "\n  use.b is str in the source and an alternate in the server: a row in the overrides has to say which one counts\n")
-	require.ErrorContains(t, err, "\n  nowhere.x is in the overrides, but the two do not differ there: remove the row")
+	require.ErrorContains(t, err, "\n  use.b is str in the source and an alternate in the server: add a row to the overrides that decides\n")
+	require.ErrorContains(t, err, "\n  nowhere.x is in the overrides, but the source and the server do not differ there: remove the row")
 }
 
 // TestJoinErrors joins schemas that cannot be joined.

@@ -19,7 +19,7 @@ func check(s *introspect.Schema) error {
 	c := &checker{schema: s}
 	for _, info := range s.Infos {
 		if c.at = info.Head().Name; s.Lookup(c.at) != info {
-			c.fail("is there twice")
+			c.fail("occurs twice")
 		}
 		c.info(info)
 	}
@@ -75,7 +75,7 @@ func (c *checker) info(info introspect.Info) {
 		c.names(info.Name)
 		c.useObject(info.ArgType)
 	default:
-		c.fail("is of a kind that is not known here: %s", info.MetaType())
+		c.fail("has an unknown meta-type: %s", info.MetaType())
 	}
 }
 
@@ -100,20 +100,20 @@ func (c *checker) object(o *introspect.Object) {
 func (c *checker) use(name string) {
 	switch c.schema.Lookup(name).(type) {
 	case nil, *introspect.Command, *introspect.Event, *introspect.Unknown:
-		c.fail("uses %q, which is no type", name)
+		c.fail("uses %q, which is not a type", name)
 	}
 }
 
 func (c *checker) useObject(name string) {
 	if _, ok := c.schema.Lookup(name).(*introspect.Object); !ok {
-		c.fail("uses %q, which is no object type", name)
+		c.fail("uses %q, which is not an object type", name)
 	}
 }
 
 func (c *checker) names(names ...string) {
 	for _, name := range names {
 		if c.texts(name); name == "" {
-			c.fail("has the name %q in it, which is none", name)
+			c.fail("has the malformed name %q", name)
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (c *checker) names(names ...string) {
 // texts is names for members and values, which may be empty.
 func (c *checker) texts(name string) {
 	if strings.ContainsFunc(name, notInNames) {
-		c.fail("has the name %q in it, which is none", name)
+		c.fail("has the malformed name %q", name)
 	}
 }
 

@@ -28,8 +28,8 @@ func TestErrors(t *testing.T) {
 		opts       options
 		file, text string // what is else in the module
 	}{
-		{"no tree", "is no source tree of QEMU: it has no qapi/qapi-schema.json", options{source: t.TempDir()}, "", ""},
-		{"no version", "has no file VERSION: say which QEMU it is, with -qemu-version", options{source: unnamed}, "", ""},
+		{"no tree", "is not a source tree of QEMU: it has no qapi/qapi-schema.json", options{source: t.TempDir()}, "", ""},
+		{"no version", "has no file VERSION: give its version with -qemu-version", options{source: unnamed}, "", ""},
 		{"version", "-qemu-version ten: want a version", options{source: source, version: "ten"}, "", ""},
 		{"broken schema", "qapi/char.json:1", options{source: broken}, "", ""},
 		{"empty answer", "empty.json: this is an answer of neither QEMU nor qemu-storage-daemon", options{captured: empty, version: "8.2.0"}, "", ""},
@@ -102,7 +102,7 @@ func TestHand(t *testing.T) {
 	require.Contains(t, string(out), "- maybe a secret: qemu.Old APIKey (")
 	require.NotContains(t, string(out), "Password")
 	require.NotContains(t, string(out), "KeyCount")
-	require.Contains(t, string(out), "- code that does not compile, or that go vet complains of:\n")
+	require.Contains(t, string(out), "- code that does not compile, or that go vet reports:\n")
 	require.Contains(t, string(out), "undefined: none")
 }
 

@@ -13,7 +13,7 @@ import (
 // report prints which files changed.
 func (u *update) report(changed []string) {
 	if len(changed) == 0 {
-		u.say("nothing changed: all of it was here already")
+		u.say("nothing changed: the module is current")
 		return
 	}
 	count := map[string]int{}
@@ -48,13 +48,13 @@ func (u *update) hand(old map[string]bool, compile bool) error {
 	}
 	if compile {
 		if out, err := u.command(u.root, "go", "vet", "./...").CombinedOutput(); err != nil {
-			list = append(list, "code that does not compile, or that go vet complains of:\n"+string(out))
+			list = append(list, "code that does not compile, or that go vet reports:\n"+string(out))
 		}
 	}
 	if list != nil {
-		u.say("to be looked at by hand:\n- %s", strings.Join(list, "\n- "))
+		u.say("look at these by hand:\n- %s", strings.Join(list, "\n- "))
 	}
-	u.say("make test tells what else does not fit; docs/new-qemu.md has what may come up")
+	u.say("now run make test; docs/new-qemu.md says what to do if tests fail")
 	return nil
 }
 

@@ -27,7 +27,7 @@ func (u *update) fromSource(dir, version string) error {
 	for _, r := range u.recipes {
 		main := filepath.Join(dir, filepath.FromSlash(r.main))
 		if _, err := os.Stat(main); err != nil {
-			return fmt.Errorf("%s is no source tree of QEMU: it has no %s", dir, r.main)
+			return fmt.Errorf("%s is not a source tree of QEMU: it has no %s", dir, r.main)
 		}
 		args = append(args, main)
 	}
@@ -36,7 +36,7 @@ func (u *update) fromSource(dir, version string) error {
 	}
 	text, err := os.ReadFile(filepath.Join(printed, "VERSION"))
 	if err != nil {
-		return fmt.Errorf("%s has no file VERSION: say which QEMU it is, with -qemu-version, or VERSION=… for make", dir)
+		return fmt.Errorf("%s has no file VERSION: give its version with -qemu-version, or with VERSION=… for make", dir)
 	}
 	version = strings.TrimSpace(string(text))
 	folder := facts.Release(version)
@@ -63,7 +63,7 @@ func (u *update) takeSource(r *recipe, version string) {
 		}
 	}
 	if compareVersions(version, r.newest()) < 0 && kept == nil {
-		u.say("qmp/generated/%s goes back from %s to %s: what came since is no longer in it", r.pkg, r.newest(), version)
+		u.say("qmp/generated/%s goes back from %s to %s and loses what QEMU added since", r.pkg, r.newest(), version)
 	}
 	r.source, r.answers = version, kept
 }
@@ -101,7 +101,7 @@ func (u *update) fromCaptured(file, version string) error {
 	if version == "" {
 		beside, err := os.ReadFile(filepath.Join(filepath.Dir(file), "VERSION"))
 		if err != nil {
-			return fmt.Errorf("%s has no file VERSION beside it: say which QEMU it is of, with -qemu-version, or VERSION=… for make", file)
+			return fmt.Errorf("%s has no file VERSION beside it: give its version with -qemu-version, or with VERSION=… for make", file)
 		}
 		version = strings.TrimSpace(string(beside))
 	}
@@ -128,7 +128,7 @@ func (u *update) takeAnswer(text []byte, version string) error {
 	}
 	u.say("the answer of QEMU %s is in %s/%s/%s.json", version, schemas, filepath.ToSlash(folder), r.pkg)
 	if compareVersions(facts.Release(version), r.source) <= 0 {
-		u.say("qmp/generated/%s is for QEMU %s as well: what it does not send is optional there", r.pkg, facts.Release(version))
+		u.say("qmp/generated/%s now also serves QEMU %s: members that this QEMU does not send are optional", r.pkg, facts.Release(version))
 		return nil
 	}
 	r.answer(facts.Release(version))

@@ -70,7 +70,7 @@ func requireNothingChanges(t *testing.T, dir string, opts options) {
 	before := files(t, dir)
 	out, err := runUpdate(t, dir, opts)
 	require.NoError(t, err)
-	require.Contains(t, out, "nothing changed: all of it was here already\n")
+	require.Contains(t, out, "nothing changed: the module is current\n")
 	requireSame(t, before, files(t, dir))
 }
 
@@ -132,7 +132,7 @@ func TestOlderSource(t *testing.T) {
 	opts := options{source: qemutest.Source(t, "10.0")}
 	out, err := runUpdate(t, dir, opts)
 	require.NoError(t, err)
-	require.Contains(t, out, "qmp/generated/qemu goes back from 11.1 to 10.0: what came since is no longer in it\n")
+	require.Contains(t, out, "qmp/generated/qemu goes back from 11.1 to 10.0 and loses what QEMU added since\n")
 	require.Contains(t, read(t, dir, "CHANGELOG.md"), ", after 10.2.2: 240 commands, 56 events.\n")
 	requireNothingChanges(t, dir, opts)
 }
@@ -272,7 +272,7 @@ func TestOlderServer(t *testing.T) {
 	opts := options{server: q.Start(t, qemutest.Config{}).Socket()}
 	out, err := runUpdate(t, dir, opts)
 	require.NoError(t, err)
-	require.Contains(t, out, "qmp/generated/qemu is for QEMU "+q.Release()+" as well: what it does not send is optional there\n")
+	require.Contains(t, out, "qmp/generated/qemu now also serves QEMU "+q.Release()+": members that this QEMU does not send are optional\n")
 	require.FileExists(t, filepath.Join(folder, "qemu.json"))
 	require.Contains(t, read(t, dir, "qmp/generated/qemu/generate.go"),
 		" -schema ../../../testdata/schema/11.1/qapi/qapi-schema.json -also ../../../testdata/schema/captured/"+q.Release()+"/qemu.json -package ")
@@ -326,7 +326,7 @@ func TestFactsMissing(t *testing.T) {
 	}
 	before := files(t, dir)
 	_, err := runUpdate(t, dir, options{source: filepath.Join(root, schemas, "10.2")})
-	require.ErrorContains(t, err, "these have no date")
+	require.ErrorContains(t, err, "no date in the documentation")
 	require.ErrorContains(t, err, "\n  query-events\n")
 	requireSame(t, before, files(t, dir))
 }

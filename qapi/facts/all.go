@@ -49,7 +49,7 @@ func (t *Table) Check() error {
 	if more := len(none) - most; more > 0 {
 		none = append(none[:most], fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Errorf("facts: these have no date in the documentation, in an older schema or in known.txt:\n  %s",
+	return fmt.Errorf("facts: no date in the documentation, in an older schema or in known.txt for:\n  %s",
 		strings.Join(none, "\n  "))
 }
 

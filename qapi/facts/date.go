@@ -8,7 +8,7 @@ import (
 // history is the source of facts from known.txt.
 const history = "history"
 
-// A Date is the release in which a thing came or went.
+// A Date is the release that added or removed a thing, with the source of this date.
 type Date struct {
 	// Release is the release. It is "" if the date is not known and lies before all known schemas.
 	Release string
@@ -16,8 +16,8 @@ type Date struct {
 	After, By string
 	// Source is the source of the date: "documentation of 10.2", "schema of 7.2", …
 	Source string
-	// Instead holds versions that were not taken, because a schema or older documentation contradicts them:
-	// "the documentation of 10.2 says 3.1".
+	// Instead holds the versions that were rejected, because a schema or older documentation contradicts
+	// them: "the documentation of 10.2 says 3.1".
 	Instead []string
 }
 

@@ -18,12 +18,13 @@
 //
 // # How a date is concluded
 //
-// Schemas bound each date: a thing is newer than a schema that lacks it, and not newer than a schema that has it. Within
-// these bounds, the first of these rules that gives a date decides:
+// Schemas bound each date: a thing is newer than every older schema that lacks it, and at least as old as the first
+// schema that has it. Within these bounds, the first of these rules that gives a date decides:
 //   - The documentation of the part names a version. The oldest source counts.
 //   - A feature has the date of the thing that has it. A branch has the date of the discriminator's value or, if the
 //     struct became a union, the date of the first new branch type.
-//   - The owner or the type of the part came within the same bounds. The later of these dates counts.
+//   - The owner or the type of the part was added within the same bounds. The later of these dates
+//     counts.
 //   - The schema language got features of this kind in a known release.
 //   - The bounds themselves: the date is not exact, and Date.After and Date.By hold the bounds. The release is the upper
 //     bound or, if documentation names a version before the bounds, the first release after the lower bound.
@@ -32,10 +33,9 @@
 // type is older than all schemas. If a member changed its type, its old type ends in the release of the new one. A
 // branch is deprecated with the value that selects it.
 //
-// A mandatory member without a version is as old as the things that use its type. A new type can take the place of an old
-// one, for example under a new name. The parts that both types have then keep their dates, because both types count
-// between the two schemas that show the change. If the answer of a server lacks a thing with a condition, no date follows
-// from that.
+// A mandatory member without a version is as old as the things that use its type. A new type can take the place of an
+// old one, for example under a new name. Parts that both types have then keep their dates, as if they were parts of one
+// type. If the answer of a server lacks a thing with a condition, no date follows from that.
 //
 // The file known.txt has facts that no schema shows, each with a reason: removals in QEMU's list of removed features,
 // which give the exact release between two schemas; deprecations; and the few things that QEMU had before 5.2 and does

@@ -22,9 +22,9 @@ import (
 var knownText string
 
 // Know adds the facts of known.txt, which no schema shows: the exact release of a removal between two
-// schemas, the date of a feature that came without a remark between two schemas, and things that the oldest
-// schema lacks. Know ignores a row if its path or node is not in the table, because the row is about
-// another server. It also ignores a row that a schema contradicts.
+// schemas, the date of a feature whose documentation names no version, and things that the oldest schema
+// lacks. Know ignores a row if its path or node is not in the table, because the row is about another
+// server. It also ignores a row that a schema contradicts.
 func (t *Table) Know() error {
 	for row := range strings.Lines(knownText) {
 		fields := strings.Fields(row)

@@ -16,8 +16,8 @@ import (
 type Fact struct {
 	Path  string
 	Since Date
-	// Removed is the release that removed it. Its Release is "" if it still exists. If it went and came back, Since is
-	// the first time that it came, and Removed is the last time that it went.
+	// Removed is the release that removed it. Its Release is "" if it still exists. If QEMU removed and added it
+	// again, Since is the first addition, and Removed the last removal.
 	Removed Date
 	// Deprecated is the release that made it deprecated, and Unstable the one that made it unstable; nil for none.
 	Deprecated, Unstable *Date
@@ -26,7 +26,8 @@ type Fact struct {
 	// If is the condition of the build that it needs, "" for none.
 	If string
 	// NewName is true for a type that took the place of another type and whose documentation names an older release.
-	// Since may then be the date of its name only. Messages do not contain names of types.
+	// Since may then be the date of the name, and the type be older under another name. Names of types are not on
+	// the wire.
 	NewName bool
 
 	spans      []span
@@ -44,7 +45,7 @@ func (f *Fact) In(version string) bool {
 	return false
 }
 
-// Times returns the times in which it was there: more than one if it went and came back.
+// Times returns the times in which it existed: several if QEMU removed it and added it again.
 func (f *Fact) Times() []Span { return spansOf(f.spans) }
 
 // A place is a node that a path leads to, and the times in which it does.

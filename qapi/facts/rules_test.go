@@ -219,13 +219,13 @@ func TestParseErrors(t *testing.T) {
 		"sources 5.2\nstruct A @7.2\n":                          "line 3: 7.2 is not among the sources",
 		"sources 5.2\nstruct A when=2\n":                        "line 3: unknown field when=2",
 		"sources 5.2 7.2\nstruct A @7.2..5.2\n":                 "line 3: 7.2..5.2 is not among the sources",
-		"":                                                      "it has no sources, or nothing of them",
-		"sources 5.2\n":                                         "it has no sources, or nothing of them",
+		"":                                                      "it has no sources, or no definitions",
+		"sources 5.2\n":                                         "it has no sources, or no definitions",
 		"sources 5.2 x\nstruct A\n":                             "line 2: x is not a release",
 		"sources 7.2 5.2\nstruct A\n":                           "line 2: 5.2 is not a release, or not newer",
-		"struct A\n":                                            "it has no sources, or nothing of them",
+		"struct A\n":                                            "it has no sources, or no definitions",
 		"sources 5.2\nfile A\n":                                 "line 3: file is not a kind of definition",
-		"sources 5.2\nstruct A\nstruct A\n":                     "line 4: A is there twice",
+		"sources 5.2\nstruct A\nstruct A\n":                     "line 4: A occurs twice",
 		"sources 5.2\nstruct A\n\t< A\n":                        "A is its own base",
 		"sources 5.2\nstruct A\n\t< -\n":                        "A refers to , which is not a type",
 		"sources 5.2\ncommand a\nstruct A\n\tb a\n":             "A refers to a, which is not a type",
@@ -272,7 +272,7 @@ func FuzzParse(f *testing.F) {
 func TestCheck(t *testing.T) {
 	require.NoError(t, tableOf(t, "5.2:"+doc("@c:", "", "Since: 2.0")+"{ 'command': 'c' }").Check())
 	err := tableOf(t, "5.2:{ 'command': 'c' }").Check()
-	require.ErrorContains(t, err, "these have no date")
+	require.ErrorContains(t, err, "no date in the documentation")
 	require.ErrorContains(t, err, "\n  c/arg-type")
 }
 

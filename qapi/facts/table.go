@@ -83,7 +83,7 @@ type remark struct{ version, source string }
 func New() *Table { return &Table{nodes: map[string]*node{}} }
 
 // Add adds the schema of a version. It replaces the schema that the table has for this version. answer is
-// true if package unmask made the schema from the answer of a server.
+// true if the schema was made from the answer of a server.
 //
 // Add returns an error if QEMU has no such version, or if the table has too many.
 func (t *Table) Add(version string, s *qapi.Schema, answer bool) error {

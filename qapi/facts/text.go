@@ -171,7 +171,7 @@ func parse(text []byte) (*Table, error) {
 		case !slices.Contains(kinds, fields[0]):
 			err = fmt.Errorf("%s is not a kind of definition", fields[0])
 		case t.nodes[fields[1]] != nil:
-			err = fmt.Errorf("%s is there twice", fields[1])
+			err = fmt.Errorf("%s occurs twice", fields[1])
 		default:
 			n = &node{kind: fields[0], name: fields[1]}
 			n.seen = set(1)<<len(t.sources) - 1
@@ -300,9 +300,9 @@ func (t *Table) parseRanges(text string) (s set, err error) {
 func (t *Table) check() error {
 	switch n := len(t.sources); {
 	case n == 0 || len(t.nodes) == 0:
-		return errors.New("it has no sources, or nothing of them")
+		return errors.New("it has no sources, or no definitions")
 	case n > maxSources:
-		return fmt.Errorf("%d sources are more than %d", n, maxSources)
+		return fmt.Errorf("it has %d sources; %d is the maximum", n, maxSources)
 	}
 	for _, n := range t.nodes {
 		if n.seen == 0 && n.had == (period{}) {

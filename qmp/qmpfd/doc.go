@@ -27,14 +27,14 @@
 //	O_APPEND, O_NOATIME                     taken, and cleared   taken, and cleared
 //	O_NONBLOCK                              cleared by add-fd    cleared by add-fd
 //	O_SYNC, O_DSYNC                         refused              refused
-//	O_PATH                                  ends QEMU 5.2        ends QEMU 11.1
+//	O_PATH                                  crashes QEMU 5.2     crashes QEMU 11.1
 //
 // QEMU and the sender share the open file, so a flag that QEMU changes or clears changes for both.
 //
 // [Use.Check] accepts a file only if all of these versions accept it. Otherwise its error names the wrong
 // flag. So the file must have O_DIRECT if cache.direct is on, and must not have it otherwise.
 //
-// A file with O_PATH makes an assertion in QEMU fail, which ends the machine. This package never sends one.
+// A file with O_PATH crashes QEMU by a failed assertion. This package never sends one.
 //
 // # Locks
 //

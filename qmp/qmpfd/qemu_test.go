@@ -81,7 +81,7 @@ func TestSetOfQEMU(t *testing.T) {
 			require.NoError(t, err)
 			set, err := use.AddSet(ctx, c, "t:a", files...)
 			require.NoError(t, err)
-			require.Equal(t, before.Ours+2, counted(t, vm, c).Ours, "what was sent is closed")
+			require.Equal(t, before.Ours+2, counted(t, vm, c).Ours, "QEMU has closed the descriptors")
 			require.NoError(t, files.Close())
 			require.Equal(t, before.Sets+1, counted(t, vm, c).Sets)
 			require.Len(t, counted(t, vm, c).QEMU, len(before.QEMU)+2)
@@ -90,7 +90,7 @@ func TestSetOfQEMU(t *testing.T) {
 			}
 			if when == "in use" {
 				require.NoError(t, set.Remove(ctx))
-				require.Equal(t, before.Sets+1, counted(t, vm, c).Sets, "it is empty, but there")
+				require.Equal(t, before.Sets+1, counted(t, vm, c).Sets, "the set exists without descriptors")
 				require.NoError(t, qmpfd.RemoveSets(ctx, c, "t:a"))
 			}
 			if when != "never used" {

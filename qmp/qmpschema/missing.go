@@ -90,16 +90,16 @@ func missingNeed(schema *introspect.Schema, need any) ([]string, error) {
 func callOf(request any) (*qmp.Call, error) {
 	v := reflect.Indirect(reflect.ValueOf(request))
 	if !v.IsValid() {
-		return nil, fmt.Errorf("qmpschema: need is a nil %T", request)
+		return nil, fmt.Errorf("qmpschema: the need is a nil %T", request)
 	}
 	do := v.MethodByName("Do")
 	if !do.IsValid() || !isDo(do.Type()) {
-		return nil, fmt.Errorf("qmpschema: need is a %T, which is neither a request nor a path", request)
+		return nil, fmt.Errorf("qmpschema: the need is a %T: want a request or a path", request)
 	}
 	var r recorder
 	do.Call([]reflect.Value{reflect.ValueOf(context.Background()), reflect.ValueOf(&r)})
 	if r.call == nil || r.call.Command == "" {
-		return nil, fmt.Errorf("qmpschema: need is a %T without a command", request)
+		return nil, fmt.Errorf("qmpschema: the need is a %T without a command", request)
 	}
 	if v.IsZero() {
 		r.call.Args = nil

@@ -113,14 +113,14 @@ func TestMissingOfMany(t *testing.T) {
 func TestInvalidNeeds(t *testing.T) {
 	s := captured(t, "11.1")
 	for text, need := range map[string]any{
-		"qmpschema: need is a nil <nil>":                                                   nil,
-		"qmpschema: need is a nil *qemu.Stop":                                              (*qemu.Stop)(nil),
-		"qmpschema: need is a int, which is neither a request nor a path":                  7,
-		"qmpschema: need is a qemu.BlockdevOptions, which is neither a request nor a path": qemu.BlockdevOptions{},
-		"qmpschema: need is a *introspect.Schema, which is neither a request nor a path":   s,
-		"qmpschema: need is a qmp.Raw without a command":                                   qmp.Raw{},
-		"introspect: malformed path 'stop/': a component is empty":                         "stop/",
-		"qmp: netdev_add: not sent: type: discriminator is empty":                          qemu.NetdevAdd{ID: "n"},
+		"qmpschema: the need is a nil <nil>":                                      nil,
+		"qmpschema: the need is a nil *qemu.Stop":                                 (*qemu.Stop)(nil),
+		"qmpschema: the need is a int: want a request or a path":                  7,
+		"qmpschema: the need is a qemu.BlockdevOptions: want a request or a path": qemu.BlockdevOptions{},
+		"qmpschema: the need is a *introspect.Schema: want a request or a path":   s,
+		"qmpschema: the need is a qmp.Raw without a command":                      qmp.Raw{},
+		"introspect: malformed path 'stop/': a component is empty":                "stop/",
+		"qmp: netdev_add: not sent: type: discriminator is empty":                 qemu.NetdevAdd{ID: "n"},
 	} {
 		_, err := MissingIn(s, qemu.Stop{}, need)
 		require.EqualError(t, err, text)

@@ -58,8 +58,8 @@
 //	s := qmptest.NewServer(t, &qmptest.Options{Schema: schema})
 //
 // QEMU checks more than its schema. The schema has no ranges of integers. It does not have the properties
-// of devices (device_add) and, up to 5.2, of objects (object-add): the server accepts all properties. A
-// handler must do the checks of the command's own code.
+// of devices (device_add) and, up to 5.2, of objects (object-add): the server accepts all properties. In
+// QEMU, the code of the command checks these; in a test, a handler must check them.
 //
 // A refusal has the text of the QEMU version in [Options.Version] (5.2 or newer), with two exceptions. If
 // an unsigned integer has the wrong type, QEMU says "expects uint64" and the server names the type
@@ -67,7 +67,7 @@
 //
 // # Faults
 //
-// To make an answer go wrong, wrap its handler, in Expect or in Handle:
+// To delay, repeat or leave out an answer, use these handlers with Expect or Handle:
 //
 //	s.Expect("stop").Handle(qmptest.Delay(time.Minute, qmptest.Return(nil)))
 //	s.Handle("query-block", qmptest.Twice(qmptest.Return(blocks)))
@@ -78,7 +78,7 @@
 // A handler that returns [ErrNoReply] can answer later, in any order, with [Request.Reply];
 // [Request.Disconnect] ends the connection instead.
 //
-// To make the bytes go wrong, give the connection a [Fault]:
+// To corrupt or cut the output, give the connection a [Fault]:
 //
 //	s := qmptest.NewServer(t, &qmptest.Options{Faults: []qmptest.Fault{
 //		qmptest.Insert(0, []byte("QEMU monitor\r\n")), // garbage before the greeting

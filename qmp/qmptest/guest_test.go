@@ -94,5 +94,5 @@ func TestAgentsSilence(t *testing.T) {
 	require.Equal(t, "\xFF"+`{"return":5}`, exchange(t, conn, `{"execute":"guest-sync-delimited","arguments":{"id":6}}`))
 	require.Equal(t, `{"return":2}`, exchange(t, conn,
 		`{"execute":"guest-sync","arguments":{"id":1}}{"execute":"guest-sync","arguments":{"id":2}}`))
-	require.Len(t, s.Requests(), 5, "what the server answers by itself is not among them")
+	require.Len(t, s.Requests(), 5, "commands that the server answers itself are left out")
 }

@@ -160,7 +160,7 @@ func TestMalformed(t *testing.T) {
 func TestMalformedAsQEMU(t *testing.T) {
 	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
 		if q.Major < 6 || q.AtLeast(11, 0) { // the variable QEMU may name one
-			t.Skip("it has other texts")
+			t.Skip("this QEMU has other error texts")
 		}
 		conn, err := net.Dial("unix", q.Start(t, qemutest.Config{}).Socket())
 		require.NoError(t, err)

@@ -54,7 +54,7 @@ func (e *Expectation) Reply(value any) *Expectation {
 	return e.Handle(Return(value))
 }
 
-// Refuse makes the command fail.
+// Refuse makes the server answer with an error of this class.
 func (e *Expectation) Refuse(class qmp.ErrorClass, desc string) *Expectation {
 	return e.Handle(Refuse(class, desc))
 }

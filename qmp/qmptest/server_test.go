@@ -260,7 +260,7 @@ func TestTimeInABubble(t *testing.T) {
 
 func TestFiles(t *testing.T) {
 	if !filesCanBeSent {
-		t.Skip("not on this platform")
+		t.Skip("this platform cannot send descriptors")
 	}
 	s := qmptest.NewServer(t, nil)
 	c := s.Dial()

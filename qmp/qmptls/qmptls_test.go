@@ -214,7 +214,7 @@ func TestErrorsNameTheServer(t *testing.T) {
 	config := a.trust()
 	config.InsecureSkipVerify = true
 	_, err = qmptls.Dial(limit(t), l.Addr().String(), config, nil)
-	require.ErrorContains(t, err, "qmptls: dial "+l.Addr().String()+": no greeting: this is QEMU's monitor for people")
+	require.ErrorContains(t, err, "qmptls: dial "+l.Addr().String()+": no greeting: this is QEMU's human monitor")
 }
 
 type badCache struct{ tls.ClientSessionCache }

@@ -78,7 +78,8 @@ func (e *Encoder) Name(name string) *Encoder {
 }
 
 // ExtraName is like Name for a name that is not from a schema. It escapes the name, and fails if
-// the object already has this member. It looks at all members before, which takes time.
+// the object already has this member. It compares the name with those of all members before it,
+// which takes time.
 func (e *Encoder) ExtraName(name string) *Encoder {
 	if e.err != nil {
 		return e

@@ -64,7 +64,7 @@
 // The comment of the interface, here [GuestDeviceIDBranch], lists the branches. You may leave
 // the discriminator empty in a value to send: encoding sets it if the type of the branch
 // determines it. A branch holds its data directly, even if the protocol puts the data into a
-// member data.
+// member with the name data.
 //
 // # Alternates
 //
@@ -119,9 +119,9 @@
 // without UnmarshalJSON, encoding/json is as lenient as usual.
 //
 // After Marshal and Unmarshal, a union whose branch was nil has an empty branch if its
-// discriminator selects one. Do not embed a union in a struct of your own, but give it a
-// field: the struct would have the methods of the union, and encoding/json would ignore its
-// other fields.
+// discriminator selects one. Do not embed a union in your own struct: the struct would have
+// the methods of the union, and encoding/json would ignore its other fields. Give the union a
+// field with a name instead.
 //
 // # Secrets
 //

@@ -1252,7 +1252,7 @@ func (v *GuestNVMeSMART) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type GuestDiskSmart
 type GuestDiskSMART struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Type GuestDiskBusType `json:"type"`
 	// The branch that Type selects: *GuestNVMeSMART or *RawBranch; nil for a value without a
 	// branch.
@@ -2131,7 +2131,7 @@ func (v *GuestDeviceIDPCI) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type GuestDeviceId
 type GuestDeviceID struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type GuestDeviceType `json:"type"`
 	// The branch that Type selects: *GuestDeviceIDPCI or *RawBranch.
 	Branch GuestDeviceIDBranch
@@ -2647,7 +2647,7 @@ func (v *GuestLinuxCPUStats) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type GuestCpuStats
 type GuestCPUStats struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type GuestCPUStatsType `json:"type"`
 	// The branch that Type selects: *GuestLinuxCPUStats or *RawBranch.
 	Branch GuestCPUStatsBranch

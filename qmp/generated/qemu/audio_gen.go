@@ -1096,8 +1096,8 @@ const (
 // [audio.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-audio.Audiodev
 type Audiodev struct {
 	ID string `json:"id"`
-	// Selects Branch. Set it if Branch is *AudiodevGenericOptions or *RawBranch; else it may be
-	// empty.
+	// Selects Branch. Set it if Branch is *AudiodevGenericOptions or *RawBranch; otherwise it may
+	// be empty.
 	Driver      AudiodevDriver `json:"driver"`
 	TimerPeriod *uint32        `json:"timer-period,omitzero"`
 	// The branch that Driver selects: *AudiodevGenericOptions, *AudiodevALSAOptions,

@@ -81,7 +81,7 @@ type ImageInfoSpecificQcow2EncryptionBase struct {
 //
 //qapi:type ImageInfoSpecificQCow2Encryption
 type ImageInfoSpecificQcow2Encryption struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value without
 	// a branch.
@@ -398,7 +398,7 @@ const (
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.ImageInfoSpecific
 type ImageInfoSpecific struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type ImageInfoSpecificKind `json:"type"`
 	// The branch that Type selects: *ImageInfoSpecificQcow2, *ImageInfoSpecificVMDK,
 	// *QCryptoBlockInfoLUKS, *ImageInfoSpecificRBD, *ImageInfoSpecificFile or *RawBranch.
@@ -1757,8 +1757,8 @@ func (v *BlockStatsSpecificNVMe) DecodeMember(d *wire.Decoder, name []byte) int 
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockStatsSpecific
 type BlockStatsSpecific struct {
-	// Selects Branch. Set it if Branch is nil, *BlockStatsSpecificFile or *RawBranch; else it may
-	// be empty.
+	// Selects Branch. Set it if Branch is nil, *BlockStatsSpecificFile or *RawBranch; otherwise it
+	// may be empty.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockStatsSpecificFile, *BlockStatsSpecificNVMe or
 	// *RawBranch; nil for a value without a branch.
@@ -1987,7 +1987,7 @@ func (v *BlockJobInfoMirror) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobInfo
 type BlockJobInfo struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Type         JobType             `json:"type"`
 	Device       string              `json:"device"`
 	Len          int64               `json:"len"`
@@ -2572,11 +2572,11 @@ type BlockCommit struct {
 	JobID    *string `json:"job-id,omitzero"`
 	Device   string  `json:"device"`
 	BaseNode *string `json:"base-node,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 3.1. Use
 	// [BlockCommit.BaseNode] (base-node).
 	Base    *string `json:"base,omitzero"`
 	TopNode *string `json:"top-node,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 3.1. Use
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 3.1. Use
 	// [BlockCommit.TopNode] (top-node).
 	Top         *string `json:"top,omitzero"`
 	BackingFile *string `json:"backing-file,omitzero"`
@@ -2619,7 +2619,7 @@ func (r BlockCommit) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //   - [BlockJobCompletedEvent]: when the job has ended, also if it failed
 //   - [BlockJobCancelledEvent]: when the job has ended because it was cancelled
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 6.2. Use
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 6.2. Use
 // [BlockdevBackup].
 //
 // [drive-backup]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.drive-backup
@@ -3236,7 +3236,7 @@ func (r BlockdevMirror) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockIOThrottle
 type BlockIOThrottle struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 2.8. Use
 	// [BlockIOThrottle.ID] (id).
 	Device          *string `json:"device,omitzero"`
 	ID              *string `json:"id,omitzero"`
@@ -3626,7 +3626,8 @@ func (r BlockJobCancel) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use [JobPause].
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 10.1. Use
+// [JobPause].
 //
 // [block-job-pause]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-pause
 type BlockJobPause struct {
@@ -3645,7 +3646,8 @@ func (r BlockJobPause) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallO
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use [JobResume].
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 10.1. Use
+// [JobResume].
 //
 // [block-job-resume]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-resume
 type BlockJobResume struct {
@@ -3667,7 +3669,7 @@ func (r BlockJobResume) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Call
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 10.1. Use
 // [JobComplete].
 //
 // [block-job-complete]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-complete
@@ -3687,7 +3689,7 @@ func (r BlockJobComplete) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // [JobStatusChangeEvent] follows when the job's state has changed.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 10.1. Use
 // [JobDismiss].
 //
 // [block-job-dismiss]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-dismiss
@@ -3710,7 +3712,7 @@ func (r BlockJobDismiss) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //   - [JobStatusChangeEvent]: when the job's state has changed
 //   - [BlockJobCompletedEvent]: when a block job has ended
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 10.1. Use
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 10.1. Use
 // [JobFinalize].
 //
 // [block-job-finalize]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.block-job-finalize
@@ -3752,7 +3754,7 @@ func (v *BlockJobChangeOptionsMirror) UnmarshalMember(d *wire.Decoder, name []by
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockJobChangeOptions
 type BlockJobChangeOptions struct {
 	ID string `json:"id"`
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Type JobType `json:"type"`
 	// The branch that Type selects: *BlockJobChangeOptionsMirror or *RawBranch; nil for a value
 	// without a branch.
@@ -4392,7 +4394,7 @@ const (
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevQcowEncryption
 type BlockdevQcowEncryption struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Format BlockdevQcowEncryptionFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow or *RawBranch.
 	Branch BlockdevQcowEncryptionBranch
@@ -4524,7 +4526,7 @@ const (
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevQcow2Encryption
 type BlockdevQcow2Encryption struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Format BlockdevQcow2EncryptionFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
 	// *RawBranch.
@@ -4812,7 +4814,7 @@ func (v *SSHHostKeyHash) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type SshHostKeyCheck
 type SSHHostKeyCheck struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Mode SSHHostKeyCheckMode `json:"mode"`
 	// The branch that Mode selects: *SSHHostKeyHash or *RawBranch; nil for a value without a
 	// branch.
@@ -5835,7 +5837,7 @@ func (v *RBDEncryptionCreateOptionsLUKS2) UnmarshalMember(d *wire.Decoder, name 
 //
 //qapi:type RbdEncryptionOptions
 type RBDEncryptionOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Format RBDImageEncryptionFormat `json:"format"`
 	// Since QEMU 8.0.
 	Parent *RBDEncryptionOptions `json:"parent,omitzero"`
@@ -5932,7 +5934,7 @@ func (v RBDEncryptionOptions) String() string {
 //
 //qapi:type RbdEncryptionCreateOptions
 type RBDEncryptionCreateOptions struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Format RBDImageEncryptionFormat `json:"format"`
 	// The branch that Format selects: *RBDEncryptionCreateOptionsLUKS,
 	// *RBDEncryptionCreateOptionsLUKS2 or *RawBranch; nil for a value without a branch.
@@ -6747,7 +6749,8 @@ func (v BlockdevOptionsCBW) String() string {
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevOptions
 type BlockdevOptions struct {
 	// Selects Branch. Set it if Branch is *BlockdevOptionsGenericFormat, *BlockdevOptionsFile,
-	// *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch; else it may be empty.
+	// *BlockdevOptionsNull, *BlockdevOptionsGenericCOWFormat or *RawBranch; otherwise it may be
+	// empty.
 	Driver   BlockdevDriver          `json:"driver"`
 	NodeName *string                 `json:"node-name,omitzero"`
 	Discard  *BlockdevDiscardOptions `json:"discard,omitzero"`
@@ -8040,7 +8043,7 @@ func (v BlockdevCreateOptionsVPC) String() string {
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevCreateOptions
 type BlockdevCreateOptions struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockdevCreateOptionsFile, *BlockdevCreateOptionsGluster,
 	// *BlockdevCreateOptionsLUKS, *BlockdevCreateOptionsNFS, *BlockdevCreateOptionsParallels,
@@ -8297,7 +8300,7 @@ func (v *BlockdevAmendOptionsQcow2) UnmarshalMember(d *wire.Decoder, name []byte
 //
 // [block-core.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-core.BlockdevAmendOptions
 type BlockdevAmendOptions struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Driver BlockdevDriver `json:"driver"`
 	// The branch that Driver selects: *BlockdevAmendOptionsLUKS, *BlockdevAmendOptionsQcow2 or
 	// *RawBranch; nil for a value without a branch.

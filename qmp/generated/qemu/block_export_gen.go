@@ -281,7 +281,7 @@ func (v *NBDServerAddOptions) EncodeMembers(e *wire.Encoder) {
 
 // NBDServerAdd executes [nbd-server-add]. See block-export.json.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 5.2. Use
 // [BlockExportAdd].
 //
 // [nbd-server-add]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-add
@@ -306,7 +306,7 @@ const (
 //
 // [BlockExportDeletedEvent] follows when an export is gone.
 //
-// Deprecated: QEMU will remove the command. It is deprecated since QEMU 5.2. Use
+// Deprecated: QEMU will remove the command. It has been deprecated since QEMU 5.2. Use
 // [BlockExportDel].
 //
 // [nbd-server-remove]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-export.nbd-server-remove
@@ -359,7 +359,7 @@ const (
 //
 // [block-export.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-block-export.BlockExportOptions
 type BlockExportOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type          BlockExportType             `json:"type"`
 	ID            string                      `json:"id"`
 	FixedIOThread *bool                       `json:"fixed-iothread,omitzero"`

@@ -82,8 +82,8 @@ func (r QueryPRManagers) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Cal
 //
 // [eject]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.eject
 type Eject struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use [Eject.ID]
-	// (id).
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 2.8. Use
+	// [Eject.ID] (id).
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
 	Force  *bool   `json:"force,omitzero"`
@@ -105,7 +105,7 @@ func (r Eject) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOption) e
 //
 // [blockdev-open-tray]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-open-tray
 type BlockdevOpenTray struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 2.8. Use
 	// [BlockdevOpenTray.ID] (id).
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
@@ -128,7 +128,7 @@ func (r BlockdevOpenTray) Do(ctx context.Context, x qmp.Executor, opts ...qmp.Ca
 //
 // [blockdev-close-tray]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-close-tray
 type BlockdevCloseTray struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 2.8. Use
 	// [BlockdevCloseTray.ID] (id).
 	Device *string `json:"device,omitzero"`
 	ID     *string `json:"id,omitzero"`
@@ -193,7 +193,7 @@ const (
 //
 // [blockdev-change-medium]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-block-core.blockdev-change-medium
 type BlockdevChangeMedium struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 2.8. Use
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 2.8. Use
 	// [BlockdevChangeMedium.ID] (id).
 	Device   *string `json:"device,omitzero"`
 	ID       *string `json:"id,omitzero"`

@@ -207,7 +207,7 @@ func (v *QCryptoBlockCreateOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockOpenOptions
 type QCryptoBlockOpenOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockOptionsLUKS or
 	// *RawBranch.
@@ -286,7 +286,7 @@ func (v QCryptoBlockOpenOptions) String() string {
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockCreateOptions
 type QCryptoBlockCreateOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockOptionsQcow, *QCryptoBlockCreateOptionsLUKS or
 	// *RawBranch.
@@ -495,7 +495,7 @@ func (v QCryptoBlockInfoLUKS) String() string {
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockInfo
 type QCryptoBlockInfo struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockInfoLUKS or *RawBranch; nil for a value without
 	// a branch.
@@ -627,7 +627,7 @@ func (v *QCryptoBlockAmendOptionsLUKS) UnmarshalMember(d *wire.Decoder, name []b
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoBlockAmendOptions
 type QCryptoBlockAmendOptions struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Format QCryptoBlockFormat `json:"format"`
 	// The branch that Format selects: *QCryptoBlockAmendOptionsLUKS or *RawBranch; nil for a value
 	// without a branch.
@@ -1018,7 +1018,7 @@ func (v *QCryptoAkCipherOptionsRSA) UnmarshalMember(d *wire.Decoder, name []byte
 //
 // [crypto.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-crypto.QCryptoAkCipherOptions
 type QCryptoAkCipherOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Alg QCryptoAkCipherAlgo `json:"alg"`
 	// The branch that Alg selects: *QCryptoAkCipherOptionsRSA or *RawBranch.
 	Branch QCryptoAkCipherOptionsBranch

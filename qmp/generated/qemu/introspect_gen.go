@@ -47,7 +47,7 @@ const (
 // [introspect.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-introspect.SchemaInfo
 type SchemaInfo struct {
 	Name string `json:"name"`
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	MetaType SchemaMetaType `json:"meta-type"`
 	Features []string       `json:"features,omitzero"`
 	// The branch that MetaType selects: *SchemaInfoBuiltin, *SchemaInfoEnum, *SchemaInfoArray,
@@ -213,7 +213,7 @@ const (
 type SchemaInfoEnum struct {
 	// Since QEMU 6.2.
 	Members []SchemaInfoEnumMember `json:"members,omitzero"`
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.2. Use
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 6.2. Use
 	// [SchemaInfoEnum.Members] (members).
 	Values []string `json:"values"`
 }

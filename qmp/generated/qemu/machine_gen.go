@@ -112,7 +112,7 @@ type CPUInfoFast struct {
 	QOMPath  string                 `json:"qom-path"`
 	ThreadID int64                  `json:"thread-id"`
 	Props    *CPUInstanceProperties `json:"props,omitzero"`
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Target SysEmuTarget `json:"target"`
 	// The branch that Target selects: *CPUInfoS390 or *RawBranch; nil for a value without a
 	// branch.
@@ -552,7 +552,7 @@ const (
 //
 //qapi:type NumaOptions
 type NUMAOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type NUMAOptionsType `json:"type"`
 	// The branch that Type selects: *NUMANodeOptions, *NUMADistOptions, *NUMACPUOptions,
 	// *NUMAHMATLBOptions, *NUMAHMATCacheOptions or *RawBranch.
@@ -1817,7 +1817,8 @@ const (
 //
 // [machine.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-machine.MemoryDeviceInfo
 type MemoryDeviceInfo struct {
-	// Selects Branch. Set it if Branch is *PCDIMMDeviceInfo or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *PCDIMMDeviceInfo or *RawBranch; otherwise it may be
+	// empty.
 	Type MemoryDeviceInfoKind `json:"type"`
 	// The branch that Type selects: *PCDIMMDeviceInfo, *VirtioPMEMDeviceInfo,
 	// *VirtioMemDeviceInfo, *SGXEPCDeviceInfo, *HVBalloonDeviceInfo, *MemoryDeviceInfoSPMem or

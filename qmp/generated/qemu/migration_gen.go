@@ -1545,7 +1545,7 @@ func (v MigrationExecCommand) String() string {
 //
 // [migration.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-migration.MigrationAddress
 type MigrationAddress struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Transport MigrationAddressType `json:"transport"`
 	// The branch that Transport selects: *SocketAddress, *MigrationExecCommand,
 	// *InetSocketAddress, *FileMigrationArgs or *RawBranch.

@@ -107,7 +107,7 @@ type SEVInfo struct {
 	APIMinor uint8    `json:"api-minor"`
 	BuildID  uint8    `json:"build-id"`
 	State    SEVState `json:"state"`
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	//
 	// Since QEMU 9.1.
 	SEVType SEVGuestType `json:"sev-type"`

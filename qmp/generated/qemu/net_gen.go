@@ -1226,7 +1226,7 @@ const (
 // [net.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-net.Netdev
 type Netdev struct {
 	ID string `json:"id"`
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Type NetClientDriver `json:"type"`
 	// The branch that Type selects: *NetLegacyNICOptions, *NetdevPasstOptions, *NetdevUserOptions,
 	// *NetdevTapOptions, *NetdevL2TPv3Options, *NetdevSocketOptions, *NetdevStreamOptions,

@@ -1641,7 +1641,7 @@ func (v *ACPIGenericPortProperties) UnmarshalMember(d *wire.Decoder, name []byte
 //
 //qapi:type RngProperties
 type RNGProperties struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 6.0.
 	Opened *bool `json:"opened,omitzero"`
 }
 
@@ -1664,7 +1664,7 @@ func (v *RNGProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type RngEgdProperties
 type RNGEGDProperties struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 6.0.
 	Opened  *bool  `json:"opened,omitzero"`
 	Chardev string `json:"chardev"`
 }
@@ -1694,7 +1694,7 @@ func (v *RNGEGDProperties) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type RngRandomProperties
 type RNGRandomProperties struct {
-	// Deprecated: QEMU will remove the member. It is deprecated since QEMU 6.0.
+	// Deprecated: QEMU will remove the member. It has been deprecated since QEMU 6.0.
 	Opened   *bool   `json:"opened,omitzero"`
 	Filename *string `json:"filename,omitzero"`
 }
@@ -2088,8 +2088,8 @@ const (
 //
 // [qom.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-qom.ObjectOptions
 type ObjectOptions struct {
-	// Selects Branch. Set it if Branch is nil, *CryptodevBackendProperties or *RawBranch; else it
-	// may be empty.
+	// Selects Branch. Set it if Branch is nil, *CryptodevBackendProperties or *RawBranch;
+	// otherwise it may be empty.
 	QOMType ObjectType `json:"qom-type"`
 	ID      string     `json:"id"`
 	// The branch that QOMType selects: *ACPIGenericInitiatorProperties,

@@ -440,7 +440,7 @@ const (
 //
 // [run-state.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-run-state.GuestPanicInformation
 type GuestPanicInformation struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type GuestPanicInformationType `json:"type"`
 	// The branch that Type selects: *GuestPanicInformationHyperV, *GuestPanicInformationS390,
 	// *GuestPanicInformationTDX, *GuestPanicInformationSEV or *RawBranch.

@@ -127,7 +127,7 @@ func (v *StatsVCPUFilter) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // [stats.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-stats.StatsFilter
 type StatsFilter struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Target    StatsTarget    `json:"target"`
 	Providers []StatsRequest `json:"providers,omitzero"`
 	// The branch that Target selects: *StatsVCPUFilter or *RawBranch; nil for a value without a

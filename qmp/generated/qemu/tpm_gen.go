@@ -132,7 +132,7 @@ func (v *TPMEmulatorOptions) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 //qapi:type TpmTypeOptions
 type TPMTypeOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type TPMType `json:"type"`
 	// The branch that Type selects: *TPMPassthroughOptions, *TPMEmulatorOptions or *RawBranch.
 	Branch TPMTypeOptionsBranch

@@ -48,7 +48,7 @@ const (
 	TransactionActionKindBlockdevSnapshot             TransactionActionKind = "blockdev-snapshot"
 	TransactionActionKindBlockdevSnapshotInternalSync TransactionActionKind = "blockdev-snapshot-internal-sync"
 	TransactionActionKindBlockdevSnapshotSync         TransactionActionKind = "blockdev-snapshot-sync"
-	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 6.2. Use
+	// Deprecated: QEMU will remove the value. It has been deprecated since QEMU 6.2. Use
 	// [TransactionActionKindBlockdevBackup] (blockdev-backup).
 	TransactionActionKindDriveBackup TransactionActionKind = "drive-backup"
 )
@@ -57,7 +57,8 @@ const (
 //
 // [transaction.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-transaction.TransactionAction
 type TransactionAction struct {
-	// Selects Branch. Set it if Branch is *BlockDirtyBitmap or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *BlockDirtyBitmap or *RawBranch; otherwise it may be
+	// empty.
 	Type TransactionActionKind `json:"type"`
 	// The branch that Type selects: *Abort, *BlockDirtyBitmapAdd, *BlockDirtyBitmap,
 	// *BlockDirtyBitmapMerge, *BlockdevBackup, *BlockdevSnapshot, *BlockdevSnapshotInternal,

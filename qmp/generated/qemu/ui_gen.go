@@ -35,7 +35,7 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.SetPasswordOptions
 type SetPasswordOptions struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Protocol DisplayProtocol `json:"protocol"`
 	// A secret: String hides it, JSON does not.
 	Password  string             `json:"password"`
@@ -170,7 +170,7 @@ func (r SetPassword) Do(ctx context.Context, x qmp.Executor, opts ...qmp.CallOpt
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.ExpirePasswordOptions
 type ExpirePasswordOptions struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Protocol DisplayProtocol `json:"protocol"`
 	Time     string          `json:"time"`
 	// The branch that Protocol selects: *ExpirePasswordOptionsVNC or *RawBranch; nil for a value
@@ -1333,7 +1333,7 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.KeyValue
 type KeyValue struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type KeyValueKind `json:"type"`
 	// The branch that Type selects: *KeyValueNumber, *QKeyCode or *RawBranch.
 	Branch KeyValueBranch
@@ -1659,7 +1659,8 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.InputEvent
 type InputEvent struct {
-	// Selects Branch. Set it if Branch is *InputMoveEvent or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *InputMoveEvent or *RawBranch; otherwise it may be
+	// empty.
 	Type InputEventKind `json:"type"`
 	// The branch that Type selects: *InputKeyEvent, *InputBtnEvent, *InputMoveEvent,
 	// *InputMultiTouchEvent or *RawBranch.
@@ -2089,7 +2090,7 @@ const (
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayOptions
 type DisplayOptions struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Type        DisplayType    `json:"type"`
 	FullScreen  *bool          `json:"full-screen,omitzero"`
 	WindowClose *bool          `json:"window-close,omitzero"`
@@ -2261,7 +2262,7 @@ func (v *DisplayReloadOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayReloadOptions
 type DisplayReloadOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type DisplayReloadType `json:"type"`
 	// The branch that Type selects: *DisplayReloadOptionsVNC or *RawBranch.
 	Branch DisplayReloadOptionsBranch
@@ -2398,7 +2399,7 @@ func (v *DisplayUpdateOptionsVNC) UnmarshalMember(d *wire.Decoder, name []byte) 
 //
 // [ui.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-ui.DisplayUpdateOptions
 type DisplayUpdateOptions struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type DisplayUpdateType `json:"type"`
 	// The branch that Type selects: *DisplayUpdateOptionsVNC or *RawBranch.
 	Branch DisplayUpdateOptionsBranch

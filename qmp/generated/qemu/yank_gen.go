@@ -64,7 +64,7 @@ func (v *YankInstanceChardev) DecodeMember(d *wire.Decoder, name []byte) int {
 //
 // [yank.json]: https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#object-QMP-yank.YankInstance
 type YankInstance struct {
-	// Selects Branch. Set it if Branch is nil or *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is nil or *RawBranch; otherwise it may be empty.
 	Type YankInstanceType `json:"type"`
 	// The branch that Type selects: *YankInstanceBlockNode, *YankInstanceChardev or *RawBranch;
 	// nil for a value without a branch.

@@ -852,7 +852,7 @@ const (
 	ChardevBackendKindDBus    ChardevBackendKind = "dbus"
 	ChardevBackendKindVC      ChardevBackendKind = "vc"
 	ChardevBackendKindRingbuf ChardevBackendKind = "ringbuf"
-	// Deprecated: QEMU will remove the value. It is deprecated since QEMU 9.0. Use
+	// Deprecated: QEMU will remove the value. It has been deprecated since QEMU 9.0. Use
 	// [ChardevBackendKindRingbuf] (ringbuf).
 	ChardevBackendKindMemory ChardevBackendKind = "memory"
 )
@@ -862,7 +862,7 @@ const (
 // [char.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-char.ChardevBackend
 type ChardevBackend struct {
 	// Selects Branch. Set it if Branch is *ChardevHostdev, *ChardevCommon, *ChardevRingbuf or
-	// *RawBranch; else it may be empty.
+	// *RawBranch; otherwise it may be empty.
 	Type ChardevBackendKind `json:"type"`
 	// The branch that Type selects: *ChardevFile, *ChardevHostdev, *ChardevSocket, *ChardevUDP,
 	// *ChardevPTY, *ChardevCommon, *ChardevMux, *ChardevHub, *ChardevStdio, *ChardevSPICEChannel,

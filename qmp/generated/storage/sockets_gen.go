@@ -219,7 +219,7 @@ func (v *FDSocketAddress) UnmarshalMember(d *wire.Decoder, name []byte) int {
 //
 // [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.SocketAddressLegacy
 type SocketAddressLegacy struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type SocketAddressType `json:"type"`
 	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
 	// *FDSocketAddress or *RawBranch.
@@ -348,7 +348,7 @@ const (
 //
 // [sockets.json]: https://www.qemu.org/docs/master/interop/qemu-storage-daemon-qmp-ref.html#object-QSD-sockets.SocketAddress
 type SocketAddress struct {
-	// Selects Branch. Set it if Branch is *RawBranch; else it may be empty.
+	// Selects Branch. Set it if Branch is *RawBranch; otherwise it may be empty.
 	Type SocketAddressType `json:"type"`
 	// The branch that Type selects: *InetSocketAddress, *UnixSocketAddress, *VsockSocketAddress,
 	// *FDSocketAddress or *RawBranch.
