@@ -175,27 +175,49 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	if err := vm.checkNoDevice(ctx, m.ID); err != nil {
-		return err
-	}
-	kind, err := vm.objectType(ctx, m.ID)
-	if err != nil {
-		return err
-	}
-	if kind != "" {
-		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
-	}
-	err = undo.step(ctx, step{
+	err := undo.step(ctx, step{
 		what: "memory backend " + m.ID,
 		do:   func(ctx context.Context) error { return m.Backend.object(m.ID).Do(ctx, vm.conn) },
 		undo: func(ctx context.Context) error { return vm.removeBackend(ctx, m.ID) },
+		ours: func(ctx context.Context) (bool, error) { return vm.madeBy(ctx, m.Backend.object(m.ID)) },
 	})
-	if err != nil {
+	if err = whyRefused(err, func() error { return vm.checkNoObject(ctx, m.ID) }); err != nil {
 		return err
 	}
-	return undo.step(ctx, step{
-		what: "device " + m.ID,
-		do:   func(ctx context.Context) error { return m.device().Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { return vm.unplugMemory(ctx, m.ID) },
-	})
+	return vm.plugAs(ctx, undo, m.device(), vm.unplugMemory)
+}
+
+// checkNoObject returns an error if a device or an object has this ID.
+func (vm *VM) checkNoObject(ctx context.Context, id string) error {
+	if err := vm.checkNoDevice(ctx, id); err != nil {
+		return err
+	}
+	kind, err := vm.objectType(ctx, id)
+	if err == nil && kind != "" {
+		err = because(ErrExists, "ID is in use by an object (%s) without a device", kind)
+	}
+	return err
+}
+
+// madeBy reports whether the object with the ID of a request has the type and the size of the request.
+func (vm *VM) madeBy(ctx context.Context, object qemu.ObjectAdd) (bool, error) {
+	text, err := object.MarshalJSON()
+	if err != nil {
+		return false, err
+	}
+	var want struct {
+		Type string `json:"qom-type"`
+		Size uint64 `json:"size"`
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		return false, err
+	}
+	var kind string
+	var size uint64
+	for name, value := range map[string]any{"type": &kind, "size": &size} {
+		if _, err := vm.objectProperty(ctx, objectPath(object.ID), name, value); err != nil {
+			return false, err
+		}
+	}
+	return kind == want.Type && size == want.Size, nil
 }
