@@ -20,12 +20,15 @@ type Memory struct {
 	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
 
-	// Driver is the driver of the device. If it is empty, it is "pc-dimm". With "virtio-mem-pci", the
-	// property requested-size says how much of the memory the guest gets. ResizeMemory changes it.
+	// Driver is the driver of the device. If it is empty, it is "pc-dimm". Others are:
+	//   - "virtio-mem-pci": the property requested-size says how much of the memory the guest gets.
+	//     ResizeMemory changes it.
+	//   - "nvdimm": storage in memory. The machine needs the option nvdimm=on. QEMU cannot remove it.
+	//   - "virtio-pmem-pci": storage in memory, through a virtio device. QEMU cannot remove it.
 	Driver string
 
-	// Bus is the ID of the bus for a virtio-mem-pci, as in [Disk]. On q35 it must name an empty root port.
-	// A pc-dimm needs no bus.
+	// Bus is the ID of the bus for a virtio-mem-pci or a virtio-pmem-pci, as in [Disk]. On q35 it must name an
+	// empty root port. A pc-dimm and an nvdimm need no bus.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA node;
@@ -165,6 +168,9 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 // If AddMemory fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use, by a device or an object.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
+//
+// QEMU cannot remove an nvdimm or a virtio-pmem-pci. If AddMemory does not get QEMU's answer for one, it
+// returns a [*RollbackError] that lists the device.
 //
 // Source: object-add, device_add.
 func (vm *VM) AddMemory(ctx context.Context, m Memory) error {
