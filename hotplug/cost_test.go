@@ -21,9 +21,11 @@ func TestCommandsOfOperations(t *testing.T) {
 	qemutest.CheckFds(t)
 	taps, _ := fakeTaps(t, 1)
 	m := fakeqemu.New(t)
+	m.SetPlaces(2)
 	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 	path := image(t)
+	dimm := hotplug.Memory{ID: "d", Backend: hotplug.RAM{Size: 128 * mib}}
 	disk := func(id string) hotplug.Disk {
 		return hotplug.Disk{ID: id, Backend: hotplug.File{Path: path}, Driver: "scsi-hd", Bus: "scsi0.0"}
 	}
@@ -46,6 +48,16 @@ func TestCommandsOfOperations(t *testing.T) {
 				[]string{"closefd", "getfd", "netdev_add", "device_add"}},
 			{func() error { return vm.RemoveNIC(ctx, "d") },
 				[]string{"qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}},
+			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "device_add"}},
+			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "qom-get"}},
+			{func() error { return vm.RemoveMemory(ctx, "d") },
+				[]string{"qom-get", "qom-get", "qom-get", "qom-list", "device_del", "qom-list", "object-del"}},
+			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
+				[]string{"query-hotpluggable-cpus", "device_add"}},
+			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
+				[]string{"query-hotpluggable-cpus", "device_add", "query-hotpluggable-cpus", "qom-get"}},
+			{func() error { return vm.RemoveCPU(ctx, "d") },
+				[]string{"qom-get", "query-hotpluggable-cpus", "qom-get", "qom-list", "qom-get", "device_del", "qom-get"}},
 			{func() error { return vm.AddDevice(ctx, tablet) }, []string{"device_add"}},
 			{func() error { return vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.Node{Name: "d"}}) }, []string{"device_add", "qom-get"}},
 		} {
@@ -82,16 +94,27 @@ func TestLostAnswerAndOthers(t *testing.T) {
 	device := func(ctx context.Context, c *qmp.Client) error {
 		return qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("d")}.Do(ctx, c)
 	}
+	object := func(ctx context.Context, c *qmp.Client) error {
+		return qemu.ObjectAdd{ID: "d", Branch: &qemu.MemoryBackendProperties{Size: 64 * mib}, QOMType: qemu.ObjectTypeMemoryBackendRAM}.Do(ctx, c)
+	}
+	dimm := hotplug.Memory{ID: "d", Backend: hotplug.RAM{Size: 128 * mib}}
+	addMemory := func(ctx context.Context, vm *hotplug.VM) error { return vm.AddMemory(ctx, dimm) }
+	addCPU := func(ctx context.Context, vm *hotplug.VM) error {
+		_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"})
+		return err
+	}
 	for name, test := range map[string]struct {
 		others func(ctx context.Context, c *qmp.Client) error
 		add    func(ctx context.Context, vm *hotplug.VM) error
 	}{
 		"node": {node, addDisk}, "netdev": {netdev, addNIC},
 		"device, a disk": {device, addDisk}, "device, a NIC": {device, addNIC},
+		"device, memory": {device, addMemory}, "object, memory": {object, addMemory}, "device, a CPU": {device, addCPU},
 	} {
 		for _, fault := range fakeqemu.Faults {
 			t.Run(name+", "+string(fault), func(t *testing.T) {
 				m := fakeqemu.New(t)
+				m.SetPlaces(1)
 				c := m.Dial()
 				require.NoError(t, test.others(t.Context(), c))
 				before := m.State()
@@ -101,7 +124,7 @@ func TestLostAnswerAndOthers(t *testing.T) {
 					require.Error(t, err, command)
 					require.Subset(t, m.State(), before, command)
 					switch command {
-					case "add-fd", "getfd", "blockdev-add", "netdev_add", "device_add": // and no command that undoes
+					case "add-fd", "getfd", "blockdev-add", "netdev_add", "object-add", "device_add": // and no command that undoes
 						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
 						require.Equal(t, before, m.State(), command)
 					}

@@ -112,6 +112,8 @@ func (vm *VM) isCPU(ctx context.Context, id string) (bool, error) {
 // guest uses the CPU after it was brought online in the guest, which the udev rules of most distributions
 // do.
 //
+// If another manager adds a CPU in the same place first, AddCPU takes the next free place that matches.
+//
 // If AddCPU fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
 //   - [ErrNoFreePlace]: all places that match are taken. QEMU's -smp maxcpus sets the number of places.
@@ -144,22 +146,57 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	if err := vm.checkNoDevice(ctx, c.ID); err != nil {
-		return nil, err
+	for {
+		places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
+		if err != nil {
+			return nil, err
+		}
+		place, err := c.choose(places)
+		if err != nil {
+			return nil, err
+		}
+		err = vm.plugCPU(ctx, undo, c, place)
+		if !errors.Is(err, errPlaceTaken) {
+			return place, err
+		}
 	}
-	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
-	if err != nil {
-		return nil, err
-	}
-	place, err := c.choose(places)
-	if err != nil {
-		return nil, err
-	}
-	return place, undo.step(ctx, step{
+}
+
+// errPlaceTaken means that another manager has added a CPU in the place.
+var errPlaceTaken = errors.New("place is taken")
+
+// plugCPU adds the device of a CPU in a place.
+func (vm *VM) plugCPU(ctx context.Context, undo *rollback, c *CPU, place *qemu.HotpluggableCPU) error {
+	err := undo.step(ctx, step{
 		what: "device " + c.ID,
 		do:   func(context.Context) error { return c.device(place).Do(ctx, vm.conn) }, // not all QEMUs can undo it
 		undo: func(ctx context.Context) error { return vm.unplugAs(ctx, c.ID, aCPU) },
+		ours: func(ctx context.Context) (bool, error) {
+			path, err := vm.cpuIn(ctx, place)
+			return path == devicePath(c.ID), err
+		},
 	})
+	if !refused(err) {
+		return err
+	}
+	switch path, lookErr := vm.cpuIn(ctx, place); {
+	case lookErr != nil:
+		return errors.Join(err, lookErr)
+	case path != "":
+		return errPlaceTaken
+	}
+	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, c.ID) })
+}
+
+// cpuIn returns the path of the CPU in a place, or "" if the place is free.
+func (vm *VM) cpuIn(ctx context.Context, place *qemu.HotpluggableCPU) (path string, err error) {
+	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
+	for _, p := range places {
+		if (&CPU{Place: place.Props}).wants(&p.Props) {
+			path = qmp.Value(p.QOMPath)
+		}
+	}
+	return path, err
 }
 
 // RemoveCPU hot-removes a CPU that AddCPU added, in any process.

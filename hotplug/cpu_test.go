@@ -27,7 +27,7 @@ func addsCPU(id string) addition {
 			return err
 		},
 		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, id) },
-		commands: []string{"qom-get", "query-hotpluggable-cpus", "device_add"},
+		commands: []string{"query-hotpluggable-cpus", "device_add"},
 	}
 }
 
@@ -314,7 +314,7 @@ func TestFaultsOfACPUAtEveryStepOfQEMU(t *testing.T) {
 		m := startGuest(t, q, "pc", false)
 		before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
 		for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.CtxEnds, fakeqemu.LostBefore, fakeqemu.LostAfter} {
-			for at, command := range []string{"qom-get", "query-hotpluggable-cpus", "device_add"} {
+			for at, command := range []string{"query-hotpluggable-cpus", "device_add"} {
 				ctx, cancel := context.WithCancel(limit(t))
 				conn := &fakeqemu.Faulty{Client: m.c, Fault: fault, At: at, Cancel: cancel}
 				_, err := hotplug.New(conn, nil).AddCPU(ctx, hotplug.CPU{ID: "cpu1"})

@@ -21,12 +21,12 @@ type guestMachine struct {
 	machine string
 }
 
-func startGuest(t *testing.T, q *qemutest.QEMU, machine string, keeps bool) *guestMachine {
+func startGuest(t *testing.T, q *qemutest.QEMU, machine string, keeps bool, args ...string) *guestMachine {
 	t.Helper()
-	vm := q.Start(t, qemutest.Config{Machine: machine, Guest: true, GuestKeeps: keeps, Args: []string{
+	vm := q.Start(t, qemutest.Config{Machine: machine, Guest: true, GuestKeeps: keeps, Args: append([]string{
 		"-smp", "1,maxcpus=3", "-m", "256,slots=4,maxmem=2G",
 		"-device", "qemu-xhci,id=usb", "-device", "virtio-balloon-pci,id=balloon",
-	}})
+	}, args...)})
 	c := vm.Dial(t)
 	if !q.AtLeast(7, 2) {
 		require.NoError(t, modernCPUHotplug(t.Context(), c))

@@ -20,12 +20,15 @@ type Memory struct {
 	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
 
-	// Driver is the driver of the device. If it is empty, it is "pc-dimm". With "virtio-mem-pci", the
-	// property requested-size says how much of the memory the guest gets. ResizeMemory changes it.
+	// Driver is the driver of the device. If it is empty, it is "pc-dimm". Others are:
+	//   - "virtio-mem-pci": the property requested-size says how much of the memory the guest gets.
+	//     ResizeMemory changes it.
+	//   - "nvdimm": storage in memory. The machine needs the option nvdimm=on. QEMU cannot remove it.
+	//   - "virtio-pmem-pci": storage in memory, through a virtio device. QEMU cannot remove it.
 	Driver string
 
-	// Bus is the ID of the bus for a virtio-mem-pci, as in [Disk]. On q35 it must name an empty root port.
-	// A pc-dimm needs no bus.
+	// Bus is the ID of the bus for a virtio-mem-pci or a virtio-pmem-pci, as in [Disk]. On q35 it must name an
+	// empty root port. A pc-dimm and an nvdimm need no bus.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA node;
@@ -166,6 +169,9 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 //   - [ErrExists]: the ID is in use, by a device or an object.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //
+// QEMU cannot remove an nvdimm or a virtio-pmem-pci. If AddMemory does not get QEMU's answer for one, it
+// returns a [*RollbackError] that lists the device.
+//
 // Source: object-add, device_add.
 func (vm *VM) AddMemory(ctx context.Context, m Memory) error {
 	return vm.adding(ctx, "memory", m.ID, func(undo *rollback) error { return vm.addMemory(ctx, undo, &m) })
@@ -175,27 +181,49 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	if err := vm.checkNoDevice(ctx, m.ID); err != nil {
-		return err
-	}
-	kind, err := vm.objectType(ctx, m.ID)
-	if err != nil {
-		return err
-	}
-	if kind != "" {
-		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
-	}
-	err = undo.step(ctx, step{
+	err := undo.step(ctx, step{
 		what: "memory backend " + m.ID,
 		do:   func(ctx context.Context) error { return m.Backend.object(m.ID).Do(ctx, vm.conn) },
 		undo: func(ctx context.Context) error { return vm.removeBackend(ctx, m.ID) },
+		ours: func(ctx context.Context) (bool, error) { return vm.madeBy(ctx, m.Backend.object(m.ID)) },
 	})
-	if err != nil {
+	if err = whyRefused(err, func() error { return vm.checkNoObject(ctx, m.ID) }); err != nil {
 		return err
 	}
-	return undo.step(ctx, step{
-		what: "device " + m.ID,
-		do:   func(ctx context.Context) error { return m.device().Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { return vm.unplugMemory(ctx, m.ID) },
-	})
+	return vm.plugAs(ctx, undo, m.device(), vm.unplugMemory)
+}
+
+// checkNoObject returns an error if a device or an object has this ID.
+func (vm *VM) checkNoObject(ctx context.Context, id string) error {
+	if err := vm.checkNoDevice(ctx, id); err != nil {
+		return err
+	}
+	kind, err := vm.objectType(ctx, id)
+	if err == nil && kind != "" {
+		err = because(ErrExists, "ID is in use by an object (%s) without a device", kind)
+	}
+	return err
+}
+
+// madeBy reports whether the object with the ID of a request has the type and the size of the request.
+func (vm *VM) madeBy(ctx context.Context, object qemu.ObjectAdd) (bool, error) {
+	text, err := object.MarshalJSON()
+	if err != nil {
+		return false, err
+	}
+	var want struct {
+		Type string `json:"qom-type"`
+		Size uint64 `json:"size"`
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		return false, err
+	}
+	var kind string
+	var size uint64
+	for name, value := range map[string]any{"type": &kind, "size": &size} {
+		if _, err := vm.objectProperty(ctx, objectPath(object.ID), name, value); err != nil {
+			return false, err
+		}
+	}
+	return kind == want.Type && size == want.Size, nil
 }

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -20,8 +21,8 @@ import (
 //   - [ErrUnplugRefused]: the guest refused, because it cannot free that memory.
 //   - [ErrNotMemory]: the device is not memory, or uses an object with another name.
 //   - [ErrInUse]: the device is gone, but something else uses the object.
-//   - any other [*qmp.Error]: QEMU can never unplug the device. QEMU before 8.1 cannot unplug a virtio-mem
-//     device: it stays, without any memory.
+//   - any other [*qmp.Error]: QEMU can never unplug the device. No QEMU can unplug an nvdimm or a
+//     virtio-pmem. QEMU before 8.1 cannot unplug a virtio-mem device: it stays, without any memory.
 //
 // Source: qom-set of requested-size, device_del, DEVICE_DELETED, ACPI_DEVICE_OST, object-del.
 func (vm *VM) RemoveMemory(ctx context.Context, id string) error {
@@ -57,6 +58,12 @@ func (vm *VM) checkMemory(ctx context.Context, id string) (device bool, err erro
 		return false, because(ErrNotMemory, "device uses object %s, not its own", backend)
 	}
 	return device, nil
+}
+
+// keptMemory reports whether a driver is of memory that no QEMU can unplug. Such a device has the property hotpluggable
+// nevertheless.
+func keptMemory(driver string) bool {
+	return driver == "nvdimm" || strings.HasPrefix(driver, "virtio-pmem")
 }
 
 // unplugMemory removes the device of memory, if it exists. QEMU releases a virtio-mem device only when the

@@ -45,6 +45,11 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 
 // plug adds the device, as the last step of an operation: undoing it needs the guest.
 func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) error {
+	return vm.plugAs(ctx, undo, device, vm.unplug)
+}
+
+// plugAs is plug for a device that unplug removes.
+func (vm *VM) plugAs(ctx context.Context, undo *rollback, device qemu.DeviceAdd, unplug func(ctx context.Context, id string) error) error {
 	id := qmp.Value(device.ID)
 	if err := vm.nameSlot(ctx, &device); err != nil {
 		return err
@@ -52,18 +57,22 @@ func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) e
 	err := undo.step(ctx, step{
 		what: "device " + id,
 		do:   func(ctx context.Context) error { return device.Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { return vm.unplug(ctx, id) },
+		undo: func(ctx context.Context) error { return unplug(ctx, id) },
 		ours: func(ctx context.Context) (bool, error) { return vm.madeOf(ctx, &device) },
 	})
 	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, id) })
 }
 
-// madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev
-// or character device. If an operation has just added these, no other manager's device uses them.
+// madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev,
+// character device or memory. If an operation has just added these, no other manager's device uses them.
 func (vm *VM) madeOf(ctx context.Context, device *qemu.DeviceAdd) (bool, error) {
 	id := qmp.Value(device.ID)
 	for name, want := range device.Props {
-		if name != "drive" && name != "netdev" && name != "chardev" {
+		switch name {
+		case "memdev":
+			want = objectPath(want.(string))
+		case "drive", "netdev", "chardev":
+		default:
 			continue
 		}
 		var used string

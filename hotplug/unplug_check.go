@@ -137,6 +137,10 @@ func (vm *VM) neverUnplugged(ctx context.Context, id string) bool {
 			return true
 		}
 	}
+	var driver string
+	if _, _, err := vm.property(ctx, id, "type", &driver); err == nil && keptMemory(driver) {
+		return true
+	}
 	bus, handler := vm.busOf(ctx, id)
 	if bus == "" {
 		return false

@@ -34,7 +34,11 @@ type arguments struct {
 	QOMType    string          `json:"qom-type"`
 	Memdev     string          `json:"memdev"`
 	SocketID   *int64          `json:"socket-id"`
-	Size       uint64          `json:"requested-size"`
+	CoreID     *int64          `json:"core-id"`
+	ThreadID   *int64          `json:"thread-id"`
+	Slot       *int64          `json:"slot"`
+	Size       uint64          `json:"size"`
+	Requested  uint64          `json:"requested-size"`
 	Value      json.RawMessage `json:"value"`
 	Bus        string          `json:"bus"`
 	Addr       string          `json:"addr"`

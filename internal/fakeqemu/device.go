@@ -13,7 +13,8 @@ type device struct {
 	driver, drive, netdev, memdev string
 	chardev                       string // of vhost-user
 	unplugging                    bool
-	place                         *int64 // of a CPU
+	place                         *place // of a CPU
+	slot                          *int64 // of a DIMM
 	requested, size               uint64 // of virtio-mem
 	pci                           *pciPlace
 }
@@ -90,17 +91,21 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 	if args.Memdev != "" && m.objects[args.Memdev] == "" {
 		return nil, generic("Device '%s' not found", args.Memdev)
 	}
-	if args.SocketID != nil && !m.placeIsFree(*args.SocketID) {
-		return nil, generic("CPU[%d] exists", *args.SocketID)
+	at, err := m.placeFor(args)
+	if err != nil {
+		return nil, err
 	}
-	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, place: args.SocketID}
+	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, place: at}
 	d.pci = readPlace(args)
+	if d.slot, err = m.slotFor(args); err != nil {
+		return nil, err
+	}
 	if err := m.useChardev(args.Chardev, args.ID); err != nil {
 		return nil, err
 	}
 	d.chardev = args.Chardev
 	m.devices[args.ID] = d
-	m.setMemory(args.ID, args.Size)
+	m.setMemory(args.ID, args.Requested)
 	return nil, nil
 }
 
@@ -111,6 +116,9 @@ func (m *Machine) deviceDel(args *arguments) (any, error) {
 	}
 	if d.unplugging && m.strict {
 		return nil, generic("Device %s is already in the process of unplug", args.ID)
+	}
+	if d.driver == NVDIMM {
+		return nil, generic("nvdimm device hot unplug is not supported yet.")
 	}
 	if d.size > 0 {
 		return nil, generic("virtio-mem device cannot get unplugged while some of its memory is still plugged")
@@ -143,6 +151,9 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 		object = device.(string)
 	} else if strings.HasPrefix(object, busPath) {
 		return m.busGet(args)
+	}
+	if value, err, ok := m.memoryGet(args); ok {
+		return value, err
 	}
 	id := strings.TrimPrefix(object, "/machine/peripheral/")
 	d := m.devices[id]

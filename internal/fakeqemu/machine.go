@@ -33,15 +33,17 @@ type Machine struct {
 	nodes   []node
 	devices map[string]*device
 	objects map[string]string     // their types by their ids
+	sizes   map[string]uint64     // of objects with memory, by their ids
 	netdevs map[string][]*os.File // with what they were given
 	named   map[string]*os.File   // by getfd
 	chardev map[string]string     // the netdevs that use them, by their ids
 	sets    map[int64][]descriptor
-	places  int  // for CPUs
-	lingers int  // how many attempts to remove a node fail after its device is gone
-	strict  bool // see RefuseSecondUnplug
-	mute    bool // see Mute
-	stopped bool // see Stop
+	places  []place // for CPUs
+	room    room    // for memory
+	lingers int     // how many attempts to remove a node fail after its device is gone
+	strict  bool    // see RefuseSecondUnplug
+	mute    bool    // see Mute
+	stopped bool    // see Stop
 }
 
 // New returns a machine without devices, and starts its server. The server checks requests by the schema of
@@ -60,6 +62,8 @@ func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
 		Server:  qmptest.NewServer(t, &opts),
 		devices: map[string]*device{},
 		objects: map[string]string{},
+		sizes:   map[string]uint64{},
+		room:    defaultRoom,
 		netdevs: map[string][]*os.File{},
 		named:   map[string]*os.File{},
 		chardev: map[string]string{},
@@ -91,10 +95,13 @@ func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
 		"device_add":              m.deviceAdd,
 		"device_del":              m.deviceDel,
 		"query-hotpluggable-cpus": m.queryCPUs,
-		"qom-get":                 m.qomGet,
-		"qom-set":                 m.qomSet,
-		"qom-list":                m.qomList,
-		"system_reset":            m.systemReset,
+		"query-memory-devices":    m.queryMemoryDevices,
+
+		"query-memory-size-summary": m.queryMemorySummary,
+		"qom-get":                   m.qomGet,
+		"qom-set":                   m.qomSet,
+		"qom-list":                  m.qomList,
+		"system_reset":              m.systemReset,
 	} {
 		m.handlers[command] = func(r *qmptest.Request) (any, error) {
 			args, err := decode(r)

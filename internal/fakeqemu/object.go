@@ -14,6 +14,7 @@ func (m *Machine) objectAdd(args *arguments) (any, error) {
 		return nil, generic("attempt to add duplicate property '%s' to object (type 'container')", args.ID)
 	}
 	m.objects[args.ID] = args.QOMType
+	m.sizes[args.ID] = args.Size
 	return nil, nil
 }
 
@@ -27,6 +28,7 @@ func (m *Machine) objectDel(args *arguments) (any, error) {
 		}
 	}
 	delete(m.objects, args.ID)
+	delete(m.sizes, args.ID)
 	return nil, nil
 }
 

@@ -1,0 +1,539 @@
+package hotplug_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+const gib = 1 << 30
+
+// dimmIDs are the IDs that SetMemory gives the DIMMs in these slots.
+func dimmIDs(slots ...int) (ids []string) {
+	for _, slot := range slots {
+		ids = append(ids, fmt.Sprint("dimm-slot", slot))
+	}
+	return ids
+}
+
+// TestSetMemory walks a machine with 1 GiB and 6 slots.
+func TestSetMemory(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetRoom(gib, 16*gib, 6)
+	vm := hotplug.New(m.Dial(), nil)
+	ctx := t.Context()
+	for i, step := range []struct {
+		size           uint64
+		added, removed []string
+	}{
+		{size: gib},
+		{size: 4 * gib, added: dimmIDs(0, 1)},                // of 2 and 1 GiB
+		{size: 4*gib + 896*mib, added: dimmIDs(2, 3, 4)},     // of 512, 256 and 128 MiB
+		{size: 4 * gib, removed: dimmIDs(2, 3, 4)},           //
+		{size: 3 * gib, removed: dimmIDs(1)},                 //
+		{size: 12*gib + 384*mib, added: dimmIDs(1, 2, 3, 4)}, // of 8 GiB, 1 GiB, 256 MiB and 128 MiB
+		{size: 12*gib + 512*mib, added: dimmIDs(5)},          // the last slot
+		{size: 2*gib + 384*mib, removed: dimmIDs(5, 1, 0)},   // of 128 MiB, 8 GiB and 2 GiB
+		{size: gib, removed: dimmIDs(2, 3, 4)},               //
+		{size: 16*gib - 128*mib, added: dimmIDs(0, 1, 2, 3, 4, 5)},
+	} {
+		change, err := vm.SetMemory(ctx, step.size, nil)
+		require.NoError(t, err, "step %d", i)
+		require.Equal(t, step.size, change.After, "step %d", i)
+		require.Equal(t, step.added, change.Added, "step %d", i)
+		require.ElementsMatch(t, step.removed, change.Removed, "step %d", i)
+		require.Empty(t, change.Kept)
+		require.Empty(t, change.Resized)
+	}
+	require.Len(t, m.State(), 12, "a device and an object for each DIMM")
+}
+
+// TestDIMMs looks at the requests for DIMMs. When there are not enough slots, the last DIMM is larger.
+func TestDIMMs(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetRoom(gib, 16*gib, 3)
+	vm := hotplug.New(m.Dial(), nil)
+	_, err := vm.SetMemory(t.Context(), 15*gib, &hotplug.MemoryOptions{
+		Backend: func(size uint64) hotplug.MemoryBackend {
+			return hotplug.Object{Options: qemu.ObjectOptions{Branch: &qemu.MemoryBackendMemfdProperties{Size: size, Share: new(true)}}}
+		},
+		Props: qmp.Args{"node": 1},
+		Block: gib,
+	})
+	require.NoError(t, err)
+	var sent []string
+	for _, r := range m.Requests() {
+		if strings.HasSuffix(r.Command, "add") {
+			sent = append(sent, string(r.Arguments))
+		}
+	}
+	require.Len(t, sent, 6)
+	for i, size := range []int{8, 4, 2} {
+		id := dimmIDs(i)[0]
+		require.JSONEq(t, fmt.Sprintf(`{"qom-type":"memory-backend-memfd","id":%q,"share":true,"size":%d}`, id, size<<30), sent[2*i])
+		require.JSONEq(t, fmt.Sprintf(`{"driver":"pc-dimm","id":%q,"memdev":%[1]q,"node":1,"slot":%d}`, id, i), sent[2*i+1])
+	}
+	change, err := vm.SetMemory(t.Context(), gib, nil)
+	require.NoError(t, err)
+	require.Len(t, change.Removed, 3)
+	m.SetRoom(gib, 16*gib, 2)
+	change, err = vm.SetMemory(t.Context(), 8*gib, nil)
+	require.NoError(t, err)
+	require.Equal(t, dimmIDs(0, 1), change.Added) // 4 and 3 GiB
+	_, err = vm.SetMemory(t.Context(), 4*gib, nil)
+	require.NoError(t, err)
+	_, err = vm.SetMemory(t.Context(), gib, nil)
+	require.NoError(t, err)
+	require.Empty(t, m.State())
+}
+
+// TestMemoryThatIsNotPossible is an error before anything is changed.
+func TestMemoryThatIsNotPossible(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetRoom(gib, 8*gib, 3)
+	vm := hotplug.New(m.Dial(), nil)
+	ctx := t.Context()
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "nv", Backend: hotplug.RAM{Size: gib}, Driver: fakeqemu.NVDIMM}))
+	_, err := vm.SetMemory(ctx, 5*gib, nil)
+	require.NoError(t, err)
+	before := m.State()
+	impossible := func(size uint64, says string, nearest ...uint64) {
+		t.Helper()
+		change, err := vm.SetMemory(ctx, size, nil)
+		require.ErrorContains(t, err, says)
+		var target *hotplug.TargetError
+		require.ErrorAs(t, err, &target)
+		require.Equal(t, nearest, target.Nearest)
+		require.Equal(t, change.Before, change.After)
+		require.Equal(t, before, m.State())
+	}
+	impossible(6*gib+mib, "hotplug: set memory to 6145 MiB: 6145 MiB is not possible: the size of a DIMM is a multiple of 128 MiB; "+
+		"next possible: 6 GiB, 6272 MiB", 6*gib, 6*gib+128*mib)
+	impossible(7*gib-mib, "multiple of 128 MiB", 7*gib-128*mib, 7*gib) // the NVDIMM has taken 1 GiB
+	impossible(9*gib, "it is more than QEMU's -m maxmem; next possible: 7 GiB", 7*gib)
+	impossible(4*gib, "a DIMM is removed as a whole; next possible: 1 GiB, 5 GiB", gib, 5*gib)
+	impossible(512*mib, "the other memory was there at the start, or QEMU cannot remove it; next possible: 1 GiB", gib)
+	_, err = vm.SetMemory(ctx, 5*gib+128*mib, nil)
+	require.NoError(t, err)
+	before = m.State()
+	impossible(6*gib, "no slot for a DIMM is free (QEMU's -m slots); next possible: 5248 MiB", 5*gib+128*mib)
+	for _, c := range []struct {
+		opts hotplug.MemoryOptions
+		says string
+	}{
+		{hotplug.MemoryOptions{Block: 3}, "Block is 3, which is not a power of two"},
+		{hotplug.MemoryOptions{Props: qmp.Args{"slot": 1}}, `Props has "slot"`},
+	} {
+		_, err = vm.SetMemory(ctx, gib, &c.opts)
+		require.ErrorContains(t, err, c.says)
+	}
+	_, err = vm.SetMemory(ctx, gib, nil)
+	require.NoError(t, err)
+	before = m.State()
+	_, err = vm.SetMemory(ctx, 2*gib, &hotplug.MemoryOptions{Backend: func(uint64) hotplug.MemoryBackend { return nil }})
+	require.ErrorContains(t, err, "needs a Backend")
+	require.Equal(t, before, m.State())
+
+	without := fakeqemu.New(t)
+	without.SetRoom(gib, gib, 0) // -m 1G alone
+	m, vm, before = without, hotplug.New(without.Dial(), nil), nil
+	impossible(2*gib, "no slot for a DIMM is free", gib)
+}
+
+// TestSetMemoryOfOthers removes DIMMs that others have added, and objects that an interrupted call has left.
+func TestSetMemoryOfOthers(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetRoom(gib, 8*gib, 4)
+	c := m.Dial()
+	vm := hotplug.New(c, nil)
+	ctx := t.Context()
+	object := func(id string) {
+		require.NoError(t, qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeMemoryBackendRAM, Branch: &qemu.MemoryBackendProperties{Size: gib}}.Do(ctx, c))
+	}
+	object("theirs")
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "pc-dimm", ID: new("d"), Props: qmp.Args{"memdev": "theirs"}}))
+	object("dimm-slot1")
+	object("dimm-slot7")
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "nv", Backend: hotplug.RAM{Size: gib}, Driver: fakeqemu.NVDIMM}))
+	object("spare")
+	change, err := vm.SetMemory(ctx, 3*gib, nil)
+	require.NoError(t, err)
+	require.Equal(t, hotplug.MemoryChange{Before: 2 * gib, After: 3 * gib, Added: dimmIDs(2)}, change)
+	change, err = vm.SetMemory(ctx, 1*gib, nil)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{"d", "dimm-slot2"}, change.Removed)
+	require.Equal(t, []string{"device nv", "object nv", "object spare"}, m.State())
+
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("dimm-slot2")}))
+	before := m.State()
+	change, err = vm.SetMemory(ctx, 4*gib, nil)
+	require.ErrorIs(t, err, hotplug.ErrExists)
+	require.ErrorContains(t, err, "hotplug: set memory to 4 GiB: DIMM dimm-slot2: device ID is in use")
+	require.Equal(t, hotplug.MemoryChange{Before: gib, After: 3 * gib, Added: dimmIDs(0)}, change, "it goes as far as it can")
+	_, err = vm.SetMemory(ctx, gib, nil)
+	require.NoError(t, err)
+	require.Equal(t, before, m.State())
+}
+
+// TestSetMemoryWithoutLimits: a QEMU before 7.1 does not tell its limits, and refuses.
+func TestSetMemoryWithoutLimits(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	change, err := vm.SetMemory(t.Context(), 4*gib, nil)
+	require.NoError(t, err)
+	require.Equal(t, dimmIDs(0, 1), change.Added)
+	change, err = vm.SetMemory(t.Context(), 1<<41, nil)
+	require.ErrorIs(t, err, qmp.ErrGeneric)
+	require.Less(t, change.After, uint64(1<<41))
+}
+
+// TestDIMMsThatTheGuestKeeps: others go instead, as far as there are any.
+func TestDIMMsThatTheGuestKeeps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetRoom(gib, 16*gib, 8)
+		vm := hotplug.New(pipe(t, m, nil), nil)
+		ctx := t.Context()
+		for size := uint64(2); size <= 4; size++ { // DIMMs of 1 GiB
+			_, err := vm.SetMemory(ctx, size*gib, nil)
+			require.NoError(t, err)
+		}
+		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+			m.SetGuest(fakeqemu.Willing)
+			if string(r.Arguments) == `{"id":"dimm-slot2"}` {
+				m.SetGuest(fakeqemu.Refusing)
+			}
+			return machine(r)
+		})
+		change, err := vm.SetMemory(ctx, 3*gib, nil)
+		require.NoError(t, err)
+		require.Equal(t, dimmIDs(1), change.Removed)
+		require.Len(t, change.Kept, 1)
+		require.Equal(t, "dimm-slot2", change.Kept[0].ID)
+		require.Equal(t, uint64(gib), change.Kept[0].Size)
+		require.ErrorIs(t, change.Kept[0].Err, hotplug.ErrUnplugRefused)
+
+		change, err = vm.SetMemory(ctx, gib, nil)
+		require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
+		require.ErrorContains(t, err, "hotplug: set memory to 1 GiB: 1 GiB too much are left: DIMM dimm-slot2: guest refused to release the device")
+		require.Equal(t, dimmIDs(0), change.Removed)
+		require.Equal(t, uint64(2*gib), change.After)
+
+		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) { return machine(r) })
+		m.SetGuest(fakeqemu.Deaf)
+		short, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		change, err = vm.SetMemory(short, gib, nil)
+		require.ErrorIs(t, err, hotplug.ErrUnplugPending)
+		require.Len(t, change.Kept, 1)
+		require.Equal(t, uint64(2*gib), change.After)
+
+		m.SetGuest(fakeqemu.Willing) // and releases it, later
+		require.NoError(t, qemu.SystemReset{}.Do(ctx, m.Dial()))
+		require.Equal(t, []string{"object dimm-slot2"}, m.State())
+		_, err = vm.SetMemory(ctx, gib, nil)
+		require.NoError(t, err)
+		require.Empty(t, m.State())
+	})
+}
+
+// TestFaultsAtEveryStepOfSetMemory: the result is what QEMU has, and the next call finishes.
+func TestFaultsAtEveryStepOfSetMemory(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		for _, c := range []struct{ from, to uint64 }{{gib, 4 * gib}, {4 * gib, gib}} {
+			t.Run(string(fault), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := fakeqemu.New(t)
+					m.SetRoom(gib, 8*gib, 4)
+					client := pipe(t, m, nil)
+					set := func(size uint64) {
+						_, err := hotplug.New(client, nil).SetMemory(t.Context(), size, nil)
+						require.NoError(t, err)
+					}
+					set(c.from)
+					var change hotplug.MemoryChange
+					met, err := fakeqemu.AtEveryStep(t.Context(), client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
+						change, err = hotplug.New(conn, nil).SetMemory(ctx, c.to, nil)
+						return err
+					}, func(command string, err error) {
+						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
+						if change.Before > 0 { // the first queries have their answers
+							now, err := hotplug.New(client, nil).SetMemory(t.Context(), c.to, nil)
+							require.NoError(t, err)
+							require.Equal(t, now.Before, change.After, command)
+						}
+						set(gib)
+						require.Empty(t, m.State(), command)
+						set(c.from)
+					})
+					require.NoError(t, err)
+					require.Equal(t, c.to, change.After)
+					require.Contains(t, met, map[bool]string{true: "device_add", false: "device_del"}[c.to > c.from])
+				})
+			})
+		}
+	}
+}
+
+// TestSetMemoryOfVirtioMem has two devices of 4 GiB, beside a DIMM.
+func TestSetMemoryOfVirtioMem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetRoom(gib, 16*gib, 4)
+		vm := hotplug.New(pipe(t, m, nil), nil)
+		ctx := t.Context()
+		_, err := vm.SetMemory(ctx, 2*gib, nil)
+		require.NoError(t, err)
+		for _, id := range []string{"vm0", "vm1"} {
+			require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: id, Backend: hotplug.RAM{Size: 4 * gib}, Driver: fakeqemu.VirtioMem}))
+		}
+		before := m.State()
+		for _, step := range []struct {
+			size    uint64
+			resized []string
+		}{
+			{2 * gib, nil},
+			{3*gib + 2*mib, []string{"vm0"}},
+			{8 * gib, []string{"vm0", "vm1"}},
+			{10 * gib, []string{"vm1"}},
+			{7 * gib, []string{"vm1"}},
+			{5 * gib, []string{"vm0", "vm1"}},
+		} {
+			change, err := vm.SetMemory(ctx, step.size, nil)
+			require.NoError(t, err)
+			require.Equal(t, step.resized, change.Resized)
+			require.Equal(t, step.size, change.After)
+		}
+		for _, c := range []struct {
+			size    uint64
+			nearest []uint64
+		}{
+			{11 * gib, []uint64{10 * gib}},
+			{gib, []uint64{2 * gib}},
+			{6*gib + mib, []uint64{6 * gib, 6*gib + 2*mib}},
+			{3*gib + mib, []uint64{3 * gib, 3*gib + 2*mib}},
+		} {
+			_, err := vm.SetMemory(ctx, c.size, nil)
+			var target *hotplug.TargetError
+			require.ErrorAs(t, err, &target)
+			require.Equal(t, c.nearest, target.Nearest)
+		}
+		m.SetGuest(fakeqemu.Deaf)
+		short, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		change, err := vm.SetMemory(short, 4*gib, nil)
+		require.ErrorIs(t, err, hotplug.ErrResizePending)
+		require.ErrorContains(t, err, "hotplug: set memory to 4 GiB: device vm0: guest has not resized its memory yet")
+		require.Equal(t, uint64(5*gib), change.After)
+		require.Len(t, change.Kept, 1)
+		require.Equal(t, "vm0", change.Kept[0].ID)
+		require.Equal(t, uint64(gib), change.Kept[0].Size)
+		require.ErrorIs(t, change.Kept[0].Err, hotplug.ErrResizePending)
+		m.SetGuest(fakeqemu.Willing)
+		change, err = vm.SetMemory(ctx, 2*gib, nil)
+		require.NoError(t, err)
+		require.Equal(t, uint64(2*gib), change.After)
+		require.Equal(t, before, m.State())
+	})
+}
+
+// TestStorageInMemory can be added, and no QEMU can remove it: the error comes at once.
+func TestStorageInMemory(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		c := q.Start(t, qemutest.Config{Machine: "q35,nvdimm=on", Args: []string{"-m", "256,slots=4,maxmem=4G",
+			"-device", "pcie-root-port,id=port"}}).Dial(t)
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		file := filepath.Join(t.TempDir(), "nv1")
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		require.NoError(t, os.Truncate(file, 128*mib))
+		for _, memory := range []hotplug.Memory{
+			{ID: "nv1", Driver: "nvdimm", Props: qmp.Args{"label-size": 128 << 10}, Backend: hotplug.Object{Options: qemu.ObjectOptions{
+				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib, Share: new(true)}}}},
+			{ID: "nv2", Driver: "nvdimm", Backend: hotplug.RAM{Size: 128 * mib}},
+			{ID: "pm1", Driver: "virtio-pmem-pci", Bus: "port", Backend: hotplug.Object{Options: qemu.ObjectOptions{
+				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib}}}},
+		} {
+			before := stateOf(t, c)
+			bad := memory
+			bad.Props = qmp.Args{"none": 1}
+			require.ErrorIs(t, vm.AddMemory(ctx, bad), qmp.ErrGeneric)
+			require.Equal(t, before, stateOf(t, c))
+			require.NoError(t, vm.AddMemory(ctx, memory), memory.ID)
+			require.ErrorIs(t, vm.AddMemory(ctx, memory), hotplug.ErrExists)
+			after := stateOf(t, c)
+			start := time.Now()
+			err := vm.RemoveMemory(ctx, memory.ID)
+			require.ErrorIs(t, err, qmp.ErrGeneric)
+			require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
+			require.Less(t, time.Since(start), 10*time.Second)
+			require.Equal(t, after, stateOf(t, c))
+		}
+		change, err := vm.SetMemory(ctx, 384*mib, nil)
+		require.NoError(t, err)
+		require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 384 * mib, Added: dimmIDs(2)}, change)
+
+		// An nvdimm whose answer is lost cannot be undone.
+		lost, cancel := context.WithCancel(ctx)
+		defer cancel()
+		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: 1, Cancel: cancel}
+		err = hotplug.New(conn, nil).AddMemory(lost, hotplug.Memory{ID: "nv3", Driver: "nvdimm", Backend: hotplug.RAM{Size: 128 * mib}})
+		require.Equal(t, "device_add", conn.Met)
+		var rollback *hotplug.RollbackError
+		require.ErrorAs(t, err, &rollback)
+		require.Equal(t, []string{"device nv3", "memory backend nv3"}, rollback.Left)
+	})
+}
+
+// TestLimitsOfMemory: QEMU tells its limits since 7.1.
+func TestLimitsOfMemory(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "256,slots=2,maxmem=1G"}}).Dial(t)
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		before := stateOf(t, c)
+		change, err := vm.SetMemory(ctx, 2*gib, nil)
+		var target *hotplug.TargetError
+		if q.AtLeast(7, 2) {
+			require.ErrorAs(t, err, &target)
+			require.Equal(t, []uint64{gib}, target.Nearest)
+		} else {
+			require.ErrorIs(t, err, qmp.ErrGeneric)
+			require.NotErrorAs(t, err, &target)
+		}
+		require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 256 * mib}, change)
+		require.Equal(t, before, stateOf(t, c))
+		if q.AtLeast(7, 2) {
+			change, err = vm.SetMemory(ctx, gib-128*mib, nil) // 512 and 128 MiB
+			require.NoError(t, err)
+			require.Equal(t, dimmIDs(0, 1), change.Added)
+			_, err = vm.SetMemory(ctx, gib, nil)
+			require.ErrorAs(t, err, &target)
+			require.ErrorContains(t, err, "no slot for a DIMM is free")
+		}
+	})
+}
+
+func seesMiB(mib int) *regexp.Regexp { return regexp.MustCompile(fmt.Sprintf("mem=%d$", mib)) }
+
+// guestSetMemory sets the memory of a machine, whose guest uses it and gives it back.
+func guestSetMemory(t *testing.T, m *guestMachine) {
+	ctx := limit(t)
+	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
+	vm := hotplug.New(m.c, nil)
+	none := guestMemoryMiB(t, m)
+	change, err := vm.SetMemory(ctx, 640*mib, nil)
+	require.NoError(t, err)
+	require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 640 * mib, Added: dimmIDs(0, 1)}, change)
+	require.NoError(t, m.WaitGuestSees(ctx, seesMiB(153+384)))
+	_, err = vm.SetMemory(ctx, 600*mib, nil)
+	require.ErrorAs(t, err, new(*hotplug.TargetError))
+	change, err = hotplug.New(m.c, nil).SetMemory(ctx, 512*mib, nil)
+	require.NoError(t, err)
+	require.Equal(t, dimmIDs(1), change.Removed)
+	require.NoError(t, m.WaitGuestSees(ctx, seesMiB(153+256)))
+	m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error {
+		_, err := vm.SetMemory(ctx, 256*mib, nil)
+		return err
+	})
+	require.NoError(t, m.WaitGuestSees(ctx, none))
+	require.Equal(t, before, stateOf(t, m.c))
+	require.Equal(t, fds, qemuFds(t, m.VM))
+}
+
+// guestSetVirtioMem sets the memory of a machine that has virtio-mem. The guest does not give back all of it, because
+// the machine stands still.
+func guestSetVirtioMem(t *testing.T, m *guestMachine) {
+	if !m.QEMU.AtLeast(7, 2) && m.machine == "q35" {
+		t.Skip("root ports of 5.2 release devices unasked")
+	}
+	ctx := limit(t)
+	vm := hotplug.New(m.c, nil)
+	none := guestMemoryMiB(t, m)
+	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "vm1", Backend: hotplug.RAM{Size: 512 * mib},
+		Driver: "virtio-mem-pci", Bus: qemutest.HotplugBus(m.machine)}))
+	change, err := vm.SetMemory(ctx, 512*mib, nil)
+	require.NoError(t, err)
+	require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 512 * mib, Resized: []string{"vm1"}}, change)
+	require.NoError(t, m.WaitGuestSees(ctx, seesMiB(153+256)))
+	_, err = vm.SetMemory(ctx, gib, nil)
+	require.ErrorAs(t, err, new(*hotplug.TargetError))
+	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	change, err = vm.SetMemory(short, 384*mib, nil)
+	require.ErrorIs(t, err, hotplug.ErrResizePending)
+	require.Equal(t, uint64(512*mib), change.After)
+	require.Equal(t, uint64(128*mib), change.Kept[0].Size)
+	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
+	_, err = vm.SetMemory(ctx, 256*mib, nil)
+	require.NoError(t, err)
+	require.NoError(t, m.WaitGuestSees(ctx, none))
+	if err := vm.RemoveMemory(ctx, "vm1"); m.QEMU.AtLeast(10, 0) {
+		require.NoError(t, err)
+	} else {
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+	}
+}
+
+// TestGuestUsesMemory is with a guest that gives memory back.
+func TestGuestUsesMemory(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		for _, machine := range qemutest.MatrixMachines() {
+			t.Run(machine, func(t *testing.T) {
+				t.Parallel()
+				m := startGuest(t, q, machine, false)
+				t.Run("DIMMs", func(t *testing.T) { guestSetMemory(t, m) })
+				t.Run("virtio-mem", func(t *testing.T) { guestSetVirtioMem(t, m) })
+			})
+		}
+	})
+}
+
+// TestGuestKeepsMore asks a guest that keeps its CPUs and memory for some of them.
+func TestGuestKeepsMore(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		m := startGuest(t, q, "pc", true)
+		ctx := limit(t)
+		vm := hotplug.New(m.c, nil)
+		_, err := vm.SetCPUs(ctx, 2, nil)
+		require.NoError(t, err)
+		_, err = vm.SetMemory(ctx, 640*mib, nil)
+		require.NoError(t, err)
+		require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`^cpus=2 mem=537$`)))
+		before := stateOf(t, m.c)
+		cpus, err := vm.SetCPUs(ctx, 1, nil)
+		require.Equal(t, 2, cpus.After)
+		if losesCPUs(q) {
+			require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
+			require.Len(t, cpus.Kept, 1)
+		} else {
+			require.ErrorIs(t, err, errors.ErrUnsupported)
+		}
+		memory, err := vm.SetMemory(ctx, 256*mib, nil)
+		require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
+		require.Equal(t, uint64(640*mib), memory.After)
+		require.Len(t, memory.Kept, 2)
+		require.Equal(t, before, stateOf(t, m.c))
+	})
+}
