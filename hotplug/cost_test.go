@@ -39,12 +39,12 @@ func TestCommandsOfOperations(t *testing.T) {
 			{func() error { return vm.AddDisk(ctx, disk("d")) }, []string{"add-fd", "blockdev-add", "device_add"}},
 			{func() error { _, err := vm.HasDevice(ctx, "d"); return err }, []string{"qom-get"}},
 			{func() error { _, err := vm.DeviceInfo(ctx, "d"); return err }, slices.Repeat([]string{"qom-get"}, 4)},
-			{func() error { return vm.RemoveDisk(ctx, "d") }, []string{
+			{func() error { return errorOf(vm.RemoveDisk(ctx, "d")) }, []string{
 				"qom-get", "qom-get", "qom-list", "device_del", "blockdev-del",
 				"query-fdsets", "remove-fd", "query-fdsets", "qom-list", "query-chardev"}},
 			{func() error { return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}) },
 				[]string{"closefd", "getfd", "netdev_add", "device_add"}},
-			{func() error { return vm.RemoveNIC(ctx, "d") },
+			{func() error { return errorOf(vm.RemoveNIC(ctx, "d")) },
 				[]string{"qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}},
 			{func() error { return vm.AddDevice(ctx, tablet) }, []string{"device_add"}},
 			{func() error { return vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.Node{Name: "d"}}) }, []string{"device_add", "qom-get"}},
@@ -57,7 +57,7 @@ func TestCommandsOfOperations(t *testing.T) {
 			}
 			require.Equal(t, op.want, sent)
 		}
-		require.NoError(t, vm.RemoveDevice(ctx, "d"))
+		require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
 		for ; many < 100; many++ {
 			require.NoError(t, vm.AddDisk(ctx, disk(fmt.Sprint("disk", many))))
 			require.NoError(t, vm.AddNIC(ctx, userNet(fmt.Sprint("nic", many))))
@@ -134,11 +134,11 @@ func TestTwoManagers(t *testing.T) {
 		nic := userNet("d")
 		nic.Driver, nic.Bus = "usb-net", "usb0.0"
 		before, fds := stateOf(t, clients[0]), qemuFds(t, qvm)
-		removeDisk := func(vm *hotplug.VM) error { return vm.RemoveDisk(ctx, "d") }
+		removeDisk := func(vm *hotplug.VM) error { return errorOf(vm.RemoveDisk(ctx, "d")) }
 		for name, op := range map[string]struct{ add, remove func(vm *hotplug.VM) error }{
 			"disk":   {func(vm *hotplug.VM) error { return vm.AddDisk(ctx, disk()) }, removeDisk},
-			"NIC":    {func(vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) }, func(vm *hotplug.VM) error { return vm.RemoveNIC(ctx, "d") }},
-			"device": {func(vm *hotplug.VM) error { return vm.AddDevice(ctx, usb("d")) }, func(vm *hotplug.VM) error { return vm.RemoveDevice(ctx, "d") }},
+			"NIC":    {func(vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) }, func(vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, "d")) }},
+			"device": {func(vm *hotplug.VM) error { return vm.AddDevice(ctx, usb("d")) }, func(vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, "d")) }},
 		} {
 			for range 20 {
 				errs := make([]error, 2)

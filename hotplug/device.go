@@ -59,8 +59,8 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 //   - any other [*qmp.Error]: QEMU can never unplug the device.
 //
 // Source: device_del, DEVICE_DELETED.
-func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
-	return vm.removing(ctx, "device", id, func() error { return vm.removeDevice(ctx, id) })
+func (vm *VM) RemoveDevice(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "device", id, opts, func(*removal) error { return vm.removeDevice(ctx, id) })
 }
 
 func (vm *VM) removeDevice(ctx context.Context, id string) error {

@@ -19,7 +19,7 @@ import (
 func addsDevice(d qemu.DeviceAdd) addition {
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDevice(ctx, d) },
-		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDevice(ctx, *d.ID) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, *d.ID)) },
 		commands: []string{"device_add"},
 	}
 }
@@ -31,13 +31,13 @@ func TestAddDevice(t *testing.T) {
 	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
 	require.ErrorContains(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a"}), `hotplug: add device "": needs an ID`)
-	require.ErrorContains(t, vm.RemoveDevice(ctx, ""), `hotplug: remove device "": needs an ID`)
+	require.ErrorContains(t, errorOf(vm.RemoveDevice(ctx, "")), `hotplug: remove device "": needs an ID`)
 	require.NoError(t, vm.AddDevice(ctx, tablet))
 	require.ErrorIs(t, vm.AddDevice(ctx, tablet), hotplug.ErrExists)
 	require.Equal(t, []string{"device d"}, m.State())
-	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
 	require.Empty(t, m.State())
-	require.NoError(t, vm.RemoveDevice(ctx, "d"), "what is gone can be removed")
+	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")), "what is gone can be removed")
 }
 
 // TestDeviceThatIsNotAlone is for another operation to remove, unless what it uses goes by
@@ -56,14 +56,14 @@ func TestDeviceThatIsNotAlone(t *testing.T) {
 	for id, remover := range map[string]string{
 		"disk": "RemoveDisk", "mem": "RemoveMemory", "nic": "RemoveNIC", "far": "RemoveDisk",
 	} {
-		err := vm.RemoveDevice(ctx, id)
+		_, err := vm.RemoveDevice(ctx, id)
 		require.ErrorIs(t, err, hotplug.ErrNotAlone)
 		require.ErrorContains(t, err, remover)
 	}
 	require.Equal(t, before, m.State())
 
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("d"), Props: qmp.Args{"drive": "disk"}}))
-	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
 	require.Equal(t, before, m.State())
 }
 
@@ -78,10 +78,10 @@ func TestDiskWithAnotherNode(t *testing.T) {
 		require.NoError(t, qemu.BlockdevAdd{NodeName: new(node), Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}.Do(ctx, c))
 	}
 	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new("d"), Props: qmp.Args{"drive": "mirror"}}.Do(ctx, c))
-	require.ErrorIs(t, vm.RemoveDisk(ctx, "d"), hotplug.ErrNotDisk)
-	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "d")), hotplug.ErrNotDisk)
+	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
 	require.Equal(t, []string{"node d", "node mirror"}, m.State())
-	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 	require.Equal(t, []string{"node mirror"}, m.State())
 }
 
@@ -93,7 +93,7 @@ func TestRemoveDeviceOfACPU(t *testing.T) {
 		vm := hotplug.New(pipe(t, m, nil), nil)
 		_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
 		require.NoError(t, err)
-		require.NoError(t, vm.RemoveDevice(t.Context(), "c"))
+		require.NoError(t, errorOf(vm.RemoveDevice(t.Context(), "c")))
 		require.Empty(t, m.State())
 	})
 }
@@ -104,7 +104,7 @@ func TestRemoveDeviceWithoutPlacesForCPUs(t *testing.T) {
 	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDevice(t.Context(), tablet))
 	m.Handle("query-hotpluggable-cpus", qmptest.Refuse(qmp.ErrGeneric, "the machine does not support hot-plugging CPUs"))
-	require.NoError(t, vm.RemoveDevice(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDevice(t.Context(), "d")))
 	require.Empty(t, m.State())
 }
 
@@ -169,7 +169,7 @@ func guestAnyDevice(t *testing.T, m *guestMachine) {
 	require.NoError(t, vm.AddDevice(ctx, dog))
 	require.ErrorIs(t, vm.AddDevice(ctx, dog), hotplug.ErrExists)
 	// A device of a root port does not stay for the next steps: QEMU 5.2 may release it unasked at any time.
-	require.NoError(t, vm.RemoveDevice(ctx, "dog"))
+	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "dog")))
 	if m.machine == "pc" {
 		for _, fault := range fakeqemu.Faults {
 			faultsAtEveryStep(t, m.c, fault, addsDevice(dog), func() []string { return stateOf(t, m.c) })

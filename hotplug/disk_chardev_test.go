@@ -40,7 +40,7 @@ func TestVhostUserDisk(t *testing.T) {
 	require.JSONEq(t, `{"driver":"vhost-user-blk-pci","id":"d","chardev":"d-chardev"}`, argumentsOf(m, "device_add"))
 	require.JSONEq(t, `{"id":"d-chardev","backend":{"type":"socket","data":{"server":false,"addr":{"type":"unix","data":{"path":"/run/d"}}}}}`,
 		argumentsOf(m, "chardev-add"))
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Empty(t, m.State())
 }
 
@@ -103,10 +103,10 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 		device.ID = new(id)
 		require.NoError(t, device.Do(ctx, c))
 		before := m.State()
-		require.ErrorIs(t, vm.RemoveDisk(ctx, id), hotplug.ErrNotDisk)
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, id)), hotplug.ErrNotDisk)
 		require.Equal(t, before, m.State())
 	}
-	require.NoError(t, vm.RemoveDisk(ctx, "d"), "what is left of one is its connection")
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")), "what is left of one is its connection")
 	require.NotContains(t, m.State(), "chardev d-chardev")
 
 	m.Handle("query-chardev", qmptest.Refuse(qmp.ErrGeneric, "not now"))
@@ -119,7 +119,7 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 		r.Disconnect()
 		return nil, nil
 	})
-	require.ErrorIs(t, vm.RemoveDisk(ctx, "f"), qmp.ErrOutcomeUnknown)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "f")), qmp.ErrOutcomeUnknown)
 }
 
 // vhostUserDisks have a real server, the same for QEMUs of all versions.
@@ -147,7 +147,7 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	queues, err := qemu.QOMGet{Path: "/machine/peripheral/d", Property: "num-queues"}.Do(ctx, c)
 	require.NoError(t, err)
 	require.JSONEq(t, "1", string(queues))
-	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
 	require.Equal(t, before, state())
 	require.Equal(t, fds, qemuFds(t, qvm))

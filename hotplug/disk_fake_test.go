@@ -79,10 +79,10 @@ func TestAddAndRemove(t *testing.T) {
 	}, m.State())
 
 	for _, id := range []string{"b", "a", "c"} {
-		require.NoError(t, vm.RemoveDisk(ctx, id))
+		require.NoError(t, errorOf(vm.RemoveDisk(ctx, id)))
 	}
 	require.Empty(t, m.State())
-	require.NoError(t, vm.RemoveDisk(ctx, "a"), "what is gone can be removed")
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "a")), "what is gone can be removed")
 }
 
 // TestRequests compares what is sent for a disk.
@@ -221,7 +221,7 @@ func TestDescriptorsWithoutADisk(t *testing.T) {
 	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
 	require.Equal(t, []string{"device d", "fdset 0 qmpkit:d", "fdset 1 qmpkit:e", "fdset 2 qmpkit:d", "node d"}, m.State())
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Equal(t, []string{"fdset 1 qmpkit:e"}, m.State())
 }
 
@@ -245,11 +245,11 @@ func TestStoppedMachine(t *testing.T) {
 	require.Equal(t, []string{"fdset 0 qmpkit:d"}, m.State())
 
 	require.NoError(t, vm.AddDisk(ctx, disk), "they are in nobody's way")
-	require.ErrorIs(t, vm.RemoveDisk(ctx, "d"), hotplug.ErrDescriptorsKept)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "d")), hotplug.ErrDescriptorsKept)
 	require.Equal(t, []string{"fdset 0 qmpkit:d", "fdset 1 qmpkit:d"}, m.State())
 
 	m.Stop(false)
-	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 	require.Empty(t, m.State())
 }
 
@@ -291,7 +291,7 @@ type addition struct {
 func addsDisk(disk hotplug.Disk) addition {
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, disk) },
-		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDisk(ctx, disk.ID) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveDisk(ctx, disk.ID)) },
 		commands: []string{"add-fd", "blockdev-add", "device_add"},
 	}
 }
@@ -349,7 +349,7 @@ func TestConnectionLost(t *testing.T) {
 
 			// Another connection finds it, and takes away what is left.
 			again := hotplug.New(m.Dial(), nil)
-			require.NoError(t, again.RemoveDisk(t.Context(), "d"))
+			require.NoError(t, errorOf(again.RemoveDisk(t.Context(), "d")))
 			require.Empty(t, m.State())
 		})
 	}
@@ -387,7 +387,7 @@ func TestOneAtATime(t *testing.T) {
 		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddDisk(t.Context(), memory("a")))
 		removed := make(chan error, 1)
-		go func() { removed <- vm.RemoveDisk(t.Context(), "a") }()
+		go func() { removed <- errorOf(vm.RemoveDisk(t.Context(), "a")) }()
 		synctest.Wait()
 
 		short, cancel := context.WithTimeout(t.Context(), time.Second)

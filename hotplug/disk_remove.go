@@ -37,8 +37,8 @@ import (
 // As long as the node exists, RemoveDisk also leaves the descriptors and secrets that the node needs.
 //
 // Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
-func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
-	return vm.removing(ctx, "disk", id, func() error { return vm.removeDisk(ctx, id) })
+func (vm *VM) RemoveDisk(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "disk", id, opts, func(*removal) error { return vm.removeDisk(ctx, id) })
 }
 
 func (vm *VM) removeDisk(ctx context.Context, id string) error {

@@ -24,8 +24,8 @@ import (
 //     device: it stays, without any memory.
 //
 // Source: qom-set of requested-size, device_del, DEVICE_DELETED, ACPI_DEVICE_OST, object-del.
-func (vm *VM) RemoveMemory(ctx context.Context, id string) error {
-	return vm.removing(ctx, "memory", id, func() error { return vm.removeMemory(ctx, id) })
+func (vm *VM) RemoveMemory(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "memory", id, opts, func(*removal) error { return vm.removeMemory(ctx, id) })
 }
 
 func (vm *VM) removeMemory(ctx context.Context, id string) error {

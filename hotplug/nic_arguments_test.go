@@ -119,7 +119,7 @@ func TestVhostThatQEMUWouldOpen(t *testing.T) {
 	hotplug.FakeVhost(t, os.DevNull)
 	for _, nic := range append(wants, others...) {
 		require.NoError(t, vm.AddNIC(t.Context(), nic))
-		require.NoError(t, vm.RemoveNIC(t.Context(), "d"))
+		require.NoError(t, errorOf(vm.RemoveNIC(t.Context(), "d")))
 	}
 	with := tap(qemu.NetdevTapOptions{Vhost: new(true), VhostFD: new("mine")})
 	hotplug.FakeVhost(t, os.DevNull+"/none")

@@ -24,8 +24,8 @@ import (
 //   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
 //
 // Source: device_del, DEVICE_DELETED, netdev_del, closefd and chardev-remove.
-func (vm *VM) RemoveNIC(ctx context.Context, id string) error {
-	return vm.removing(ctx, "NIC", id, func() error { return vm.removeNIC(ctx, id) })
+func (vm *VM) RemoveNIC(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "NIC", id, opts, func(*removal) error { return vm.removeNIC(ctx, id) })
 }
 
 func (vm *VM) removeNIC(ctx context.Context, id string) error {

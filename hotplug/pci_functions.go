@@ -26,8 +26,9 @@ import (
 //   - [ErrNotAlone]: a device has memory or another part that RemoveFunctions does not remove, or other
 //     devices are on its buses.
 //   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
-func (vm *VM) RemoveFunctions(ctx context.Context, ids ...string) error {
-	return vm.removing(ctx, "functions", strings.Join(ids, ", "), func() error { return vm.removeFunctions(ctx, ids) })
+func (vm *VM) RemoveFunctions(ctx context.Context, ids []string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "functions", strings.Join(ids, ", "), opts,
+		func(*removal) error { return vm.removeFunctions(ctx, ids) })
 }
 
 func (vm *VM) removeFunctions(ctx context.Context, ids []string) error {
