@@ -152,7 +152,12 @@ func TestDiskFaults(t *testing.T) {
 		{"no Path", hotplug.Disk{ID: "d", Backend: hotplug.File{}}, "File needs a Path"},
 		{"no File", hotplug.Disk{ID: "d", Backend: hotplug.Descriptor{}}, "Descriptor needs a File"},
 		{"no Name", hotplug.Disk{ID: "d", Backend: hotplug.Node{}}, "Node needs a Name"},
-		{"Node of another name", hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{NodeName: new("e")}}}, "must be empty or the ID of the disk"},
+		{"two names of the node", hotplug.Disk{ID: "d", NodeName: "f", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{NodeName: new("e")}}}, `NodeName is "f", and Options has "e"`},
+		{"wrong name of the node", hotplug.Disk{ID: "d", NodeName: "1", Backend: hotplug.File{Path: path}}, "NodeName must begin with a letter"},
+		{"long name of the node", hotplug.Disk{ID: "d", NodeName: "a2345678901234567890123456789012", Backend: hotplug.File{Path: path}}, "NodeName has 32 bytes"},
+		{"name for the node of others", hotplug.Disk{ID: "d", NodeName: "e", Backend: hotplug.Node{Name: "e"}}, "AddDisk adds no node"},
+		{"name for no node", hotplug.Disk{ID: "d", NodeName: "e", Backend: server("/s")}, "AddDisk adds no node"},
+		{"wrong ID of the character device", hotplug.Disk{ID: "d", Backend: hotplug.VhostUser{Server: server("/s").Server, ChardevID: "a:b"}}, "ChardevID must begin with a letter"},
 		{"drive", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path}, Props: qmp.Args{"drive": "x"}}, "follows from other fields"},
 		{"no such file", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path + "x"}}, "no such file"},
 		{"folder", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: filepath.Dir(path)}}, "neither a file nor a block device"},
@@ -214,7 +219,7 @@ func TestDescriptorsWithoutADisk(t *testing.T) {
 	f, err := os.Open(image(t))
 	require.NoError(t, err)
 	defer f.Close()
-	for _, opaque := range []string{"qmpkit:d:1", "qmpkit:e:1"} {
+	for _, opaque := range []string{"qmpkit:d:d:1", "qmpkit:e:e:1"} {
 		_, err = qemu.AddFD{Opaque: new(opaque)}.Do(t.Context(), c, qmp.WithFile(f))
 		require.NoError(t, err)
 	}

@@ -32,7 +32,10 @@ func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
 
 // addDrive adds a drive instead of a node, as a step of an operation.
 func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
-	if err := vm.checkUnused(ctx, d.ID); err != nil {
+	if d.NodeName != d.ID {
+		return because(errors.ErrUnsupported, "NodeName is %q: without blockdev-add, a drive has the ID of its disk", d.NodeName)
+	}
+	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}
 	err := vm.fallback.Add(ctx, *d)
