@@ -40,49 +40,49 @@ func TestAddDevice(t *testing.T) {
 	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")), "what is gone can be removed")
 }
 
-// TestDeviceThatIsNotAlone is for another operation to remove, unless what it uses goes by
-// another name.
-func TestDeviceThatIsNotAlone(t *testing.T) {
+// TestRemoveDeviceOfAnyKind removes what the other operations add, too. What somebody else has added stays.
+func TestRemoveDeviceOfAnyKind(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	vm := hotplug.New(c, nil)
 	ctx := t.Context()
+	require.NoError(t, qemu.BlockdevAdd(named("shared", nullNode())).Do(ctx, c))
+	before := m.State()
 	require.NoError(t, vm.AddDisk(ctx, memory("disk")))
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem", Backend: hotplug.RAM{Size: mib}}))
-	require.NoError(t, qemu.NetdevAdd{ID: "nic", Type: "user"}.Do(ctx, c))
-	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "nic"}}.Do(ctx, c))
+	require.NoError(t, vm.AddNIC(ctx, userNet("nic")))
 	require.NoError(t, vm.AddDisk(ctx, vhostUser("far", "/run/far")))
-	before := m.State()
-	for id, remover := range map[string]string{
-		"disk": "RemoveDisk", "mem": "RemoveMemory", "nic": "RemoveNIC", "far": "RemoveDisk",
-	} {
-		_, err := vm.RemoveDevice(ctx, id)
-		require.ErrorIs(t, err, hotplug.ErrNotAlone)
-		require.ErrorContains(t, err, remover)
+	for _, id := range []string{"disk", "mem", "nic", "far"} {
+		require.NoError(t, errorOf(vm.RemoveDevice(ctx, id)), id)
 	}
 	require.Equal(t, before, m.State())
 
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("d"), Props: qmp.Args{"drive": "disk"}}))
-	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
+	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("d"), Props: qmp.Args{"drive": "shared"}}))
+	kept, err := vm.RemoveDevice(ctx, "d")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "node", Name: "shared", Err: hotplug.ErrNotOurs}}, kept)
 	require.Equal(t, before, m.State())
 }
 
-// TestDiskWithAnotherNode has one that was added with a node of its name, as before a mirror, and
-// one that is there still. RemoveDisk must not take away what others have made, RemoveDevice may.
+// TestDiskWithAnotherNode has one that was added with a node of its name, as before a mirror, and one that is there still.
+// Each stays until it is said that it goes.
 func TestDiskWithAnotherNode(t *testing.T) {
 	m := fakeqemu.New(t)
 	c := m.Dial()
 	vm := hotplug.New(c, nil)
 	ctx := t.Context()
 	for _, node := range []string{"d", "mirror"} {
-		require.NoError(t, qemu.BlockdevAdd{NodeName: new(node), Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}.Do(ctx, c))
+		require.NoError(t, qemu.BlockdevAdd(named(node, nullNode())).Do(ctx, c))
 	}
 	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new("d"), Props: qmp.Args{"drive": "mirror"}}.Do(ctx, c))
-	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "d")), hotplug.ErrNotDisk)
-	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
-	require.Equal(t, []string{"node d", "node mirror"}, m.State())
-	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
+	kept, err := vm.RemoveDisk(ctx, "d")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "node", Name: "mirror", Err: hotplug.ErrNotOurs}}, kept)
 	require.Equal(t, []string{"node mirror"}, m.State())
+	kept, err = vm.RemoveDisk(ctx, "d", hotplug.WithNode("mirror"))
+	require.NoError(t, err)
+	require.Empty(t, kept)
+	require.Empty(t, m.State())
 }
 
 // TestRemoveDeviceOfACPU hears of a part only.

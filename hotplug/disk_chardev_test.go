@@ -96,16 +96,20 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 		add(id)
 	}
 	require.ErrorIs(t, vm.AddDisk(ctx, vhostUser("d", "/run/d")), hotplug.ErrExists)
-	for id, device := range map[string]qemu.DeviceAdd{
-		"e": {Driver: "vhost-user-fs-pci", Props: qmp.Args{"chardev": "e-chardev"}},
-		"f": {Driver: "vhost-user-blk-pci", Props: qmp.Args{"chardev": "x"}},
-	} {
-		device.ID = new(id)
-		require.NoError(t, device.Do(ctx, c))
-		before := m.State()
-		require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, id)), hotplug.ErrNotDisk)
+	fs := qemu.DeviceAdd{Driver: "vhost-user-fs-pci", ID: new("e"), Props: qmp.Args{"chardev": "e-chardev"}}
+	require.NoError(t, fs.Do(ctx, c))
+	before := m.State()
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "e")), hotplug.ErrNotDisk)
+	require.Equal(t, before, m.State())
+	blk := qemu.DeviceAdd{Driver: "vhost-user-blk-pci", ID: new("f"), Props: qmp.Args{"chardev": "x"}}
+	for range 2 {
+		require.NoError(t, blk.Do(ctx, c))
+		kept, err := vm.RemoveDisk(ctx, "f")
+		require.NoError(t, err)
+		require.Equal(t, []hotplug.Kept{{What: "character device", Name: "x", Err: hotplug.ErrNotOurs}}, kept)
 		require.Equal(t, before, m.State())
 	}
+	require.NoError(t, blk.Do(ctx, c))
 	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")), "what is left of one is its connection")
 	require.NotContains(t, m.State(), "chardev d-chardev")
 

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -45,11 +46,12 @@ func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
 	return err
 }
 
-// removeStorage removes what is below a disk's device: the node, or the drive.
-func (vm *VM) removeStorage(ctx context.Context, id string) error {
-	_, err := vm.removeNode(ctx, id)
+// removeDrive removes what is below a disk's device: the node, or the drive. If it is in use, it waits until limit has
+// passed.
+func (vm *VM) removeDrive(ctx context.Context, name string, limit time.Duration) (removed bool, err error) {
+	removed, err = vm.removeNodeWithin(ctx, name, limit)
 	if vm.fallback != nil && errors.Is(err, errors.ErrUnsupported) { // there is no blockdev-del
-		return vm.fallback.Remove(ctx, id)
+		return true, vm.fallback.Remove(ctx, name)
 	}
-	return err
+	return removed, err
 }

@@ -137,8 +137,9 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 	require.NoError(t, qemu.ObjectAdd{ID: "shared", QOMType: "memory-backend-ram",
 		Branch: &qemu.MemoryBackendProperties{Size: mib}}.Do(ctx, c))
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "pc-dimm", ID: new("d"), Props: qmp.Args{"memdev": "shared"}}))
-	require.ErrorIs(t, errorOf(vm.RemoveMemory(ctx, "d")), hotplug.ErrNotMemory)
-	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
+	kept, err := vm.RemoveMemory(ctx, "d")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "object", Name: "shared", Err: hotplug.ErrNotOurs}}, kept)
 	require.NoError(t, errorOf(vm.RemoveMemory(ctx, "shared")), "memory without a device is what is left of one")
 	require.Equal(t, before, m.State())
 }
@@ -328,7 +329,6 @@ func guestMemory(t *testing.T, m *guestMachine) {
 	require.NoError(t, vm.AddMemory(ctx, dimm))
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=281$`)))
 	require.ErrorIs(t, vm.AddMemory(ctx, dimm), hotplug.ErrExists)
-	require.ErrorIs(t, errorOf(vm.RemoveDevice(ctx, "m1")), hotplug.ErrNotAlone)
 	require.ErrorIs(t, vm.RemoveCPU(ctx, "m1"), hotplug.ErrNotCPU)
 	require.ErrorIs(t, vm.ResizeMemory(ctx, "m1", 0), hotplug.ErrNotMemory)
 	summary, err := qemu.QueryMemorySizeSummary{}.Do(ctx, m.c)

@@ -216,15 +216,15 @@ func TestNICRemovalCutOff(t *testing.T) {
 			m := fakeqemu.New(t)
 			c := m.Dial()
 			var met []string
-			for at := range 5 {
+			for at := range 7 {
 				require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}))
 				met = append(met, removeFaulty(t, c, fault, at))
 				require.Empty(t, m.State())
 			}
-			require.Equal(t, []string{"qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}, met)
+			require.Equal(t, []string{"qom-get", "qom-list", "qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}, met)
 
 			met = nil
-			for at := range 9 { // with nothing there but what an addition has left that was cut off
+			for at := range 10 { // with nothing there but what an addition has left that was cut off
 				for i := range taps {
 					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
 					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-vhost-", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
@@ -234,7 +234,7 @@ func TestNICRemovalCutOff(t *testing.T) {
 				met = append(met, removeFaulty(t, c, fault, at))
 				require.Empty(t, m.State())
 			}
-			require.Equal(t, []string{"qom-get", "qom-list", "qom-list", "qom-list", "netdev_del",
+			require.Equal(t, []string{"qom-get", "qom-list", "qom-list", "qom-list", "qom-list", "netdev_del",
 				"closefd", "closefd", "closefd", "closefd"}, met)
 		})
 	}
@@ -362,12 +362,20 @@ func TestRemoveIsForNICs(t *testing.T) {
 	require.NoError(t, qemu.NetdevAdd{ID: "net", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "net"}}.Do(ctx, c))
 	before := m.State()
-	for _, id := range []string{"disk", "nic", "net"} {
-		require.ErrorIs(t, errorOf(vm.RemoveNIC(ctx, id)), hotplug.ErrNotNIC, id)
-	}
-	require.ErrorContains(t, errorOf(vm.RemoveNIC(ctx, "../x")), "ID must begin with a letter")
-	require.Equal(t, before, m.State())
+	require.ErrorIs(t, errorOf(vm.RemoveNIC(ctx, "disk")), hotplug.ErrNotNIC)
 	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "nic")), hotplug.ErrNotDisk)
+	require.ErrorContains(t, errorOf(vm.RemoveNIC(ctx, "../x")), "ID must begin with a letter")
+	kept, err := vm.RemoveNIC(ctx, "net") // a device uses the netdev
+	require.ErrorIs(t, err, hotplug.ErrInUse)
+	require.Len(t, kept, 1)
+	require.Equal(t, `netdev "net": device /machine/peripheral/nic uses a netdev with this ID`, kept[0].String())
+	require.Equal(t, before, m.State())
+
+	kept, err = vm.RemoveNIC(ctx, "nic")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "netdev", Name: "net", Err: hotplug.ErrNotOurs}}, kept)
+	require.NoError(t, errorOf(vm.RemoveNIC(ctx, "nic", hotplug.WithNetdev("net"))))
+	require.Equal(t, []string{"device disk", "node disk"}, m.State())
 }
 
 // TestNICWithoutANetdev is removed, and the netdev of its name that another uses is not.
@@ -390,8 +398,10 @@ func TestNICWithoutANetdev(t *testing.T) {
 
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("d")}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("other")}.Do(ctx, c))
-	require.ErrorIs(t, errorOf(vm.RemoveNIC(ctx, "d")), hotplug.ErrNotNIC)
-	require.Equal(t, []string{"device d", "device other"}, m.State())
+	kept, err := vm.RemoveNIC(ctx, "d")
+	require.ErrorIs(t, err, hotplug.ErrInUse)
+	require.Len(t, kept, 1)
+	require.Equal(t, []string{"device other"}, m.State())
 }
 
 // TestNICThatTheGuestKeeps is there, with all that belongs to it, until the guest lets go of it.

@@ -369,7 +369,8 @@ func TestRemoveIsForDisks(t *testing.T) {
 		require.NoError(t, qemu.BlockdevAdd{NodeName: new(node), Driver: "null-co", Branch: null}.Do(t.Context(), c))
 	}
 	require.NoError(t, qemu.DeviceAdd{Driver: "scsi-hd", ID: new("d"), Props: qmp.Args{"drive": "other"}}.Do(t.Context(), c))
-	before := m.State()
-	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), hotplug.ErrNotDisk)
-	require.Equal(t, before, m.State())
+	kept, err := vm.RemoveDisk(t.Context(), "d")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "node", Name: "other", Err: hotplug.ErrNotOurs}}, kept)
+	require.Equal(t, []string{"device net0", "node other"}, m.State())
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -127,15 +126,4 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAd
 		do:   func(ctx context.Context) error { _, err := add.Do(ctx, vm.conn); return err },
 		undo: func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err },
 	})
-}
-
-// hasDiskChardev reports whether a device is a vhost-user disk with the character device of its ID.
-func (vm *VM) hasDiskChardev(ctx context.Context, id string) (bool, error) {
-	var chardev, kind string
-	_, has, err := vm.property(ctx, id, "chardev", &chardev)
-	if err != nil || !has || chardev != chardevOf(id) {
-		return false, err
-	}
-	_, has, err = vm.property(ctx, id, "type", &kind)
-	return has && strings.HasPrefix(kind, vhostUserDriver), err
 }
