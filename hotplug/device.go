@@ -59,29 +59,8 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 //   - any other [*qmp.Error]: QEMU can never unplug the device.
 //
 // Source: device_del, DEVICE_DELETED.
-func (vm *VM) RemoveDevice(ctx context.Context, id string) error {
-	return vm.removing(ctx, "device", id, func() error { return vm.removeDevice(ctx, id) })
-}
-
-func (vm *VM) removeDevice(ctx context.Context, id string) error {
-	if err := checkID(id); err != nil {
-		return err
-	}
-	device, err := vm.deviceExists(ctx, id)
-	if err != nil || !device {
-		return err
-	}
-	if err := vm.checkAlone(ctx, id); err != nil {
-		return err
-	}
-	if err := vm.checkBridge(ctx, id); err != nil {
-		return err
-	}
-	k, err := vm.kindOf(ctx, id)
-	if err != nil {
-		return err
-	}
-	return vm.unplugAs(ctx, id, k)
+func (vm *VM) RemoveDevice(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "device", id, opts, func(r *removal) error { return vm.removeWith(ctx, id, r, deviceRemoval) })
 }
 
 // kindOf returns the kind of a device for unplugAs. It does not distinguish memory. If a machine refuses to
@@ -95,27 +74,6 @@ func (vm *VM) kindOf(ctx context.Context, id string) (kind, error) {
 		return anyDevice, nil
 	}
 	return anyDevice, err
-}
-
-// checkAlone makes sure that no backend has the name of the device: RemoveDevice would leave it.
-func (vm *VM) checkAlone(ctx context.Context, id string) error {
-	if err := vm.checkNoNode(ctx, id); err != nil {
-		return err
-	}
-	for _, own := range []struct{ property, value, what, remover string }{
-		{"netdev", id, "a netdev", "RemoveNIC"},
-		{"memdev", objectPath(id), "an object with memory", "RemoveMemory"},
-		{"chardev", chardevOf(id), "a character device", "RemoveDisk"},
-	} {
-		var value string
-		if _, _, err := vm.property(ctx, id, own.property, &value); err != nil {
-			return err
-		}
-		if value == own.value {
-			return because(ErrNotAlone, "device has %s; %s removes both", own.what, own.remover)
-		}
-	}
-	return nil
 }
 
 // checkBridge makes sure that QEMU will remove a device. When a guest releases a slot by ACPI, QEMU
@@ -138,13 +96,4 @@ func (vm *VM) checkBridge(ctx context.Context, id string) error {
 		return err
 	}
 	return because(errors.ErrUnsupported, "QEMU keeps a bridge that it was started with")
-}
-
-// checkNoNode returns an error if a device uses a node with its own name, which RemoveDevice would leave.
-func (vm *VM) checkNoNode(ctx context.Context, id string) error {
-	_, drive, err := vm.drive(ctx, id)
-	if err == nil && qmp.Value(drive) == id {
-		err = because(ErrNotAlone, "device has a block node; RemoveDisk removes both")
-	}
-	return err
 }

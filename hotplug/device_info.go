@@ -3,10 +3,8 @@ package hotplug
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"path"
-	"slices"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -21,6 +19,8 @@ type DeviceInfo struct {
 	Hotpluggable bool        // QEMU can unplug it while the machine runs, if its bus allows that
 	PCI          *PCIAddress // the address on its bus; nil if that is not a PCI bus
 	Netdev       string      // the netdev of a NIC
+	Chardev      string      // the character device, for example of a vhost-user disk or a serial port
+	Object       string      // the object of object-add behind memory, a virtio-rng or a virtio-crypto
 
 	// Node is the block node that a disk uses. If QEMU was started with -drive for the disk, Node is the name of
 	// that drive. It is empty for a drive without a medium. [VM.BlockInfo] describes the storage of a disk.
@@ -76,26 +76,17 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	if err := read("type", &info.Driver)(); err != nil {
 		return err
 	}
-	has, err := vm.typeOf(ctx, info)
+	t, err := vm.typeOfDevice(ctx, info.Driver, info.Path)
 	if err != nil {
 		return err
 	}
 	var bus string
-	reads := []func() error{read("parent_bus", &bus), read("hotpluggable", &info.Hotpluggable)}
-	if has.netdev {
-		reads = append(reads, read("netdev", &info.Netdev))
-	}
-	if has.drive {
-		reads = append(reads, func() error {
-			device, drive, err := vm.drive(ctx, info.ID)
-			if err == nil && !device {
-				err = errNoDevice
-			}
-			info.Node = qmp.Value(drive)
-			return err
-		})
-	}
-	if has.slot {
+	var uses []part
+	reads := []func() error{read("parent_bus", &bus), read("hotpluggable", &info.Hotpluggable), func() (err error) {
+		uses, err = vm.uses(ctx, info.ID, t)
+		return err
+	}}
+	if t.slot {
 		reads = append(reads, func() error {
 			address, has, err := vm.pciAddress(ctx, info.Path)
 			if has {
@@ -107,36 +98,22 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	if err := together(reads...); err != nil {
 		return err
 	}
+	for _, p := range uses {
+		switch p.what {
+		case aNode:
+			info.Node = p.name
+		case aNetdev:
+			info.Netdev = p.name
+		case aChardev:
+			info.Chardev = p.name
+		case anObject:
+			info.Object = p.name
+		}
+	}
 	if bus != "" {
 		info.Bus = path.Base(bus)
 	}
 	return nil
-}
-
-// A deviceType says which properties the devices of a type have.
-type deviceType struct{ netdev, drive, slot bool }
-
-// typeOf returns the type of a device. It asks QEMU once for each type.
-func (vm *VM) typeOf(ctx context.Context, info *DeviceInfo) (deviceType, error) {
-	if known, ok := vm.deviceTypes.Load(info.Driver); ok {
-		return known.(deviceType), nil
-	}
-	members, err := qemu.QOMList{Path: info.Path}.Do(ctx, vm.conn)
-	if errors.Is(err, qmp.ErrDeviceNotFound) {
-		err = errNoDevice
-	}
-	if err != nil {
-		return deviceType{}, err
-	}
-	has := func(name string) bool {
-		return slices.ContainsFunc(members, func(m qemu.ObjectPropertyInfo) bool { return m.Name == name })
-	}
-	// Only PCI devices have "multifunction", and others have an "addr" too.
-	t := deviceType{netdev: has("netdev"), drive: has("drive"), slot: has("multifunction")}
-	if info.Driver != "" {
-		vm.deviceTypes.Store(info.Driver, t)
-	}
-	return t, nil
 }
 
 // BlockInfo returns the entry of query-block for the disk with this ID. Its Inserted is nil for a drive without a
@@ -156,17 +133,24 @@ func (vm *VM) BlockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error)
 	return info, failed(fmt.Sprintf("describe disk %q", id), err)
 }
 
-// blockInfo finds a disk in query-block, which names a device by its ID or, if the disk is a part of the
-// device, by the path of that part.
+// isDriveOf reports whether qdev, in an answer of the block layer, is the device with this ID. It is the ID or, if the
+// disk is a part of the device, the path of that part.
+func isDriveOf(id string, qdev *string) bool {
+	switch object := devicePath(id); qmp.Value(qdev) {
+	case id, object, object + "/virtio-backend", driveOfUSB(id):
+		return true
+	}
+	return false
+}
+
+// blockInfo finds a disk in query-block.
 func (vm *VM) blockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error) {
 	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
 	if err != nil {
 		return nil, err
 	}
-	object := devicePath(id)
 	for i, b := range blocks {
-		switch qmp.Value(b.Qdev) {
-		case id, object, object + "/virtio-backend", driveOfUSB(id):
+		if isDriveOf(id, b.Qdev) {
 			return &blocks[i], nil
 		}
 	}

@@ -12,8 +12,12 @@ import (
 
 // A Disk describes a disk to add. ID and Backend are required.
 type Disk struct {
-	// ID is the name of the device and of its block node. The package comment has the rules for IDs.
+	// ID is the name of the device. The package comment has the rules for IDs.
 	ID string
+
+	// NodeName is the name of the block node that AddDisk adds. If it is empty, it is ID. The NodeName in the Options
+	// of a [Blockdev] names the node, too.
+	NodeName string
 
 	// Backend is the storage: a [File], a [Descriptor], a [Blockdev], a [Node] or a [VhostUser].
 	Backend DiskBackend
@@ -35,26 +39,20 @@ type Disk struct {
 	Props qmp.Args
 }
 
-const (
-	defaultDiskDriver = "virtio-blk-pci"
-	maxNodeName       = 31 // bytes, of BDS.node_name in include/block/block_int-common.h
-)
+const defaultDiskDriver = "virtio-blk-pci"
 
-// check returns an error if d is invalid. It sends nothing.
+// check returns an error if d is invalid. It sets NodeName, if the disk has a node. It sends nothing.
 func (d *Disk) check() (err error) {
 	if err := checkID(d.ID); err != nil {
 		return err
 	}
-	if len(d.ID) > maxNodeName {
-		return fmt.Errorf("ID has %d bytes: a disk's has at most %d", len(d.ID), maxNodeName)
-	}
 	if d.Backend, err = backendOf(d.Backend); err != nil {
 		return err
 	}
-	if err := d.Backend.checkDisk(d.ID); err != nil {
+	if d.NodeName, err = d.Backend.checkDisk(d); err != nil {
 		return err
 	}
-	_, props := d.Backend.diskDevice(d.ID)
+	_, props := d.Backend.diskDevice(d)
 	return checkProps(d.Props, props, "drive", "write-cache", "chardev")
 }
 
@@ -68,7 +66,28 @@ func checkProps(props, set qmp.Args, others ...string) error {
 	return nil
 }
 
-// checkID checks the ID of a device by QEMU's rule (id_wellformed of util/id.c).
+// newNode returns the name of the node that AddDisk adds. inOptions is the name in the options of the backend.
+func (d *Disk) newNode(inOptions string) (string, error) {
+	name, err := oneName("NodeName", d.NodeName, inOptions, d.ID)
+	if err == nil && len(name) > maxNodeName {
+		field := "NodeName"
+		if name == d.ID {
+			field = "without NodeName, ID"
+		}
+		err = fmt.Errorf("%s has %d bytes: a node's name has at most %d", field, len(name), maxNodeName)
+	}
+	return name, err
+}
+
+// noNode returns an error if the caller gave a name for a node that AddDisk does not add.
+func (d *Disk) noNode(backend string) error {
+	if d.NodeName != "" {
+		return fmt.Errorf("NodeName is %q: with a %s, AddDisk adds no node", d.NodeName, backend)
+	}
+	return nil
+}
+
+// checkID checks the ID of a device.
 func checkID(id string) error {
 	switch id {
 	case "":
@@ -76,19 +95,12 @@ func checkID(id string) error {
 	case "type": // of the object that devices are in
 		return errors.New(`ID must not be "type": QEMU 5.2 terminates if a device has this ID`)
 	}
-	for i, c := range []byte(id) {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		other := '0' <= c && c <= '9' || c == '-' || c == '.' || c == '_'
-		if !letter && (i == 0 || !other) {
-			return errors.New("ID must begin with a letter, and have letters, digits, '-', '.' and '_' only")
-		}
-	}
-	return nil
+	return checkName("ID", id)
 }
 
 // device returns the request for the device.
 func (d *Disk) device() qemu.DeviceAdd {
-	driver, props := d.Backend.diskDevice(d.ID)
+	driver, props := d.Backend.diskDevice(d)
 	return deviceOf(d.ID, d.Driver, driver, d.Bus, props, d.Props)
 }
 

@@ -1,6 +1,7 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -44,30 +45,39 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 	if err := prepare(tree); err != nil {
 		return err
 	}
-	if err := vm.addSecrets(ctx, undo, d.ID, secrets); err != nil {
+	if err := vm.addSecrets(ctx, undo, d, secrets); err != nil {
 		return err
 	}
-	if err := tree.addFDSets(ctx, vm, undo, d.ID); err != nil {
+	if err := tree.addFDSets(ctx, vm, undo, d); err != nil {
 		return err
 	}
-	node := tree.options(d.ID)
+	if len(tree.files) == 0 { // a set has the names, too
+		if err := vm.mark(ctx, undo, d.ID, aNode, d.NodeName); err != nil {
+			return err
+		}
+	}
+	node := tree.options(d.NodeName)
 	err := undo.step(ctx, step{
-		what: "node " + d.ID,
+		what: "node " + d.NodeName,
 		do:   func(ctx context.Context) error { return qemu.BlockdevAdd(node).Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { _, err := vm.removeNode(ctx, d.ID); return err },
-		ours: func(ctx context.Context) (bool, error) { return tree.isOpen(ctx, vm, d.ID) },
+		undo: func(ctx context.Context) error { _, err := vm.removeNode(ctx, d.NodeName); return err },
+		ours: func(ctx context.Context) (bool, error) { return tree.isOpen(ctx, vm, d) },
 	})
-	return whyRefused(err, func() error { return vm.checkUnused(ctx, d.ID) })
+	return whyRefused(err, func() error { return vm.checkUnused(ctx, d) })
 }
 
-// checkUnused returns an error if a device or a node has this ID.
-func (vm *VM) checkUnused(ctx context.Context, id string) error {
-	if err := vm.checkNoDevice(ctx, id); err != nil {
+// checkUnused returns an error if a device has the ID of a disk, or a node has the name of the disk's node.
+func (vm *VM) checkUnused(ctx context.Context, d *Disk) error {
+	if err := vm.checkNoDevice(ctx, d.ID); err != nil {
 		return err
 	}
-	node, err := vm.nodeExists(ctx, id)
-	if err == nil && node {
-		err = because(ErrExists, "ID is in use by a block node without a device")
+	name := cmp.Or(d.NodeName, d.ID)
+	node, err := vm.nodeExists(ctx, name)
+	switch {
+	case err != nil || !node:
+		return err
+	case name == d.ID:
+		return because(ErrExists, "ID is in use by a block node without a device")
 	}
-	return err
+	return because(ErrExists, "node name %q is in use", name)
 }

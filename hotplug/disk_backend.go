@@ -3,7 +3,6 @@ package hotplug
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -19,15 +18,15 @@ import (
 //   - [Node]: a node that exists in QEMU.
 //   - [VhostUser]: a vhost-user server.
 type DiskBackend interface {
-	// checkDisk returns an error if the backend is invalid. It sends nothing. id is the disk's.
-	checkDisk(id string) error
+	// checkDisk returns the name of the disk's node, or an error if the backend is invalid. It sends nothing.
+	checkDisk(d *Disk) (node string, err error)
 
 	// addStorage adds the storage that the device will use, as steps of an operation.
 	addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error
 
 	// diskDevice returns the driver for a Disk without a Driver, and the properties that connect the device
 	// with the backend.
-	diskDevice(id string) (driver string, props qmp.Args)
+	diskDevice(d *Disk) (driver string, props qmp.Args)
 }
 
 // A File is a file or a block device of the host, as the storage of a disk. AddDisk opens it and gives QEMU
@@ -65,11 +64,11 @@ type File struct {
 	WriteCache *bool
 }
 
-func (f File) checkDisk(string) error {
+func (f File) checkDisk(d *Disk) (node string, err error) {
 	if f.Path == "" {
-		return errors.New("File needs a Path")
+		return "", errors.New("File needs a Path")
 	}
-	return nil
+	return d.newNode("")
 }
 
 func (f File) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
@@ -85,7 +84,7 @@ func (f File) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) e
 	})
 }
 
-func (f File) diskDevice(id string) (string, qmp.Args) { return blockDevice(id, f.WriteCache) }
+func (f File) diskDevice(d *Disk) (string, qmp.Args) { return blockDevice(d.NodeName, f.WriteCache) }
 
 // A Descriptor is a file or a block device that the caller has opened, as the storage of a disk. AddDisk
 // sends QEMU a copy of the descriptor. The caller still owns the file and can close it when AddDisk has
@@ -99,12 +98,14 @@ type Descriptor struct {
 	WriteCache *bool               // as in [File]
 }
 
-func (f Descriptor) checkDisk(string) error {
+func (f Descriptor) checkDisk(d *Disk) (node string, err error) {
 	if f.File == nil {
-		return errors.New("Descriptor needs a File")
+		return "", errors.New("Descriptor needs a File")
 	}
-	_, err := qmpfd.UseOf(f.File)
-	return err
+	if _, err := qmpfd.UseOf(f.File); err != nil {
+		return "", err
+	}
+	return d.newNode("")
 }
 
 func (f Descriptor) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
@@ -121,12 +122,14 @@ func (f Descriptor) addStorage(ctx context.Context, vm *VM, undo *rollback, d *D
 	})
 }
 
-func (f Descriptor) diskDevice(id string) (string, qmp.Args) { return blockDevice(id, f.WriteCache) }
+func (f Descriptor) diskDevice(d *Disk) (string, qmp.Args) {
+	return blockDevice(d.NodeName, f.WriteCache)
+}
 
 // A Blockdev is any block node that blockdev-add can add, as the storage of a disk: storage in the network,
 // a tree of nodes. AddDisk adds the node, and RemoveDisk removes it.
 type Blockdev struct {
-	// Options describes the node. Its NodeName must be empty or the disk's ID. RemoveDisk also removes the
+	// Options describes the node. If its NodeName is empty, it is that of the Disk. RemoveDisk also removes the
 	// nodes inside the tree, even if they have names. It does not remove a node that existed before AddDisk
 	// and that the tree refers to by its name.
 	Options qemu.BlockdevOptions
@@ -156,11 +159,11 @@ type Blockdev struct {
 	WriteCache *bool
 }
 
-func (b Blockdev) checkDisk(id string) error {
-	if name := qmp.Value(b.Options.NodeName); name != "" && name != id {
-		return fmt.Errorf("Options has the node name %q: it must be empty or the ID of the disk", name)
+func (b Blockdev) checkDisk(d *Disk) (node string, err error) {
+	if err := checkSecrets(b.Secrets); err != nil {
+		return "", err
 	}
-	return checkSecrets(b.Secrets)
+	return d.newNode(qmp.Value(b.Options.NodeName))
 }
 
 func (b Blockdev) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
@@ -176,7 +179,9 @@ func (b Blockdev) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Dis
 	})
 }
 
-func (b Blockdev) diskDevice(id string) (string, qmp.Args) { return blockDevice(id, b.WriteCache) }
+func (b Blockdev) diskDevice(d *Disk) (string, qmp.Args) {
+	return blockDevice(d.NodeName, b.WriteCache)
+}
 
 // A Node is a block node that exists in QEMU already, as the storage of a disk.
 //
@@ -188,16 +193,16 @@ type Node struct {
 	WriteCache *bool  // as in [File]
 }
 
-func (n Node) checkDisk(string) error {
+func (n Node) checkDisk(d *Disk) (node string, err error) {
 	if n.Name == "" {
-		return errors.New("Node needs a Name")
+		return "", errors.New("Node needs a Name")
 	}
-	return nil
+	return n.Name, d.noNode("Node")
 }
 
 func (n Node) addStorage(context.Context, *VM, *rollback, *Disk) error { return nil }
 
-func (n Node) diskDevice(string) (string, qmp.Args) { return blockDevice(n.Name, n.WriteCache) }
+func (n Node) diskDevice(*Disk) (string, qmp.Args) { return blockDevice(n.Name, n.WriteCache) }
 
 // blockDevice is the diskDevice of a backend with a node.
 func blockDevice(node string, writeCache *bool) (driver string, props qmp.Args) {

@@ -62,7 +62,7 @@ func TestDescriptor(t *testing.T) {
 				require.Len(t, blocks, 1)
 				require.Equal(t, kind.readOnly, blocks[0].Inserted.RO)
 				require.Equal(t, direct, blocks[0].Inserted.Cache.Direct)
-				require.NoError(t, vm.RemoveDisk(limit(t), "d"))
+				require.NoError(t, errorOf(vm.RemoveDisk(limit(t), "d")))
 				require.Equal(t, before, stateOf(t, c))
 				require.Equal(t, fds, qemuFds(t, qvm))
 			})
@@ -114,14 +114,14 @@ func TestDiskOfANode(t *testing.T) {
 		require.NoError(t, vm.AddDisk(ctx, disk))
 		require.ErrorIs(t, vm.AddDisk(ctx, disk), hotplug.ErrExists)
 		require.EqualValues(t, 1<<20, sizeOf(t, c, "n"))
-		require.ErrorIs(t, vm.RemoveDisk(ctx, "d"), hotplug.ErrNotDisk)
-		require.NoError(t, vm.RemoveDevice(ctx, "d"))
-		require.NoError(t, vm.RemoveDisk(ctx, "d"))
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "d")), hotplug.ErrNotDisk)
+		require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
+		require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 		require.Equal(t, before, stateOf(t, c))
 
 		disk.ID = "n"
 		require.NoError(t, vm.AddDisk(ctx, disk))
-		require.NoError(t, vm.RemoveDisk(ctx, "n"), "the node has the disk's name")
+		require.NoError(t, errorOf(vm.RemoveDisk(ctx, "n")), "the node has the disk's name")
 		require.Equal(t, without, stateOf(t, c))
 	})
 }
@@ -134,7 +134,7 @@ func TestDiskOfANodeFaults(t *testing.T) {
 			c := m.Dial()
 			require.NoError(t, qemu.BlockdevAdd(named("n", nullNode())).Do(t.Context(), c))
 			op := addsDisk(hotplug.Disk{ID: "d", Backend: hotplug.Node{Name: "n"}})
-			op.remove = func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDevice(ctx, "d") }
+			op.remove = func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, "d")) }
 			op.commands = []string{"device_add"}
 			faultsAtEveryStep(t, c, fault, op, m.State)
 			require.Equal(t, []string{"node n"}, m.State())

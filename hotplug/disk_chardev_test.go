@@ -40,7 +40,7 @@ func TestVhostUserDisk(t *testing.T) {
 	require.JSONEq(t, `{"driver":"vhost-user-blk-pci","id":"d","chardev":"d-chardev"}`, argumentsOf(m, "device_add"))
 	require.JSONEq(t, `{"id":"d-chardev","backend":{"type":"socket","data":{"server":false,"addr":{"type":"unix","data":{"path":"/run/d"}}}}}`,
 		argumentsOf(m, "chardev-add"))
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Empty(t, m.State())
 }
 
@@ -96,17 +96,21 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 		add(id)
 	}
 	require.ErrorIs(t, vm.AddDisk(ctx, vhostUser("d", "/run/d")), hotplug.ErrExists)
-	for id, device := range map[string]qemu.DeviceAdd{
-		"e": {Driver: "vhost-user-fs-pci", Props: qmp.Args{"chardev": "e-chardev"}},
-		"f": {Driver: "vhost-user-blk-pci", Props: qmp.Args{"chardev": "x"}},
-	} {
-		device.ID = new(id)
-		require.NoError(t, device.Do(ctx, c))
-		before := m.State()
-		require.ErrorIs(t, vm.RemoveDisk(ctx, id), hotplug.ErrNotDisk)
+	fs := qemu.DeviceAdd{Driver: "vhost-user-fs-pci", ID: new("e"), Props: qmp.Args{"chardev": "e-chardev"}}
+	require.NoError(t, fs.Do(ctx, c))
+	before := m.State()
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "e")), hotplug.ErrNotDisk)
+	require.Equal(t, before, m.State())
+	blk := qemu.DeviceAdd{Driver: "vhost-user-blk-pci", ID: new("f"), Props: qmp.Args{"chardev": "x"}}
+	for range 2 {
+		require.NoError(t, blk.Do(ctx, c))
+		kept, err := vm.RemoveDisk(ctx, "f")
+		require.NoError(t, err)
+		require.Equal(t, []hotplug.Kept{{What: "character device", Name: "x", Err: hotplug.ErrNotOurs}}, kept)
 		require.Equal(t, before, m.State())
 	}
-	require.NoError(t, vm.RemoveDisk(ctx, "d"), "what is left of one is its connection")
+	require.NoError(t, blk.Do(ctx, c))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")), "what is left of one is its connection")
 	require.NotContains(t, m.State(), "chardev d-chardev")
 
 	m.Handle("query-chardev", qmptest.Refuse(qmp.ErrGeneric, "not now"))
@@ -119,7 +123,7 @@ func TestVhostUserDiskOfOthers(t *testing.T) {
 		r.Disconnect()
 		return nil, nil
 	})
-	require.ErrorIs(t, vm.RemoveDisk(ctx, "f"), qmp.ErrOutcomeUnknown)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "f")), qmp.ErrOutcomeUnknown)
 }
 
 // vhostUserDisks have a real server, the same for QEMUs of all versions.
@@ -147,7 +151,7 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	queues, err := qemu.QOMGet{Path: "/machine/peripheral/d", Property: "num-queues"}.Do(ctx, c)
 	require.NoError(t, err)
 	require.JSONEq(t, "1", string(queues))
-	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 	require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
 	require.Equal(t, before, state())
 	require.Equal(t, fds, qemuFds(t, qvm))

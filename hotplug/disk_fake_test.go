@@ -79,10 +79,10 @@ func TestAddAndRemove(t *testing.T) {
 	}, m.State())
 
 	for _, id := range []string{"b", "a", "c"} {
-		require.NoError(t, vm.RemoveDisk(ctx, id))
+		require.NoError(t, errorOf(vm.RemoveDisk(ctx, id)))
 	}
 	require.Empty(t, m.State())
-	require.NoError(t, vm.RemoveDisk(ctx, "a"), "what is gone can be removed")
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "a")), "what is gone can be removed")
 }
 
 // TestRequests compares what is sent for a disk.
@@ -152,7 +152,12 @@ func TestDiskFaults(t *testing.T) {
 		{"no Path", hotplug.Disk{ID: "d", Backend: hotplug.File{}}, "File needs a Path"},
 		{"no File", hotplug.Disk{ID: "d", Backend: hotplug.Descriptor{}}, "Descriptor needs a File"},
 		{"no Name", hotplug.Disk{ID: "d", Backend: hotplug.Node{}}, "Node needs a Name"},
-		{"Node of another name", hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{NodeName: new("e")}}}, "must be empty or the ID of the disk"},
+		{"two names of the node", hotplug.Disk{ID: "d", NodeName: "f", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{NodeName: new("e")}}}, `NodeName is "f", and Options has "e"`},
+		{"wrong name of the node", hotplug.Disk{ID: "d", NodeName: "1", Backend: hotplug.File{Path: path}}, "NodeName must begin with a letter"},
+		{"long name of the node", hotplug.Disk{ID: "d", NodeName: "a2345678901234567890123456789012", Backend: hotplug.File{Path: path}}, "NodeName has 32 bytes"},
+		{"name for the node of others", hotplug.Disk{ID: "d", NodeName: "e", Backend: hotplug.Node{Name: "e"}}, "AddDisk adds no node"},
+		{"name for no node", hotplug.Disk{ID: "d", NodeName: "e", Backend: server("/s")}, "AddDisk adds no node"},
+		{"wrong ID of the character device", hotplug.Disk{ID: "d", Backend: hotplug.VhostUser{Server: server("/s").Server, ChardevID: "a:b"}}, "ChardevID must begin with a letter"},
 		{"drive", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path}, Props: qmp.Args{"drive": "x"}}, "follows from other fields"},
 		{"no such file", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path + "x"}}, "no such file"},
 		{"folder", hotplug.Disk{ID: "d", Backend: hotplug.File{Path: filepath.Dir(path)}}, "neither a file nor a block device"},
@@ -214,14 +219,14 @@ func TestDescriptorsWithoutADisk(t *testing.T) {
 	f, err := os.Open(image(t))
 	require.NoError(t, err)
 	defer f.Close()
-	for _, opaque := range []string{"qmpkit:d:1", "qmpkit:e:1"} {
+	for _, opaque := range []string{"qmpkit:d:d:1", "qmpkit:e:e:1"} {
 		_, err = qemu.AddFD{Opaque: new(opaque)}.Do(t.Context(), c, qmp.WithFile(f))
 		require.NoError(t, err)
 	}
 	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
 	require.Equal(t, []string{"device d", "fdset 0 qmpkit:d", "fdset 1 qmpkit:e", "fdset 2 qmpkit:d", "node d"}, m.State())
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Equal(t, []string{"fdset 1 qmpkit:e"}, m.State())
 }
 
@@ -245,11 +250,11 @@ func TestStoppedMachine(t *testing.T) {
 	require.Equal(t, []string{"fdset 0 qmpkit:d"}, m.State())
 
 	require.NoError(t, vm.AddDisk(ctx, disk), "they are in nobody's way")
-	require.ErrorIs(t, vm.RemoveDisk(ctx, "d"), hotplug.ErrDescriptorsKept)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "d")), hotplug.ErrDescriptorsKept)
 	require.Equal(t, []string{"fdset 0 qmpkit:d", "fdset 1 qmpkit:d"}, m.State())
 
 	m.Stop(false)
-	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 	require.Empty(t, m.State())
 }
 
@@ -291,7 +296,7 @@ type addition struct {
 func addsDisk(disk hotplug.Disk) addition {
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, disk) },
-		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDisk(ctx, disk.ID) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveDisk(ctx, disk.ID)) },
 		commands: []string{"add-fd", "blockdev-add", "device_add"},
 	}
 }
@@ -349,7 +354,7 @@ func TestConnectionLost(t *testing.T) {
 
 			// Another connection finds it, and takes away what is left.
 			again := hotplug.New(m.Dial(), nil)
-			require.NoError(t, again.RemoveDisk(t.Context(), "d"))
+			require.NoError(t, errorOf(again.RemoveDisk(t.Context(), "d")))
 			require.Empty(t, m.State())
 		})
 	}
@@ -387,7 +392,7 @@ func TestOneAtATime(t *testing.T) {
 		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddDisk(t.Context(), memory("a")))
 		removed := make(chan error, 1)
-		go func() { removed <- vm.RemoveDisk(t.Context(), "a") }()
+		go func() { removed <- errorOf(vm.RemoveDisk(t.Context(), "a")) }()
 		synctest.Wait()
 
 		short, cancel := context.WithTimeout(t.Context(), time.Second)

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -32,7 +33,10 @@ func (vm *VM) fallsBack(ctx context.Context) (bool, error) {
 
 // addDrive adds a drive instead of a node, as a step of an operation.
 func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
-	if err := vm.checkUnused(ctx, d.ID); err != nil {
+	if d.NodeName != d.ID {
+		return because(errors.ErrUnsupported, "NodeName is %q: without blockdev-add, a drive has the ID of its disk", d.NodeName)
+	}
+	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}
 	err := vm.fallback.Add(ctx, *d)
@@ -42,11 +46,12 @@ func (vm *VM) addDrive(ctx context.Context, undo *rollback, d *Disk) error {
 	return err
 }
 
-// removeStorage removes what is below a disk's device: the node, or the drive.
-func (vm *VM) removeStorage(ctx context.Context, id string) error {
-	_, err := vm.removeNode(ctx, id)
+// removeDrive removes what is below a disk's device: the node, or the drive. If it is in use, it waits until limit has
+// passed.
+func (vm *VM) removeDrive(ctx context.Context, name string, limit time.Duration) (removed bool, err error) {
+	removed, err = vm.removeNodeWithin(ctx, name, limit)
 	if vm.fallback != nil && errors.Is(err, errors.ErrUnsupported) { // there is no blockdev-del
-		return vm.fallback.Remove(ctx, id)
+		return true, vm.fallback.Remove(ctx, name)
 	}
-	return err
+	return removed, err
 }

@@ -90,13 +90,13 @@ func TestFallback(t *testing.T) {
 	require.JSONEq(t, `{"driver":"virtio-blk-pci","id":"d","drive":"d"}`, argumentsOf(m.Machine, "device_add"))
 	require.NotContains(t, fmt.Sprint(m.Requests()), "add-fd")
 
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Empty(t, m.drives)
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 
 	broken := errors.New("no such command")
 	m.hmpErr = broken
-	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), broken)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), broken)
 }
 
 // TestFallbackFails at each of its steps.
@@ -139,7 +139,7 @@ func TestFallbackIsNotNeeded(t *testing.T) {
 	c := m.Dial()
 	vm := hotplug.New(c, &hotplug.Options{Fallback: &hotplug.Fallback{}}) // would panic
 	require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Empty(t, m.State())
 
 	old := newOlder(t)
@@ -161,5 +161,5 @@ func TestNoFallback(t *testing.T) {
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.ErrorContains(t, err, "blockdev-add")
 	require.Empty(t, m.State())
-	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), errors.ErrUnsupported)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), errors.ErrUnsupported)
 }

@@ -46,7 +46,7 @@ func TestFileNamesOfBytes(t *testing.T) {
 		} {
 			disk.ID, disk.Driver, disk.Bus = "d", "usb-storage", "usb.0"
 			require.NoError(t, vm.AddDisk(limit(t), disk), name)
-			require.NoError(t, vm.RemoveDisk(limit(t), "d"), name)
+			require.NoError(t, errorOf(vm.RemoveDisk(limit(t), "d")), name)
 			require.Equal(t, before, stateOf(t, c), name)
 		}
 	})

@@ -48,10 +48,10 @@ func (t *nodeTree) close() {
 }
 
 // addFDSets adds the files, a set for each node, as steps of an operation.
-func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id string) (err error) {
-	opaque := opaqueOf(id) + rand.Text()[:8] // differs for each operation
+func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, d *Disk) (err error) {
+	opaque := opaqueOf(d)
 	for _, f := range t.files {
-		if f.set, err = vm.addFDSet(ctx, undo, id, opaque, f.files); err != nil {
+		if f.set, err = vm.addFDSet(ctx, undo, d.ID, opaque, f.files); err != nil {
 			return err
 		}
 		f.node["filename"] = f.set.Path()
@@ -61,10 +61,10 @@ func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, id str
 
 // isOpen reports whether QEMU has added the nodes of a tree, if it did not answer. After the descriptors of a set are
 // removed, QEMU lists the empty set as long as a node has the file open. So isOpen removes the descriptors of a file
-// and looks for the empty set. For a tree without files, isOpen only reports whether no device has this ID.
-func (t *nodeTree) isOpen(ctx context.Context, vm *VM, id string) (bool, error) {
+// and looks for the empty set. For a tree without files, isOpen only reports whether no device has the disk's ID.
+func (t *nodeTree) isOpen(ctx context.Context, vm *VM, d *Disk) (bool, error) {
 	if len(t.files) == 0 {
-		device, err := vm.deviceExists(ctx, id)
+		device, err := vm.deviceExists(ctx, d.ID)
 		return !device, err
 	}
 	set := t.files[0].set
@@ -77,10 +77,23 @@ func (t *nodeTree) isOpen(ctx context.Context, vm *VM, id string) (bool, error) 
 
 // All monitors of QEMU share the sets of descriptors. A set stays as long as its disk, because QEMU opens the file again
 // from the set when it reopens a node. QEMU chooses the number of a set. The opaque text of the descriptors names the
-// owner, "qmpkit:ID:", and ends with a random text that differs for each addition.
+// disk and its node, "qmpkit:ID:NODE:RANDOM". The last part differs for each addition. No name has a colon.
 
-// opaqueOf returns the beginning of the opaque texts for a device. No ID has a colon.
-func opaqueOf(id string) string { return "qmpkit:" + id + ":" }
+const opaqueMark = "qmpkit"
+
+// opaqueOf returns a new opaque text for the sets of a disk.
+func opaqueOf(d *Disk) string {
+	return strings.Join([]string{opaqueMark, d.ID, d.NodeName, rand.Text()[:8]}, ":")
+}
+
+// ownerOf returns the names in an opaque text. They are empty if it is not one of this package.
+func ownerOf(opaque string) (id, node string) {
+	parts := strings.Split(opaque, ":")
+	if len(parts) != 4 || parts[0] != opaqueMark {
+		return "", ""
+	}
+	return parts[1], parts[2]
+}
 
 // addFDSet adds a set with the files for a device, as a step of an operation.
 func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, files qmpfd.Files) (*qmpfd.Set, error) {
@@ -99,5 +112,5 @@ func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, f
 
 // removeFDSets removes all sets of a device. Interrupted additions may have left several.
 func (vm *VM) removeFDSets(ctx context.Context, id string) error {
-	return qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { return strings.HasPrefix(opaque, opaqueOf(id)) })
+	return qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { owner, _ := ownerOf(opaque); return owner == id })
 }

@@ -383,7 +383,7 @@ func TestSharedBaseIsGuarded(t *testing.T) {
 		}
 		commit := qemu.BlockCommit{JobID: new("j"), Device: "d"}
 		require.ErrorIs(t, commit.Do(limit(t), machines[0].c), qmp.ErrGeneric)
-		require.NoError(t, machines[1].vm.RemoveDisk(limit(t), "d"))
+		require.NoError(t, errorOf(machines[1].vm.RemoveDisk(limit(t), "d")))
 		machines[0].commit(t)
 		machines[0].save(t)
 	})

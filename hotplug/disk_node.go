@@ -8,13 +8,36 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// nodeExists reports whether the block layer has a node of this name.
+// nodes lists the nodes of the block layer, used or not, with the names of those below them.
 //
 // query-blockstats lists all nodes, used or not. Do not send query-named-block-nodes: QEMU terminates if a job is
 // concluded but not dismissed, QEMU 5.2 after blockdev-backup, 7.2 and 10.0 after block-stream.
+func (vm *VM) nodes(ctx context.Context) ([]qemu.BlockStats, error) {
+	return qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+}
+
+// nodeExists reports whether the block layer has a node of this name.
 func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
-	nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	nodes, err := vm.nodes(ctx)
 	return slices.ContainsFunc(nodes, func(n qemu.BlockStats) bool { return qmp.Value(n.NodeName) == name }), err
+}
+
+// nodeExistsInUse is nodeExists. If a node that has a name of its own uses the node, the error matches ErrInUse: that
+// will not change soon. The nodes of a job, which have no names, may go soon.
+func (vm *VM) nodeExistsInUse(ctx context.Context, name string) (exists bool, err error) {
+	nodes, err := vm.nodes(ctx)
+	for _, n := range nodes {
+		above := qmp.Value(n.NodeName)
+		if above == name {
+			exists = true
+		}
+		for _, below := range []*qemu.BlockStats{n.Parent, n.Backing} {
+			if below != nil && qmp.Value(below.NodeName) == name && above != "" && !isNameless(above) {
+				err = because(ErrInUse, "in use by node %q", above)
+			}
+		}
+	}
+	return exists, err
 }
 
 // driveOfUSB returns the path of the disk of a usb-storage. QEMU creates a SCSI disk for it, which has the

@@ -43,7 +43,7 @@ func TestGuestSeesDisk(t *testing.T) {
 		}
 		require.ErrorIs(t, p.vm.AddDisk(ctx, disk), hotplug.ErrExists)
 
-		require.NoError(t, p.vm.RemoveDisk(ctx, "data1"))
+		require.NoError(t, errorOf(p.vm.RemoveDisk(ctx, "data1")))
 		require.NoError(t, p.qvm.WaitGuestSees(ctx, regexp.MustCompile(`blk= `)))
 		require.Equal(t, p.before, stateOf(t, p.c))
 		require.Equal(t, p.fds, qemuFds(t, p.qvm))
@@ -168,7 +168,7 @@ func TestDisksOfEveryKind(t *testing.T) {
 				}
 				require.NoError(t, vm.AddDisk(ctx, disk))
 				require.Equal(t, []string{"d"}, inQueryBlock(t, c))
-				require.NoError(t, vm.RemoveDisk(ctx, "d"))
+				require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 				require.Equal(t, before, stateOf(t, c))
 				require.Equal(t, fds, qemuFds(t, qvm))
 			})
@@ -248,14 +248,14 @@ func TestGuestThatNeverAnswers(t *testing.T) {
 			require.NoError(t, qemu.Stop{}.Do(ctx, c))
 			short, cancel := context.WithTimeout(ctx, time.Second)
 			defer cancel()
-			err = vm.RemoveDisk(short, "d")
+			_, err = vm.RemoveDisk(short, "d")
 			require.ErrorIs(t, err, hotplug.ErrUnplugPending)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Equal(t, []string{"d"}, inQueryBlock(t, c))
 		}()
 		c := qvm.Dial(t)
 		require.NoError(t, qemu.Cont{}.Do(ctx, c))
-		require.NoError(t, hotplug.New(c, nil).RemoveDisk(ctx, "d"))
+		require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(ctx, "d")))
 		require.Equal(t, before, stateOf(t, c))
 		for _, fd := range qemuFds(t, qvm) {
 			require.NotEqual(t, filepath.Base(path), filepath.Base(fd))
@@ -287,7 +287,7 @@ func TestPartsThatAreGone(t *testing.T) {
 			for _, step := range steps[:gone+1] {
 				require.Eventually(t, func() bool { return step() == nil }, time.Minute, 200*time.Millisecond)
 			}
-			require.NoError(t, vm.RemoveDisk(ctx, "d"))
+			require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 			require.Equal(t, before, stateOf(t, c))
 		}
 	})
@@ -315,7 +315,7 @@ func TestStoppedQEMU(t *testing.T) {
 			}
 		}
 		require.NoError(t, qemu.Cont{}.Do(ctx, c))
-		require.NoError(t, vm.RemoveDisk(ctx, "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
 	})
@@ -329,7 +329,7 @@ func TestNotHotpluggable(t *testing.T) {
 			"-S", "-blockdev", null.String(), "-device", "ide-hd,id=d,drive=d"}})
 		c := qvm.Dial(t)
 		before := stateOf(t, c)
-		err := hotplug.New(c, nil).RemoveDisk(limit(t), "d")
+		_, err := hotplug.New(c, nil).RemoveDisk(limit(t), "d")
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
 		require.Equal(t, before, stateOf(t, c))

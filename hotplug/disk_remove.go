@@ -2,9 +2,6 @@ package hotplug
 
 import (
 	"context"
-	"errors"
-
-	"github.com/qmpkit/qmpkit/qmp"
 )
 
 // RemoveDisk hot-removes a disk and everything that AddDisk added for it: the device, the block node and
@@ -37,53 +34,6 @@ import (
 // As long as the node exists, RemoveDisk also leaves the descriptors and secrets that the node needs.
 //
 // Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
-func (vm *VM) RemoveDisk(ctx context.Context, id string) error {
-	return vm.removing(ctx, "disk", id, func() error { return vm.removeDisk(ctx, id) })
-}
-
-func (vm *VM) removeDisk(ctx context.Context, id string) error {
-	if err := checkID(id); err != nil {
-		return err
-	}
-	device, isDisk, err := vm.checkDisk(ctx, id)
-	if err != nil {
-		return err
-	}
-	if device && !isDisk {
-		return ErrNotDisk
-	}
-	if device {
-		if err := vm.unplug(ctx, id); err != nil {
-			return err
-		}
-	}
-	return vm.removeDiskRest(ctx, id)
-}
-
-// removeDiskRest removes everything of a disk except its device, which is gone.
-func (vm *VM) removeDiskRest(ctx context.Context, id string) error {
-	if err := vm.removeStorage(ctx, id); err != nil {
-		return err
-	}
-	// These do not depend on each other: if one fails, the others are removed.
-	err := errors.Join(vm.removeFDSets(ctx, id), vm.removeSecrets(ctx, id))
-	_, chardevErr := vm.removeChardev(ctx, chardevOf(id))
-	return errors.Join(err, chardevErr)
-}
-
-// checkDisk reports whether the device exists, and whether it is a disk. A disk that uses a node with
-// another name is an error.
-func (vm *VM) checkDisk(ctx context.Context, id string) (device, isDisk bool, err error) {
-	device, drive, err := vm.drive(ctx, id)
-	if err != nil || !device {
-		return false, false, err
-	}
-	isDisk = drive != nil
-	if !isDisk {
-		isDisk, err = vm.hasDiskChardev(ctx, id)
-	}
-	if node := qmp.Value(drive); err == nil && node != "" && node != id {
-		err = because(ErrNotDisk, "device uses block node %q, not its own", node)
-	}
-	return true, isDisk, err
+func (vm *VM) RemoveDisk(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "disk", id, opts, func(r *removal) error { return vm.removeWith(ctx, id, r, diskRemoval) })
 }

@@ -70,7 +70,7 @@ func TestDiskOfAnotherNode(t *testing.T) {
 			require.EqualValues(t, 3<<20, block.Inserted.Image.VirtualSize, id)
 			require.Contains(t, []string{qmp.Value(block.Inserted.NodeName), block.Device}, info.Node, id)
 			require.NotEmpty(t, info.Node, id)
-			require.ErrorIs(t, vm.RemoveDisk(ctx, id), hotplug.ErrNotDisk, id)
+			require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, id)), hotplug.ErrNotDisk, id)
 		}
 		for _, id := range []string{"cd", "rng"} {
 			require.ErrorIs(t, vm.ResizeDisk(ctx, id, 3<<20), hotplug.ErrNotDisk, id)

@@ -35,9 +35,9 @@ func validSecretName(name string) bool {
 }
 
 // addSecrets adds the objects, as steps of an operation.
-func (vm *VM) addSecrets(ctx context.Context, undo *rollback, disk string, secrets map[string][]byte) error {
+func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk, secrets map[string][]byte) error {
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
-		id := SecretID(disk, name)
+		id := SecretID(d.ID, name)
 		add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{
 			Format: new(qemu.QCryptoSecretFormatBase64),
 			Data:   new(base64.StdEncoding.EncodeToString(secrets[name])),
@@ -47,14 +47,14 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, disk string, secre
 			do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
 			undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, id); return err },
 			ours: func(ctx context.Context) (bool, error) {
-				err := vm.checkUnused(ctx, disk)
+				err := vm.checkUnused(ctx, d)
 				if errors.Is(err, ErrExists) {
 					return false, nil
 				}
 				return err == nil, err
 			},
 		}
-		err := whyRefused(undo.step(ctx, s), func() error { return vm.checkUnused(ctx, disk) })
+		err := whyRefused(undo.step(ctx, s), func() error { return vm.checkUnused(ctx, d) })
 		if refused(err) && !errors.Is(err, ErrExists) {
 			err = vm.replaceSecret(ctx, undo, s, id, err)
 		}

@@ -31,7 +31,7 @@ func TestSecret(t *testing.T) {
 	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
 	require.Equal(t, []string{"device d", "node d", "object d.secret.key"}, m.State())
 	require.JSONEq(t, `{"qom-type":"secret","id":"d.secret.key","format":"base64","data":"YSAAIGtleQ=="}`, argumentsOf(m, "object-add"))
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Empty(t, m.State())
 }
 
@@ -46,7 +46,7 @@ func TestSecretsOfOthers(t *testing.T) {
 	}
 	require.NoError(t, qemu.ObjectAdd{ID: "d.secret.x", Branch: &qemu.MemoryBackendProperties{Size: 1}, QOMType: "memory-backend-ram"}.Do(ctx, c))
 	require.NoError(t, qemu.ObjectAdd{ID: "d.secret.", Branch: &qemu.SecretProperties{}, QOMType: "secret"}.Do(ctx, c))
-	require.NoError(t, vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 	require.Equal(t, []string{
 		"device a", "device d-e", "device d.secret", "device d.secret.e",
 		"node a", "node d-e", "node d.secret", "node d.secret.e",
@@ -102,9 +102,9 @@ func TestSecretWithoutADisk(t *testing.T) {
 	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
 	require.Contains(t, argumentsOf(m, "object-add"), "YSAAIGtleQ==")
 
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.NoError(t, left.Do(t.Context(), c))
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"), "nothing but a secret is there")
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")), "nothing but a secret is there")
 	require.Empty(t, m.State())
 }
 
@@ -115,7 +115,7 @@ func TestSecretGoes(t *testing.T) {
 	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
 	refusal := qmptest.Refuse(qmp.ErrGeneric, "no")
 	m.Handle("object-del", refusal)
-	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), qmp.ErrGeneric)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric)
 	require.Equal(t, []string{"object d.secret.key"}, m.State())
 
 	object := []qemu.ObjectPropertyInfo{{Name: "d.secret.key", Type: "child<secret>"}}
@@ -135,9 +135,9 @@ func TestSecretGoes(t *testing.T) {
 			}
 			return then.answer(r)
 		})
-		require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), then.err)
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), then.err)
 	}
-	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), qmp.ErrGeneric, "its objects cannot be listed")
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric, "its objects cannot be listed")
 }
 
 func TestSecretFaults(t *testing.T) {

@@ -31,7 +31,7 @@ func TestStorageOfEveryKind(t *testing.T) {
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		var open opening
 		removed := func(t *testing.T) {
-			require.NoError(t, vm.RemoveDisk(limit(t), "d"))
+			require.NoError(t, errorOf(vm.RemoveDisk(limit(t), "d")))
 			require.Equal(t, before, stateOf(t, c))
 			require.Equal(t, fds, qemuFds(t, qvm))
 		}

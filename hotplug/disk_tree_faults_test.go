@@ -62,7 +62,7 @@ func TestTreeLeft(t *testing.T) {
 	require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
 	require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
 
-	require.NoError(t, hotplug.New(m.Dial(), nil).RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(hotplug.New(m.Dial(), nil).RemoveDisk(t.Context(), "d")))
 	require.Empty(t, m.State())
 }
 
@@ -76,12 +76,12 @@ func TestTreeRemovalCutOff(t *testing.T) {
 			c := m.Dial()
 			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 				require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), disk))
-				return hotplug.New(conn, nil).RemoveDisk(ctx, "d")
+				return errorOf(hotplug.New(conn, nil).RemoveDisk(ctx, "d"))
 			}, func(command string, err error) {
 				if err == nil {
 					require.Empty(t, m.State(), command)
 				}
-				require.NoError(t, hotplug.New(c, nil).RemoveDisk(t.Context(), "d"), command)
+				require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(t.Context(), "d")), command)
 				require.Empty(t, m.State(), command)
 			})
 			require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestTreePartsThatAreGone(t *testing.T) {
 		for _, step := range steps[:gone+1] {
 			require.NoError(t, step())
 		}
-		require.NoError(t, hotplug.New(c, nil).RemoveDisk(ctx, "d"))
+		require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(ctx, "d")))
 		require.Empty(t, m.State())
 	}
 }

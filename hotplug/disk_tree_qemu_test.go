@@ -130,7 +130,7 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 		disk.ID = "d"
 		require.NoError(t, vm.AddDisk(limit(t), disk))
 		require.Equal(t, []string{"d"}, inQueryBlock(t, c))
-		require.NoError(t, vm.RemoveDisk(limit(t), "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(limit(t), "d")))
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
 	}
@@ -208,7 +208,7 @@ func TestTreeFromJSON(t *testing.T) {
 			require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *tree}, Driver: "scsi-hd", Bus: "scsi0.0"}))
 			all, err := qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(t.Context(), c)
 			require.NoError(t, err)
-			require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+			require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 			slices.SortFunc(all, func(a, b qemu.BlockDeviceInfo) int { return strings.Compare(a.File+a.Drv, b.File+b.Drv) })
 			for i := range all {
 				all[i].NodeName = nil // QEMU's own numbers

@@ -108,7 +108,7 @@ func TestOpen(t *testing.T) {
 			require.Equal(t, before, fmt.Sprint(disk.Backend), "the tree is the caller's")
 			require.Equal(t, c.asked, o.asked)
 			require.JSONEq(t, `{"node-name":"d",`+c.node[1:], argumentsOf(m, "blockdev-add"))
-			require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+			require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 			require.Empty(t, m.State())
 		})
 	}

@@ -28,14 +28,14 @@ func guestUSB(t *testing.T, m *guestMachine) {
 
 	require.NoError(t, vm.AddDevice(ctx, tablet))
 	require.Contains(t, usbDevices(t, m), "ID: d")
-	require.NoError(t, vm.RemoveDevice(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
 	require.NotContains(t, usbDevices(t, m), "ID: d")
 
 	disk := hotplug.Disk{ID: "stick", Backend: hotplug.File{Path: image(t)}, Driver: "usb-storage", Bus: "usb.0"}
 	require.NoError(t, vm.AddDisk(ctx, disk))
 	require.Contains(t, usbDevices(t, m), "ID: stick")
-	require.ErrorIs(t, vm.RemoveDevice(ctx, "stick"), hotplug.ErrNotAlone)
-	require.NoError(t, vm.RemoveDisk(ctx, "stick"))
+	require.ErrorIs(t, errorOf(vm.RemoveDevice(ctx, "stick")), hotplug.ErrNotAlone)
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "stick")))
 	require.Equal(t, before, state())
 
 	for _, fault := range fakeqemu.Faults {

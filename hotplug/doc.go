@@ -4,7 +4,7 @@
 //	vm := hotplug.New(client, nil)
 //	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img", Direct: true}})
 //	…
-//	err = vm.RemoveDisk(ctx, "data1")
+//	kept, err := vm.RemoveDisk(ctx, "data1")
 //
 // An operation that takes a single command has no method here. Use the generated requests: [qemu.Stop],
 // [qemu.BlockJobCancel] and all others.

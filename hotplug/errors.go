@@ -41,6 +41,9 @@ var ErrNotMemory = errors.New("device is not memory")
 // Then call the method that removes both, for example [VM.RemoveDisk]. The operation has changed nothing.
 var ErrNotAlone = errors.New("device is not alone")
 
+// ErrNotOurs means that something of a removed device stays because this package did not add it. See [WithBackend].
+var ErrNotOurs = errors.New("was not added by this package")
+
 // ErrInUse means that something was not removed because it is in use, for example the block node of a disk.
 var ErrInUse = errors.New("in use")
 

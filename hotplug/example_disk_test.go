@@ -41,7 +41,7 @@ func ExampleVM_AddDisk_existingNode() {
 		return vm.AddDisk(ctx, hotplug.Disk{ID: "copy", Backend: hotplug.Node{Name: "mirror0"}})
 	}
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
-		if err := vm.RemoveDevice(ctx, "copy"); err != nil {
+		if _, err := vm.RemoveDevice(ctx, "copy"); err != nil {
 			return err
 		}
 		_, err := vm.RemoveNode(ctx, "mirror0")

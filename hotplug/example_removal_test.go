@@ -22,23 +22,24 @@ func ExampleVM_RemoveDisk_refused() {
 			return err
 		}
 		m.SetGuest(fakeqemu.Refusing)
-		err := vm.RemoveDisk(ctx, "data1")
+		_, err := vm.RemoveDisk(ctx, "data1")
 		fmt.Println(errors.Is(err, hotplug.ErrUnplugRefused), err)
 
 		m.SetGuest(fakeqemu.Deaf)
 		patience, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 		defer cancel()
-		err = vm.RemoveDisk(patience, "data1")
+		_, err = vm.RemoveDisk(patience, "data1")
 		fmt.Println(errors.Is(err, hotplug.ErrUnplugPending), err)
 
 		m.SetGuest(fakeqemu.Willing)
-		fmt.Println("error:", vm.RemoveDisk(ctx, "data1"))
+		kept, err := vm.RemoveDisk(ctx, "data1")
+		fmt.Println(kept, err)
 		return nil
 	})
 	// Output:
 	// true hotplug: remove disk "data1": guest refused to release the device
 	// true hotplug: remove disk "data1": guest has not released the device yet: context deadline exceeded
-	// error: <nil>
+	// [] <nil>
 }
 
 // A NIC and everything that AddNIC made for it: the device, the netdev and the descriptors.
@@ -49,7 +50,7 @@ func ExampleVM_RemoveNIC() {
 			return err
 		}
 		for range 2 { // removing a NIC that is gone is not an error
-			if err := vm.RemoveNIC(ctx, "net1"); err != nil {
+			if _, err := vm.RemoveNIC(ctx, "net1"); err != nil {
 				return err
 			}
 		}
@@ -63,10 +64,10 @@ func ExampleVM_RemoveNIC() {
 // The guest can only release a whole slot.
 func ExampleVM_RemoveFunctions() {
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
-		err := vm.RemoveDisk(ctx, "data1")
+		_, err := vm.RemoveDisk(ctx, "data1")
 		if shared, ok := errors.AsType[*hotplug.SharedSlotError](err); ok {
 			fmt.Println("in the slot are also:", strings.Join(shared.Others, ", "))
-			return vm.RemoveFunctions(ctx, append(shared.Others, shared.ID)...)
+			_, err = vm.RemoveFunctions(ctx, append(shared.Others, shared.ID))
 		}
 		return err
 	}
@@ -98,7 +99,7 @@ func ExampleVM_RemoveDevice() {
 		return nil
 	}
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
-		if err := vm.RemoveDevice(ctx, "rng1"); err != nil {
+		if _, err := vm.RemoveDevice(ctx, "rng1"); err != nil {
 			return err // the guest still has the device, so the object stays
 		}
 		_, err := vm.RemoveObject(ctx, "rng1-source")
@@ -110,7 +111,7 @@ func ExampleVM_RemoveDevice() {
 // The guest moves what is in the memory, if it can, and then releases it.
 func ExampleVM_RemoveMemory() {
 	shrink := func(ctx context.Context, vm *hotplug.VM) error {
-		err := vm.RemoveMemory(ctx, "mem1")
+		_, err := vm.RemoveMemory(ctx, "mem1")
 		if errors.Is(err, hotplug.ErrUnplugRefused) {
 			fmt.Println("the guest cannot do without this memory; nothing has changed")
 		}

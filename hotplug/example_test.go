@@ -34,7 +34,7 @@ func Example() {
 // A guest can take its time to release a disk. A caller whose context ended calls RemoveDisk again.
 func ExampleVM_RemoveDisk() {
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
-		err := vm.RemoveDisk(ctx, "data1")
+		_, err := vm.RemoveDisk(ctx, "data1")
 		switch {
 		case errors.Is(err, hotplug.ErrUnplugPending):
 			fmt.Println("the guest has not answered yet; the disk is still there")

@@ -71,18 +71,18 @@ func TestMissingCommandsOfEachKind(t *testing.T) {
 		hotplug.Disks: func(vm *hotplug.VM) error {
 			node := &qemu.BlockdevOptions{Driver: "null-co", Branch: &qemu.RawBranch{}}
 			return errors.Join(
-				vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}), vm.ResizeDisk(ctx, "d", 512), vm.RemoveDisk(ctx, "d"),
-				vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *node, Secrets: map[string][]byte{"key": {1}}}}), vm.RemoveDisk(ctx, "d"))
+				vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}), vm.ResizeDisk(ctx, "d", 512), errorOf(vm.RemoveDisk(ctx, "d")),
+				vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *node, Secrets: map[string][]byte{"key": {1}}}}), errorOf(vm.RemoveDisk(ctx, "d")))
 		},
 		hotplug.NICs: func(vm *hotplug.VM) error {
-			return errors.Join(vm.AddNIC(ctx, userNet("n")), vm.RemoveNIC(ctx, "n"), vm.RemoveNIC(ctx, "n"))
+			return errors.Join(vm.AddNIC(ctx, userNet("n")), errorOf(vm.RemoveNIC(ctx, "n")), errorOf(vm.RemoveNIC(ctx, "n")))
 		},
 		hotplug.CPUs: func(vm *hotplug.VM) error { return errors.Join(addsCPU("c").add(ctx, vm), vm.RemoveCPU(ctx, "c")) },
 		hotplug.MemoryDevices: func(vm *hotplug.VM) error {
-			return errors.Join(vm.AddMemory(ctx, hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: mib}}), vm.RemoveMemory(ctx, "m"))
+			return errors.Join(vm.AddMemory(ctx, hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: mib}}), errorOf(vm.RemoveMemory(ctx, "m")))
 		},
 		hotplug.Devices: func(vm *hotplug.VM) error {
-			return errors.Join(vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("a")}), vm.RemoveDevice(ctx, "a"))
+			return errors.Join(vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("a")}), errorOf(vm.RemoveDevice(ctx, "a")))
 		},
 	} {
 		m := fakeqemu.New(t)

@@ -14,8 +14,12 @@ import (
 // Memory describes memory to add. ID and Backend are required. The machine must have been started with room
 // for it: -m 1G,slots=4,maxmem=8G.
 type Memory struct {
-	// ID is the name of the device and of the object behind it. The package comment has the rules for IDs.
+	// ID is the name of the device. The package comment has the rules for IDs.
 	ID string
+
+	// ObjectID is the name of the object behind the device. If it is empty, it is ID. The ID in the Options of an
+	// [Object] names the object, too.
+	ObjectID string
 
 	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
@@ -41,7 +45,7 @@ const (
 	memoryBackend       = "memory-backend-" // the beginning of the types of such objects
 )
 
-// check returns an error if m is invalid. It sends nothing.
+// check returns an error if m is invalid. It sets ObjectID. It sends nothing.
 func (m *Memory) check() (err error) {
 	if err := checkID(m.ID); err != nil {
 		return err
@@ -49,18 +53,23 @@ func (m *Memory) check() (err error) {
 	if m.Backend, err = backendOf(m.Backend); err != nil {
 		return err
 	}
-	if err := m.Backend.checkMemory(m.ID); err != nil {
+	if m.ObjectID, err = m.Backend.checkMemory(m); err != nil {
 		return err
 	}
 	return checkProps(m.Props, nil, "memdev")
+}
+
+// newObject returns the name of the object. inOptions is the ID in the options of the backend.
+func (m *Memory) newObject(inOptions string) (string, error) {
+	return oneName("ObjectID", m.ObjectID, inOptions, m.ID)
 }
 
 // A MemoryBackend is the object in QEMU that provides the memory. It is one of:
 //   - [RAM]: memory of the QEMU process.
 //   - [Object]: any memory that object-add can create: huge pages, a file, some NUMA nodes of the host.
 type MemoryBackend interface {
-	// checkMemory returns an error if the backend is invalid. It sends nothing. id is the memory's.
-	checkMemory(id string) error
+	// checkMemory returns the name of the object, or an error if the backend is invalid. It sends nothing.
+	checkMemory(m *Memory) (object string, err error)
 
 	// object returns the request for the object.
 	object(id string) qemu.ObjectAdd
@@ -73,11 +82,11 @@ type RAM struct {
 	Size uint64
 }
 
-func (r RAM) checkMemory(string) error {
+func (r RAM) checkMemory(m *Memory) (object string, err error) {
 	if r.Size == 0 {
-		return errors.New("RAM needs a Size")
+		return "", errors.New("RAM needs a Size")
 	}
-	return nil
+	return m.newObject("")
 }
 
 func (r RAM) object(id string) qemu.ObjectAdd {
@@ -90,23 +99,20 @@ func (r RAM) object(id string) qemu.ObjectAdd {
 
 // An Object is any memory that object-add can create: huge pages, a file, some NUMA nodes of the host.
 type Object struct {
-	// Options describes the object. Its ID must be empty or the memory's. Its QOMType may be empty if
+	// Options describes the object. If its ID is empty, it is the ObjectID of the memory. Its QOMType may be empty if
 	// Branch determines it.
 	Options qemu.ObjectOptions
 }
 
-func (o Object) checkMemory(id string) error {
+func (o Object) checkMemory(m *Memory) (object string, err error) {
 	kind, err := typeOf(&o.Options)
 	if err != nil {
-		return fmt.Errorf("Options: %w", err)
+		return "", fmt.Errorf("Options: %w", err)
 	}
 	if !strings.HasPrefix(kind, memoryBackend) {
-		return fmt.Errorf("Options has the type %q: it must be a memory backend", kind)
+		return "", fmt.Errorf("Options has the type %q: it must be a memory backend", kind)
 	}
-	if o.Options.ID != "" && o.Options.ID != id {
-		return fmt.Errorf("Options has the ID %q: it must be empty or the ID of the memory", o.Options.ID)
-	}
-	return nil
+	return m.newObject(o.Options.ID)
 }
 
 func (o Object) object(id string) qemu.ObjectAdd {
@@ -130,7 +136,7 @@ func typeOf(object *qemu.ObjectOptions) (string, error) {
 
 // device returns the request for the device.
 func (m *Memory) device() qemu.DeviceAdd {
-	return deviceOf(m.ID, m.Driver, defaultMemoryDriver, m.Bus, qmp.Args{"memdev": m.ID}, m.Props)
+	return deviceOf(m.ID, m.Driver, defaultMemoryDriver, m.Bus, qmp.Args{"memdev": m.ObjectID}, m.Props)
 }
 
 // objectType returns the type of the object with this ID, or "" if there is none.
@@ -181,28 +187,35 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	if err := m.check(); err != nil {
 		return err
 	}
+	if err := vm.mark(ctx, undo, m.ID, anObject, m.ObjectID); err != nil {
+		return err
+	}
+	object := m.Backend.object(m.ObjectID)
 	err := undo.step(ctx, step{
-		what: "memory backend " + m.ID,
-		do:   func(ctx context.Context) error { return m.Backend.object(m.ID).Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { return vm.removeBackend(ctx, m.ID) },
-		ours: func(ctx context.Context) (bool, error) { return vm.madeBy(ctx, m.Backend.object(m.ID)) },
+		what: "memory backend " + m.ObjectID,
+		do:   func(ctx context.Context) error { return object.Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { return vm.removeBackend(ctx, m.ObjectID) },
+		ours: func(ctx context.Context) (bool, error) { return vm.madeBy(ctx, object) },
 	})
-	if err = whyRefused(err, func() error { return vm.checkNoObject(ctx, m.ID) }); err != nil {
+	if err = whyRefused(err, func() error { return vm.checkNoObject(ctx, m.ID, m.ObjectID) }); err != nil {
 		return err
 	}
 	return vm.plugAs(ctx, undo, m.device(), vm.unplugMemory)
 }
 
-// checkNoObject returns an error if a device or an object has this ID.
-func (vm *VM) checkNoObject(ctx context.Context, id string) error {
+// checkNoObject returns an error if a device or an object has the ID that memory is to get.
+func (vm *VM) checkNoObject(ctx context.Context, id, objectID string) error {
 	if err := vm.checkNoDevice(ctx, id); err != nil {
 		return err
 	}
-	kind, err := vm.objectType(ctx, id)
-	if err == nil && kind != "" {
-		err = because(ErrExists, "ID is in use by an object (%s) without a device", kind)
+	kind, err := vm.objectType(ctx, objectID)
+	switch {
+	case err != nil || kind == "":
+		return err
+	case objectID == id:
+		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
 	}
-	return err
+	return because(ErrExists, "ID %q is in use by an object (%s)", objectID, kind)
 }
 
 // madeBy reports whether the object with the ID of a request has the type and the size of the request.

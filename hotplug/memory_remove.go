@@ -25,39 +25,8 @@ import (
 //     virtio-pmem. QEMU before 8.1 cannot unplug a virtio-mem device: it stays, without any memory.
 //
 // Source: qom-set of requested-size, device_del, DEVICE_DELETED, ACPI_DEVICE_OST, object-del.
-func (vm *VM) RemoveMemory(ctx context.Context, id string) error {
-	return vm.removing(ctx, "memory", id, func() error { return vm.removeMemory(ctx, id) })
-}
-
-func (vm *VM) removeMemory(ctx context.Context, id string) error {
-	if err := checkID(id); err != nil {
-		return err
-	}
-	device, err := vm.checkMemory(ctx, id)
-	if err != nil {
-		return err
-	}
-	if device {
-		if err := vm.unplugMemory(ctx, id); err != nil {
-			return err
-		}
-	}
-	return vm.removeBackend(ctx, id)
-}
-
-// checkMemory reports whether a device has this ID. It returns an error if the device is not memory.
-func (vm *VM) checkMemory(ctx context.Context, id string) (device bool, err error) {
-	var backend string
-	device, isMemory, err := vm.property(ctx, id, "memdev", &backend)
-	switch {
-	case err != nil:
-		return false, err
-	case device && !isMemory:
-		return false, ErrNotMemory
-	case device && backend != objectPath(id):
-		return false, because(ErrNotMemory, "device uses object %s, not its own", backend)
-	}
-	return device, nil
+func (vm *VM) RemoveMemory(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "memory", id, opts, func(r *removal) error { return vm.removeWith(ctx, id, r, memoryRemoval) })
 }
 
 // keptMemory reports whether a driver is of memory that no QEMU can unplug. Such a device has the property hotpluggable

@@ -358,7 +358,7 @@ func TestStorageInMemory(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		c := q.Start(t, qemutest.Config{Machine: "q35,nvdimm=on", Args: []string{"-m", "256,slots=4,maxmem=4G",
-			"-device", "pcie-root-port,id=port"}}).Dial(t)
+			"-device", "pcie-root-port,id=rp1"}}).Dial(t)
 		ctx := limit(t)
 		vm := hotplug.New(c, nil)
 		file := filepath.Join(t.TempDir(), "nv1")
@@ -368,7 +368,7 @@ func TestStorageInMemory(t *testing.T) {
 			{ID: "nv1", Driver: "nvdimm", Props: qmp.Args{"label-size": 128 << 10}, Backend: hotplug.Object{Options: qemu.ObjectOptions{
 				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib, Share: new(true)}}}},
 			{ID: "nv2", Driver: "nvdimm", Backend: hotplug.RAM{Size: 128 * mib}},
-			{ID: "pm1", Driver: "virtio-pmem-pci", Bus: "port", Backend: hotplug.Object{Options: qemu.ObjectOptions{
+			{ID: "pm1", Driver: "virtio-pmem-pci", Bus: "rp1", Backend: hotplug.Object{Options: qemu.ObjectOptions{
 				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib}}}},
 		} {
 			before := stateOf(t, c)
@@ -380,7 +380,7 @@ func TestStorageInMemory(t *testing.T) {
 			require.ErrorIs(t, vm.AddMemory(ctx, memory), hotplug.ErrExists)
 			after := stateOf(t, c)
 			start := time.Now()
-			err := vm.RemoveMemory(ctx, memory.ID)
+			_, err := vm.RemoveMemory(ctx, memory.ID)
 			require.ErrorIs(t, err, qmp.ErrGeneric)
 			require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
 			require.Less(t, time.Since(start), 10*time.Second)
@@ -487,7 +487,7 @@ func guestSetVirtioMem(t *testing.T, m *guestMachine) {
 	_, err = vm.SetMemory(ctx, 256*mib, nil)
 	require.NoError(t, err)
 	require.NoError(t, m.WaitGuestSees(ctx, none))
-	if err := vm.RemoveMemory(ctx, "vm1"); m.QEMU.AtLeast(10, 0) {
+	if _, err := vm.RemoveMemory(ctx, "vm1"); m.QEMU.AtLeast(10, 0) {
 		require.NoError(t, err)
 	} else {
 		require.ErrorIs(t, err, qmp.ErrGeneric)

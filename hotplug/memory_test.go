@@ -24,7 +24,7 @@ const mib = 1 << 20
 func addsMemory(m hotplug.Memory) addition {
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddMemory(ctx, m) },
-		remove:   func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveMemory(ctx, m.ID) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, m.ID)) },
 		commands: []string{"object-add", "device_add"},
 	}
 }
@@ -43,10 +43,10 @@ func TestAddMemory(t *testing.T) {
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "b", Backend: hotplug.RAM{Size: 128 * mib}, Driver: fakeqemu.VirtioMem}))
 	require.Equal(t, []string{"device a", "device b", "object a", "object b"}, m.State())
 	require.NoError(t, vm.ResizeMemory(ctx, "b", 64*mib))
-	require.NoError(t, vm.RemoveMemory(ctx, "a"))
-	require.NoError(t, vm.RemoveMemory(ctx, "b"))
+	require.NoError(t, errorOf(vm.RemoveMemory(ctx, "a")))
+	require.NoError(t, errorOf(vm.RemoveMemory(ctx, "b")))
 	require.Empty(t, m.State())
-	require.NoError(t, vm.RemoveMemory(ctx, "a"), "what is gone can be removed")
+	require.NoError(t, errorOf(vm.RemoveMemory(ctx, "a")), "what is gone can be removed")
 }
 
 // TestMemoryRequests compares what is sent.
@@ -110,7 +110,8 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		{hotplug.Memory{}, `hotplug: add memory "": needs an ID`},
 		{hotplug.Memory{ID: "m"}, "needs a Backend"},
 		{hotplug.Memory{ID: "m", Backend: hotplug.RAM{}}, "RAM needs a Size"},
-		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: *ram}}, `Options has the ID "m2"`},
+		{hotplug.Memory{ID: "m", ObjectID: "m3", Backend: hotplug.Object{Options: *ram}}, `ObjectID is "m3", and Options has "m2"`},
+		{hotplug.Memory{ID: "m", ObjectID: "-", Backend: hotplug.RAM{Size: 1}}, "ObjectID must begin with a letter"},
 		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{QOMType: "iothread"}}}, `Options has the type "iothread"`},
 		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{Branch: &qemu.IOThreadProperties{}}}}, `Options has the type "iothread"`},
 		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{}}}, "Options: "},
@@ -125,9 +126,9 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 	}
 	require.ErrorIs(t, vm.AddMemory(ctx, hotplug.Memory{ID: "io", Backend: hotplug.RAM{Size: 1}}), hotplug.ErrExists)
 
-	require.ErrorIs(t, vm.RemoveMemory(ctx, "other"), hotplug.ErrNotMemory)
-	require.NoError(t, vm.RemoveMemory(ctx, "io"), "there is no memory of this name")
-	require.ErrorContains(t, vm.RemoveMemory(ctx, "1"), "ID must begin with a letter")
+	require.ErrorIs(t, errorOf(vm.RemoveMemory(ctx, "other")), hotplug.ErrNotMemory)
+	require.NoError(t, errorOf(vm.RemoveMemory(ctx, "io")), "there is no memory of this name")
+	require.ErrorContains(t, errorOf(vm.RemoveMemory(ctx, "1")), "ID must begin with a letter")
 	require.ErrorContains(t, vm.ResizeMemory(ctx, "1", 0), `hotplug: resize memory "1": ID must begin with a letter`)
 	require.ErrorIs(t, vm.ResizeMemory(ctx, "other", 0), hotplug.ErrNotMemory)
 	require.ErrorIs(t, vm.ResizeMemory(ctx, "none", 0), hotplug.ErrNotMemory)
@@ -136,9 +137,10 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 	require.NoError(t, qemu.ObjectAdd{ID: "shared", QOMType: "memory-backend-ram",
 		Branch: &qemu.MemoryBackendProperties{Size: mib}}.Do(ctx, c))
 	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "pc-dimm", ID: new("d"), Props: qmp.Args{"memdev": "shared"}}))
-	require.ErrorIs(t, vm.RemoveMemory(ctx, "d"), hotplug.ErrNotMemory)
-	require.NoError(t, vm.RemoveDevice(ctx, "d"))
-	require.NoError(t, vm.RemoveMemory(ctx, "shared"), "memory without a device is what is left of one")
+	kept, err := vm.RemoveMemory(ctx, "d")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "object", Name: "shared", Err: hotplug.ErrNotOurs}}, kept)
+	require.NoError(t, errorOf(vm.RemoveMemory(ctx, "shared")), "memory without a device is what is left of one")
 	require.Equal(t, before, m.State())
 }
 
@@ -189,7 +191,7 @@ func TestMemoryThatTheGuestKeeps(t *testing.T) {
 			vm := hotplug.New(m.Dial(), nil)
 			require.NoError(t, vm.AddMemory(t.Context(), kindsOfMemory["dimm"]))
 			answer(m)
-			require.ErrorIs(t, vm.RemoveMemory(t.Context(), "m"), hotplug.ErrUnplugRefused)
+			require.ErrorIs(t, errorOf(vm.RemoveMemory(t.Context(), "m")), hotplug.ErrUnplugRefused)
 			require.Equal(t, []string{"device m", "object m"}, m.State())
 		})
 	}
@@ -215,7 +217,7 @@ func TestMemoryThatCannotBeUndone(t *testing.T) {
 			require.Equal(t, []string{"device m", "object m"}, m.State())
 
 			m.SetGuest(fakeqemu.Willing)
-			require.NoError(t, hotplug.New(conn, nil).RemoveMemory(t.Context(), "m"))
+			require.NoError(t, errorOf(hotplug.New(conn, nil).RemoveMemory(t.Context(), "m")))
 			require.Empty(t, m.State())
 		})
 	}
@@ -241,7 +243,7 @@ func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
 
 		short, cancel = context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		require.ErrorIs(t, vm.RemoveMemory(short, "m"), hotplug.ErrResizePending)
+		require.ErrorIs(t, errorOf(vm.RemoveMemory(short, "m")), hotplug.ErrResizePending)
 		require.Equal(t, []string{"device m", "object m"}, m.State())
 
 		resized := make(chan error, 1)
@@ -256,7 +258,7 @@ func TestMemoryThatTheGuestDoesNotResize(t *testing.T) {
 		again := qemu.QOMSet{Path: "/machine/peripheral/m", Property: "requested-size", Value: qmp.RawJSON("33554432")}
 		require.NoError(t, again.Do(ctx, c))
 		require.NoError(t, <-resized)
-		require.NoError(t, vm.RemoveMemory(ctx, "m"))
+		require.NoError(t, errorOf(vm.RemoveMemory(ctx, "m")))
 		require.Empty(t, m.State())
 	})
 }
@@ -268,7 +270,7 @@ func TestMemoryThatGoesWhileItIsResized(t *testing.T) {
 		want error
 	}{
 		"resized": {func(ctx context.Context, vm *hotplug.VM) error { return vm.ResizeMemory(ctx, "m", 32*mib) }, hotplug.ErrNotMemory},
-		"removed": {func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveMemory(ctx, "m") }, nil},
+		"removed": {func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, "m")) }, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -327,14 +329,13 @@ func guestMemory(t *testing.T, m *guestMachine) {
 	require.NoError(t, vm.AddMemory(ctx, dimm))
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=281$`)))
 	require.ErrorIs(t, vm.AddMemory(ctx, dimm), hotplug.ErrExists)
-	require.ErrorIs(t, vm.RemoveDevice(ctx, "m1"), hotplug.ErrNotAlone)
 	require.ErrorIs(t, vm.RemoveCPU(ctx, "m1"), hotplug.ErrNotCPU)
 	require.ErrorIs(t, vm.ResizeMemory(ctx, "m1", 0), hotplug.ErrNotMemory)
 	summary, err := qemu.QueryMemorySizeSummary{}.Do(ctx, m.c)
 	require.NoError(t, err)
 	require.Equal(t, uint64(128*mib), *summary.PluggedMemory)
 
-	m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveMemory(ctx, "m1") })
+	m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, "m1")) })
 	require.NoError(t, m.WaitGuestSees(ctx, none))
 	require.Equal(t, before, stateOf(t, m.c))
 	require.Equal(t, fds, qemuFds(t, m.VM))
@@ -371,7 +372,7 @@ func guestVirtioMem(t *testing.T, m *guestMachine) {
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=217$`)))
 	require.ErrorIs(t, vm.ResizeMemory(ctx, "vm1", 1<<40), qmp.ErrGeneric)
 
-	err := vm.RemoveMemory(ctx, "vm1")
+	_, err := vm.RemoveMemory(ctx, "vm1")
 	require.NoError(t, m.WaitGuestSees(ctx, none))
 	if m.QEMU.AtLeast(10, 0) {
 		require.NoError(t, err)
@@ -401,7 +402,7 @@ func guestKeeps(t *testing.T, m *guestMachine) {
 		} else {
 			require.ErrorIs(t, err, errors.ErrUnsupported)
 		}
-		require.ErrorIs(t, vm.RemoveMemory(ctx, "m1"), hotplug.ErrUnplugRefused)
+		require.ErrorIs(t, errorOf(vm.RemoveMemory(ctx, "m1")), hotplug.ErrUnplugRefused)
 	}
 	require.Equal(t, before, stateOf(t, m.c))
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`^cpus=2 mem=281$`)))

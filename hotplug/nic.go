@@ -10,9 +10,12 @@ import (
 
 // A NIC describes a network interface to add. ID and Backend are required.
 type NIC struct {
-	// ID is the name of the device and of its netdev, which is QEMU's word for the host's side of a NIC.
-	// The package comment has the rules for IDs.
+	// ID is the name of the device. The package comment has the rules for IDs.
 	ID string
+
+	// NetdevID is the name of the netdev, which is QEMU's word for the host's side of a NIC. If it is empty, it is ID.
+	// The ID in the Options of a [Netdev] names the netdev, too.
+	NetdevID string
 
 	// Backend is the host's side: a [Tap], a [Netdev], a [VhostVDPA] or a [VhostUser].
 	Backend NICBackend
@@ -41,7 +44,7 @@ type NIC struct {
 
 const defaultNICDriver = "virtio-net-pci"
 
-// check returns an error if n is invalid. It sends nothing.
+// check returns an error if n is invalid. It sets NetdevID. It sends nothing.
 func (n *NIC) check() (err error) {
 	if err := checkID(n.ID); err != nil {
 		return err
@@ -55,12 +58,18 @@ func (n *NIC) check() (err error) {
 	if n.Backend, err = backendOf(n.Backend); err != nil {
 		return err
 	}
-	return n.Backend.checkNIC(n.ID)
+	n.NetdevID, err = n.Backend.checkNIC(n)
+	return err
+}
+
+// newNetdev returns the name of the netdev. inOptions is the ID in the options of the backend.
+func (n *NIC) newNetdev(inOptions string) (string, error) {
+	return oneName("NetdevID", n.NetdevID, inOptions, n.ID)
 }
 
 // device returns the request for the device.
 func (n *NIC) device(queues int64) qemu.DeviceAdd {
-	props := qmp.Args{"netdev": n.ID}
+	props := qmp.Args{"netdev": n.NetdevID}
 	if n.MAC != "" {
 		props["mac"] = n.MAC
 	}

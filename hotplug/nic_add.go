@@ -27,10 +27,13 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := n.check(); err != nil {
 		return err
 	}
+	if err := vm.mark(ctx, undo, n.ID, aNetdev, n.NetdevID); err != nil {
+		return err
+	}
 	if err := n.Backend.sendFiles(ctx, vm, undo, n.ID); err != nil {
 		return err
 	}
-	netdev := n.Backend.netdev(n.ID)
+	netdev := n.Backend.netdev(n)
 	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
 	}
@@ -79,7 +82,7 @@ func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu
 			if known, taken, err := n.Backend.taken(ctx, vm, n.ID); known || err != nil {
 				return taken, err
 			}
-			err := vm.checkNetdevIdle(ctx, n.ID)
+			err := vm.checkNetdevIdle(ctx, n)
 			if errors.Is(err, ErrExists) {
 				return false, nil
 			}
@@ -101,10 +104,10 @@ func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu
 // whether some queues of a netdev with several queues may exist.
 func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool, err error) {
 	several := queues > 1
-	if err := vm.checkNetdevIdle(ctx, n.ID); err != nil {
+	if err := vm.checkNetdevIdle(ctx, n); err != nil {
 		return several && !errors.Is(err, ErrExists), err
 	}
-	netdev, err := vm.netdevExists(ctx, n.ID)
+	netdev, err := vm.netdevExists(ctx, n)
 	if err != nil || !netdev {
 		return several && err != nil, err
 	}
@@ -114,13 +117,16 @@ func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool,
 			return true, err
 		}
 	}
-	return false, because(ErrExists, "ID is in use by a netdev without a device")
+	if n.NetdevID == n.ID {
+		return false, because(ErrExists, "ID is in use by a netdev without a device")
+	}
+	return false, because(ErrExists, "netdev %q exists", n.NetdevID)
 }
 
-// checkNetdevIdle returns an error if a device has this ID, or uses a netdev with this ID.
-func (vm *VM) checkNetdevIdle(ctx context.Context, id string) error {
-	if err := vm.checkNoDevice(ctx, id); err != nil {
+// checkNetdevIdle returns an error if a device has the ID of a NIC, or uses a netdev with the name of the NIC's netdev.
+func (vm *VM) checkNetdevIdle(ctx context.Context, n *NIC) error {
+	if err := vm.checkNoDevice(ctx, n.ID); err != nil {
 		return err
 	}
-	return vm.checkNetdevUnused(ctx, id, ErrExists)
+	return vm.checkNetdevUnused(ctx, n.NetdevID, ErrExists)
 }

@@ -26,7 +26,8 @@ func TestNICArguments(t *testing.T) {
 		{"ID with a blank", hotplug.NIC{ID: "a b", Backend: hotplug.Netdev{Options: *user}}, "ID must begin with a letter"},
 		{"nothing", hotplug.NIC{ID: "d"}, "needs a Backend"},
 		{"a pointer to nothing", hotplug.NIC{ID: "d", Backend: (*hotplug.Tap)(nil)}, "needs a Backend"},
-		{"Netdev of another ID", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "e"}}}, "must be empty or the ID of the NIC"},
+		{"two IDs of the netdev", hotplug.NIC{ID: "d", NetdevID: "f", Backend: hotplug.Netdev{Options: qemu.Netdev{ID: "e", Branch: &qemu.NetdevUserOptions{}}}}, `NetdevID is "f", and Options has "e"`},
+		{"wrong ID of the netdev", hotplug.NIC{ID: "d", NetdevID: "/", Backend: userNet("d").Backend}, "NetdevID must begin with a letter"},
 		{"Netdev without a type", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{}}}, "discriminator"},
 		{"Netdev that is nothing", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: (*qemu.NetdevTapOptions)(nil)}}}, "Branch holds a nil pointer"},
 		{"netdev", hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: *user}, Props: qmp.Args{"netdev": "x"}}, "follows from other fields"},
@@ -119,7 +120,7 @@ func TestVhostThatQEMUWouldOpen(t *testing.T) {
 	hotplug.FakeVhost(t, os.DevNull)
 	for _, nic := range append(wants, others...) {
 		require.NoError(t, vm.AddNIC(t.Context(), nic))
-		require.NoError(t, vm.RemoveNIC(t.Context(), "d"))
+		require.NoError(t, errorOf(vm.RemoveNIC(t.Context(), "d")))
 	}
 	with := tap(qemu.NetdevTapOptions{Vhost: new(true), VhostFD: new("mine")})
 	hotplug.FakeVhost(t, os.DevNull+"/none")

@@ -17,8 +17,8 @@ import (
 //   - [VhostVDPA]: a vDPA device of the host, which the caller has opened.
 //   - [VhostUser]: a vhost-user server, for example a switch.
 type NICBackend interface {
-	// checkNIC returns an error if the backend is invalid. It sends nothing. id is the NIC's.
-	checkNIC(id string) error
+	// checkNIC returns the name of the netdev, or an error if the backend is invalid. It sends nothing.
+	checkNIC(n *NIC) (netdev string, err error)
 
 	// sendFiles sends QEMU the descriptors that the netdev needs, as steps of an operation.
 	sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error
@@ -29,7 +29,7 @@ type NICBackend interface {
 	taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error)
 
 	// netdev returns the netdev to add. It refers to the descriptors by the names that sendFiles used.
-	netdev(id string) qemu.NetdevAdd
+	netdev(n *NIC) qemu.NetdevAdd
 }
 
 // A Tap is a tap or macvtap of the host, as the host's side of a NIC. QEMU gets copies of the descriptors;
@@ -50,17 +50,20 @@ type Tap struct {
 
 const maxQueues = 256 // of a tap, in Linux
 
-func (t Tap) checkNIC(string) error {
+func (t Tap) checkNIC(n *NIC) (netdev string, err error) {
 	if len(t.Queues) == 0 {
-		return errors.New("Tap needs Queues")
+		return "", errors.New("Tap needs Queues")
 	}
 	if len(t.Vhost) != 0 && len(t.Vhost) != len(t.Queues) {
-		return fmt.Errorf("Tap has %d Vhost for %d Queues: it must have one for each, or none", len(t.Vhost), len(t.Queues))
+		return "", fmt.Errorf("Tap has %d Vhost for %d Queues: it must have one for each, or none", len(t.Vhost), len(t.Queues))
 	}
 	if err := checkTaps(t.Queues); err != nil {
-		return err
+		return "", err
 	}
-	return checkVhost(t.Vhost)
+	if err := checkVhost(t.Vhost); err != nil {
+		return "", err
+	}
+	return n.newNetdev("")
 }
 
 func (t Tap) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
@@ -77,8 +80,8 @@ func (t Tap) taken(ctx context.Context, vm *VM, id string) (known, taken bool, e
 	return vm.nameTaken(ctx, tapNames(id)(0))
 }
 
-func (t Tap) netdev(id string) qemu.NetdevAdd {
-	queues, vhost := namesOf(t.Queues, tapNames(id)), namesOf(t.Vhost, vhostNames(id))
+func (t Tap) netdev(n *NIC) qemu.NetdevAdd {
+	queues, vhost := namesOf(t.Queues, tapNames(n.ID)), namesOf(t.Vhost, vhostNames(n.ID))
 	tap := &qemu.NetdevTapOptions{}
 	if len(queues) == 1 { // with "fds" the guest could not turn the queue off
 		tap.FD = new(queues[0])
@@ -93,7 +96,7 @@ func (t Tap) netdev(id string) qemu.NetdevAdd {
 	} else if len(vhost) > 1 {
 		tap.VhostFDs = new(strings.Join(vhost, ":"))
 	}
-	return qemu.NetdevAdd{ID: id, Type: qemu.NetClientDriverTap, Branch: tap}
+	return qemu.NetdevAdd{ID: n.NetdevID, Type: qemu.NetClientDriverTap, Branch: tap}
 }
 
 // namesOf returns the names that files are sent under.
@@ -107,7 +110,7 @@ func namesOf(files []*os.File, name func(queue int) string) (names []string) {
 // A Netdev is any netdev that netdev_add can add, as the host's side of a NIC: user, bridge, stream and
 // others. QEMU opens the files and sockets that it names.
 type Netdev struct {
-	// Options describes the netdev. Its ID must be empty or the NIC's. QEMU removes a vhost-user netdev
+	// Options describes the netdev. If its ID is empty, it is the NetdevID of the NIC. QEMU removes a vhost-user netdev
 	// together with its character device.
 	//
 	// For a tap with Vhost and without VhostFD, QEMU opens /dev/vhost-net, and QEMU 7.2 terminates if it
@@ -116,17 +119,16 @@ type Netdev struct {
 	Options qemu.Netdev
 }
 
-func (n Netdev) checkNIC(id string) error {
-	if own := n.Options.ID; own != "" && own != id {
-		return fmt.Errorf("Options has the ID %q: it must be empty or the ID of the NIC", own)
-	}
+func (n Netdev) checkNIC(nic *NIC) (netdev string, err error) {
 	if _, err := n.Options.MarshalJSON(); err != nil {
-		return err
+		return "", err
 	}
 	if tap, ok := n.Options.Branch.(*qemu.NetdevTapOptions); ok && opensVhost(tap) {
-		return checkVhostNet()
+		if err := checkVhostNet(); err != nil {
+			return "", err
+		}
 	}
-	return nil
+	return nic.newNetdev(n.Options.ID)
 }
 
 func (n Netdev) sendFiles(context.Context, *VM, *rollback, string) error { return nil }
@@ -135,9 +137,9 @@ func (n Netdev) taken(context.Context, *VM, string) (known, taken bool, err erro
 	return false, false, nil
 }
 
-func (n Netdev) netdev(id string) qemu.NetdevAdd {
+func (n Netdev) netdev(nic *NIC) qemu.NetdevAdd {
 	add := qemu.NetdevAdd(n.Options)
-	add.ID = id
+	add.ID = nic.NetdevID
 	return add
 }
 
@@ -152,17 +154,17 @@ type VhostVDPA struct {
 	Queues int
 }
 
-func (v VhostVDPA) checkNIC(string) error {
+func (v VhostVDPA) checkNIC(n *NIC) (netdev string, err error) {
 	if v.File == nil {
-		return errors.New("VhostVDPA needs a File")
+		return "", errors.New("VhostVDPA needs a File")
 	}
 	if v.Queues < 0 {
-		return fmt.Errorf("VhostVDPA has %d Queues: it must not be negative", v.Queues)
+		return "", fmt.Errorf("VhostVDPA has %d Queues: it must not be negative", v.Queues)
 	}
 	if _, err := kernelVhost(v.File); err != nil {
-		return fmt.Errorf("File is not of vhost: %w", err)
+		return "", fmt.Errorf("File is not of vhost: %w", err)
 	}
-	return nil
+	return n.newNetdev("")
 }
 
 func (v VhostVDPA) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
@@ -173,13 +175,13 @@ func (v VhostVDPA) taken(ctx context.Context, vm *VM, id string) (known, taken b
 	return vm.nameTaken(ctx, vhostNames(id)(0))
 }
 
-func (v VhostVDPA) netdev(id string) qemu.NetdevAdd {
+func (v VhostVDPA) netdev(n *NIC) qemu.NetdevAdd {
 	//qmp:allow NetdevVhostVDPAOptions/vhostfd an older QEMU refuses it, and the caller has no other way
-	vdpa := &qemu.NetdevVhostVDPAOptions{VhostFD: new(vhostNames(id)(0))}
+	vdpa := &qemu.NetdevVhostVDPAOptions{VhostFD: new(vhostNames(n.ID)(0))}
 	if v.Queues > 0 {
 		vdpa.Queues = new(int64(v.Queues))
 	}
-	return qemu.NetdevAdd{ID: id, Branch: vdpa}
+	return qemu.NetdevAdd{ID: n.NetdevID, Branch: vdpa}
 }
 
 // queuesOf returns the number of queues of a netdev in each direction, or 1 if it is unknown.

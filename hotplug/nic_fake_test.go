@@ -68,10 +68,10 @@ func TestAddAndRemoveNIC(t *testing.T) {
 	require.Equal(t, []string{"chardev c-chardev", "device a", "device b", "device c",
 		"netdev a", "netdev b", "netdev c"}, m.State())
 	for _, id := range []string{"b", "a", "c"} {
-		require.NoError(t, vm.RemoveNIC(ctx, id))
+		require.NoError(t, errorOf(vm.RemoveNIC(ctx, id)))
 	}
 	require.Empty(t, m.State())
-	require.NoError(t, vm.RemoveNIC(ctx, "a"), "what is gone can be removed")
+	require.NoError(t, errorOf(vm.RemoveNIC(ctx, "a")), "what is gone can be removed")
 }
 
 // TestNICRequests compares what is sent for a NIC.
@@ -157,7 +157,7 @@ func nicFaults(t *testing.T, c *qmp.Client, fault fakeqemu.Fault, nic hotplug.NI
 	before := state()
 	remove := func() {
 		require.NotEqual(t, before, state())
-		require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), nic.ID))
+		require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), nic.ID)))
 		require.Equal(t, before, state())
 	}
 	met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
@@ -216,15 +216,15 @@ func TestNICRemovalCutOff(t *testing.T) {
 			m := fakeqemu.New(t)
 			c := m.Dial()
 			var met []string
-			for at := range 5 {
+			for at := range 7 {
 				require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}))
 				met = append(met, removeFaulty(t, c, fault, at))
 				require.Empty(t, m.State())
 			}
-			require.Equal(t, []string{"qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}, met)
+			require.Equal(t, []string{"qom-get", "qom-list", "qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}, met)
 
 			met = nil
-			for at := range 9 { // with nothing there but what an addition has left that was cut off
+			for at := range 10 { // with nothing there but what an addition has left that was cut off
 				for i := range taps {
 					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
 					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-vhost-", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
@@ -234,7 +234,7 @@ func TestNICRemovalCutOff(t *testing.T) {
 				met = append(met, removeFaulty(t, c, fault, at))
 				require.Empty(t, m.State())
 			}
-			require.Equal(t, []string{"qom-get", "qom-list", "qom-list", "qom-list", "netdev_del",
+			require.Equal(t, []string{"qom-get", "qom-list", "qom-list", "qom-list", "qom-list", "netdev_del",
 				"closefd", "closefd", "closefd", "closefd"}, met)
 		})
 	}
@@ -246,8 +246,8 @@ func removeFaulty(t *testing.T, c *qmp.Client, fault fakeqemu.Fault, at int) (me
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	conn := &fakeqemu.Faulty{Client: c, Fault: fault, At: at, Cancel: cancel}
-	_ = hotplug.New(conn, nil).RemoveNIC(ctx, "d") // a refusal can mean that there is nothing
-	require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), "d"))
+	_, _ = hotplug.New(conn, nil).RemoveNIC(ctx, "d") // a refusal can mean that there is nothing
+	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), "d")))
 	return conn.Met
 }
 
@@ -276,7 +276,7 @@ func TestNICConnectionLost(t *testing.T) {
 			require.Equal(t, left, rollback.Left)
 			require.ErrorIs(t, rollback.Err, qmp.ErrOutcomeUnknown)
 			require.ErrorIs(t, rollback.Undo, qmp.ErrNotSent)
-			require.NoError(t, hotplug.New(m.Dial(), nil).RemoveNIC(t.Context(), "d"))
+			require.NoError(t, errorOf(hotplug.New(m.Dial(), nil).RemoveNIC(t.Context(), "d")))
 			require.Empty(t, m.State())
 		})
 	}
@@ -362,12 +362,20 @@ func TestRemoveIsForNICs(t *testing.T) {
 	require.NoError(t, qemu.NetdevAdd{ID: "net", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("nic"), Props: qmp.Args{"netdev": "net"}}.Do(ctx, c))
 	before := m.State()
-	for _, id := range []string{"disk", "nic", "net"} {
-		require.ErrorIs(t, vm.RemoveNIC(ctx, id), hotplug.ErrNotNIC, id)
-	}
-	require.ErrorContains(t, vm.RemoveNIC(ctx, "../x"), "ID must begin with a letter")
+	require.ErrorIs(t, errorOf(vm.RemoveNIC(ctx, "disk")), hotplug.ErrNotNIC)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "nic")), hotplug.ErrNotDisk)
+	require.ErrorContains(t, errorOf(vm.RemoveNIC(ctx, "../x")), "ID must begin with a letter")
+	kept, err := vm.RemoveNIC(ctx, "net") // a device uses the netdev
+	require.ErrorIs(t, err, hotplug.ErrInUse)
+	require.Len(t, kept, 1)
+	require.Equal(t, `netdev "net": device /machine/peripheral/nic uses a netdev with this ID`, kept[0].String())
 	require.Equal(t, before, m.State())
-	require.ErrorIs(t, vm.RemoveDisk(ctx, "nic"), hotplug.ErrNotDisk)
+
+	kept, err = vm.RemoveNIC(ctx, "nic")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "netdev", Name: "net", Err: hotplug.ErrNotOurs}}, kept)
+	require.NoError(t, errorOf(vm.RemoveNIC(ctx, "nic", hotplug.WithNetdev("net"))))
+	require.Equal(t, []string{"device disk", "node disk"}, m.State())
 }
 
 // TestNICWithoutANetdev is removed, and the netdev of its name that another uses is not.
@@ -385,13 +393,15 @@ func TestNICWithoutANetdev(t *testing.T) {
 		return "", err
 	})
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("d")}.Do(ctx, c))
-	require.NoError(t, vm.RemoveNIC(ctx, "d"))
+	require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
 	require.Empty(t, m.State())
 
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("d")}.Do(ctx, c))
 	require.NoError(t, qemu.DeviceAdd{Driver: "e1000", ID: new("other")}.Do(ctx, c))
-	require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), hotplug.ErrNotNIC)
-	require.Equal(t, []string{"device d", "device other"}, m.State())
+	kept, err := vm.RemoveNIC(ctx, "d")
+	require.ErrorIs(t, err, hotplug.ErrInUse)
+	require.Len(t, kept, 1)
+	require.Equal(t, []string{"device other"}, m.State())
 }
 
 // TestNICThatTheGuestKeeps is there, with all that belongs to it, until the guest lets go of it.
@@ -404,17 +414,17 @@ func TestNICThatTheGuestKeeps(t *testing.T) {
 		before := m.State()
 
 		m.SetGuest(fakeqemu.Refusing)
-		require.ErrorIs(t, vm.RemoveNIC(t.Context(), "d"), hotplug.ErrUnplugRefused)
+		require.ErrorIs(t, errorOf(vm.RemoveNIC(t.Context(), "d")), hotplug.ErrUnplugRefused)
 		require.Equal(t, before, m.State())
 
 		m.SetGuest(fakeqemu.Deaf)
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, vm.RemoveNIC(short, "d"), hotplug.ErrUnplugPending)
+		require.ErrorIs(t, errorOf(vm.RemoveNIC(short, "d")), hotplug.ErrUnplugPending)
 		require.Equal(t, before, m.State())
 
 		time.AfterFunc(time.Second, func() { _ = qemu.SystemReset{}.Do(t.Context(), c) })
-		require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), "d"))
+		require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), "d")))
 		require.Empty(t, m.State())
 	})
 }
@@ -427,7 +437,7 @@ func TestNetdevThatQEMUKeeps(t *testing.T) {
 	m.Handle("netdev_del", func(*qmptest.Request) (any, error) {
 		return nil, &qmp.Error{Class: qmp.ErrGeneric, Desc: "Device 'd' is not a netdev"}
 	})
-	require.ErrorContains(t, vm.RemoveNIC(t.Context(), "d"), "is not a netdev")
+	require.ErrorContains(t, errorOf(vm.RemoveNIC(t.Context(), "d")), "is not a netdev")
 	require.Equal(t, []string{"netdev d"}, m.State())
 }
 
@@ -462,12 +472,12 @@ func TestChardevOfOthers(t *testing.T) {
 		user := qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}
 		require.NoError(t, user.Do(ctx, c))
 		start := time.Now()
-		require.ErrorIs(t, vm.RemoveNIC(ctx, "d"), hotplug.ErrInUse)
+		require.ErrorIs(t, errorOf(vm.RemoveNIC(ctx, "d")), hotplug.ErrInUse)
 		require.Less(t, time.Since(start), 11*time.Second)
 		require.Equal(t, []string{"chardev d-chardev", "device user"}, m.State())
 
-		require.NoError(t, vm.RemoveDevice(ctx, "user"))
-		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.NoError(t, errorOf(vm.RemoveDevice(ctx, "user")))
+		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
 		require.Empty(t, m.State())
 		require.NoError(t, vm.AddNIC(ctx, nic))
 	})

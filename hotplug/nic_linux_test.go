@@ -119,7 +119,7 @@ func TestQueueThatWasDetached(t *testing.T) {
 					require.Equal(t, before, detached(), command)
 					return
 				}
-				require.NoError(t, hotplug.New(c, nil).RemoveNIC(t.Context(), "d"))
+				require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), "d")))
 				require.NoError(t, hotplug.Detach(taps[1]))
 			})
 			require.NoError(t, err)

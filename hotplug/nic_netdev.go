@@ -28,9 +28,14 @@ func (vm *VM) nameTaken(ctx context.Context, name string) (known, taken bool, er
 
 // netdevExists reports whether there is a netdev, even if QEMU has created only half of it. QEMU has no query
 // for netdevs: the class of set_link's error answers. Do not call it for a netdev that is in use, because
-// set_link changes the link.
-func (vm *VM) netdevExists(ctx context.Context, id string) (bool, error) {
-	err := qemu.SetLink{Name: id, Up: true}.Do(ctx, vm.conn)
+// set_link changes the link. set_link takes the ID of a NIC, too; netdevExists does not call it then.
+func (vm *VM) netdevExists(ctx context.Context, n *NIC) (bool, error) {
+	if n.NetdevID != n.ID { // of which AddNIC knows that no device has it
+		if device, err := vm.deviceExists(ctx, n.NetdevID); err != nil || device {
+			return false, err
+		}
+	}
+	err := qemu.SetLink{Name: n.NetdevID, Up: true}.Do(ctx, vm.conn)
 	if errors.Is(err, qmp.ErrDeviceNotFound) {
 		return false, nil
 	}

@@ -41,7 +41,7 @@ func TestGuestSeesNIC(t *testing.T) {
 				Bus: slot.Bus, Hotpluggable: true, PCI: &hotplug.PCIAddress{Slot: slot.Slot}, Netdev: "net1"}, info)
 		}
 
-		require.NoError(t, p.vm.RemoveNIC(ctx, "net1"))
+		require.NoError(t, errorOf(p.vm.RemoveNIC(ctx, "net1")))
 		require.NoError(t, p.qvm.WaitGuestSees(ctx, regexp.MustCompile(`net=lo`)))
 		require.Equal(t, p.before, stateOf(t, p.c))
 		require.Equal(t, p.fds, qemuFds(t, p.qvm))
@@ -81,7 +81,7 @@ func TestNICsOfEveryKind(t *testing.T) {
 					require.NoError(t, unmarshal(raw, &value))
 					require.Equal(t, want, value, name)
 				}
-				require.NoError(t, vm.RemoveNIC(ctx, "d"))
+				require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
 				require.NoError(t, qvm.WaitGuestSees(ctx, regexp.MustCompile(`net=lo`)))
 				require.Equal(t, before, stateOf(t, c))
 				require.Equal(t, fds, qemuFds(t, qvm))
@@ -123,13 +123,13 @@ func TestNICThatQEMURefuses(t *testing.T) {
 			require.NoError(t, qemu.GetFD{FDName: "d-" + string(rune('0'+i))}.Do(ctx, c, qmp.WithFile(f)))
 		}
 		require.NoError(t, qemu.CloseFD{FDName: "d-0"}.Do(ctx, c))
-		require.NoError(t, vm.RemoveNIC(ctx, "d"), "the first is gone already")
+		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")), "the first is gone already")
 		require.Equal(t, fds, qemuFds(t, qvm))
 
 		require.NoError(t, qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevHubPortOptions{HubID: 7}}.Do(ctx, c))
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists, "5.2 would take a second one")
-		require.NoError(t, vm.RemoveNIC(ctx, "d"))
-		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
+		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
 	})
@@ -147,7 +147,7 @@ func TestHalfMadeNetdevOfQEMU(t *testing.T) {
 		var rollback *hotplug.RollbackError
 		require.ErrorAs(t, err, &rollback)
 		require.Equal(t, []string{"netdev d"}, rollback.Left)
-		require.ErrorIs(t, vm.RemoveNIC(t.Context(), "d"), qmp.ErrGeneric, "it is there to stay")
+		require.ErrorIs(t, errorOf(vm.RemoveNIC(t.Context(), "d")), qmp.ErrGeneric, "it is there to stay")
 	})
 }
 
@@ -207,9 +207,9 @@ func TestVhostUser(t *testing.T) {
 		require.Contains(t, chardevs(t, c), "d-chardev")
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		require.ErrorIs(t, vm.RemoveNIC(short, "d"), hotplug.ErrUnplugPending)
+		require.ErrorIs(t, errorOf(vm.RemoveNIC(short, "d")), hotplug.ErrUnplugPending)
 		require.NoError(t, qemu.SystemReset{}.Do(ctx, c))
-		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
 		require.Equal(t, before, stateOf(t, c))
 		require.NotContains(t, chardevs(t, c), "d-chardev")
 		require.Equal(t, fds, qemuFds(t, qvm))
@@ -230,12 +230,12 @@ func TestBusyChardev(t *testing.T) {
 		require.NoError(t, qemu.DeviceAdd{Driver: "usb-serial", ID: new("user"), Props: qmp.Args{"chardev": "d-chardev"}}.Do(ctx, c))
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		for _, remove := range []func(context.Context, string) error{vm.RemoveNIC, vm.RemoveDisk} {
-			require.Error(t, remove(short, "d"))
+		for _, remove := range []func(context.Context, string, ...hotplug.RemoveOption) ([]hotplug.Kept, error){vm.RemoveNIC, vm.RemoveDisk} {
+			require.Error(t, errorOf(remove(short, "d")))
 			require.Contains(t, chardevs(t, c), "d-chardev")
 		}
 		require.NoError(t, qemu.DeviceDel{ID: "user"}.Do(ctx, c))
-		require.NoError(t, vm.RemoveNIC(ctx, "d"))
+		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
 		require.NotContains(t, chardevs(t, c), "d-chardev")
 	})
 }

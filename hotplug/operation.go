@@ -43,6 +43,18 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 	return vm.operate(ctx, "remove "+what, id, remove)
 }
 
+// removingDevice does an operation that removes a device and what belongs to it.
+func (vm *VM) removingDevice(
+	ctx context.Context, what, id string, opts []RemoveOption, remove func(*removal) error,
+) (kept []Kept, err error) {
+	var r removal
+	for _, opt := range opts {
+		opt(&r)
+	}
+	err = vm.removing(ctx, what, id, func() error { return remove(&r) })
+	return r.kept, err
+}
+
 // plug adds the device, as the last step of an operation: undoing it needs the guest.
 func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) error {
 	return vm.plugAs(ctx, undo, device, vm.unplug)

@@ -26,46 +26,47 @@ import (
 //   - [ErrNotAlone]: a device has memory or another part that RemoveFunctions does not remove, or other
 //     devices are on its buses.
 //   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
-func (vm *VM) RemoveFunctions(ctx context.Context, ids ...string) error {
-	return vm.removing(ctx, "functions", strings.Join(ids, ", "), func() error { return vm.removeFunctions(ctx, ids) })
+func (vm *VM) RemoveFunctions(ctx context.Context, ids []string, opts ...RemoveOption) (kept []Kept, err error) {
+	return vm.removingDevice(ctx, "functions", strings.Join(ids, ", "), opts,
+		func(r *removal) error { return vm.removeFunctions(ctx, ids, r) })
 }
 
-func (vm *VM) removeFunctions(ctx context.Context, ids []string) error {
+func (vm *VM) removeFunctions(ctx context.Context, ids []string, r *removal) error {
 	if len(ids) == 0 {
 		return errors.New("IDs of the devices are missing")
 	}
 	var functions []*PCIDevice // the devices that exist
-	var rest []func() error    // removes what belongs to each device
+	var all []*parts
 	for _, id := range ids {
-		var device bool
-		var remove func(context.Context, string) error
-		err := checkID(id)
-		if err == nil {
-			device, remove, err = vm.removalOf(ctx, id)
+		p, err := vm.partsOf(ctx, id, r, functionRemoval)
+		if err == nil && p.exists && len(p.uses) == 0 {
+			err = vm.checkBridge(ctx, id)
 		}
 		if err != nil {
 			return ofDevice(id, err)
 		}
-		if device {
+		if p.exists {
 			address, _, err := vm.pciAddress(ctx, devicePath(id))
 			if err != nil {
 				return ofDevice(id, err)
 			}
 			functions = append(functions, &PCIDevice{ID: id, Slot: address.Slot, Function: address.Function})
 		}
-		rest = append(rest, func() error { return ofDevice(id, remove(ctx, id)) })
+		all = append(all, p)
 	}
 	if len(functions) > 0 {
 		if err := vm.unplugSlot(ctx, functions); err != nil {
 			return err
 		}
 	}
-	for _, remove := range rest {
-		if err := remove(); err != nil {
-			return err
+	var failed error
+	for _, p := range all { // the parts of one do not depend on those of another
+		failed = errors.Join(failed, ofDevice(p.id, p.remove(ctx)))
+		if p.stopped != nil {
+			break
 		}
 	}
-	return nil
+	return failed
 }
 
 // ofDevice adds the name of the device to an error.
@@ -74,31 +75,6 @@ func ofDevice(id string, err error) error {
 		return nil
 	}
 	return fmt.Errorf("device %q: %w", id, err)
-}
-
-// removalOf reports whether a device has this ID, and returns a function that removes the rest of it when
-// the device is gone.
-func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(context.Context, string) error, err error) {
-	all := func(ctx context.Context, id string) error {
-		return errors.Join(vm.removeDiskRest(ctx, id), vm.removeNICRest(ctx, id))
-	}
-	device, isDisk, err := vm.checkDisk(ctx, id)
-	switch {
-	case err != nil || isDisk:
-		return device, vm.removeDiskRest, err
-	case !device:
-		_, _, err = vm.checkNIC(ctx, id)
-		return false, all, err
-	}
-	_, isNIC, err := vm.checkNIC(ctx, id)
-	switch {
-	case err != nil || isNIC:
-		return true, vm.removeNICRest, err
-	}
-	if err := vm.checkAlone(ctx, id); err != nil {
-		return true, nil, err
-	}
-	return true, func(context.Context, string) error { return nil }, vm.checkBridge(ctx, id)
 }
 
 // unplugSlot unplugs the functions of a slot together. It asks for the first function only: all versions of

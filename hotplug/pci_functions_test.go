@@ -54,19 +54,19 @@ func TestSharedSlotOfQEMU(t *testing.T) {
 		require.NoError(t, vm.AddDisk(ctx, function("d", bus, slot+".0"))) // with which the guest is told of all
 		if machine == "pc" {
 			require.NoError(t, vm.AddDisk(ctx, function("alone", bus, "a.0")))
-			require.NoError(t, vm.RemoveDisk(ctx, "alone"), "it could have had neighbours")
+			require.NoError(t, errorOf(vm.RemoveDisk(ctx, "alone")), "it could have had neighbours")
 		}
 
 		there := stateOf(t, c)
-		sharedSlot(t, vm.RemoveDisk(ctx, "d"), "d", "n", "w")
-		sharedSlot(t, vm.RemoveNIC(ctx, "n"), "n", "d", "w")
-		sharedSlot(t, vm.RemoveDevice(ctx, "w"), "w", "d", "n")
-		sharedSlot(t, vm.RemoveFunctions(ctx, "n", "w"), "n", "d")
+		sharedSlot(t, errorOf(vm.RemoveDisk(ctx, "d")), "d", "n", "w")
+		sharedSlot(t, errorOf(vm.RemoveNIC(ctx, "n")), "n", "d", "w")
+		sharedSlot(t, errorOf(vm.RemoveDevice(ctx, "w")), "w", "d", "n")
+		sharedSlot(t, errorOf(vm.RemoveFunctions(ctx, []string{"n", "w"})), "n", "d")
 		require.Equal(t, there, stateOf(t, c))
 
-		require.NoError(t, vm.RemoveFunctions(ctx, "w", "d", "n"))
+		require.NoError(t, errorOf(vm.RemoveFunctions(ctx, []string{"w", "d", "n"})))
 		require.Equal(t, before, stateOf(t, c))
-		require.NoError(t, vm.RemoveFunctions(ctx, "w", "d", "n"), "what is gone can be removed")
+		require.NoError(t, errorOf(vm.RemoveFunctions(ctx, []string{"w", "d", "n"})), "what is gone can be removed")
 	})
 }
 
@@ -77,8 +77,8 @@ func TestSharedSlotOfAPort(t *testing.T) {
 			"-device", "virtio-rng-pci,id=a,bus=rp1,addr=0", "-device", "virtio-rng-pci,id=b,bus=rp1,addr=1"}})
 		c := qvm.Dial(t)
 		vm := hotplug.New(c, nil)
-		sharedSlot(t, vm.RemoveDevice(t.Context(), "a"), "a", "b")
-		sharedSlot(t, vm.RemoveDevice(t.Context(), "b"), "b", "a")
+		sharedSlot(t, errorOf(vm.RemoveDevice(t.Context(), "a")), "a", "b")
+		sharedSlot(t, errorOf(vm.RemoveDevice(t.Context(), "b")), "b", "a")
 	})
 }
 
@@ -99,9 +99,9 @@ func TestFunctions(t *testing.T) {
 				c := pipe(t, m, nil)
 				met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 					add(t, c)
-					return hotplug.New(conn, nil).RemoveFunctions(ctx, ids...)
+					return errorOf(hotplug.New(conn, nil).RemoveFunctions(ctx, ids))
 				}, func(command string, err error) {
-					require.NoError(t, hotplug.New(c, nil).RemoveFunctions(t.Context(), ids...), command)
+					require.NoError(t, errorOf(hotplug.New(c, nil).RemoveFunctions(t.Context(), ids)), command)
 					require.Empty(t, m.State(), command)
 				})
 				require.NoError(t, err)
@@ -129,7 +129,7 @@ func TestFunctionsThatAreNone(t *testing.T) {
 		{[]string{"a", "other"}, `device "other" is not in the slot of "a"`},
 		{[]string{"a", "mem"}, "RemoveMemory removes both"},
 	} {
-		require.ErrorContains(t, vm.RemoveFunctions(ctx, c.ids...), c.says)
+		require.ErrorContains(t, errorOf(vm.RemoveFunctions(ctx, c.ids)), c.says)
 		require.Equal(t, before, m.State())
 	}
 }
@@ -176,18 +176,18 @@ func TestControllersOfQEMU(t *testing.T) {
 		}
 		before := stateOf(t, c)
 		for controller, other := range map[string]string{"scsi": "scsi-hd", "usb": "usb-storage", "serial": "/machine/peripheral-anon/"} {
-			err := vm.RemoveDevice(ctx, controller)
+			_, err := vm.RemoveDevice(ctx, controller)
 			require.ErrorIs(t, err, hotplug.ErrNotAlone)
 			require.ErrorContains(t, err, other)
-			require.ErrorIs(t, vm.RemoveFunctions(ctx, controller), hotplug.ErrNotAlone)
+			require.ErrorIs(t, errorOf(vm.RemoveFunctions(ctx, []string{controller})), hotplug.ErrNotAlone)
 		}
 		require.Equal(t, before, stateOf(t, c))
 
-		require.ErrorIs(t, vm.RemoveDevice(ctx, "bridge"), errors.ErrUnsupported, "QEMU was started with it")
-		require.ErrorIs(t, vm.RemoveFunctions(ctx, "bridge"), errors.ErrUnsupported)
-		require.NoError(t, vm.RemoveDisk(ctx, "scsi-hd"))
+		require.ErrorIs(t, errorOf(vm.RemoveDevice(ctx, "bridge")), errors.ErrUnsupported, "QEMU was started with it")
+		require.ErrorIs(t, errorOf(vm.RemoveFunctions(ctx, []string{"bridge"})), errors.ErrUnsupported)
+		require.NoError(t, errorOf(vm.RemoveDisk(ctx, "scsi-hd")))
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		require.ErrorIs(t, vm.RemoveDevice(short, "scsi"), hotplug.ErrUnplugPending, "without a guest")
+		require.ErrorIs(t, errorOf(vm.RemoveDevice(short, "scsi")), hotplug.ErrUnplugPending, "without a guest")
 	})
 }

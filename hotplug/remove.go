@@ -115,9 +115,14 @@ func (vm *VM) removingOne(ctx context.Context, what, id string, remove func() (b
 }
 
 func (vm *VM) removeNode(ctx context.Context, name string) (removed bool, err error) {
-	return removeBusy(ctx,
+	return vm.removeNodeWithin(ctx, name, busyGrace)
+}
+
+// removeNodeWithin is removeNode with another limit than busyGrace.
+func (vm *VM) removeNodeWithin(ctx context.Context, name string, limit time.Duration) (removed bool, err error) {
+	return removeBusy(ctx, limit,
 		func() error { return qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn) },
-		func() (bool, error) { return vm.nodeExists(ctx, name) })
+		func() (bool, error) { return vm.nodeExistsInUse(ctx, name) })
 }
 
 // removeChardev looks first, because most disks and NICs have no character device.
@@ -126,7 +131,7 @@ func (vm *VM) removeChardev(ctx context.Context, id string) (removed bool, err e
 	if there, err := exists(); err != nil || !there {
 		return false, err
 	}
-	return removeBusy(ctx, func() error { return qemu.ChardevRemove{ID: id}.Do(ctx, vm.conn) }, exists)
+	return removeBusy(ctx, busyGrace, func() error { return qemu.ChardevRemove{ID: id}.Do(ctx, vm.conn) }, exists)
 }
 
 func (vm *VM) chardevExists(ctx context.Context, id string) (bool, error) {
@@ -144,7 +149,7 @@ func (vm *VM) removeNetdev(ctx context.Context, id string) (removed bool, err er
 }
 
 func (vm *VM) removeObject(ctx context.Context, id string) (removed bool, err error) {
-	return removeBusy(ctx,
+	return removeBusy(ctx, busyGrace,
 		func() error { return qemu.ObjectDel{ID: id}.Do(ctx, vm.conn) },
 		func() (bool, error) { kind, err := vm.objectType(ctx, id); return kind != "", err })
 }
@@ -160,11 +165,14 @@ const (
 	maxBusyRetry = 160 * time.Millisecond
 )
 
-// removeBusy removes a thing that may be in use or gone. While it is in use, removeBusy tries again. When
-// QEMU refuses, exists reports whether the thing is there: the text of the error differs between versions.
-func removeBusy(ctx context.Context, remove func() error, exists func() (bool, error)) (removed bool, err error) {
+// removeBusy removes a thing that may be in use or gone. While it is in use, removeBusy tries again, until limit has
+// passed. When QEMU refuses, exists reports whether the thing is there: the text of the error differs between versions.
+// If the error of exists matches ErrInUse, removeBusy does not try again.
+func removeBusy(
+	ctx context.Context, limit time.Duration, remove func() error, exists func() (bool, error),
+) (removed bool, err error) {
 	var inUse error // the last refusal
-	for pause, deadline := busyRetry, time.Now().Add(busyGrace); ; pause = min(2*pause, maxBusyRetry) {
+	for pause, deadline := busyRetry, time.Now().Add(limit); ; pause = min(2*pause, maxBusyRetry) {
 		err := remove()
 		if !refused(err) || errors.Is(err, errors.ErrUnsupported) {
 			if inUse != nil && ctx.Err() != nil && !qmp.MayHaveExecuted(err) {
@@ -176,6 +184,8 @@ func removeBusy(ctx context.Context, remove func() error, exists func() (bool, e
 		switch {
 		case lookErr == nil && !there:
 			return false, nil
+		case errors.Is(lookErr, ErrInUse):
+			return false, fmt.Errorf("%w: %w", lookErr, err)
 		case lookErr != nil && (inUse == nil || ctx.Err() == nil):
 			return false, errors.Join(err, lookErr)
 		}

@@ -42,7 +42,7 @@ func nodeOver(t *testing.T, c *qmp.Client, branch qemu.BlockdevOptionsBranch) fu
 // usbUser is a device "user", which goes without the guest.
 func usbUser(t *testing.T, c *qmp.Client, driver string, props qmp.Args) func(context.Context, *hotplug.VM) error {
 	require.NoError(t, qemu.DeviceAdd{Driver: driver, ID: new("user"), Props: props}.Do(t.Context(), c))
-	return func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveDevice(ctx, "user") }
+	return func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, "user")) }
 }
 
 var singles = []single{
@@ -171,7 +171,7 @@ func TestRemoveFDSetOfANode(t *testing.T) {
 			require.Equal(t, want, removed)
 		}
 		require.EqualValues(t, 1<<20, sizeOf(t, c, "d"))
-		require.NoError(t, vm.RemoveDisk(ctx, "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
 	})

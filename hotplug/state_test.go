@@ -9,10 +9,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
+
+// errorOf returns the error of a removal.
+func errorOf(_ []hotplug.Kept, err error) error { return err }
 
 // stateOf lists the devices, objects, netdevs, block nodes and sets of descriptors of a QEMU.
 func stateOf(t *testing.T, c *qmp.Client) []string {

@@ -57,6 +57,11 @@ func (vm *VM) unplugAs(ctx context.Context, id string, k kind) error {
 	if err := vm.checkNeighbours(ctx, id); err != nil {
 		return err
 	}
+	return vm.unplugChecked(ctx, id, k)
+}
+
+// unplugChecked is unplugAs for a device that was found to be alone.
+func (vm *VM) unplugChecked(ctx context.Context, id string, k kind) error {
 	if k.check != nil {
 		if exists, err := vm.deviceExists(ctx, id); err != nil || !exists {
 			return err

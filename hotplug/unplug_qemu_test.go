@@ -70,7 +70,7 @@ func unplugWhileBooting(t *testing.T, m *unplugMachine) {
 	for _, moment := range []time.Duration{1500 * time.Millisecond, time.Second} {
 		m.add(t)
 		time.Sleep(moment)
-		require.NoError(t, m.vm.RemoveDisk(limit(t), "d"))
+		require.NoError(t, errorOf(m.vm.RemoveDisk(limit(t), "d")))
 	}
 	require.NoError(t, m.WaitGuest(limit(t)))
 }
@@ -80,7 +80,7 @@ func unplugJustAdded(t *testing.T, m *unplugMachine) {
 	for _, moment := range []time.Duration{0, 200 * time.Millisecond, time.Second} {
 		m.add(t)
 		time.Sleep(moment)
-		require.NoError(t, m.vm.RemoveDisk(limit(t), "d"))
+		require.NoError(t, errorOf(m.vm.RemoveDisk(limit(t), "d")))
 	}
 }
 
@@ -91,7 +91,7 @@ func unplugPending(t *testing.T, m *unplugMachine) {
 	pending := func(limit time.Duration) {
 		short, cancel := context.WithTimeout(ctx, limit)
 		defer cancel()
-		err := m.vm.RemoveDisk(short, "d")
+		_, err := m.vm.RemoveDisk(short, "d")
 		require.ErrorIs(t, err, hotplug.ErrUnplugPending)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, []string{"d"}, inQueryBlock(t, m.c))
@@ -102,16 +102,16 @@ func unplugPending(t *testing.T, m *unplugMachine) {
 	pending(time.Second)
 	pending(2500 * time.Millisecond) // what QEMU answers to a second request is not the end
 	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
-	require.NoError(t, m.vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(m.vm.RemoveDisk(ctx, "d")))
 
 	m.add(t)
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`blk=vda `)))
 	require.NoError(t, qemu.DeviceDel{ID: "d"}.Do(ctx, m.c))
-	require.NoError(t, m.vm.RemoveDisk(ctx, "d"))
+	require.NoError(t, errorOf(m.vm.RemoveDisk(ctx, "d")))
 }
 
 // unplugWithoutEvent removes a qemu-xhci, of whose end 7.2 and 10.0 do not tell.
 func unplugWithoutEvent(t *testing.T, m *unplugMachine) {
 	require.NoError(t, m.vm.AddDevice(limit(t), qemu.DeviceAdd{Driver: "qemu-xhci", ID: new("usb"), Bus: &m.bus}))
-	require.NoError(t, m.vm.RemoveDevice(limit(t), "usb"))
+	require.NoError(t, errorOf(m.vm.RemoveDevice(limit(t), "usb")))
 }

@@ -25,12 +25,12 @@ func TestRemovalCutOff(t *testing.T) {
 				c := pipe(t, m, nil)
 				met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 					require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), memory("d")))
-					return hotplug.New(conn, nil).RemoveDisk(ctx, "d")
+					return errorOf(hotplug.New(conn, nil).RemoveDisk(ctx, "d"))
 				}, func(command string, err error) {
 					if err == nil {
 						require.Empty(t, m.State(), command)
 					}
-					require.NoError(t, hotplug.New(c, nil).RemoveDisk(t.Context(), "d"), command)
+					require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(t.Context(), "d")), command)
 					require.Empty(t, m.State(), command)
 				})
 				require.NoError(t, err)
@@ -59,11 +59,11 @@ func TestUnplugRefused(t *testing.T) {
 	vm := hotplug.New(m.Dial(), nil)
 	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
 	before := m.State()
-	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), hotplug.ErrUnplugRefused)
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), hotplug.ErrUnplugRefused)
 	require.Equal(t, before, m.State())
 
 	m.SetGuest(fakeqemu.Willing)
-	require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 	require.Empty(t, m.State())
 }
 
@@ -84,13 +84,13 @@ func TestUnplugPending(t *testing.T) {
 
 				short, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				err := vm.RemoveDisk(short, "d")
+				_, err := vm.RemoveDisk(short, "d")
 				require.ErrorIs(t, err, hotplug.ErrUnplugPending)
 				require.ErrorIs(t, err, context.DeadlineExceeded)
 				require.Equal(t, []string{"device d", "node d"}, m.State())
 
 				time.AfterFunc(6*time.Second, func() { _ = qemu.SystemReset{}.Do(t.Context(), c) })
-				require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+				require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 				require.Empty(t, m.State())
 			})
 		})
@@ -106,7 +106,7 @@ func TestUnplugThatQEMURefuses(t *testing.T) {
 			m, _, vm := deaf(t, nil)
 			m.SetGuest(fakeqemu.Willing)
 			refusing(m, busy, 20*time.Second)
-			require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+			require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 			require.Empty(t, m.State())
 		})
 	})
@@ -118,7 +118,7 @@ func TestUnplugThatQEMURefuses(t *testing.T) {
 			short, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			start := time.Now()
-			err := vm.RemoveDisk(short, "d")
+			_, err := vm.RemoveDisk(short, "d")
 			require.Equal(t, time.Minute, time.Since(start))
 			require.ErrorIs(t, err, hotplug.ErrUnplugPending)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
@@ -161,7 +161,7 @@ func TestNeverUnplugged(t *testing.T) {
 				})
 				withProperties(m, properties)
 				start := time.Now()
-				err := vm.RemoveDisk(t.Context(), "d")
+				_, err := vm.RemoveDisk(t.Context(), "d")
 				require.ErrorContains(t, err, "no hotplugging")
 				require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
 				require.Zero(t, time.Since(start))
@@ -211,7 +211,7 @@ func TestRequestThatTheGuestLoses(t *testing.T) {
 					return next(r)
 				})
 				start := time.Now()
-				require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+				require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 				require.Equal(t, c.took, time.Since(start))
 				require.Empty(t, m.State())
 			})
@@ -229,11 +229,11 @@ func TestContextEndsBeforeTheRelease(t *testing.T) {
 		short, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		err := vm.RemoveDisk(short, "d")
+		_, err := vm.RemoveDisk(short, "d")
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NotErrorIs(t, err, hotplug.ErrUnplugPending, "it is gone")
 		require.Equal(t, 1500*time.Millisecond, time.Since(start))
-		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 		require.Empty(t, m.State())
 	})
 }
@@ -249,7 +249,7 @@ func TestRemovalWithoutAnEvent(t *testing.T) {
 			_ = qemu.SystemReset{}.Do(t.Context(), c)
 		}()
 		start := time.Now()
-		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 		require.Equal(t, 6*time.Second, time.Since(start), "it looked after 4 seconds, and left QEMU 2 more to tell")
 		require.Empty(t, m.State())
 	})
@@ -269,7 +269,7 @@ func TestGoneAsTheContextEnds(t *testing.T) {
 		})
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := vm.RemoveDisk(short, "d")
+		_, err := vm.RemoveDisk(short, "d")
 		require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorIs(t, err, qmp.ErrNotSent)
@@ -290,7 +290,7 @@ func TestEventsOfOthers(t *testing.T) {
 			_ = qemu.SystemReset{}.Do(t.Context(), c)
 		}()
 		start := time.Now()
-		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 		require.Equal(t, 2*time.Second, time.Since(start))
 		require.Empty(t, m.State())
 	})
@@ -308,7 +308,7 @@ func TestEventsLost(t *testing.T) {
 		})
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		require.ErrorIs(t, vm.RemoveDisk(short, "d"), hotplug.ErrUnplugPending, "the device is still there")
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(short, "d")), hotplug.ErrUnplugPending, "the device is still there")
 
 		m.Handle("qom-get", func(r *qmptest.Request) (any, error) {
 			var args struct{ Path, Property string }
@@ -317,7 +317,7 @@ func TestEventsLost(t *testing.T) {
 			}
 			return nil, &qmp.Error{Class: qmp.ErrDeviceNotFound, Desc: "gone"}
 		})
-		err := vm.RemoveDisk(t.Context(), "d")
+		_, err := vm.RemoveDisk(t.Context(), "d")
 		require.ErrorContains(t, err, "in use", "it took the device for gone, whose event was lost")
 	})
 }
@@ -330,26 +330,26 @@ func TestNodeLingers(t *testing.T) {
 		vm := hotplug.New(pipe(t, m, nil), nil)
 		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 		m.Linger(5)
-		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 		require.Empty(t, m.State())
 
 		require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
 		m.Linger(1 << 30)
 		start := time.Now()
-		err := vm.RemoveDisk(t.Context(), "d")
+		_, err := vm.RemoveDisk(t.Context(), "d")
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		require.ErrorContains(t, err, "Node d is in use")
 		require.InDelta(t, 10, time.Since(start).Seconds(), 0.2)
 
 		short, cancel := context.WithTimeout(t.Context(), time.Second+time.Millisecond)
 		defer cancel()
-		err = vm.RemoveDisk(short, "d")
+		_, err = vm.RemoveDisk(short, "d")
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, []string{"node d"}, m.State())
 
 		m.Linger(0)
-		require.NoError(t, vm.RemoveDisk(t.Context(), "d"))
+		require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")))
 		require.Empty(t, m.State())
 	})
 }
@@ -359,8 +359,8 @@ func TestRemoveIsForDisks(t *testing.T) {
 	c := m.Dial()
 	require.NoError(t, qemu.DeviceAdd{Driver: "virtio-net-pci", ID: new("net0")}.Do(t.Context(), c))
 	vm := hotplug.New(c, nil)
-	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "net0"), hotplug.ErrNotDisk)
-	require.ErrorContains(t, vm.RemoveDisk(t.Context(), "../x"), "ID must begin with a letter")
+	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "net0")), hotplug.ErrNotDisk)
+	require.ErrorContains(t, errorOf(vm.RemoveDisk(t.Context(), "../x")), "ID must begin with a letter")
 	require.Equal(t, []string{"device net0"}, m.State())
 
 	// A disk, but one that has the node of another.
@@ -369,7 +369,8 @@ func TestRemoveIsForDisks(t *testing.T) {
 		require.NoError(t, qemu.BlockdevAdd{NodeName: new(node), Driver: "null-co", Branch: null}.Do(t.Context(), c))
 	}
 	require.NoError(t, qemu.DeviceAdd{Driver: "scsi-hd", ID: new("d"), Props: qmp.Args{"drive": "other"}}.Do(t.Context(), c))
-	before := m.State()
-	require.ErrorIs(t, vm.RemoveDisk(t.Context(), "d"), hotplug.ErrNotDisk)
-	require.Equal(t, before, m.State())
+	kept, err := vm.RemoveDisk(t.Context(), "d")
+	require.NoError(t, err)
+	require.Equal(t, []hotplug.Kept{{What: "node", Name: "other", Err: hotplug.ErrNotOurs}}, kept)
+	require.Equal(t, []string{"device net0", "node other"}, m.State())
 }

@@ -1,18 +1,17 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of
-// a NIC. QEMU connects to it by a character device with the ID "ID-chardev", which is removed with the disk
-// or the NIC. The machine's memory must be shared, for example with -object
+// a NIC. QEMU connects to it by a character device, which is removed with the disk or the NIC. The machine's memory must be shared, for example with -object
 // memory-backend-memfd,share=on,….
 //
 // If no server listens, the operation fails. When QEMU is connected, it asks the server for its features.
@@ -21,6 +20,9 @@ type VhostUser struct {
 	// Server is the address that the server listens on, mostly a [*qemu.UnixSocketAddress].
 	Server qemu.SocketAddressLegacyBranch
 
+	// ChardevID is the ID of the character device. If it is empty, it is "ID-chardev".
+	ChardevID string
+
 	// Queues is the number of queues of a disk, or of a NIC in each direction. 0 leaves the number to QEMU.
 	Queues int
 }
@@ -28,6 +30,9 @@ type VhostUser struct {
 const vhostUserDriver = "vhost-user-blk" // the types of the devices begin with this
 
 func (v VhostUser) check() error {
+	if err := checkName("ChardevID", v.ChardevID); err != nil {
+		return err
+	}
 	if v.Server == nil {
 		return errors.New("VhostUser needs a Server")
 	}
@@ -42,31 +47,45 @@ func (v VhostUser) check() error {
 // chardev returns the request for the character device. As a server, or when it reconnects, QEMU would wait
 // for a connection, and execute no command and run no CPU while it waits.
 func (v VhostUser) chardev(id string) qemu.ChardevAdd {
-	return qemu.ChardevAdd{ID: chardevOf(id), Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
+	return qemu.ChardevAdd{ID: v.chardevID(id), Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
 		Addr:   qemu.SocketAddressLegacy{Branch: v.Server},
 		Server: new(false),
 	}}}
 }
 
-func (v VhostUser) checkDisk(string) error { return v.check() }
+// chardevID returns the ID of the character device for the device with this ID.
+func (v VhostUser) chardevID(id string) string { return cmp.Or(v.ChardevID, chardevOf(id)) }
+
+func (v VhostUser) checkDisk(d *Disk) (node string, err error) {
+	return "", cmp.Or(v.check(), d.noNode("VhostUser"))
+}
 
 // addStorage adds the connection. A vhost-user disk has no node.
 func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
-	if err := vm.checkUnused(ctx, d.ID); err != nil {
+	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}
-	return vm.addChardev(ctx, undo, v.chardev(d.ID))
+	add := v.chardev(d.ID)
+	if err := vm.mark(ctx, undo, d.ID, aChardev, add.ID); err != nil {
+		return err
+	}
+	return vm.addChardev(ctx, undo, add)
 }
 
-func (v VhostUser) diskDevice(id string) (driver string, props qmp.Args) {
-	props = qmp.Args{"chardev": chardevOf(id)}
+func (v VhostUser) diskDevice(d *Disk) (driver string, props qmp.Args) {
+	props = qmp.Args{"chardev": v.chardevID(d.ID)}
 	if v.Queues > 0 {
 		props["num-queues"] = v.Queues
 	}
 	return vhostUserDriver + "-pci", props
 }
 
-func (v VhostUser) checkNIC(string) error { return v.check() }
+func (v VhostUser) checkNIC(n *NIC) (netdev string, err error) {
+	if err := v.check(); err != nil {
+		return "", err
+	}
+	return n.newNetdev("")
+}
 
 func (v VhostUser) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
 	return vm.addChardev(ctx, undo, v.chardev(id))
@@ -74,23 +93,23 @@ func (v VhostUser) sendFiles(ctx context.Context, vm *VM, undo *rollback, id str
 
 // taken reports whether a netdev uses the character device: QEMU then refuses to remove it.
 func (v VhostUser) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
-	err = qemu.ChardevRemove{ID: chardevOf(id)}.Do(ctx, vm.conn)
+	err = qemu.ChardevRemove{ID: v.chardevID(id)}.Do(ctx, vm.conn)
 	if refused(err) {
 		return true, true, nil
 	}
 	return true, false, err
 }
 
-func (v VhostUser) netdev(id string) qemu.NetdevAdd {
-	user := &qemu.NetdevVhostUserOptions{Chardev: chardevOf(id)}
+func (v VhostUser) netdev(n *NIC) qemu.NetdevAdd {
+	user := &qemu.NetdevVhostUserOptions{Chardev: v.chardevID(n.ID)}
 	if v.Queues > 0 {
 		user.Queues = new(int64(v.Queues))
 	}
-	return qemu.NetdevAdd{ID: id, Branch: user}
+	return qemu.NetdevAdd{ID: n.NetdevID, Branch: user}
 }
 
-// chardevOf returns the ID of the character device that belongs to a device.
-func chardevOf(id string) string { return id + "-chardev" }
+// chardevOf returns the default ID of the character device that belongs to a device.
+func chardevOf(id string) string { return defaultName(aChardev, id) }
 
 // addChardev connects a device to its server, as a step of an operation. If a character device of this name
 // exists, it stays, and the error matches ErrExists.
@@ -107,15 +126,4 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAd
 		do:   func(ctx context.Context) error { _, err := add.Do(ctx, vm.conn); return err },
 		undo: func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err },
 	})
-}
-
-// hasDiskChardev reports whether a device is a vhost-user disk with the character device of its ID.
-func (vm *VM) hasDiskChardev(ctx context.Context, id string) (bool, error) {
-	var chardev, kind string
-	_, has, err := vm.property(ctx, id, "chardev", &chardev)
-	if err != nil || !has || chardev != chardevOf(id) {
-		return false, err
-	}
-	_, has, err = vm.property(ctx, id, "type", &kind)
-	return has && strings.HasPrefix(kind, vhostUserDriver), err
 }

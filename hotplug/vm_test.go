@@ -27,10 +27,10 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 			},
 			"AddDevice":     func(ctx context.Context) error { return vm.AddDevice(ctx, qemu.DeviceAdd{ID: new("d")}) },
 			"AddCPU":        func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
-			"RemoveDisk":    func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") },
-			"RemoveNIC":     func(ctx context.Context) error { return vm.RemoveNIC(ctx, "d") },
-			"RemoveMemory":  func(ctx context.Context) error { return vm.RemoveMemory(ctx, "d") },
-			"RemoveDevice":  func(ctx context.Context) error { return vm.RemoveDevice(ctx, "d") },
+			"RemoveDisk":    func(ctx context.Context) error { return errorOf(vm.RemoveDisk(ctx, "d")) },
+			"RemoveNIC":     func(ctx context.Context) error { return errorOf(vm.RemoveNIC(ctx, "d")) },
+			"RemoveMemory":  func(ctx context.Context) error { return errorOf(vm.RemoveMemory(ctx, "d")) },
+			"RemoveDevice":  func(ctx context.Context) error { return errorOf(vm.RemoveDevice(ctx, "d")) },
 			"RemoveCPU":     func(ctx context.Context) error { return vm.RemoveCPU(ctx, "d") },
 			"RemoveNode":    func(ctx context.Context) error { _, err := vm.RemoveNode(ctx, "d"); return err },
 			"RemoveChardev": func(ctx context.Context) error { _, err := vm.RemoveChardev(ctx, "d"); return err },
@@ -74,7 +74,7 @@ func TestCauseOfTheContext(t *testing.T) {
 		}
 	}
 	remove := func(vm *hotplug.VM) func(ctx context.Context) error {
-		return func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") }
+		return func(ctx context.Context) error { return errorOf(vm.RemoveDisk(ctx, "d")) }
 	}
 	t.Run("guest", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestCauseOfTheContext(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			_, c, vm := deaf(t, nil)
 			removed := make(chan error)
-			go func() { removed <- vm.RemoveDisk(t.Context(), "d") }()
+			go func() { removed <- errorOf(vm.RemoveDisk(t.Context(), "d")) }()
 			synctest.Wait()
 			stopped(t, func(ctx context.Context) error { return vm.AddDisk(ctx, memory("e")) })
 			require.NoError(t, qemu.SystemReset{}.Do(t.Context(), c))

@@ -67,7 +67,11 @@ func run(ctx context.Context, out io.Writer) (err error) {
 		return err
 	}
 	fmt.Fprintln(out, "removing it")
-	if err := m.removing(ctx, client, func() error { return vm.RemoveDisk(ctx, "data1") }); err != nil {
+	err = m.removing(ctx, client, func() error {
+		_, err := vm.RemoveDisk(ctx, "data1")
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	return disks(ctx, out, client)

@@ -20,11 +20,11 @@ var commands = []command{
 	{"add-disk", []string{"ID", "FILE"}, "adds a file or a block device of this host as a disk", addDisk},
 	{"resize-disk", []string{"ID", "BYTES"}, "changes the size of a disk, and of its file", plain(resizeDisk)},
 	{"remove-disk", []string{"ID"}, "removes a disk", plain(func(ctx context.Context, m machine, args []string) error {
-		return m.RemoveDisk(ctx, args[0])
+		return m.removed(m.RemoveDisk(ctx, args[0]))
 	})},
 	{"add-nic", []string{"ID", "TAP"}, "adds a NIC on a tap of this host, and makes the tap if it does not exist", addNIC},
 	{"remove-nic", []string{"ID"}, "removes a NIC", plain(func(ctx context.Context, m machine, args []string) error {
-		return m.RemoveNIC(ctx, args[0])
+		return m.removed(m.RemoveNIC(ctx, args[0]))
 	})},
 	{"add-cpu", []string{"ID"}, "adds a virtual CPU at the first free place", plain(addCPU)},
 	{"remove-cpu", []string{"ID"}, "removes a virtual CPU", plain(func(ctx context.Context, m machine, args []string) error {
@@ -32,9 +32,17 @@ var commands = []command{
 	})},
 	{"add-memory", []string{"ID", "BYTES"}, "adds memory", plain(addMemory)},
 	{"remove-memory", []string{"ID"}, "removes memory", plain(func(ctx context.Context, m machine, args []string) error {
-		return m.RemoveMemory(ctx, args[0])
+		return m.removed(m.RemoveMemory(ctx, args[0]))
 	})},
 	{"migrate", []string{"HOST:PORT"}, "sends the machine to a QEMU that listens there", plain(migrate)},
+}
+
+// removed prints what a removal left.
+func (m machine) removed(kept []hotplug.Kept, err error) error {
+	for _, k := range kept {
+		fmt.Fprintln(m.out, "kept", k)
+	}
+	return err
 }
 
 func list(ctx context.Context, m machine, _ []string) error {

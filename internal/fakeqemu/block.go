@@ -1,6 +1,7 @@
 package fakeqemu
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
@@ -10,7 +11,8 @@ import (
 type node struct {
 	name, driver, file string
 	readOnly           bool
-	sets               []int64 // of descriptors, which it has open
+	sets               []int64  // of descriptors, which it has open
+	below, backing     []string // the nodes that it uses, by reference
 }
 
 func (m *Machine) blockdevAdd(args *arguments) (any, error) {
@@ -20,7 +22,14 @@ func (m *Machine) blockdevAdd(args *arguments) (any, error) {
 	if err := m.checkTree(args.all); err != nil {
 		return nil, err
 	}
-	m.nodes = append(m.nodes, node{args.NodeName, args.Driver, args.Filename, args.ReadOnly, setsOf(args.all)})
+	n := node{name: args.NodeName, driver: args.Driver, file: args.Filename, readOnly: args.ReadOnly, sets: setsOf(args.all)}
+	for member, names := range map[string]*[]string{"file": &n.below, "backing": &n.backing} {
+		members, _ := args.all.(map[string]any)
+		if name, ok := members[member].(string); ok && m.hasNode(name) {
+			*names = append(*names, name)
+		}
+	}
+	m.nodes = append(m.nodes, n)
 	return nil, nil
 }
 
@@ -84,7 +93,7 @@ func (m *Machine) blockdevDel(args *arguments) (any, error) {
 	switch {
 	case !m.hasNode(args.NodeName):
 		return nil, generic("Failed to find node with node-name='%s'", args.NodeName)
-	case len(m.drives(args.NodeName)) > 0:
+	case len(m.drives(args.NodeName)) > 0 || m.isBelow(args.NodeName):
 		return nil, generic("Node %s is in use", args.NodeName)
 	case m.lingers > 0:
 		m.lingers--
@@ -99,8 +108,44 @@ func (m *Machine) blockdevDel(args *arguments) (any, error) {
 	return nil, nil
 }
 
+// isBelow reports whether another node uses a node.
+func (m *Machine) isBelow(name string) bool {
+	return slices.ContainsFunc(m.nodes, func(n node) bool { return slices.Contains(n.below, name) || slices.Contains(n.backing, name) })
+}
+
+func (m *Machine) find(name string) node {
+	return m.nodes[slices.IndexFunc(m.nodes, func(n node) bool { return n.name == name })]
+}
+
+// info describes a node and those below it. As in QEMU, the name of an image is that of its file.
 func (m *Machine) info(n node) qemu.BlockDeviceInfo {
-	return qemu.BlockDeviceInfo{File: n.file, NodeName: new(n.name), Drv: n.driver, RO: n.readOnly}
+	info := qemu.BlockDeviceInfo{File: m.fileOf(n), NodeName: new(n.name), Drv: n.driver, RO: n.readOnly}
+	info.Image.Filename = info.File
+	if len(n.backing) > 0 {
+		info.Image.BackingImage = new(m.info(m.find(n.backing[0])).Image)
+	}
+	return info
+}
+
+func (m *Machine) fileOf(n node) string {
+	if len(n.below) > 0 {
+		return m.fileOf(m.find(n.below[0]))
+	}
+	if n.file == "" && len(n.sets) > 0 {
+		return fmt.Sprintf("/dev/fdset/%d", n.sets[0])
+	}
+	return n.file
+}
+
+func (m *Machine) stats(n node) qemu.BlockStats {
+	s := qemu.BlockStats{NodeName: new(n.name)}
+	if len(n.below) > 0 {
+		s.Parent = new(m.stats(m.find(n.below[0])))
+	}
+	if len(n.backing) > 0 {
+		s.Backing = new(m.stats(m.find(n.backing[0])))
+	}
+	return s
 }
 
 // queryStats lists the nodes, with query-nodes also those that no device uses. There is no
@@ -108,8 +153,14 @@ func (m *Machine) info(n node) qemu.BlockDeviceInfo {
 func (m *Machine) queryStats(args *arguments) (any, error) {
 	all := []qemu.BlockStats{}
 	for _, n := range m.nodes {
-		if args.QueryNodes || len(m.drives(n.name)) > 0 {
-			all = append(all, qemu.BlockStats{NodeName: new(n.name)})
+		if args.QueryNodes {
+			all = append(all, m.stats(n))
+			continue
+		}
+		for _, id := range m.drives(n.name) {
+			s := m.stats(n)
+			s.Device, s.Qdev = new(""), new(id)
+			all = append(all, s)
 		}
 	}
 	return all, nil

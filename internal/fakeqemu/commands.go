@@ -33,6 +33,7 @@ type arguments struct {
 	Vhostfds   string          `json:"vhostfds"`
 	QOMType    string          `json:"qom-type"`
 	Memdev     string          `json:"memdev"`
+	RNG        string          `json:"rng"`
 	SocketID   *int64          `json:"socket-id"`
 	CoreID     *int64          `json:"core-id"`
 	ThreadID   *int64          `json:"thread-id"`

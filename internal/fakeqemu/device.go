@@ -11,6 +11,7 @@ import (
 
 type device struct {
 	driver, drive, netdev, memdev string
+	rng                           string
 	chardev                       string // of vhost-user
 	unplugging                    bool
 	place                         *place // of a CPU
@@ -88,14 +89,16 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 	if _, ok := m.netdevs[args.Netdev]; args.Netdev != "" && !ok {
 		return nil, generic("Property '%s.netdev' can't find value '%s'", args.Driver, args.Netdev)
 	}
-	if args.Memdev != "" && m.objects[args.Memdev] == "" {
-		return nil, generic("Device '%s' not found", args.Memdev)
+	for _, object := range []string{args.Memdev, args.RNG} {
+		if object != "" && m.objects[object] == "" {
+			return nil, generic("Device '%s' not found", object)
+		}
 	}
 	at, err := m.placeFor(args)
 	if err != nil {
 		return nil, err
 	}
-	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, place: at}
+	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, rng: args.RNG, place: at}
 	d.pci = readPlace(args)
 	if d.slot, err = m.slotFor(args); err != nil {
 		return nil, err
@@ -170,11 +173,9 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	case args.Property == "chassis" && d.driver == "pcie-root-port":
 		return 1, nil
 	}
-	for name, value := range map[string]string{
-		"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev,
-	} {
-		if args.Property == name && value != "" {
-			if name == "memdev" {
+	for name, value := range d.links() {
+		if args.Property == name && (value != "" || slices.Contains(d.properties(), name)) {
+			if value != "" && (name == "memdev" || name == "rng") {
 				value = "/objects/" + value
 			}
 			return value, nil
@@ -186,20 +187,32 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	return nil, generic("Property '%s.%s' not found", d.driver, args.Property)
 }
 
-// properties lists the names of the properties that qomGet returns for a device.
+// properties lists the names of the properties that devices of the same driver have.
 func (d *device) properties() []string {
 	names := []string{"type", "hotpluggable"}
-	for name, value := range map[string]string{
-		"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev,
-	} {
-		if value != "" {
+	for name, value := range d.links() {
+		if value != "" || slices.ContainsFunc(drivers[name], func(driver string) bool { return strings.HasPrefix(d.driver, driver) }) {
 			names = append(names, name)
 		}
 	}
-	if d.pci != nil {
+	if d.pci != nil || strings.HasSuffix(d.driver, "-pci") {
 		names = append(names, "addr", "multifunction", "parent_bus")
 	}
 	return names
+}
+
+// drivers are the beginnings of the names of drivers that have a link.
+var drivers = map[string][]string{
+	"drive":   {"virtio-blk", "scsi-hd", "scsi-cd", "usb-storage", "nvme-ns", "ide-hd"},
+	"netdev":  {"virtio-net", "e1000", "usb-net"},
+	"memdev":  {"pc-dimm", "virtio-mem"},
+	"chardev": {"vhost-user", "usb-serial"},
+	"rng":     {"virtio-rng"},
+}
+
+// links returns what a device uses, by the names of properties.
+func (d *device) links() map[string]string {
+	return map[string]string{"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev, "rng": d.rng}
 }
 
 // systemReset releases the devices that the guest was asked to release.

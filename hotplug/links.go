@@ -1,0 +1,140 @@
+package hotplug
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A link is a property by which a device uses something that was added for it.
+type link struct{ property, what string }
+
+// links are all links. An I/O thread is not among them: several devices share one.
+var links = []link{
+	{"drive", aNode},
+	{"netdev", aNetdev},
+	{"chardev", aChardev},
+	{"memdev", anObject},
+	{"rng", anObject},
+	{"cryptodev", anObject},
+}
+
+// A deviceType says which properties the devices of a type have.
+type deviceType struct {
+	links []link
+	slot  bool // of PCI
+}
+
+// has reports whether the devices have a link.
+func (t deviceType) has(property string) bool {
+	return slices.ContainsFunc(t.links, func(l link) bool { return l.property == property })
+}
+
+// typeOfDevice returns the type of the device at a path. It asks QEMU once for each driver.
+func (vm *VM) typeOfDevice(ctx context.Context, driver, path string) (deviceType, error) {
+	if known, ok := vm.deviceTypes.Load(driver); ok {
+		return known.(deviceType), nil
+	}
+	members, err := qemu.QOMList{Path: path}.Do(ctx, vm.conn)
+	if errors.Is(err, qmp.ErrDeviceNotFound) {
+		err = errNoDevice
+	}
+	if err != nil {
+		return deviceType{}, err
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(members, func(m qemu.ObjectPropertyInfo) bool { return m.Name == name })
+	}
+	t := deviceType{slot: has("multifunction")} // only PCI devices have it, and others have an "addr" too
+	for _, l := range links {
+		if has(l.property) {
+			t.links = append(t.links, l)
+		}
+	}
+	if driver != "" {
+		vm.deviceTypes.Store(driver, t)
+	}
+	return t, nil
+}
+
+// A part is something that a device uses.
+type part struct{ what, name string }
+
+// A found is a device, and what it uses.
+type found struct {
+	id     string
+	exists bool
+	driver string
+	kind   deviceType
+	uses   []part // one for each link of kind; the name is empty if the device uses nothing that has one
+}
+
+// find looks for a device by its ID, and for what it uses.
+func (vm *VM) find(ctx context.Context, id string) (*found, error) {
+	f := &found{id: id}
+	exists, _, err := vm.property(ctx, id, "type", &f.driver)
+	if err == nil && exists {
+		f.kind, err = vm.typeOfDevice(ctx, f.driver, devicePath(id))
+	}
+	if err == nil && exists {
+		f.uses, err = vm.uses(ctx, id, f.kind)
+	}
+	if errors.Is(err, errNoDevice) { // any more
+		return &found{id: id}, nil
+	}
+	f.exists = exists
+	return f, err
+}
+
+// uses reads the links of a device. If the device is gone, the error is errNoDevice.
+func (vm *VM) uses(ctx context.Context, id string, t deviceType) ([]part, error) {
+	all := make([]part, len(t.links))
+	reads := make([]func() error, len(t.links))
+	for i, l := range t.links {
+		reads[i] = func() error {
+			device, name, err := vm.readLink(ctx, id, l.property)
+			if err == nil && !device {
+				err = errNoDevice
+			}
+			all[i] = part{l.what, name}
+			return err
+		}
+	}
+	return all, together(reads...)
+}
+
+// readLink reads the name of what a device uses. It is empty if there is no name, for example for an object that QEMU
+// created for the device.
+func (vm *VM) readLink(ctx context.Context, id, property string) (device bool, name string, err error) {
+	if property == "drive" {
+		device, drive, err := vm.drive(ctx, id)
+		return device, qmp.Value(drive), err
+	}
+	device, _, err = vm.property(ctx, id, property, &name)
+	switch property {
+	case "memdev", "rng", "cryptodev":
+		var isOurs bool
+		if name, isOurs = strings.CutPrefix(name, objectsPath+"/"); !isOurs {
+			name = ""
+		}
+	}
+	return device, name, err
+}
+
+// used returns the name of what the device uses, of this kind.
+func (f *found) used(what string) (name string, uses bool) {
+	i := slices.IndexFunc(f.uses, func(p part) bool { return p.what == what })
+	if i < 0 {
+		return "", false
+	}
+	return f.uses[i].name, true
+}
+
+// isDisk reports whether the device is a disk.
+func (f *found) isDisk() bool {
+	return f.kind.has("drive") || f.kind.has("chardev") && strings.HasPrefix(f.driver, vhostUserDriver)
+}
