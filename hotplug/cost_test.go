@@ -31,7 +31,10 @@ func TestCommandsOfOperations(t *testing.T) {
 	}
 	require.NoError(t, vm.AddDisk(ctx, disk("first")))
 	require.NoError(t, vm.AddNIC(ctx, userNet("nic")))
-	for _, id := range []string{"first", "nic"} {
+	memory := dimm
+	memory.ID = "memory"
+	require.NoError(t, vm.AddMemory(ctx, memory))
+	for _, id := range []string{"first", "nic", "memory"} {
 		_, err := vm.DeviceInfo(ctx, id) // asks what devices of the type have
 		require.NoError(t, err)
 	}
@@ -54,7 +57,7 @@ func TestCommandsOfOperations(t *testing.T) {
 			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "device_add"}},
 			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "qom-get"}},
 			{func() error { return errorOf(vm.RemoveMemory(ctx, "d")) },
-				[]string{"qom-get", "qom-list", "qom-get", "qom-get", "qom-get", "qom-list", "device_del", "object-del"}},
+				[]string{"qom-get", "qom-get", "qom-get", "qom-get", "qom-list", "device_del", "object-del"}},
 			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
 				[]string{"query-hotpluggable-cpus", "device_add"}},
 			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
