@@ -179,7 +179,7 @@ func TestNames(t *testing.T) {
 		return false
 	}
 	qualified := regexp.MustCompile(`(?:^|[^\w./])((?:[a-z]\w*\.)?[A-Z]\w*|[a-z]\w*)\.([A-Z]\w*)`)
-	for _, page := range []string{"README.md", "docs/connect.md", "docs/descriptors.md", "docs/events.md", "docs/hotplug.md",
+	for _, page := range []string{"README.md", "docs/connect.md", "docs/cpus-and-memory.md", "docs/descriptors.md", "docs/events.md", "docs/hotplug.md",
 		"docs/migrate.md", "docs/operations.md", "docs/schemas.md", "docs/testing.md", "docs/versions.md"} {
 		text, _ := readPage(t, page)
 		for _, code := range quoted.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
@@ -214,7 +214,7 @@ func exportData(t *testing.T) map[string]string {
 // page.
 func TestPrograms(t *testing.T) {
 	qemutest.Run(t, []string{"7.2", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
-		for _, page := range []string{"connect", "hotplug", "descriptors", "events", "migrate", "schemas"} {
+		for _, page := range []string{"connect", "hotplug", "cpus-and-memory", "descriptors", "events", "migrate", "schemas"} {
 			t.Run(page, func(t *testing.T) {
 				t.Parallel()
 				newTerminal(t, q, "docs/"+page+".md").typeAll()

@@ -3,6 +3,8 @@ package hotplug_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -392,4 +394,44 @@ func guestWholeCPUs(t *testing.T, m *guestMachine) {
 	require.NoError(t, err)
 	require.Len(t, change.Removed, 4)
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
+}
+
+// TestTwoManagersOfCPUs race to add CPUs, each by a monitor of its own. Each takes the next place when the other was
+// faster, and two that set the same number reach just that.
+func TestTwoManagersOfCPUs(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-smp", "1,maxcpus=64"}})
+		ctx := limit(t)
+		var vms []*hotplug.VM
+		for _, socket := range qvm.Sockets {
+			c, err := qmp.Dial(ctx, socket, nil)
+			require.NoError(t, err)
+			t.Cleanup(func() { c.Close() })
+			vms = append(vms, hotplug.New(c, nil))
+		}
+		both := func(do func(vm *hotplug.VM, i int) error) {
+			t.Helper()
+			var running sync.WaitGroup
+			errs := make([]error, 2)
+			for i, vm := range vms {
+				running.Go(func() { errs[i] = do(vm, i) })
+			}
+			running.Wait()
+			require.NoError(t, errors.Join(errs...))
+		}
+		cpus := func() int {
+			change, err := vms[0].SetCPUs(ctx, 64, nil)
+			require.NoError(t, err)
+			return change.Before
+		}
+		for round := range 5 {
+			both(func(vm *hotplug.VM, i int) error {
+				_, err := vm.AddCPU(ctx, hotplug.CPU{ID: fmt.Sprint("cpu", round, "-", i)})
+				return err
+			})
+			both(func(vm *hotplug.VM, i int) error { _, err := vm.AddCPUs(ctx, 2, nil); return err })
+			both(func(vm *hotplug.VM, i int) error { _, err := vm.SetCPUs(ctx, 1+10*(round+1), nil); return err })
+		}
+		require.Equal(t, 51, cpus())
+	})
 }

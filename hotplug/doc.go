@@ -33,6 +33,9 @@
 // For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
 // [VM.RemoveFDSet] remove a single part of a device, if it exists.
 //
+// [VM.SetCPUs] and [VM.SetMemory] set a number of CPUs and an amount of memory, and choose the devices that come or
+// go. They undo nothing: their results say what they have reached.
+//
 // # When adding fails
 //
 // If a step of AddDisk or another method that adds fails, or the context ends, the method undoes the steps
@@ -64,6 +67,8 @@
 //	the object behind memory     ID
 //	a NIC's netdev               ID
 //	a vhost-user connection      ID-chardev
+//	a CPU of AddCPUs, SetCPUs    by its place: cpu-socket1-core0-thread0
+//	a DIMM of SetMemory          by its slot: dimm-slot3
 //	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-vhost-0, …
 //
 // A NIC's descriptors have these names (getfd) only until netdev_add uses them.
@@ -79,17 +84,20 @@
 //
 //   - a node by its set of descriptors
 //   - a netdev by its descriptors or its vhost-user connection
-//   - a device by its bus and by its node, netdev or character device
+//   - the object behind memory by its type and its size
+//   - a CPU by its place
+//   - a device by its bus and by its node, netdev, character device or memory
 //
 // It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
 // no device uses them, even if another manager added them.
 //
 // # Cost
 //
-// [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] send the commands that do the work. They query the machine only after
-// QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a port of PCI
-// Express before QEMU 10.0, they also query it first. Facts about QEMU that do not change are asked for once for
-// each VM.
+// [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the
+// machine only after QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a
+// port of PCI Express before QEMU 10.0, they also query it first. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first
+// query the places for CPUs, [VM.SetMemory] the memory. Facts about QEMU that do not change are asked for once for each
+// VM.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
 // [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.

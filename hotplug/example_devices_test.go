@@ -3,7 +3,9 @@ package hotplug_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -39,6 +41,65 @@ func ExampleVM_AddCPU() {
 			fmt.Println(id, "is in socket", qmp.Value(cpu.Props.SocketID))
 		}
 		return nil
+	}
+	_ = add
+}
+
+// The machine gets 8 CPUs, in whole cores. If the machine cannot have 8, it gets the next smaller number.
+func ExampleVM_SetCPUs() {
+	set := func(ctx context.Context, vm *hotplug.VM) error {
+		cores := &hotplug.CPUOptions{Whole: hotplug.WholeCores}
+		change, err := vm.SetCPUs(ctx, 8, cores)
+		if target, ok := errors.AsType[*hotplug.TargetError](err); ok {
+			change, err = vm.SetCPUs(ctx, int(target.Nearest[0]), cores)
+		}
+		for _, kept := range change.Kept {
+			fmt.Println("the guest keeps", qmp.Value(kept.CPU.QOMPath))
+		}
+		fmt.Println("CPUs:", change.Before, "to", change.After)
+		return err
+	}
+	_ = set
+}
+
+// A whole socket, or nothing.
+func ExampleVM_AddCPUs() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		added, err := vm.AddCPUs(ctx, 4, &hotplug.CPUOptions{Whole: hotplug.WholeSockets})
+		for _, cpu := range added {
+			fmt.Println("added", qmp.Value(cpu.QOMPath))
+		}
+		return err
+	}
+	_ = add
+}
+
+// The guest gets 6 GiB of memory. A guest may need some time to give memory back, or keep it.
+func ExampleVM_SetMemory() {
+	set := func(ctx context.Context, vm *hotplug.VM) error {
+		patience, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		change, err := vm.SetMemory(patience, 6<<30, nil)
+		for _, kept := range change.Kept {
+			fmt.Println("the guest keeps", kept.Size, "bytes of", kept.ID)
+		}
+		fmt.Println("bytes:", change.Before, "to", change.After)
+		return err
+	}
+	_ = set
+}
+
+// An NVDIMM in a file of the host. The machine was started with the option nvdimm=on. QEMU cannot remove the device.
+func ExampleVM_AddMemory_nvdimm() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		return vm.AddMemory(ctx, hotplug.Memory{
+			ID:     "nv1",
+			Driver: "nvdimm",
+			Props:  qmp.Args{"label-size": 128 << 10},
+			Backend: hotplug.Object{Options: qemu.ObjectOptions{Branch: &qemu.MemoryBackendFileProperties{
+				MemPath: "/srv/nv1.img", Size: 1 << 30, Share: new(true),
+			}}},
+		})
 	}
 	_ = add
 }

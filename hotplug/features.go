@@ -18,8 +18,8 @@ type Kind string
 const (
 	Disks         Kind = "disks"   // AddDisk, ResizeDisk, RemoveDisk
 	NICs          Kind = "NICs"    // AddNIC, RemoveNIC
-	CPUs          Kind = "CPUs"    // AddCPU, RemoveCPU
-	MemoryDevices Kind = "memory"  // AddMemory, ResizeMemory, RemoveMemory
+	CPUs          Kind = "CPUs"    // AddCPU, AddCPUs, SetCPUs, RemoveCPU
+	MemoryDevices Kind = "memory"  // AddMemory, SetMemory, ResizeMemory, RemoveMemory
 	Devices       Kind = "devices" // AddDevice, RemoveDevice
 )
 
@@ -34,9 +34,12 @@ var kindCommands = map[Kind][]string{
 		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove", "query-chardev",
 		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
 	},
-	CPUs:          {"query-hotpluggable-cpus", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
-	MemoryDevices: {"object-add", "object-del", "qom-set", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
-	Devices:       {"device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+	CPUs: {"query-hotpluggable-cpus", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+	MemoryDevices: {
+		"query-memory-size-summary", "query-memory-devices", "object-add", "object-del", "qom-set",
+		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
+	},
+	Devices: {"device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
 }
 
 // Supports returns nil if the running QEMU can add and remove devices of this kind. It asks QEMU for its

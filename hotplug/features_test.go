@@ -24,7 +24,7 @@ func lacks(missing ...string) qmptest.Handler {
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "device_add",
 		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
 		"set_link", "chardev-add", "chardev-remove", "query-chardev", "block_resize", "qom-list-types", "qom-set",
-		"query-hotpluggable-cpus",
+		"query-hotpluggable-cpus", "query-memory-size-summary", "query-memory-devices",
 	} {
 		lacking := false
 		for _, m := range missing {
@@ -79,7 +79,8 @@ func TestMissingCommandsOfEachKind(t *testing.T) {
 		},
 		hotplug.CPUs: func(vm *hotplug.VM) error { return errors.Join(addsCPU("c").add(ctx, vm), vm.RemoveCPU(ctx, "c")) },
 		hotplug.MemoryDevices: func(vm *hotplug.VM) error {
-			return errors.Join(vm.AddMemory(ctx, hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: mib}}), errorOf(vm.RemoveMemory(ctx, "m")))
+			_, err := vm.SetMemory(ctx, 2*gib, nil)
+			return errors.Join(err, vm.AddMemory(ctx, hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: mib}}), errorOf(vm.RemoveMemory(ctx, "m")))
 		},
 		hotplug.Devices: func(vm *hotplug.VM) error {
 			return errors.Join(vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("a")}), errorOf(vm.RemoveDevice(ctx, "a")))

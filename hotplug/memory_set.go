@@ -1,6 +1,7 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -332,7 +334,7 @@ func (vm *VM) SetMemory(ctx context.Context, size uint64, opts *MemoryOptions) (
 		if err != nil {
 			return err
 		}
-		state, err := vm.memoryState(ctx)
+		state, err := vm.settledMemory(ctx)
 		if err != nil {
 			return err
 		}
@@ -341,7 +343,7 @@ func (vm *VM) SetMemory(ctx context.Context, size uint64, opts *MemoryOptions) (
 		case len(state.virtio) > 0:
 			err = vm.setVirtio(ctx, state, size, &change)
 		case size > have:
-			err = vm.growDIMMs(ctx, state, size-have, o, &change)
+			err = vm.growDIMMs(ctx, state, size, o, &change)
 		default:
 			err = vm.shrinkDIMMs(ctx, state, have-size, &change)
 		}
@@ -353,33 +355,73 @@ func (vm *VM) SetMemory(ctx context.Context, size uint64, opts *MemoryOptions) (
 	return change, err
 }
 
-// growDIMMs adds DIMMs with so many bytes.
-func (vm *VM) growDIMMs(ctx context.Context, s *memoryState, bytes uint64, o *MemoryOptions, change *MemoryChange) error {
-	sizes, err := s.planDIMMs(bytes, o.Block)
-	if err != nil {
-		return err
-	}
-	var all []Memory
-	for i, size := range sizes {
-		m := Memory{ID: idOfSlot(s.slots[i]), Backend: o.Backend(size), Props: qmp.Args{"slot": s.slots[i]}}
-		maps.Copy(m.Props, o.Props)
-		if err := m.check(); err != nil {
+// growDIMMs adds DIMMs until the guest has size bytes.
+func (vm *VM) growDIMMs(ctx context.Context, s *memoryState, size uint64, o *MemoryOptions, change *MemoryChange) error {
+	var taken error // another manager was faster
+	for size > s.total() {
+		sizes, err := s.planDIMMs(size-s.total(), o.Block)
+		if err != nil {
+			return cmp.Or(taken, err)
+		}
+		var all []Memory
+		for i, size := range sizes {
+			m := Memory{ID: idOfSlot(s.slots[i]), Backend: o.Backend(size), Props: qmp.Args{"slot": s.slots[i]}}
+			maps.Copy(m.Props, o.Props)
+			if err := m.check(); err != nil {
+				return err
+			}
+			all = append(all, m)
+		}
+		if err := vm.removeLeft(ctx, s); err != nil {
 			return err
 		}
-		all = append(all, m)
+		added, err := vm.addDIMMs(ctx, all, change)
+		for _, size := range sizes[:added] {
+			change.After += size
+		}
+		if !errors.Is(err, ErrExists) {
+			return err
+		}
+		again, lookErr := vm.settledMemory(ctx)
+		if lookErr != nil || slices.Contains(again.slots, s.slots[added]) {
+			return errors.Join(err, lookErr) // the ID is not in use by a DIMM
+		}
+		s, taken, change.After = again, err, again.total()
 	}
-	if err := vm.removeLeft(ctx, s); err != nil {
-		return err
-	}
+	return nil
+}
+
+// addDIMMs adds DIMMs, and undoes the last one if that fails. It returns how many it has added.
+func (vm *VM) addDIMMs(ctx context.Context, all []Memory, change *MemoryChange) (added int, err error) {
 	for i, m := range all {
 		var undo rollback
 		if err := vm.addMemory(ctx, &undo, &m); err != nil {
-			return fmt.Errorf("DIMM %s: %w", m.ID, undo.run(ctx, err))
+			return i, fmt.Errorf("DIMM %s: %w", m.ID, undo.run(ctx, err))
 		}
 		change.Added = append(change.Added, m.ID)
-		change.After += sizes[i]
 	}
-	return nil
+	return len(all), nil
+}
+
+// leftGrace is how long an object without a device may belong to an AddMemory that runs.
+const leftGrace = time.Second
+
+// settledMemory asks for the memory of the machine when no DIMM is being added, as far as can be seen.
+func (vm *VM) settledMemory(ctx context.Context) (*memoryState, error) {
+	s, err := vm.memoryState(ctx)
+	if err != nil || len(s.left) == 0 {
+		return s, err
+	}
+	select {
+	case <-time.After(leftGrace):
+	case <-ctx.Done():
+		return nil, wait.Err(ctx)
+	}
+	again, err := vm.memoryState(ctx)
+	if err == nil {
+		again.left = slices.DeleteFunc(again.left, func(id string) bool { return !slices.Contains(s.left, id) })
+	}
+	return again, err
 }
 
 // removeLeft removes the objects that an interrupted SetMemory has left, unless they are in use.

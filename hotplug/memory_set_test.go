@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -208,7 +209,8 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
 		m.SetRoom(gib, 16*gib, 8)
-		vm := hotplug.New(pipe(t, m, nil), nil)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c, nil)
 		ctx := t.Context()
 		for size := uint64(2); size <= 4; size++ { // DIMMs of 1 GiB
 			_, err := vm.SetMemory(ctx, size*gib, nil)
@@ -245,7 +247,7 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 		require.Equal(t, uint64(2*gib), change.After)
 
 		m.SetGuest(fakeqemu.Willing) // and releases it, later
-		require.NoError(t, qemu.SystemReset{}.Do(ctx, m.Dial()))
+		require.NoError(t, qemu.SystemReset{}.Do(ctx, c))
 		require.Equal(t, []string{"object dimm-slot2"}, m.State())
 		_, err = vm.SetMemory(ctx, gib, nil)
 		require.NoError(t, err)
@@ -358,7 +360,7 @@ func TestStorageInMemory(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		c := q.Start(t, qemutest.Config{Machine: "q35,nvdimm=on", Args: []string{"-m", "256,slots=4,maxmem=4G",
-			"-device", "pcie-root-port,id=rp1"}}).Dial(t)
+			"-device", "pcie-root-port,id=root"}}).Dial(t)
 		ctx := limit(t)
 		vm := hotplug.New(c, nil)
 		file := filepath.Join(t.TempDir(), "nv1")
@@ -368,7 +370,7 @@ func TestStorageInMemory(t *testing.T) {
 			{ID: "nv1", Driver: "nvdimm", Props: qmp.Args{"label-size": 128 << 10}, Backend: hotplug.Object{Options: qemu.ObjectOptions{
 				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib, Share: new(true)}}}},
 			{ID: "nv2", Driver: "nvdimm", Backend: hotplug.RAM{Size: 128 * mib}},
-			{ID: "pm1", Driver: "virtio-pmem-pci", Bus: "rp1", Backend: hotplug.Object{Options: qemu.ObjectOptions{
+			{ID: "pm1", Driver: "virtio-pmem-pci", Bus: "root", Backend: hotplug.Object{Options: qemu.ObjectOptions{
 				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib}}}},
 		} {
 			before := stateOf(t, c)
@@ -535,5 +537,32 @@ func TestGuestKeepsMore(t *testing.T) {
 		require.Equal(t, uint64(640*mib), memory.After)
 		require.Len(t, memory.Kept, 2)
 		require.Equal(t, before, stateOf(t, m.c))
+	})
+}
+
+// TestTwoManagersOfMemory set the same amount, each by a monitor of its own, and reach just that.
+func TestTwoManagersOfMemory(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-m", "128,slots=64,maxmem=64G"}})
+		ctx := limit(t)
+		var vms []*hotplug.VM
+		for _, socket := range qvm.Sockets {
+			c, err := qmp.Dial(ctx, socket, nil)
+			require.NoError(t, err)
+			t.Cleanup(func() { c.Close() })
+			vms = append(vms, hotplug.New(c, nil))
+		}
+		for _, size := range []uint64{gib, 3 * gib, 4*gib - 128*mib, 7*gib + 640*mib} {
+			var running sync.WaitGroup
+			errs := make([]error, 2)
+			for i, vm := range vms {
+				running.Go(func() { _, errs[i] = vm.SetMemory(ctx, size, nil) })
+			}
+			running.Wait()
+			require.NoError(t, errors.Join(errs...))
+			change, err := vms[0].SetMemory(ctx, size, nil)
+			require.NoError(t, err)
+			require.Equal(t, hotplug.MemoryChange{Before: size, After: size}, change)
+		}
 	})
 }
