@@ -147,6 +147,10 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 	if err := vm.checkNoDevice(ctx, c.ID); err != nil {
 		return nil, err
 	}
+	if err := vm.cpus.Lock(ctx); err != nil { // two additions at the same time would choose the same place
+		return nil, err
+	}
+	defer vm.cpus.Unlock()
 	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,16 @@
 // For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
 // [VM.RemoveFDSet] remove a single part of a device, if it exists.
 //
+// # Operations side by side
+//
+// A VM does one operation at a time for each ID. RemoveNode and the like count as operations on the name that they get.
+// Operations with different IDs do not wait for each other, with these exceptions:
+//
+//   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits.
+//   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
+//   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
+//   - AddCPU finds a place for one CPU at a time.
+//
 // # When adding fails
 //
 // If a step of AddDisk or another method that adds fails, or the context ends, the method undoes the steps
@@ -64,7 +74,7 @@
 //	the object behind memory     ID
 //	a NIC's netdev               ID
 //	a vhost-user connection      ID-chardev
-//	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-vhost-0, …
+//	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-0-vhost, …
 //
 // A NIC's descriptors have these names (getfd) only until netdev_add uses them.
 //

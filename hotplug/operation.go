@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// operate does an operation on the thing with this ID. It waits until no other operation runs.
-func (vm *VM) operate(ctx context.Context, operation, id string, run func() error) error {
-	end, err := vm.begin(ctx)
+// operate does an operation on the thing with this ID. It waits until no other operation has one of the keys: that of
+// the ID, and further ones.
+func (vm *VM) operate(ctx context.Context, operation, id string, run func() error, keys ...wait.Key) error {
+	end, err := vm.begin(ctx, append(keys, wait.Key{Name: id})...)
 	if err == nil {
 		defer end()
 		err = run()
@@ -28,14 +30,14 @@ func failed(operation string, err error) error {
 }
 
 // adding does an operation that adds something. If steps fails, adding undoes the steps that were done.
-func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *rollback) error) error {
+func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *rollback) error, keys ...wait.Key) error {
 	return vm.operate(ctx, "add "+what, id, func() error {
 		var undo rollback
 		if err := steps(&undo); err != nil {
 			return undo.run(ctx, err)
 		}
 		return nil
-	})
+	}, keys...)
 }
 
 // removing does an operation that removes something.
@@ -49,12 +51,17 @@ func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) e
 	if err := vm.nameSlot(ctx, &device); err != nil {
 		return err
 	}
-	err := undo.step(ctx, step{
+	unlock, err := vm.buses.Lock(ctx, arriveKeys(&device)...)
+	if err != nil {
+		return err
+	}
+	err = undo.step(ctx, step{
 		what: "device " + id,
 		do:   func(ctx context.Context) error { return device.Do(ctx, vm.conn) },
 		undo: func(ctx context.Context) error { return vm.unplug(ctx, id) },
 		ours: func(ctx context.Context) (bool, error) { return vm.madeOf(ctx, &device) },
 	})
+	unlock()
 	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, id) })
 }
 

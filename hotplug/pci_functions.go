@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device, and
@@ -27,7 +29,11 @@ import (
 //     devices are on its buses.
 //   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
 func (vm *VM) RemoveFunctions(ctx context.Context, ids ...string) error {
-	return vm.removing(ctx, "functions", strings.Join(ids, ", "), func() error { return vm.removeFunctions(ctx, ids) })
+	var keys []wait.Key
+	for _, id := range ids {
+		keys = append(keys, wait.Key{Name: id})
+	}
+	return vm.operate(ctx, "remove functions", strings.Join(ids, ", "), func() error { return vm.removeFunctions(ctx, ids) }, keys...)
 }
 
 func (vm *VM) removeFunctions(ctx context.Context, ids []string) error {
@@ -106,8 +112,17 @@ func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(
 // times.
 func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 	slices.SortFunc(functions, func(a, b *PCIDevice) int { return cmp.Compare(a.Function, b.Function) })
+	var all []string
+	for _, f := range functions {
+		all = append(all, f.ID)
+	}
+	leaving, err := vm.depart(ctx, all...)
+	defer leaving.end()
+	if err != nil {
+		return err
+	}
 	first := functions[0].ID
-	others, err := vm.slotMates(ctx, first)
+	others, err := vm.slotMates(ctx, leaving, first)
 	if err != nil {
 		return err
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // checkNeighbours makes sure that QEMU would remove no other device together with this one.
-func (vm *VM) checkNeighbours(ctx context.Context, id string) error {
-	if err := vm.checkSlot(ctx, id); err != nil {
+func (vm *VM) checkNeighbours(ctx context.Context, leaving *departure, id string) error {
+	if err := vm.checkSlot(ctx, leaving, id); err != nil {
 		return err
 	}
 	return vm.checkBuses(ctx, id)
@@ -77,8 +77,8 @@ func (vm *VM) onBus(ctx context.Context, id, bus string) (others []string, err e
 // checkSlot makes sure that the guest would release no other device together with this one. A guest
 // releases a whole slot of PCI, with all of its functions. A port of PCI Express has one slot, so the guest
 // releases everything on its bus.
-func (vm *VM) checkSlot(ctx context.Context, id string) error {
-	others, err := vm.slotMates(ctx, id)
+func (vm *VM) checkSlot(ctx context.Context, leaving *departure, id string) error {
+	others, err := vm.slotMates(ctx, leaving, id)
 	if err == nil && len(others) > 0 {
 		err = &SharedSlotError{ID: id, Others: others}
 	}
@@ -86,8 +86,8 @@ func (vm *VM) checkSlot(ctx context.Context, id string) error {
 }
 
 // slotMates lists the devices that the guest releases together with this one: the ID of each, or its path
-// if it has no ID.
-func (vm *VM) slotMates(ctx context.Context, id string) ([]string, error) {
+// if it has no ID. As long as it leaves, this VM adds no others.
+func (vm *VM) slotMates(ctx context.Context, leaving *departure, id string) ([]string, error) {
 	var multifunction bool // a property of PCI devices, and of no others
 	_, isPCI, err := vm.property(ctx, id, "multifunction", &multifunction)
 	if err != nil || !isPCI {
@@ -108,6 +108,9 @@ func (vm *VM) slotMates(ctx context.Context, id string) ([]string, error) {
 	}
 	if !port && own.Function == 0 && !multifunction {
 		return nil, nil // QEMU lets no other function into its slot
+	}
+	if err := leaving.slot(ctx, bus, own.Slot); err != nil {
+		return nil, err
 	}
 	devices, _, err := vm.pciDevices(ctx, bus, nil, nil)
 	if err != nil {

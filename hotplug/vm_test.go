@@ -88,7 +88,7 @@ func TestCauseOfTheContext(t *testing.T) {
 			removed := make(chan error)
 			go func() { removed <- vm.RemoveDisk(t.Context(), "d") }()
 			synctest.Wait()
-			stopped(t, func(ctx context.Context) error { return vm.AddDisk(ctx, memory("e")) })
+			stopped(t, func(ctx context.Context) error { return vm.AddDisk(ctx, memory("d")) })
 			require.NoError(t, qemu.SystemReset{}.Do(t.Context(), c))
 			require.NoError(t, <-removed)
 		})
