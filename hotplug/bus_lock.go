@@ -17,6 +17,7 @@ import (
 //
 //   - the lock of a device: additions to its buses share it, and the removal of the device has it alone
 //   - the lock of a slot of PCI: the addition or the removal of a function has it
+//   - the lock of some bus: additions share it if QEMU chooses the bus
 //
 // An operation takes these locks after the locks of the IDs. It holds them while it adds one device, or while it removes
 // one.
@@ -32,7 +33,7 @@ func slotKey(bus string, slot int) wait.Key {
 func arriveKeys(device *qemu.DeviceAdd) (keys []wait.Key) {
 	bus := qmp.Value(device.Bus)
 	if bus == "" {
-		return nil // QEMU chooses the chipset's bus, which nobody removes
+		return []wait.Key{{Name: someBus, Shared: true}}
 	}
 	keys = append(keys, deviceKey(bus, true)) // a bridge's bus has the ID of the bridge, and a controller's is "ID.0"
 	if dot := strings.LastIndexByte(bus, '.'); dot > 0 {
@@ -47,10 +48,24 @@ func arriveKeys(device *qemu.DeviceAdd) (keys []wait.Key) {
 	return keys
 }
 
+const someBus = "some bus"
+
 // A departure holds the locks of a removal.
 type departure struct {
 	vm      *VM
 	unlocks []func()
+}
+
+// carries says that a device leaves that has a bus which QEMU could choose for another device. carries waits for
+// additions for which QEMU chooses. Later ones choose a bus that does not leave.
+func (d *departure) carries(ctx context.Context) error {
+	d.vm.carriers.Add(1)
+	d.unlocks = append(d.unlocks, func() { d.vm.carriers.Add(-1) })
+	unlock, err := d.vm.buses.Lock(ctx, wait.Key{Name: someBus})
+	if err == nil {
+		unlock()
+	}
+	return err
 }
 
 // depart begins to remove devices together.

@@ -193,9 +193,6 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	if err != nil {
 		return err
 	}
-	return undo.step(ctx, step{
-		what: "device " + m.ID,
-		do:   func(ctx context.Context) error { return m.device().Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { return vm.unplugMemory(ctx, m.ID) },
-	})
+	p := plugging{vm: vm, undo: undo, device: m.device(), unplug: func(ctx context.Context) error { return vm.unplugMemory(ctx, m.ID) }}
+	return p.run(ctx)
 }

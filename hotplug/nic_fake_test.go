@@ -227,7 +227,7 @@ func TestNICRemovalCutOff(t *testing.T) {
 			for at := range 9 { // with nothing there but what an addition has left that was cut off
 				for i := range taps {
 					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
-					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-vhost-", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
+					require.NoError(t, qemu.GetFD{FDName: fmt.Sprintf("d-%d-vhost", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
 				}
 				_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/s")}.Do(t.Context(), c)
 				require.NoError(t, err)

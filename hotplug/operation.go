@@ -45,26 +45,6 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 	return vm.operate(ctx, "remove "+what, id, remove)
 }
 
-// plug adds the device, as the last step of an operation: undoing it needs the guest.
-func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) error {
-	id := qmp.Value(device.ID)
-	if err := vm.nameSlot(ctx, &device); err != nil {
-		return err
-	}
-	unlock, err := vm.buses.Lock(ctx, arriveKeys(&device)...)
-	if err != nil {
-		return err
-	}
-	err = undo.step(ctx, step{
-		what: "device " + id,
-		do:   func(ctx context.Context) error { return device.Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { return vm.unplug(ctx, id) },
-		ours: func(ctx context.Context) (bool, error) { return vm.madeOf(ctx, &device) },
-	})
-	unlock()
-	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, id) })
-}
-
 // madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev
 // or character device. If an operation has just added these, no other manager's device uses them.
 func (vm *VM) madeOf(ctx context.Context, device *qemu.DeviceAdd) (bool, error) {

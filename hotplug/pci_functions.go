@@ -138,7 +138,7 @@ func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 		return &SharedSlotError{ID: first, Others: others}
 	}
 	for _, id := range ids {
-		if err := vm.checkBuses(ctx, id); err != nil {
+		if err := vm.checkBuses(ctx, leaving, id); err != nil {
 			return ofDevice(id, err)
 		}
 	}

@@ -12,13 +12,13 @@ func (vm *VM) checkNeighbours(ctx context.Context, leaving *departure, id string
 	if err := vm.checkSlot(ctx, leaving, id); err != nil {
 		return err
 	}
-	return vm.checkBuses(ctx, id)
+	return vm.checkBuses(ctx, leaving, id)
 }
 
 // checkBuses makes sure that no other device is on the buses of this one: QEMU would remove it together
 // with the controller or bridge.
-func (vm *VM) checkBuses(ctx context.Context, id string) error {
-	others, err := vm.behind(ctx, id, devicePath(id))
+func (vm *VM) checkBuses(ctx context.Context, leaving *departure, id string) error {
+	others, err := vm.behind(ctx, leaving, id, devicePath(id))
 	if err == nil && len(others) > 0 {
 		slices.Sort(others)
 		err = because(ErrNotAlone, "device has others on its buses; remove first: %s", strings.Join(others, ", "))
@@ -28,7 +28,7 @@ func (vm *VM) checkBuses(ctx context.Context, id string) error {
 
 // behind lists the devices on the buses of an object, which is a device or a part of one. The number of
 // commands depends on the device, not on the size of the machine.
-func (vm *VM) behind(ctx context.Context, id, object string) (others []string, err error) {
+func (vm *VM) behind(ctx context.Context, leaving *departure, id, object string) (others []string, err error) {
 	parts, err := vm.objects(ctx, object, "child")
 	if err != nil || len(parts) == 0 {
 		return nil, err
@@ -41,9 +41,14 @@ func (vm *VM) behind(ctx context.Context, id, object string) (others []string, e
 		var found []string
 		switch {
 		case buses[part.kind]:
-			found, err = vm.onBus(ctx, id, part.path)
+			if isChosen(part.kind) {
+				err = leaving.carries(ctx)
+			}
+			if err == nil {
+				found, err = vm.onBus(ctx, id, part.path)
+			}
 		case part.name == "virtio-backend": // has the buses of a virtio device of PCI
-			found, err = vm.behind(ctx, id, part.path)
+			found, err = vm.behind(ctx, leaving, id, part.path)
 		}
 		if err != nil {
 			return nil, err

@@ -16,6 +16,11 @@ type Options struct {
 	// Fallback adds and removes the drives of disks in a QEMU without blockdev-add. If it is nil, AddDisk
 	// returns an error that matches [errors.ErrUnsupported] on such a QEMU.
 	Fallback *Fallback
+
+	// Reserved reports whether a PCI slot is left to others. [VM.FreePCISlot] and the operations whose device has no
+	// Bus do not choose such a slot. For a port of PCI Express, the slot is 0. Operations call Reserved at the same
+	// time. If it is nil, no slot is reserved, and QEMU chooses the slot where it can.
+	Reserved func(slot PCISlot) bool
 }
 
 // A VM adds devices to a running QEMU and removes them. [New] makes a VM; the methods of a zero VM return
@@ -30,12 +35,17 @@ type Options struct {
 // the functions of a [Fallback].
 type VM struct {
 	fallback *Fallback
+	reserved func(slot PCISlot) bool
 
 	conn       qmp.Conn
-	operations wait.Locks // the IDs of the operations that run, and other names that they use
-	buses      wait.Locks // the devices whose buses get a device, or that leave with their buses; see bus_locks.go
-	cpus       wait.Mutex // held while a CPU gets its place
+	operations wait.Locks   // the IDs of the operations that run, and other names that they use
+	buses      wait.Locks   // the devices whose buses get a device, or that leave with their buses; see bus_locks.go
+	carriers   atomic.Int32 // how many removals take buses along that QEMU could choose
+	cpus       wait.Mutex   // held while a CPU gets its place
+	pciChoice  pciChoice
 
+	needsPort           atomic.Bool          // the bus of PCI that QEMU would choose takes no devices while the machine runs
+	driverTypes         wait.Answer[[]kinds] // of each of busKinds
 	commands            wait.Answer[map[string]bool]
 	dynamicAutoReadOnly wait.Answer[bool]
 	busTypes            wait.Answer[kinds]
@@ -51,7 +61,7 @@ func New(conn qmp.Conn, opts *Options) *VM {
 	if opts == nil {
 		opts = &Options{}
 	}
-	return &VM{fallback: opts.Fallback, conn: conn}
+	return &VM{fallback: opts.Fallback, reserved: opts.Reserved, conn: conn}
 }
 
 var errNotMade = errors.New("the VM was not made by New, or has no connection")

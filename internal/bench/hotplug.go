@@ -141,7 +141,7 @@ func (m *hotplugMachine) measure(disks int) {
 			_, err := hotplug.New(m.counts, nil).PCITree(m.ctx)
 			return err
 		}},
-		{name: "FreePCISlot", hand: trips, by: func() error { _, err := m.vm.FreePCISlot(m.ctx, ""); return err }},
+		{name: "FreePCISlot", hand: trips, by: func() error { _, err := m.vm.FreePCISlot(m.ctx, "", 0); return err }},
 	}
 	for _, c := range all {
 		c.of, c.limit = commands, operationLimit
