@@ -146,6 +146,10 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 	if err := c.check(); err != nil {
 		return nil, err
 	}
+	if err := vm.cpus.Lock(ctx); err != nil { // two additions at the same time would choose the same place
+		return nil, err
+	}
+	defer vm.cpus.Unlock()
 	for {
 		places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
 		if err != nil {

@@ -227,7 +227,7 @@ func noRoom(base, want, below, above int) error {
 // Source: query-hotpluggable-cpus, device_add.
 func (vm *VM) AddCPUs(ctx context.Context, n int, opts *CPUOptions) ([]qemu.HotpluggableCPU, error) {
 	var added []qemu.HotpluggableCPU
-	err := vm.changing(ctx, fmt.Sprintf("add %d CPUs", n), func() error {
+	err := vm.changing(ctx, allCPUs, fmt.Sprintf("add %d CPUs", n), func() error {
 		o, err := opts.check(n)
 		if err != nil {
 			return err
@@ -299,7 +299,7 @@ func (vm *VM) plugCPUs(ctx context.Context, undo *rollback, o *CPUOptions, place
 // Source: query-hotpluggable-cpus, device_add, device_del.
 func (vm *VM) SetCPUs(ctx context.Context, n int, opts *CPUOptions) (CPUChange, error) {
 	var change CPUChange
-	err := vm.changing(ctx, fmt.Sprintf("set CPUs to %d", n), func() error {
+	err := vm.changing(ctx, allCPUs, fmt.Sprintf("set CPUs to %d", n), func() error {
 		o, err := opts.check(n)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -26,7 +27,17 @@ func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
 			return err
 		}
 		return vm.plug(ctx, undo, device)
-	})
+	}, usesNetdev(device)...)
+}
+
+// usesNetdev returns a key for the netdev of a device. With it, RemoveNetdev does not run while the device is added:
+// QEMU removes a netdev that is in use.
+func usesNetdev(device qemu.DeviceAdd) []wait.Key {
+	netdev, _ := device.Props["netdev"].(string)
+	if netdev == "" {
+		return nil
+	}
+	return []wait.Key{{Name: netdev, Shared: true}}
 }
 
 // checkNoDevice returns an error if a device has this ID.

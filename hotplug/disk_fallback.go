@@ -10,7 +10,7 @@ import (
 
 // A Fallback adds and removes the drives of disks in a QEMU without blockdev-add: 2.8 and older. The caller
 // has to write it, because these QEMUs only have drive_add, a command of the human monitor whose answers
-// differ from version to version.
+// differ from version to version. Operations on different disks can call the functions at the same time.
 type Fallback struct {
 	// Add adds a drive with the name d.ID, which the device will use. d.Backend is a [File], a [Descriptor]
 	// or a [Blockdev], not a pointer to one. If Add fails, there must be no drive, unless the error matches

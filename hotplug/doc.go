@@ -36,6 +36,16 @@
 // [VM.SetCPUs] and [VM.SetMemory] set a number of CPUs and an amount of memory, and choose the devices that come or
 // go. They undo nothing: their results say what they have reached.
 //
+// # Operations side by side
+//
+// A VM does one operation at a time for each ID. RemoveNode and the like count as operations on the name that they get.
+// Operations with different IDs do not wait for each other, with these exceptions:
+//
+//   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits.
+//   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
+//   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
+//   - AddCPU finds a place for one CPU at a time.
+//
 // # When adding fails
 //
 // If a step of AddDisk or another method that adds fails, or the context ends, the method undoes the steps
@@ -69,7 +79,7 @@
 //	a vhost-user connection      ID-chardev
 //	a CPU of AddCPUs, SetCPUs    by its place: cpu-socket1-core0-thread0
 //	a DIMM of SetMemory          by its slot: dimm-slot3
-//	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-vhost-0, …
+//	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-0-vhost, …
 //
 // A NIC's descriptors have these names (getfd) only until netdev_add uses them.
 //

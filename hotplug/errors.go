@@ -22,8 +22,9 @@ var ErrNotDisk = errors.New("device is not a disk")
 // another name, or that another device uses the netdev. The operation has changed nothing.
 var ErrNotNIC = errors.New("device is not a NIC")
 
-// ErrNoFreeSlot means that [VM.FreePCISlot] found no free slot that takes devices while the machine runs.
-var ErrNoFreeSlot = errors.New("no free PCI slot")
+// ErrNoFreeSlot means that no free slot of PCI takes devices while the machine runs. The error names the option of QEMU
+// that gives the machine more. It also matches ErrNoFreePlace. An operation that adds a device has undone its steps.
+var ErrNoFreeSlot = because(ErrNoFreePlace, "no free PCI slot")
 
 // ErrNoBus means that the machine does not have the PCI bus that [VM.FreePCISlot] was asked for.
 var ErrNoBus = errors.New("no such PCI bus")
@@ -47,7 +48,8 @@ var ErrNotOurs = errors.New("was not added by this package")
 // ErrInUse means that something was not removed because it is in use, for example the block node of a disk.
 var ErrInUse = errors.New("in use")
 
-// ErrNoFreePlace means that [VM.AddCPU] found no free place for the CPU. It has changed nothing.
+// ErrNoFreePlace means that the machine has no free place for a CPU, or no bus for a device. The operation has undone its
+// steps.
 var ErrNoFreePlace = errors.New("no free place")
 
 // ErrResizePending means that the context ended before the guest used the requested amount of a virtio-mem

@@ -64,7 +64,7 @@ func ExampleVM_AddNIC_vhostVDPA() {
 func ExampleVM_FreePCISlot() {
 	add := func(ctx context.Context, vm *hotplug.VM, disk hotplug.Disk) error {
 		for range 3 {
-			slot, err := vm.FreePCISlot(ctx, "") // pci.0 of a pc, an empty root port of a q35
+			slot, err := vm.FreePCISlot(ctx, "", 0) // pci.0 of a pc, an empty root port of a q35
 			if errors.Is(err, hotplug.ErrNoFreeSlot) {
 				return fmt.Errorf("the machine is full: %w", err)
 			}
@@ -89,10 +89,10 @@ func ExamplePCITree_FreeSlot() {
 		{ID: "rp1", Driver: "pcie-root-port", Slot: 1, Buses: []*hotplug.PCIBus{port}},
 	}}
 	tree := hotplug.PCITree{root}
-	fmt.Println(tree.FreeSlot(""))
+	fmt.Println(tree.FreeSlot("", 0))
 
 	port.Devices = []*hotplug.PCIDevice{{ID: "net1", Driver: "virtio-net-pci"}}
-	_, err := tree.FreeSlot("rp1")
+	_, err := tree.FreeSlot("rp1", 0)
 	fmt.Println(err)
 	// Output:
 	// rp1/00 <nil>

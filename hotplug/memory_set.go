@@ -329,7 +329,7 @@ func (s *memoryState) planVirtio(size uint64) ([]uint64, error) {
 // RemoveMemory or ResizeMemory.
 func (vm *VM) SetMemory(ctx context.Context, size uint64, opts *MemoryOptions) (MemoryChange, error) {
 	var change MemoryChange
-	err := vm.changing(ctx, "set memory to "+bytesText(size), func() error {
+	err := vm.changing(ctx, allMemory, "set memory to "+bytesText(size), func() error {
 		o, err := opts.check()
 		if err != nil {
 			return err

@@ -87,13 +87,13 @@ func TestNICRequests(t *testing.T) {
 	}{
 		{"tap", hotplug.NIC{Backend: hotplug.Tap{Queues: one}}, `{"type":"tap","id":"d","fd":"d-0"}`, plain},
 		{"tap and vhost, in a chroot", hotplug.NIC{Backend: hotplug.Tap{Queues: one, Vhost: vhost[:1]}, NoROM: true},
-			`{"type":"tap","id":"d","fd":"d-0","vhost":true,"vhostfd":"d-vhost-0"}`,
+			`{"type":"tap","id":"d","fd":"d-0","vhost":true,"vhostfd":"d-0-vhost"}`,
 			`{"driver":"virtio-net-pci","id":"d","netdev":"d","romfile":""}`},
 		{"queues", hotplug.NIC{Backend: hotplug.Tap{Queues: three}, MAC: "52:54:00:12:34:56", Bus: "rp1"},
 			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2"}`,
 			`{"driver":"virtio-net-pci","bus":"rp1","id":"d","mac":"52:54:00:12:34:56","mq":true,"netdev":"d","vectors":8}`},
 		{"queues and vhost", hotplug.NIC{Backend: hotplug.Tap{Queues: three, Vhost: vhost}, Props: qmp.Args{"vectors": 20, "addr": "05"}},
-			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2","vhost":true,"vhostfds":"d-vhost-0:d-vhost-1:d-vhost-2"}`,
+			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2","vhost":true,"vhostfds":"d-0-vhost:d-1-vhost:d-2-vhost"}`,
 			`{"driver":"virtio-net-pci","addr":"05","id":"d","mq":true,"netdev":"d","vectors":20}`},
 		{"queues of an older virtio", hotplug.NIC{Backend: hotplug.Tap{Queues: three}, Driver: "virtio-net-pci-transitional"},
 			`{"type":"tap","id":"d","fds":"d-0:d-1:d-2"}`,
@@ -109,7 +109,7 @@ func TestNICRequests(t *testing.T) {
 		{"vhost-vdpa", hotplug.NIC{Backend: hotplug.Netdev{Options: *netdev(&qemu.NetdevVhostVDPAOptions{Vhostdev: new("/dev/vhost-vdpa-0")})}},
 			`{"type":"vhost-vdpa","id":"d","vhostdev":"/dev/vhost-vdpa-0"}`, plain},
 		{"vhost-vdpa by a descriptor", hotplug.NIC{Backend: hotplug.VhostVDPA{File: vhost[0], Queues: 4}},
-			`{"type":"vhost-vdpa","id":"d","vhostfd":"d-vhost-0","queues":4}`,
+			`{"type":"vhost-vdpa","id":"d","vhostfd":"d-0-vhost","queues":4}`,
 			`{"driver":"virtio-net-pci","id":"d","mq":true,"netdev":"d","vectors":10}`},
 		{"tap that QEMU makes", hotplug.NIC{Backend: hotplug.Netdev{Options: *netdev(&qemu.NetdevTapOptions{Ifname: new("t0"), Queues: new(uint32(2)), Vhost: new(true)})}},
 			`{"type":"tap","id":"d","ifname":"t0","queues":2,"vhost":true}`,
@@ -227,7 +227,7 @@ func TestNICRemovalCutOff(t *testing.T) {
 			for at := range 10 { // with nothing there but what an addition has left that was cut off
 				for i := range taps {
 					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
-					require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-vhost-", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
+					require.NoError(t, qemu.GetFD{FDName: fmt.Sprintf("d-%d-vhost", i)}.Do(t.Context(), c, qmp.WithFile(vhost[i])))
 				}
 				_, err := qemu.ChardevAdd{ID: "d-chardev", Backend: *client("/s")}.Do(t.Context(), c)
 				require.NoError(t, err)
@@ -257,8 +257,8 @@ func TestNICConnectionLost(t *testing.T) {
 	taps, vhost := fakeTaps(t, 1)
 	for command, left := range map[string][]string{
 		"getfd":      {"descriptor d-0"},
-		"netdev_add": {"netdev d", "descriptor d-vhost-0", "descriptor d-0"},
-		"device_add": {"device d", "netdev d", "descriptor d-vhost-0", "descriptor d-0"},
+		"netdev_add": {"netdev d", "descriptor d-0-vhost", "descriptor d-0"},
+		"device_add": {"device d", "netdev d", "descriptor d-0-vhost", "descriptor d-0"},
 	} {
 		t.Run(command, func(t *testing.T) {
 			m := fakeqemu.New(t)
@@ -449,7 +449,7 @@ func TestDescriptorsWithoutANIC(t *testing.T) {
 	for i := range taps {
 		require.NoError(t, qemu.GetFD{FDName: fmt.Sprint("d-", i)}.Do(t.Context(), c, qmp.WithFile(taps[i])))
 	}
-	require.NoError(t, qemu.GetFD{FDName: "d-vhost-2"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
+	require.NoError(t, qemu.GetFD{FDName: "d-2-vhost"}.Do(t.Context(), c, qmp.WithFile(vhost[2])))
 	vm := hotplug.New(c, nil)
 	require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps[:2], Vhost: vhost[:2]}}))
 	require.Equal(t, []string{"device d", "netdev d"}, m.State())

@@ -14,7 +14,10 @@ func tapNames(id string) func(queue int) string {
 	return func(queue int) string { return id + "-" + strconv.Itoa(queue) }
 }
 
-func vhostNames(id string) func(queue int) string { return tapNames(id + "-vhost") }
+// vhostNames differ from the names of taps of all IDs, because two NICs can be added at the same time.
+func vhostNames(id string) func(queue int) string {
+	return func(queue int) string { return tapNames(id)(queue) + "-vhost" }
+}
 
 // nameTaken reports whether a netdev has taken the descriptor that was sent under a name. If not, nameTaken closes
 // the descriptor.

@@ -27,7 +27,7 @@ func TestGuestSeesNIC(t *testing.T) {
 		var slot hotplug.PCISlot
 		nic := hotplug.NIC{ID: "net1", Backend: hotplug.Tap{Queues: openTaps(t, 2, plainTap)}}
 		p := plug(t, q, machine, `net=eth\d lo`, func(vm *hotplug.VM) (err error) {
-			slot, err = vm.FreePCISlot(t.Context(), "")
+			slot, err = vm.FreePCISlot(t.Context(), "", 0)
 			nic.Bus, nic.Props = slot.Bus, qmp.Args{"addr": slot.Addr()}
 			return errors.Join(err, vm.AddNIC(t.Context(), nic))
 		})

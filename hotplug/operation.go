@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// operate does an operation on the thing with this ID. It waits until no other operation runs.
-func (vm *VM) operate(ctx context.Context, operation, id string, run func() error) error {
-	end, err := vm.begin(ctx)
+// operate does an operation on the thing with this ID. It waits until no other operation has one of the keys: that of
+// the ID, and further ones.
+func (vm *VM) operate(ctx context.Context, operation, id string, run func() error, keys ...wait.Key) error {
+	end, err := vm.begin(ctx, append(keys, wait.Key{Name: id})...)
 	if err == nil {
 		defer end()
 		err = run()
@@ -28,14 +30,14 @@ func failed(operation string, err error) error {
 }
 
 // adding does an operation that adds something. If steps fails, adding undoes the steps that were done.
-func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *rollback) error) error {
+func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *rollback) error, keys ...wait.Key) error {
 	return vm.operate(ctx, "add "+what, id, func() error {
 		var undo rollback
 		if err := steps(&undo); err != nil {
 			return undo.run(ctx, err)
 		}
 		return nil
-	})
+	}, keys...)
 }
 
 // removing does an operation that removes something.
@@ -43,36 +45,16 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 	return vm.operate(ctx, "remove "+what, id, remove)
 }
 
-// removingDevice does an operation that removes a device and what belongs to it.
+// removingDevice does an operation that removes a device and what belongs to it. keys are those of further devices.
 func (vm *VM) removingDevice(
-	ctx context.Context, what, id string, opts []RemoveOption, remove func(*removal) error,
+	ctx context.Context, what, id string, opts []RemoveOption, remove func(*removal) error, keys ...wait.Key,
 ) (kept []Kept, err error) {
 	var r removal
 	for _, opt := range opts {
 		opt(&r)
 	}
-	err = vm.removing(ctx, what, id, func() error { return remove(&r) })
+	err = vm.operate(ctx, "remove "+what, id, func() error { return remove(&r) }, keys...)
 	return r.kept, err
-}
-
-// plug adds the device, as the last step of an operation: undoing it needs the guest.
-func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) error {
-	return vm.plugAs(ctx, undo, device, vm.unplug)
-}
-
-// plugAs is plug for a device that unplug removes.
-func (vm *VM) plugAs(ctx context.Context, undo *rollback, device qemu.DeviceAdd, unplug func(ctx context.Context, id string) error) error {
-	id := qmp.Value(device.ID)
-	if err := vm.nameSlot(ctx, &device); err != nil {
-		return err
-	}
-	err := undo.step(ctx, step{
-		what: "device " + id,
-		do:   func(ctx context.Context) error { return device.Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { return unplug(ctx, id) },
-		ours: func(ctx context.Context) (bool, error) { return vm.madeOf(ctx, &device) },
-	})
-	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, id) })
 }
 
 // madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev,

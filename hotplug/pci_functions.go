@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device, and
@@ -27,8 +29,12 @@ import (
 //     devices are on its buses.
 //   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
 func (vm *VM) RemoveFunctions(ctx context.Context, ids []string, opts ...RemoveOption) (kept []Kept, err error) {
+	var keys []wait.Key
+	for _, id := range ids {
+		keys = append(keys, wait.Key{Name: id})
+	}
 	return vm.removingDevice(ctx, "functions", strings.Join(ids, ", "), opts,
-		func(r *removal) error { return vm.removeFunctions(ctx, ids, r) })
+		func(r *removal) error { return vm.removeFunctions(ctx, ids, r) }, keys...)
 }
 
 func (vm *VM) removeFunctions(ctx context.Context, ids []string, r *removal) error {
@@ -82,8 +88,17 @@ func ofDevice(id string, err error) error {
 // times.
 func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 	slices.SortFunc(functions, func(a, b *PCIDevice) int { return cmp.Compare(a.Function, b.Function) })
+	var all []string
+	for _, f := range functions {
+		all = append(all, f.ID)
+	}
+	leaving, err := vm.depart(ctx, all...)
+	defer leaving.end()
+	if err != nil {
+		return err
+	}
 	first := functions[0].ID
-	others, err := vm.slotMates(ctx, first)
+	others, err := vm.slotMates(ctx, leaving, first)
 	if err != nil {
 		return err
 	}
@@ -99,7 +114,7 @@ func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 		return &SharedSlotError{ID: first, Others: others}
 	}
 	for _, id := range ids {
-		if err := vm.checkBuses(ctx, id); err != nil {
+		if err := vm.checkBuses(ctx, leaving, id); err != nil {
 			return ofDevice(id, err)
 		}
 	}

@@ -22,10 +22,13 @@ func (s PCISlot) Addr() string { return fmt.Sprintf("%02x", s.Slot) }
 // String returns the bus and the slot: "pci.0/1e".
 func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 
-// FreePCISlot returns the first free slot of a bus that takes devices while the machine runs. If bus is
-// empty, it searches the chipset's bus (pci.0 of a pc). If that bus takes no devices, as on q35, it returns
-// the slot of the first empty port that takes devices: root ports come before ports of switches. A device
-// that is being unplugged still occupies its slot.
+// FreePCISlot returns the first free slot of a bus that takes devices while the machine runs. It searches the slots from
+// a number on; 0 means all slots. If bus is empty, it searches the chipset's bus (pci.0 of a pc). If that bus takes no
+// devices, as on q35, it returns the slot of the first empty port that takes devices: root ports come before ports of
+// switches, and from has no effect. A device that is being unplugged still occupies its slot. FreePCISlot leaves out the
+// slots that [Options.Reserved] reports.
+//
+// The operations that add devices find a slot by themselves if Bus is empty.
 //
 // FreePCISlot returns an error that matches:
 //   - [ErrNoFreeSlot]: all slots are taken, or no bus takes devices while the machine runs.
@@ -33,17 +36,18 @@ func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 //
 // The slot is not reserved. If two callers get the same slot and use its [PCISlot.Addr], QEMU refuses the
 // second device. The operation undoes its steps: call it again with another slot.
-func (vm *VM) FreePCISlot(ctx context.Context, bus string) (PCISlot, error) {
+func (vm *VM) FreePCISlot(ctx context.Context, bus string, from int) (PCISlot, error) {
 	tree, err := vm.pciTree(ctx)
-	if err != nil {
-		return PCISlot{}, failed(findSlot(bus), err)
+	var slot PCISlot
+	if err == nil {
+		slot, err = tree.freeSlot(bus, from, vm.isReserved)
 	}
-	return tree.FreeSlot(bus)
+	return slot, failed(findSlot(bus), err)
 }
 
-// FreeSlot does the same as [VM.FreePCISlot] with this tree, without asking QEMU.
-func (t PCITree) FreeSlot(bus string) (PCISlot, error) {
-	slot, err := t.freeSlot(bus)
+// FreeSlot does the same as [VM.FreePCISlot] with this tree, without asking QEMU. It leaves out no reserved slots.
+func (t PCITree) FreeSlot(bus string, from int) (PCISlot, error) {
+	slot, err := t.freeSlot(bus, from, func(PCISlot) bool { return false })
 	return slot, failed(findSlot(bus), err)
 }
 
@@ -55,9 +59,9 @@ func findSlot(bus string) string {
 	return fmt.Sprintf("find a free slot on PCI bus %q", bus)
 }
 
-func (t PCITree) freeSlot(bus string) (PCISlot, error) {
+func (t PCITree) freeSlot(bus string, from int, skip func(PCISlot) bool) (PCISlot, error) {
 	if bus == "" {
-		return t.anySlot()
+		return t.anySlot(from, skip)
 	}
 	b := t.Bus(bus)
 	if b == nil {
@@ -66,7 +70,7 @@ func (t PCITree) freeSlot(bus string) (PCISlot, error) {
 	if !b.Hotplug {
 		return PCISlot{}, because(ErrNoFreeSlot, "bus takes no devices while the machine runs")
 	}
-	slot, ok := b.FreeSlot()
+	slot, ok := b.freeSlot(from, func(slot int) bool { return skip(PCISlot{b.Name, slot}) })
 	if !ok {
 		return PCISlot{}, because(ErrNoFreeSlot, "all slots are taken")
 	}
@@ -74,22 +78,26 @@ func (t PCITree) freeSlot(bus string) (PCISlot, error) {
 }
 
 // anySlot chooses the bus and the slot.
-func (t PCITree) anySlot() (PCISlot, error) {
+func (t PCITree) anySlot(from int, skip func(PCISlot) bool) (PCISlot, error) {
 	if len(t) == 0 {
 		return PCISlot{}, because(ErrNoFreeSlot, "machine has no PCI bus")
 	}
 	if t[0].Hotplug {
-		return t.freeSlot(t[0].Name)
+		slot, err := t.freeSlot(t[0].Name, from, skip)
+		if err != nil {
+			err = because(ErrNoFreeSlot, "all slots of %s are taken; start QEMU with a bridge, and name its bus: -device pci-bridge,id=…,chassis_nr=…", t[0].Name)
+		}
+		return slot, err
 	}
 	for bus := range t.Buses() {
 		if !bus.Port || !bus.Hotplug {
 			continue
 		}
-		if slot, ok := bus.FreeSlot(); ok {
-			return PCISlot{Bus: bus.Name, Slot: slot}, nil
+		if slot, err := t.freeSlot(bus.Name, 0, skip); err == nil {
+			return slot, nil
 		}
 	}
-	return PCISlot{}, because(ErrNoFreeSlot, "no empty port takes devices while the machine runs; start it with more pcie-root-port")
+	return PCISlot{}, because(ErrNoFreeSlot, "no empty port takes devices while the machine runs; start QEMU with more of them: -device pcie-root-port,id=…,chassis=…")
 }
 
 // nameSlot sets the slot of a device for a port of PCI Express, which has only one: QEMU then refuses a

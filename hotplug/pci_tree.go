@@ -86,22 +86,27 @@ func (t PCITree) Device(id string) *PCIDevice {
 
 const pciSlots = 32
 
-// FreeSlot returns the first slot of the bus that has no device. A device that is being unplugged still
-// occupies its slot.
-func (b *PCIBus) FreeSlot() (slot int, ok bool) {
-	if b.Port { // has slot 0 only, but QEMU does not refuse a device in another
-		return 0, len(b.Devices) == 0
-	}
-	var used [pciSlots]bool
-	for _, d := range b.Devices {
-		used[d.Slot] = true
-	}
-	for slot := b.first; slot < pciSlots; slot++ {
-		if !used[slot] {
+// FreeSlot returns the first slot of the bus, from a slot on, that has no device. A device that is being unplugged still
+// occupies its slot. The bus of a port has only slot 0.
+func (b *PCIBus) FreeSlot(from int) (slot int, ok bool) {
+	return b.freeSlot(from, func(int) bool { return false })
+}
+
+func (b *PCIBus) freeSlot(from int, skip func(slot int) bool) (slot int, ok bool) {
+	for slot := max(from, 0); slot < pciSlots; slot++ {
+		if b.isFree(slot) && !skip(slot) {
 			return slot, true
 		}
 	}
 	return 0, false
+}
+
+// isFree reports whether a slot can be used and has no device.
+func (b *PCIBus) isFree(slot int) bool {
+	if b.Port { // QEMU does not refuse a device in another slot
+		return slot == 0 && len(b.Devices) == 0
+	}
+	return slot >= b.first && !slices.ContainsFunc(b.Devices, func(d *PCIDevice) bool { return d.Slot == slot })
 }
 
 // PCITree returns the PCI buses of the machine and the devices on them. It is empty for a machine without

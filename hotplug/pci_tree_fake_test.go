@@ -131,10 +131,10 @@ func TestPCITreeOfAFake(t *testing.T) {
 	require.Nil(t, tree.Device(""))
 	require.Nil(t, tree.Device("none"))
 
-	slot, err := vm.FreePCISlot(t.Context(), "")
+	slot, err := vm.FreePCISlot(t.Context(), "", 0)
 	require.NoError(t, err)
 	require.Equal(t, "rp2/00", slot.String())
-	_, err = vm.FreePCISlot(t.Context(), "rp1")
+	_, err = vm.FreePCISlot(t.Context(), "rp1", 0)
 	require.ErrorIs(t, err, hotplug.ErrNoFreeSlot)
 }
 
@@ -193,7 +193,7 @@ func TestPCITreeFaults(t *testing.T) {
 	c := q35(t).Dial()
 	for _, fault := range fakeqemu.Faults {
 		met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-			_, err := hotplug.New(conn, nil).FreePCISlot(ctx, "rp2")
+			_, err := hotplug.New(conn, nil).FreePCISlot(ctx, "rp2", 0)
 			return err
 		}, func(command string, err error) {
 			if fault != fakeqemu.Refused {
@@ -269,7 +269,7 @@ func TestFreeSlots(t *testing.T) {
 	}{
 		{"pc", "", pc(0, 1), "pci.0/02"},
 		{"pc with a gap", "pci.0", pc(gap...), "pci.0/1e"},
-		{"pc that is full", "", pc(all...), "all slots are taken"},
+		{"pc that is full", "", pc(all...), "all slots of pci.0 are taken; start QEMU with a bridge"},
 		{"bridge", "br", pc(all...), "br/00"},
 		{"no such bus", "br2", pc(), `hotplug: find a free slot on PCI bus "br2": no such bus`},
 		{"no PCI", "", nil, "machine has no PCI"},
@@ -281,7 +281,7 @@ func TestFreeSlots(t *testing.T) {
 		{"used port", "a", behind(bus("pcie.0", false), port("a", true, 0)), "all slots are taken"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			slot, err := c.tree.FreeSlot(c.bus)
+			slot, err := c.tree.FreeSlot(c.bus, 0)
 			if err != nil {
 				require.ErrorContains(t, err, c.want)
 				require.Zero(t, slot)

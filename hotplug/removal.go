@@ -131,12 +131,17 @@ func (vm *VM) release(ctx context.Context, f *found) error {
 			return err
 		}
 	}
+	leaving, err := vm.depart(ctx, f.id)
+	defer leaving.end()
+	if err != nil {
+		return err
+	}
 	if f.kind.slot {
-		if err := vm.checkSlot(ctx, f.id); err != nil {
+		if err := vm.checkSlot(ctx, leaving, f.id); err != nil {
 			return err
 		}
 	}
-	if err := vm.checkBuses(ctx, f.id); err != nil {
+	if err := vm.checkBuses(ctx, leaving, f.id); err != nil {
 		return err
 	}
 	return vm.unplugChecked(ctx, f.id, k)

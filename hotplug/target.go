@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
 // A TargetError says that the machine cannot have the number of CPUs or the amount of memory that the caller
@@ -46,9 +48,15 @@ func bytesText(size uint64) string {
 	return fmt.Sprint(size, " bytes")
 }
 
-// changing does an operation that concerns no single device. It waits until no other operation runs.
-func (vm *VM) changing(ctx context.Context, operation string, run func() error) error {
-	end, err := vm.begin(ctx)
+// The names of locks that are no IDs: of operations that set the number of CPUs, or the amount of memory.
+const (
+	allCPUs   = "(CPUs)"
+	allMemory = "(memory)"
+)
+
+// changing does an operation that concerns no single device. It waits until no other operation has the lock.
+func (vm *VM) changing(ctx context.Context, lock, operation string, run func() error) error {
+	end, err := vm.begin(ctx, wait.Key{Name: lock})
 	if err == nil {
 		defer end()
 		err = run()

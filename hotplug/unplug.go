@@ -54,7 +54,12 @@ func (vm *VM) unplug(ctx context.Context, id string) error {
 // unplugAs asks the guest to release a device of this kind. It waits until the device is gone, the guest
 // refuses, or ctx ends. If the device is already gone, it returns nil.
 func (vm *VM) unplugAs(ctx context.Context, id string, k kind) error {
-	if err := vm.checkNeighbours(ctx, id); err != nil {
+	leaving, err := vm.depart(ctx, id)
+	defer leaving.end()
+	if err != nil {
+		return err
+	}
+	if err := vm.checkNeighbours(ctx, leaving, id); err != nil {
 		return err
 	}
 	return vm.unplugChecked(ctx, id, k)

@@ -8,17 +8,17 @@ import (
 )
 
 // checkNeighbours makes sure that QEMU would remove no other device together with this one.
-func (vm *VM) checkNeighbours(ctx context.Context, id string) error {
-	if err := vm.checkSlot(ctx, id); err != nil {
+func (vm *VM) checkNeighbours(ctx context.Context, leaving *departure, id string) error {
+	if err := vm.checkSlot(ctx, leaving, id); err != nil {
 		return err
 	}
-	return vm.checkBuses(ctx, id)
+	return vm.checkBuses(ctx, leaving, id)
 }
 
 // checkBuses makes sure that no other device is on the buses of this one: QEMU would remove it together
 // with the controller or bridge.
-func (vm *VM) checkBuses(ctx context.Context, id string) error {
-	others, err := vm.behind(ctx, id, devicePath(id))
+func (vm *VM) checkBuses(ctx context.Context, leaving *departure, id string) error {
+	others, err := vm.behind(ctx, leaving, id, devicePath(id))
 	if err == nil && len(others) > 0 {
 		slices.Sort(others)
 		err = because(ErrNotAlone, "device has others on its buses; remove first: %s", strings.Join(others, ", "))
@@ -28,7 +28,7 @@ func (vm *VM) checkBuses(ctx context.Context, id string) error {
 
 // behind lists the devices on the buses of an object, which is a device or a part of one. The number of
 // commands depends on the device, not on the size of the machine.
-func (vm *VM) behind(ctx context.Context, id, object string) (others []string, err error) {
+func (vm *VM) behind(ctx context.Context, leaving *departure, id, object string) (others []string, err error) {
 	parts, err := vm.objects(ctx, object, "child")
 	if err != nil || len(parts) == 0 {
 		return nil, err
@@ -41,9 +41,14 @@ func (vm *VM) behind(ctx context.Context, id, object string) (others []string, e
 		var found []string
 		switch {
 		case buses[part.kind]:
-			found, err = vm.onBus(ctx, id, part.path)
+			if isChosen(part.kind) {
+				err = leaving.carries(ctx)
+			}
+			if err == nil {
+				found, err = vm.onBus(ctx, id, part.path)
+			}
 		case part.name == "virtio-backend": // has the buses of a virtio device of PCI
-			found, err = vm.behind(ctx, id, part.path)
+			found, err = vm.behind(ctx, leaving, id, part.path)
 		}
 		if err != nil {
 			return nil, err
@@ -77,8 +82,8 @@ func (vm *VM) onBus(ctx context.Context, id, bus string) (others []string, err e
 // checkSlot makes sure that the guest would release no other device together with this one. A guest
 // releases a whole slot of PCI, with all of its functions. A port of PCI Express has one slot, so the guest
 // releases everything on its bus.
-func (vm *VM) checkSlot(ctx context.Context, id string) error {
-	others, err := vm.slotMates(ctx, id)
+func (vm *VM) checkSlot(ctx context.Context, leaving *departure, id string) error {
+	others, err := vm.slotMates(ctx, leaving, id)
 	if err == nil && len(others) > 0 {
 		err = &SharedSlotError{ID: id, Others: others}
 	}
@@ -86,8 +91,8 @@ func (vm *VM) checkSlot(ctx context.Context, id string) error {
 }
 
 // slotMates lists the devices that the guest releases together with this one: the ID of each, or its path
-// if it has no ID.
-func (vm *VM) slotMates(ctx context.Context, id string) ([]string, error) {
+// if it has no ID. As long as it leaves, this VM adds no others.
+func (vm *VM) slotMates(ctx context.Context, leaving *departure, id string) ([]string, error) {
 	var multifunction bool // a property of PCI devices, and of no others
 	_, isPCI, err := vm.property(ctx, id, "multifunction", &multifunction)
 	if err != nil || !isPCI {
@@ -108,6 +113,9 @@ func (vm *VM) slotMates(ctx context.Context, id string) ([]string, error) {
 	}
 	if !port && own.Function == 0 && !multifunction {
 		return nil, nil // QEMU lets no other function into its slot
+	}
+	if err := leaving.slot(ctx, bus, own.Slot); err != nil {
+		return nil, err
 	}
 	devices, _, err := vm.pciDevices(ctx, bus, nil, nil)
 	if err != nil {

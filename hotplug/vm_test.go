@@ -48,7 +48,7 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 				return err
 			},
 			"PCITree":     func(ctx context.Context) error { _, err := vm.PCITree(ctx); return err },
-			"FreePCISlot": func(ctx context.Context) error { _, err := vm.FreePCISlot(ctx, ""); return err },
+			"FreePCISlot": func(ctx context.Context) error { _, err := vm.FreePCISlot(ctx, "", 0); return err },
 		} {
 			require.ErrorContains(t, call(t.Context()), "the VM was not made by New", "%s: %s", name, method)
 			require.Regexp(t, "^hotplug: [^:]*: ", call(t.Context()).Error(), method)
@@ -88,7 +88,7 @@ func TestCauseOfTheContext(t *testing.T) {
 			removed := make(chan error)
 			go func() { removed <- errorOf(vm.RemoveDisk(t.Context(), "d")) }()
 			synctest.Wait()
-			stopped(t, func(ctx context.Context) error { return vm.AddDisk(ctx, memory("e")) })
+			stopped(t, func(ctx context.Context) error { return vm.AddDisk(ctx, memory("d")) })
 			require.NoError(t, qemu.SystemReset{}.Do(t.Context(), c))
 			require.NoError(t, <-removed)
 		})

@@ -70,7 +70,7 @@ func list(ctx context.Context, m machine, _ []string) error {
 // place returns bus and further properties for a PCI device: those of the first free slot, unless
 // somebody has chosen a bus.
 func (m machine) place(ctx context.Context, bus string) (hotplug.PCISlot, error) {
-	slot, err := m.FreePCISlot(ctx, bus)
+	slot, err := m.FreePCISlot(ctx, bus, 0)
 	if err == nil {
 		fmt.Fprintf(m.out, "at %s\n", slot)
 	}

@@ -119,7 +119,7 @@ func (m *hotplugMachine) measure(disks int) {
 	all = append(all,
 		comparison{"PCITree", trips, func() error { return tree(vm) }, of, treeLimit},
 		comparison{"PCITree, the first of a VM", trips, func() error { return tree(hotplug.New(client, nil)) }, of, 0},
-		comparison{"FreePCISlot", trips, func() error { _, err := vm.FreePCISlot(ctx, ""); return err }, of, treeLimit})
+		comparison{"FreePCISlot", trips, func() error { _, err := vm.FreePCISlot(ctx, "", 0); return err }, of, treeLimit})
 
 	counts := make([]uint64, len(all))
 	var samples []sample

@@ -1,5 +1,5 @@
-// Package wait helps functions that stop waiting when a context ends. It has a mutex, an answer that is asked
-// for once, contexts that last longer than another, and the reason why a context has ended.
+// Package wait helps functions that stop waiting when a context ends. It has a mutex, locks with names, an
+// answer that is asked for once, contexts that last longer than another, and the reason why a context has ended.
 //
 //	if err := m.Lock(ctx); err != nil {
 //		return err // another goroutine holds the mutex, and ctx has ended

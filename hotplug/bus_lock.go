@@ -1,0 +1,99 @@
+package hotplug
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// QEMU removes a controller or a bridge together with the devices on its buses, and a guest releases a whole slot of
+// PCI. A removal checks first that it takes no other device along. VM.buses makes sure that this VM adds no device
+// there between the check and the end of the removal:
+//
+//   - the lock of a device: additions to its buses share it, and the removal of the device has it alone
+//   - the lock of a slot of PCI: the addition or the removal of a function has it
+//   - the lock of some bus: additions share it if QEMU chooses the bus
+//
+// An operation takes these locks after the locks of the IDs. It holds them while it adds one device, or while it removes
+// one.
+
+func deviceKey(id string, shared bool) wait.Key {
+	return wait.Key{Name: "device " + id, Shared: shared}
+}
+func slotKey(bus string, slot int) wait.Key {
+	return wait.Key{Name: fmt.Sprintf("slot %s/%d", bus, slot)}
+}
+
+// arriveKeys returns the locks for adding a device: those of the devices that can have the bus, and that of the slot.
+func arriveKeys(device *qemu.DeviceAdd) (keys []wait.Key) {
+	bus := qmp.Value(device.Bus)
+	if bus == "" {
+		return []wait.Key{{Name: someBus, Shared: true}}
+	}
+	keys = append(keys, deviceKey(bus, true)) // a bridge's bus has the ID of the bridge, and a controller's is "ID.0"
+	if dot := strings.LastIndexByte(bus, '.'); dot > 0 {
+		keys = append(keys, deviceKey(bus[:dot], true))
+	}
+	var slot, function int
+	addr, _ := device.Props["addr"].(string)
+	n, _ := fmt.Sscanf(addr, "%x.%x", &slot, &function)
+	if multi, _ := device.Props["multifunction"].(bool); n > 0 && (multi || function > 0) {
+		keys = append(keys, slotKey(bus, slot))
+	}
+	return keys
+}
+
+const someBus = "some bus"
+
+// A departure holds the locks of a removal.
+type departure struct {
+	vm      *VM
+	unlocks []func()
+}
+
+// carries says that a device leaves that has a bus which QEMU could choose for another device. carries waits for
+// additions for which QEMU chooses. Later ones choose a bus that does not leave.
+func (d *departure) carries(ctx context.Context) error {
+	d.vm.carriers.Add(1)
+	d.unlocks = append(d.unlocks, func() { d.vm.carriers.Add(-1) })
+	unlock, err := d.vm.buses.Lock(ctx, wait.Key{Name: someBus})
+	if err == nil {
+		unlock()
+	}
+	return err
+}
+
+// depart begins to remove devices together.
+func (vm *VM) depart(ctx context.Context, ids ...string) (*departure, error) {
+	d := &departure{vm: vm}
+	var keys []wait.Key
+	for _, id := range ids {
+		keys = append(keys, deviceKey(id, false))
+	}
+	return d, d.lock(ctx, keys...)
+}
+
+// slot takes the lock of a slot of PCI. bus is the path of the bus.
+func (d *departure) slot(ctx context.Context, bus string, slot int) error {
+	return d.lock(ctx, slotKey(path.Base(bus), slot))
+}
+
+func (d *departure) lock(ctx context.Context, keys ...wait.Key) error {
+	unlock, err := d.vm.buses.Lock(ctx, keys...)
+	if err == nil {
+		d.unlocks = append(d.unlocks, unlock)
+	}
+	return err
+}
+
+// end releases the locks. It is for a departure that did not begin, too.
+func (d *departure) end() {
+	for _, unlock := range d.unlocks {
+		unlock()
+	}
+}
