@@ -28,7 +28,8 @@ func TestCommandsOfOperations(t *testing.T) {
 		return hotplug.Disk{ID: id, Backend: hotplug.File{Path: path}, Driver: "scsi-hd", Bus: "scsi0.0"}
 	}
 	require.NoError(t, vm.AddDisk(ctx, disk("first")))
-	_, err := vm.DeviceInfo(ctx, "first") // asks what devices of the type have
+	require.NoError(t, vm.AddNIC(ctx, userNet("nic"))) // asks for the target, to choose a driver
+	_, err := vm.DeviceInfo(ctx, "first")              // asks what devices of the type have
 	require.NoError(t, err)
 	var many int
 	for range 2 {

@@ -2,7 +2,6 @@ package hotplug
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -147,7 +146,7 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 	if err := vm.checkNoDevice(ctx, c.ID); err != nil {
 		return nil, err
 	}
-	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
+	places, err := vm.cpuPlaces(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -196,19 +195,4 @@ func (vm *VM) removeCPU(ctx context.Context, id string) error {
 		return ErrNotCPU
 	}
 	return vm.unplugAs(ctx, id, aCPU)
-}
-
-// checkCPURemoval makes sure that QEMU survives the removal of a CPU. The schema does not show the fault:
-// it was found on 5.2 and 7.2 under TCG, but not on 10.0 and 11.1. The versions between were not tried.
-func checkCPURemoval(ctx context.Context, vm *VM) error {
-	version, err := vm.version(ctx)
-	if err != nil || version.Major >= 10 {
-		return err
-	}
-	//lint:ignore SA1019 QEMU before 10 has no other command for this
-	kvm, err := qemu.QueryKVM{}.Do(ctx, vm.conn)
-	if err == nil && !kvm.Enabled {
-		err = because(errors.ErrUnsupported, "QEMU %v without KVM may not survive the removal of a CPU", version)
-	}
-	return err
 }

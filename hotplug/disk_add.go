@@ -28,7 +28,11 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := d.Backend.addStorage(ctx, vm, undo, d); err != nil {
 		return err
 	}
-	return vm.plug(ctx, undo, d.device())
+	driver, _ := d.Backend.diskDevice(d.ID)
+	if err := vm.chooseDriver(ctx, &d.Driver, driver); err != nil {
+		return err
+	}
+	return vm.whyNoPCI(ctx, d.Driver, diskWithoutPCI, vm.plug(ctx, undo, d.device()))
 }
 
 // addNode adds a disk's node after the secrets and descriptors that it needs. prepare reads the tree of

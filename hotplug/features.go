@@ -73,10 +73,7 @@ func (vm *VM) supports(ctx context.Context, kind Kind) error {
 	if len(missing) > 0 {
 		return &MissingError{Kind: kind, Commands: missing}
 	}
-	if kind == CPUs {
-		return checkCPURemoval(ctx, vm)
-	}
-	return nil
+	return vm.checkMachine(ctx, kind)
 }
 
 // missing returns the commands that QEMU does not have.

@@ -1,6 +1,7 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -184,6 +185,9 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	}
 	if kind != "" {
 		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
+	}
+	if err := vm.checkMemoryDriver(ctx, cmp.Or(m.Driver, defaultMemoryDriver)); err != nil {
+		return err
 	}
 	err = undo.step(ctx, step{
 		what: "memory backend " + m.ID,

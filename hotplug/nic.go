@@ -64,7 +64,7 @@ func (n *NIC) device(queues int64) qemu.DeviceAdd {
 	if n.MAC != "" {
 		props["mac"] = n.MAC
 	}
-	if n.NoROM {
+	if n.NoROM && !strings.HasSuffix(n.Driver, ccwDriver) {
 		props["romfile"] = ""
 	}
 	add := deviceOf(n.ID, n.Driver, defaultNICDriver, n.Bus, props, n.Props)

@@ -27,6 +27,9 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := n.check(); err != nil {
 		return err
 	}
+	if err := vm.chooseDriver(ctx, &n.Driver, defaultNICDriver); err != nil {
+		return err
+	}
 	if err := n.Backend.sendFiles(ctx, vm, undo, n.ID); err != nil {
 		return err
 	}
@@ -34,7 +37,7 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
 	}
-	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
+	return vm.whyNoPCI(ctx, n.Driver, nicWithoutPCI, vm.plug(ctx, undo, n.device(queuesOf(netdev))))
 }
 
 // sendQueues sends QEMU the descriptors of some queues. It closes the descriptors of further queues that an

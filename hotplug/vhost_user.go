@@ -52,6 +52,10 @@ func (v VhostUser) checkDisk(string) error { return v.check() }
 
 // addStorage adds the connection. A vhost-user disk has no node.
 func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
+	driver, _ := v.diskDevice(d.ID)
+	if err := vm.chooseDriver(ctx, &d.Driver, driver); err != nil {
+		return err
+	}
 	if err := vm.checkUnused(ctx, d.ID); err != nil {
 		return err
 	}

@@ -71,13 +71,14 @@ add_init() {
 			echo 0 >/sys/firmware/acpi/hotplug/$kind/enabled
 		done
 
-		# online_cpus: sets cpus to how many there are. The first may have no such file.
+		# online_cpus: sets cpus to how many there are. The first may have no such file. A pseries has the
+		# files of CPUs that can be added, too.
 		online_cpus() {
 			cpus=0
 			for cpu in /sys/devices/system/cpu/cpu[0-9]*; do
 				online=1
 				[ ! -e $cpu/online ] || read -r online <$cpu/online
-				[ $online = 1 ] || echo 1 >$cpu/online
+				[ $online = 1 ] || echo 1 2>/dev/null >$cpu/online || continue
 				cpus=$((cpus + 1))
 			done
 		}
