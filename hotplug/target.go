@@ -155,16 +155,34 @@ func (vm *VM) checkMemoryType(ctx context.Context, driver string) error {
 	if err != nil {
 		return err
 	}
-	others, err := vm.implementing(ctx, "memory-device")
-	if err != nil {
+	other, err := vm.virtioMem(ctx)
+	switch {
+	case err != nil:
 		return err
-	}
-	for _, other := range []string{virtioMem + ccwDriver, virtioMem + pciDriver} {
-		if others[other] {
-			return because(errors.ErrUnsupported, "QEMU has no %s for %s; set Driver to %q", driver, target, other)
-		}
+	case other != "":
+		return because(errors.ErrUnsupported, "QEMU has no %s for %s; set Driver to %q", driver, target, other)
 	}
 	return because(errors.ErrUnsupported, "QEMU has no %s for %s; start it with all memory (-m)", driver, target)
+}
+
+// virtioMem returns the driver for memory that a guest gets without ACPI, or "" if QEMU or the machine has none.
+func (vm *VM) virtioMem(ctx context.Context) (string, error) {
+	types, err := vm.implementing(ctx, "memory-device")
+	if err != nil {
+		return "", err
+	}
+	for _, driver := range []string{virtioMem + ccwDriver, virtioMem + pciDriver} {
+		if !types[driver] {
+			continue
+		}
+		if strings.HasSuffix(driver, pciDriver) {
+			if pci, err := vm.hasPCI(ctx); err != nil || !pci {
+				return "", err
+			}
+		}
+		return driver, nil
+	}
+	return "", nil
 }
 
 const virtioMem = "virtio-mem"
@@ -203,25 +221,14 @@ func (vm *VM) checkMachine(ctx context.Context, kind Kind) error {
 		return because(errors.ErrUnsupported, "machine has no PCI bus; "+nicWithoutPCI)
 	case MemoryDevices:
 		err := vm.checkMemoryDriver(ctx, defaultMemoryDriver)
-		if _, known := errors.AsType[*reason](err); known {
-			return vm.checkOtherMemory(ctx, err)
+		if _, known := errors.AsType[*reason](err); !known {
+			return err
+		}
+		other, lookErr := vm.virtioMem(ctx)
+		if lookErr != nil || other != "" {
+			return lookErr
 		}
 		return err
 	}
 	return nil
-}
-
-// checkOtherMemory returns nil if a machine that has no DIMMs has virtio-mem, and err if it has not.
-func (vm *VM) checkOtherMemory(ctx context.Context, err error) error {
-	drivers, lookErr := vm.implementing(ctx, virtioMem+"-device")
-	if lookErr != nil {
-		return lookErr
-	}
-	if len(drivers) == 0 {
-		return err
-	}
-	if pci, lookErr := vm.hasPCI(ctx); lookErr != nil || pci {
-		return lookErr
-	}
-	return err
 }

@@ -156,6 +156,7 @@ func TestMachinesThatCannot(t *testing.T) {
 	})
 	t.Run("no ACPI", func(t *testing.T) {
 		m := newMachine(t, "aarch64")
+		m.Handle("qom-list-types", qmptest.Return([]qemu.ObjectTypeInfo{{Name: "pc-dimm"}, {Name: "virtio-mem-pci"}}))
 		vm := hotplug.New(m.Dial(), nil)
 		unsupported(t, m, vm.AddMemory(ctx, memory), `add memory "m": machine cannot tell its guest about a DIMM, because it has no ACPI; `+
 			`start QEMU with UEFI firmware, or set Driver to "virtio-mem-pci"`)
