@@ -30,6 +30,9 @@ type Config struct {
 	Args []string
 }
 
+// Name returns the target and the machine, for the names of tests: "aarch64/virt".
+func (cfg Config) Name() string { return cfg.target() + "/" + cfg.machine() }
+
 func (cfg Config) monitors() int { return max(cfg.Monitors, 1) }
 
 func (cfg Config) target() string  { return cmp.Or(cfg.Target, "x86_64") }
@@ -62,7 +65,7 @@ var boards = map[string]board{
 	"ppc64/pseries":         {options: ",cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off", console: "hvc0"},
 }
 
-func (cfg Config) board() board { return boards[cfg.target()+"/"+cfg.machine()] }
+func (cfg Config) board() board { return boards[cfg.Name()] }
 
 // command returns the arguments for a QEMU whose files are in dir and that inherits its monitors' sockets. firmware is
 // the file of the firmware and guest the folder of the guest, if there are to be any.

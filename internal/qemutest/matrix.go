@@ -60,6 +60,15 @@ func Machines(t *testing.T, f func(t *testing.T, q *QEMU)) {
 	Run(t, []string{"11.1", "10.0"}, f)
 }
 
+// OtherMachines are the machines of Machines, without a guest.
+var OtherMachines = []Config{
+	{Target: "aarch64", Machine: "virt"},
+	{Target: "ppc64", Machine: "pseries"},
+	{Target: "riscv64", Machine: "virt"},
+	{Target: "s390x", Machine: "s390-ccw-virtio"},
+	{Machine: "microvm"},
+}
+
 // HotplugBus returns a bus that takes devices while the machine runs: the bus of a pc (ACPI hotplug), or a
 // root port of a q35 (PCI Express hotplug).
 func HotplugBus(machine string) string {
