@@ -15,8 +15,13 @@ help: ## list the targets
 test: ## all tests, those against real QEMUs included, and a summary
 	@$(GO) run ./internal/testsummary -count=1 -timeout=20m $(PACKAGES)
 
+.PHONY: test-machines
+test-machines: ## machines of aarch64, ppc64, riscv64, s390x, and microvm; downloads 300 MB once
+	@QMPKIT_MATRIX=machines $(GO) run ./internal/testsummary -run='^TestMachine' \
+		-count=1 -p=1 -timeout=60m ./internal/qemutest ./qmp/generated/qemu ./gen/qapigen ./hotplug
+
 .PHONY: test-qemu
-test-qemu: ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
+test-qemu: test-machines ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
 		-count=1 -timeout=90m ./hotplug ./migration
 

@@ -20,8 +20,9 @@ var ErrGuestPending = errors.New("guest has not used the device yet")
 const signInterval = 100 * time.Millisecond
 
 // WaitGuest waits until the guest uses a device that was added. AddDisk and the other methods return when QEMU has told
-// the guest; a guest without a driver, or that still boots, does not use the device. There is no such event in QEMU, so
-// WaitGuest asks every 0.1 seconds for a sign, which depends on the device:
+// the guest; a guest that still boots or has no driver does not use the device. QEMU has no event for this, so WaitGuest
+// looks for a sign every 0.1 seconds. The firmware of a machine gives the same signs while it boots. The sign depends on
+// the device:
 //
 //   - PCI: the guest has mapped the memory of the device. A guest does so when it sets the device up.
 //   - a disk: the guest has read it. A Linux guest looks for partitions.
@@ -167,7 +168,14 @@ func (vm *VM) accepted(ctx context.Context, id string) (known, seen bool, err er
 		}
 		return true, slot.Source != 0, nil
 	}
-	return false, false, err
+	if err != nil {
+		return false, false, err
+	}
+	// QEMU lists CPUs when the guest has begun to look at them.
+	if known, err = vm.isCPU(ctx, id); refused(err) {
+		err = nil
+	}
+	return known, false, err
 }
 
 // operating reports whether a device is a CPU of an s390x, and whether the guest has started it.
