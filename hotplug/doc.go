@@ -89,7 +89,7 @@
 // [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] send the commands that do the work. They query the machine only after
 // QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a port of PCI
 // Express before QEMU 10.0, they also query it first. Facts about QEMU that do not change are asked for once for
-// each VM.
+// each VM: the first disk or NIC without a Driver takes one command more, which asks for the architecture.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
 // [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.

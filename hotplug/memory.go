@@ -21,7 +21,8 @@ type Memory struct {
 	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
 
-	// Driver is the driver of the device. If it is empty, it is "pc-dimm". With "virtio-mem-pci", the
+	// Driver is the driver of the device. If it is empty, it is "pc-dimm". An aarch64 machine has DIMMs only
+	// with UEFI firmware, an s390x only "virtio-mem-ccw", a riscv64 and a microvm neither. With virtio-mem, the
 	// property requested-size says how much of the memory the guest gets. ResizeMemory changes it.
 	Driver string
 
@@ -66,8 +67,8 @@ type MemoryBackend interface {
 
 // RAM is memory of the QEMU process (memory-backend-ram).
 type RAM struct {
-	// Size is the size in bytes. QEMU refuses a size that is not a multiple of the page size, and a Linux guest
-	// uses memory in blocks of 128 MiB.
+	// Size is the size in bytes. QEMU refuses a size that is not a multiple of the page size, on a pseries of 256
+	// MiB. A Linux guest uses memory in blocks of 128 MiB.
 	Size uint64
 }
 
@@ -166,8 +167,10 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 // If AddMemory fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use, by a device or an object.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
+//   - [errors.ErrUnsupported]: the machine cannot get memory with this driver while it runs, or was started
+//     without slots for it. The error says what to do. Nothing has been changed.
 //
-// Source: object-add, device_add.
+// Source: qom-list-types, query-acpi-ospm-status, object-add, device_add.
 func (vm *VM) AddMemory(ctx context.Context, m Memory) error {
 	return vm.adding(ctx, "memory", m.ID, func(undo *rollback) error { return vm.addMemory(ctx, undo, &m) })
 }

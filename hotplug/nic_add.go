@@ -11,12 +11,14 @@ import (
 )
 
 // AddNIC hot-adds a network interface: its descriptors, a netdev, and a device. When it returns, QEMU has
-// told the guest about the device; the guest may need some time before it uses the NIC. AddNIC checks the
-// descriptors before it sends anything, because some QEMUs terminate if one is wrong.
+// told the guest about the device. This is no proof that the guest has seen it: [VM.WaitGuest] waits for
+// that. AddNIC checks the descriptors before it sends anything, because some QEMUs terminate if one is
+// wrong.
 //
 // If AddNIC fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
+//   - [errors.ErrUnsupported]: the machine has no PCI bus for the driver, for example a microvm.
 //
 // Source: getfd, chardev-add, netdev_add, device_add.
 func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
