@@ -15,8 +15,13 @@ help: ## list the targets
 test: ## run all tests, also those on real QEMUs, and print a summary
 	@$(GO) run ./internal/testsummary -count=1 -timeout=20m $(PACKAGES)
 
+.PHONY: test-machines
+test-machines: ## test machines of aarch64, ppc64, riscv64 and s390x, and microvm; download 300 MB once
+	@QMPKIT_MATRIX=machines $(GO) run ./internal/testsummary -run='^TestMachine' \
+		-count=1 -p=1 -timeout=60m ./internal/qemutest ./qmp/generated/qemu ./gen/qapigen ./hotplug
+
 .PHONY: test-qemu
-test-qemu: ## test hotplug and migration on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
+test-qemu: test-machines ## test hotplug and migration on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
 		-count=1 -timeout=90m ./hotplug ./migration
 

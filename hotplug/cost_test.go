@@ -30,7 +30,7 @@ func TestCommandsOfOperations(t *testing.T) {
 		return hotplug.Disk{ID: id, Backend: hotplug.File{Path: path}, Driver: "scsi-hd", Bus: "scsi0.0"}
 	}
 	require.NoError(t, vm.AddDisk(ctx, disk("first")))
-	require.NoError(t, vm.AddNIC(ctx, userNet("nic")))
+	require.NoError(t, vm.AddNIC(ctx, userNet("nic"))) // asks for the target, to choose a driver
 	memory := dimm
 	memory.ID = "memory"
 	require.NoError(t, vm.AddMemory(ctx, memory))

@@ -249,7 +249,7 @@ func (vm *VM) addCPUs(ctx context.Context, undo *rollback, o *CPUOptions, n int,
 		if want == 0 {
 			return nil
 		}
-		places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
+		places, err := vm.cpuPlaces(ctx)
 		if err != nil {
 			return err
 		}
@@ -304,7 +304,7 @@ func (vm *VM) SetCPUs(ctx context.Context, n int, opts *CPUOptions) (CPUChange, 
 		if err != nil {
 			return err
 		}
-		places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
+		places, err := vm.cpuPlaces(ctx)
 		if err != nil {
 			return err
 		}
@@ -345,7 +345,7 @@ func (vm *VM) growCPUs(ctx context.Context, o *CPUOptions, n int, places []qemu.
 		if !errors.Is(err, errPlaceTaken) {
 			return err
 		}
-		if places, err = (qemu.QueryHotpluggableCPUs{}).Do(ctx, vm.conn); err != nil {
+		if places, err = vm.cpuPlaces(ctx); err != nil {
 			return err
 		}
 	}
@@ -393,7 +393,7 @@ func (vm *VM) shrinkCPUs(ctx context.Context, o *CPUOptions, n int, places []qem
 func (vm *VM) countAfter(ctx context.Context, change *CPUChange) {
 	ctx, cancel := wait.Detach(ctx, lookLimit)
 	defer cancel()
-	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
+	places, err := vm.cpuPlaces(ctx)
 	if change.After = presentCPUs(places); err != nil {
 		change.After = change.Before + countCPUs(change.Added) - countCPUs(change.Removed)
 	}

@@ -23,8 +23,8 @@ type Disk struct {
 	Backend DiskBackend
 
 	// Driver is the driver of the device. If it is empty, it is "virtio-blk-pci", or "vhost-user-blk-pci"
-	// for a VhostUser. Drivers of disks have a property "drive": virtio-blk-pci, virtio-blk-ccw, scsi-hd,
-	// scsi-cd, nvme-ns and others.
+	// for a VhostUser; on s390x it is "virtio-blk-ccw". Drivers of disks have a property "drive":
+	// virtio-blk-pci, virtio-blk-ccw, scsi-hd, scsi-cd, nvme-ns and others.
 	Driver string
 
 	// Bus is the ID of the bus for the device: a PCI bus, a root port, the bus of a SCSI controller. If it
@@ -34,7 +34,7 @@ type Disk struct {
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "addr", "serial", "bootindex",
-	// "lun". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
+	// "lun", on s390x "devno". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
 	// refuse.
 	Props qmp.Args
 }

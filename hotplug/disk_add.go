@@ -8,14 +8,14 @@ import (
 )
 
 // AddDisk hot-adds a disk: its secrets, a set of descriptors for each file, a block node or the vhost-user
-// connection, and a device. When it returns, QEMU has told the guest about the device; the guest may need
-// some time before it uses the disk.
+// connection, and a device. When it returns, QEMU has told the guest about the device. This is no proof
+// that the guest has seen it: [VM.WaitGuest] waits for that.
 //
 // If AddDisk fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
-//   - [errors.ErrUnsupported]: QEMU lacks a command. QEMU before 2.9 lacks blockdev-add; see
-//     [Fallback].
+//   - [errors.ErrUnsupported]: QEMU lacks a command, or the machine has no bus for the driver, for example
+//     a microvm no PCI. QEMU before 2.9 lacks blockdev-add; see [Fallback].
 //
 // Source: object-add, add-fd, blockdev-add, chardev-add, device_add.
 func (vm *VM) AddDisk(ctx context.Context, d Disk) error {
@@ -29,7 +29,11 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	if err := d.Backend.addStorage(ctx, vm, undo, d); err != nil {
 		return err
 	}
-	return vm.plug(ctx, undo, d.device())
+	driver, _ := d.Backend.diskDevice(d)
+	if err := vm.chooseDriver(ctx, &d.Driver, driver); err != nil {
+		return err
+	}
+	return vm.whyNoPCI(ctx, d.Driver, diskWithoutPCI, vm.plug(ctx, undo, d.device()))
 }
 
 // addNode adds a disk's node after the secrets and descriptors that it needs. prepare reads the tree of

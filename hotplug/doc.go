@@ -107,7 +107,8 @@
 // machine only after QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a
 // port of PCI Express before QEMU 10.0, they also query it first. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first
 // query the places for CPUs, [VM.SetMemory] the memory. Facts about QEMU that do not change are asked for once for each
-// VM.
+// VM: the first disk or NIC without a Driver takes one command more, which asks for the architecture, and the first
+// memory takes two.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
 // [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.

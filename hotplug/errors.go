@@ -67,6 +67,9 @@ var ErrUnplugRefused = errors.New("guest refused to release the device")
 // is reset. Call the operation again to wait for it and to remove the rest. The error also matches the
 // context's error. If QEMU refused the last request, because the guest is busy with the slot or an earlier
 // request is pending, the error also has QEMU's answer, a [*qmp.Error].
+//
+// The guest of an s390x machine whose CPUs have no PCI (zpci) never releases a PCI device. The error then comes
+// after 2 seconds and matches [errors.ErrUnsupported] too.
 var ErrUnplugPending = errors.New("guest has not released the device yet")
 
 // ErrDescriptorsKept means that QEMU has not closed descriptors that it was told to close. Everything else

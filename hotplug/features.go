@@ -42,17 +42,18 @@ var kindCommands = map[Kind][]string{
 	Devices: {"device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
 }
 
-// Supports returns nil if the running QEMU can add and remove devices of this kind. It asks QEMU for its
-// commands and keeps the answer; after an error, the next call asks again. It does not check whether the
-// machine has room for another device.
+// Supports returns nil if the running QEMU can add and remove devices of this kind, and its machine can get
+// any. It asks QEMU for its commands and keeps the answer; after an error, the next call asks again. It does
+// not check whether the machine has room for another device.
 //
 // Supports returns an error that matches:
 //   - [*MissingError]: QEMU lacks commands, which the error names. It does not name a command that a
 //     [Fallback] replaces.
-//   - [errors.ErrUnsupported]: QEMU lacks commands, or the kind is CPUs and this QEMU can add them but
-//     not remove them (see [VM.RemoveCPU]).
+//   - [errors.ErrUnsupported]: QEMU lacks commands, the machine cannot get such devices while it runs, or
+//     the kind is CPUs and this QEMU can add them but not remove them (see [VM.RemoveCPU]).
 //
-// Source: query-commands, and query-kvm for CPUs.
+// Source: query-commands; for CPUs also query-hotpluggable-cpus, query-target and query-kvm, for NICs
+// query-pci, for memory what AddMemory asks.
 func (vm *VM) Supports(ctx context.Context, kind Kind) error {
 	err := vm.made()
 	if err == nil {
@@ -76,10 +77,7 @@ func (vm *VM) supports(ctx context.Context, kind Kind) error {
 	if len(missing) > 0 {
 		return &MissingError{Kind: kind, Commands: missing}
 	}
-	if kind == CPUs {
-		return checkCPURemoval(ctx, vm)
-	}
-	return nil
+	return vm.checkMachine(ctx, kind)
 }
 
 // missing returns the commands that QEMU does not have.

@@ -1,6 +1,7 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,8 @@ type Memory struct {
 	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
 
-	// Driver is the driver of the device. If it is empty, it is "pc-dimm". Others are:
+	// Driver is the driver of the device. If it is empty, it is "pc-dimm". An aarch64 machine has DIMMs only with
+	// UEFI firmware, an s390x only "virtio-mem-ccw", a riscv64 and a microvm neither. Others are:
 	//   - "virtio-mem-pci": the property requested-size says how much of the memory the guest gets.
 	//     ResizeMemory changes it.
 	//   - "nvdimm": storage in memory. The machine needs the option nvdimm=on. QEMU cannot remove it.
@@ -77,8 +79,8 @@ type MemoryBackend interface {
 
 // RAM is memory of the QEMU process (memory-backend-ram).
 type RAM struct {
-	// Size is the size in bytes. QEMU refuses a size that is not a multiple of the page size, and a Linux guest
-	// uses memory in blocks of 128 MiB.
+	// Size is the size in bytes. QEMU refuses a size that is not a multiple of the page size, on a pseries of 256
+	// MiB. A Linux guest uses memory in blocks of 128 MiB.
 	Size uint64
 }
 
@@ -174,17 +176,22 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 // If AddMemory fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use, by a device or an object.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
+//   - [errors.ErrUnsupported]: the machine cannot get memory with this driver while it runs, or was started
+//     without slots for it. The error says what to do. Nothing has been changed.
 //
 // QEMU cannot remove an nvdimm or a virtio-pmem-pci. If AddMemory does not get QEMU's answer for one, it
 // returns a [*RollbackError] that lists the device.
 //
-// Source: object-add, device_add.
+// Source: qom-list-types, query-acpi-ospm-status, object-add, device_add.
 func (vm *VM) AddMemory(ctx context.Context, m Memory) error {
 	return vm.adding(ctx, "memory", m.ID, func(undo *rollback) error { return vm.addMemory(ctx, undo, &m) })
 }
 
 func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	if err := m.check(); err != nil {
+		return err
+	}
+	if err := vm.checkMemoryDriver(ctx, cmp.Or(m.Driver, defaultMemoryDriver)); err != nil {
 		return err
 	}
 	if err := vm.mark(ctx, undo, m.ID, anObject, m.ObjectID); err != nil {

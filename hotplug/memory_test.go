@@ -22,10 +22,14 @@ const mib = 1 << 20
 
 // addsMemory is AddMemory.
 func addsMemory(m hotplug.Memory) addition {
+	commands := []string{"qom-list-types", "object-add", "device_add"}
+	if m.Driver == "" {
+		commands = append(commands, "query-acpi-ospm-status")
+	}
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddMemory(ctx, m) },
 		remove:   func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, m.ID)) },
-		commands: []string{"object-add", "device_add"},
+		commands: commands,
 	}
 }
 
@@ -204,7 +208,7 @@ func TestMemoryThatCannotBeUndone(t *testing.T) {
 			m := fakeqemu.New(t)
 			m.SetGuest(guest)
 			ctx, cancel := context.WithCancel(t.Context())
-			const deviceAdd = 1 // after object-add
+			const deviceAdd = 3 // after qom-list-types, query-acpi-ospm-status, object-add
 			conn := &fakeqemu.Faulty{Client: pipe(t, m, nil), Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
 			err := hotplug.New(conn, nil).AddMemory(ctx, kindsOfMemory["dimm"])
 			require.Equal(t, "device_add", conn.Met)

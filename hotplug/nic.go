@@ -20,8 +20,8 @@ type NIC struct {
 	// Backend is the host's side: a [Tap], a [Netdev], a [VhostVDPA] or a [VhostUser].
 	Backend NICBackend
 
-	// Driver is the driver of the device. If it is empty, it is "virtio-net-pci". Drivers of NICs have a
-	// property "netdev".
+	// Driver is the driver of the device. If it is empty, it is "virtio-net-pci", on s390x "virtio-net-ccw".
+	// Drivers of NICs have a property "netdev".
 	Driver string
 
 	// MAC is the address, for example "52:54:00:12:34:56". If it is empty, QEMU chooses one. All QEMUs
@@ -33,11 +33,11 @@ type NIC struct {
 	Bus string
 
 	// NoROM leaves out the ROM that lets a guest boot from the NIC. When a device with a ROM is added, QEMU
-	// reads the ROM from a file, which a QEMU in a chroot does not have.
+	// reads the ROM from a file, which a QEMU in a chroot does not have. A NIC of an s390x has no ROM.
 	NoROM bool
 
 	// Props are further properties of the device, by their names in QEMU: "addr", "bootindex", "host_mtu",
-	// "vectors". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
+	// "vectors", on s390x "devno". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
 	// refuse.
 	Props qmp.Args
 }
@@ -73,7 +73,7 @@ func (n *NIC) device(queues int64) qemu.DeviceAdd {
 	if n.MAC != "" {
 		props["mac"] = n.MAC
 	}
-	if n.NoROM {
+	if n.NoROM && !strings.HasSuffix(n.Driver, ccwDriver) {
 		props["romfile"] = ""
 	}
 	add := deviceOf(n.ID, n.Driver, defaultNICDriver, n.Bus, props, n.Props)

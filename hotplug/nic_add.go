@@ -11,12 +11,14 @@ import (
 )
 
 // AddNIC hot-adds a network interface: its descriptors, a netdev, and a device. When it returns, QEMU has
-// told the guest about the device; the guest may need some time before it uses the NIC. AddNIC checks the
-// descriptors before it sends anything, because some QEMUs terminate if one is wrong.
+// told the guest about the device. This is no proof that the guest has seen it: [VM.WaitGuest] waits for
+// that. AddNIC checks the descriptors before it sends anything, because some QEMUs terminate if one is
+// wrong.
 //
 // If AddNIC fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
+//   - [errors.ErrUnsupported]: the machine has no PCI bus for the driver, for example a microvm.
 //
 // Source: getfd, chardev-add, netdev_add, device_add.
 func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
@@ -25,6 +27,9 @@ func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
 
 func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := n.check(); err != nil {
+		return err
+	}
+	if err := vm.chooseDriver(ctx, &n.Driver, defaultNICDriver); err != nil {
 		return err
 	}
 	if err := vm.mark(ctx, undo, n.ID, aNetdev, n.NetdevID); err != nil {
@@ -37,7 +42,7 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
 	}
-	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
+	return vm.whyNoPCI(ctx, n.Driver, nicWithoutPCI, vm.plug(ctx, undo, n.device(queuesOf(netdev))))
 }
 
 // sendQueues sends QEMU the descriptors of some queues. It closes the descriptors of further queues that an

@@ -131,10 +131,12 @@ func TestWhatWaits(t *testing.T) {
 		do   func(ctx context.Context, vm *hotplug.VM) error
 		want bool
 	}{
-		"same ID":        {port, func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, memory("kept")) }, true},
-		"other ID":       {port, func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, memory("d")) }, false},
-		"one of several": {port, func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveFunctions(ctx, []string{"d", "kept"})) }, true},
-		"node":           {port, func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.RemoveNode(ctx, "kept"); return err }, true},
+		"same ID":  {port, func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, memory("kept")) }, true},
+		"other ID": {port, func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, memory("d")) }, false},
+		"one of several": {port, func(ctx context.Context, vm *hotplug.VM) error {
+			return errorOf(vm.RemoveFunctions(ctx, []string{"d", "kept"}))
+		}, true},
+		"node": {port, func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.RemoveNode(ctx, "kept"); return err }, true},
 		"bus of the port": {port, func(ctx context.Context, vm *hotplug.VM) error {
 			return vm.AddDisk(ctx, hotplug.Disk{ID: "d", Backend: memory("d").Backend, Bus: "kept"})
 		}, true},

@@ -115,6 +115,11 @@ func (u *unplugging) run(ctx context.Context) error {
 		if done {
 			return err
 		}
+		if u.refusal == nil {
+			if err := u.vm.neverReleased(ctx, u.ids[0]); err != nil {
+				return &pendingError{reason: err}
+			}
+		}
 	}
 }
 

@@ -62,6 +62,10 @@ func (v VhostUser) checkDisk(d *Disk) (node string, err error) {
 
 // addStorage adds the connection. A vhost-user disk has no node.
 func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
+	driver, _ := v.diskDevice(d)
+	if err := vm.chooseDriver(ctx, &d.Driver, driver); err != nil {
+		return err
+	}
 	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // Options configures a VM.
@@ -52,7 +53,9 @@ type VM struct {
 	pciTypes            wait.Answer[pciKinds]
 	pciSeen             atomic.Pointer[seenRoots] // by the last walk
 	asked               wait.Answer[qmp.Version]  // if the connection has no greeting
-	deviceTypes         sync.Map                  // from the name of a type to its deviceType
+	targetAnswer        wait.Answer[qemu.SysEmuTarget]
+	memoryDrivers       sync.Map // those that the machine can get
+	deviceTypes         sync.Map // from the name of a type to its deviceType
 }
 
 // New returns a VM that sends its commands over conn. The caller still owns conn and closes it. opts may be

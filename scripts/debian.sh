@@ -82,7 +82,9 @@ private() {
 	"$tool" -c "$new/apt/conf" "$@" 9>&-
 }
 
-# configure SUITE...: the first suite is preferred, the others complete it.
+# configure SUITE...: the first suite is preferred, the others complete it. The packages are those of
+# the architecture arch.
+arch=amd64
 configure() {
 	mkdir -p "$new/apt/lists/partial" "$new/apt/cache/archives/partial"
 	: >"$new/apt/status"
@@ -98,8 +100,8 @@ configure() {
 		Dir::Cache "$new/apt/cache";
 		Dir::Cache::archives "$new/apt/cache/archives";
 		#clear APT::Architectures;
-		APT::Architecture "amd64";
-		APT::Architectures { "amd64"; };
+		APT::Architecture "$arch";
+		APT::Architectures { "$arch"; };
 		APT::Default-Release "$1";
 		APT::Install-Recommends "false";
 		APT::Sandbox::User "root";
@@ -116,8 +118,9 @@ configure() {
 
 # update: the lists of packages (or, with entry set so, of sources), from the first mirror that
 # has all suites.
-entry='deb [arch=amd64 target=Packages'
+entry=
 update() {
+	: "${entry:=deb [arch=$arch target=Packages}"
 	for mirror in $(mirrors); do
 		for suite in $suites; do
 			echo "$entry lang=none signed-by=$DEBIAN_KEYRING] $mirror $suite main"

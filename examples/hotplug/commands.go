@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -30,9 +31,12 @@ var commands = []command{
 	{"remove-cpu", []string{"ID"}, "removes a virtual CPU", plain(func(ctx context.Context, m machine, args []string) error {
 		return m.RemoveCPU(ctx, args[0])
 	})},
-	{"add-memory", []string{"ID", "BYTES"}, "adds memory", plain(addMemory)},
+	{"add-memory", []string{"ID", "BYTES"}, "adds memory", addMemory},
 	{"remove-memory", []string{"ID"}, "removes memory", plain(func(ctx context.Context, m machine, args []string) error {
 		return m.removed(m.RemoveMemory(ctx, args[0]))
+	})},
+	{"wait-guest", []string{"ID"}, "waits until the guest uses a device that was added", plain(func(ctx context.Context, m machine, args []string) error {
+		return m.WaitGuest(ctx, args[0])
 	})},
 	{"migrate", []string{"HOST:PORT"}, "sends the machine to a QEMU that listens there", plain(migrate)},
 }
@@ -67,30 +71,67 @@ func list(ctx context.Context, m machine, _ []string) error {
 	return nil
 }
 
-// place returns bus and further properties for a PCI device: those of the first free slot, unless
-// somebody has chosen a bus.
-func (m machine) place(ctx context.Context, bus string) (hotplug.PCISlot, error) {
-	slot, err := m.FreePCISlot(ctx, bus, 0)
-	if err == nil {
-		fmt.Fprintf(m.out, "at %s\n", slot)
+// A place is where a device goes, and with which driver.
+type place struct{ driver, bus, at *string }
+
+func placeFlags(set *flag.FlagSet) place {
+	return place{
+		driver: set.String("driver", "", "the `DRIVER` of the device, for example scsi-hd; that of virtio for this machine if none is given"),
+		bus:    set.String("bus", "", "the `BUS` to plug it into, for example rp1, sc.0; for PCI the first with a free slot if none is given"),
+		at:     set.String("at", "", "the place on the bus: `PROPERTIES` such as addr=05.0, devno=fe.0.0007, scsi-id=0,lun=2"),
 	}
-	return slot, err
+}
+
+// find returns the bus and the properties of the place. If the caller has chosen nothing, these are the first free slot of
+// a PCI machine. QEMU finds a place on other buses.
+func (p place) find(ctx context.Context, m machine) (bus string, props qmp.Args, err error) {
+	props = qmp.Args{}
+	for _, property := range strings.FieldsFunc(*p.at, func(c rune) bool { return c == ',' }) {
+		name, value, ok := strings.Cut(property, "=")
+		if !ok {
+			return "", nil, fmt.Errorf("-at has %q, which is not NAME=VALUE", property)
+		}
+		props[name] = value
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && name != "addr" {
+			props[name] = n
+		}
+	}
+	if len(props) > 0 {
+		return *p.bus, props, nil
+	}
+	pci := strings.HasSuffix(*p.driver, "-pci")
+	if *p.driver == "" {
+		target, err := qemu.QueryTarget{}.Do(ctx, m.client)
+		if err != nil {
+			return "", nil, err
+		}
+		pci = target.Arch != qemu.SysEmuTargetS390x
+	}
+	if !pci {
+		return *p.bus, props, nil
+	}
+	slot, err := m.FreePCISlot(ctx, *p.bus, 0)
+	if err != nil {
+		return "", nil, err
+	}
+	fmt.Fprintf(m.out, "at %s\n", slot)
+	return slot.Bus, qmp.Args{"addr": slot.Addr()}, nil
 }
 
 func addDisk(set *flag.FlagSet) func(context.Context, machine, []string) error {
 	format := set.String("format", "raw", "the `FORMAT` of the file")
-	bus := set.String("bus", "", "the PCI `BUS` of the device (default: the first with a free slot)")
+	place := placeFlags(set)
 	direct := set.Bool("direct", false, "bypass the host's page cache")
 	readOnly := set.Bool("read-only", false, "the guest cannot write to the disk")
 	return func(ctx context.Context, m machine, args []string) error {
-		slot, err := m.place(ctx, *bus)
+		bus, props, err := place.find(ctx, m)
 		if err != nil {
 			return err
 		}
 		return m.AddDisk(ctx, hotplug.Disk{
 			ID:      args[0],
 			Backend: hotplug.File{Path: args[1], Format: qemu.BlockdevDriver(*format), Direct: *direct, ReadOnly: *readOnly},
-			Bus:     slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
+			Driver:  *place.driver, Bus: bus, Props: props,
 		})
 	}
 }
@@ -106,20 +147,20 @@ func resizeDisk(ctx context.Context, m machine, args []string) error {
 func addNIC(set *flag.FlagSet) func(context.Context, machine, []string) error {
 	queues := set.Int("queues", 1, "the number of `QUEUES`")
 	mac := set.String("mac", "", "the MAC `ADDRESS`")
-	bus := set.String("bus", "", "the PCI `BUS` of the device (default: the first with a free slot)")
+	place := placeFlags(set)
 	return func(ctx context.Context, m machine, args []string) error {
 		taps, err := openTap(args[1], *queues)
 		if err != nil {
 			return err
 		}
 		defer closeAll(taps) // QEMU has copies by then
-		slot, err := m.place(ctx, *bus)
+		bus, props, err := place.find(ctx, m)
 		if err != nil {
 			return err
 		}
 		return m.AddNIC(ctx, hotplug.NIC{
 			ID: args[0], Backend: hotplug.Tap{Queues: taps}, MAC: *mac,
-			Bus: slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
+			Driver: *place.driver, Bus: bus, Props: props,
 		})
 	}
 }
@@ -134,12 +175,20 @@ func addCPU(ctx context.Context, m machine, args []string) error {
 	return err
 }
 
-func addMemory(ctx context.Context, m machine, args []string) error {
-	size, err := strconv.ParseUint(args[1], 10, 64)
-	if err != nil {
-		return err
+func addMemory(set *flag.FlagSet) func(context.Context, machine, []string) error {
+	driver := set.String("driver", "", "the `DRIVER` of the device, for example virtio-mem-pci; pc-dimm if none is given")
+	bus := set.String("bus", "", "the `BUS` to plug it into, for example rp1; a pc-dimm needs none")
+	return func(ctx context.Context, m machine, args []string) error {
+		size, err := strconv.ParseUint(args[1], 10, 64)
+		if err != nil {
+			return err
+		}
+		memory := hotplug.Memory{ID: args[0], Backend: hotplug.RAM{Size: size}, Driver: *driver, Bus: *bus}
+		if strings.HasPrefix(*driver, "virtio-mem") {
+			memory.Props = qmp.Args{"requested-size": size}
+		}
+		return m.AddMemory(ctx, memory)
 	}
-	return m.AddMemory(ctx, hotplug.Memory{ID: args[0], Backend: hotplug.RAM{Size: size}})
 }
 
 func migrate(ctx context.Context, m machine, args []string) error {

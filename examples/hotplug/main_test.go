@@ -22,7 +22,7 @@ import (
 func TestOnAMachine(t *testing.T) {
 	qemutest.CheckFds(t)
 	q := qemutest.Get(t, "10.0")
-	vm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true, Args: []string{"-m", "256,slots=2,maxmem=1G", "-smp", "1,maxcpus=2"}})
+	vm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true, Args: []string{"-m", "256,slots=2,maxmem=1G", "-smp", "1,maxcpus=2", "-device", "virtio-scsi-pci,id=sc,addr=1e"}})
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, vm.WaitGuest(ctx))
@@ -36,15 +36,26 @@ func TestOnAMachine(t *testing.T) {
 		require.NoError(t, run(ctx, append([]string{"-qmp", vm.Socket()}, command...), &out), "%s", command)
 		return out.String()
 	}
-	require.Empty(t, do("list"))
+	scsi := "sc               virtio-scsi-pci      pci.0 1e.0   \n"
+	require.Equal(t, scsi, do("list"))
+	require.Empty(t, do("add-disk", "data2", image, "-driver=scsi-hd", "-bus=sc.0", "-at=scsi-id=3,lun=1"))
+	require.Empty(t, do("wait-guest", "data2"))
+	require.Contains(t, do("list"), "data2            scsi-hd              sc.0         data2\n")
+	require.Empty(t, do("remove-disk", "data2"))
+	require.Empty(t, do("add-disk", "data3", image, "-at=addr=1d.0"))
+	require.Contains(t, do("list"), "data3            virtio-blk-pci       pci.0 1d.0   data3\n")
+	require.Empty(t, do("remove-disk", "data3"))
+	require.Equal(t, scsi, do("list"))
 	require.Contains(t, do("add-disk", "data1", image, "-direct=false"), "at pci.0/")
-	require.Regexp(t, `^data1 +virtio-blk-pci +pci\.0 0\d\.0 +data1\n$`, do("list"))
+	require.Regexp(t, `(?m)^data1 +virtio-blk-pci +pci\.0 0\d\.0 +data1$`, do("list"))
 	require.Empty(t, do("resize-disk", "data1", "2097152"))
 	info, err := os.Stat(image)
 	require.NoError(t, err)
 	require.EqualValues(t, 2<<20, info.Size())
 	require.Contains(t, do("add-cpu", "cpu1"), `"core-id":1`)
 	require.Empty(t, do("add-memory", "mem1", "134217728"))
+	require.Empty(t, do("wait-guest", "cpu1"))
+	require.Empty(t, do("wait-guest", "mem1"))
 	if tap := "qmpkit0"; hasTaps(tap) {
 		require.Contains(t, do("add-nic", "-queues=2", "nic1", tap), "at pci.0/")
 		require.Regexp(t, `(?m)^nic1 +virtio-net-pci .* nic1$`, do("list"))
@@ -53,7 +64,7 @@ func TestOnAMachine(t *testing.T) {
 	require.Empty(t, do("remove-memory", "mem1"))
 	require.Empty(t, do("remove-cpu", "cpu1"))
 	require.Empty(t, do("remove-disk", "data1"))
-	require.Empty(t, do("list"))
+	require.Equal(t, scsi, do("list"))
 }
 
 // hasTaps tells whether this process may make taps.

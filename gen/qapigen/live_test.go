@@ -36,6 +36,26 @@ func TestGenerateLive(t *testing.T) {
 			liveServer{"qemu" + name, q.Start(t, qemutest.Config{}).Socket(), q.AtLeast(11, 1)},
 			liveServer{"storage" + name, q.StartStorage(t).Socket(), false})
 	})
+	checkLive(t, module, servers)
+}
+
+// TestMachineGenerate does the same with servers of other targets.
+func TestMachineGenerate(t *testing.T) {
+	module := newModule(t)
+	var servers []liveServer
+	qemutest.Machines(t, func(_ *testing.T, q *qemutest.QEMU) {
+		for _, cfg := range qemutest.OtherMachines {
+			cfg.Args = []string{"-S"} // without a guest, an s390x ends soon
+			name := strings.NewReplacer("/", "_", "-", "_", ".", "_").Replace(cfg.Name() + "_" + q.Release())
+			servers = append(servers, liveServer{name, q.Start(t, cfg).Socket(), q.AtLeast(11, 1)})
+		}
+	})
+	checkLive(t, module, servers)
+}
+
+// checkLive generates a package from each server, and has a program talk to it.
+func checkLive(t *testing.T, module string, servers []liveServer) {
+	t.Helper()
 	for _, s := range servers {
 		dir := filepath.Join(module, s.Name)
 		status, stderr := runQapigen(t, "generate", "-schema", "unix:"+s.Socket, "-package", s.Name, "-out", dir)

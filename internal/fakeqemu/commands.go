@@ -43,6 +43,7 @@ type arguments struct {
 	Value      json.RawMessage `json:"value"`
 	Bus        string          `json:"bus"`
 	Addr       string          `json:"addr"`
+	Implements string          `json:"implements"`
 
 	Multifunction bool `json:"multifunction"`
 
@@ -60,6 +61,26 @@ func decode(r *qmptest.Request) (*arguments, error) {
 
 func (m *Machine) queryStatus(*arguments) (any, error) {
 	return qemu.StatusInfo{Running: true, Status: qemu.RunStateRunning}, nil
+}
+
+func (m *Machine) queryTarget(*arguments) (any, error) {
+	return qemu.QEMUTargetInfo{Arch: m.target}, nil
+}
+
+func (m *Machine) queryPCI(*arguments) (any, error) {
+	return []qemu.PCIInfo{{Devices: []qemu.PCIDeviceInfo{}}}, nil
+}
+
+func (m *Machine) querySlots(*arguments) (any, error) {
+	if m.target != qemu.SysEmuTargetX86_64 {
+		return nil, generic("command is not supported, missing ACPI device")
+	}
+	return []qemu.ACPIOSTInfo{{Slot: "0", SlotType: qemu.ACPISlotTypeDIMM}}, nil
+}
+
+// qomListTypes has every type.
+func (m *Machine) qomListTypes(args *arguments) (any, error) {
+	return []qemu.ObjectTypeInfo{{Name: args.Implements}}, nil
 }
 
 func (m *Machine) queryVersion(*arguments) (any, error) {

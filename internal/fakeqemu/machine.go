@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -44,6 +45,7 @@ type Machine struct {
 	strict  bool    // see RefuseSecondUnplug
 	mute    bool    // see Mute
 	stopped bool    // see Stop
+	target  qemu.SysEmuTarget
 }
 
 // New returns a machine without devices, and starts its server. The server checks requests by the schema of
@@ -69,11 +71,16 @@ func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
 		chardev: map[string]string{},
 		sets:    map[int64][]descriptor{},
 
+		target:   qemu.SysEmuTargetX86_64,
 		handlers: map[string]qmptest.Handler{},
 	}
 	for command, h := range map[string]func(args *arguments) (any, error){
 		"query-status":            m.queryStatus,
 		"query-version":           m.queryVersion,
+		"query-target":            m.queryTarget,
+		"query-pci":               m.queryPCI,
+		"query-acpi-ospm-status":  m.querySlots,
+		"qom-list-types":          m.qomListTypes,
 		"add-fd":                  m.addFd,
 		"remove-fd":               m.removeFd,
 		"query-fdsets":            m.queryFdsets,
@@ -116,6 +123,14 @@ func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
 	}
 	t.Cleanup(m.close)
 	return m
+}
+
+// SetTarget makes the machine an s390x, for example. It changes only what query-target answers, and that only an x86_64
+// has slots for memory.
+func (m *Machine) SetTarget(target qemu.SysEmuTarget) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.target = target
 }
 
 // SetGuest changes what the guest does.

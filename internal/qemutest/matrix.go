@@ -9,6 +9,7 @@ import (
 // The matrix is every version on every machine. QMPKIT_MATRIX chooses how much of it tests run on:
 //
 //   - all: the whole matrix, which takes a quarter of an hour (make test-qemu);
+//   - machines: the tests on machines of other targets too (make test-machines);
 //   - one: one version and machine for each test, since the race detector sees the same Go code with
 //     each QEMU (make race);
 //   - otherwise two versions on one machine.
@@ -49,10 +50,29 @@ func Matrix(t *testing.T, f func(t *testing.T, q *QEMU, machine string)) {
 	})
 }
 
+// Machines runs f as a subtest, "qemu-11.1", if QMPKIT_MATRIX is "machines". f starts machines of other targets and
+// microvms, which boot slowly. Their emulators and guests are downloads of 300 MB.
+func Machines(t *testing.T, f func(t *testing.T, q *QEMU)) {
+	t.Helper()
+	if matrix() != "machines" {
+		t.Skip("QMPKIT_MATRIX is not \"machines\"")
+	}
+	Run(t, []string{"11.1", "10.0"}, f)
+}
+
+// OtherMachines are the machines of Machines, without a guest.
+var OtherMachines = []Config{
+	{Target: "aarch64", Machine: "virt"},
+	{Target: "ppc64", Machine: "pseries"},
+	{Target: "riscv64", Machine: "virt"},
+	{Target: "s390x", Machine: "s390-ccw-virtio"},
+	{Machine: "microvm"},
+}
+
 // HotplugBus returns a bus that takes devices while the machine runs: the bus of a pc (ACPI hotplug), or a
 // root port of a q35 (PCI Express hotplug).
 func HotplugBus(machine string) string {
-	if machine == "q35" {
+	if machine == "q35" || machine == "virt" {
 		return "rp1"
 	}
 	return "pci.0"

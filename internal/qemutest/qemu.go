@@ -11,8 +11,11 @@ import (
 	"sync"
 )
 
-// systemEmulator is the program that runs machines.
-const systemEmulator = "qemu-system-x86_64"
+// emulators begins the names of the programs that run machines, by target.
+const emulators = "qemu-system-"
+
+// systemEmulator is the program that runs x86-64 machines.
+const systemEmulator = emulators + "x86_64"
 
 // anyVersion is the version to download for a test that runs on any.
 const anyVersion = "10.0"
@@ -81,6 +84,26 @@ func (q *QEMU) Program(name string) (string, error) {
 		return "", fmt.Errorf("%s is %w: it should be beside %s or in the PATH", name, ErrMissing, q.Path)
 	}
 	return path, nil
+}
+
+// emulator returns the path of the program that runs machines of a target. Those of other targets than x86_64 are looked
+// for beside q and in the cache folder, and at last in the PATH.
+func (q *QEMU) emulator(target string) (string, error) {
+	if emulators+target == systemEmulator {
+		return q.Path, nil
+	}
+	path := filepath.Join(filepath.Dir(q.Path), emulators+target)
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	dir, err := fetch("get-qemu.sh", "--others", q.Release())
+	if err == nil {
+		return filepath.Join(dir, emulators+target), nil
+	}
+	if path, pathErr := q.Program(emulators + target); pathErr == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("%s%s is %w: it should be beside %s or in the PATH (%w)", emulators, target, ErrMissing, q.Path, err)
 }
 
 // inspected holds the results of inspect by path: starting a QEMU to ask for its version takes 50 ms.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -17,15 +18,21 @@ type VM struct {
 
 // Launch starts q. Tests use [QEMU.Start].
 func (q *QEMU) Launch(cfg Config) (*VM, error) {
-	var guest string
+	path, err := q.emulator(cfg.target())
+	if err != nil {
+		return nil, err
+	}
+	var firmware, guest string
+	if cfg.Firmware {
+		firmware = filepath.Join(filepath.Dir(path), "QEMU_EFI.fd")
+	}
 	if cfg.Guest {
-		var err error
-		if guest, err = findGuest(); err != nil {
+		if guest, err = findGuest(cfg.target()); err != nil {
 			return nil, err
 		}
 	}
 	for attempt := 1; ; attempt++ {
-		s, err := launch(q.Path, cfg.monitors(), func(dir string) []string { return cfg.command(dir, guest) })
+		s, err := launch(path, cfg.monitors(), func(dir string) []string { return cfg.command(dir, firmware, guest) })
 		if err != nil {
 			return nil, fmt.Errorf("QEMU %s: %w", q.Release(), err)
 		}

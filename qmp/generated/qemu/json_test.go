@@ -27,46 +27,64 @@ func TestJSONOfServers(t *testing.T) {
 			"-netdev", "user,id=net0", "-device", "virtio-net-pci,id=nic0,netdev=net0", "-device", "pci-bridge,id=bridge0,chassis_nr=1",
 			"-chardev", "null,id=c0",
 		}})
-		c := vm.Dial(t)
-		asked := 0
-		for _, request := range allRequests {
-			command := commandOf(request)
-			if !strings.HasPrefix(command, "query-") && !slices.Contains([]string{"qom-list-types", "x-query-irq"}, command) {
-				continue
-			}
-			var said qmp.RawJSON
-			result, err := execute(request, func(call *qmp.Call) (err error) {
-				if said, err = (qmp.Raw{Command: call.Command}).Do(t.Context(), c); err != nil {
-					return err
-				}
-				return call.Decode(said)
-			})
-			if _, refused := err.(*qmp.Error); refused {
-				continue
-			}
-			require.NoError(t, err, command)
-			asked++
-			text, err := json.Marshal(result)
-			require.NoError(t, err, command)
-			want := known(said, text, func(path string) {
-				if !slices.ContainsFunc(gone, func(member string) bool { return strings.HasSuffix(command+path, member) }) {
-					t.Errorf("%s%s is not in the JSON", command, path)
-				}
-			})
-			if command == "query-sev" && !strings.Contains(want, "sev-type") {
-				want = canonical([]byte(strings.Replace(want, "{", `{"sev-type":"sev",`, 1))) // before QEMU 9.1; see SEVInfoBranch
-			}
-			require.Equal(t, want, canonical(text), command)
-
-			again := reflect.New(reflect.TypeOf(result))
-			require.NoError(t, json.Unmarshal(text, again.Interface()), command)
-			first := reflect.New(reflect.TypeOf(result))
-			first.Elem().Set(reflect.ValueOf(result))
-			compact(first)
-			require.Equal(t, first.Interface(), again.Interface(), command)
-		}
-		require.Greater(t, asked, 30)
+		jsonOf(t, vm.Dial(t))
 	})
+}
+
+// TestMachineJSON does the same on machines of other targets.
+func TestMachineJSON(t *testing.T) {
+	qemutest.Machines(t, func(t *testing.T, q *qemutest.QEMU) {
+		for _, cfg := range qemutest.OtherMachines {
+			t.Run(cfg.Name(), func(t *testing.T) {
+				cfg.Args = []string{"-S", "-blockdev", "null-co,node-name=disk0", "-netdev", "user,id=net0", "-chardev", "null,id=c0",
+					"-object", "iothread,id=io0", "-object", "memory-backend-ram,id=mem1,size=16M"}
+				jsonOf(t, q.Start(t, cfg).Dial(t))
+			})
+		}
+	})
+}
+
+// jsonOf asks a server everything that takes no arguments.
+func jsonOf(t *testing.T, c *qmp.Client) {
+	t.Helper()
+	asked := 0
+	for _, request := range allRequests {
+		command := commandOf(request)
+		if !strings.HasPrefix(command, "query-") && !slices.Contains([]string{"qom-list-types", "x-query-irq"}, command) {
+			continue
+		}
+		var said qmp.RawJSON
+		result, err := execute(request, func(call *qmp.Call) (err error) {
+			if said, err = (qmp.Raw{Command: call.Command}).Do(t.Context(), c); err != nil {
+				return err
+			}
+			return call.Decode(said)
+		})
+		if _, refused := err.(*qmp.Error); refused {
+			continue
+		}
+		require.NoError(t, err, command)
+		asked++
+		text, err := json.Marshal(result)
+		require.NoError(t, err, command)
+		want := known(said, text, func(path string) {
+			if !slices.ContainsFunc(gone, func(member string) bool { return strings.HasSuffix(command+path, member) }) {
+				t.Errorf("%s%s is not in the JSON", command, path)
+			}
+		})
+		if command == "query-sev" && !strings.Contains(want, "sev-type") {
+			want = canonical([]byte(strings.Replace(want, "{", `{"sev-type":"sev",`, 1))) // before QEMU 9.1; see SEVInfoBranch
+		}
+		require.Equal(t, want, canonical(text), command)
+
+		again := reflect.New(reflect.TypeOf(result))
+		require.NoError(t, json.Unmarshal(text, again.Interface()), command)
+		first := reflect.New(reflect.TypeOf(result))
+		first.Elem().Set(reflect.ValueOf(result))
+		compact(first)
+		require.Equal(t, first.Interface(), again.Interface(), command)
+	}
+	require.Greater(t, asked, 30)
 }
 
 // gone are the members that QEMU 11.1 does not have any more, of which the package knows nothing.
