@@ -329,10 +329,10 @@ func TestCPUsOfSeveralThreads(t *testing.T) {
 func guestSetCPUs(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	vm := hotplug.New(m.c, nil)
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
+	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
 	change, err := vm.SetCPUs(ctx, 4, nil)
 	require.NoError(t, err)
-	require.Len(t, change.Added, 3)
+	require.Equal(t, []string{"cpu-socket0-die0-core0-thread1", "cpu-socket0-die0-core1-thread0"}, idsOf(change.Added))
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(4)))
 	infos, err := qemu.QueryCPUsFast{}.Do(ctx, m.c)
 	require.NoError(t, err)
@@ -347,7 +347,7 @@ func guestSetCPUs(t *testing.T, m *guestMachine) {
 	}
 	change, err = vm.SetCPUs(ctx, 2, nil)
 	require.NoError(t, err)
-	require.Equal(t, 2, change.After)
+	require.Equal(t, []string{"cold", "cpu-socket0-die0-core1-thread0"}, idsOf(change.Removed))
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
 	_, err = vm.SetCPUs(ctx, 1, nil)
 	require.NoError(t, err)
@@ -357,14 +357,23 @@ func guestSetCPUs(t *testing.T, m *guestMachine) {
 	require.Len(t, infos, 1)
 }
 
-// TestGuestUsesCPUs has machines with sockets, dies, cores and threads.
+// TestGuestUsesCPUs has machines with sockets, dies, cores and threads, and with a CPU and a DIMM that QEMU was started
+// with.
 func TestGuestUsesCPUs(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		for _, machine := range qemutest.MatrixMachines() {
 			t.Run(machine, func(t *testing.T) {
 				t.Parallel()
-				m := startGuest(t, q, machine, false, "-smp", "1,maxcpus=16,sockets=2,dies=2,cores=2,threads=2")
+				m := startGuest(t, q, machine, false, "-smp", "1,maxcpus=16,sockets=2,dies=2,cores=2,threads=2",
+					"-device", "qemu64-x86_64-cpu,id=cold,socket-id=1,die-id=1,core-id=1,thread-id=1",
+					"-object", "memory-backend-ram,id=m1,size=128M", "-device", "pc-dimm,id=d1,memdev=m1")
+				t.Run("memory of the start", func(t *testing.T) {
+					change, err := hotplug.New(m.c, nil).SetMemory(limit(t), 256*mib, nil)
+					require.NoError(t, err)
+					require.Equal(t, hotplug.MemoryChange{Before: 384 * mib, After: 256 * mib, Removed: []string{"d1"}}, change)
+					require.NotContains(t, stateOf(t, m.c), "object m1")
+				})
 				t.Run("set", func(t *testing.T) { guestSetCPUs(t, m) })
 				t.Run("whole", func(t *testing.T) { guestWholeCPUs(t, m) })
 			})

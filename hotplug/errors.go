@@ -44,7 +44,7 @@ var ErrNotAlone = errors.New("device is not alone")
 // ErrInUse means that something was not removed because it is in use, for example the block node of a disk.
 var ErrInUse = errors.New("in use")
 
-// ErrNoFreePlace means that [VM.AddCPU] found no free place for the CPU. It has changed nothing.
+// ErrNoFreePlace means that [VM.AddCPU], [VM.AddCPUs] or [VM.SetCPUs] found too few free places for CPUs.
 var ErrNoFreePlace = errors.New("no free place")
 
 // ErrResizePending means that the context ended before the guest used the requested amount of a virtio-mem
