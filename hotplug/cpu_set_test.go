@@ -97,9 +97,9 @@ func TestNumbersOfCPUsThatAreNotPossible(t *testing.T) {
 		is      error
 		says    string
 	}{
-		{9, nil, []uint64{8}, hotplug.ErrNoFreePlace, "hotplug: set CPUs to 9: 9 is not possible: the machine has not enough free places that match (QEMU's -smp maxcpus); next possible: 8"},
+		{9, nil, []uint64{8}, hotplug.ErrNoFreePlace, "hotplug: set CPUs to 9: not possible: the machine has too few free places that match (QEMU's -smp maxcpus); next possible: 8"},
 		{2, nil, []uint64{3}, nil, "no ID, because QEMU was started with them, or do not match; next possible: 3"},
-		{7, cores, []uint64{6, 8}, nil, "7 is not possible: it would split a unit; next possible: 6, 8"},
+		{7, cores, []uint64{6, 8}, nil, "not possible: it would split a unit; next possible: 6, 8"},
 		{5, cores, []uint64{4, 6}, nil, "next possible: 4, 6"},
 		{3, cores, []uint64{4}, nil, "next possible: 4"}, // the other core has a CPU of the start
 		{7, &hotplug.CPUOptions{Place: socket(0)}, []uint64{6}, hotplug.ErrNoFreePlace, "next possible: 6"},
@@ -123,9 +123,9 @@ func TestNumbersOfCPUsThatAreNotPossible(t *testing.T) {
 	}
 	_, err = vm.AddCPUs(ctx, 3, nil)
 	require.ErrorIs(t, err, hotplug.ErrNoFreePlace)
-	require.ErrorContains(t, err, "hotplug: add 3 CPUs: 3 is not possible: the machine has not enough free places that match (QEMU's -smp maxcpus); next possible: 2")
+	require.ErrorContains(t, err, "hotplug: add 3 CPUs: not possible: the machine has too few free places that match (QEMU's -smp maxcpus); next possible: 2")
 	_, err = vm.AddCPUs(ctx, 1, cores)
-	require.ErrorContains(t, err, "hotplug: add 1 CPUs: 1 is not possible: it would split a unit; next possible: 2")
+	require.ErrorContains(t, err, "hotplug: add 1 CPUs: not possible: it would split a unit; next possible: 2")
 	require.Equal(t, before, m.State())
 }
 
