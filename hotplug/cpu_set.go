@@ -194,7 +194,7 @@ func cpuTarget(want int, what string, possible ...int) *TargetError {
 }
 
 const (
-	tooFewPlaces = "the machine has not enough free places that match (QEMU's -smp maxcpus)"
+	tooFewPlaces = "the machine has too few free places that match (QEMU's -smp maxcpus)"
 	tooFewCPUs   = "the other CPUs have no ID, because QEMU was started with them, or do not match"
 	notWhole     = "it would split a unit"
 )

@@ -97,9 +97,9 @@ func TestNumbersOfCPUsThatAreNotPossible(t *testing.T) {
 		is      error
 		says    string
 	}{
-		{9, nil, []uint64{8}, hotplug.ErrNoFreePlace, "hotplug: set CPUs to 9: 9 is not possible: the machine has not enough free places that match (QEMU's -smp maxcpus); next possible: 8"},
+		{9, nil, []uint64{8}, hotplug.ErrNoFreePlace, "hotplug: set CPUs to 9: not possible: the machine has too few free places that match (QEMU's -smp maxcpus); next possible: 8"},
 		{2, nil, []uint64{3}, nil, "no ID, because QEMU was started with them, or do not match; next possible: 3"},
-		{7, cores, []uint64{6, 8}, nil, "7 is not possible: it would split a unit; next possible: 6, 8"},
+		{7, cores, []uint64{6, 8}, nil, "not possible: it would split a unit; next possible: 6, 8"},
 		{5, cores, []uint64{4, 6}, nil, "next possible: 4, 6"},
 		{3, cores, []uint64{4}, nil, "next possible: 4"}, // the other core has a CPU of the start
 		{7, &hotplug.CPUOptions{Place: socket(0)}, []uint64{6}, hotplug.ErrNoFreePlace, "next possible: 6"},
@@ -123,9 +123,9 @@ func TestNumbersOfCPUsThatAreNotPossible(t *testing.T) {
 	}
 	_, err = vm.AddCPUs(ctx, 3, nil)
 	require.ErrorIs(t, err, hotplug.ErrNoFreePlace)
-	require.ErrorContains(t, err, "hotplug: add 3 CPUs: 3 is not possible: the machine has not enough free places that match (QEMU's -smp maxcpus); next possible: 2")
+	require.ErrorContains(t, err, "hotplug: add 3 CPUs: not possible: the machine has too few free places that match (QEMU's -smp maxcpus); next possible: 2")
 	_, err = vm.AddCPUs(ctx, 1, cores)
-	require.ErrorContains(t, err, "hotplug: add 1 CPUs: 1 is not possible: it would split a unit; next possible: 2")
+	require.ErrorContains(t, err, "hotplug: add 1 CPUs: not possible: it would split a unit; next possible: 2")
 	require.Equal(t, before, m.State())
 }
 
@@ -329,10 +329,10 @@ func TestCPUsOfSeveralThreads(t *testing.T) {
 func guestSetCPUs(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	vm := hotplug.New(m.c, nil)
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
+	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
 	change, err := vm.SetCPUs(ctx, 4, nil)
 	require.NoError(t, err)
-	require.Len(t, change.Added, 3)
+	require.Equal(t, []string{"cpu-socket0-die0-core0-thread1", "cpu-socket0-die0-core1-thread0"}, idsOf(change.Added))
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(4)))
 	infos, err := qemu.QueryCPUsFast{}.Do(ctx, m.c)
 	require.NoError(t, err)
@@ -347,7 +347,7 @@ func guestSetCPUs(t *testing.T, m *guestMachine) {
 	}
 	change, err = vm.SetCPUs(ctx, 2, nil)
 	require.NoError(t, err)
-	require.Equal(t, 2, change.After)
+	require.Equal(t, []string{"cold", "cpu-socket0-die0-core1-thread0"}, idsOf(change.Removed))
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
 	_, err = vm.SetCPUs(ctx, 1, nil)
 	require.NoError(t, err)
@@ -357,14 +357,23 @@ func guestSetCPUs(t *testing.T, m *guestMachine) {
 	require.Len(t, infos, 1)
 }
 
-// TestGuestUsesCPUs has machines with sockets, dies, cores and threads.
+// TestGuestUsesCPUs has machines with sockets, dies, cores and threads, and with a CPU and a DIMM that QEMU was started
+// with.
 func TestGuestUsesCPUs(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		for _, machine := range qemutest.MatrixMachines() {
 			t.Run(machine, func(t *testing.T) {
 				t.Parallel()
-				m := startGuest(t, q, machine, false, "-smp", "1,maxcpus=16,sockets=2,dies=2,cores=2,threads=2")
+				m := startGuest(t, q, machine, false, "-smp", "1,maxcpus=16,sockets=2,dies=2,cores=2,threads=2",
+					"-device", "qemu64-x86_64-cpu,id=cold,socket-id=1,die-id=1,core-id=1,thread-id=1",
+					"-object", "memory-backend-ram,id=m1,size=128M", "-device", "pc-dimm,id=d1,memdev=m1")
+				t.Run("memory of the start", func(t *testing.T) {
+					change, err := hotplug.New(m.c, nil).SetMemory(limit(t), 256*mib, nil)
+					require.NoError(t, err)
+					require.Equal(t, hotplug.MemoryChange{Before: 384 * mib, After: 256 * mib, Removed: []string{"d1"}}, change)
+					require.NotContains(t, stateOf(t, m.c), "object m1")
+				})
 				t.Run("set", func(t *testing.T) { guestSetCPUs(t, m) })
 				t.Run("whole", func(t *testing.T) { guestWholeCPUs(t, m) })
 			})

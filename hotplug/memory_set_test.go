@@ -124,7 +124,7 @@ func TestMemoryThatIsNotPossible(t *testing.T) {
 		require.Equal(t, change.Before, change.After)
 		require.Equal(t, before, m.State())
 	}
-	impossible(6*gib+mib, "hotplug: set memory to 6145 MiB: 6145 MiB is not possible: the size of a DIMM is a multiple of 128 MiB; "+
+	impossible(6*gib+mib, "hotplug: set memory to 6145 MiB: not possible: the size of a DIMM is a multiple of 128 MiB; "+
 		"next possible: 6 GiB, 6272 MiB", 6*gib, 6*gib+128*mib)
 	impossible(7*gib-mib, "multiple of 128 MiB", 7*gib-128*mib, 7*gib) // the NVDIMM has taken 1 GiB
 	impossible(9*gib, "it is more than QEMU's -m maxmem; next possible: 7 GiB", 7*gib)

@@ -64,7 +64,9 @@ func (vm *VM) madeOf(ctx context.Context, device *qemu.DeviceAdd) (bool, error) 
 	for name, want := range device.Props {
 		switch name {
 		case "memdev":
-			want = objectPath(want.(string))
+			if id, ok := want.(string); ok { // or a path
+				want = objectPath(path.Base(id))
+			}
 		case "drive", "netdev", "chardev":
 		default:
 			continue

@@ -25,7 +25,7 @@ func (e *TargetError) Error() string {
 	for _, value := range e.Nearest {
 		near = append(near, e.text(value))
 	}
-	text := fmt.Sprintf("%s is not possible: %s", e.text(e.Want), e.Reason)
+	text := "not possible: " + e.Reason
 	if len(near) > 0 {
 		text += "; next possible: " + strings.Join(near, ", ")
 	}
