@@ -6,7 +6,7 @@
 # the one that works.
 #
 # The kernel is Debian's for clouds, with PCI and NVMe hotplug built in and without USB; the rest
-# is busybox. On its first serial line the guest tells that it is up, then its disks and network
+# is busybox. On its first serial line the guest reports that it is up, then its disks and network
 # interfaces, and its CPUs and memory (MiB), at once and whenever they change:
 #
 #   READY

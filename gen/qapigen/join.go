@@ -114,7 +114,7 @@ func (j *joining) run(ctx context.Context, stderr io.Writer) error {
 	return nil
 }
 
-// openAnswer opens the server's side, whose version has to be known.
+// openAnswer opens the server's side. Its version must be known.
 func (j *joining) openAnswer(ctx context.Context) (*source, error) {
 	live, err := openSource(ctx, j.answer)
 	switch {

@@ -16,11 +16,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// peers are a client and what it is compared with, each on its own connection to one stand-in. All but the
+// peers are a client and the connections to compare it with, each connected to one stand-in. All but the
 // floor decode with the same generated code.
 type peers struct {
 	client *qmp.Client
-	floor  *lockstep // by bare system calls, on a thread of its own; nobody looks at the replies
+	floor  *lockstep // by bare system calls, on its own thread; it does not decode the replies
 	direct *lockstep // by Go's connections, and it decodes
 	reader *reader
 }

@@ -7,10 +7,10 @@ import (
 	"unsafe"
 )
 
-// rawConn is a connection that is read and written by blocking system calls with nothing around
-// them: neither Go's poller, nor what tells its scheduler that a thread is blocked. On a
-// goroutine with a thread of its own that is as fast as a program can be. While a call
-// waits, it keeps one of the scheduler's processors and holds up garbage collection.
+// rawConn is a connection that is read and written by bare blocking system calls, without Go's
+// poller and without the calls that announce a blocked thread to Go's scheduler. On a goroutine
+// with its own thread, nothing is faster. While a call waits, it keeps one of the scheduler's
+// processors and delays garbage collection.
 type rawConn int
 
 // newRawConn takes over a connection.

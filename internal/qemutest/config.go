@@ -31,8 +31,8 @@ func (cfg Config) machine() string {
 	return cfg.Machine
 }
 
-// command returns the arguments for a QEMU whose files are in dir and that inherits its
-// monitors' sockets. guest is the folder of the guest, if there is to be one.
+// command returns the arguments for a QEMU whose files are in dir and that inherits its monitors'
+// sockets. guest is the folder of the guest, or "" for none.
 func (cfg Config) command(dir, guest string) []string {
 	args := []string{
 		"-no-user-config", "-nodefaults", "-display", "none",
