@@ -44,7 +44,8 @@ type Options struct {
 	NoGreeting bool
 }
 
-// T is the part of testing.TB that a server uses. A program that is not a test can have a substitute.
+// T is the part of testing.TB that a server uses. A program that is not a test can implement T
+// itself.
 type T interface {
 	Helper()
 	Context() context.Context
