@@ -72,8 +72,8 @@
 //
 // With the capability postcopy-ram on both sides, a migration can move the machine first and the rest of its
 // memory afterwards ([Options.Postcopy]). Use it if the machine changes its memory faster than QEMU sends
-// it. From then on neither side has the whole machine, and cancelling the migration would lose it. QEMU 5.2
-// and 7.2 do not refuse to cancel, so Run and Cancel do not ask for it. The destination then runs the
+// it. After the switch, neither side has the whole machine, and cancelling the migration would lose it. QEMU
+// 5.2 and 7.2 do not refuse to cancel, so Run and Cancel do not ask for it. The destination then runs the
 // machine even if it was stopped at the source, unless the destination was started with -S.
 //
 // If you start postcopy yourself (qemu.MigrateStartPostcopy), do not let the context of Run end and do not
@@ -81,9 +81,9 @@
 //
 // # States in which migrate crashes QEMU
 //
-// In these states of the machine, migrate crashes the QEMU versions in parentheses (measured on 5.2,
-// 7.2, 10.0 and 11.1). Start checks the state first. It returns a [*StateError] and does not send
-// migrate if:
+// Start checks the state of the machine before it sends migrate. In the states below, migrate
+// crashes the QEMU versions in parentheses (measured on 5.2, 7.2, 10.0 and 11.1), so Start returns a
+// [*StateError] if:
 //   - the machine was sent already, even if it was reset since (5.2, 7.2).
 //   - QEMU is writing a dump of the guest's memory (5.2).
 //   - a backup is running (before 7.2).

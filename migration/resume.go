@@ -13,8 +13,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// resumeLimit is how long QEMU may take to connect again. QEMU 5.2 and 7.2 do not tell when they
-// cannot.
+// resumeLimit is how long QEMU may take to connect again. QEMU 5.2 and 7.2 do not report a failure.
 const resumeLimit = 10 * time.Second
 
 // Resume makes the source of a paused postcopy ([ErrPaused]) connect to the destination again, and

@@ -84,7 +84,7 @@ func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
 	return new(false), nil
 }
 
-// prepare returns why a migration would fail, before QEMU is told of it.
+// prepare checks whether a migration would fail, before it sends the command.
 func prepare(ctx context.Context, x qmp.Executor, t Target, command string) error {
 	if err := wait.Err(ctx); err != nil {
 		return err

@@ -125,7 +125,7 @@ func (w *watch) act(ctx context.Context) error {
 		}
 		w.paused = true
 		if err := w.opts.PreSwitchover(ctx); err != nil {
-			w.cancels = w.cancels || ctx.Err() == nil // the callback tells to
+			w.cancels = w.cancels || ctx.Err() == nil // the callback wants it
 			return err
 		}
 		return qemu.MigrateContinue{State: qemu.MigrationStatusPreSwitchover}.Do(ctx, w.conn)

@@ -120,9 +120,9 @@ func (w *watch) query(ctx context.Context) (Progress, error) {
 	}
 }
 
-// queryExpected is the second look at a destination that has told of no migration. The machine may
-// come at any time, so the order decides: if the run state is no longer inmigrate, a migration that
-// is still unknown afterwards has never begun.
+// queryExpected queries a destination again if it has reported no migration. The machine may come
+// at any time, so the order decides: if the run state is no longer inmigrate, a migration that is
+// still unknown afterwards has never begun.
 func (w *watch) queryExpected(ctx context.Context) (Progress, error) {
 	state, err := runState(ctx, w.conn)
 	if err != nil {
@@ -177,7 +177,7 @@ func (w *watch) note(status qemu.MigrationStatus) {
 func (w *watch) settled() (ended bool, err error) {
 	const stuck = "QEMU reports its end, but is still in run state finish-migrate"
 	if w.unreadable > 0 {
-		return false, nil // what was seen before may be half of it
+		return false, nil // the progress from before may be incomplete
 	}
 	switch w.last.Status {
 	case qemu.MigrationStatusCompleted:
@@ -246,7 +246,7 @@ func (w *watch) next(ctx context.Context, interval time.Duration) error {
 	case tick.Err() != nil, errors.Is(err, qmp.ErrEventsLost):
 	default:
 		w.close()
-		w.events = nil // asking tells why
+		w.events = nil // the next query returns the reason
 	}
 	return wait.Err(ctx)
 }

@@ -16,7 +16,7 @@ type entity struct {
 	conditional bool    // some of these have a condition
 }
 
-// state tells how far the check of an entity has come.
+// state is the progress of the check of an entity.
 type state int
 
 const (

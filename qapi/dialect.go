@@ -29,13 +29,13 @@ type rules struct {
 	pragmas []string // keys of a pragma directive
 
 	cConditions    bool // 'if' is a C expression or a list of them
-	noConditions   bool // 'if' is not what it has been since QEMU 6.1
+	noConditions   bool // 'if' does not take the form of QEMU 6.1 and newer
 	anyCExpression bool // it need not be one that is understood
 
 	simpleUnions      bool // a union needs no discriminator
 	noValueFeatures   bool // values of enums have no features
 	noArrayAlternates bool // an alternate does not take arrays
-	noUnionBranches   bool // a union is no branch of another one
+	noUnionBranches   bool // a branch of a union is not a union
 	boxConditions     bool // arguments of which some are conditional must be boxed
 	noUnstable        bool // the feature unstable has no meaning
 

@@ -40,7 +40,7 @@ func (s *Schema) Introspect(opts IntrospectOptions) *introspect.Schema {
 			v.visit(d)
 		}
 	}
-	for i := 0; i < len(v.queue); i++ { // which grows meanwhile
+	for i := 0; i < len(v.queue); i++ { // the loop appends to it
 		v.visitType(v.queue[i])
 	}
 	return introspect.New(v.infos)

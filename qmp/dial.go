@@ -79,7 +79,7 @@ func connectUNIX(ctx context.Context, path string) (net.Conn, error) {
 	var d net.Dialer // DialContext would link what looks up names
 	conn, err := d.DialUnix(ctx, "unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, err // conn is no nil net.Conn
+		return nil, err // a nil *net.UnixConn is not a nil net.Conn
 	}
 	return conn, nil
 }

@@ -79,7 +79,7 @@ type EventStream interface {
 //	}
 //
 // The loop ends when the queue is empty. It also yields the errors of [EventStream], and ends after
-// a final error. If the loop ends early, the other events stay in the queue.
+// a final error. If the caller breaks out of the loop, the other events stay in the queue.
 func Queued(events EventStream) iter.Seq2[RawEvent, error] {
 	return func(yield func(RawEvent, error) bool) {
 		for {

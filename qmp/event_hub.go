@@ -26,7 +26,7 @@ type eventHub struct {
 
 	// The goroutine that has the turn to read uses these.
 	open    bool          // it holds mu, since there are more events; see publish
-	staged  []*eventQueue // have events that are to be pushed
+	staged  []*eventQueue // have events for the next flush
 	decoder wire.Decoder
 	time    timestamp // what decoder reads
 }

@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// socketsKnown tells that sendmsg works on this platform.
+// socketsKnown says that sendmsg works on this platform.
 const socketsKnown = true
 
 // rights are duplicates of the descriptors of files, to be sent once: the files may be closed
@@ -62,7 +62,7 @@ func (r *rights) add(fd int) error {
 // duplicateListener returns another listener on the socket of l, if l is one of package net. The error
 // matches errors.ErrUnsupported if it is not.
 func duplicateListener(l net.Listener) (deadlineListener, error) {
-	// Not any syscall.Conn: a type that embeds a *net.UnixListener may have an Accept of its own.
+	// Not any syscall.Conn: a type that embeds a *net.UnixListener may have its own Accept.
 	switch l.(type) {
 	case *net.UnixListener, *net.TCPListener:
 	default:

@@ -54,7 +54,7 @@ type pending struct {
 
 	done   bool // reply, or err and sent, are set: for a reply or for the end of the connection
 	reply  message
-	memory *buffer // that the reply is in; who waits for it frees it
+	memory *buffer // that the reply is in; the caller that waits for it frees it
 	err    error   // why there will be no reply
 	sent   bool    // with err: the server has the whole request
 
@@ -139,9 +139,9 @@ func (f *inflight) take() *batch {
 	return b
 }
 
-// wrote ends the writing of the batch: n bytes of it have been sent, all of them unless err
-// tells why no more can be. A request that was sent in part will never be complete, so the
-// server will not execute it: it counts as not sent.
+// wrote ends the writing of the batch: n bytes of it have been sent. If err is not nil, no more can
+// be sent. A request that was sent in part will never be complete, so the server will not execute
+// it: it counts as not sent.
 func (f *inflight) wrote(n int, err error) {
 	f.mu.Lock()
 	defer f.unlock()

@@ -28,7 +28,7 @@ func (s *sender) init(conn net.Conn) {
 	if !socketsKnown {
 		return
 	}
-	// Not any syscall.Conn: a type that embeds a *net.UnixConn may have a Write of its own.
+	// Not any syscall.Conn: a type that embeds a *net.UnixConn may have its own Write.
 	switch conn := conn.(type) {
 	case *net.UnixConn:
 		s.raw, _ = conn.SyscallConn() // nil when it is closed: then Write fails

@@ -21,7 +21,8 @@ import (
 // ignores them if ctx can end.
 //
 // On any other listener, only one Accept can wait at a time. If ctx ends first, Accept interrupts the
-// listener with SetDeadline and then clears the deadline. A listener without this method is closed.
+// listener with SetDeadline and then clears the deadline. Accept closes a listener without this
+// method.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {
@@ -62,8 +63,8 @@ type deadlineListener interface {
 // closedAfter is the time after which Accept sees that its listener was closed.
 const closedAfter = 50 * time.Millisecond
 
-// acceptUntil accepts a connection on own, a duplicate of l with deadlines of its own, until ctx ends
-// or l is closed, which own would outlive.
+// acceptUntil accepts a connection on own, a duplicate of l with its own deadlines, until ctx ends or
+// l is closed, which own would outlive.
 func acceptUntil(ctx context.Context, own deadlineListener, l syscall.Conn) (net.Conn, error) {
 	raw, err := l.SyscallConn()
 	if err != nil {

@@ -87,7 +87,7 @@ type role uint8
 const (
 	answered role = iota // the reply is there, or never will be
 	leads                // it has the turn
-	follows              // another goroutine has it: p.wake tells what is new
+	follows              // another goroutine has it: p.wake reports news
 	passes               // it has the turn, and nothing to wait for any more
 )
 

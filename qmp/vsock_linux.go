@@ -110,8 +110,8 @@ func awaitConnected(ctx context.Context, f *os.File) error {
 	return err
 }
 
-// isConnected reports whether a socket has connected, or why it cannot. The runtime may wake who
-// waits too early.
+// isConnected reports whether a socket has connected, or why it cannot. The runtime may wake a
+// waiter too early.
 func isConnected(fd int) (done bool, err error) {
 	code, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
 	if err != nil {

@@ -1,7 +1,7 @@
 # Sourced by the get-*.sh scripts: Debian packages fetched into a folder of our own and unpacked
 # there, beside whatever the machine has installed and without touching it. No root needed.
 #
-# apt does the work, on a state of its own (lists, cache, an empty dpkg status) and with the
+# apt does the work, with its own state (lists, cache, an empty dpkg status) and with the
 # machine's settings (proxies, credentials) below ours. The archive's signatures are checked
 # against Debian's keyring, so it does not matter which mirror a package came from.
 #

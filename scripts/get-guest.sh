@@ -6,7 +6,7 @@
 # the one that works. Without a target, the guest is for x86-64 machines.
 #
 # The kernel is Debian's for clouds, if there is one, with PCI and NVMe hotplug built in and without
-# USB; the rest is busybox. On its console the guest tells that it is up, then its disks and network
+# USB; the rest is busybox. On its console the guest reports that it is up, then its disks and network
 # interfaces, and its CPUs and memory (MiB), at once and whenever they change:
 #
 #   READY

@@ -23,7 +23,7 @@ libs=usr/lib/x86_64-linux-gnu
 linker=$libs/ld-linux-x86-64.so.2 # the one in lib64 may be a link to the machine's own
 
 # Of all that the packages depend on, perl, debconf, PAM and the like serve only their
-# installation. check_libraries tells when this leaves out too much.
+# installation. check_libraries fails if this leaves out too much.
 part='qemu-[^=]*|seabios|opensbi|ipxe-qemu|zlib1g|lib(?!perl|pam|debconf)[^=]*'
 
 # hide_modules: QEMU tries its compiled-in module folder after $QEMU_MODULE_DIR. On a machine
@@ -36,7 +36,7 @@ hide_modules() {
 }
 
 # wrap: each program is started by the unpacked dynamic linker, so that the machine's libc
-# plays no part. exec keeps the process one and the same for who started it.
+# plays no part. exec keeps the process that the caller started.
 wrap() {
 	for program in $programs; do
 		firmware=

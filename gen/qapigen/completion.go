@@ -120,8 +120,9 @@ func matching(before, typed string, words []string) []string {
 	return found
 }
 
-// schemaNamed returns the schema that a source is, or one with the names that most have if there
-// is no source, or it is a server; nil if there is none. It takes as long as a person waits.
+// schemaNamed returns the schema of a source. If there is no source, or if it is a server, it
+// returns the newest schema in qapigen. It returns nil if it cannot load the source. A person waits
+// for the result.
 func schemaNamed(ctx context.Context, name string) *qapi.Schema {
 	s, err := qapi.LoadFS(schema.FS, embeddedVersion+"/"+schema.QEMU, nil)
 	if info, statErr := os.Stat(name); statErr == nil && info.Mode().IsRegular() {

@@ -106,7 +106,7 @@ type changeRow struct {
 	Use string `json:"use,omitempty"`
 }
 
-// split tells breaking changes from others, and says what to use instead.
+// split separates breaking changes from compatible ones, and adds the replacements.
 func split(changes []diff.Change) (breaking, compatible []changeRow, err error) {
 	for _, c := range changes {
 		row := changeRow{Change: c}
@@ -186,7 +186,7 @@ func instead(c changeRow) string {
 	return "; replaced by " + c.Use
 }
 
-// was says what it was and what it is.
+// was returns the old and the new form of a changed thing.
 func was(c diff.Change) string {
 	switch {
 	case c.Old != "" && c.New != "":

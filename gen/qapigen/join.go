@@ -23,13 +23,14 @@ func newJoin() *cobra.Command {
 		Short: "add the new things of a server to the schema of an older QEMU",
 		Long: `Join writes a copy of a schema and adds all things that only a server has. Use it for a new QEMU if
 you have a running server, but only the source of an older QEMU. Like the copy of print, it has no
-prose. Join removes nothing of the schema. It marks what it adds, "(seen first in 11.1)", and
-generate puts these words into comments. Join can also take a schema that join wrote.
+prose. Join removes nothing of the schema. It marks the new parts, "(seen first in 11.1)". Generate
+writes this version into comments if qapigen does not know the release. Join can also take a schema
+that join wrote.
 
 SOURCE is a file that capture wrote, or the ADDRESS of a running server. Its version is that of the
 server, or of the file VERSION beside the file.
 
-If the schema and the server differ in a member, join writes the form that both fit: a member is
+If the schema and the server differ in a member, join writes the form that fits both: a member is
 optional if it is optional in one of them. If they have different kinds of types at one place, the
 file of -overrides must decide. It has a line for each place:
 
@@ -114,7 +115,7 @@ func (j *joining) run(ctx context.Context, stderr io.Writer) error {
 	return nil
 }
 
-// openAnswer opens the server's side, whose version has to be known.
+// openAnswer opens the server's side. Its version must be known.
 func (j *joining) openAnswer(ctx context.Context) (*source, error) {
 	live, err := openSource(ctx, j.answer)
 	switch {

@@ -105,7 +105,8 @@ func newRoot() *cobra.Command {
 
 ` + addressHelp + `
 
-Flags take one dash or two. ` + statusHelp + `
+Flags take one dash or two.
+` + statusHelp + `
 In check, query, diff, since and vet, a status has another meaning: see their help.`,
 		Example: `  qapigen generate -schema qemu/qapi/qapi-schema.json -package qemu -out ./qemu
   qapigen generate -schema unix:/run/vm1/qmp.sock -package qemu -out ./qemu

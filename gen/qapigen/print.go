@@ -23,7 +23,8 @@ func newPrint() *cobra.Command {
 		Short: "copy schemas without their documentation",
 		Long: `Print copies schemas in one canonical form. FILE is the main file of a schema; print also copies the
 files that it includes. The copy has no comments. From the documentation, it keeps the names of
-definitions and features, and the version after "Since:". Qapigen reads the copy like the original.
+definitions and features, the versions, and the replacements of deprecated things. Qapigen reads the
+copy like the original.
 
 The files have the folders of QEMU's source tree in DIR: qapi, qga, storage-daemon/qapi. DIR/VERSION
 holds the QEMU version. Print removes files that an earlier run wrote and that no longer belong to a

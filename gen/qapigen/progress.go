@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// progressAfter is how long a step may take before something is said of it.
+// progressAfter is the time after which progress reports a step.
 var progressAfter = time.Second
 
-// A progress is standard error, on which it tells what takes longer than a second. A terminal shows
-// one line, with the seconds, which goes when the step is over; elsewhere a step has one line
-// that stays.
+// A progress is standard error. It reports steps that take longer than a second. On a terminal, a
+// step has one line with the seconds, which is removed when the step has ended. Elsewhere the line
+// stays.
 type progress struct {
 	mu       sync.Mutex
 	w        io.Writer
@@ -52,7 +52,7 @@ func (p *progress) step(what string) {
 	}
 }
 
-// tell says what is being done, if that is still so.
+// tell reports the step if it has not ended.
 func (p *progress) tell(what string, began time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// newSince makes the subcommand that tells since when something is there.
+// newSince makes the subcommand that prints which QEMU added and removed a thing.
 func newSince() *cobra.Command {
 	var asJSON, all bool
 	var k knowing
@@ -185,7 +185,7 @@ func closest(name string, among []string) []string {
 	return near(name, among, max(1, len(name)/4))
 }
 
-// asQuestion makes a question of what may have been meant.
+// asQuestion asks whether one of the names was meant.
 func asQuestion(names []string) string {
 	if len(names) == 0 {
 		return ""

@@ -13,7 +13,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
 
-// A source is what was found there: a schema, or what a server said of its own.
+// A source is the content of a SOURCE: a schema, or the answer of a server.
 type source struct {
 	schema  *qapi.Schema       // nil: it is a server's view
 	view    *introspect.Schema // nil: it is a schema
@@ -56,8 +56,8 @@ func openSource(ctx context.Context, name string) (*source, error) {
 	return &source{schema: schema}, nil
 }
 
-// loadView returns a server's view of the schema that a source has or is; a schema's file has the
-// names of types, which a server does not tell.
+// loadView returns a source as the schema that a server sends. If the source is a file of a schema,
+// the types keep their names.
 func loadView(ctx context.Context, name string) (*introspect.Schema, error) {
 	s, err := openSource(ctx, name)
 	if err != nil {
@@ -108,8 +108,8 @@ func withoutPath(err error) error {
 	return err
 }
 
-// isAnswer tells a server's answer, or its whole reply, from the text of a schema: schemas have
-// no arrays outside of objects, and no double quotes.
+// isAnswer reports whether a text is the answer of a server, or its whole reply, and not a schema:
+// schemas have no arrays outside of objects, and no double quotes.
 func isAnswer(text []byte) bool {
 	text = bytes.TrimSpace(text)
 	inside, object := bytes.CutPrefix(text, []byte("{"))

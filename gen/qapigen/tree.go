@@ -59,9 +59,8 @@ func writeFile(path string, data []byte) error {
 	return os.WriteFile(path, data, 0o666)
 }
 
-// staleFiles returns the printed files in a folder that are not among files, and an error if
-// one of these would replace a file that was not printed. It looks where files are to be
-// written and nowhere else.
+// staleFiles returns the printed files in a folder that are not among files, and an error if one of
+// files would replace a file that was not printed. It looks only into the folders of files.
 func staleFiles(folder string, files map[string][]byte) ([]string, error) {
 	folders := map[string]bool{}
 	for name := range files {

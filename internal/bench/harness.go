@@ -193,7 +193,7 @@ func cpuTime(system bool, command func() *exec.Cmd) sample {
 	}
 }
 
-// onThread returns a sample that is taken on a thread of its own.
+// onThread returns a sample that is taken on its own thread.
 func onThread(take sample) sample {
 	return func() float64 {
 		runtime.LockOSThread()

@@ -16,11 +16,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// peers are a client and the connections that it is compared with, each to the same stand-in. All but the floor decode
-// with the same generated code.
+// peers are a client and the connections to compare it with, each connected to one stand-in. All but the
+// floor decode with the same generated code.
 type peers struct {
 	client *qmp.Client
-	floor  *lockstep // by bare system calls on its own thread; it does not decode
+	floor  *lockstep // by bare system calls, on its own thread; it does not decode the replies
 	direct *lockstep // by Go's connections, and it decodes
 	reader *reader
 }

@@ -7,9 +7,10 @@ import (
 	"unsafe"
 )
 
-// rawConn is a connection that reads and writes by bare blocking system calls, without Go's poller and without telling
-// the scheduler. On a goroutine with its own thread, no program can be faster. While a call waits, it occupies one of the
-// scheduler's processors and delays garbage collection.
+// rawConn is a connection that is read and written by bare blocking system calls, without Go's
+// poller and without the calls that announce a blocked thread to Go's scheduler. On a goroutine
+// with its own thread, nothing is faster. While a call waits, it keeps one of the scheduler's
+// processors and delays garbage collection.
 type rawConn int
 
 // newRawConn takes over a connection.

@@ -16,8 +16,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// A standIn is the socket of a server in another process. The server answers each command at once with a prepared
-// result, so that the figures show the client's own cost.
+// A standIn is the socket of a server in another process. The server answers each command at once with a
+// prepared result, so that measurements show the cost of the client.
 type standIn string
 
 // A way is how a stand-in serves its connections.
@@ -188,8 +188,7 @@ func requestEnd(text []byte) int {
 	return 0
 }
 
-// member returns what follows a member's name in a request: a value without members of its own. The client prints
-// no blanks.
+// member returns the value of a member in a request. The value must be a scalar. The client writes no blanks.
 func member(request []byte, name string) []byte {
 	_, value, _ := bytes.Cut(request, []byte(name))
 	if i := bytes.IndexAny(value, ",}"); i >= 0 {

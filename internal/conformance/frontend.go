@@ -58,7 +58,7 @@ func (f *frontend) judge(path string) (place string, ok bool, err error) {
 	return place, !strings.HasPrefix(place, "!"), nil
 }
 
-// sort tells the files that are sound from those with something wrong in them.
+// sort separates the files that QEMU accepts from those that it refuses.
 func (f *frontend) sort(files []original) (sound, wrong []original, err error) {
 	for _, o := range files {
 		place, _, err := f.judge(o.main)

@@ -86,7 +86,7 @@ func (m mutator) editCharacter(text string) string {
 
 var tokens = regexp.MustCompile(`'[^'\n]*'|true|false|#[^\n]*|[^\s'#]`)
 
-// replaceToken replaces a token, one of those that are wanted, if there is one.
+// replaceToken replaces one of the wanted tokens, if the text has one.
 func (m mutator) replaceToken(text, wanted string, with func(token string) string) string {
 	var places [][]int
 	for _, place := range tokens.FindAllStringIndex(text, -1) {

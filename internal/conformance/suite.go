@@ -57,8 +57,7 @@ func orFine(place string) string {
 }
 
 // dialectOf returns the dialect of a source tree: that of its version or, between two of them, of
-// the older one. A tree that does not tell its version is judged by what all of them have in
-// common.
+// the older one. A tree without a version is checked by the rules that all dialects have in common.
 func dialectOf(source string) (qapi.Dialect, error) {
 	path := filepath.Join(source, "VERSION")
 	text, err := os.ReadFile(path)
@@ -109,7 +108,7 @@ func caseNames(dir string) ([]string, error) {
 	return names, nil
 }
 
-// message is a line of what QEMU says that tells what is wrong: others tell in what.
+// message is a line of QEMU's output with an error. Other lines say in which definition it is.
 var message = regexp.MustCompile(`^(\S+\.json:\d+)(:\d+)?: (.*)`)
 
 // expected returns the place, "file:line", of what QEMU says first; "" when it accepts the case.

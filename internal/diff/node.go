@@ -103,7 +103,7 @@ func (n *node) changes() (all []Change) {
 			Direction: n.ways.direction(),
 			Users:     n.users,
 		}
-		if f.kind == Removed || f.kind == Mandatory { // it is the old schema that has what the path tells
+		if f.kind == Removed || f.kind == Mandatory { // only the old schema has the path
 			c.Path = join(path.old, f.at.old)
 		}
 		all = append(all, c)

@@ -241,7 +241,7 @@ func (m *Machine) unplugged(id string) {
 	if m.mute {
 		return
 	}
-	if cpu { // of which QEMU tells no more under TCG
+	if cpu { // under TCG, QEMU reports no more about it
 		m.Event(qemu.EventDeviceDeleted, map[string]string{"path": path + "/lapic"})
 		return
 	}

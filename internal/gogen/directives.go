@@ -5,8 +5,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// Directives tell programs that read generated code, such as package vet, what they cannot read off it
-// otherwise. Go's documentation does not show them.
+// Directives are for programs that read generated code, such as package vet. They have facts that the
+// code does not show. Go's documentation does not show directives.
 const (
 	directivePrefix = "//qapi:"
 	typeDirective   = directivePrefix + "type "

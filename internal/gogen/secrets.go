@@ -18,9 +18,9 @@ type secret struct {
 	versions string
 }
 
-// secrets are the members of QEMU's schemas that carry a secret itself, or what may be one. Members
-// that name a secret object (password-secret, key-secret) are not among them: an ID tells nothing.
-// Every member that has such a name and is not a secret is in the test's table notSecrets, with the
+// secrets are the members of QEMU's schemas whose values are secrets, or may be. Members that name
+// a secret object (password-secret, key-secret) are not among them: an ID is not secret. Every
+// member that has such a name and is not a secret is in the test's table notSecrets, with the
 // reason.
 //
 // What is a secret by its name only, in arguments without a schema, is qmp.Redact's matter. It has

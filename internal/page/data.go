@@ -10,8 +10,8 @@ import (
 	"github.com/qmpkit/qmpkit/qapi/facts"
 )
 
-// The data is compact, since there are 8,000 paths: what repeats is in tables, and a number stands for it.
-// The names of the fields are short for the same reason. Zeroes at the end of a row are left out.
+// The data is compact, since there are 8,000 paths: tables have the repeated texts, and numbers refer to
+// them. The names of the fields are short for the same reason. Zeroes at the end of a row are left out.
 
 // A document is all data of a page.
 type document struct {

@@ -88,8 +88,8 @@ func (p *parser) label(word string, blocks []Block) {
 	p.blocks = append(p.blocks, Labelled(word, blocks)...)
 }
 
-// Labelled returns blocks with a word and a colon before them: in the first paragraph if they
-// begin with one, and otherwise in one of its own.
+// Labelled returns blocks with a word and a colon before them: in the first paragraph if they begin
+// with one, and otherwise in a new paragraph.
 func Labelled(word string, blocks []Block) []Block {
 	if word == "" || len(blocks) == 0 {
 		return blocks

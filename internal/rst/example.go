@@ -38,7 +38,7 @@ func (p *parser) messages() []string {
 	return p.lines[begin:p.next]
 }
 
-// isMessage tells whether a line begins a message, or says what is left out of one.
+// isMessage reports whether a line begins a message, or stands for an omission in one.
 func isMessage(line string) bool {
 	line = strings.TrimLeft(line, " ")
 	for _, begin := range []string{"->", "<-", "{", "["} {

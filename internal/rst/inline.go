@@ -51,7 +51,7 @@ func (s *inliner) markup() bool {
 	return false
 }
 
-// opens tells whether markup may begin here: not within a word.
+// opens reports whether markup may begin here: not within a word.
 func (s *inliner) opens() bool {
 	return s.at == 0 || !isWordByte(s.text[s.at-1])
 }
@@ -202,12 +202,13 @@ func (s *inliner) plain() {
 	s.put(word, n)
 }
 
-// opensWord tells whether a word begins here that is not a part of something.
+// opensWord reports whether a whole word begins here.
 func (s *inliner) opensWord() bool {
 	return s.at == 0 || strings.IndexByte(" (", s.text[s.at-1]) >= 0
 }
 
-// closesWord tells whether a word ends before text: blanks, or punctuation that ends more than it.
+// closesWord reports whether a word ends before text: at a blank, at the end, or before punctuation
+// and a blank.
 func closesWord(text string) bool {
 	text = strings.TrimLeft(text, ".,;:)")
 	return text == "" || text[0] == ' ' || strings.HasPrefix(text, "'s ")

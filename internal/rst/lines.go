@@ -24,9 +24,9 @@ func printable(r rune) rune {
 	return r
 }
 
-// hanging returns clean lines without the indentation that those after the first have in common,
-// of text whose first line stood after a tag. Where that line announces a literal block it is all
-// that is there besides, and has to stay indented.
+// hanging returns clean lines of a text whose first line stood after a tag. It removes the
+// indentation that the lines after the first have in common. If the first line announces a literal
+// block, the others are this block and stay indented.
 func hanging(lines []string) []string {
 	switch {
 	case len(lines) == 0 || strings.HasPrefix(lines[0], " "):

@@ -22,7 +22,7 @@ func (r *Reader) parse(lines []string) []Block {
 // maxDepth is how deep text may be nested. What is deeper is plain text.
 const maxDepth = 10
 
-// parser turns lines into blocks. The text of what is nested is read by a parser of its own.
+// parser turns lines into blocks. Another parser reads the text of a nested block.
 type parser struct {
 	*Reader
 	lines  []string // without blanks at their ends, and tabs
@@ -148,13 +148,13 @@ func cutField(line string) (name, text string, ok bool) {
 	return name, strings.TrimSpace(text), true
 }
 
-// isRule tells whether a line is one of those below and above headings, or between paragraphs.
+// isRule reports whether a line is a rule, as below and above headings and between paragraphs.
 func isRule(line string) bool {
 	return len(line) >= 3 && strings.ContainsRune(`=-~^"'*+#`, rune(line[0])) &&
 		strings.Trim(line, line[:1]) == ""
 }
 
-// isTable tells whether a line is the upper border of a table.
+// isTable reports whether a line is the upper border of a table.
 func isTable(line string) bool {
 	if strings.HasPrefix(line, "+-") {
 		return strings.Trim(line, "+-") == ""

@@ -9,9 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Fuzz gives any text to any of the decoders; [decoding.holds] says what has to hold. The seeds
-// are valid values of each, those of other versions among them, and texts that are hard on
-// whatever reads them.
+// Fuzz gives any text to any of the decoders; [decoding.holds] has the conditions. The seeds are
+// valid values for each, also of other versions, and texts that are hard to read.
 //
 // The first argument is a decoder's place in the order of the schema, the commands first. It is
 // a number, and not the name, because each number is that of a decoder and few names are. What is

@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// holds decodes any text and checks what has to hold for each:
+// holds decodes any text and checks these conditions:
 //
 //   - what is decoded depends on nothing but the text, and keeps nothing of its buffer;
 //   - an error is a *qmp.DecodeError with a place in the text;
@@ -57,7 +57,7 @@ func (x decoding) used(text []byte) (reflect.Value, error) {
 // copied is a copy that is not nil, since an event without data has nil.
 func copied(text []byte) []byte { return append([]byte{}, text...) }
 
-// placed checks that an error tells where in the text something is wrong, and with what.
+// placed checks that an error has the place of the fault in the text, and the command or event.
 func (x decoding) placed(err error, text []byte) error {
 	var e *qmp.DecodeError
 	if !errors.As(err, &e) || e.Command != x.name || e.Reason == "" || e.Offset < 0 || e.Offset > len(text) {

@@ -34,8 +34,8 @@ type noise struct {
 	blanks bool
 }
 
-// document makes a document for a type. The turn decides the first choice that there is to be
-// made between branches or alternatives: [turns] of them see each.
+// document makes a document for a type. The turn decides the first choice between branches or
+// alternatives: [turns] turns make each choice.
 func (g *generator) document(t qapi.Type, turn int) *node {
 	g.depth, g.turn = 0, turn
 	return g.value(t)

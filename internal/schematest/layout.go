@@ -145,7 +145,7 @@ func (b *bindings) optional(t qapi.Type) reflect.Type {
 	return reflect.PointerTo(goType)
 }
 
-// branches checks that the field of a union's branch takes what it has to.
+// branches checks that the field of a union's branch takes every branch.
 func (b *bindings) branches(u *qapi.Union, f reflect.StructField) error {
 	if f.Type.Kind() != reflect.Interface {
 		return fmt.Errorf("field %s for the branch is a %s, not an interface", f.Name, f.Type)

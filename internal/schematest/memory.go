@@ -71,8 +71,8 @@ func (x decoding) costly(round int, missing map[qapi.Type]bool) [][]byte {
 	return texts
 }
 
-// costlyArrays have elements that are short; what looks like many of them in one string, for
-// those who count before they read; and the beginning of many arrays in each other.
+// costlyArrays have short elements; or a string that looks like many elements, to a decoder that
+// counts before it reads; or the beginnings of many nested arrays.
 var costlyArrays = []string{
 	arrayOf(`{}`), arrayOf(`[]`), arrayOf(`""`), arrayOf(`0`), arrayOf(`null`),
 	arrayOf(`{"a": "` + strings.Repeat(`}, {`, 250) + `"}`),

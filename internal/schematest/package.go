@@ -39,7 +39,7 @@ type Package struct {
 // Secret is a member of a type, or of the arguments of a command.
 type Secret struct{ Owner, Member string }
 
-// The interfaces that tell what a type can do.
+// The interfaces that show the methods of a type.
 var (
 	marshaler    = reflect.TypeFor[json.Marshaler]()
 	unmarshaler  = reflect.TypeFor[json.Unmarshaler]()

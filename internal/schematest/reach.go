@@ -2,8 +2,8 @@ package schematest
 
 import "github.com/qmpkit/qmpkit/qapi"
 
-// reach tells which types' values are sent, as part of a command's arguments, and which are
-// received, as part of a command's result or an event's data.
+// reach has the types whose values are sent, in the arguments of a command, and those whose values
+// are received, in the result of a command or the data of an event.
 type reach struct{ sent, received map[qapi.Type]bool }
 
 func reached(s *qapi.Schema) reach {
@@ -49,7 +49,7 @@ func markMembers(set map[qapi.Type]bool, t qapi.ObjectType) {
 	}
 }
 
-// need is what methods a type has to have.
+// need says which methods a type must have.
 type need struct {
 	sent, received         bool // EncodeMembers, DecodeMember
 	marshaled, unmarshaled bool // MarshalMembers, UnmarshalMember

@@ -8,9 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
-// vary changes a value to what a program may send as well, though no document decodes to it: a
-// nil array where there has to be one, a discriminator that is left to the branch's type, a
-// RawBranch in a known branch's place, or no branch at all, blanks in a RawJSON.
+// vary changes a value into one that a program may send, too, although no document decodes to it: a
+// nil mandatory array, an empty discriminator that the type of the branch determines, a RawBranch
+// in place of a known branch, no branch, or blanks in a RawJSON.
 func (b *bindings) vary(g *generator, v reflect.Value, t qapi.Type) {
 	if v.Kind() == reflect.Pointer {
 		if v.IsNil() {
@@ -88,7 +88,7 @@ func (b *bindings) varyBranch(g *generator, v, field reflect.Value, u *qapi.Unio
 	}
 }
 
-// onlyFor tells whether the type of the branch serves no other value of the discriminator.
+// onlyFor reports whether the type of the branch serves only one value of the discriminator.
 func (b *bindings) onlyFor(u *qapi.Union, branch *qapi.Branch) bool {
 	for _, other := range u.Branches {
 		if other != branch && other.Type != nil && b.branchType(u, other) == b.branchType(u, branch) {

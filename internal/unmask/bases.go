@@ -20,7 +20,7 @@ func (b *builder) findBases() {
 		}
 	}
 	infos := sorted(b.live)
-	for i := 0; i < len(infos); i++ { // which grows meanwhile
+	for i := 0; i < len(infos); i++ { // the loop appends to it
 		o, ok := infos[i].(*introspect.Object)
 		if !ok || b.types[o.Name] == "" {
 			continue

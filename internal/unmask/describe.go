@@ -25,8 +25,8 @@ func (b *builder) describe() {
 	b.sort()
 }
 
-// typ makes the definition of a type that has a name. A server lists types, without one here,
-// that only serve what it was built without.
+// typ makes the definition of a type that has a name. A server also lists types that only the
+// left-out parts of its build use. These have no name here.
 func (b *builder) typ(info introspect.Info) {
 	switch info := info.(type) {
 	case *introspect.Enum:

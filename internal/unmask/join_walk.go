@@ -18,7 +18,7 @@ type joiner struct {
 	met       map[pair]bool
 	conflicts []Conflict
 	decided   map[string]bool   // the places where an override counted
-	replaced  map[string]string // by place, the server's type that is to be there
+	replaced  map[string]string // by place, the server's type that belongs there
 
 	added []Part
 }
@@ -46,7 +46,7 @@ func (j *joiner) walk() {
 			}
 		}
 	}
-	for i := 0; i < len(j.meetings); i++ { // which grows meanwhile
+	for i := 0; i < len(j.meetings); i++ { // the loop appends to it
 		j.below(j.meetings[i])
 	}
 	j.identify()

@@ -48,7 +48,7 @@ func match(live, old *introspect.Schema) []*candidate {
 			}
 		}
 	}
-	for i := 0; i < len(m.queue); i++ { // which grows meanwhile
+	for i := 0; i < len(m.queue); i++ { // the loop appends to it
 		m.below(m.queue[i].pair)
 	}
 	return m.queue

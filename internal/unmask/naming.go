@@ -48,7 +48,7 @@ func (b *builder) nameTypes() {
 		}
 	}
 	queue := b.users()
-	for i := 0; i < len(queue); i++ { // which grows meanwhile
+	for i := 0; i < len(queue); i++ { // the loop appends to it
 		for name, at := range b.usedBy(queue[i]) {
 			if u, ok := b.nameAt(name, at); ok {
 				queue = append(queue, u)

@@ -27,7 +27,7 @@ func (u *update) changelog() error {
 		return err
 	}
 	log := string(text)
-	told := map[string]bool{} // what servers have in common is told once
+	told := map[string]bool{} // changes that servers share are listed once
 	for _, r := range u.recipes {
 		before, err := u.versionBefore(r)
 		if err != nil {

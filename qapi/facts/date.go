@@ -34,8 +34,8 @@ func (d Date) String() string {
 	return d.Release + " (" + strings.Join(append([]string{source}, d.Instead...), "; ") + ")"
 }
 
-// Words returns the date for a sentence. If the release is exact, the text begins with exact, and else with
-// bounded: d.Words("since", "new") is "since QEMU 9.1" or "new between QEMU 10.2 and 11.1".
+// Words returns the date for a sentence. The text begins with exact if the release is exact, and otherwise
+// with bounded: d.Words("since", "new") is "since QEMU 9.1" or "new between QEMU 10.2 and 11.1".
 func (d Date) Words(exact, bounded string) string {
 	if d.After == "" {
 		return exact + " QEMU " + d.Release

@@ -26,7 +26,7 @@ type Fact struct {
 	// If is the condition of the build that it needs, "" for none.
 	If string
 	// NewName is true for a type that took the place of another type and whose documentation names an older release.
-	// Since may then be the date of the name, and the type be older under another name. Names of types are not on
+	// Since may then be the date of the name: the type can be older, under another name. Names of types are not on
 	// the wire.
 	NewName bool
 

@@ -12,7 +12,7 @@ const (
 	readOnly   = openFlags(os.O_RDONLY)
 	writeOnly  = openFlags(os.O_WRONLY)
 	readWrite  = openFlags(os.O_RDWR)
-	accessMode = readOnly | writeOnly | readWrite // a mask: the modes are no bits
+	accessMode = readOnly | writeOnly | readWrite // a mask, because the modes are not bits
 
 	syncFlag = openFlags(os.O_SYNC) // O_DSYNC is a part of it
 )
@@ -51,8 +51,8 @@ const (
 	namePath   = "O_PATH"
 )
 
-// flagsOf asks for the flags of an open file. It leaves its blocking mode as it is, unlike
-// File.Fd. Where the platform does not tell, the error matches errors.ErrUnsupported.
+// flagsOf asks for the flags of an open file. It leaves its blocking mode as it is, unlike File.Fd.
+// If the platform cannot read them, the error matches errors.ErrUnsupported.
 func flagsOf(f *os.File) (openFlags, error) {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -59,7 +59,7 @@ func removeThose(ctx context.Context, x qmp.Executor, those func(qemu.FDSetInfo)
 		err := qemu.RemoveFD{FDSetID: id}.Do(ctx, x)
 		switch {
 		case errors.Is(err, qmp.ErrGeneric):
-			refusal = err // of one that is gone, which the next look tells
+			refusal = err // perhaps the set is gone: the query below decides
 		case err != nil:
 			return false, err
 		}

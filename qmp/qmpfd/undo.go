@@ -11,7 +11,7 @@ import (
 // operation.
 const undoLimit = 15 * time.Second
 
-// undone undoes what err has cut off. It returns err, or an *UndoError.
+// undone undoes an operation that failed with err. It returns err, or an *UndoError.
 func undone(ctx context.Context, err error, undo func(ctx context.Context) error) error {
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()

@@ -49,8 +49,8 @@ func structOf(v reflect.Value) reflect.Value {
 	}
 }
 
-// alternativeOf returns the alternative of an alternate, whose fields are no members of an object. It is
-// not valid for other structs.
+// alternativeOf returns the value of the set field of an alternate. It returns an invalid value for
+// other structs.
 func alternativeOf(v reflect.Value) (alternative reflect.Value) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)

@@ -252,8 +252,8 @@ func isInteger(text []byte) bool {
 	return err == nil || errUnsigned == nil
 }
 
-// unknown notes that a member is missing. If the place is the branch of a union, the schema cannot tell
-// whether the member is the branch's or the union's, but the type of the request can.
+// unknown notes that a member is missing. If the place is the branch of a union, the schema does not
+// show whether the member belongs to the branch or the union. The type of the request shows it.
 func (p *place) unknown(name []byte) {
 	at := p
 	for branch := p; branch.of != nil; branch = branch.outer {

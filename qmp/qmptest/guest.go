@@ -2,8 +2,8 @@ package qmptest
 
 import "slices"
 
-// delimiter is the byte with which a client makes an agent forget what it has of a message, and
-// which the agent puts before its answer to guest-sync-delimited.
+// delimiter is the byte with which a client makes an agent forget the beginning of a message. The
+// agent also sends it before its answer to guest-sync-delimited.
 const delimiter = 0xFF
 
 // silentCommands are those of a guest agent that do not answer when they have succeeded. Neither

@@ -13,10 +13,10 @@ import (
 //   - [ErrNoReply]: the server sends nothing;
 //   - any other error, which the server sends as a GenericError with its text.
 //
-// The server executes the next command when the handler has returned. The end of the test also waits for the
-// handler. A handler that waits for something should also wait for [Request.Context]. If a handler panics, or
-// ends its goroutine as t.FailNow does, the server fails the test and ends the connection; then it serves the
-// next client.
+// The server executes the next command when the handler has returned. When the test ends, the server also
+// waits for the handler. A handler that waits for something should also wait for [Request.Context]. If a
+// handler panics, or ends its goroutine as t.FailNow does, the server fails the test and ends the connection;
+// then it serves the next client.
 //
 // [Return], [Refuse], [NoReply] and [Hang] are handlers. [Delay], [Twice] and [WithoutID] make a handler
 // from another. Use them with [Server.Handle] and [Expectation.Handle].

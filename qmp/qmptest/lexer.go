@@ -18,10 +18,9 @@ const (
 
 const structural = "{}[]:,"
 
-// A lexer splits the input into tokens as QEMU's does. What is wrong costs as much of the input
-// as it does there: after a stray token all is skipped up to the next structural character or
-// control character, or one of the bytes FE and FF, with which a client makes a server forget
-// what it has of a message.
+// A lexer splits the input into tokens as QEMU's lexer does. After an error it skips the same
+// input: up to the next structural character, control character, or byte FE or FF. With these bytes
+// a client makes a server forget the beginning of a message.
 type lexer struct {
 	state lexState
 	text  []byte
@@ -46,8 +45,8 @@ const (
 	inKeyword
 )
 
-// feed takes a byte, and returns the tokens that it ends: two if it is one itself, after one
-// that had no end of its own, such as a number.
+// feed takes a byte and returns the tokens that end there. These are two if the byte is a token
+// itself and ends another one, such as a number.
 func (l *lexer) feed(b byte) (tokens []token) {
 	for {
 		was := l.state
@@ -67,8 +66,8 @@ func (l *lexer) feed(b byte) (tokens []token) {
 	}
 }
 
-// step tells where a byte leads, what kind of token ends there, and whether the byte belongs to
-// what ends or goes on.
+// step returns the state after a byte, the kind of the token that ends there, and whether the byte
+// belongs to this token or to the state.
 func (l *lexer) step(b byte) (next lexState, kind byte, taken bool) {
 	switch l.state {
 	case inNothing:

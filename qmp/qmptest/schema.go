@@ -55,10 +55,10 @@ func checkArguments(schema *introspect.Schema, v qmp.Version, r *Request) *qmp.E
 	return visit.object("", arguments, given)
 }
 
-// ownReader returns what checks the arguments of a command that QEMU reads by code of its own
-// ('gen': false in its schema): it takes members that no schema tells, such as the properties of a
-// device. It returns nil for all other commands. Where the arguments are a union the schema tells
-// all.
+// ownReader returns the function that checks the arguments of a command with 'gen': false in its
+// schema. Such a command takes members that the schema does not have, such as the properties of a
+// device. It returns nil for all other commands. If the arguments are a union, the schema has all
+// members.
 func ownReader(command string, arguments *introspect.Object, v qmp.Version) func(*introspect.Object, []member) *qmp.Error {
 	switch {
 	case arguments.Tag != "":
@@ -84,7 +84,7 @@ func readStrings(o *introspect.Object, given []member) *qmp.Error {
 }
 
 // readOptions reads arguments as command-line options: a scalar becomes a string, and QEMU ignores
-// what is no scalar. The id is the exception, which must be a string to count.
+// other values. Only the id must be a string to count.
 func readOptions(o *introspect.Object, given []member) *qmp.Error {
 	if i := find(given, "id"); i >= 0 && kind(given[i].value) == "string" && !isIdentifier(text(given[i].value)) {
 		return refuse("Parameter 'id' expects an identifier")

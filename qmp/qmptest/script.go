@@ -26,7 +26,7 @@ type Expectation struct {
 	server  *Server
 	command string
 	args    any
-	checked bool // args are to be compared
+	checked bool // compare args
 	handler Handler
 }
 

@@ -171,7 +171,7 @@ func (s *Server) accept() {
 			return
 		}
 		served := make(chan struct{})
-		s.goroutines.Go(func() { // of its own, which a handler or a fault may end
+		s.goroutines.Go(func() { // a handler or a fault may end this goroutine
 			defer close(served)
 			defer nc.Close()
 			var c *conn
@@ -185,7 +185,7 @@ func (s *Server) accept() {
 }
 
 // blame calls f, which calls functions of the test, such as handlers and faults. If one of them does
-// not return blame fails the test, and says what f was doing.
+// not return, blame fails the test and reports the activity of f.
 func (s *Server) blame(doing func() string, f func()) {
 	returned := false
 	defer func() {

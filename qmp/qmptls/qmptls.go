@@ -61,10 +61,10 @@ func NewClient(ctx context.Context, conn net.Conn, config *tls.Config, opts *qmp
 	return qmp.NewClient(ctx, pushing{secured}, opts)
 }
 
-// A pushing connection sends a blank, in a TLS record of its own, behind all that is written. QEMU
-// 7.2 takes a monitor's bytes one by one whenever the socket has something to read, and does not
-// see that there are more of them in the record that it has taken: without something behind it
-// the last record waits for ever. Between messages a blank means nothing.
+// A pushing connection sends a blank, in its own TLS record, after each write. QEMU 7.2 takes a
+// monitor's bytes one by one whenever the socket has something to read, and does not see that the
+// record has more bytes: without a record behind it, the last record waits forever. Between
+// messages a blank means nothing.
 type pushing struct{ net.Conn }
 
 func (p pushing) Write(b []byte) (int, error) {

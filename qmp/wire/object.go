@@ -16,8 +16,8 @@ type MemberDecoder interface {
 // DecodeMember returns Unnumbered if it knows the member and the member has no number.
 const Unnumbered = -1
 
-// maxNumber is the greatest number that has a bit of its own in a word, where number 0 has none.
-// Members with greater ones are compared by their names.
+// maxNumber is the greatest number that has its own bit in a word; number 0 has no bit. Members
+// with greater ones are compared by their names.
 const maxNumber = 63
 
 // Object reads an object into m, which should be zero: missing members stay as they are. If m is

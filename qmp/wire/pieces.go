@@ -4,12 +4,12 @@ import "unsafe"
 
 // pieces are the pieces of memory that a Decoder puts small things into: strings, raw values, and the
 // values of optional members. A large text has many of them, and to allocate each would take longer
-// than to read it. Who keeps one of them keeps its piece, of two kilobytes at most. A short text has
-// only a few, which are allocated by themselves.
+// than to read it. A string that a program keeps also keeps its piece, of two kilobytes at most. A
+// short text has only a few, which are allocated by themselves.
 type pieces struct {
 	few    int    // things that were allocated by themselves so far
 	text   []byte // the piece for text
-	used   int    // bytes of it; no others are ever changed again
+	used   int    // bytes of it, which never change again
 	values *values
 }
 
