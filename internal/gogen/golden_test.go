@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
@@ -59,11 +58,7 @@ func compareArchives(t *testing.T, pattern string, make func(*testing.T, *txtar.
 }
 
 func generateArchive(a *txtar.Archive) (map[string][]byte, error) {
-	fsys := fstest.MapFS{}
-	for _, f := range a.Files {
-		fsys[f.Name] = &fstest.MapFile{Data: f.Data}
-	}
-	schema, err := qapi.LoadFS(fsys, schemaName, nil)
+	schema, err := qapi.LoadFS(golden.FS(a), schemaName, nil)
 	if err != nil {
 		return nil, err
 	}
