@@ -1,12 +1,12 @@
 package qapi_test
 
 import (
-	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/golden"
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
@@ -14,26 +14,19 @@ import (
 // dialects, and compares what is reported with the archive's file of the dialect's name, which
 // is empty where the schema is accepted.
 func TestDialects(t *testing.T) {
-	for path, archive := range archives(t, "testdata/dialects/*.txtar") {
-		t.Run(caseName(path), func(t *testing.T) {
-			got := &txtar.Archive{Comment: archive.Comment, Files: archive.Files[:1]}
-			for _, d := range qapi.Dialects() {
-				got.Files = append(got.Files, txtar.File{Name: d.String(), Data: judge(t, archive, d)})
-			}
-			if *update {
-				require.NoError(t, os.WriteFile(path, txtar.Format(got), 0o666))
-				return
-			}
-			require.Equal(t, string(txtar.Format(archive)), string(txtar.Format(got)),
-				"run go test -update if the change is meant")
-		})
-	}
+	golden.Compare(t, "testdata/dialects/*.txtar", func(t *testing.T, archive *txtar.Archive) *txtar.Archive {
+		got := &txtar.Archive{Comment: archive.Comment, Files: archive.Files[:1:1]}
+		for _, d := range qapi.Dialects() {
+			got.Files = append(got.Files, txtar.File{Name: d.String(), Data: judge(t, archive, d)})
+		}
+		return got
+	})
 }
 
 // judge returns what a dialect has to say about an archive's schema.
 func judge(t *testing.T, a *txtar.Archive, d qapi.Dialect) []byte {
 	t.Helper()
-	_, err := qapi.LoadFS(archiveFS(a), a.Files[0].Name, &qapi.Options{Dialect: d})
+	_, err := qapi.LoadFS(golden.FS(a), a.Files[0].Name, &qapi.Options{Dialect: d})
 	if err == nil {
 		return nil
 	}

@@ -1,14 +1,12 @@
 package qapi_test
 
 import (
-	"path/filepath"
-	"strings"
 	"testing"
 	"testing/fstest"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/golden"
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
@@ -32,7 +30,7 @@ func FuzzLoad(f *testing.F) {
 	} {
 		f.Add(seed[0], seed[1])
 	}
-	for _, archive := range archives(f, "testdata/*/*.txtar") {
+	for _, archive := range golden.Archives(f, "testdata/*/*.txtar") {
 		f.Add(string(archive.Files[0].Data), string(archive.Files[1].Data))
 	}
 	f.Fuzz(func(t *testing.T, a, b string) {
@@ -50,23 +48,6 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
-
-// archives reads the archives that the pattern matches, by path.
-func archives(t testing.TB, pattern string) map[string]*txtar.Archive {
-	t.Helper()
-	paths, err := filepath.Glob(pattern)
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	all := map[string]*txtar.Archive{}
-	for _, path := range paths {
-		all[path], err = txtar.ParseFile(path)
-		require.NoError(t, err)
-	}
-	return all
-}
-
-// caseName is the name of the case in an archive.
-func caseName(path string) string { return strings.TrimSuffix(filepath.Base(path), ".txtar") }
 
 func checkDiagnostics(t *testing.T, err error) {
 	t.Helper()

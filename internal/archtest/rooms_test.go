@@ -24,6 +24,7 @@ const (
 	// For what serves tests only.
 	testify  = "github.com/stretchr/testify"
 	jsontext = "github.com/go-json-experiment/json"
+	txtar    = "github.com/rogpeppe/go-internal"
 )
 
 // rooms is the table, in dependency order: imports point up only.
@@ -90,6 +91,8 @@ var rooms = []room{
 		why: "runs the checker on QEMU's own test suite"},
 	{path: "internal/schematest", rooms: []string{"qapi", "qmp/introspect", "qmp", "qmp/qmptest", "qmp/wire", "testdata/schema"}, modules: []string{testify, jsontext},
 		why: "checks a generated package against its schema with random values"},
+	{path: "internal/golden", modules: []string{testify, txtar},
+		why: "golden files for tests: txtar archives, written anew by -update"},
 	{path: "internal/qemutest", rooms: []string{"qmp"},
 		why: "real QEMUs and guests for tests"},
 	{path: "internal/fakeqemu", rooms: []string{"qmp", "qmp/qmptest", "qmp/generated/qemu"},

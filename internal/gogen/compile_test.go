@@ -7,19 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/golden"
 )
 
 // TestGoldensCompile compiles what is generated from each archive of TestGolden.
 func TestGoldensCompile(t *testing.T) {
-	paths, err := filepath.Glob("testdata/golden/*.txtar")
-	require.NoError(t, err)
 	o := newOverlay(t, moduleRoot(t), "goldens")
 	imports := ""
-	for _, file := range paths {
-		archive, err := txtar.ParseFile(file)
-		require.NoError(t, err)
+	for file, archive := range golden.Archives(t, "testdata/golden/*.txtar") {
 		name := strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".txtar"), "-", "")
 		archive.Comment = nil // all of it
 		files, err := generateArchive(archive)

@@ -1,25 +1,20 @@
 package gogen_test
 
 import (
-	"flag"
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/gogen"
+	"github.com/qmpkit/qmpkit/internal/golden"
 	"github.com/qmpkit/qmpkit/qapi"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // schemaName is the main schema in every archive.
 const schemaName = "schema.json"
@@ -57,29 +52,13 @@ func TestErrors(t *testing.T) {
 // compareArchives compares the files in each archive, but for its schemas, with those that make
 // makes of it.
 func compareArchives(t *testing.T, pattern string, make func(*testing.T, *txtar.Archive) map[string][]byte) {
-	paths, err := filepath.Glob(pattern)
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			require.NoError(t, err)
-			got := string(txtar.Format(withFiles(archive, make(t, archive))))
-			if *update {
-				require.NoError(t, os.WriteFile(path, []byte(got), 0o666))
-				return
-			}
-			require.Equal(t, string(txtar.Format(archive)), got, "run go test -update if the change is meant")
-		})
-	}
+	golden.Compare(t, pattern, func(t *testing.T, archive *txtar.Archive) *txtar.Archive {
+		return withFiles(archive, make(t, archive))
+	})
 }
 
 func generateArchive(a *txtar.Archive) (map[string][]byte, error) {
-	fsys := fstest.MapFS{}
-	for _, f := range a.Files {
-		fsys[f.Name] = &fstest.MapFile{Data: f.Data}
-	}
-	schema, err := qapi.LoadFS(fsys, schemaName, nil)
+	schema, err := qapi.LoadFS(golden.FS(a), schemaName, nil)
 	if err != nil {
 		return nil, err
 	}

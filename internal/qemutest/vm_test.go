@@ -95,7 +95,9 @@ func TestNoProcessIsLeft(t *testing.T) {
 
 	require.NoError(t, vm.Close())
 	require.ErrorContains(t, vm.Wait(limited(t)), "killed")
-	require.ErrorIs(t, syscall.Kill(vm.Pid(), 0), syscall.ESRCH)
+	process, err := os.FindProcess(vm.Pid())
+	require.NoError(t, err)
+	require.ErrorIs(t, process.Signal(syscall.Signal(0)), os.ErrProcessDone)
 	require.NoDirExists(t, vm.Dir)
 	_, err = net.Dial("unix", vm.Socket())
 	require.Error(t, err)

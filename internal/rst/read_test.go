@@ -1,30 +1,21 @@
 package rst_test
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/golden"
 	"github.com/qmpkit/qmpkit/internal/rst"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // TestRead reads the texts in the archives under testdata. Each is a file NAME and what becomes of
 // it NAME.blocks; "hanging" or "examples" in the name says that it is such a text.
 func TestRead(t *testing.T) {
-	paths, err := filepath.Glob("testdata/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		archive, err := txtar.ParseFile(path)
-		require.NoError(t, err)
+	golden.Compare(t, "testdata/*.txtar", func(_ *testing.T, archive *txtar.Archive) *txtar.Archive {
 		got := &txtar.Archive{Comment: archive.Comment}
 		for _, f := range archive.Files {
 			if strings.HasSuffix(f.Name, ".blocks") {
@@ -33,12 +24,8 @@ func TestRead(t *testing.T) {
 			blocks := read(f.Name, strings.Split(strings.TrimSuffix(string(f.Data), "\n"), "\n"))
 			got.Files = append(got.Files, f, txtar.File{Name: f.Name + ".blocks", Data: []byte(show(blocks))})
 		}
-		if *update {
-			require.NoError(t, os.WriteFile(path, txtar.Format(got), 0o666))
-			continue
-		}
-		require.Equal(t, string(txtar.Format(archive)), string(txtar.Format(got)), "run go test -update if the change is meant")
-	}
+		return got
+	})
 }
 
 var reader = &rst.Reader{

@@ -1,7 +1,6 @@
 package syntax_test
 
 import (
-	"flag"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,35 +10,21 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/golden"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/internal/syntax"
 	"github.com/qmpkit/qmpkit/testdata/schema"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
 // TestPrint prints the file "in" of each archive under testdata/print and compares the result
 // with the file "out".
 func TestPrint(t *testing.T) {
-	paths, err := filepath.Glob("testdata/print/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			require.NoError(t, err)
-			in := archive.Files[0].Data
-			checkRoundTrip(t, path, in)
-			got := *archive
-			got.Files = []txtar.File{archive.Files[0], {Name: "out", Data: syntax.Print(syntax.Parse(in))}}
-			if *update {
-				require.NoError(t, os.WriteFile(path, txtar.Format(&got), 0o666))
-				return
-			}
-			require.Equal(t, string(txtar.Format(archive)), string(txtar.Format(&got)),
-				"run go test -update if the change is meant")
-		})
-	}
+	golden.Compare(t, "testdata/print/*.txtar", func(t *testing.T, archive *txtar.Archive) *txtar.Archive {
+		in := archive.Files[0]
+		checkRoundTrip(t, t.Name(), in.Data)
+		out := txtar.File{Name: "out", Data: syntax.Print(syntax.Parse(in.Data))}
+		return &txtar.Archive{Comment: archive.Comment, Files: []txtar.File{in, out}}
+	})
 }
 
 // TestPrintSnapshot prints this module's own copy of QEMU's schema, which changes nothing but

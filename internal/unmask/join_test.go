@@ -3,10 +3,6 @@ package unmask_test
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/diff"
+	"github.com/qmpkit/qmpkit/internal/golden"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi"
@@ -25,42 +22,24 @@ import (
 // TestJoin joins "source.json" of each archive under testdata/join with the answer of a server
 // built from "live.json". The files in want are the result.
 func TestJoin(t *testing.T) {
-	paths, err := filepath.Glob("testdata/join/*.txtar")
-	require.NoError(t, err)
-	require.NotEmpty(t, paths)
-	for _, path := range paths {
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
-			archive, err := txtar.ParseFile(path)
-			require.NoError(t, err)
-			got := &txtar.Archive{Comment: archive.Comment}
-			opts := unmask.JoinOptions{Version: "99.1", Overrides: map[string]unmask.Choice{}}
-			for _, f := range archive.Files {
-				if !strings.HasPrefix(f.Name, "want/") {
-					got.Files = append(got.Files, f)
-				}
-				if f.Name == "overrides" {
-					opts.Overrides = overrides(string(f.Data))
-				}
+	golden.Compare(t, "testdata/join/*.txtar", func(t *testing.T, archive *txtar.Archive) *txtar.Archive {
+		opts := unmask.JoinOptions{Version: "99.1", Overrides: map[string]unmask.Choice{}}
+		for _, f := range archive.Files {
+			if f.Name == "overrides" {
+				opts.Overrides = overrides(string(f.Data))
 			}
-			source := loadText(t, archive, "source.json")
-			live := loadText(t, archive, "live.json").Introspect(qapi.IntrospectOptions{})
-			joined := join(t, source, live, opts)
-			for _, name := range slices.Sorted(maps.Keys(joined.Files)) {
-				got.Files = append(got.Files, txtar.File{Name: "want/" + name, Data: joined.Files[name]})
-			}
-			var parts string
-			for _, p := range joined.Added {
-				parts += strings.TrimSuffix(p.Definition+" "+p.Name, " ") + "\n"
-			}
-			got.Files = append(got.Files, txtar.File{Name: "want/added", Data: []byte(parts)})
-			if *update {
-				require.NoError(t, os.WriteFile(path, txtar.Format(got), 0o666))
-				return
-			}
-			require.Equal(t, string(txtar.Format(archive)), string(txtar.Format(got)),
-				"run go test -update if the change is meant")
-		})
-	}
+		}
+		source := loadText(t, archive, "source.json")
+		live := loadText(t, archive, "live.json").Introspect(qapi.IntrospectOptions{})
+		joined := join(t, source, live, opts)
+		var parts string
+		for _, p := range joined.Added {
+			parts += strings.TrimSuffix(p.Definition+" "+p.Name, " ") + "\n"
+		}
+		got := withWant(archive, joined.Files)
+		got.Files = append(got.Files, txtar.File{Name: "want/added", Data: []byte(parts)})
+		return got
+	})
 }
 
 func overrides(text string) map[string]unmask.Choice {
