@@ -56,6 +56,9 @@ func (vm *VM) removeFunctions(ctx context.Context, ids []string, r *removal) err
 	}
 	if len(functions) > 0 {
 		if err := vm.unplugSlot(ctx, functions); err != nil {
+			for _, p := range all {
+				p.keepAll(err)
+			}
 			return err
 		}
 	}
