@@ -245,8 +245,23 @@ func TestDisksThatShare(t *testing.T) {
 		kept, err = vm.RemoveDisk(f.ctx, "dev-two", hotplug.WithBackend())
 		require.NoError(t, err)
 		require.Empty(t, kept)
-		// Of "one", the descriptors stayed: a node that stays could have needed them.
-		require.NoError(t, qmpfd.RemoveSets(f.ctx, c, "one"))
+		require.Equal(t, before, stateOf(t, c))
+
+		// An export uses the node. The descriptors stay with it.
+		set := f.fdset(image(t), "exported")
+		f.node("exported-storage", file(set.Path()))
+		f.node("exported", &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsRaw{File: qemu.BlockdevRef{Reference: new("exported-storage")}}})
+		socket := &qemu.UnixSocketAddress{Path: filepath.Join(t.TempDir(), "nbd")}
+		require.NoError(t, qemu.NBDServerStart{Addr: qemu.SocketAddressLegacy{Branch: socket}}.Do(f.ctx, c))
+		require.NoError(t, qemu.BlockExportAdd{ID: "e", NodeName: "exported-storage", Branch: &qemu.BlockExportOptionsNBD{}}.Do(f.ctx, c))
+		f.device("dev-exported", "exported")
+		kept, err = vm.RemoveDisk(f.ctx, "dev-exported", hotplug.WithBackend())
+		require.NoError(t, err)
+		require.Equal(t, []string{"node exported-storage", fmt.Sprint("fdset ", set.ID())}, whatOf(kept))
+		require.ErrorIs(t, kept[1].Err, hotplug.ErrInUse)
+		require.NoError(t, qemu.NBDServerStop{}.Do(f.ctx, c))
+		require.NoError(t, errorOf(vm.RemoveDisk(f.ctx, "dev-exported", hotplug.WithNode("exported-storage"))))
+		require.NoError(t, set.Remove(f.ctx))
 		require.Equal(t, before, stateOf(t, c))
 
 		// A snapshot of our disk.

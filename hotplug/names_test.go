@@ -2,7 +2,6 @@ package hotplug_test
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,12 +221,6 @@ func TestWithBackendCutOff(t *testing.T) {
 					kept, err = r.remove(hotplug.New(c, nil), f.ctx, r.id, opts...)
 					require.NoError(t, err, conn.Met)
 					require.Empty(t, kept, conn.Met)
-					if slices.Contains([]string{"query-fdsets", "remove-fd", "blockdev-del"}, conn.Met) { // the set of others has no name that tells
-						_, err := hotplug.New(c, nil).RemoveFDSet(f.ctx, 0)
-						if r.id == "virtio-disk0" {
-							require.NoError(t, err)
-						}
-					}
 					require.Equal(t, without, m.State(), conn.Met)
 				}
 			})

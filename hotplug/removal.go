@@ -170,8 +170,10 @@ type parts struct {
 	vm   *VM
 	gone []string // as in removalKind
 
-	chain  []string // with WithBackend: the names of the nodes below the device's node, from the top
-	fdsets []int64  // with WithBackend: the sets of other owners that the nodes have open
+	// With WithBackend:
+	chain  []string        // the names of the nodes below the device's node, from the top
+	others map[string]bool // the names of the nodes of other devices
+	fdsets []int64         // the sets of other owners that the nodes have open, and no other device's
 
 	askedMarks, askedSets bool
 	own                   []part   // that sets and marks tell
@@ -215,16 +217,19 @@ func (p *parts) readStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if isDisk {
-		for _, s := range stats {
-			if isDriveOf(p.id, s.Qdev) {
-				names := namesIn(&s)
-				if nameless && len(names) > 0 {
-					p.uses[slices.Index(p.uses, part{aNode, node})].name = names[0]
-					node = names[0]
-				}
-				p.chain = names
+	p.others = map[string]bool{}
+	for _, s := range stats {
+		names := namesIn(&s)
+		if isDisk && isDriveOf(p.id, s.Qdev) {
+			if nameless && len(names) > 0 {
+				p.uses[slices.Index(p.uses, part{aNode, node})].name = names[0]
+				node = names[0]
 			}
+			p.chain = names
+			continue
+		}
+		for _, name := range names {
+			p.others[name] = true
 		}
 	}
 	if !p.backend {
@@ -483,13 +488,17 @@ func (p *parts) removeStorage(ctx context.Context) {
 	all, ours := p.names(ctx, aNode)
 	kept := p.removeNodes(ctx, all, ours, used)
 	// Nodes that stay need their descriptors and secrets.
+	needed := slices.ContainsFunc(kept, func(name string) bool { return !p.others[name] })
+	for _, set := range p.fdsets {
+		p.try(anFDSet, strconv.FormatInt(set, 10), false, func() (bool, error) {
+			if needed {
+				return false, because(ErrInUse, "a node that stays may need it")
+			}
+			return qmpfd.RemoveSet(ctx, p.vm.conn, set)
+		})
+	}
 	if p.stopped != nil || slices.ContainsFunc(kept, func(name string) bool { return ours[name] }) {
 		return
-	}
-	if len(kept) == 0 {
-		for _, set := range p.fdsets {
-			p.try(anFDSet, strconv.FormatInt(set, 10), false, func() (bool, error) { return qmpfd.RemoveSet(ctx, p.vm.conn, set) })
-		}
 	}
 	p.removeOwnSets(ctx, all)
 	// The secrets do not depend on the descriptors.
@@ -521,7 +530,7 @@ func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string
 	}
 	before := *p.removal
 	failed := p.err
-	for progress := true; progress && len(left) > 0 && p.stopped == nil; {
+	for progress := true; progress && len(left) > 0; {
 		progress = false
 		*p.removal, p.err = before, failed // only the errors of the last pass count
 		left = slices.DeleteFunc(left, func(name string) bool {
@@ -533,6 +542,9 @@ func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string
 			progress = progress || removed
 			return !there
 		})
+		if p.stopped != nil {
+			break
+		}
 	}
 	if used == "" && len(left) > 0 && p.stopped == nil {
 		*p.removal, p.err = before, failed
