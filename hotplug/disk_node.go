@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// nodes lists the nodes of the block layer, used or not, with the nodes that are their files. QEMU does not tell the backing
-// files here.
+// nodes lists the nodes of the block layer, used or not, with the nodes that are their files. QEMU does not tell the
+// backing files here.
 //
 // query-blockstats lists all nodes, used or not. Do not send query-named-block-nodes: QEMU terminates if a job is
 // concluded but not dismissed, QEMU 5.2 after blockdev-backup, 7.2 and 10.0 after block-stream.

@@ -55,9 +55,9 @@ func checkName(field, name string) error {
 	return nil
 }
 
-// A set of descriptors carries the names of its device and of its node, see opaqueOf. Other parts of a device have no place
-// for a text. If such a part does not have its default name, a mark tells later that it belongs to the device: an object
-// that nothing uses, with the names in its ID.
+// A set of descriptors carries the names of its device and of its node, see opaqueOf. Other parts of a device have no
+// place for a text. If such a part does not have its default name, a mark tells later that it belongs to the device: an
+// object that nothing uses, with the names in its ID.
 
 // markOf returns the ID of the mark for a part of a device.
 func markOf(id, what, name string) string { return markPrefix(id, what) + name }

@@ -27,8 +27,8 @@ func (vm *VM) nameTaken(ctx context.Context, name string) (known, taken bool, er
 	return true, false, err
 }
 
-// checkNetdevNew makes sure that there is no netdev with the name of a new one, if QEMU does not. QEMU 5.2 adds a second netdev
-// with the same name; undoing that would remove the first one and, if a NIC uses it, end QEMU.
+// checkNetdevNew makes sure that there is no netdev with the name of a new one, if QEMU does not. QEMU 5.2 adds a
+// second netdev with the same name; undoing that would remove the first one and, if a NIC uses it, end QEMU.
 func (vm *VM) checkNetdevNew(ctx context.Context, n *NIC) error {
 	version, err := vm.version(ctx)
 	if err != nil || version.Compare(qmp.Version{Major: 7}) >= 0 {

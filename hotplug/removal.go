@@ -40,8 +40,8 @@ type RemoveOption func(*removal)
 func WithBackend() RemoveOption { return func(r *removal) { r.backend = true } }
 
 // WithNode also removes the block node with this name, if nothing uses it. Use it if the device is gone, so that QEMU
-// does not tell any more which node it used. With [WithBackend], it also removes the nodes of its file, but not a backing
-// file.
+// does not tell any more which node it used. With [WithBackend], it also removes the nodes of its file, but not a
+// backing file.
 func WithNode(name string) RemoveOption { return withPart(aNode, name) }
 
 // WithNetdev also removes the netdev with this ID, if no device uses it. See [WithNode].
@@ -507,9 +507,9 @@ func (p *parts) removeStorage(ctx context.Context) {
 
 // removeNodes removes nodes and returns the names of those that stay. used is the node that the device used, or "".
 //
-// QEMU refuses to remove a node as long as a node above it is there. The order of the nodes is not known if the device is
-// gone, so removeNodes goes through them again as long as it removes any. Only what the device used may be in use for a while
-// after the device is gone.
+// QEMU refuses to remove a node as long as a node above it is there. The order of the nodes is not known if the device
+// is gone, so removeNodes goes through them again as long as it removes any. Only what the device used may be in use
+// for a while after the device is gone.
 func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string]bool, used string) (kept []string) {
 	remove := func(name string, limit time.Duration) (removed, there bool) {
 		removed, there = p.try(aNode, name, ours[name], func() (bool, error) { return p.vm.removeDrive(ctx, name, limit) })
@@ -575,8 +575,8 @@ func (p *parts) keepNode(ctx context.Context, name string, reason error) (kept b
 	return kept || node || drive
 }
 
-// removeOwnSets removes the sets of the disk. If a set names another node than those that are removed, it first removes that
-// node: an interrupted operation left both.
+// removeOwnSets removes the sets of the disk. If a set names another node than those that are removed, it first removes
+// that node: an interrupted operation left both.
 func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 	for {
 		var other string

@@ -10,9 +10,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of
-// a NIC. QEMU connects to it by a character device, which is removed with the disk or the NIC. The machine's memory must be shared, for example with -object
-// memory-backend-memfd,share=on,….
+// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of a NIC. QEMU
+// connects to it by a character device, which is removed with the disk or the NIC. The machine's memory must be shared,
+// for example with -object memory-backend-memfd,share=on,….
 //
 // If no server listens, the operation fails. When QEMU is connected, it asks the server for its features.
 // Until the server answers, QEMU executes no command and runs no CPU, and this package cannot interrupt it.
