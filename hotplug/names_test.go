@@ -2,6 +2,7 @@ package hotplug_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,6 +226,45 @@ func TestWithBackendCutOff(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestCommandsWithBackend checks that the number of commands does not depend on the machine.
+func TestCommandsWithBackend(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	f := &foreign{t, nil, c, ctx}
+	vm := hotplug.New(c, nil)
+	path := image(t)
+	add := func(i int) (id string) {
+		name := fmt.Sprint("libvirt-", i)
+		f.node(name+"-storage", file(f.fdset(path, name).Path()))
+		f.node(name+"-format", over(name+"-storage", ""))
+		id = fmt.Sprint("virtio-disk", i)
+		require.NoError(t, qemu.DeviceAdd{Driver: "scsi-hd", ID: new(id), Props: qmp.Args{"drive": name + "-format"}}.Do(ctx, c))
+		return id
+	}
+	_, err := vm.DeviceInfo(ctx, add(0)) // asks what devices of the type have
+	require.NoError(t, err)
+	for many := range 2 {
+		for i := range 100 * many {
+			add(100 + i)
+		}
+		before := m.State()
+		id := add(1)
+		sent := len(m.Requests())
+		kept, err := vm.RemoveDisk(ctx, id, hotplug.WithBackend())
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		var commands []string
+		for _, r := range m.Requests()[sent:] {
+			commands = append(commands, r.Command)
+		}
+		require.Equal(t, []string{"qom-get", "qom-get", "query-blockstats", "query-fdsets", "query-block", "qom-list", "device_del",
+			"query-fdsets", "qom-list", "blockdev-del", "blockdev-del", "blockdev-del", "query-blockstats",
+			"query-fdsets", "remove-fd", "query-fdsets", "query-fdsets", "qom-list"}, commands)
+		require.Equal(t, before, m.State())
 	}
 }
 

@@ -87,7 +87,7 @@ var (
 	}
 	deviceRemoval = removalKind{
 		check: func(*found) error { return nil },
-		gone:  []string{aChardev},
+		gone:  []string{aChardev, anObject},
 	}
 	functionRemoval = removalKind{
 		check: func(f *found) error {
@@ -342,7 +342,7 @@ func (p *parts) ask(ctx context.Context, what string) error {
 		}
 		for _, s := range sets {
 			for _, fd := range s.FDs {
-				if id, node := ownerOf(qmp.Value(fd.Opaque)); id == p.id {
+				if id, node := ownerOf(qmp.Value(fd.Opaque)); id == p.id && node != "" {
 					p.own = append(p.own, part{aNode, node})
 				}
 			}
@@ -385,8 +385,9 @@ func (p *parts) names(ctx context.Context, what string) (all []string, ours map[
 		}
 	}
 	used, _ := p.used(what)
-	byDefault := defaultName(what, p.id)
-	if used != byDefault && p.stopped == nil {
+	byDefault := defaultNames(what, p.id)
+	isDefault := slices.Contains(byDefault, used)
+	if !isDefault && p.stopped == nil {
 		p.stop(p.ask(ctx, what))
 	}
 	own := []string{}
@@ -395,8 +396,11 @@ func (p *parts) names(ctx context.Context, what string) (all []string, ours map[
 			own = append(own, o.name)
 		}
 	}
-	if used == byDefault || len(own) == 0 && (what == aNode && p.exists || slices.Contains(p.gone, what)) {
-		own = append(own, byDefault)
+	switch {
+	case isDefault:
+		own = append(own, used)
+	case len(own) == 0 && (what == aNode && p.exists || slices.Contains(p.gone, what)):
+		own = append(own, byDefault...)
 	}
 	isOwn := func(name string) bool { return slices.Contains(own, name) }
 	add(used, isOwn(used))
@@ -585,10 +589,11 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 			if id != p.id {
 				return false
 			}
-			if !slices.Contains(removed, node) {
-				other = node
+			if node == "" || slices.Contains(removed, node) {
+				return true
 			}
-			return slices.Contains(removed, node)
+			other = node
+			return false
 		})
 		p.err = errors.Join(p.err, err)
 		if err != nil || other == "" || len(p.removeNodes(ctx, []string{other}, map[string]bool{other: true}, "")) > 0 {

@@ -109,7 +109,7 @@ func (v VhostUser) netdev(n *NIC) qemu.NetdevAdd {
 }
 
 // chardevOf returns the default ID of the character device that belongs to a device.
-func chardevOf(id string) string { return defaultName(aChardev, id) }
+func chardevOf(id string) string { return defaultNames(aChardev, id)[0] }
 
 // addChardev connects a device to its server, as a step of an operation. If a character device of this name
 // exists, it stays, and the error matches ErrExists.
