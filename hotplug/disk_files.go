@@ -109,8 +109,3 @@ func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, f
 	undo.done(what, set.Remove)
 	return set, nil
 }
-
-// removeFDSets removes all sets of a device. Interrupted additions may have left several.
-func (vm *VM) removeFDSets(ctx context.Context, id string) error {
-	return qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { owner, _ := ownerOf(opaque); return owner == id })
-}

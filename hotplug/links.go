@@ -122,7 +122,7 @@ func (vm *VM) readLink(ctx context.Context, id, property string) (device, has bo
 	switch property {
 	case "memdev", "rng", "cryptodev":
 		var isOurs bool
-		if name, isOurs = strings.CutPrefix(name, objectsPath+"/"); !isOurs {
+		if name, isOurs = strings.CutPrefix(name, objectPath("")); !isOurs {
 			name = ""
 		}
 	}
