@@ -10,9 +10,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// AddDevice hot-adds a device and nothing else: a device on a USB bus, a controller, a watchdog, a PCI
-// device of the host (vfio-pci). The device must have an ID. If its properties name a node or a netdev,
-// this node or netdev must exist. It stays when the device is removed.
+// AddDevice hot-adds a device and nothing else: a device on a USB bus, a controller, a watchdog, a PCI device of the
+// host (vfio-pci). The device must have an ID. If its properties name a node or a netdev, this node or netdev must
+// exist. It stays when the device is removed, unless it has the name that AddDisk or AddNIC would have given it.
 //
 // If AddDevice fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use.
@@ -49,27 +49,29 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 	return err
 }
 
-// RemoveDevice hot-removes a device that AddDevice added, in any process, or that QEMU was started with.
+// RemoveDevice hot-removes a device of any kind that this package added, in any process, or that QEMU was started with.
+// It also removes what this package added for the device, as [VM.RemoveDisk], [VM.RemoveNIC] and [VM.RemoveMemory] do.
+//
+// What somebody else added for the device stays and is in kept, unless the options tell that it goes: see
+// [WithBackend]. That is its node, netdev, character device, memory, source of random numbers (rng) or cryptodev. An
+// I/O thread always stays.
 //
 // It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. QEMU
 // removes a device on a USB or SCSI bus at once, without the guest. Removing a device that is gone
-// succeeds.
-//
-// If a disk uses a node that AddDisk did not add, for example a [Node], or an overlay after a snapshot,
-// RemoveDevice leaves that node. Then call RemoveDisk to remove the other things that AddDisk added.
+// succeeds. If a removal was interrupted after the guest had released a disk, a NIC or memory, finish it by RemoveDisk,
+// RemoveNIC or RemoveMemory.
 //
 // RemoveDevice returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the device. Call RemoveDevice again.
 //   - [ErrUnplugRefused]: the guest refused. The device works as before.
-//   - [ErrNotAlone]: a block node, a netdev, a character device or memory with the same name belongs to
-//     the device: call RemoveDisk, RemoveNIC or RemoveMemory. Or other devices are on the buses of the
-//     device: remove these first.
+//   - [ErrNotAlone]: other devices are on the buses of the device: remove these first.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //   - [errors.ErrUnsupported]: the device is a CPU that this QEMU cannot remove (see [VM.RemoveCPU]),
 //     or a bridge that QEMU was started with and that QEMU keeps when a guest releases it by ACPI.
-//   - any other [*qmp.Error]: QEMU can never unplug the device.
+//   - [ErrInUse]: the device is gone, but something else uses a part that this package added.
+//   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
 //
-// Source: device_del, DEVICE_DELETED.
+// Source: device_del, DEVICE_DELETED; for the parts, blockdev-del, netdev_del, chardev-remove and object-del.
 func (vm *VM) RemoveDevice(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
 	return vm.removingDevice(ctx, "device", id, opts, func(r *removal) error { return vm.removeWith(ctx, id, r, deviceRemoval) })
 }

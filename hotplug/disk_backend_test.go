@@ -114,9 +114,9 @@ func TestDiskOfANode(t *testing.T) {
 		require.NoError(t, vm.AddDisk(ctx, disk))
 		require.ErrorIs(t, vm.AddDisk(ctx, disk), hotplug.ErrExists)
 		require.EqualValues(t, 1<<20, sizeOf(t, c, "n"))
-		require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, "d")), hotplug.ErrNotDisk)
-		require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
-		require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
+		kept, err := vm.RemoveDisk(ctx, "d")
+		require.NoError(t, err)
+		require.Equal(t, []hotplug.Kept{{What: "node", Name: "n", Err: hotplug.ErrNotOurs}}, kept)
 		require.Equal(t, before, stateOf(t, c))
 
 		disk.ID = "n"

@@ -49,7 +49,7 @@ func (t *nodeTree) close() {
 
 // addFDSets adds the files, a set for each node, as steps of an operation.
 func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, d *Disk) (err error) {
-	opaque := opaqueOf(d)
+	opaque := opaqueOf(d.ID, d.NodeName)
 	for _, f := range t.files {
 		if f.set, err = vm.addFDSet(ctx, undo, d.ID, opaque, f.files); err != nil {
 			return err
@@ -81,12 +81,12 @@ func (t *nodeTree) isOpen(ctx context.Context, vm *VM, d *Disk) (bool, error) {
 
 const opaqueMark = "qmpkit"
 
-// opaqueOf returns a new opaque text for the sets of a disk.
-func opaqueOf(d *Disk) string {
-	return strings.Join([]string{opaqueMark, d.ID, d.NodeName, rand.Text()[:8]}, ":")
+// opaqueOf returns a new opaque text for the sets of a device. node is empty if no node uses them.
+func opaqueOf(id, node string) string {
+	return strings.Join([]string{opaqueMark, id, node, rand.Text()[:8]}, ":")
 }
 
-// ownerOf returns the names in an opaque text. They are empty if it is not one of this package.
+// ownerOf returns the names in an opaque text. id is empty if it is not one of this package.
 func ownerOf(opaque string) (id, node string) {
 	parts := strings.Split(opaque, ":")
 	if len(parts) != 4 || parts[0] != opaqueMark {
@@ -108,9 +108,4 @@ func (vm *VM) addFDSet(ctx context.Context, undo *rollback, id, opaque string, f
 	}
 	undo.done(what, set.Remove)
 	return set, nil
-}
-
-// removeFDSets removes all sets of a device. Interrupted additions may have left several.
-func (vm *VM) removeFDSets(ctx context.Context, id string) error {
-	return qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { owner, _ := ownerOf(opaque); return owner == id })
 }

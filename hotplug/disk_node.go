@@ -8,7 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// nodes lists the nodes of the block layer, used or not, with the names of those below them.
+// nodes lists the nodes of the block layer, used or not, with the nodes that are their files. QEMU does not tell the
+// backing files here.
 //
 // query-blockstats lists all nodes, used or not. Do not send query-named-block-nodes: QEMU terminates if a job is
 // concluded but not dismissed, QEMU 5.2 after blockdev-backup, 7.2 and 10.0 after block-stream.
@@ -31,10 +32,8 @@ func (vm *VM) nodeExistsInUse(ctx context.Context, name string) (exists bool, er
 		if above == name {
 			exists = true
 		}
-		for _, below := range []*qemu.BlockStats{n.Parent, n.Backing} {
-			if below != nil && qmp.Value(below.NodeName) == name && above != "" && !isNameless(above) {
-				err = because(ErrInUse, "in use by node %q", above)
-			}
+		if n.Parent != nil && qmp.Value(n.Parent.NodeName) == name && above != "" && !isNameless(above) {
+			err = because(ErrInUse, "in use by node %q", above)
 		}
 	}
 	return exists, err

@@ -1,8 +1,6 @@
 package hotplug
 
-import (
-	"context"
-)
+import "context"
 
 // RemoveDisk hot-removes a disk and everything that AddDisk added for it: the device, the block node and
 // the nodes below it, descriptors, secrets and the vhost-user connection.
@@ -13,25 +11,32 @@ import (
 // Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it again to finish a removal that
 // was interrupted, also from another process. Removing a disk that is partly or completely gone succeeds.
 //
-// The disk may have been added by AddDisk or by QEMU's command line, but its node must have the device's ID.
-// After a snapshot or a mirror, or while a block job runs, the device uses another node: remove the device
-// with [VM.RemoveDevice], then call RemoveDisk to remove the other things that AddDisk added.
+// RemoveDisk finds the storage from the device, whatever it is called: after a snapshot or a mirror, too, and if the
+// disk was given on QEMU's command line. It removes what this package added, and what the options tell: see
+// [WithBackend] and [WithNode]. Everything else that the device used stays and is in kept:
+//   - A node, netdev or other part that somebody else added. Its Err matches [ErrNotOurs].
+//   - A part that something else uses, for example an overlay, a block job or an export. Its Err matches [ErrInUse].
 //
-// RemoveDisk returns an error that matches:
-//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
+// QEMU removes a drive of -drive with its device.
+//
+// If err is nil, nothing is left of what this package added for the disk. RemoveDisk returns an error that matches:
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed. kept lists what the
+//     device uses: QEMU does not tell that any more when the guest has released the device.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
-//   - [ErrNotDisk]: the device is not a disk, or uses a node with another name, for example a [Node]:
-//     see [VM.RemoveDevice].
+//   - [ErrNotDisk]: the device is not a disk.
 //   - [ErrNotAlone]: other devices are on the buses of the device, for example the namespaces of an
 //     nvme.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
-//   - [ErrInUse]: the device is gone, but something else uses the node, for example a block job. Call
-//     RemoveDisk again when the job has ended.
+//   - [ErrInUse]: the device is gone, but something else uses a node that this package added, for example a block job.
+//     Call RemoveDisk again when the job has ended.
 //   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2 keep open
 //     while the VM is stopped. Call RemoveDisk again when it runs.
 //   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
 //
-// As long as the node exists, RemoveDisk also leaves the descriptors and secrets that the node needs.
+// As long as a node of the disk exists, RemoveDisk also leaves the descriptors and secrets that the node needs.
+//
+// If the device is gone, RemoveDisk removes what an interrupted AddDisk or RemoveDisk has left. It finds that by the
+// device's ID, even if it has names of the caller's. A node with the device's ID counts as the disk's own.
 //
 // Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
 func (vm *VM) RemoveDisk(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -31,7 +32,7 @@ func TestResize(t *testing.T) {
 }
 
 // TestDiskOfAnotherNode has disks whose storage has another name than the device: drives of -drive,
-// nodes of the caller's, filters. They are resized and looked at, and are not RemoveDisk's.
+// nodes of the caller's, filters. They are resized, looked at and removed. The nodes stay.
 func TestDiskOfAnotherNode(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
@@ -70,7 +71,6 @@ func TestDiskOfAnotherNode(t *testing.T) {
 			require.EqualValues(t, 3<<20, block.Inserted.Image.VirtualSize, id)
 			require.Contains(t, []string{qmp.Value(block.Inserted.NodeName), block.Device}, info.Node, id)
 			require.NotEmpty(t, info.Node, id)
-			require.ErrorIs(t, errorOf(vm.RemoveDisk(ctx, id)), hotplug.ErrNotDisk, id)
 		}
 		for _, id := range []string{"cd", "rng"} {
 			require.ErrorIs(t, vm.ResizeDisk(ctx, id, 3<<20), hotplug.ErrNotDisk, id)
@@ -79,6 +79,17 @@ func TestDiskOfAnotherNode(t *testing.T) {
 			require.Empty(t, info.Node)
 		}
 		require.ErrorIs(t, vm.ResizeDisk(ctx, "raw", 3<<20), qmp.ErrDeviceNotFound, "a node, not a device")
+
+		for id, want := range map[string][]string{
+			"scsi": nil, "stick": nil, "of-usb": {"node raw2"}, "copied": {"node qcow2"},
+			"virtio": nil, "of-raw": {"node raw"}, "slowed": {"node slow"},
+		} {
+			reset := time.AfterFunc(time.Second, func() { _ = qemu.SystemReset{}.Do(ctx, c) }) // in place of a guest
+			kept, err := vm.RemoveDisk(ctx, id)
+			reset.Stop()
+			require.NoError(t, err, id)
+			require.Equal(t, want, whatOf(kept), id)
+		}
 	})
 }
 

@@ -14,7 +14,8 @@
 // QEMU cannot remove most devices by itself: it asks the guest to release the device. RemoveDisk, RemoveNIC and the
 // other methods wait for the guest:
 //
-//   - The guest releases the device: the method removes all that was added with it, and returns nil.
+//   - The guest releases the device: the method removes all that was added with it, and returns nil. It also returns
+//     what stays, because somebody else added it or something else uses it.
 //   - The guest refuses: the error matches [ErrUnplugRefused]. The device works as before.
 //   - The guest does not answer: the method asks again every 2 seconds, or every 7 seconds if the slot has an
 //     attention button. When the context ends, the error matches [ErrUnplugPending]. The guest may still release
@@ -67,24 +68,35 @@
 //
 // # Names
 //
-// A VM keeps no record of the devices that it adds. The names of all parts of a device derive from the
-// device's ID, so a manager that was restarted, or another one, can remove the device:
+// The caller can name each part of a device: the device itself, its node, netdev, object and character device. By
+// default, the names derive from the device's ID:
 //
 //	the device                   ID
-//	a disk's block node          ID, unless the backend is a Node
-//	a disk's descriptors         in sets whose opaque text begins with "qmpkit:ID:"
+//	a disk's block node          ID, or Disk.NodeName
+//	a NIC's netdev               ID, or NIC.NetdevID
+//	the object behind memory     ID, or Memory.ObjectID
+//	a vhost-user connection      ID-chardev, or VhostUser.ChardevID
+//	a disk's descriptors         in sets with the opaque text "qmpkit:ID:NODE:" and a random text
 //	a disk's secrets             ID.secret.NAME
-//	the object behind memory     ID
-//	a NIC's netdev               ID
-//	a vhost-user connection      ID-chardev
+//	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-0-vhost, …
 //	a CPU of AddCPUs, SetCPUs    by its place: cpu-socket1-core0-thread0
 //	a DIMM of SetMemory          by its slot: dimm-slot3
-//	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-0-vhost, …
 //
 // A NIC's descriptors have these names (getfd) only until netdev_add uses them.
 //
-// An ID begins with a letter and has letters, digits, '-', '.' and '_' only. The ID of a disk has at most 31 bytes,
-// the limit for the name of a node. An ID must not be "type".
+// A name begins with a letter and has letters, digits, '-', '.' and '_' only. The name of a node has at most 31 bytes.
+// An ID must not be "type".
+//
+// A VM keeps no record of the devices that it adds. A manager that was restarted, or another one, removes a device by
+// its ID. The removal finds what the device uses from the device. It knows by these signs what this package added:
+//
+//   - The part has its default name.
+//   - A set of descriptors has the ID and the name of the node in its opaque text.
+//   - An object marks the part: "ID.node.NODE", "ID.netdev.NETDEV", "ID.object.OBJECT" or "ID.character-device.CHARDEV".
+//     The methods that add create this object (a secret without content) if a part has neither a default name nor a set.
+//
+// Everything else was added by somebody else and stays, see [Kept]. [WithBackend] removes it, too, for example on
+// machines that another manager has started.
 //
 // If two managers add devices with the same ID at the same time, QEMU refuses the second device. Its manager undoes
 // its own steps, and the error matches [ErrExists].
@@ -103,17 +115,26 @@
 //
 // # Cost
 //
-// [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the
-// machine only after QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a
-// port of PCI Express before QEMU 10.0, they also query it first. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first
-// query the places for CPUs, [VM.SetMemory] the memory. Facts about QEMU that do not change are asked for once for each
-// VM: the first disk or NIC without a Driver takes one command more, which asks for the architecture, and the first
-// memory takes two.
+// [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the machine
+// only after QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a port of
+// PCI Express before QEMU 10.0, they also query it first. A netdev, a node without descriptors or a character device
+// with a name of the caller's takes one command more, for its mark. Before QEMU 7.0, a NIC takes one command more.
+// [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the places for CPUs, [VM.SetMemory] the memory.
+//
+// Facts about QEMU that do not change are asked for once for each VM: the first disk or NIC without a Driver takes one
+// command more, which asks for the architecture, and the first memory takes two.
+//
+// [WithBackend] makes a removal ask for the nodes of all disks, and for the files of all disks if there are descriptors
+// of others. QEMU needs some 10 ms for each answer with 400 disks.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
 // [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.
 //
 // # Faults of old versions
+//
+// QEMU 5.2 adds a second netdev with the same name instead of refusing it, and may terminate when one of the two is
+// removed. [VM.AddNIC] looks first there. If two managers add NICs with the same netdev at the same time, it cannot
+// help.
 //
 // Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged. [VM.RemoveCPU] refuses to remove CPUs
 // there.

@@ -8,18 +8,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// ErrExists means that the ID is in use by a device, a block node, a netdev or an object, or that the
-// character device with the derived name exists. The operation has changed nothing. If an interrupted
-// AddDisk left a part of a disk, RemoveDisk removes it; the same holds for the other operations.
+// ErrExists means that the ID is in use by a device, or that the name of the node, the netdev, the object or the
+// character device is in use. The operation has changed nothing. If an interrupted AddDisk left a part of a disk,
+// RemoveDisk removes it; the same holds for the other operations.
 var ErrExists = errors.New("device ID is in use")
 
-// ErrNotDisk means that [VM.RemoveDisk] was called for a device that is not a disk, or uses a node with
-// another name. From [VM.ResizeDisk] it means that the device has no storage that QEMU can resize, from
-// [VM.BlockInfo] that it has no storage in QEMU. The operation has changed nothing.
+// ErrNotDisk means that [VM.RemoveDisk] was called for a device that is not a disk. From [VM.ResizeDisk] it means that
+// the device has no storage that QEMU can resize, from [VM.BlockInfo] that it has no storage in QEMU. The operation has
+// changed nothing.
 var ErrNotDisk = errors.New("device is not a disk")
 
-// ErrNotNIC means that [VM.RemoveNIC] was called for a device that is not a NIC, or uses a netdev with
-// another name, or that another device uses the netdev. The operation has changed nothing.
+// ErrNotNIC means that [VM.RemoveNIC] was called for a device that is not a NIC. The operation has changed nothing.
 var ErrNotNIC = errors.New("device is not a NIC")
 
 // ErrNoFreeSlot means that no free slot of PCI takes devices while the machine runs. The error names the option of QEMU
@@ -32,14 +31,13 @@ var ErrNoBus = errors.New("no such PCI bus")
 // ErrNotCPU means that [VM.RemoveCPU] was called for a device that is not a CPU. It has changed nothing.
 var ErrNotCPU = errors.New("device is not a CPU")
 
-// ErrNotMemory means that [VM.RemoveMemory] was called for a device that is not memory, or uses an object
-// with another name; it has changed nothing. From [VM.ResizeMemory] it means that there is no such device,
-// or that the device's size cannot change.
+// ErrNotMemory means that [VM.RemoveMemory] was called for a device that is not memory; it has changed nothing. From
+// [VM.ResizeMemory] it means that there is no such device, or that the device's size cannot change.
 var ErrNotMemory = errors.New("device is not memory")
 
 // ErrNotAlone means that other devices are on the buses of the device: QEMU would remove them with it. From
-// [VM.RemoveDevice] it can also mean that a part of the device has the same name, for example a block node.
-// Then call the method that removes both, for example [VM.RemoveDisk]. The operation has changed nothing.
+// [VM.RemoveFunctions] it can also mean that a device has memory: call [VM.RemoveMemory]. The operation has changed
+// nothing.
 var ErrNotAlone = errors.New("device is not alone")
 
 // ErrNotOurs means that something of a removed device stays because this package did not add it. See [WithBackend].

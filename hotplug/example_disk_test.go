@@ -41,10 +41,7 @@ func ExampleVM_AddDisk_existingNode() {
 		return vm.AddDisk(ctx, hotplug.Disk{ID: "copy", Backend: hotplug.Node{Name: "mirror0"}})
 	}
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
-		if _, err := vm.RemoveDevice(ctx, "copy"); err != nil {
-			return err
-		}
-		_, err := vm.RemoveNode(ctx, "mirror0")
+		_, err := vm.RemoveDisk(ctx, "copy", hotplug.WithNode("mirror0")) // without the option, the node stays
 		return err
 	}
 	_, _ = add, remove

@@ -42,6 +42,32 @@ func ExampleVM_RemoveDisk_refused() {
 	// [] <nil>
 }
 
+// A disk that another manager has added. Its node is over another node, and the guest uses it by a device with a third name.
+func ExampleWithBackend() {
+	h := new(exampleHost)
+	defer h.end()
+	m := fakeqemu.New(h) // in place of a machine
+	ctx, client := context.Background(), m.Dial()
+	vm := hotplug.New(client, nil)
+	storage := qemu.BlockdevAdd{Driver: "null-co", NodeName: new("libvirt-1-storage"), Branch: &qemu.BlockdevOptionsNull{}}
+	format := qemu.BlockdevAdd{NodeName: new("libvirt-1-format"), Branch: &qemu.BlockdevOptionsRaw{
+		File: qemu.BlockdevRef{Reference: new("libvirt-1-storage")}}}
+	device := qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new("virtio-disk0"), Props: qmp.Args{"drive": "libvirt-1-format"}}
+	fmt.Println(storage.Do(ctx, client), format.Do(ctx, client), device.Do(ctx, client))
+
+	kept, err := vm.RemoveDisk(ctx, "virtio-disk0") // by default, what others have added stays
+	fmt.Println(kept, err)
+
+	fmt.Println(device.Do(ctx, client)) // the guest gets the disk again
+	kept, err = vm.RemoveDisk(ctx, "virtio-disk0", hotplug.WithBackend())
+	fmt.Println(kept, err)
+	// Output:
+	// <nil> <nil> <nil>
+	// [node "libvirt-1-format": was not added by this package] <nil>
+	// <nil>
+	// [] <nil>
+}
+
 // A NIC and everything that AddNIC made for it: the device, the netdev and the descriptors.
 func ExampleVM_RemoveNIC() {
 	exampleMachine(func(ctx context.Context, vm *hotplug.VM, _ *fakeqemu.Machine) error {
@@ -99,10 +125,7 @@ func ExampleVM_RemoveDevice() {
 		return nil
 	}
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
-		if _, err := vm.RemoveDevice(ctx, "rng1"); err != nil {
-			return err // the guest still has the device, so the object stays
-		}
-		_, err := vm.RemoveObject(ctx, "rng1-source")
+		_, err := vm.RemoveDevice(ctx, "rng1", hotplug.WithBackend()) // with the object that it uses
 		return err
 	}
 	_, _ = add, remove

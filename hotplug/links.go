@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -96,9 +97,12 @@ func (vm *VM) uses(ctx context.Context, id string, t deviceType) ([]part, error)
 	reads := make([]func() error, len(t.links))
 	for i, l := range t.links {
 		reads[i] = func() error {
-			device, name, err := vm.readLink(ctx, id, l.property)
-			if err == nil && !device {
+			device, has, name, err := vm.readLink(ctx, id, l.property)
+			switch {
+			case err == nil && !device:
 				err = errNoDevice
+			case err == nil && !has: // what it uses would stay unnoticed
+				err = fmt.Errorf("QEMU does not tell the device's %s", l.property)
 			}
 			all[i] = part{l.what, name}
 			return err
@@ -109,20 +113,20 @@ func (vm *VM) uses(ctx context.Context, id string, t deviceType) ([]part, error)
 
 // readLink reads the name of what a device uses. It is empty if there is no name, for example for an object that QEMU
 // created for the device.
-func (vm *VM) readLink(ctx context.Context, id, property string) (device bool, name string, err error) {
+func (vm *VM) readLink(ctx context.Context, id, property string) (device, has bool, name string, err error) {
 	if property == "drive" {
 		device, drive, err := vm.drive(ctx, id)
-		return device, qmp.Value(drive), err
+		return device, drive != nil, qmp.Value(drive), err
 	}
-	device, _, err = vm.property(ctx, id, property, &name)
+	device, has, err = vm.property(ctx, id, property, &name)
 	switch property {
 	case "memdev", "rng", "cryptodev":
 		var isOurs bool
-		if name, isOurs = strings.CutPrefix(name, objectsPath+"/"); !isOurs {
+		if name, isOurs = strings.CutPrefix(name, objectPath("")); !isOurs {
 			name = ""
 		}
 	}
-	return device, name, err
+	return device, has, name, err
 }
 
 // used returns the name of what the device uses, of this kind.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -20,12 +21,16 @@ const (
 	anFDSet  = "fdset"
 )
 
-// defaultName returns the name of a part of a device if the caller gives none.
-func defaultName(what, id string) string {
-	if what == aChardev {
-		return id + "-chardev"
+// defaultNames returns the names that a part of a device can have if the caller gives none. The first is that of a disk, a NIC
+// or memory, the second that of another device.
+func defaultNames(what, id string) []string {
+	switch what {
+	case aChardev:
+		return []string{id + "-chardev"}
+	case anObject:
+		return []string{id, id + "-object"}
 	}
-	return id
+	return []string{id}
 }
 
 const maxNodeName = 31 // bytes, of BDS.node_name in include/block/block_int-common.h
@@ -55,9 +60,9 @@ func checkName(field, name string) error {
 	return nil
 }
 
-// A set of descriptors carries the names of its device and of its node, see opaqueOf. Other parts of a device have no place
-// for a text. If such a part does not have its default name, a mark tells later that it belongs to the device: an object
-// that nothing uses, with the names in its ID.
+// A set of descriptors carries the names of its device and of its node, see opaqueOf. Other parts of a device have no
+// place for a text. If such a part does not have its default name, a mark tells later that it belongs to the device: an
+// object that nothing uses, with the names in its ID.
 
 // markOf returns the ID of the mark for a part of a device.
 func markOf(id, what, name string) string { return markPrefix(id, what) + name }
@@ -75,7 +80,7 @@ func markedBy(o object, id, what string) (name string, ok bool) {
 // mark adds the mark for a part of a device, as a step of an operation before the part is added. A mark that exists
 // already is enough: an interrupted operation left it, or a device with this ID exists, which a later step notices.
 func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) error {
-	if name == defaultName(what, id) {
+	if slices.Contains(defaultNames(what, id), name) {
 		return nil
 	}
 	mark := markOf(id, what, name)

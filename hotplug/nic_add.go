@@ -78,6 +78,9 @@ var errHalfMade = errors.New("QEMU has made some of the netdev's queues, and can
 // addNetdev adds the netdev, as a step of an operation. If QEMU refuses a netdev with several queues, some
 // of the queues can exist all the same.
 func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu.NetdevAdd) error {
+	if err := vm.checkNetdevNew(ctx, n); err != nil {
+		return err
+	}
 	what := "netdev " + netdev.ID
 	err := undo.step(ctx, step{
 		what: what,
@@ -122,10 +125,15 @@ func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool,
 			return true, err
 		}
 	}
+	return false, n.netdevExists()
+}
+
+// netdevExists is the error of AddNIC if there is a netdev with the name.
+func (n *NIC) netdevExists() error {
 	if n.NetdevID == n.ID {
-		return false, because(ErrExists, "ID is in use by a netdev without a device")
+		return because(ErrExists, "ID is in use by a netdev without a device")
 	}
-	return false, because(ErrExists, "netdev %q exists", n.NetdevID)
+	return because(ErrExists, "netdev %q exists", n.NetdevID)
 }
 
 // checkNetdevIdle returns an error if a device has the ID of a NIC, or uses a netdev with the name of the NIC's netdev.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -27,6 +28,29 @@ func (vm *VM) nameTaken(ctx context.Context, name string) (known, taken bool, er
 		return true, true, nil
 	}
 	return true, false, err
+}
+
+// checkNetdevNew makes sure that there is no netdev with the name of a new one, if QEMU does not. QEMU 5.2 adds a
+// second netdev with the same name; undoing that would remove the first one and, if a NIC uses it, end QEMU.
+func (vm *VM) checkNetdevNew(ctx context.Context, n *NIC) error {
+	version, err := vm.version(ctx)
+	if err != nil || version.Compare(qmp.Version{Major: 7}) >= 0 {
+		return err
+	}
+	text, err := qemu.HumanMonitorCommand{CommandLine: "info network"}.Do(ctx, vm.conn)
+	if refused(err) {
+		return nil
+	}
+	for line := range strings.Lines(text) {
+		name, rest, ok := strings.Cut(strings.TrimLeft(line, ` \`), ": index=")
+		if ok && name == n.NetdevID && !strings.Contains(rest, "type=nic") {
+			if err := vm.checkNoDevice(ctx, n.ID); err != nil {
+				return err
+			}
+			return n.netdevExists()
+		}
+	}
+	return err
 }
 
 // netdevExists reports whether there is a netdev, even if QEMU has created only half of it. QEMU has no query

@@ -11,9 +11,10 @@ import (
 	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
-// RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device, and
-// everything that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] added for them. A guest releases only a
-// whole slot, so the other methods refuse such a device with a [*SharedSlotError].
+// RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device, and everything
+// that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] added for them. What stays is in kept, as for [VM.RemoveDisk], and
+// the options are the same. A guest releases only a whole slot, so the other methods refuse such a device with a
+// [*SharedSlotError].
 //
 // ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until
 // all devices are gone, the guest refuses, or ctx ends; give ctx a deadline. It is idempotent: call it
@@ -24,9 +25,8 @@ import (
 //   - [ErrUnplugPending]: ctx ended before the guest released the slot.
 //   - [ErrUnplugRefused]: the guest refused. All devices work as before.
 //   - [*SharedSlotError]: the slot has a device that ids does not name.
-//   - [ErrNotDisk], [ErrNotNIC]: a device uses a node or a netdev with another name.
-//   - [ErrNotAlone]: a device has memory or another part that RemoveFunctions does not remove, or other
-//     devices are on its buses.
+//   - [ErrNotAlone]: a device has memory, or other devices are on its buses.
+//   - [ErrInUse]: the devices are gone, but something else uses a part that this package added.
 //   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
 func (vm *VM) RemoveFunctions(ctx context.Context, ids []string, opts ...RemoveOption) (kept []Kept, err error) {
 	var keys []wait.Key
@@ -62,6 +62,9 @@ func (vm *VM) removeFunctions(ctx context.Context, ids []string, r *removal) err
 	}
 	if len(functions) > 0 {
 		if err := vm.unplugSlot(ctx, functions); err != nil {
+			for _, p := range all {
+				p.keepAll(err)
+			}
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -39,7 +40,8 @@ type RemoveOption func(*removal)
 func WithBackend() RemoveOption { return func(r *removal) { r.backend = true } }
 
 // WithNode also removes the block node with this name, if nothing uses it. Use it if the device is gone, so that QEMU
-// does not tell any more which node it used. With [WithBackend], it also removes the nodes below.
+// does not tell any more which node it used. With [WithBackend], it also removes the nodes of its file, but not a
+// backing file.
 func WithNode(name string) RemoveOption { return withPart(aNode, name) }
 
 // WithNetdev also removes the netdev with this ID, if no device uses it. See [WithNode].
@@ -85,7 +87,7 @@ var (
 	}
 	deviceRemoval = removalKind{
 		check: func(*found) error { return nil },
-		gone:  []string{aChardev},
+		gone:  []string{aChardev, anObject},
 	}
 	functionRemoval = removalKind{
 		check: func(f *found) error {
@@ -110,10 +112,29 @@ func (vm *VM) removeWith(ctx context.Context, id string, r *removal, kind remova
 	}
 	if p.exists {
 		if err := vm.release(ctx, p.found); err != nil {
+			p.keepAll(err)
 			return err
 		}
 	}
 	return p.remove(ctx)
+}
+
+// keepAll records all parts of a device that the guest may still release: QEMU does not tell their names then.
+func (p *parts) keepAll(err error) {
+	if !qmp.MayHaveExecuted(err) {
+		return
+	}
+	for _, used := range p.uses {
+		if used.name != "" {
+			p.kept = append(p.kept, Kept{used.what, used.name, err})
+		}
+	}
+	for _, name := range p.chain {
+		p.kept = append(p.kept, Kept{aNode, name, err})
+	}
+	for _, set := range p.fdsets {
+		p.kept = append(p.kept, Kept{anFDSet, strconv.FormatInt(set, 10), err})
+	}
 }
 
 // release unplugs a device of any kind.
@@ -154,8 +175,10 @@ type parts struct {
 	vm   *VM
 	gone []string // as in removalKind
 
-	chain  []string // with WithBackend: the names of the nodes below the device's node, from the top
-	fdsets []int64  // with WithBackend: the sets of other owners that the nodes have open
+	// With WithBackend:
+	chain  []string        // the names of the nodes below the device's node, from the top
+	others map[string]bool // the names of the nodes of other devices
+	fdsets []int64         // the sets of other owners that the nodes have open, and no other device's
 
 	askedMarks, askedSets bool
 	own                   []part   // that sets and marks tell
@@ -199,16 +222,19 @@ func (p *parts) readStorage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if isDisk {
-		for _, s := range stats {
-			if isDriveOf(p.id, s.Qdev) {
-				names := namesIn(&s)
-				if nameless && len(names) > 0 {
-					p.uses[slices.Index(p.uses, part{aNode, node})].name = names[0]
-					node = names[0]
-				}
-				p.chain = names
+	p.others = map[string]bool{}
+	for _, s := range stats {
+		names := namesIn(&s)
+		if isDisk && isDriveOf(p.id, s.Qdev) {
+			if nameless && len(names) > 0 {
+				p.uses[slices.Index(p.uses, part{aNode, node})].name = names[0]
+				node = names[0]
 			}
+			p.chain = names
+			continue
+		}
+		for _, name := range names {
+			p.others[name] = true
 		}
 	}
 	if !p.backend {
@@ -321,7 +347,7 @@ func (p *parts) ask(ctx context.Context, what string) error {
 		}
 		for _, s := range sets {
 			for _, fd := range s.FDs {
-				if id, node := ownerOf(qmp.Value(fd.Opaque)); id == p.id {
+				if id, node := ownerOf(qmp.Value(fd.Opaque)); id == p.id && node != "" {
 					p.own = append(p.own, part{aNode, node})
 				}
 			}
@@ -364,40 +390,37 @@ func (p *parts) names(ctx context.Context, what string) (all []string, ours map[
 		}
 	}
 	used, _ := p.used(what)
-	byDefault := defaultName(what, p.id)
-	if used == byDefault {
-		add(used, true)
-	} else {
-		if p.stopped == nil {
-			p.stop(p.ask(ctx, what))
-		}
-		isOwn := func(name string) bool { return slices.Contains(p.own, part{what, name}) }
-		add(used, isOwn(used))
-		if what == aNode {
-			for _, name := range p.chain { // below used: QEMU removes a node only after the nodes that use it
-				add(name, isOwn(name) || name == byDefault)
-			}
-		}
-		found := false
-		for _, own := range p.own {
-			if own.what == what {
-				add(own.name, true)
-				found = true
-			}
-		}
-		if !found && (what == aNode && p.exists || slices.Contains(p.gone, what)) {
-			add(byDefault, true)
+	byDefault := defaultNames(what, p.id)
+	isDefault := slices.Contains(byDefault, used)
+	if !isDefault && p.stopped == nil {
+		p.stop(p.ask(ctx, what))
+	}
+	own := []string{}
+	for _, o := range p.own {
+		if o.what == what {
+			own = append(own, o.name)
 		}
 	}
-	for _, name := range p.chain {
-		if what == aNode {
-			add(name, false)
-		}
+	switch {
+	case isDefault:
+		own = append(own, used)
+	case len(own) == 0 && (what == aNode && p.exists || slices.Contains(p.gone, what)):
+		own = append(own, byDefault...)
 	}
+	isOwn := func(name string) bool { return slices.Contains(own, name) }
+	add(used, isOwn(used))
 	for _, told := range p.told {
 		if told.what == what {
-			add(told.name, false)
+			add(told.name, isOwn(told.name))
 		}
+	}
+	if what == aNode {
+		for _, name := range p.chain {
+			add(name, isOwn(name))
+		}
+	}
+	for _, name := range own {
+		add(name, true)
 	}
 	return all, ours
 }
@@ -472,40 +495,71 @@ func (p *parts) removeMarks(ctx context.Context) {
 func (p *parts) removeStorage(ctx context.Context) {
 	used, _ := p.used(aNode)
 	all, ours := p.names(ctx, aNode)
-	anyKept, oursKept := false, false
-	for _, name := range all {
-		if kept := p.removeNode(ctx, name, used, ours[name]); kept {
-			anyKept = true
-			oursKept = oursKept || ours[name]
-		}
+	kept := p.removeNodes(ctx, all, ours, used)
+	// Nodes that stay need their descriptors and secrets.
+	needed := slices.ContainsFunc(kept, func(name string) bool { return !p.others[name] })
+	for _, set := range p.fdsets {
+		p.try(anFDSet, strconv.FormatInt(set, 10), false, func() (bool, error) {
+			if needed {
+				return false, because(ErrInUse, "a node that stays may need it")
+			}
+			return qmpfd.RemoveSet(ctx, p.vm.conn, set)
+		})
 	}
-	if p.stopped != nil || oursKept { // the nodes need their descriptors and secrets
+	if p.stopped != nil || slices.ContainsFunc(kept, func(name string) bool { return ours[name] }) {
 		return
-	}
-	if !anyKept {
-		for _, set := range p.fdsets {
-			p.try(anFDSet, strconv.FormatInt(set, 10), false, func() (bool, error) { return qmpfd.RemoveSet(ctx, p.vm.conn, set) })
-		}
 	}
 	p.removeOwnSets(ctx, all)
 	// The secrets do not depend on the descriptors.
 	p.err = errors.Join(p.err, p.vm.removeSecrets(ctx, p.id))
 }
 
-// removeNode removes a node and reports whether it stays.
-func (p *parts) removeNode(ctx context.Context, name, used string, ours bool) (kept bool) {
-	if isNameless(name) || !ours && !p.wants(aNode, name) {
-		return p.keepNode(ctx, name, ErrNotOurs)
+// removeNodes removes nodes and returns the names of those that stay. used is the node that the device used, or "".
+//
+// QEMU refuses to remove a node as long as a node above it is there. The order of the nodes is not known if the device
+// is gone, so removeNodes goes through them again as long as it removes any. Only what the device used may be in use
+// for a while after the device is gone.
+func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string]bool, used string) (kept []string) {
+	remove := func(name string, limit time.Duration) (removed, there bool) {
+		removed, there = p.try(aNode, name, ours[name], func() (bool, error) { return p.vm.removeDrive(ctx, name, limit) })
+		if !removed && !there && name == used && name != p.id {
+			there = p.keepNode(ctx, name, because(ErrInUse, "QEMU did not remove the drive"))
+		}
+		return removed, there
 	}
-	grace := busyGrace
-	if name != used && slices.Contains(p.chain, name) {
-		grace = 0 // the nodes above are removed by now, or stay
+	var left []string
+	for _, name := range names {
+		if isNameless(name) || !ours[name] && !p.wants(aNode, name) {
+			if p.keepNode(ctx, name, ErrNotOurs) {
+				kept = append(kept, name)
+			}
+			continue
+		}
+		left = append(left, name)
 	}
-	removed, kept := p.try(aNode, name, ours, func() (bool, error) { return p.vm.removeDrive(ctx, name, grace) })
-	if !removed && !kept && name == used && name != p.id {
-		return p.keepNode(ctx, name, because(ErrInUse, "QEMU did not remove the drive"))
+	before := *p.removal
+	failed := p.err
+	for progress := true; progress && len(left) > 0; {
+		progress = false
+		*p.removal, p.err = before, failed // only the errors of the last pass count
+		left = slices.DeleteFunc(left, func(name string) bool {
+			limit := time.Duration(0)
+			if name == used {
+				limit = busyGrace
+			}
+			removed, there := remove(name, limit)
+			progress = progress || removed
+			return !there
+		})
+		if p.stopped != nil {
+			break
+		}
 	}
-	return kept
+	if used == "" && len(left) > 0 && p.stopped == nil {
+		*p.removal, p.err = before, failed
+		left = slices.DeleteFunc(left, func(name string) bool { _, there := remove(name, busyGrace); return !there })
+	}
+	return append(kept, left...)
 }
 
 // keepNode records that a node or a drive of -drive stays, if it does: QEMU removes most drives with their device.
@@ -530,8 +584,8 @@ func (p *parts) keepNode(ctx context.Context, name string, reason error) (kept b
 	return kept || node || drive
 }
 
-// removeOwnSets removes the sets of the disk. If a set names another node than those that are removed, it first removes that
-// node: an interrupted operation left both.
+// removeOwnSets removes the sets of the disk. If a set names another node than those that are removed, it first removes
+// that node: an interrupted operation left both.
 func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 	for {
 		var other string
@@ -540,13 +594,14 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 			if id != p.id {
 				return false
 			}
-			if !slices.Contains(removed, node) {
-				other = node
+			if node == "" || slices.Contains(removed, node) {
+				return true
 			}
-			return slices.Contains(removed, node)
+			other = node
+			return false
 		})
 		p.err = errors.Join(p.err, err)
-		if err != nil || other == "" || p.removeNode(ctx, other, "", true) {
+		if err != nil || other == "" || len(p.removeNodes(ctx, []string{other}, map[string]bool{other: true}, "")) > 0 {
 			return
 		}
 		removed = append(removed, other)

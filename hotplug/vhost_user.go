@@ -10,9 +10,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of
-// a NIC. QEMU connects to it by a character device, which is removed with the disk or the NIC. The machine's memory must be shared, for example with -object
-// memory-backend-memfd,share=on,….
+// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of a NIC. QEMU
+// connects to it by a character device, which is removed with the disk or the NIC. The machine's memory must be shared,
+// for example with -object memory-backend-memfd,share=on,….
 //
 // If no server listens, the operation fails. When QEMU is connected, it asks the server for its features.
 // Until the server answers, QEMU executes no command and runs no CPU, and this package cannot interrupt it.
@@ -113,7 +113,7 @@ func (v VhostUser) netdev(n *NIC) qemu.NetdevAdd {
 }
 
 // chardevOf returns the default ID of the character device that belongs to a device.
-func chardevOf(id string) string { return defaultName(aChardev, id) }
+func chardevOf(id string) string { return defaultNames(aChardev, id)[0] }
 
 // addChardev connects a device to its server, as a step of an operation. If a character device of this name
 // exists, it stays, and the error matches ErrExists.

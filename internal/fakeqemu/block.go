@@ -154,7 +154,9 @@ func (m *Machine) queryStats(args *arguments) (any, error) {
 	all := []qemu.BlockStats{}
 	for _, n := range m.nodes {
 		if args.QueryNodes {
-			all = append(all, m.stats(n))
+			s := m.stats(n)
+			s.Backing = nil
+			all = append(all, s)
 			continue
 		}
 		for _, id := range m.drives(n.name) {

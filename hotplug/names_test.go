@@ -1,0 +1,308 @@
+package hotplug_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestFaultsWithNames lets each command of an addition with names of the caller's go wrong. Each removal is in another process.
+func TestFaultsWithNames(t *testing.T) {
+	taps, _ := fakeTaps(t, 2)
+	disk := func(d hotplug.Disk) addition { return addsDisk(d) }
+	nic := func(n hotplug.NIC) addition {
+		return addition{
+			add:    func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, n) },
+			remove: func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, n.ID)) },
+		}
+	}
+	far := server("/run/s")
+	far.ChardevID = "char0"
+	for name, op := range map[string]struct {
+		addition
+		commands []string
+	}{
+		"file": {disk(hotplug.Disk{ID: "dev-d", NodeName: "root", Backend: hotplug.File{Path: image(t)}}),
+			[]string{"add-fd", "blockdev-add", "device_add"}},
+		"node": {disk(hotplug.Disk{ID: "dev-d", Backend: hotplug.Blockdev{Options: named("root", nullNode())}}),
+			[]string{"object-add", "blockdev-add", "device_add"}},
+		"secrets": {disk(hotplug.Disk{ID: "dev-d", NodeName: "root", Backend: hotplug.Blockdev{
+			Options: *nullNode(), Secrets: map[string][]byte{"key": {1}}}}),
+			[]string{"object-add", "object-add", "blockdev-add", "device_add"}},
+		"vhost-user disk": {disk(hotplug.Disk{ID: "dev-d", Backend: far}),
+			[]string{"qom-get", "query-blockstats", "object-add", "query-chardev", "chardev-add", "device_add"}},
+		"NIC": {nic(hotplug.NIC{ID: "dev-n", NetdevID: "net0", Backend: hotplug.Tap{Queues: taps}}),
+			[]string{"object-add", "closefd", "getfd", "getfd", "netdev_add", "device_add"}},
+		"vhost-user NIC": {nic(hotplug.NIC{ID: "dev-n", NetdevID: "net0", Backend: far}),
+			[]string{"object-add", "query-chardev", "chardev-add", "netdev_add", "device_add"}},
+		"memory": {addsMemory(hotplug.Memory{ID: "dimm0", ObjectID: "mem0", Backend: hotplug.RAM{Size: mib}}),
+			[]string{"qom-get", "qom-list", "object-add", "object-add", "device_add"}},
+	} {
+		for _, fault := range fakeqemu.Faults {
+			t.Run(name+", "+string(fault), func(t *testing.T) {
+				qemutest.CheckFds(t)
+				m := fakeqemu.New(t)
+				op.addition.commands = op.commands
+				faultsAtEveryStep(t, m.Dial(), fault, op.addition, m.State)
+				require.Empty(t, m.State())
+			})
+		}
+	}
+}
+
+// TestMarkThatIsThere has one that an interrupted addition left, and an object of somebody else in its place.
+func TestMarkThatIsThere(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c, nil)
+	nic := userNet("dev-n")
+	nic.NetdevID = "net0"
+	secret := qemu.ObjectAdd{ID: "dev-n.netdev.net0", QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}
+	require.NoError(t, secret.Do(ctx, c))
+	require.NoError(t, vm.AddNIC(ctx, nic))
+	require.Equal(t, []string{"device dev-n", "netdev net0", "object dev-n.netdev.net0"}, m.State())
+	require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+	require.Equal(t, []string{"device dev-n", "netdev net0", "object dev-n.netdev.net0"}, m.State())
+	require.NoError(t, errorOf(vm.RemoveNIC(ctx, "dev-n")))
+	require.Empty(t, m.State())
+
+	require.NoError(t, qemu.ObjectAdd{ID: secret.ID, QOMType: "iothread"}.Do(ctx, c))
+	require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+	require.Equal(t, []string{"object dev-n.netdev.net0"}, m.State())
+}
+
+// TestNamesInSets reads only the texts of this package.
+func TestNamesInSets(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	f := &foreign{t, nil, c, ctx}
+	path := image(t)
+	for _, opaque := range []string{"qmpkit:d", "qmpkit:d:", "qmpkit:d:root", "qmpkit:d:root:x:y", "qmpkit2:d:root:x", "d"} {
+		f.fdset(path, opaque)
+	}
+	f.node("root", nullNode())
+	before := m.State()
+	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(ctx, "d")))
+	require.Equal(t, before, m.State())
+
+	// An interrupted addition left a set and its node. RemoveDisk finds both by the ID of the device.
+	f.node("root2", file(f.fdset(path, "qmpkit:d:root2:x").Path()))
+	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(ctx, "d")))
+	require.Equal(t, before, m.State())
+
+	// The same below a disk with other names.
+	f.node("root2", file(f.fdset(path, "qmpkit:d:root2:x").Path()))
+	require.NoError(t, hotplug.New(c, nil).AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path}}))
+	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(ctx, "d")))
+	require.Equal(t, before, m.State())
+}
+
+// addForeign adds a disk, a NIC, memory and a source of random numbers as others do.
+func addForeign(t *testing.T, f *foreign) {
+	storage := f.fdset(image(t), "libvirt-1")
+	f.node("storage", file(storage.Path()))
+	f.node("format", over("storage", ""))
+	f.node("filter", &qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCOR{File: qemu.BlockdevRef{Reference: new("format")}}})
+	f.object("mem0", "memory-backend-ram", &qemu.MemoryBackendProperties{Size: mib})
+	f.object("rng0", "rng-builtin", nil)
+	require.NoError(t, qemu.NetdevAdd{ID: "hostnet0", Branch: &qemu.NetdevUserOptions{}}.Do(f.ctx, f.c))
+	for id, add := range map[string]qemu.DeviceAdd{
+		"virtio-disk0": {Driver: "virtio-blk-pci", Props: qmp.Args{"drive": "filter"}},
+		"net0":         {Driver: "virtio-net-pci", Props: qmp.Args{"netdev": "hostnet0"}},
+		"dimm0":        {Driver: "pc-dimm", Props: qmp.Args{"memdev": "mem0"}},
+		"rng":          {Driver: "virtio-rng-pci", Props: qmp.Args{"rng": "rng0"}},
+	} {
+		add.ID = &id
+		require.NoError(t, add.Do(f.ctx, f.c))
+	}
+}
+
+func (f *foreign) object(id string, kind qemu.ObjectType, branch qemu.ObjectOptionsBranch) {
+	f.t.Helper()
+	require.NoError(f.t, qemu.ObjectAdd{ID: id, QOMType: kind, Branch: branch}.Do(f.ctx, f.c))
+}
+
+// A foreignRemoval removes one of the devices of addForeign.
+type foreignRemoval struct {
+	remove func(vm *hotplug.VM, ctx context.Context, id string, opts ...hotplug.RemoveOption) ([]hotplug.Kept, error)
+	id     string
+	used   string // what the device uses
+}
+
+var foreignRemovals = []foreignRemoval{
+	{(*hotplug.VM).RemoveDisk, "virtio-disk0", "node filter"},
+	{(*hotplug.VM).RemoveNIC, "net0", "netdev hostnet0"},
+	{(*hotplug.VM).RemoveMemory, "dimm0", "object mem0"},
+	{(*hotplug.VM).RemoveDevice, "rng", "object rng0"},
+}
+
+// TestPartsOfOthers keeps what others have added, unless the caller wants it to go.
+func TestPartsOfOthers(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	f := &foreign{t, nil, c, ctx}
+	addForeign(t, f)
+	var devices []string
+	for _, r := range foreignRemovals {
+		kept, err := r.remove(hotplug.New(c, nil), ctx, r.id)
+		require.NoError(t, err, r.id)
+		require.Equal(t, []string{r.used}, whatOf(kept))
+		require.ErrorIs(t, kept[0].Err, hotplug.ErrNotOurs)
+		devices = append(devices, r.id)
+	}
+	require.Equal(t, []string{"fdset 0 libvirt-1", "netdev hostnet0", "node filter", "node format", "node storage", "object mem0", "object rng0"}, m.State())
+
+	// The devices are gone. The caller knows the names.
+	kept, err := hotplug.New(c, nil).RemoveDisk(ctx, devices[0], hotplug.WithNode("storage"), hotplug.WithNode("filter"), hotplug.WithNode("format"))
+	require.NoError(t, err)
+	require.Empty(t, kept)
+	for _, removed := range []error{
+		errorOf(hotplug.New(c, nil).RemoveNIC(ctx, "net0", hotplug.WithNetdev("hostnet0"))),
+		errorOf(hotplug.New(c, nil).RemoveMemory(ctx, "dimm0", hotplug.WithObject("mem0"))),
+		errorOf(hotplug.New(c, nil).RemoveDevice(ctx, "rng", hotplug.WithObject("rng0"))),
+	} {
+		require.NoError(t, removed)
+	}
+	require.Equal(t, []string{"fdset 0 libvirt-1"}, m.State())
+}
+
+// TestWithBackendCutOff lets each command of a removal go wrong. What the removal keeps is enough to finish it.
+func TestWithBackendCutOff(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		for _, r := range foreignRemovals {
+			t.Run(string(fault)+", "+r.id, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				c := m.Dial()
+				f := &foreign{t, nil, c, t.Context()}
+				addForeign(t, f)
+				all := m.State()
+				_, err := r.remove(hotplug.New(c, nil), f.ctx, r.id, hotplug.WithBackend())
+				require.NoError(t, err)
+				without := m.State()
+				for at, more := 0, true; more; at++ {
+					m := fakeqemu.New(t)
+					c := m.Dial()
+					f.c = c
+					addForeign(t, f)
+					require.Equal(t, all, m.State())
+					ctx, cancel := context.WithCancel(f.ctx)
+					conn := &fakeqemu.Faulty{Client: c, Fault: fault, At: at, Cancel: cancel}
+					kept, err := r.remove(hotplug.New(conn, nil), ctx, r.id, hotplug.WithBackend())
+					cancel()
+					more = conn.Met != ""
+					opts := []hotplug.RemoveOption{hotplug.WithBackend()}
+					for _, k := range kept {
+						require.Error(t, err, "something is kept")
+						switch k.What {
+						case "node":
+							opts = append(opts, hotplug.WithNode(k.Name))
+						case "netdev":
+							opts = append(opts, hotplug.WithNetdev(k.Name))
+						case "object":
+							opts = append(opts, hotplug.WithObject(k.Name))
+						case "fdset":
+							require.Equal(t, "0", k.Name)
+							_, err := hotplug.New(c, nil).RemoveFDSet(f.ctx, 0)
+							require.NoError(t, err)
+						}
+					}
+					kept, err = r.remove(hotplug.New(c, nil), f.ctx, r.id, opts...)
+					require.NoError(t, err, conn.Met)
+					require.Empty(t, kept, conn.Met)
+					require.Equal(t, without, m.State(), conn.Met)
+				}
+			})
+		}
+	}
+}
+
+// TestCommandsWithBackend checks that the number of commands does not depend on the machine.
+func TestCommandsWithBackend(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	f := &foreign{t, nil, c, ctx}
+	vm := hotplug.New(c, nil)
+	path := image(t)
+	add := func(i int) (id string) {
+		name := fmt.Sprint("libvirt-", i)
+		f.node(name+"-storage", file(f.fdset(path, name).Path()))
+		f.node(name+"-format", over(name+"-storage", ""))
+		id = fmt.Sprint("virtio-disk", i)
+		require.NoError(t, qemu.DeviceAdd{Driver: "scsi-hd", ID: new(id), Props: qmp.Args{"drive": name + "-format"}}.Do(ctx, c))
+		return id
+	}
+	_, err := vm.DeviceInfo(ctx, add(0)) // asks what devices of the type have
+	require.NoError(t, err)
+	for many := range 2 {
+		for i := range 100 * many {
+			add(100 + i)
+		}
+		before := m.State()
+		id := add(1)
+		sent := len(m.Requests())
+		kept, err := vm.RemoveDisk(ctx, id, hotplug.WithBackend())
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		var commands []string
+		for _, r := range m.Requests()[sent:] {
+			commands = append(commands, r.Command)
+		}
+		require.Equal(t, []string{"qom-get", "qom-get", "query-blockstats", "query-fdsets", "query-block", "qom-list", "device_del",
+			"query-fdsets", "qom-list", "blockdev-del", "blockdev-del", "blockdev-del", "query-blockstats",
+			"query-fdsets", "remove-fd", "query-fdsets", "query-fdsets", "qom-list"}, commands)
+		require.Equal(t, before, m.State())
+	}
+}
+
+// TestUnplugPendingTellsNames has a guest that does not answer: the caller learns what the device uses.
+func TestUnplugPendingTellsNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.SetGuest(fakeqemu.Deaf)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c, nil)
+		require.NoError(t, qemu.BlockdevAdd(named("drive-1", nullNode())).Do(t.Context(), c))
+		require.NoError(t, qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new("virtio-drive-1"), Props: qmp.Args{"drive": "drive-1"}}.Do(t.Context(), c))
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		kept, err := vm.RemoveDisk(short, "virtio-drive-1", hotplug.WithBackend())
+		require.ErrorIs(t, err, hotplug.ErrUnplugPending)
+		require.Equal(t, []string{"node drive-1"}, whatOf(kept))
+		require.ErrorIs(t, kept[0].Err, hotplug.ErrUnplugPending)
+		require.NoError(t, qemu.SystemReset{}.Do(t.Context(), c)) // releases the device
+		kept, err = vm.RemoveDisk(t.Context(), "virtio-drive-1", hotplug.WithNode(kept[0].Name))
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		require.Empty(t, m.State())
+	})
+}
+
+// TestResizeMemoryWithNames has an object of another name.
+func TestResizeMemoryWithNames(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	memory := kindsOfMemory["virtio-mem"]
+	memory.ObjectID = "mem0"
+	require.NoError(t, vm.AddMemory(ctx, memory))
+	require.NoError(t, vm.ResizeMemory(ctx, memory.ID, 2*mib))
+	info, err := vm.DeviceInfo(ctx, memory.ID)
+	require.NoError(t, err)
+	require.Equal(t, "mem0", info.Object)
+	require.NoError(t, errorOf(vm.RemoveMemory(ctx, memory.ID)))
+	require.Empty(t, m.State())
+}
