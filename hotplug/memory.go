@@ -24,8 +24,7 @@ type Memory struct {
 	// property requested-size says how much of the memory the guest gets. ResizeMemory changes it.
 	Driver string
 
-	// Bus is the ID of the bus for a virtio-mem-pci, as in [Disk]. On q35 it must name an empty root port.
-	// A pc-dimm needs no bus.
+	// Bus is the ID of the bus for a virtio-mem-pci, as in [Disk]. A pc-dimm needs no bus.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA node;

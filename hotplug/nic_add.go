@@ -18,7 +18,7 @@ import (
 //   - [ErrExists]: the ID is in use.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //
-// Source: getfd, chardev-add, netdev_add, device_add.
+// Source: getfd, chardev-add, netdev_add, set_link, device_add.
 func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
 	return vm.adding(ctx, "NIC", n.ID, func(undo *rollback) error { return vm.addNIC(ctx, undo, &n) })
 }
@@ -34,7 +34,17 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
 	}
-	return vm.plug(ctx, undo, n.device(queuesOf(netdev)))
+	device := n.device(queuesOf(netdev))
+	if !n.LinkDown {
+		return vm.plug(ctx, undo, device)
+	}
+	if err := vm.setLinkDown(ctx, netdev.ID); err != nil { // no frame passes, but the guest would see a link
+		return err
+	}
+	if err := vm.plug(ctx, undo, device); err != nil {
+		return err
+	}
+	return vm.setLinkDown(ctx, netdev.ID)
 }
 
 // sendQueues sends QEMU the descriptors of some queues. It closes the descriptors of further queues that an

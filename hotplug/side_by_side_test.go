@@ -232,10 +232,10 @@ func TestOthersComeAndGoOnQEMU(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 10 {
 			all.Go(func() {
-				id := fmt.Sprint("d", i)
-				nic := userNet(id)
-				nic.Driver, nic.Bus = "usb-net", "usb0.0"
 				for round := range 10 {
+					id := fmt.Sprint("d", i, "-", round) // QEMU 5.2 can need seconds until an ID is free
+					nic := userNet(id)
+					nic.Driver, nic.Bus = "usb-net", "usb0.0"
 					var err error
 					switch (i + round) % 3 {
 					case 0:

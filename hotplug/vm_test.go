@@ -28,6 +28,7 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 			"AddDevice":     func(ctx context.Context) error { return vm.AddDevice(ctx, qemu.DeviceAdd{ID: new("d")}) },
 			"AddCPU":        func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
 			"RemoveDisk":    func(ctx context.Context) error { return vm.RemoveDisk(ctx, "d") },
+			"ReplaceNIC":    func(ctx context.Context) error { return vm.ReplaceNIC(ctx, userNet("d")) },
 			"RemoveNIC":     func(ctx context.Context) error { return vm.RemoveNIC(ctx, "d") },
 			"RemoveMemory":  func(ctx context.Context) error { return vm.RemoveMemory(ctx, "d") },
 			"RemoveDevice":  func(ctx context.Context) error { return vm.RemoveDevice(ctx, "d") },
