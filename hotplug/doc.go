@@ -94,15 +94,29 @@
 // It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
 // no device uses them, even if another manager added them.
 //
+// # Places
+//
+// If a device has no Bus, the operation finds one. It lets QEMU choose first. QEMU chooses the newest bus of the kind that
+// the device needs, and a slot or an address on it. If QEMU refuses, the operation chooses:
+//
+//   - for a PCI device, the first empty port of PCI Express, if the chipset's bus takes no devices while the machine runs
+//     (q35, virt of aarch64). If another manager is faster, it takes the next port.
+//   - for a device of SCSI, USB, virtio-serial, or a namespace of NVMe, any other bus of that kind. On a SCSI controller
+//     whose targets are all used, it takes the next unit of target 0.
+//
+// If there is no such bus, the error matches [ErrNoFreePlace], and says which option of QEMU gives the machine one. With
+// [Options.Reserved], the operation chooses the slot of a PCI device on all machines.
+//
 // # Cost
 //
 // [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] send the commands that do the work. They query the machine only after
 // QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a port of PCI
 // Express before QEMU 10.0, they also query it first. Facts about QEMU that do not change are asked for once for
-// each VM.
+// each VM. To find a port, they send a command for each bus of PCI, in flight together; the first time, about three
+// commands for each device of PCI.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
-// [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.
+// [VM.FreePCISlot], an operation that finds a port, [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.
 //
 // # Faults of old versions
 //

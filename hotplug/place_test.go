@@ -301,6 +301,7 @@ func TestControllerThatLeaves(t *testing.T) {
 // that does.
 func TestPortFaults(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
 		c := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{"-S"}}).Dial(t)
 		before := stateOf(t, c)
 		ended, resets := make(chan struct{}), make(chan struct{})

@@ -10,7 +10,6 @@ import (
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/migration"
-	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -59,31 +58,30 @@ func list(ctx context.Context, m machine, _ []string) error {
 	return nil
 }
 
-// place returns bus and further properties for a PCI device: those of the first free slot, unless
-// somebody has chosen a bus.
-func (m machine) place(ctx context.Context, bus string) (hotplug.PCISlot, error) {
-	slot, err := m.FreePCISlot(ctx, bus, 0)
-	if err == nil {
-		fmt.Fprintf(m.out, "at %s\n", slot)
+// printPlace prints where a device is.
+func (m machine) printPlace(ctx context.Context, id string) error {
+	info, err := m.DeviceInfo(ctx, id)
+	if err == nil && info.PCI != nil {
+		fmt.Fprintf(m.out, "at %s/%s\n", info.Bus, info.PCI)
 	}
-	return slot, err
+	return err
 }
 
 func addDisk(set *flag.FlagSet) func(context.Context, machine, []string) error {
 	format := set.String("format", "raw", "the file's `FORMAT`, which is never guessed")
-	bus := set.String("bus", "", "the PCI `BUS` to plug it into; the first with a free slot if none is given")
+	bus := set.String("bus", "", "the PCI `BUS` to plug it into; if none is given, one is found")
 	direct := set.Bool("direct", false, "bypass the host's page cache")
 	readOnly := set.Bool("read-only", false, "nobody can write to it")
 	return func(ctx context.Context, m machine, args []string) error {
-		slot, err := m.place(ctx, *bus)
+		err := m.AddDisk(ctx, hotplug.Disk{
+			ID:      args[0],
+			Backend: hotplug.File{Path: args[1], Format: qemu.BlockdevDriver(*format), Direct: *direct, ReadOnly: *readOnly},
+			Bus:     *bus,
+		})
 		if err != nil {
 			return err
 		}
-		return m.AddDisk(ctx, hotplug.Disk{
-			ID:      args[0],
-			Backend: hotplug.File{Path: args[1], Format: qemu.BlockdevDriver(*format), Direct: *direct, ReadOnly: *readOnly},
-			Bus:     slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
-		})
+		return m.printPlace(ctx, args[0])
 	}
 }
 
@@ -98,21 +96,18 @@ func resizeDisk(ctx context.Context, m machine, args []string) error {
 func addNIC(set *flag.FlagSet) func(context.Context, machine, []string) error {
 	queues := set.Int("queues", 1, "how many `QUEUES` it has")
 	mac := set.String("mac", "", "its `ADDRESS`")
-	bus := set.String("bus", "", "the PCI `BUS` to plug it into; the first with a free slot if none is given")
+	bus := set.String("bus", "", "the PCI `BUS` to plug it into; if none is given, one is found")
 	return func(ctx context.Context, m machine, args []string) error {
 		taps, err := openTap(args[1], *queues)
 		if err != nil {
 			return err
 		}
 		defer closeAll(taps) // QEMU has copies by then
-		slot, err := m.place(ctx, *bus)
+		err = m.AddNIC(ctx, hotplug.NIC{ID: args[0], Backend: hotplug.Tap{Queues: taps}, MAC: *mac, Bus: *bus})
 		if err != nil {
 			return err
 		}
-		return m.AddNIC(ctx, hotplug.NIC{
-			ID: args[0], Backend: hotplug.Tap{Queues: taps}, MAC: *mac,
-			Bus: slot.Bus, Props: qmp.Args{"addr": slot.Addr()},
-		})
+		return m.printPlace(ctx, args[0])
 	}
 }
 
