@@ -28,8 +28,8 @@ type NIC struct {
 	// Bus is the ID of the bus for the device, as in [Disk].
 	Bus string
 
-	// LinkDown adds the NIC with its link down, as if the cable was not plugged in. No frame passes, and the guest sees
-	// no link, until [qemu.SetLink] with the ID turns the link on.
+	// LinkDown adds the NIC with its link down, as if the cable was not plugged in, until [qemu.SetLink] with the ID
+	// turns the link on. No frame passes from the first moment on. QEMU tells the guest right after device_add.
 	LinkDown bool
 
 	// NoROM leaves out the ROM that lets a guest boot from the NIC. When a device with a ROM is added, QEMU
