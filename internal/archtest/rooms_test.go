@@ -33,7 +33,7 @@ var rooms = []room{
 	{path: "qmp/introspect", rooms: []string{"qmp/wire"}, library: true, lean: true,
 		why: "the schema that a server gives; links no parser"},
 	{path: "internal/wait", library: true, lean: true,
-		why: "waiting that a context can end: a mutex, an answer asked for once, a context for cleaning up"},
+		why: "waiting that a context can end: a mutex, locks with names, an answer asked for once, a context for cleaning up"},
 	{path: "qmp", rooms: []string{"qmp/wire", "internal/wait"}, library: true, lean: true,
 		why: "the protocol client"},
 	{path: "qmp/qmptls", rooms: []string{"qmp"}, library: true,
