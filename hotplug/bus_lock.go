@@ -17,7 +17,8 @@ import (
 //
 //   - the lock of a device: additions to its buses share it, and the removal of the device has it alone
 //   - the lock of a slot of PCI: the addition or the removal of a function has it
-//   - the lock of some bus: additions share it if QEMU chooses the bus
+//   - the lock of some bus: additions share it if QEMU chooses the bus. The removal of a controller takes it for a
+//     moment, to wait for them. From then on, an addition chooses the bus itself (plugging.run).
 //
 // An operation takes these locks after the locks of the IDs. It holds them while it adds one device, or while it removes
 // one.

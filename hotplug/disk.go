@@ -27,10 +27,11 @@ type Disk struct {
 	// virtio-blk-pci, virtio-blk-ccw, scsi-hd, scsi-cd, nvme-ns and others.
 	Driver string
 
-	// Bus is the ID of the bus for the device: a PCI bus, a root port, the bus of a SCSI controller. If it
-	// is empty, QEMU chooses a bus of the kind that Driver needs, for a PCI device pci.0 on a pc machine.
-	// On q35, name an empty root port, which [VM.FreePCISlot] finds: QEMU would choose pcie.0, and then
-	// refuse the device, because pcie.0 takes no devices while the machine runs.
+	// Bus is the ID of the bus for the device: a PCI bus, a root port, the bus of a SCSI controller. If it is empty,
+	// the operation finds a bus of the kind that Driver needs. [VM.DeviceInfo] then shows it.
+	//   - PCI: QEMU chooses a slot of the chipset's bus, as pci.0 of a pc. If that bus takes no devices while the
+	//     machine runs, as pcie.0 of a q35, the operation takes the first empty port.
+	//   - SCSI, USB, NVMe, virtio-serial: the bus of the newest controller, or of any other if that is full.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "addr", "serial", "bootindex",

@@ -42,7 +42,8 @@
 // A VM does one operation at a time for each ID. RemoveNode and the like count as operations on the name that they get.
 // Operations with different IDs do not wait for each other, with these exceptions:
 //
-//   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits.
+//   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits. An operation
+//     that finds the bus by itself takes another one.
 //   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
 //   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
 //   - AddCPU finds a place for one CPU at a time.
@@ -113,6 +114,19 @@
 // It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
 // no device uses them, even if another manager added them.
 //
+// # Places
+//
+// If a device has no Bus, the operation finds one. It lets QEMU choose first. QEMU chooses the newest bus of the kind that
+// the device needs, and a slot or an address on it. If QEMU refuses, the operation chooses:
+//
+//   - for a PCI device, the first empty port of PCI Express, if the chipset's bus takes no devices while the machine runs
+//     (q35, virt of aarch64). If another manager is faster, it takes the next port.
+//   - for a device of SCSI, USB, virtio-serial, or a namespace of NVMe, any other bus of that kind. On a SCSI controller
+//     whose targets are all used, it takes the next unit of target 0.
+//
+// If there is no such bus, the error matches [ErrNoFreePlace], and says which option of QEMU gives the machine one. With
+// [Options.Reserved], the operation chooses the slot of a PCI device on all machines.
+//
 // # Cost
 //
 // [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the machine
@@ -122,13 +136,14 @@
 // [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the places for CPUs, [VM.SetMemory] the memory.
 //
 // Facts about QEMU that do not change are asked for once for each VM: the first disk or NIC without a Driver takes one
-// command more, which asks for the architecture, and the first memory takes two.
+// command more, which asks for the architecture, and the first memory takes two. To find a port, an operation sends a
+// command for each bus of PCI, in flight together; the first time, about three commands for each device of PCI.
 //
 // [WithBackend] makes a removal ask for the nodes of all disks, and for the files of all disks if there are descriptors
 // of others. QEMU needs some 10 ms for each answer with 400 disks.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
-// [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.
+// [VM.FreePCISlot], an operation that finds a port, [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.
 //
 // # Faults of old versions
 //

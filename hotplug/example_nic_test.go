@@ -59,12 +59,12 @@ func ExampleVM_AddNIC_vhostVDPA() {
 	_ = add
 }
 
-// A slot is looked for, then used. Where several managers do so at once, one of them may be told
-// by QEMU that it came second, and can look again.
+// A caller that chooses slots itself, from slot 12 on. If another manager takes the slot first, QEMU refuses the device,
+// and the caller looks again. With an empty Bus, AddDisk does all of this by itself, from slot 0 on.
 func ExampleVM_FreePCISlot() {
 	add := func(ctx context.Context, vm *hotplug.VM, disk hotplug.Disk) error {
 		for range 3 {
-			slot, err := vm.FreePCISlot(ctx, "", 0) // pci.0 of a pc, an empty root port of a q35
+			slot, err := vm.FreePCISlot(ctx, "pci.0", 12)
 			if errors.Is(err, hotplug.ErrNoFreeSlot) {
 				return fmt.Errorf("the machine is full: %w", err)
 			}
@@ -80,6 +80,33 @@ func ExampleVM_FreePCISlot() {
 		return errors.New("others were faster")
 	}
 	_ = add
+}
+
+// A manager leaves the first slots of a pc, and a port of a q35, to devices that are added later.
+func ExampleOptions_reserved() {
+	add := func(ctx context.Context, client *qmp.Client, disk hotplug.Disk) error {
+		vm := hotplug.New(client, &hotplug.Options{Reserved: func(slot hotplug.PCISlot) bool {
+			return slot.Bus == "pci.0" && slot.Slot < 12 || slot.Bus == "rp1"
+		}})
+		return vm.AddDisk(ctx, disk)
+	}
+	_ = add
+}
+
+// A NIC gets another tap. Its place and its MAC address stay. The link is down until the tap is set up.
+func ExampleVM_ReplaceNIC() {
+	replace := func(ctx context.Context, client *qmp.Client, tap *os.File, setUp func() error) error {
+		vm := hotplug.New(client, nil)
+		nic := hotplug.NIC{ID: "net1", Backend: hotplug.Tap{Queues: []*os.File{tap}}, LinkDown: true}
+		if _, err := vm.ReplaceNIC(ctx, nic); err != nil {
+			return err
+		}
+		if err := setUp(); err != nil {
+			return err
+		}
+		return qemu.SetLink{Name: "net1", Up: true}.Do(ctx, client)
+	}
+	_ = replace
 }
 
 // A tree is searched by names and ids, and read without QEMU.

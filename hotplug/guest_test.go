@@ -66,6 +66,7 @@ func TestGuestSeesDevices(t *testing.T) {
 				}{
 					{"usb", guestUSB},
 					{"any device", guestAnyDevice},
+					{"NIC replaced", guestReplacesNIC},
 					{"memory", guestMemory},
 					{"faults of memory", guestMemoryFaults},
 					{"balloon", guestBalloon},

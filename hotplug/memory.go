@@ -33,8 +33,8 @@ type Memory struct {
 	//   - "virtio-pmem-pci": storage in memory, through a virtio device. QEMU cannot remove it.
 	Driver string
 
-	// Bus is the ID of the bus for a virtio-mem-pci or a virtio-pmem-pci, as in [Disk]. On q35 it must name an
-	// empty root port. A pc-dimm and an nvdimm need no bus.
+	// Bus is the ID of the bus for a virtio-mem-pci or a virtio-pmem-pci, as in [Disk]. A pc-dimm and an nvdimm need no
+	// bus.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA node;

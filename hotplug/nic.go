@@ -28,9 +28,12 @@ type NIC struct {
 	// choose the same.
 	MAC string
 
-	// Bus is the ID of the bus for the device, as in [Disk]. On q35 it must name an empty root port, which
-	// [VM.FreePCISlot] finds.
+	// Bus is the ID of the bus for the device, as in [Disk].
 	Bus string
+
+	// LinkDown adds the NIC with its link down, as if the cable was not plugged in, until [qemu.SetLink] with the ID
+	// turns the link on. No frame passes from the first moment on. QEMU tells the guest right after device_add.
+	LinkDown bool
 
 	// NoROM leaves out the ROM that lets a guest boot from the NIC. When a device with a ROM is added, QEMU
 	// reads the ROM from a file, which a QEMU in a chroot does not have. A NIC of an s390x has no ROM.

@@ -20,7 +20,7 @@ import (
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //   - [errors.ErrUnsupported]: the machine has no PCI bus for the driver, for example a microvm.
 //
-// Source: getfd, chardev-add, netdev_add, device_add.
+// Source: getfd, chardev-add, netdev_add, set_link, device_add.
 func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
 	return vm.adding(ctx, "NIC", n.ID, func(undo *rollback) error { return vm.addNIC(ctx, undo, &n) })
 }
@@ -42,7 +42,22 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
 	}
-	return vm.whyNoPCI(ctx, n.Driver, nicWithoutPCI, vm.plug(ctx, undo, n.device(queuesOf(netdev))))
+	device := n.device(queuesOf(netdev))
+	if !n.LinkDown {
+		return vm.plugNIC(ctx, undo, device)
+	}
+	if err := vm.setLinkDown(ctx, netdev.ID); err != nil { // no frame passes, but the guest would see a link
+		return err
+	}
+	if err := vm.plugNIC(ctx, undo, device); err != nil {
+		return err
+	}
+	return vm.setLinkDown(ctx, netdev.ID)
+}
+
+// plugNIC adds the device. On a machine without PCI, the error says what works there.
+func (vm *VM) plugNIC(ctx context.Context, undo *rollback, device qemu.DeviceAdd) error {
+	return vm.whyNoPCI(ctx, device.Driver, nicWithoutPCI, vm.plug(ctx, undo, device))
 }
 
 // sendQueues sends QEMU the descriptors of some queues. It closes the descriptors of further queues that an

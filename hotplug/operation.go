@@ -49,11 +49,8 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 func (vm *VM) removingDevice(
 	ctx context.Context, what, id string, opts []RemoveOption, remove func(*removal) error, keys ...wait.Key,
 ) (kept []Kept, err error) {
-	var r removal
-	for _, opt := range opts {
-		opt(&r)
-	}
-	err = vm.operate(ctx, "remove "+what, id, func() error { return remove(&r) }, keys...)
+	r := newRemoval(opts)
+	err = vm.operate(ctx, "remove "+what, id, func() error { return remove(r) }, keys...)
 	return r.kept, err
 }
 

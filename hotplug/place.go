@@ -180,17 +180,22 @@ func (vm *VM) choosePCI(ctx context.Context, tried map[PCISlot]bool) (tree PCITr
 	if err != nil {
 		return tree, slot, nil, err
 	}
+	return tree, slot, c.take(slot), nil
+}
+
+// take makes others leave a slot out, until the caller calls done.
+func (c *pciChoice) take(slot PCISlot) (done func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.slots == nil {
 		c.slots = map[PCISlot]bool{}
 	}
 	c.slots[slot] = true
-	return tree, slot, func() {
+	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		delete(c.slots, slot)
-	}, nil
+	}
 }
 
 // isReserved reports whether the caller leaves a slot to others.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -293,5 +294,54 @@ func TestControllerThatLeaves(t *testing.T) {
 		require.ErrorIs(t, <-removed, hotplug.ErrUnplugPending)
 		require.ErrorIs(t, <-removed, hotplug.ErrUnplugPending)
 		require.Zero(t, hotplug.Departing(vm))
+	})
+}
+
+// TestPortFaults has each command go wrong while a port is found, by a VM that does not know the machine and by one
+// that does.
+func TestPortFaults(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		c := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{"-S"}}).Dial(t)
+		before := stateOf(t, c)
+		ended, resets := make(chan struct{}), make(chan struct{})
+		go func() { // release devices, in place of a guest
+			defer close(resets)
+			for {
+				select {
+				case <-time.After(50 * time.Millisecond):
+					_ = qemu.SystemReset{}.Do(t.Context(), c)
+				case <-ended:
+					return
+				}
+			}
+		}()
+		defer func() { close(ended); <-resets }()
+		for _, fault := range fakeqemu.Faults {
+			for _, known := range []bool{false, true} {
+				met, err := fakeqemu.AtEveryStep(limit(t), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+					vm := hotplug.New(conn, nil)
+					if known {
+						at := conn.At
+						conn.At = -1
+						wrong := qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("x"), Props: qmp.Args{"no-such-property": 1}}
+						require.ErrorIs(t, vm.AddDevice(t.Context(), wrong), qmp.ErrGeneric)
+						conn.At = at + conn.Count()
+					}
+					return vm.AddDisk(ctx, memory("d"))
+				}, func(command string, err error) {
+					if err != nil {
+						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
+						require.Equal(t, before, stateOf(t, c), command)
+						return
+					}
+					require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(t.Context(), "d")), command)
+				})
+				require.NoError(t, err)
+				require.Contains(t, met, "device_add")
+				require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(t.Context(), "d")))
+				require.Equal(t, before, stateOf(t, c))
+			}
+		}
 	})
 }

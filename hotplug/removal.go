@@ -64,6 +64,14 @@ type removal struct {
 	kept    []Kept
 }
 
+func newRemoval(opts []RemoveOption) *removal {
+	r := &removal{}
+	for _, opt := range opts {
+		opt(r)
+	}
+	return r
+}
+
 // A removalKind is the kind of device that a method removes.
 type removalKind struct {
 	check func(f *found) error // returns an error if the device is of another kind

@@ -156,7 +156,7 @@ func TestWhatWaits(t *testing.T) {
 				keeps(m, "kept")
 				vm := hotplug.New(pipe(t, m, nil), nil)
 				require.NoError(t, vm.AddDevice(t.Context(), test.kept))
-				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
 				kept := make(chan error)
 				go func() { kept <- errorOf(vm.RemoveDevice(ctx, "kept")) }()
@@ -234,10 +234,10 @@ func TestOthersComeAndGoOnQEMU(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 10 {
 			all.Go(func() {
-				id := fmt.Sprint("d", i)
-				nic := userNet(id)
-				nic.Driver, nic.Bus = "usb-net", "usb0.0"
 				for round := range 10 {
+					id := fmt.Sprint("d", i, "-", round) // QEMU 5.2 can need seconds until an ID is free
+					nic := userNet(id)
+					nic.Driver, nic.Bus = "usb-net", "usb0.0"
 					var err error
 					switch (i + round) % 3 {
 					case 0:

@@ -31,6 +31,7 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 			"RemoveNIC":     func(ctx context.Context) error { return errorOf(vm.RemoveNIC(ctx, "d")) },
 			"RemoveMemory":  func(ctx context.Context) error { return errorOf(vm.RemoveMemory(ctx, "d")) },
 			"RemoveDevice":  func(ctx context.Context) error { return errorOf(vm.RemoveDevice(ctx, "d")) },
+			"ReplaceNIC":    func(ctx context.Context) error { return errorOf(vm.ReplaceNIC(ctx, userNet("d"))) },
 			"RemoveCPU":     func(ctx context.Context) error { return vm.RemoveCPU(ctx, "d") },
 			"RemoveNode":    func(ctx context.Context) error { _, err := vm.RemoveNode(ctx, "d"); return err },
 			"RemoveChardev": func(ctx context.Context) error { _, err := vm.RemoveChardev(ctx, "d"); return err },

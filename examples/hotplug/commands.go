@@ -77,14 +77,13 @@ type place struct{ driver, bus, at *string }
 func placeFlags(set *flag.FlagSet) place {
 	return place{
 		driver: set.String("driver", "", "the `DRIVER` of the device, for example scsi-hd; that of virtio for this machine if none is given"),
-		bus:    set.String("bus", "", "the `BUS` to plug it into, for example rp1, sc.0; for PCI the first with a free slot if none is given"),
+		bus:    set.String("bus", "", "the `BUS` to plug it into, for example rp1, sc.0; if none is given, one is found"),
 		at:     set.String("at", "", "the place on the bus: `PROPERTIES` such as addr=05.0, devno=fe.0.0007, scsi-id=0,lun=2"),
 	}
 }
 
-// find returns the bus and the properties of the place. If the caller has chosen nothing, these are the first free slot of
-// a PCI machine. QEMU finds a place on other buses.
-func (p place) find(ctx context.Context, m machine) (bus string, props qmp.Args, err error) {
+// find returns the bus and the properties of the place. AddDisk and AddNIC find a place if the caller has chosen nothing.
+func (p place) find() (bus string, props qmp.Args, err error) {
 	props = qmp.Args{}
 	for _, property := range strings.FieldsFunc(*p.at, func(c rune) bool { return c == ',' }) {
 		name, value, ok := strings.Cut(property, "=")
@@ -96,26 +95,16 @@ func (p place) find(ctx context.Context, m machine) (bus string, props qmp.Args,
 			props[name] = n
 		}
 	}
-	if len(props) > 0 {
-		return *p.bus, props, nil
+	return *p.bus, props, nil
+}
+
+// printPlace prints where a device is.
+func (m machine) printPlace(ctx context.Context, id string) error {
+	info, err := m.DeviceInfo(ctx, id)
+	if err == nil && info.PCI != nil {
+		fmt.Fprintf(m.out, "at %s/%s\n", info.Bus, info.PCI)
 	}
-	pci := strings.HasSuffix(*p.driver, "-pci")
-	if *p.driver == "" {
-		target, err := qemu.QueryTarget{}.Do(ctx, m.client)
-		if err != nil {
-			return "", nil, err
-		}
-		pci = target.Arch != qemu.SysEmuTargetS390x
-	}
-	if !pci {
-		return *p.bus, props, nil
-	}
-	slot, err := m.FreePCISlot(ctx, *p.bus, 0)
-	if err != nil {
-		return "", nil, err
-	}
-	fmt.Fprintf(m.out, "at %s\n", slot)
-	return slot.Bus, qmp.Args{"addr": slot.Addr()}, nil
+	return err
 }
 
 func addDisk(set *flag.FlagSet) func(context.Context, machine, []string) error {
@@ -124,15 +113,19 @@ func addDisk(set *flag.FlagSet) func(context.Context, machine, []string) error {
 	direct := set.Bool("direct", false, "bypass the host's page cache")
 	readOnly := set.Bool("read-only", false, "the guest cannot write to the disk")
 	return func(ctx context.Context, m machine, args []string) error {
-		bus, props, err := place.find(ctx, m)
+		bus, props, err := place.find()
 		if err != nil {
 			return err
 		}
-		return m.AddDisk(ctx, hotplug.Disk{
+		err = m.AddDisk(ctx, hotplug.Disk{
 			ID:      args[0],
 			Backend: hotplug.File{Path: args[1], Format: qemu.BlockdevDriver(*format), Direct: *direct, ReadOnly: *readOnly},
 			Driver:  *place.driver, Bus: bus, Props: props,
 		})
+		if err != nil {
+			return err
+		}
+		return m.printPlace(ctx, args[0])
 	}
 }
 
@@ -154,14 +147,18 @@ func addNIC(set *flag.FlagSet) func(context.Context, machine, []string) error {
 			return err
 		}
 		defer closeAll(taps) // QEMU has copies by then
-		bus, props, err := place.find(ctx, m)
+		bus, props, err := place.find()
 		if err != nil {
 			return err
 		}
-		return m.AddNIC(ctx, hotplug.NIC{
+		err = m.AddNIC(ctx, hotplug.NIC{
 			ID: args[0], Backend: hotplug.Tap{Queues: taps}, MAC: *mac,
 			Driver: *place.driver, Bus: bus, Props: props,
 		})
+		if err != nil {
+			return err
+		}
+		return m.printPlace(ctx, args[0])
 	}
 }
 

@@ -34,7 +34,7 @@ var rooms = []room{
 	{path: "qmp/introspect", rooms: []string{"qmp/wire"}, library: true, lean: true,
 		why: "the schema that a server sends; it does not link the parser of schema files"},
 	{path: "internal/wait", library: true, lean: true,
-		why: "helps functions that stop waiting when a context ends: a mutex, an answer asked for once, a context for cleaning up"},
+		why: "helps functions that stop waiting when a context ends: a mutex, locks with names, an answer asked for once, a context for cleaning up"},
 	{path: "qmp", rooms: []string{"qmp/wire", "internal/wait"}, library: true, lean: true,
 		why: "the protocol client"},
 	{path: "qmp/qmptls", rooms: []string{"qmp"}, library: true,

@@ -58,6 +58,13 @@ func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
 	return fmt.Errorf("%w: %w", qmp.ErrOutcomeUnknown, context.Canceled)
 }
 
+// Count returns the number of commands so far.
+func (f *Faulty) Count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.count
+}
+
 // AtEveryStep calls do several times: the first command goes wrong, then the second one, and so on until do
 // has no more commands. After each fault, it calls failed with the command and with the error of do, if
 // there is one. It returns the names of the commands, and the error of the last call, which has no fault.

@@ -1,0 +1,142 @@
+package hotplug_test
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestLinkDown has the link of a NIC down before the guest sees the device, and the guest see that.
+func TestLinkDown(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := &counted{Client: m.Dial()}
+	nic := userNet("d")
+	nic.LinkDown = true
+	require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), nic))
+	require.Equal(t, []string{"netdev_add", "set_link", "device_add", "set_link"}, c.take())
+	require.JSONEq(t, `{"name":"d","up":false}`, argumentsOf(m, "set_link"))
+	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), "d")))
+	for _, fault := range fakeqemu.Faults {
+		faultsAtEveryStep(t, c.Client, fault, addition{
+			add:    func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) },
+			remove: func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, "d")) },
+		}, m.State)
+	}
+}
+
+// TestReplaceNIC keeps the place and the address, if the caller does not say others.
+func TestReplaceNIC(t *testing.T) {
+	taps, _ := fakeTaps(t, 1)
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	ctx := t.Context()
+	require.ErrorIs(t, errorOf(vm.ReplaceNIC(ctx, userNet("d"))), qmp.ErrDeviceNotFound)
+	require.NoError(t, vm.AddDisk(ctx, memory("disk")))
+	disk := userNet("disk")
+	require.ErrorIs(t, errorOf(vm.ReplaceNIC(ctx, disk)), hotplug.ErrNotNIC)
+
+	old := userNet("d")
+	old.Bus, old.Props = "br", qmp.Args{"addr": "1d.0"}
+	require.NoError(t, vm.AddNIC(ctx, old))
+	before := m.State()
+	require.Error(t, errorOf(vm.ReplaceNIC(ctx, hotplug.NIC{ID: "d"})), "it has no Backend")
+	require.Equal(t, before, m.State())
+
+	nic := hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}, Driver: "e1000", LinkDown: true}
+	require.NoError(t, errorOf(vm.ReplaceNIC(ctx, nic)))
+	require.JSONEq(t, `{"driver":"e1000","id":"d","netdev":"d","bus":"br","addr":"1d.0"}`, argumentsOf(m, "device_add"))
+	require.Equal(t, before, m.State())
+	nic.Bus, nic.MAC = "br2", "52:54:00:00:00:01"
+	require.NoError(t, errorOf(vm.ReplaceNIC(ctx, nic)))
+	require.JSONEq(t, `{"driver":"e1000","id":"d","netdev":"d","bus":"br2","mac":"52:54:00:00:00:01"}`, argumentsOf(m, "device_add"))
+	require.Empty(t, nic.Props)
+}
+
+// TestReplaceNICFaults has each command fail: the old NIC is there, or a part of it that RemoveNIC removes, or
+// the new one is not.
+func TestReplaceNICFaults(t *testing.T) {
+	taps, _ := fakeTaps(t, 1)
+	for _, fault := range fakeqemu.Faults {
+		m := fakeqemu.New(t)
+		c := m.Dial()
+		vm := hotplug.New(c, nil)
+		met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+			if len(m.State()) == 0 {
+				require.NoError(t, vm.AddNIC(t.Context(), userNet("d")))
+			}
+			return errorOf(hotplug.New(conn, nil).ReplaceNIC(ctx, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}))
+		}, func(command string, err error) {
+			if err != nil && !slices.Contains(m.State(), "netdev d") {
+				require.Empty(t, m.State(), command)
+			}
+			require.NoError(t, errorOf(vm.RemoveNIC(t.Context(), "d")), command)
+			require.Empty(t, m.State(), command)
+		})
+		require.NoError(t, err)
+		require.Subset(t, met, []string{"device_del", "netdev_del", "getfd", "netdev_add", "device_add"})
+		require.Equal(t, []string{"device d", "netdev d"}, m.State())
+	}
+}
+
+// TestReplaceNICOfUSB replaces one on a real QEMU, which needs no guest for it.
+func TestReplaceNICOfUSB(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "qemu-xhci,id=usb0", "-device", "qemu-xhci,id=usb1"}}).Dial(t)
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		nic := userNet("n")
+		nic.Driver, nic.Bus, nic.MAC, nic.LinkDown = "usb-net", "usb0.0", "52:54:00:00:00:01", true
+		require.NoError(t, vm.AddNIC(ctx, nic))
+		before := stateOf(t, c)
+		nic.Bus, nic.MAC = "", ""
+		require.NoError(t, errorOf(vm.ReplaceNIC(ctx, nic)))
+		require.Equal(t, before, stateOf(t, c))
+		requirePlace(t, c, "n", "usb0.0", nil)
+		require.NoError(t, qemu.SetLink{Name: "n", Up: true}.Do(ctx, c))
+	})
+}
+
+// requirePlace requires a NIC with the address of these tests in a place.
+func requirePlace(t *testing.T, c *qmp.Client, id, bus string, at *hotplug.PCIAddress) {
+	t.Helper()
+	info, err := hotplug.New(c, nil).DeviceInfo(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, bus, info.Bus)
+	require.Equal(t, at, info.PCI)
+	raw, err := qemu.QOMGet{Path: info.Path, Property: "mac"}.Do(t.Context(), c)
+	require.NoError(t, err)
+	require.JSONEq(t, `"52:54:00:00:00:01"`, string(raw))
+}
+
+// guestReplacesNIC has a guest release a NIC, which comes back where it was.
+func guestReplacesNIC(t *testing.T, m *guestMachine) {
+	if !m.QEMU.AtLeast(7, 2) && m.machine == "q35" {
+		t.Skip("root ports of QEMU 5.2 release devices unasked")
+	}
+	ctx := limit(t)
+	vm := hotplug.New(m.c, nil)
+	before := stateOf(t, m.c)
+	nic := userNet("n")
+	nic.MAC = "52:54:00:00:00:01"
+	if m.machine == "pc" {
+		nic.Bus, nic.Props = "pci.0", qmp.Args{"addr": "1c"}
+	}
+	require.NoError(t, vm.AddNIC(ctx, nic))
+	info, err := vm.DeviceInfo(ctx, "n")
+	require.NoError(t, err)
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`net=eth0 lo`)))
+	require.NoError(t, errorOf(vm.ReplaceNIC(ctx, userNet("n"))))
+	requirePlace(t, m.c, "n", info.Bus, info.PCI)
+	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`net=eth0 lo`)))
+	require.NoError(t, errorOf(vm.RemoveNIC(ctx, "n")))
+	require.Equal(t, before, stateOf(t, m.c))
+}
