@@ -230,6 +230,7 @@ func TestMachineS390x(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "virtio-blk-ccw", info.Driver)
 		require.Equal(t, "virtual-css", info.Bus)
+		require.Equal(t, "fe.0.0007", info.DeviceNumber)
 		require.Nil(t, info.PCI)
 		before := stateOf(t, m.c)
 		taken := m.disk("disk2")

@@ -26,6 +26,9 @@ const (
 	ccwDriver = "-ccw" // channel I/O of an s390x
 )
 
+// channelBus is the bus of all channel devices.
+const channelBus = "virtual-css"
+
 // chooseDriver sets a driver that the caller has left empty. pci is the default of a machine with PCI. An s390x uses
 // channel devices: its guest may have no PCI, and QEMU can terminate after a PCI device was removed.
 func (vm *VM) chooseDriver(ctx context.Context, driver *string, pci string) error {

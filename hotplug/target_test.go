@@ -175,6 +175,30 @@ func TestMachinesThatCannot(t *testing.T) {
 	})
 }
 
+// TestDeviceNumber is the place of a channel device.
+func TestDeviceNumber(t *testing.T) {
+	m := newMachine(t, "s390x")
+	m.Intercept("qom-get", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+		var args struct{ Path, Property string }
+		if err := r.Decode(&args); err != nil {
+			return nil, err
+		}
+		switch args.Property {
+		case "parent_bus":
+			return "/machine/virtual-css-bridge/virtual-css", nil
+		case "dev_id":
+			return "fe.0.0007", nil
+		}
+		return machine(r)
+	})
+	vm := hotplug.New(m.Dial(), nil)
+	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
+	info, err := vm.DeviceInfo(t.Context(), "d")
+	require.NoError(t, err)
+	require.Equal(t, "virtual-css", info.Bus)
+	require.Equal(t, "fe.0.0007", info.DeviceNumber)
+}
+
 // TestCPUsOfS390xStay: a CPU can be added, and not be removed. Nobody waits.
 func TestCPUsOfS390xStay(t *testing.T) {
 	m := newMachine(t, "s390x")
