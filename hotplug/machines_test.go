@@ -119,7 +119,7 @@ func TestMachineAArch64(t *testing.T) {
 
 		m.supports(map[hotplug.Kind]bool{hotplug.Disks: true, hotplug.NICs: true, hotplug.MemoryDevices: true, hotplug.Devices: true})
 		m.noCPUs()
-		m.unsupported(func() error { return vm.AddMemory(ctx, dimm(128*mib)) }, "start QEMU with UEFI firmware")
+		m.unsupported(func() error { return vm.AddMemory(ctx, dimm(128*mib)) }, "UEFI firmware")
 		empty := stateOf(t, m.c)
 
 		// A disk in the first free port, and no other beside it.

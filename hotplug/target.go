@@ -57,8 +57,11 @@ func (vm *VM) whyNoPCI(ctx context.Context, driver, advice string, err error) er
 	if !refused(err) || errors.Is(err, ErrExists) || !strings.HasSuffix(driver, pciDriver) {
 		return err
 	}
-	if has, lookErr := vm.hasPCI(ctx); lookErr != nil || has {
+	switch has, lookErr := vm.hasPCI(ctx); {
+	case lookErr != nil:
 		return errors.Join(err, lookErr)
+	case has:
+		return err
 	}
 	return because(errors.ErrUnsupported, "machine has no PCI bus for a %s; %s", driver, advice)
 }
@@ -206,7 +209,7 @@ func (vm *VM) checkDIMMs(ctx context.Context) error {
 		return err
 	}
 	return because(errors.ErrUnsupported, "machine cannot tell its guest about a DIMM, because it has no ACPI; "+
-		"start QEMU with UEFI firmware, or set Driver to %q", virtioMem+pciDriver)
+		"start QEMU with acpi=on and, on aarch64, UEFI firmware, or set Driver to %q", virtioMem+pciDriver)
 }
 
 // checkMachine returns an error if the machine cannot get devices of a kind.

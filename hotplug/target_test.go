@@ -159,7 +159,7 @@ func TestMachinesThatCannot(t *testing.T) {
 		m.Handle("qom-list-types", qmptest.Return([]qemu.ObjectTypeInfo{{Name: "pc-dimm"}, {Name: "virtio-mem-pci"}}))
 		vm := hotplug.New(m.Dial(), nil)
 		unsupported(t, m, vm.AddMemory(ctx, memory), `add memory "m": machine cannot tell its guest about a DIMM, because it has no ACPI; `+
-			`start QEMU with UEFI firmware, or set Driver to "virtio-mem-pci"`)
+			`start QEMU with acpi=on and, on aarch64, UEFI firmware, or set Driver to "virtio-mem-pci"`)
 		require.NoError(t, vm.Supports(ctx, hotplug.MemoryDevices), "it has virtio-mem")
 	})
 	t.Run("no slots", func(t *testing.T) {
