@@ -51,8 +51,8 @@ func (vm *VM) chooseDriver(ctx context.Context, driver *string, pci string) erro
 	return nil
 }
 
-// whyNoPCI replaces the error of QEMU that refused a PCI device, if the machine has no PCI. advice says what works
-// there.
+// whyNoPCI replaces the text of the error of QEMU that refused a PCI device, if the machine has no PCI. advice says what
+// works there.
 func (vm *VM) whyNoPCI(ctx context.Context, driver, advice string, err error) error {
 	if !refused(err) || errors.Is(err, ErrExists) || !strings.HasSuffix(driver, pciDriver) {
 		return err
@@ -63,7 +63,7 @@ func (vm *VM) whyNoPCI(ctx context.Context, driver, advice string, err error) er
 	case has:
 		return err
 	}
-	return because(errors.ErrUnsupported, "machine has no PCI bus for a %s; %s", driver, advice)
+	return because(errors.Join(errors.ErrUnsupported, err), "machine has no PCI bus for a %s; %s", driver, advice)
 }
 
 const (
@@ -131,7 +131,7 @@ func checkCPURemoval(ctx context.Context, vm *VM) error {
 func (vm *VM) cpuPlaces(ctx context.Context) ([]qemu.HotpluggableCPU, error) {
 	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
 	if refused(err) && !errors.Is(err, errors.ErrUnsupported) {
-		err = because(errors.ErrUnsupported, "machine cannot get CPUs while it runs; start QEMU with all of them (-smp)")
+		err = because(errors.Join(errors.ErrUnsupported, err), "machine cannot get CPUs while it runs; start QEMU with all of them (-smp)")
 	}
 	return places, err
 }
