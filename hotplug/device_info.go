@@ -16,6 +16,7 @@ type DeviceInfo struct {
 	Driver       string      // the device's type: "virtio-blk-pci"
 	Path         string      // in QEMU's tree of objects
 	Bus          string      // the name of its bus; empty if it has none, for example memory
+	DeviceNumber string      // the place of a channel device of an s390x: "fe.0.0007", as for the property "devno"
 	Hotpluggable bool        // QEMU can unplug it while the machine runs, if its bus allows that
 	PCI          *PCIAddress // the address on its bus; nil if that is not a PCI bus
 	Netdev       string      // the netdev of a NIC
@@ -112,6 +113,9 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	}
 	if bus != "" {
 		info.Bus = path.Base(bus)
+		if info.Bus == channelBus {
+			return read("dev_id", &info.DeviceNumber)()
+		}
 	}
 	return nil
 }

@@ -366,7 +366,7 @@ func TestRollbackOfDevice(t *testing.T) {
 		m.SetGuest(fakeqemu.Deaf)
 		c := pipe(t, m, nil)
 		ctx, cancel := context.WithCancel(t.Context())
-		const deviceAdd = 1 // after blockdev-add
+		const deviceAdd = 2 // after blockdev-add and query-target
 		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
 		start := time.Now()
 		err := hotplug.New(conn, nil).AddDisk(ctx, memory("d"))

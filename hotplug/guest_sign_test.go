@@ -41,16 +41,25 @@ func TestWaitGuest(t *testing.T) {
 			if nic.NoROM = true; machine == "q35" {
 				nic.Bus = "rp2"
 			}
-			_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
-			require.NoError(t, errors.Join(err, vm.AddDisk(ctx, disk), vm.AddDisk(ctx, scsi), vm.AddNIC(ctx, nic),
-				vm.AddMemory(ctx, hotplug.Memory{ID: "mem1", Backend: hotplug.RAM{Size: 128 * mib}})))
-			for _, id := range []string{"disk1", "scsi1", "nic1", "cpu1", "mem1"} {
+			for _, device := range []struct {
+				id  string
+				add func() error
+			}{
+				{"disk1", func() error { return vm.AddDisk(ctx, disk) }},
+				{"scsi1", func() error { return vm.AddDisk(ctx, scsi) }},
+				{"nic1", func() error { return vm.AddNIC(ctx, nic) }},
+				{"mem1", func() error {
+					return vm.AddMemory(ctx, hotplug.Memory{ID: "mem1", Backend: hotplug.RAM{Size: 128 * mib}})
+				}},
+				{"cpu1", func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"}); return err }},
+			} {
+				require.NoError(t, device.add())
 				if guest {
-					require.NoError(t, vm.WaitGuest(ctx, id), id)
+					require.NoError(t, vm.WaitGuest(ctx, device.id), device.id)
 					continue
 				}
 				short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-				require.ErrorIs(t, vm.WaitGuest(short, id), hotplug.ErrGuestPending)
+				require.ErrorIs(t, vm.WaitGuest(short, device.id), hotplug.ErrGuestPending)
 				cancel()
 			}
 		}

@@ -119,7 +119,7 @@ func TestMachineAArch64(t *testing.T) {
 
 		m.supports(map[hotplug.Kind]bool{hotplug.Disks: true, hotplug.NICs: true, hotplug.MemoryDevices: true, hotplug.Devices: true})
 		m.noCPUs()
-		m.unsupported(func() error { return vm.AddMemory(ctx, dimm(128*mib)) }, "start QEMU with UEFI firmware")
+		m.unsupported(func() error { return vm.AddMemory(ctx, dimm(128*mib)) }, "UEFI firmware")
 		empty := stateOf(t, m.c)
 
 		// A disk in the first free port, and no other beside it.
@@ -230,6 +230,7 @@ func TestMachineS390x(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "virtio-blk-ccw", info.Driver)
 		require.Equal(t, "virtual-css", info.Bus)
+		require.Equal(t, "fe.0.0007", info.DeviceNumber)
 		require.Nil(t, info.PCI)
 		before := stateOf(t, m.c)
 		taken := m.disk("disk2")

@@ -26,6 +26,9 @@ const (
 	ccwDriver = "-ccw" // channel I/O of an s390x
 )
 
+// channelBus is the bus of all channel devices.
+const channelBus = "virtual-css"
+
 // chooseDriver sets a driver that the caller has left empty. pci is the default of a machine with PCI. An s390x uses
 // channel devices: its guest may have no PCI, and QEMU can terminate after a PCI device was removed.
 func (vm *VM) chooseDriver(ctx context.Context, driver *string, pci string) error {
@@ -48,16 +51,19 @@ func (vm *VM) chooseDriver(ctx context.Context, driver *string, pci string) erro
 	return nil
 }
 
-// whyNoPCI replaces the error of QEMU that refused a PCI device, if the machine has no PCI. advice says what works
-// there.
+// whyNoPCI replaces the text of the error of QEMU that refused a PCI device, if the machine has no PCI. advice says what
+// works there.
 func (vm *VM) whyNoPCI(ctx context.Context, driver, advice string, err error) error {
 	if !refused(err) || errors.Is(err, ErrExists) || !strings.HasSuffix(driver, pciDriver) {
 		return err
 	}
-	if has, lookErr := vm.hasPCI(ctx); lookErr != nil || has {
+	switch has, lookErr := vm.hasPCI(ctx); {
+	case lookErr != nil:
 		return errors.Join(err, lookErr)
+	case has:
+		return err
 	}
-	return because(errors.ErrUnsupported, "machine has no PCI bus for a %s; %s", driver, advice)
+	return because(errors.Join(errors.ErrUnsupported, err), "machine has no PCI bus for a %s; %s", driver, advice)
 }
 
 const (
@@ -125,7 +131,7 @@ func checkCPURemoval(ctx context.Context, vm *VM) error {
 func (vm *VM) cpuPlaces(ctx context.Context) ([]qemu.HotpluggableCPU, error) {
 	places, err := qemu.QueryHotpluggableCPUs{}.Do(ctx, vm.conn)
 	if refused(err) && !errors.Is(err, errors.ErrUnsupported) {
-		err = because(errors.ErrUnsupported, "machine cannot get CPUs while it runs; start QEMU with all of them (-smp)")
+		err = because(errors.Join(errors.ErrUnsupported, err), "machine cannot get CPUs while it runs; start QEMU with all of them (-smp)")
 	}
 	return places, err
 }
@@ -203,7 +209,7 @@ func (vm *VM) checkDIMMs(ctx context.Context) error {
 		return err
 	}
 	return because(errors.ErrUnsupported, "machine cannot tell its guest about a DIMM, because it has no ACPI; "+
-		"start QEMU with UEFI firmware, or set Driver to %q", virtioMem+pciDriver)
+		"start QEMU with acpi=on and, on aarch64, UEFI firmware, or set Driver to %q", virtioMem+pciDriver)
 }
 
 // checkMachine returns an error if the machine cannot get devices of a kind.

@@ -159,7 +159,7 @@ func TestMachinesThatCannot(t *testing.T) {
 		m.Handle("qom-list-types", qmptest.Return([]qemu.ObjectTypeInfo{{Name: "pc-dimm"}, {Name: "virtio-mem-pci"}}))
 		vm := hotplug.New(m.Dial(), nil)
 		unsupported(t, m, vm.AddMemory(ctx, memory), `add memory "m": machine cannot tell its guest about a DIMM, because it has no ACPI; `+
-			`start QEMU with UEFI firmware, or set Driver to "virtio-mem-pci"`)
+			`start QEMU with acpi=on and, on aarch64, UEFI firmware, or set Driver to "virtio-mem-pci"`)
 		require.NoError(t, vm.Supports(ctx, hotplug.MemoryDevices), "it has virtio-mem")
 	})
 	t.Run("no slots", func(t *testing.T) {
@@ -173,6 +173,30 @@ func TestMachinesThatCannot(t *testing.T) {
 		m := newMachine(t, "ppc64")
 		require.NoError(t, hotplug.New(m.Dial(), nil).AddMemory(ctx, memory), "it needs no ACPI")
 	})
+}
+
+// TestDeviceNumber is the place of a channel device.
+func TestDeviceNumber(t *testing.T) {
+	m := newMachine(t, "s390x")
+	m.Intercept("qom-get", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+		var args struct{ Path, Property string }
+		if err := r.Decode(&args); err != nil {
+			return nil, err
+		}
+		switch args.Property {
+		case "parent_bus":
+			return "/machine/virtual-css-bridge/virtual-css", nil
+		case "dev_id":
+			return "fe.0.0007", nil
+		}
+		return machine(r)
+	})
+	vm := hotplug.New(m.Dial(), nil)
+	require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}}))
+	info, err := vm.DeviceInfo(t.Context(), "d")
+	require.NoError(t, err)
+	require.Equal(t, "virtual-css", info.Bus)
+	require.Equal(t, "fe.0.0007", info.DeviceNumber)
 }
 
 // TestCPUsOfS390xStay: a CPU can be added, and not be removed. Nobody waits.

@@ -66,6 +66,9 @@ func list(ctx context.Context, m machine, _ []string) error {
 		if info.PCI != nil {
 			place += " " + info.PCI.String()
 		}
+		if info.DeviceNumber != "" {
+			place += " " + info.DeviceNumber
+		}
 		fmt.Fprintf(m.out, "%-16s %-20s %-12s %s%s\n", info.ID, info.Driver, place, info.Node, info.Netdev)
 	}
 	return nil

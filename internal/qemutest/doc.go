@@ -21,6 +21,10 @@
 // there, from the PATH. The guest (vmlinuz and initrd) comes from the folder that the variable QEMU_GUEST names. If
 // QEMU_GUEST is not set, scripts/get-guest.sh makes it.
 //
+// Config.Target names another architecture. Its emulator is beside the QEMU above, or scripts/get-qemu.sh --others unpacks
+// it, and scripts/get-guest.sh --target makes its guest. Machines runs tests that need these only if the variable
+// QMPKIT_MATRIX is "machines" (make test-machines).
+//
 // If there is no QEMU or guest, the test is skipped, and says which variable to set. With CI=true it fails, because nobody
 // reads a list of skipped tests there. With QMPKIT_OFFLINE=1, nothing is downloaded.
 //
