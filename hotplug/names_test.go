@@ -46,7 +46,7 @@ func TestFaultsWithNames(t *testing.T) {
 		"vhost-user NIC": {nic(hotplug.NIC{ID: "dev-n", NetdevID: "net0", Backend: far}),
 			[]string{"object-add", "query-chardev", "chardev-add", "netdev_add", "device_add"}},
 		"memory": {addsMemory(hotplug.Memory{ID: "dimm0", ObjectID: "mem0", Backend: hotplug.RAM{Size: mib}}),
-			[]string{"qom-get", "qom-list", "object-add", "object-add", "device_add"}},
+			[]string{"qom-list-types", "query-acpi-ospm-status", "object-add", "object-add", "device_add"}},
 	} {
 		for _, fault := range fakeqemu.Faults {
 			t.Run(name+", "+string(fault), func(t *testing.T) {
