@@ -302,6 +302,9 @@ func TestControllerThatLeaves(t *testing.T) {
 func TestPortFaults(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
+		if !q.AtLeast(7, 2) {
+			t.Skip("root ports of QEMU 5.2 keep a device that is removed before the guest runs, also at a reset")
+		}
 		c := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{"-S"}}).Dial(t)
 		before := stateOf(t, c)
 		ended, resets := make(chan struct{}), make(chan struct{})
@@ -319,6 +322,9 @@ func TestPortFaults(t *testing.T) {
 		defer func() { close(ended); <-resets }()
 		for _, fault := range fakeqemu.Faults {
 			for _, known := range []bool{false, true} {
+				if !known && fault != fakeqemu.Refused && fault != fakeqemu.LostAfter {
+					continue // it has many commands, most of them queries
+				}
 				met, err := fakeqemu.AtEveryStep(limit(t), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 					vm := hotplug.New(conn, nil)
 					if known {
