@@ -329,7 +329,7 @@ func guestMemory(t *testing.T, m *guestMachine) {
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
 	vm := hotplug.New(m.c, nil)
 	none := guestMemoryMiB(t, m)
-	dimm := hotplug.Memory{ID: "m1", Backend: hotplug.RAM{Size: 128 * mib}}
+	dimm := hotplug.Memory{ID: "m1", ObjectID: "mem1", Backend: hotplug.RAM{Size: 128 * mib}}
 	require.NoError(t, vm.AddMemory(ctx, dimm))
 	require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`mem=281$`)))
 	require.ErrorIs(t, vm.AddMemory(ctx, dimm), hotplug.ErrExists)
