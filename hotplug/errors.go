@@ -28,6 +28,10 @@ var ErrNoFreeSlot = errors.New("no free PCI slot")
 // ErrNoBus means that the machine does not have the PCI bus that [VM.FreePCISlot] was asked for.
 var ErrNoBus = errors.New("no such PCI bus")
 
+// ErrNotShared means that no memory of the machine is shared, so a vhost-user server could not use it. The
+// operation has changed nothing. See [VhostUser].
+var ErrNotShared = errors.New("machine has no shared memory, which vhost-user needs: start it with memory-backend-memfd,share=on")
+
 // ErrNotCPU means that [VM.RemoveCPU] was called for a device that is not a CPU. It has changed nothing.
 var ErrNotCPU = errors.New("device is not a CPU")
 
@@ -37,7 +41,7 @@ var ErrNotCPU = errors.New("device is not a CPU")
 var ErrNotMemory = errors.New("device is not memory")
 
 // ErrNotAlone means that other devices are on the buses of the device: QEMU would remove them with it. From
-// [VM.RemoveDevice] it can also mean that a part of the device has the same name, for example a block node.
+// [VM.RemoveDevice] it can also mean that the device has a block node, a netdev or memory with the same name.
 // Then call the method that removes both, for example [VM.RemoveDisk]. The operation has changed nothing.
 var ErrNotAlone = errors.New("device is not alone")
 

@@ -50,10 +50,10 @@ func ExampleVM_AddDevice_host() {
 }
 
 func addHostDevice(ctx context.Context, vm *hotplug.VM) error {
-	return vm.AddDevice(ctx, qemu.DeviceAdd{
+	return vm.AddDevice(ctx, hotplug.Device{
 		Driver: "vfio-pci",
-		ID:     new("gpu1"),
-		Bus:    new("rp1"), // on a q35 a free root port
+		ID:     "gpu1",
+		Bus:    "rp1", // on a q35 a free root port
 		Props:  qmp.Args{"host": "0000:01:00.0"},
 	})
 }
@@ -66,10 +66,10 @@ func ExampleVM_AddDevice_usb() {
 		if err != nil {
 			return err
 		}
-		return vm.AddDevice(ctx, qemu.DeviceAdd{
+		return vm.AddDevice(ctx, hotplug.Device{
 			Driver: "usb-host",
-			ID:     new("token"),
-			Bus:    new("usb.0"),
+			ID:     "token",
+			Bus:    "usb.0",
 			Props:  qmp.Args{"vendorid": 0x1050, "productid": 0x0407},
 		})
 	}

@@ -58,12 +58,19 @@ func (vm *VM) plug(ctx context.Context, undo *rollback, device qemu.DeviceAdd) e
 	return whyRefused(err, func() error { return vm.checkNoDevice(ctx, id) })
 }
 
-// madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev
-// or character device. If an operation has just added these, no other manager's device uses them.
+// madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev,
+// character device, object or set of descriptors. If an operation has just added these, no other manager's device
+// uses them.
 func (vm *VM) madeOf(ctx context.Context, device *qemu.DeviceAdd) (bool, error) {
 	id := qmp.Value(device.ID)
 	for name, want := range device.Props {
-		if name != "drive" && name != "netdev" && name != "chardev" {
+		switch name {
+		case "drive", "netdev", "chardev", "hostdevice":
+		case "rng", "cryptodev", "memdev", "iothread", "iommufd":
+			if object, ok := want.(string); ok {
+				want = objectPath(object)
+			}
+		default:
 			continue
 		}
 		var used string

@@ -16,7 +16,7 @@ import (
 // ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until
 // all devices are gone, the guest refuses, or ctx ends; give ctx a deadline. It is idempotent: call it
 // again with the same ids to finish a removal that was interrupted. For a device that is gone, it removes
-// the other things that AddDisk and AddNIC added.
+// the other things that AddDisk, AddNIC and AddDevice added.
 //
 // RemoveFunctions returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the slot.
@@ -80,7 +80,7 @@ func ofDevice(id string, err error) error {
 // the device is gone.
 func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(context.Context, string) error, err error) {
 	all := func(ctx context.Context, id string) error {
-		return errors.Join(vm.removeDiskRest(ctx, id), vm.removeNICRest(ctx, id))
+		return errors.Join(vm.removeDiskRest(ctx, id), vm.removeNICRest(ctx, id), vm.removeParts(ctx, id))
 	}
 	device, isDisk, err := vm.checkDisk(ctx, id)
 	switch {
@@ -98,7 +98,7 @@ func (vm *VM) removalOf(ctx context.Context, id string) (device bool, rest func(
 	if err := vm.checkAlone(ctx, id); err != nil {
 		return true, nil, err
 	}
-	return true, func(context.Context, string) error { return nil }, vm.checkBridge(ctx, id)
+	return true, vm.removeParts, vm.checkBridge(ctx, id)
 }
 
 // unplugSlot unplugs the functions of a slot together. It asks for the first function only: all versions of

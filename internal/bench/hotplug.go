@@ -134,7 +134,7 @@ func (m *hotplugMachine) measure(disks int) {
 			return errors.Join(m.unplug(id), qemu.NetdevDel{ID: id}.Do(m.ctx, m.client))
 		}, by: func() error { return m.vm.RemoveNIC(m.ctx, id) }},
 		{name: "AddDevice", hand: func() error { return tablet.Do(m.ctx, m.client) },
-			by: func() error { return m.vm.AddDevice(m.ctx, tablet) }},
+			by: func() error { return m.vm.AddDevice(m.ctx, hotplug.DeviceOf(tablet)) }},
 		{name: "RemoveDevice", hand: func() error { return m.unplug(id) }, by: func() error { return m.vm.RemoveDevice(m.ctx, id) }},
 		{name: "PCITree", hand: trips, by: func() error { _, err := m.vm.PCITree(m.ctx); return err }},
 		{name: "PCITree, the first of a VM", hand: trips, by: func() error {

@@ -33,6 +33,11 @@ type arguments struct {
 	Vhostfds   string          `json:"vhostfds"`
 	QOMType    string          `json:"qom-type"`
 	Memdev     string          `json:"memdev"`
+	RNG        string          `json:"rng"`
+	CryptoDev  string          `json:"cryptodev"`
+	IOThread   string          `json:"iothread"`
+	HostDevice string          `json:"hostdevice"`
+	Backend    chardevBackend  `json:"backend"`
 	SocketID   *int64          `json:"socket-id"`
 	Size       uint64          `json:"requested-size"`
 	Value      json.RawMessage `json:"value"`

@@ -11,7 +11,8 @@ import (
 
 type device struct {
 	driver, drive, netdev, memdev string
-	chardev                       string // of vhost-user
+	chardev, hostdevice           string
+	objects                       map[string]string // by the properties that name them
 	unplugging                    bool
 	place                         *int64 // of a CPU
 	requested, size               uint64 // of virtio-mem
@@ -90,6 +91,20 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 	if args.Memdev != "" && m.objects[args.Memdev] == "" {
 		return nil, generic("Device '%s' not found", args.Memdev)
 	}
+	objects := map[string]string{}
+	for property, object := range map[string]string{"rng": args.RNG, "cryptodev": args.CryptoDev, "iothread": args.IOThread} {
+		if object != "" && m.objects[object] == "" {
+			return nil, generic("Device '%s' not found", object)
+		} else if object != "" {
+			objects[property] = object
+		}
+	}
+	if id, ok := inSet(args.HostDevice); args.HostDevice != "" && (!ok || len(m.sets[id]) == 0) {
+		return nil, generic("failed to open %s: No such file or directory", args.HostDevice)
+	}
+	if args.Vhostfd != "" && m.named[args.Vhostfd] == nil {
+		return nil, generic("File descriptor named '%s' has not been found", args.Vhostfd)
+	}
 	if args.SocketID != nil && !m.placeIsFree(*args.SocketID) {
 		return nil, generic("CPU[%d] exists", *args.SocketID)
 	}
@@ -98,7 +113,8 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 	if err := m.useChardev(args.Chardev, args.ID); err != nil {
 		return nil, err
 	}
-	d.chardev = args.Chardev
+	d.chardev, d.hostdevice, d.objects = args.Chardev, args.HostDevice, objects
+	m.takeNamed(args.Vhostfd)
 	m.devices[args.ID] = d
 	m.setMemory(args.ID, args.Size)
 	return nil, nil
@@ -159,8 +175,11 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	case args.Property == "chassis" && d.driver == "pcie-root-port":
 		return 1, nil
 	}
+	if object := d.objects[args.Property]; object != "" {
+		return "/objects/" + object, nil
+	}
 	for name, value := range map[string]string{
-		"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev,
+		"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev, "hostdevice": d.hostdevice,
 	} {
 		if args.Property == name && value != "" {
 			if name == "memdev" {
