@@ -1,6 +1,7 @@
 package hotplug_test
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"os"
@@ -363,10 +364,10 @@ func TestSerialPorts(t *testing.T) {
 			"pty":              {Backend: hotplug.Chardev{Options: qemu.ChardevBackend{Branch: &qemu.ChardevPTY{}}}, Props: qmp.Args{"name": "p"}},
 			"file":             {Backend: hotplug.Chardev{Options: qemu.ChardevBackend{Branch: &qemu.ChardevFile{Out: path + ".log"}}}},
 			"caller's socket":  {Backend: hotplug.Chardev{File: f, Options: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{Server: new(true)}}}},
-			"USB, reconnects":  {Driver: "usb-serial", Bus: "usb0.0", Backend: reconnects(client(path + "x"))},
+			"USB, reconnects":  {ID: "r", Driver: "usb-serial", Bus: "usb0.0", Backend: reconnects(client(path + "x"))},
 			"virtconsole, pty": {Driver: "virtconsole", Backend: hotplug.Chardev{Options: qemu.ChardevBackend{Branch: &qemu.ChardevPTY{}}}},
 		} {
-			port.ID = "d"
+			port.ID = cmp.Or(port.ID, "d")
 			require.NoError(t, vm.AddDevice(ctx, port), name)
 			all, err := qemu.QueryChardev{}.Do(ctx, c)
 			require.NoError(t, err)
@@ -374,7 +375,7 @@ func TestSerialPorts(t *testing.T) {
 				switch {
 				case chardev.Label == "d-chardev" && strings.Contains(name, "pty"):
 					require.Regexp(t, "^pty:/dev/pts/", chardev.Filename)
-				case chardev.Label == "d-chardev" && strings.Contains(name, "USB"):
+				case chardev.Label == "r-chardev":
 					require.Regexp(t, "^disconnected:unix:", chardev.Filename)
 				}
 			}
@@ -384,9 +385,10 @@ func TestSerialPorts(t *testing.T) {
 				conn.Close()
 			}
 			require.ErrorIs(t, vm.AddDevice(ctx, port), hotplug.ErrExists)
-			require.NoError(t, vm.RemoveDevice(ctx, "d"), name)
+			require.NoError(t, vm.RemoveDevice(ctx, port.ID), name)
 			require.Equal(t, before, state(), name)
-			if name != "caller's socket" {
+			// Until an attempt to connect has ended, QEMU 7.2 has "duplicate yank instance" for the same name.
+			if name != "caller's socket" && port.ID != "r" {
 				op := addsDevice(port)
 				op.commands = []string{"chardev-add", "device_add"}
 				faultsAtEveryStep(t, c, fakeqemu.Refused, op, state)
