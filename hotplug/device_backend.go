@@ -262,13 +262,20 @@ func (d Descriptors) deviceDriver() string { return "" }
 // "hostaddr", or "vendorid" and "productid"; QEMU then also waits for a device that is not plugged in yet.
 type HostUSB struct {
 	// File is the open device, /dev/bus/usb/BUS/DEVICE, with O_RDWR. QEMU gets a copy of the descriptor; the caller
-	// still owns the file.
+	// still owns the file. AddDevice checks that the file is such a device, because QEMU 7.2 and 10.0 keep any other
+	// file open. These also list the empty set of descriptors after the device is removed.
 	File *os.File
 }
+
+// Tests replace kernelUSB on machines without USB.
+var kernelUSB = usbDevice
 
 func (u HostUSB) checkDevice(d *Device) error {
 	if u.File == nil {
 		return errors.New("HostUSB needs a File")
+	}
+	if err := kernelUSB(u.File); err != nil {
+		return fmt.Errorf("File is not a USB device: %w", err)
 	}
 	return checkProps(d.Props, nil, "hostdevice", "hostbus", "hostaddr", "hostport", "vendorid", "productid")
 }

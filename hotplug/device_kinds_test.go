@@ -112,6 +112,7 @@ func kindsOfDevices(f *os.File) map[string]kindOfDevice {
 // fails, and when it is partly gone.
 func TestKindsOfDevices(t *testing.T) {
 	hotplug.FakeVhost(t, "")
+	hotplug.FakeUSB(t)
 	f := opened(t, image(t), os.O_RDWR)
 	for name, kind := range kindsOfDevices(f) {
 		kind.device.ID = "d"
@@ -190,7 +191,7 @@ func TestDevicesThatAreInvalid(t *testing.T) {
 		"is not of vhost":                     {Driver: "x", Backend: hotplug.Descriptors{"vhostfd": f}},
 		`Props has "fd"`:                      {Driver: "x", Backend: hotplug.Descriptors{"fd": f}, Props: qmp.Args{"fd": "v"}},
 		"HostUSB needs a File":                {Backend: hotplug.HostUSB{}},
-		`Props has "hostbus"`:                 {Backend: hotplug.HostUSB{File: f}, Props: qmp.Args{"hostbus": 1}},
+		"File is not a USB device":            {Backend: hotplug.HostUSB{File: f}},
 		`Props has "bus"`:                     {Driver: "x", Props: qmp.Args{"bus": "b"}},
 		"needs a Backend":                     {Driver: "x", Backend: (*hotplug.HostUSB)(nil)},
 	} {
@@ -199,6 +200,15 @@ func TestDevicesThatAreInvalid(t *testing.T) {
 		require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDevice(t.Context(), d), strings.TrimSpace(want))
 		require.Empty(t, m.Requests(), want)
 	}
+}
+
+// TestHostUSBAndOthers: a device is given in one way only.
+func TestHostUSBAndOthers(t *testing.T) {
+	hotplug.FakeUSB(t)
+	m := fakeqemu.New(t)
+	d := hotplug.Device{ID: "d", Backend: hotplug.HostUSB{File: opened(t, image(t), os.O_RDWR)}, Props: qmp.Args{"hostbus": 1}}
+	require.ErrorContains(t, hotplug.New(m.Dial(), nil).AddDevice(t.Context(), d), `Props has "hostbus"`)
+	require.Empty(t, m.Requests())
 }
 
 // TestDeviceOf: a request can be added as it is.
