@@ -75,6 +75,12 @@ func kindsOfDevices(f *os.File) map[string]kindOfDevice {
 			`{"driver":"virtio-rng-pci","id":"d","rng":"d-object"}`,
 			[]string{"object d-object"},
 		},
+		"rng of a file": {
+			hotplug.Device{Backend: object("", &qemu.RNGRandomProperties{Filename: new("/dev/urandom")})},
+			[]string{"object-add", "device_add"},
+			`{"driver":"virtio-rng-pci","id":"d","rng":"d-object"}`,
+			[]string{"object d-object"},
+		},
 		"crypto": {
 			hotplug.Device{Backend: object(qemu.ObjectTypeCryptodevBackendBuiltin, &qemu.CryptodevBackendProperties{})},
 			[]string{"object-add", "device_add"},

@@ -48,9 +48,10 @@
 //	Disk    File, Descriptor, Blockdev, Node, VhostUser
 //	NIC     Tap, Netdev, VhostVDPA, VhostUser
 //	Memory  RAM, Object
+//	Device  VirtioFS, VhostUser, Chardev, Object, Descriptors, HostUSB, or none
 //
 // The field Backend takes a value of such a type or a pointer to one. Programs outside this package cannot add types.
-// [VM.AddDevice] adds any other device that QEMU can plug.
+// [VM.AddDevice] adds any device that QEMU can plug.
 //
 // # Names
 //
@@ -64,9 +65,13 @@
 //	the object behind memory     ID
 //	a NIC's netdev               ID
 //	a vhost-user connection      ID-chardev
+//	a device's character device  ID-chardev
+//	a device's object            ID-object
+//	a device's descriptors       ID-fd-0, ID-fd-1, …
+//	a USB device's descriptors   in a set whose opaque text begins with "qmpkit-device:ID:"
 //	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-vhost-0, …
 //
-// A NIC's descriptors have these names (getfd) only until netdev_add uses them.
+// Descriptors have these names (getfd) only until netdev_add, chardev-add or device_add uses them.
 //
 // An ID begins with a letter and has letters, digits, '-', '.' and '_' only. The ID of a disk has at most 31 bytes,
 // the limit for the name of a node. An ID must not be "type".
@@ -79,7 +84,7 @@
 //
 //   - a node by its set of descriptors
 //   - a netdev by its descriptors or its vhost-user connection
-//   - a device by its bus and by its node, netdev or character device
+//   - a device by its bus and by its node, netdev, character device or object
 //
 // It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
 // no device uses them, even if another manager added them.
@@ -87,9 +92,9 @@
 // # Cost
 //
 // [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] send the commands that do the work. They query the machine only after
-// QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a port of PCI
-// Express before QEMU 10.0, they also query it first. Facts about QEMU that do not change are asked for once for
-// each VM.
+// QEMU refused a command or did not answer. For a [VhostUser], [VirtioFS] or [Chardev] backend, with a [Fallback], and
+// for a port of PCI Express before QEMU 10.0, they also query it first. Facts about QEMU that do not change are asked
+// for once for each VM.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
 // [VM.FreePCISlot], [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.

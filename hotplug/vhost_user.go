@@ -12,7 +12,7 @@ import (
 )
 
 // A VhostUser is a vhost-user server in another process: the storage of a [Disk], the host's side of a [NIC], or
-// what any other [Device] with a vhost-user driver uses ("vhost-user-vsock-pci", "vhost-user-gpu-pci" and others).
+// what any other [Device] with a vhost-user driver uses ("vhost-user-vsock-pci", "vhost-user-scsi-pci" and others).
 // QEMU connects to the server by a character device with the ID "ID-chardev", which is removed with the device.
 //
 // The server maps the machine's memory, which must be shared: -object memory-backend-memfd,id=mem,share=on,size=…
@@ -22,6 +22,9 @@ import (
 // If no server listens, the operation fails, unless Reconnect is set. When QEMU is connected, it asks the server for
 // its features. Until the server answers, QEMU executes no command and runs no CPU, and this package cannot
 // interrupt it.
+//
+// QEMU 10.0 and 11.1 end if the server of a vhost-user-rng, -i2c, -gpio, -snd or -input ends and the guest has no
+// driver for the device.
 type VhostUser struct {
 	// Server is the address that the server listens on, mostly a [*qemu.UnixSocketAddress].
 	Server qemu.SocketAddressLegacyBranch
