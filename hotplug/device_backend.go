@@ -218,8 +218,9 @@ func (o Object) deviceDriver() string {
 }
 
 // Descriptors are files that the caller has opened, by the property of the device that takes each: "vhostfd" of
-// vhost-vsock-pci and vhost-scsi-pci, "fd" of vfio-pci with an iommufd (QEMU 9.0 or newer). QEMU gets copies of the
-// descriptors (getfd); the caller still owns the files. AddDevice checks that the file of "vhostfd" is of vhost.
+// vhost-vsock-pci and vhost-scsi-pci, "fd" of vfio-pci with an iommufd (QEMU 10.0 has it, 7.2 does not). QEMU gets copies of
+// the descriptors (getfd); the caller still owns the files. AddDevice checks that the file of "vhostfd" is of vhost. If
+// QEMU 10.0 refuses the "fd" of a vfio-pci, it keeps its copy open.
 type Descriptors map[string]*os.File
 
 func (d Descriptors) checkDevice(device *Device) error {

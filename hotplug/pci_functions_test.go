@@ -89,7 +89,7 @@ func TestFunctions(t *testing.T) {
 		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "n", Bus: "b", Props: qmp.Args{"addr": "3.1"},
 			Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}}))
-		require.NoError(t, vm.AddDevice(t.Context(), hotplug.Device{Driver: "x", ID: "w", Bus: "b", Props: qmp.Args{"addr": "3.2"}}))
+		require.NoError(t, vm.AddDevice(t.Context(), hotplug.Device{Driver: "x", ID: "w", Backend: rng, Bus: "b", Props: qmp.Args{"addr": "3.2"}}))
 		require.NoError(t, vm.AddDisk(t.Context(), function("d", "b", "3.0")))
 	}
 	for _, fault := range fakeqemu.Faults {

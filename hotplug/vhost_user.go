@@ -17,7 +17,7 @@ import (
 //
 // The server maps the machine's memory, which must be shared: -object memory-backend-memfd,id=mem,share=on,size=…
 // -machine memory-backend=mem. If no part of the memory is, the error matches [ErrNotShared]. QEMU would add the
-// device, and the guest could not use it.
+// device, and the guest could not use it. Memory that AddMemory adds must be shared too.
 //
 // If no server listens, the operation fails, unless Reconnect is set. When QEMU is connected, it asks the server for
 // its features. Until the server answers, QEMU executes no command and runs no CPU, and this package cannot
