@@ -137,6 +137,32 @@ func serverRestarted(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	require.NotErrorAs(t, err, new(*hotplug.RollbackError))
 }
 
+// TestNICThatReconnects has its netdev added and undone. For a server that does not listen, netdev_add would wait.
+func TestNICThatReconnects(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm, c := startUSB(t, q, sharedMemory...)
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		state := func() []string { return append(chardevs(t, c), stateOf(t, c)...) }
+		before, fds := state(), qemuFds(t, qvm)
+		backend := server(serveVhostUser(t))
+		backend.Reconnect = 100 * time.Millisecond
+		nic := hotplug.NIC{ID: "d", Bus: "none", Backend: backend}
+		var refusal *qmp.Error
+		require.ErrorAs(t, vm.AddNIC(ctx, nic), &refusal)
+		require.Equal(t, "device_add", refusal.Command, "after netdev_add")
+		require.Equal(t, before, state())
+		require.Equal(t, fds, qemuFds(t, qvm))
+
+		backend.Server = &qemu.UnixSocketAddress{Path: filepath.Join(t.TempDir(), "none")}
+		nic = hotplug.NIC{ID: "e", Backend: backend}
+		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		defer cancel()
+		require.ErrorIs(t, vm.AddNIC(short, nic), context.DeadlineExceeded)
+		require.Equal(t, before, state())
+	})
+}
+
 // TestPrivateMemoryOfQEMU: no vhost-user server could map the memory of a machine that was started in the usual way.
 func TestPrivateMemoryOfQEMU(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
