@@ -134,20 +134,11 @@ func findPCI(devices []qemu.PCIDeviceInfo, id string) *qemu.PCIDeviceInfo {
 func (vm *VM) read(ctx context.Context, id string) (known, seen bool, err error) {
 	all, err := qemu.QueryBlockStats{}.Do(ctx, vm.conn)
 	for _, stats := range all {
-		if isPartOf(qmp.Value(stats.Qdev), id) {
+		if isDriveOf(id, stats.Qdev) {
 			return true, stats.Stats.RdOperations > 0, err
 		}
 	}
 	return false, false, err
-}
-
-// isPartOf reports whether a disk in the answers of QEMU is a device. QEMU names the device, or the path of its part.
-func isPartOf(qdev, id string) bool {
-	switch qdev {
-	case id, devicePath(id), devicePath(id) + "/virtio-backend", driveOfUSB(id):
-		return true
-	}
-	return false
 }
 
 // deviceCheck is the source event in _OST when the machine has told the guest about a new device.

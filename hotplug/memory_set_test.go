@@ -395,7 +395,8 @@ func TestStorageInMemory(t *testing.T) {
 		// An nvdimm whose answer is lost cannot be undone.
 		lost, cancel := context.WithCancel(ctx)
 		defer cancel()
-		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: 1, Cancel: cancel}
+		const deviceAdd = 3 // after qom-list-types, query-acpi-ospm-status and object-add
+		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
 		err = hotplug.New(conn, nil).AddMemory(lost, hotplug.Memory{ID: "nv3", Driver: "nvdimm", Backend: hotplug.RAM{Size: 128 * mib}})
 		require.Equal(t, "device_add", conn.Met)
 		var rollback *hotplug.RollbackError

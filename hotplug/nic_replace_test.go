@@ -22,7 +22,7 @@ func TestLinkDown(t *testing.T) {
 	nic := userNet("d")
 	nic.LinkDown = true
 	require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), nic))
-	require.Equal(t, []string{"netdev_add", "set_link", "device_add", "set_link"}, c.take())
+	require.Equal(t, []string{"query-target", "netdev_add", "set_link", "device_add", "set_link"}, c.take())
 	require.JSONEq(t, `{"name":"d","up":false}`, argumentsOf(m, "set_link"))
 	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), "d")))
 	for _, fault := range fakeqemu.Faults {

@@ -193,7 +193,7 @@ func TestDeviceInfo(t *testing.T) {
 			{ID: "scsi1", Driver: "scsi-hd", Bus: "scsi0.0", Hotpluggable: true, Node: "scsi1"},
 			{ID: "nic1", Driver: "e1000", Bus: "pci.0", Hotpluggable: true, PCI: at(0x1d), Netdev: "net1"},
 			{ID: "cd", Driver: "ide-cd", Bus: "ide.1"},
-			{ID: "dimm1", Driver: "pc-dimm", Hotpluggable: true},
+			{ID: "dimm1", Driver: "pc-dimm", Object: "ram1", Hotpluggable: true},
 		} {
 			info, err := vm.DeviceInfo(ctx, want.ID)
 			require.NoError(t, err)
