@@ -21,13 +21,12 @@ type Device struct {
 	// [HostUSB]. It is nil for a device that uses nothing, or that names in Props what the caller has added.
 	Backend DeviceBackend
 
-	// Driver is the driver of the device. If it is empty, it is the usual driver for Backend. On an
-	// s390x, that ends in "-ccw" instead of "-pci".
+	// Driver is the driver of the device. If it is empty, it is the usual driver for Backend. On an s390x, that ends in
+	// "-ccw" instead of "-pci".
 	Driver string
 
 	// Bus is the ID of the bus for the device, as in [Disk]: an empty root port on q35, usb.0, the bus of a
-	// virtio-serial-pci. If it is empty, AddDevice finds one. The package comment
-	// says how.
+	// virtio-serial-pci. If it is empty, AddDevice finds one: see "Places" in the package comment.
 	Bus string
 
 	// Props are further properties of the device, by their names in QEMU. [qmp.Args] lists the possible types of
@@ -68,9 +67,9 @@ func (d *Device) driver() string {
 }
 
 // AddDevice hot-adds a device and what its Backend needs: a shared directory, a serial port, a random number
-// generator, a device on a USB bus, a controller, a watchdog, a device of the host. If Props name a node, a netdev
-// or an object, it must exist. It stays when the device is removed, unless it has the name that this package would have
-// given it.
+// generator, a device on a USB bus, a controller, a watchdog, a device of the host. If Props name a node, a netdev or an
+// object, it must exist. It stays when the device is removed, unless it has the name that this package would have given
+// it.
 //
 // If AddDevice fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use, by a device or by a part of a device. If an interrupted AddDevice left the

@@ -137,12 +137,14 @@
 // [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the machine
 // only after QEMU refused a command or did not answer. For a [VhostUser], [VirtioFS] or [Chardev] backend, with a
 // [Fallback], and for a port of PCI Express before QEMU 10.0, they also query it first. A netdev, an object, a node
-// without descriptors or a character device with a name of the caller's takes one command more, for its mark. Before QEMU 7.0, a NIC takes one command more.
-// [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the places for CPUs, [VM.SetMemory] the memory.
+// without descriptors or a character device with a name of the caller's takes one command more, for its mark. Before
+// QEMU 7.0, a NIC takes one command more. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the places for CPUs,
+// [VM.SetMemory] the memory.
 //
-// Facts about QEMU that do not change are asked for once for each VM: the first disk, NIC or device without a Driver takes one
-// command more, which asks for the architecture, and the first memory takes two. To find a port, an operation sends a
-// command for each bus of PCI, in flight together; the first time, about three commands for each device of PCI.
+// Facts about QEMU that do not change are asked for once for each VM: the first disk, NIC or device without a Driver
+// takes one command more, which asks for the architecture, and the first memory takes two. The first vhost-user server
+// takes one, which asks for shared memory. To find a port, an operation sends a command for each bus of PCI, in flight
+// together; the first time, about three commands for each device of PCI.
 //
 // [WithBackend] makes a removal ask for the nodes of all disks, and for the files of all disks if there are descriptors
 // of others. QEMU needs some 10 ms for each answer with 400 disks.
