@@ -516,6 +516,7 @@ func TestSerialPorts(t *testing.T) {
 			require.Equal(t, before, state(), name)
 			// Until an attempt to connect has ended, QEMU 7.2 has "duplicate yank instance" for the same name.
 			if name != "caller's socket" && port.ID != "r" {
+				port.Bus = "serial0.0" // without it, AddDevice tries again what QEMU refused
 				op := addsDevice(port)
 				op.commands = []string{"chardev-add", "device_add"}
 				faultsAtEveryStep(t, c, fakeqemu.Refused, op, state)
