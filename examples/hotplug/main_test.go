@@ -42,7 +42,7 @@ func TestOnAMachine(t *testing.T) {
 	require.Empty(t, do("wait-guest", "data2"))
 	require.Contains(t, do("list"), "data2            scsi-hd              sc.0         data2\n")
 	require.Empty(t, do("remove-disk", "data2"))
-	require.Empty(t, do("add-disk", "data3", image, "-at=addr=1d.0"))
+	require.Equal(t, "at pci.0/1d.0\n", do("add-disk", "data3", image, "-at=addr=1d.0"))
 	require.Contains(t, do("list"), "data3            virtio-blk-pci       pci.0 1d.0   data3\n")
 	require.Empty(t, do("remove-disk", "data3"))
 	require.Equal(t, scsi, do("list"))

@@ -90,7 +90,7 @@ func TestMutantsErrors(t *testing.T) {
 	var out strings.Builder
 	source := mutantSource(t)
 	fakePython(t, "while read -r path; do echo; done")
-	require.ErrorContains(t, runMutants(t.Context(), source, 1, 1, &out), "mutants are made of schemas that QEMU accepts and of others")
+	require.ErrorContains(t, runMutants(t.Context(), source, 1, 1, &out), "mutants need schemas that QEMU accepts and schemas that it refuses")
 	fakePython(t, "exit 3")
 	require.ErrorContains(t, runMutants(t.Context(), source, 1, 1, &out), "QEMU's front end has ended")
 	require.ErrorContains(t, runMutants(t.Context(), t.TempDir(), 1, 1, &out), "no such file")

@@ -69,7 +69,7 @@ func (m *Machine) queryStatus(*arguments) (any, error) {
 }
 
 func (m *Machine) queryTarget(*arguments) (any, error) {
-	return qemu.QEMUTargetInfo{Arch: m.target}, nil
+	return map[string]any{"arch": m.target}, nil
 }
 
 func (m *Machine) queryPCI(*arguments) (any, error) {

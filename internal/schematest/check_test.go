@@ -79,7 +79,7 @@ func TestLayouts(t *testing.T) {
 		err    string
 	}{
 		{"a type is missing", func(p *Package) { p.Types = p.Types[1:] }, "Kind"},
-		{"a type is nobody's", func(p *Package) { p.Types = append(p.Types, reflect.TypeFor[runner]()) }, "is for nothing in the schema"},
+		{"a type is nobody's", func(p *Package) { p.Types = append(p.Types, reflect.TypeFor[runner]()) }, "is not in the schema"},
 		{"a command is missing", func(p *Package) { p.Types = without(p.Types, "Pick") }, "pick has no Go type"},
 		{"an event is missing", func(p *Package) { p.Types = without(p.Types, "PickedEvent") }, "PICKED has no Go type"},
 		{"RawBranch is missing", func(p *Package) { p.Types = without(p.Types, "RawBranch") }, "does not take a RawBranch"},
