@@ -179,8 +179,8 @@ func TestNames(t *testing.T) {
 		return false
 	}
 	qualified := regexp.MustCompile(`(?:^|[^\w./])((?:[a-z]\w*\.)?[A-Z]\w*|[a-z]\w*)\.([A-Z]\w*)`)
-	for _, page := range []string{"README.md", "docs/connect.md", "docs/cpus-and-memory.md", "docs/descriptors.md", "docs/events.md",
-		"docs/hotplug.md", "docs/machines.md",
+	for _, page := range []string{"README.md", "docs/connect.md", "docs/cpus-and-memory.md", "docs/descriptors.md", "docs/devices.md",
+		"docs/events.md", "docs/hotplug.md", "docs/machines.md",
 		"docs/migrate.md", "docs/operations.md", "docs/schemas.md", "docs/testing.md", "docs/versions.md"} {
 		text, _ := readPage(t, page)
 		for _, code := range quoted.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {

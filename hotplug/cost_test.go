@@ -174,7 +174,7 @@ func TestTwoManagers(t *testing.T) {
 		for name, op := range map[string]struct{ add, remove func(vm *hotplug.VM) error }{
 			"disk":   {func(vm *hotplug.VM) error { return vm.AddDisk(ctx, disk()) }, removeDisk},
 			"NIC":    {func(vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) }, func(vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, "d")) }},
-			"device": {func(vm *hotplug.VM) error { return vm.AddDevice(ctx, usb("d")) }, func(vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, "d")) }},
+			"device": {func(vm *hotplug.VM) error { return vm.AddDevice(ctx, hotplug.DeviceOf(usb("d"))) }, func(vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, "d")) }},
 		} {
 			for range 20 {
 				errs := make([]error, 2)

@@ -144,7 +144,7 @@ func TestSetCPUsWithOthers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"theirs", "cpu-socket1-core0"}, idsOf(change.Removed))
 
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("cpu-socket2-core0")}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "a", ID: "cpu-socket2-core0"}))
 	change, err = vm.SetCPUs(ctx, 4, nil)
 	require.ErrorIs(t, err, hotplug.ErrExists)
 	require.Equal(t, 2, change.After, "it goes as far as it can")

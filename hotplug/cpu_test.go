@@ -85,7 +85,7 @@ func TestCPUThatCannotBeAdded(t *testing.T) {
 	m.SetPlaces(2)
 	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("other")}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "a", ID: "other"}))
 	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "a"})
 	require.NoError(t, err)
 	before := m.State()

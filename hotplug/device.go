@@ -10,30 +10,99 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// AddDevice hot-adds a device and nothing else: a device on a USB bus, a controller, a watchdog, a PCI device of the
-// host (vfio-pci). The device must have an ID. If its properties name a node or a netdev, this node or netdev must
-// exist. It stays when the device is removed, unless it has the name that AddDisk or AddNIC would have given it.
+// A Device describes a device to add that is not a disk, a NIC, a CPU or memory. ID is required, and Driver if
+// Backend has no usual one. [DeviceOf] makes one from a request. docs/devices.md lists the fields for each kind of
+// device.
+type Device struct {
+	// ID is the name of the device. The package comment has the rules for IDs.
+	ID string
+
+	// Backend is what the device uses: a [VirtioFS], a [VhostUser], a [Chardev], an [Object], [Descriptors] or a
+	// [HostUSB]. It is nil for a device that uses nothing, or that names in Props what the caller has added.
+	Backend DeviceBackend
+
+	// Driver is the driver of the device. If it is empty, it is the usual driver for Backend. On an s390x, that ends in
+	// "-ccw" instead of "-pci".
+	Driver string
+
+	// Bus is the ID of the bus for the device, as in [Disk]: an empty root port on q35, usb.0, the bus of a
+	// virtio-serial-pci. If it is empty, AddDevice finds one: see "Places" in the package comment.
+	Bus string
+
+	// Props are further properties of the device, by their names in QEMU. [qmp.Args] lists the possible types of
+	// values.
+	Props qmp.Args
+}
+
+// DeviceOf returns the Device that a request describes, without a Backend.
+func DeviceOf(add qemu.DeviceAdd) Device {
+	return Device{ID: qmp.Value(add.ID), Driver: add.Driver, Bus: qmp.Value(add.Bus), Props: add.Props}
+}
+
+// check returns an error if d is invalid. It sends nothing.
+func (d *Device) check() (err error) {
+	if err := checkID(d.ID); err != nil {
+		return err
+	}
+	if d.Backend != nil {
+		if d.Backend, err = backendOf(d.Backend); err != nil {
+			return err
+		}
+		if err := d.Backend.checkDevice(d); err != nil {
+			return err
+		}
+	}
+	if d.driver() == "" {
+		return errors.New("needs a Driver")
+	}
+	return checkProps(d.Props, nil, "id", "driver", "bus")
+}
+
+// driver returns the driver of the device, or "" if none is known.
+func (d *Device) driver() string {
+	if d.Driver == "" && d.Backend != nil {
+		return d.Backend.deviceDriver()
+	}
+	return d.Driver
+}
+
+// AddDevice hot-adds a device and what its Backend needs: a shared directory, a serial port, a random number
+// generator, a device on a USB bus, a controller, a watchdog, a device of the host. If Props name a node, a netdev or an
+// object, it must exist. It stays when the device is removed, unless it has the name that this package would have given
+// it.
 //
 // If AddDevice fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
-//   - [ErrExists]: the ID is in use.
+//   - [ErrExists]: the ID is in use, by a device or by a part of a device. If an interrupted AddDevice left the
+//     part, RemoveDevice removes it.
+//   - [ErrNotShared]: a vhost-user server cannot use the machine's memory.
 //   - [*qmp.Error]: QEMU refused, for example because it has no such driver, bus or property, because
 //     the bus takes no devices while the machine runs, or because QEMU cannot open the host's device.
 //
-// Source: device_add.
-func (vm *VM) AddDevice(ctx context.Context, device qemu.DeviceAdd) error {
-	id := qmp.Value(device.ID)
-	return vm.adding(ctx, "device", id, func(undo *rollback) error {
-		if err := checkID(id); err != nil {
+// Source: query-memdev, query-chardev, chardev-add, object-add, add-fd, getfd, device_add.
+func (vm *VM) AddDevice(ctx context.Context, d Device) error {
+	return vm.adding(ctx, "device", d.ID, func(undo *rollback) error { return vm.addDevice(ctx, undo, &d) }, usesNetdev(d.Props)...)
+}
+
+func (vm *VM) addDevice(ctx context.Context, undo *rollback, d *Device) (err error) {
+	if err := d.check(); err != nil {
+		return err
+	}
+	var props qmp.Args
+	if d.Backend != nil {
+		if err := vm.chooseDriver(ctx, &d.Driver, d.driver()); err != nil {
 			return err
 		}
-		return vm.plug(ctx, undo, device)
-	}, usesNetdev(device)...)
+		if props, err = d.Backend.addParts(ctx, vm, undo, d.ID); err != nil {
+			return err
+		}
+	}
+	return vm.plug(ctx, undo, deviceOf(d.ID, d.Driver, "", d.Bus, props, d.Props))
 }
 
 // usesNetdev returns a key for the netdev of a device. With it, RemoveNetdev does not run while the device is added:
 // QEMU removes a netdev that is in use.
-func usesNetdev(device qemu.DeviceAdd) []wait.Key {
-	netdev, _ := device.Props["netdev"].(string)
+func usesNetdev(props qmp.Args) []wait.Key {
+	netdev, _ := props["netdev"].(string)
 	if netdev == "" {
 		return nil
 	}
@@ -53,12 +122,13 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 // It also removes what this package added for the device, as [VM.RemoveDisk], [VM.RemoveNIC] and [VM.RemoveMemory] do.
 //
 // What somebody else added for the device stays and is in kept, unless the options tell that it goes: see
-// [WithBackend]. That is its node, netdev, character device, memory, source of random numbers (rng) or cryptodev. An
-// I/O thread always stays.
+// [WithBackend]. That is its node, netdev, character device, memory, source of random numbers (rng), cryptodev or set of
+// descriptors (hostdevice). Several devices can share an I/O thread or an iommufd. If AddDevice did not add it for this
+// device, it always stays.
 //
 // It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. QEMU
-// removes a device on a USB or SCSI bus at once, without the guest. Removing a device that is gone
-// succeeds. If a removal was interrupted after the guest had released a disk, a NIC or memory, finish it by RemoveDisk,
+// removes a device on a USB or SCSI bus and a serial port at once, without the guest. Removing a device that is partly or
+// completely gone succeeds. If a removal was interrupted after the guest had released a disk, a NIC or memory, finish it by RemoveDisk,
 // RemoveNIC or RemoveMemory.
 //
 // RemoveDevice returns an error that matches:
@@ -69,9 +139,11 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 //   - [errors.ErrUnsupported]: the device is a CPU that this QEMU cannot remove (see [VM.RemoveCPU]),
 //     or a bridge that QEMU was started with and that QEMU keeps when a guest releases it by ACPI.
 //   - [ErrInUse]: the device is gone, but something else uses a part that this package added.
+//   - [ErrDescriptorsKept]: as in [VM.RemoveDisk].
 //   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
 //
-// Source: device_del, DEVICE_DELETED; for the parts, blockdev-del, netdev_del, chardev-remove and object-del.
+// Source: device_del, DEVICE_DELETED; for the parts, blockdev-del, netdev_del, chardev-remove, object-del, remove-fd and
+// closefd.
 func (vm *VM) RemoveDevice(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
 	return vm.removingDevice(ctx, "device", id, opts, func(r *removal) error { return vm.removeWith(ctx, id, r, deviceRemoval) })
 }

@@ -84,7 +84,7 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	var bus string
 	var uses []part
 	reads := []func() error{read("parent_bus", &bus), read("hotpluggable", &info.Hotpluggable), func() (err error) {
-		uses, err = vm.uses(ctx, info.ID, t)
+		uses, err = vm.uses(ctx, info.ID, t.links)
 		return err
 	}}
 	if t.slot {

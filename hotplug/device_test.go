@@ -16,21 +16,21 @@ import (
 )
 
 // addsDevice is AddDevice.
-func addsDevice(d qemu.DeviceAdd) addition {
+func addsDevice(d hotplug.Device) addition {
 	return addition{
 		add:      func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDevice(ctx, d) },
-		remove:   func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, *d.ID)) },
+		remove:   func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, d.ID)) },
 		commands: []string{"device_add"},
 	}
 }
 
-var tablet = qemu.DeviceAdd{Driver: "usb-tablet", ID: new("d"), Bus: new("usb.0")}
+var tablet = hotplug.Device{ID: "d", Driver: "usb-tablet", Bus: "usb.0"}
 
 func TestAddDevice(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
 	ctx := t.Context()
-	require.ErrorContains(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a"}), `hotplug: add device "": needs an ID`)
+	require.ErrorContains(t, vm.AddDevice(ctx, hotplug.Device{Driver: "a"}), `hotplug: add device "": needs an ID`)
 	require.ErrorContains(t, errorOf(vm.RemoveDevice(ctx, "")), `hotplug: remove device "": needs an ID`)
 	require.NoError(t, vm.AddDevice(ctx, tablet))
 	require.ErrorIs(t, vm.AddDevice(ctx, tablet), hotplug.ErrExists)
@@ -57,7 +57,7 @@ func TestRemoveDeviceOfAnyKind(t *testing.T) {
 	}
 	require.Equal(t, before, m.State())
 
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("d"), Props: qmp.Args{"drive": "shared"}}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "nvme-ns", ID: "d", Props: qmp.Args{"drive": "shared"}}))
 	kept, err := vm.RemoveDevice(ctx, "d")
 	require.NoError(t, err)
 	require.Equal(t, []hotplug.Kept{{What: "node", Name: "shared", Err: hotplug.ErrNotOurs}}, kept)
@@ -147,8 +147,8 @@ func TestHostDeviceThatIsNotThere(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		before := stateOf(t, c)
-		err := hotplug.New(c, nil).AddDevice(limit(t), qemu.DeviceAdd{
-			Driver: "vfio-pci", ID: new("h"), Bus: new("rp1"), Props: qmp.Args{"host": "ffff:1f:1f.7"},
+		err := hotplug.New(c, nil).AddDevice(limit(t), hotplug.Device{
+			Driver: "vfio-pci", ID: "h", Bus: "rp1", Props: qmp.Args{"host": "ffff:1f:1f.7"},
 		})
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
@@ -162,9 +162,9 @@ func guestAnyDevice(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
 	vm := hotplug.New(m.c, nil)
-	dog := qemu.DeviceAdd{Driver: "i6300esb", ID: new("dog"), Bus: new("pci.0")}
+	dog := hotplug.Device{ID: "dog", Driver: "i6300esb", Bus: "pci.0"}
 	if m.machine == "q35" {
-		dog = qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("dog"), Bus: new("rp4")}
+		dog = hotplug.Device{ID: "dog", Driver: "virtio-rng-pci", Bus: "rp4"}
 	}
 	require.NoError(t, vm.AddDevice(ctx, dog))
 	require.ErrorIs(t, vm.AddDevice(ctx, dog), hotplug.ErrExists)

@@ -63,9 +63,10 @@
 //	Disk    File, Descriptor, Blockdev, Node, VhostUser
 //	NIC     Tap, Netdev, VhostVDPA, VhostUser
 //	Memory  RAM, Object
+//	Device  VirtioFS, VhostUser, Chardev, Object, Descriptors, HostUSB, or none
 //
 // The field Backend takes a value of such a type or a pointer to one. Programs outside this package cannot add types.
-// [VM.AddDevice] adds any other device that QEMU can plug.
+// [VM.AddDevice] adds any device that QEMU can plug.
 //
 // # Names
 //
@@ -77,13 +78,17 @@
 //	a NIC's netdev               ID, or NIC.NetdevID
 //	the object behind memory     ID, or Memory.ObjectID
 //	a vhost-user connection      ID-chardev, or VhostUser.ChardevID
+//	a device's character device  ID-chardev
+//	a device's object            ID-object, or the ID of its Options
 //	a disk's descriptors         in sets with the opaque text "qmpkit:ID:NODE:" and a random text
 //	a disk's secrets             ID.secret.NAME
 //	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-0-vhost, …
+//	a device's descriptors       ID-fd-0, ID-fd-1, …
+//	a USB device's descriptors   in a set whose opaque text begins with "qmpkit-device:ID:"
 //	a CPU of AddCPUs, SetCPUs    by its place: cpu-socket1-core0-thread0
 //	a DIMM of SetMemory          by its slot: dimm-slot3
 //
-// A NIC's descriptors have these names (getfd) only until netdev_add uses them.
+// Descriptors have these names (getfd) only until netdev_add, chardev-add or device_add uses them.
 //
 // A name begins with a letter and has letters, digits, '-', '.' and '_' only. The name of a node has at most 31 bytes.
 // An ID must not be "type".
@@ -92,7 +97,7 @@
 // its ID. The removal finds what the device uses from the device. It knows by these signs what this package added:
 //
 //   - The part has its default name.
-//   - A set of descriptors has the ID and the name of the node in its opaque text.
+//   - A set of descriptors has the ID and the name of the node in its opaque text, or the ID of a USB device.
 //   - An object marks the part: "ID.node.NODE", "ID.netdev.NETDEV", "ID.object.OBJECT" or "ID.character-device.CHARDEV".
 //     The methods that add create this object (a secret without content) if a part has neither a default name nor a set.
 //
@@ -109,7 +114,7 @@
 //   - a netdev by its descriptors or its vhost-user connection
 //   - the object behind memory by its type and its size
 //   - a CPU by its place
-//   - a device by its bus and by its node, netdev, character device or memory
+//   - a device by its bus and by its node, netdev, character device, object or set of descriptors
 //
 // It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
 // no device uses them, even if another manager added them.
@@ -130,14 +135,16 @@
 // # Cost
 //
 // [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the machine
-// only after QEMU refused a command or did not answer. For a [VhostUser] backend, with a [Fallback], and for a port of
-// PCI Express before QEMU 10.0, they also query it first. A netdev, a node without descriptors or a character device
-// with a name of the caller's takes one command more, for its mark. Before QEMU 7.0, a NIC takes one command more.
-// [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the places for CPUs, [VM.SetMemory] the memory.
+// only after QEMU refused a command or did not answer. For a [VhostUser], [VirtioFS] or [Chardev] backend, with a
+// [Fallback], and for a port of PCI Express before QEMU 10.0, they also query it first. A netdev, an object, a node
+// without descriptors or a character device with a name of the caller's takes one command more, for its mark. Before
+// QEMU 7.0, a NIC takes one command more. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the places for CPUs,
+// [VM.SetMemory] the memory.
 //
-// Facts about QEMU that do not change are asked for once for each VM: the first disk or NIC without a Driver takes one
-// command more, which asks for the architecture, and the first memory takes two. To find a port, an operation sends a
-// command for each bus of PCI, in flight together; the first time, about three commands for each device of PCI.
+// Facts about QEMU that do not change are asked for once for each VM: the first disk, NIC or device without a Driver
+// takes one command more, which asks for the architecture, and the first memory takes two. The first vhost-user server
+// takes one, which asks for shared memory. To find a port, an operation sends a command for each bus of PCI, in flight
+// together; the first time, about three commands for each device of PCI.
 //
 // [WithBackend] makes a removal ask for the nodes of all disks, and for the files of all disks if there are descriptors
 // of others. QEMU needs some 10 ms for each answer with 400 disks.

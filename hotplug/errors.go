@@ -28,6 +28,10 @@ var ErrNoFreeSlot = because(ErrNoFreePlace, "no free PCI slot")
 // ErrNoBus means that the machine does not have the PCI bus that [VM.FreePCISlot] was asked for.
 var ErrNoBus = errors.New("no such PCI bus")
 
+// ErrNotShared means that no memory of the machine is shared, so a vhost-user server could not use it. The
+// operation has changed nothing. See [VhostUser].
+var ErrNotShared = errors.New("machine has no shared memory, which vhost-user needs: start it with memory-backend-memfd,share=on")
+
 // ErrNotCPU means that [VM.RemoveCPU] was called for a device that is not a CPU. It has changed nothing.
 var ErrNotCPU = errors.New("device is not a CPU")
 

@@ -10,7 +10,6 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // TestErrorTexts: an error names the package, the operation, the object and the reason once each, and
@@ -23,8 +22,8 @@ func TestErrorTexts(t *testing.T) {
 	require.NoError(t, vm.AddDisk(ctx, memory("data1")))
 	require.NoError(t, vm.AddNIC(ctx, userNet("net1")))
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "mem1", Backend: hotplug.RAM{Size: mib}}))
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme-ns", ID: new("other"), Props: qmp.Args{"drive": "data1"}}))
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "e1000", ID: new("nic2"), Props: qmp.Args{"netdev": "net1"}}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "nvme-ns", ID: "other", Props: qmp.Args{"drive": "data1"}}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "e1000", ID: "nic2", Props: qmp.Args{"netdev": "net1"}}))
 	m.SetGuest(fakeqemu.Refusing)
 	_, noDevice := vm.DeviceInfo(ctx, "none")
 	ended, cancel := context.WithCancel(ctx)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -111,10 +112,10 @@ func ExampleVM_AddDevice_host() {
 }
 
 func addHostDevice(ctx context.Context, vm *hotplug.VM) error {
-	return vm.AddDevice(ctx, qemu.DeviceAdd{
+	return vm.AddDevice(ctx, hotplug.Device{
 		Driver: "vfio-pci",
-		ID:     new("gpu1"),
-		Bus:    new("rp1"), // on a q35 a free root port
+		ID:     "gpu1",
+		Bus:    "rp1", // on a q35 a free root port
 		Props:  qmp.Args{"host": "0000:01:00.0"},
 	})
 }
@@ -127,10 +128,10 @@ func ExampleVM_AddDevice_usb() {
 		if err != nil {
 			return err
 		}
-		return vm.AddDevice(ctx, qemu.DeviceAdd{
+		return vm.AddDevice(ctx, hotplug.Device{
 			Driver: "usb-host",
-			ID:     new("token"),
-			Bus:    new("usb.0"),
+			ID:     "token",
+			Bus:    "usb.0",
 			Props:  qmp.Args{"vendorid": 0x1050, "productid": 0x0407},
 		})
 	}
@@ -164,4 +165,108 @@ func ExampleVM_ResizeMemory() {
 		return vm.ResizeMemory(ctx, "mem1", 8<<30)
 	}
 	_ = grow
+}
+
+// A directory of the host, which a virtiofsd shares. The guest mounts it with: mount -t virtiofs share /mnt
+func ExampleVM_AddDevice_virtiofs() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.AddDevice(ctx, hotplug.Device{
+			ID:      "share0",
+			Backend: hotplug.VirtioFS{Tag: "share", Server: &qemu.UnixSocketAddress{Path: "/run/virtiofsd.sock"}},
+			Bus:     "rp1", // on a q35 a free root port
+		})
+		if errors.Is(err, hotplug.ErrNotShared) {
+			fmt.Println("the machine must be started with shared memory")
+		}
+		return err
+	}
+	_ = add
+}
+
+// A channel for the guest agent, on a virtio-serial-pci that the machine was started with (id=serial0).
+func ExampleChardev() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		listen := &qemu.ChardevSocket{Addr: qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: "/run/vm1/agent.sock"}}}
+		return vm.AddDevice(ctx, hotplug.Device{
+			ID:      "agent0",
+			Backend: hotplug.Chardev{Options: qemu.ChardevBackend{Branch: listen}},
+			Bus:     "serial0.0",
+			Props:   qmp.Args{"name": "org.qemu.guest_agent.0"},
+		})
+	}
+	_ = add
+}
+
+// A random number generator. RemoveDevice also removes the object behind it.
+func ExampleObject_device() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		err := vm.AddDevice(ctx, hotplug.Device{
+			ID: "rng0",
+			Backend: hotplug.Object{Options: qemu.ObjectOptions{
+				Branch: &qemu.RNGRandomProperties{Filename: new("/dev/urandom")},
+			}},
+		})
+		if err != nil {
+			return err
+		}
+		_, err = vm.RemoveDevice(ctx, "rng0")
+		return err
+	}
+	_ = add
+}
+
+// A vsock for the guest with the context ID 5. The program has opened the device; QEMU may not.
+func ExampleDescriptors() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		vhost, err := os.OpenFile("/dev/vhost-vsock", os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer vhost.Close() // QEMU has a copy by then
+		return vm.AddDevice(ctx, hotplug.Device{
+			ID:      "vsock0",
+			Driver:  "vhost-vsock-pci",
+			Backend: hotplug.Descriptors{"vhostfd": vhost},
+			Props:   qmp.Args{"guest-cid": 5},
+		})
+	}
+	_ = add
+}
+
+// A USB device of the host, which QEMU has no access to.
+func ExampleHostUSB() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		token, err := os.OpenFile("/dev/bus/usb/001/004", os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer token.Close()
+		return vm.AddDevice(ctx, hotplug.Device{ID: "token0", Backend: hotplug.HostUSB{File: token}, Bus: "usb.0"})
+	}
+	_ = add
+}
+
+// A disk whose server can be restarted while the guest uses it. If the server does not listen yet, AddDisk waits.
+func ExampleVhostUser() {
+	add := func(ctx context.Context, vm *hotplug.VM) error {
+		patience, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return vm.AddDisk(patience, hotplug.Disk{ID: "data1", Backend: hotplug.VhostUser{
+			Server:    &qemu.UnixSocketAddress{Path: "/run/data1.sock"},
+			Reconnect: time.Second,
+		}})
+	}
+	_ = add
+}
+
+// A device that a program has as a request: here a watchdog, and what QEMU does when the guest hangs.
+func ExampleDeviceOf() {
+	add := func(ctx context.Context, client *qmp.Client, vm *hotplug.VM) error {
+		request := qemu.DeviceAdd{Driver: "i6300esb", ID: new("watchdog0")}
+		if err := vm.AddDevice(ctx, hotplug.DeviceOf(request)); err != nil {
+			return err
+		}
+		return qemu.WatchdogSetAction{Action: qemu.WatchdogActionPause}.Do(ctx, client)
+	}
+	_ = add
 }

@@ -115,8 +115,8 @@ func ExampleVM_RemoveDevice() {
 		if err := rng.Do(ctx, client); err != nil {
 			return err
 		}
-		err := vm.AddDevice(ctx, qemu.DeviceAdd{
-			Driver: "virtio-rng-pci", ID: new("rng1"), Props: qmp.Args{"rng": "rng1-source"},
+		err := vm.AddDevice(ctx, hotplug.Device{
+			Driver: "virtio-rng-pci", ID: "rng1", Props: qmp.Args{"rng": "rng1-source"},
 		})
 		if err != nil {
 			_, undo := vm.RemoveObject(ctx, "rng1-source")

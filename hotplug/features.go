@@ -27,11 +27,11 @@ const (
 var kindCommands = map[Kind][]string{
 	Disks: {
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "block_resize",
-		"object-add", "object-del", "chardev-add", "chardev-remove", "query-chardev",
+		"object-add", "object-del", "chardev-add", "chardev-remove", "query-chardev", "query-memdev",
 		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
 	},
 	NICs: {
-		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove", "query-chardev",
+		"getfd", "closefd", "netdev_add", "netdev_del", "set_link", "chardev-add", "chardev-remove", "query-chardev", "query-memdev",
 		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
 	},
 	CPUs: {"query-hotpluggable-cpus", "device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
@@ -39,7 +39,11 @@ var kindCommands = map[Kind][]string{
 		"query-memory-size-summary", "query-memory-devices", "object-add", "object-del", "qom-set",
 		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
 	},
-	Devices: {"device_add", "device_del", "qom-get", "qom-list", "qom-list-types"},
+	Devices: {
+		"chardev-add", "chardev-remove", "query-chardev", "object-add", "object-del", "query-memdev",
+		"add-fd", "remove-fd", "query-fdsets", "getfd", "closefd",
+		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
+	},
 }
 
 // Supports returns nil if the running QEMU can add and remove devices of this kind, and its machine can get

@@ -24,7 +24,7 @@ func lacks(missing ...string) qmptest.Handler {
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "device_add",
 		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
 		"set_link", "chardev-add", "chardev-remove", "query-chardev", "block_resize", "qom-list-types", "qom-set",
-		"query-hotpluggable-cpus", "query-memory-size-summary", "query-memory-devices",
+		"query-hotpluggable-cpus", "query-memory-size-summary", "query-memory-devices", "query-memdev",
 	} {
 		lacking := false
 		for _, m := range missing {
@@ -54,7 +54,7 @@ func TestMissingCommands(t *testing.T) {
 	require.EqualError(t, err, "hotplug: check support for disks: QEMU does not have add-fd, blockdev-add, blockdev-del")
 	require.EqualError(t, vm.Supports(ctx, hotplug.NICs), "hotplug: check support for NICs: QEMU does not have getfd")
 
-	require.NoError(t, vm.Supports(ctx, hotplug.Devices))
+	require.EqualError(t, vm.Supports(ctx, hotplug.Devices), "hotplug: check support for devices: QEMU does not have add-fd, getfd")
 	require.EqualError(t, vm.Supports(ctx, "cats"), "hotplug: check support for cats: no such kind of devices")
 
 	s.Expect("query-commands").Handle(lacks("add-fd", "blockdev-add", "blockdev-del", "getfd"))
@@ -81,7 +81,7 @@ func TestMissingCommandsOfEachKind(t *testing.T) {
 			return errors.Join(err, vm.AddMemory(ctx, hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: mib}}), errorOf(vm.RemoveMemory(ctx, "m")))
 		},
 		hotplug.Devices: func(vm *hotplug.VM) error {
-			return errors.Join(vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("a")}), errorOf(vm.RemoveDevice(ctx, "a")))
+			return errors.Join(vm.AddDevice(ctx, hotplug.Device{Driver: "a", ID: "a"}), errorOf(vm.RemoveDevice(ctx, "a")))
 		},
 	} {
 		m := fakeqemu.New(t)

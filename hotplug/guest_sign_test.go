@@ -117,9 +117,9 @@ func TestSigns(t *testing.T) {
 			}
 			m.Handle("query-cpus-fast", qmptest.Return([]qemu.CPUInfoFast{}))
 			vm := hotplug.New(m.Dial(), nil)
-			device := qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("d"), Props: c.props}
+			device := hotplug.Device{Driver: "virtio-rng-pci", ID: "d", Props: c.props}
 			if c.props != nil {
-				device.Bus = new("pci.0")
+				device.Bus = "pci.0"
 			}
 			require.NoError(t, vm.AddDevice(t.Context(), device))
 			for command, h := range c.answer {
@@ -147,7 +147,7 @@ func TestWaitGuestWithoutDevice(t *testing.T) {
 	require.ErrorIs(t, err, qmp.ErrDeviceNotFound)
 	require.EqualError(t, err, `hotplug: wait for the guest to use device "d": no such device`)
 	require.Error(t, vm.WaitGuest(t.Context(), "0"))
-	require.NoError(t, vm.AddDevice(t.Context(), qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("d")}))
+	require.NoError(t, vm.AddDevice(t.Context(), hotplug.Device{Driver: "virtio-rng-pci", ID: "d"}))
 	m.Handle("query-blockstats", qmptest.Hang)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -14,7 +14,7 @@ import (
 // A link is a property by which a device uses something that was added for it.
 type link struct{ property, what string }
 
-// links are all links. An I/O thread is not among them: several devices share one.
+// links are the links to what one device uses.
 var links = []link{
 	{"drive", aNode},
 	{"netdev", aNetdev},
@@ -22,12 +22,21 @@ var links = []link{
 	{"memdev", anObject},
 	{"rng", anObject},
 	{"cryptodev", anObject},
+	{"hostdevice", anFDSet},
+}
+
+// sharedLinks are the links to what several devices can use. A removal leaves it, unless this package added it for the
+// device.
+var sharedLinks = []link{
+	{"iothread", anObject},
+	{"iommufd", anObject},
 }
 
 // A deviceType says which properties the devices of a type have.
 type deviceType struct {
-	links []link
-	slot  bool // of PCI
+	links  []link
+	shared []link // of sharedLinks
+	slot   bool   // of PCI
 }
 
 // has reports whether the devices have a link.
@@ -56,6 +65,11 @@ func (vm *VM) typeOfDevice(ctx context.Context, driver, path string) (deviceType
 			t.links = append(t.links, l)
 		}
 	}
+	for _, l := range sharedLinks {
+		if has(l.property) {
+			t.shared = append(t.shared, l)
+		}
+	}
 	if driver != "" {
 		vm.deviceTypes.Store(driver, t)
 	}
@@ -82,7 +96,7 @@ func (vm *VM) find(ctx context.Context, id string) (*found, error) {
 		f.kind, err = vm.typeOfDevice(ctx, f.driver, devicePath(id))
 	}
 	if err == nil && exists {
-		f.uses, err = vm.uses(ctx, id, f.kind)
+		f.uses, err = vm.uses(ctx, id, f.kind.links)
 	}
 	if errors.Is(err, errNoDevice) { // any more
 		return &found{id: id}, nil
@@ -92,10 +106,10 @@ func (vm *VM) find(ctx context.Context, id string) (*found, error) {
 }
 
 // uses reads the links of a device. If the device is gone, the error is errNoDevice.
-func (vm *VM) uses(ctx context.Context, id string, t deviceType) ([]part, error) {
-	all := make([]part, len(t.links))
-	reads := make([]func() error, len(t.links))
-	for i, l := range t.links {
+func (vm *VM) uses(ctx context.Context, id string, links []link) ([]part, error) {
+	all := make([]part, len(links))
+	reads := make([]func() error, len(links))
+	for i, l := range links {
 		reads[i] = func() error {
 			device, has, name, err := vm.readLink(ctx, id, l.property)
 			switch {
@@ -120,14 +134,25 @@ func (vm *VM) readLink(ctx context.Context, id, property string) (device, has bo
 	}
 	device, has, err = vm.property(ctx, id, property, &name)
 	switch property {
-	case "memdev", "rng", "cryptodev":
-		var isOurs bool
-		if name, isOurs = strings.CutPrefix(name, objectPath("")); !isOurs {
-			name = ""
-		}
+	case "memdev", "rng", "cryptodev", "iothread", "iommufd":
+		name = after(objectPath(""), name)
+	case "hostdevice":
+		name = after(fdsetPath, name)
 	}
 	return device, has, name, err
 }
+
+// after returns what follows prefix in a path, or "" if the path has another beginning.
+func after(prefix, path string) string {
+	rest, ok := strings.CutPrefix(path, prefix)
+	if !ok {
+		return ""
+	}
+	return rest
+}
+
+// fdsetPath and the number of a set are the path of a file that QEMU opens from the set.
+const fdsetPath = "/dev/fdset/"
 
 // used returns the name of what the device uses, of this kind.
 func (f *found) used(what string) (name string, uses bool) {

@@ -155,7 +155,7 @@ func TestMachineAArch64(t *testing.T) {
 		m.sees(`^blk=sda vda net=eth0 lo`)
 
 		// An NVMe disk on a controller that is added too.
-		m.add(vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "nvme", ID: new("nvme1"), Bus: new("rp3"), Props: qmp.Args{"serial": "1"}}))
+		m.add(vm.AddDevice(ctx, hotplug.Device{Driver: "nvme", ID: "nvme1", Bus: "rp3", Props: qmp.Args{"serial": "1"}}))
 		m.uses("nvme1")
 		m.add(errorOf(vm.RemoveDevice(ctx, "nvme1")))
 

@@ -99,10 +99,11 @@ func (r RAM) object(id string) qemu.ObjectAdd {
 	}
 }
 
-// An Object is any memory that object-add can create: huge pages, a file, some NUMA nodes of the host.
+// An Object is an object that object-add can create. For [Memory], it is any memory: huge pages, a file, some NUMA nodes of
+// the host. For a [Device], it is what [DeviceBackend] lists.
 type Object struct {
-	// Options describes the object. If its ID is empty, it is the ObjectID of the memory. Its QOMType may be empty if
-	// Branch determines it.
+	// Options describes the object. If its ID is empty, it is the ObjectID of the memory, or "ID-object" for a device. Its
+	// QOMType may be empty if Branch determines it.
 	Options qemu.ObjectOptions
 }
 

@@ -168,7 +168,7 @@ func TestSetMemoryOfOthers(t *testing.T) {
 		require.NoError(t, qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeMemoryBackendRAM, Branch: &qemu.MemoryBackendProperties{Size: gib}}.Do(ctx, c))
 	}
 	object("theirs")
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "pc-dimm", ID: new("d"), Props: qmp.Args{"memdev": "theirs"}}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "pc-dimm", ID: "d", Props: qmp.Args{"memdev": "theirs"}}))
 	object("dimm-slot1")
 	object("dimm-slot7")
 	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "nv", Backend: hotplug.RAM{Size: gib}, Driver: fakeqemu.NVDIMM}))
@@ -181,7 +181,7 @@ func TestSetMemoryOfOthers(t *testing.T) {
 	require.ElementsMatch(t, []string{"d", "dimm-slot2"}, change.Removed)
 	require.Equal(t, []string{"device nv", "object nv", "object spare"}, m.State())
 
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("dimm-slot2")}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "a", ID: "dimm-slot2"}))
 	before := m.State()
 	change, err = vm.SetMemory(ctx, 4*gib, nil)
 	require.ErrorIs(t, err, hotplug.ErrExists)

@@ -103,7 +103,7 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 	c := m.Dial()
 	vm := hotplug.New(c, nil)
 	ctx := t.Context()
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "a", ID: new("other")}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "a", ID: "other"}))
 	require.NoError(t, qemu.ObjectAdd{ID: "io", QOMType: "iothread"}.Do(ctx, c))
 	before := m.State()
 	ram := &qemu.ObjectOptions{Branch: &qemu.MemoryBackendProperties{Size: mib}, QOMType: "memory-backend-ram", ID: "m2"}
@@ -140,7 +140,7 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 
 	require.NoError(t, qemu.ObjectAdd{ID: "shared", QOMType: "memory-backend-ram",
 		Branch: &qemu.MemoryBackendProperties{Size: mib}}.Do(ctx, c))
-	require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "pc-dimm", ID: new("d"), Props: qmp.Args{"memdev": "shared"}}))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "pc-dimm", ID: "d", Props: qmp.Args{"memdev": "shared"}}))
 	kept, err := vm.RemoveMemory(ctx, "d")
 	require.NoError(t, err)
 	require.Equal(t, []hotplug.Kept{{What: "object", Name: "shared", Err: hotplug.ErrNotOurs}}, kept)

@@ -29,6 +29,8 @@ func defaultNames(what, id string) []string {
 		return []string{id + "-chardev"}
 	case anObject:
 		return []string{id, id + "-object"}
+	case anFDSet:
+		return nil // QEMU chooses the number
 	}
 	return []string{id}
 }

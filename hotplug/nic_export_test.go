@@ -33,3 +33,10 @@ func FakeVhost(t *testing.T, path string) {
 	kernelVhost = func(*os.File) (uint64, error) { return 0, nil }
 	vhostNet = path
 }
+
+// FakeUSB has all files be devices of the host's USB, until the end of the test.
+func FakeUSB(t *testing.T) {
+	was := kernelUSB
+	t.Cleanup(func() { kernelUSB = was })
+	kernelUSB = func(*os.File) error { return nil }
+}

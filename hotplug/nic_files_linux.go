@@ -44,6 +44,15 @@ func vhostFeatures(f *os.File) (features uint64, err error) {
 	return features, err
 }
 
+// usbDevice asks the descriptor of a USB device what it can do (USBDEVFS_GET_CAPABILITIES), which changes nothing. The
+// request fails for other files.
+func usbDevice(f *os.File) error {
+	var capabilities uint32
+	return control(f, func(fd uintptr) error {
+		return ioctl(fd, ioctlNumber(reads, 'U', 26, 4), unsafe.Pointer(&capabilities))
+	})
+}
+
 // Directions of a request, as the caller sees them.
 const (
 	writes = 1

@@ -220,7 +220,7 @@ func TestVhostUser(t *testing.T) {
 // NIC's when one is added, nor for gone when one is removed.
 func TestBusyChardev(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		_, c := startUSB(t, q, "-chardev", "null,id=d-chardev")
+		_, c := startUSB(t, q, append(sharedMemory, "-chardev", "null,id=d-chardev")...)
 		ctx := limit(t)
 		vm := hotplug.New(c, nil)
 		nic := hotplug.NIC{ID: "d", Backend: server(serveVhostUser(t))}

@@ -20,6 +20,7 @@ const (
 	getVringBase        = 11
 	getProtocolFeatures = 15
 	getQueueNum         = 17
+	getConfig           = 24
 )
 
 // serveVhostUser serves vhost-user as far as a device needs to be there, and returns the socket's
@@ -68,7 +69,10 @@ func answerVhostUser(conn io.ReadWriter) error {
 	switch header.Request {
 	case getFeatures:
 		binary.LittleEndian.PutUint64(answer, 1<<32|1<<30) // VIRTIO_F_VERSION_1, protocol features
-	case getProtocolFeatures: // none
+	case getProtocolFeatures:
+		binary.LittleEndian.PutUint64(answer, 1<<9) // the configuration of a device
+	case getConfig:
+		answer = payload
 	case getQueueNum:
 		binary.LittleEndian.PutUint64(answer, 1)
 	case getVringBase:

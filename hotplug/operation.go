@@ -55,16 +55,17 @@ func (vm *VM) removingDevice(
 }
 
 // madeOf reports whether the device with the ID of a request is on the bus of the request and uses its node, netdev,
-// character device or memory. If an operation has just added these, no other manager's device uses them.
+// character device, object or set of descriptors. If an operation has just added these, no other manager's device
+// uses them.
 func (vm *VM) madeOf(ctx context.Context, device *qemu.DeviceAdd) (bool, error) {
 	id := qmp.Value(device.ID)
 	for name, want := range device.Props {
 		switch name {
-		case "memdev":
-			if id, ok := want.(string); ok { // or a path
-				want = objectPath(path.Base(id))
+		case "drive", "netdev", "chardev", "hostdevice":
+		case "rng", "cryptodev", "memdev", "iothread", "iommufd":
+			if object, ok := want.(string); ok {
+				want = objectPath(path.Base(object)) // it can be a path
 			}
-		case "drive", "netdev", "chardev":
 		default:
 			continue
 		}

@@ -19,7 +19,7 @@ import (
 // ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until
 // all devices are gone, the guest refuses, or ctx ends; give ctx a deadline. It is idempotent: call it
 // again with the same ids to finish a removal that was interrupted. For a device that is gone, it removes
-// the other things that AddDisk and AddNIC added.
+// the other things that AddDisk, AddNIC and AddDevice added.
 //
 // RemoveFunctions returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the slot.

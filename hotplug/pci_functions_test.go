@@ -50,7 +50,7 @@ func TestSharedSlotOfQEMU(t *testing.T) {
 		before := stateOf(t, c)
 		nic := hotplug.NIC{ID: "n", Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}, Bus: bus, Props: qmp.Args{"addr": slot + ".1"}}
 		require.NoError(t, vm.AddNIC(ctx, nic))
-		require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("w"), Bus: new(bus), Props: qmp.Args{"addr": slot + ".2"}}))
+		require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "virtio-rng-pci", ID: "w", Bus: bus, Props: qmp.Args{"addr": slot + ".2"}}))
 		require.NoError(t, vm.AddDisk(ctx, function("d", bus, slot+".0"))) // with which the guest is told of all
 		if machine == "pc" {
 			require.NoError(t, vm.AddDisk(ctx, function("alone", bus, "a.0")))
@@ -89,7 +89,7 @@ func TestFunctions(t *testing.T) {
 		vm := hotplug.New(c, nil)
 		require.NoError(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "n", Bus: "b", Props: qmp.Args{"addr": "3.1"},
 			Backend: hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}}))
-		require.NoError(t, vm.AddDevice(t.Context(), qemu.DeviceAdd{Driver: "x", ID: new("w"), Bus: new("b"), Props: qmp.Args{"addr": "3.2"}}))
+		require.NoError(t, vm.AddDevice(t.Context(), hotplug.Device{Driver: "x", ID: "w", Backend: rng, Bus: "b", Props: qmp.Args{"addr": "3.2"}}))
 		require.NoError(t, vm.AddDisk(t.Context(), function("d", "b", "3.0")))
 	}
 	for _, fault := range fakeqemu.Faults {

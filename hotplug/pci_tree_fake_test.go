@@ -225,10 +225,10 @@ func TestPortHasOneSlot(t *testing.T) {
 	require.JSONEq(t, `{"driver":"virtio-blk-pci","bus":"rp1","id":"d","drive":"d","addr":"00"}`, argumentsOf(m, "device_add"))
 
 	dog := qemu.DeviceAdd{Driver: "i6300esb", ID: new("e"), Bus: new("rp1"), Props: qmp.Args{"addr": "0.1"}}
-	require.NoError(t, vm.AddDevice(t.Context(), dog))
+	require.NoError(t, vm.AddDevice(t.Context(), hotplug.DeviceOf(dog)))
 	require.JSONEq(t, `{"driver":"i6300esb","bus":"rp1","id":"e","addr":"0.1"}`, argumentsOf(m, "device_add"))
 	dog.ID, dog.Props = new("f"), qmp.Args{}
-	require.NoError(t, vm.AddDevice(t.Context(), dog))
+	require.NoError(t, vm.AddDevice(t.Context(), hotplug.DeviceOf(dog)))
 	require.Empty(t, dog.Props, "they are the caller's")
 }
 

@@ -61,7 +61,7 @@ func TestPortIsFound(t *testing.T) {
 		sent := strings.Join(c.take(), " ")
 		require.Equal(t, 1, strings.Count(sent, "device_add"), "the VM knows that QEMU would choose pcie.0")
 		require.LessOrEqual(t, strings.Count(sent, "qom-list"), 6, "once for each bus")
-		require.NoError(t, vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "virtio-rng", ID: new("c")})) // a short name
+		require.NoError(t, vm.AddDevice(ctx, hotplug.Device{Driver: "virtio-rng", ID: "c"})) // a short name
 		disk := memory("d")
 		disk.Props = qmp.Args{"serial": "x"}
 		require.NoError(t, vm.AddDisk(ctx, disk))
@@ -198,7 +198,7 @@ func TestOtherController(t *testing.T) {
 			disk.Driver = "scsi-hd"
 			add(disk.ID, vm.AddDisk(ctx, disk))
 		}
-		device := func(driver, id string) error { return vm.AddDevice(ctx, qemu.DeviceAdd{Driver: driver, ID: new(id)}) }
+		device := func(driver, id string) error { return vm.AddDevice(ctx, hotplug.Device{Driver: driver, ID: id}) }
 		for i := range 8 {
 			id := fmt.Sprint("u", i)
 			add(id, device("usb-tablet", id))
@@ -250,11 +250,11 @@ func TestNoController(t *testing.T) {
 			require.ErrorContains(t, err, option)
 		}
 		for driver, option := range map[string]string{"usb-tablet": "qemu-xhci", "virtserialport": "virtio-serial-pci"} {
-			err := vm.AddDevice(ctx, qemu.DeviceAdd{Driver: driver, ID: new("d")})
+			err := vm.AddDevice(ctx, hotplug.Device{Driver: driver, ID: "d"})
 			require.ErrorIs(t, err, hotplug.ErrNoFreePlace)
 			require.ErrorContains(t, err, option)
 		}
-		err := vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "no-such-driver", ID: new("d")})
+		err := vm.AddDevice(ctx, hotplug.Device{Driver: "no-such-driver", ID: "d"})
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		require.Equal(t, before, stateOf(t, c))
 	})
@@ -330,7 +330,7 @@ func TestPortFaults(t *testing.T) {
 					if known {
 						at := conn.At
 						conn.At = -1
-						wrong := qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new("x"), Props: qmp.Args{"no-such-property": 1}}
+						wrong := hotplug.Device{Driver: "virtio-rng-pci", ID: "x", Props: qmp.Args{"no-such-property": 1}}
 						require.ErrorIs(t, vm.AddDevice(t.Context(), wrong), qmp.ErrGeneric)
 						conn.At = at + conn.Count()
 					}

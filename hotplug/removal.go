@@ -78,6 +78,9 @@ type removalKind struct {
 
 	// gone are the kinds of parts that have the default names of a device, if the device is gone.
 	gone []string
+
+	// shared also looks for what this package added for the device, but other devices can use.
+	shared bool
 }
 
 var (
@@ -94,14 +97,16 @@ var (
 		gone:  []string{anObject},
 	}
 	deviceRemoval = removalKind{
-		check: func(*found) error { return nil },
-		gone:  []string{aChardev, anObject},
+		check:  func(*found) error { return nil },
+		gone:   []string{aChardev, anObject, anFDSet},
+		shared: true,
 	}
 	functionRemoval = removalKind{
 		check: func(f *found) error {
 			return unless(!f.kind.has("memdev"), because(ErrNotAlone, "device has an object with memory; RemoveMemory removes both"))
 		},
-		gone: []string{aNode, aNetdev, aChardev},
+		gone:   []string{aNode, aNetdev, aChardev, anObject, anFDSet},
+		shared: true,
 	}
 )
 
@@ -133,7 +138,7 @@ func (p *parts) keepAll(err error) {
 		return
 	}
 	for _, used := range p.uses {
-		if used.name != "" {
+		if used.name != "" && !slices.Contains(p.shared, used) {
 			p.kept = append(p.kept, Kept{used.what, used.name, err})
 		}
 	}
@@ -180,8 +185,9 @@ func (vm *VM) release(ctx context.Context, f *found) error {
 type parts struct {
 	*found
 	*removal
-	vm   *VM
-	gone []string // as in removalKind
+	vm     *VM
+	gone   []string // as in removalKind
+	shared []part   // those of uses that other devices can use
 
 	// With WithBackend:
 	chain  []string        // the names of the nodes below the device's node, from the top
@@ -190,6 +196,7 @@ type parts struct {
 
 	askedMarks, askedSets bool
 	own                   []part   // that sets and marks tell
+	sets                  []string // the numbers of all sets that have descriptors
 	marks                 []object // of the device
 	err                   error    // the errors of all parts
 	stopped               error    // why no more commands are sent
@@ -215,7 +222,26 @@ func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKi
 		}
 	}
 	p := &parts{found: f, removal: r, vm: vm, gone: kind.gone}
+	if f.exists && kind.shared {
+		if err := p.readShared(ctx); err != nil {
+			return nil, err
+		}
+	}
 	return p, p.readStorage(ctx)
+}
+
+// readShared finds what other devices can use, too.
+func (p *parts) readShared(ctx context.Context) error {
+	shared, err := p.vm.uses(ctx, p.id, p.kind.shared)
+	if errors.Is(err, errNoDevice) { // any more
+		return nil
+	}
+	for _, used := range shared {
+		if used.name != "" {
+			p.shared, p.uses = append(p.shared, used), append(p.uses, used)
+		}
+	}
+	return err
 }
 
 // readStorage reads the nodes below the device's node and the sets that they have open, if the caller wants them to be
@@ -305,7 +331,7 @@ func (r *removal) tells(what string) bool {
 
 // remove removes the parts of a device that is gone. What stays is in p.kept.
 func (p *parts) remove(ctx context.Context) error {
-	for _, what := range []string{aNode, aNetdev, aChardev, anObject} {
+	for _, what := range []string{aNode, aNetdev, aChardev, anObject, anFDSet} {
 		_, uses := p.used(what)
 		switch isGone := !p.exists && slices.Contains(p.gone, what); {
 		case !uses && !isGone && !p.tells(what):
@@ -348,21 +374,29 @@ func (p *parts) try(what, name string, ours bool, remove func() (bool, error)) (
 
 // ask finds the parts of a kind that marks and sets tell.
 func (p *parts) ask(ctx context.Context, what string) error {
-	if what == aNode && !p.askedSets {
+	if (what == aNode || what == anFDSet) && !p.askedSets {
 		sets, err := qemu.QueryFDSets{}.Do(ctx, p.vm.conn)
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
 		for _, s := range sets {
+			number := strconv.FormatInt(s.FDSetID, 10)
+			if len(s.FDs) > 0 {
+				p.sets = append(p.sets, number)
+			}
 			for _, fd := range s.FDs {
-				if id, node := ownerOf(qmp.Value(fd.Opaque)); id == p.id && node != "" {
+				opaque := qmp.Value(fd.Opaque)
+				if id, node := ownerOf(opaque); id == p.id && node != "" {
 					p.own = append(p.own, part{aNode, node})
+				}
+				if strings.HasPrefix(opaque, deviceOpaque(p.id)) {
+					p.own = append(p.own, part{anFDSet, number})
 				}
 			}
 		}
 		p.askedSets = true
 	}
-	if p.askedMarks {
+	if p.askedMarks || what == anFDSet {
 		return nil
 	}
 	objects, err := p.vm.objects(ctx, objectsPath, "child")
@@ -416,7 +450,9 @@ func (p *parts) names(ctx context.Context, what string) (all []string, ours map[
 		own = append(own, byDefault...)
 	}
 	isOwn := func(name string) bool { return slices.Contains(own, name) }
-	add(used, isOwn(used))
+	if what != anFDSet || slices.Contains(p.sets, used) {
+		add(used, isOwn(used))
+	}
 	for _, told := range p.told {
 		if told.what == what {
 			add(told.name, isOwn(told.name))
@@ -438,11 +474,15 @@ func (p *parts) wants(what, name string) bool {
 	return p.backend || slices.Contains(p.told, part{what, name})
 }
 
-// removeAll removes the netdevs, the character devices or the objects of a device.
+// removeAll removes the netdevs, the character devices, the objects or the sets of descriptors of a device. Only the
+// backend of a device adds a set that no node uses.
 func (p *parts) removeAll(ctx context.Context, what string) {
 	used, _ := p.used(what)
 	all, ours := p.names(ctx, what)
 	for _, name := range all {
+		if !ours[name] && slices.Contains(p.shared, part{what, name}) {
+			continue
+		}
 		if !ours[name] && !p.wants(what, name) {
 			p.keep(what, name, ErrNotOurs, false)
 			continue
@@ -458,6 +498,8 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 				return p.vm.removeNetdev(ctx, name)
 			case aChardev:
 				return p.vm.removeChardev(ctx, name)
+			case anFDSet:
+				return p.vm.removeSet(ctx, name)
 			}
 			if name == p.id && name != used { // may be another's: an I/O thread
 				exists, err := p.vm.backendExists(ctx, name)
@@ -470,6 +512,9 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 		if what == aNetdev && ours[name] && !removed && !kept {
 			p.removeNetdevRest(ctx)
 		}
+	}
+	if what == anFDSet && !p.exists && p.stopped == nil { // a device has taken the files that were sent for it
+		p.stop(p.vm.closeNames(ctx, sentNames(p.id), 0, 2))
 	}
 }
 

@@ -134,6 +134,15 @@ func (vm *VM) removeChardev(ctx context.Context, id string) (removed bool, err e
 	return removeBusy(ctx, busyGrace, func() error { return qemu.ChardevRemove{ID: id}.Do(ctx, vm.conn) }, exists)
 }
 
+// removeSet removes the descriptors of the set with a number.
+func (vm *VM) removeSet(ctx context.Context, number string) (removed bool, err error) {
+	set, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return false, err
+	}
+	return qmpfd.RemoveSet(ctx, vm.conn, set)
+}
+
 func (vm *VM) chardevExists(ctx context.Context, id string) (bool, error) {
 	all, err := qemu.QueryChardev{}.Do(ctx, vm.conn)
 	return slices.ContainsFunc(all, func(c qemu.ChardevInfo) bool { return c.Label == id }), err

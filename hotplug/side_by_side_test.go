@@ -72,7 +72,7 @@ func TestOthersComeAndGo(t *testing.T) {
 				add = func() error { return vm.AddDisk(ctx, encrypted(id)) }
 				remove = func() error { return errorOf(vm.RemoveFunctions(ctx, []string{id})) }
 			default:
-				add = func() error { return vm.AddDevice(ctx, qemu.DeviceAdd{Driver: "virtio-rng-pci", ID: new(id)}) }
+				add = func() error { return vm.AddDevice(ctx, hotplug.Device{Driver: "virtio-rng-pci", ID: id}) }
 			}
 			for range 3 {
 				if err := errors.Join(add(), remove()); err != nil {
@@ -122,12 +122,12 @@ func TestOneID(t *testing.T) {
 // TestWhatWaits has a guest that does not answer for one device: an operation that would take that device along,
 // or that needs its ID, waits. Others do not.
 func TestWhatWaits(t *testing.T) {
-	at := func(id, bus, addr string) qemu.DeviceAdd {
-		return qemu.DeviceAdd{Driver: "i6300esb", ID: new(id), Bus: new(bus), Props: qmp.Args{"addr": addr, "multifunction": true}}
+	at := func(id, bus, addr string) hotplug.Device {
+		return hotplug.Device{Driver: "i6300esb", ID: id, Bus: bus, Props: qmp.Args{"addr": addr, "multifunction": true}}
 	}
-	port := qemu.DeviceAdd{Driver: "pcie-root-port", ID: new("kept")}
+	port := hotplug.Device{Driver: "pcie-root-port", ID: "kept"}
 	for name, test := range map[string]struct {
-		kept qemu.DeviceAdd
+		kept hotplug.Device
 		do   func(ctx context.Context, vm *hotplug.VM) error
 		want bool
 	}{
@@ -191,7 +191,7 @@ func TestNetdevThatGetsADevice(t *testing.T) {
 		require.NoError(t, qemu.NetdevAdd{ID: "n", Branch: &qemu.NetdevUserOptions{}}.Do(t.Context(), c))
 		added := make(chan error)
 		go func() {
-			added <- vm.AddDevice(t.Context(), qemu.DeviceAdd{Driver: "e1000", ID: new("d"), Props: qmp.Args{"netdev": "n"}})
+			added <- vm.AddDevice(t.Context(), hotplug.Device{Driver: "e1000", ID: "d", Props: qmp.Args{"netdev": "n"}})
 		}()
 		synctest.Wait()
 		_, err := vm.RemoveNetdev(t.Context(), "n")
@@ -246,7 +246,7 @@ func TestOthersComeAndGoOnQEMU(t *testing.T) {
 					case 1:
 						err = errors.Join(vm.AddNIC(ctx, nic), errorOf(vm.RemoveNIC(ctx, id)))
 					default:
-						err = errors.Join(vm.AddDevice(ctx, usb(id)), errorOf(vm.RemoveDevice(ctx, id)))
+						err = errors.Join(vm.AddDevice(ctx, hotplug.DeviceOf(usb(id))), errorOf(vm.RemoveDevice(ctx, id)))
 					}
 					if err != nil {
 						t.Error(err)

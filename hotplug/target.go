@@ -35,6 +35,10 @@ func (vm *VM) chooseDriver(ctx context.Context, driver *string, pci string) erro
 	if *driver != "" {
 		return nil
 	}
+	if !strings.HasSuffix(pci, pciDriver) { // for another bus, the same everywhere
+		*driver = pci
+		return nil
+	}
 	target, err := vm.target(ctx)
 	if err != nil {
 		return err

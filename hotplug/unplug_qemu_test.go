@@ -112,6 +112,6 @@ func unplugPending(t *testing.T, m *unplugMachine) {
 
 // unplugWithoutEvent removes a qemu-xhci, of whose end 7.2 and 10.0 do not tell.
 func unplugWithoutEvent(t *testing.T, m *unplugMachine) {
-	require.NoError(t, m.vm.AddDevice(limit(t), qemu.DeviceAdd{Driver: "qemu-xhci", ID: new("usb"), Bus: &m.bus}))
+	require.NoError(t, m.vm.AddDevice(limit(t), hotplug.Device{Driver: "qemu-xhci", ID: "usb", Bus: m.bus}))
 	require.NoError(t, errorOf(m.vm.RemoveDevice(limit(t), "usb")))
 }

@@ -5,17 +5,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A VhostUser is a vhost-user server in another process, as the storage of a disk or as the host's side of a NIC. QEMU
-// connects to it by a character device, which is removed with the disk or the NIC. The machine's memory must be shared,
-// for example with -object memory-backend-memfd,share=on,….
+// A VhostUser is a vhost-user server in another process: the storage of a [Disk], the host's side of a [NIC], or
+// what any other [Device] with a vhost-user driver uses ("vhost-user-vsock-pci", "vhost-user-scsi-pci" and others).
+// QEMU connects to the server by a character device, which is removed with the device.
 //
-// If no server listens, the operation fails. When QEMU is connected, it asks the server for its features.
-// Until the server answers, QEMU executes no command and runs no CPU, and this package cannot interrupt it.
+// The server maps the machine's memory, which must be shared: -object memory-backend-memfd,id=mem,share=on,size=…
+// -machine memory-backend=mem. If no part of the memory is, the error matches [ErrNotShared]. QEMU would add the
+// device, and the guest could not use it. Memory that AddMemory adds must be shared too.
+//
+// If no server listens, the operation fails, unless Reconnect is set. When QEMU is connected, it asks the server for
+// its features. Until the server answers, QEMU executes no command and runs no CPU, and this package cannot
+// interrupt it.
+//
+// QEMU 10.0 and 11.1 end if the server of a vhost-user-rng, -i2c, -gpio, -snd or -input ends and the guest has no
+// driver for the device.
 type VhostUser struct {
 	// Server is the address that the server listens on, mostly a [*qemu.UnixSocketAddress].
 	Server qemu.SocketAddressLegacyBranch
@@ -25,6 +34,14 @@ type VhostUser struct {
 
 	// Queues is the number of queues of a disk, or of a NIC in each direction. 0 leaves the number to QEMU.
 	Queues int
+
+	// Reconnect is the time between two attempts of QEMU to connect, if the server does not listen or has closed the
+	// connection. 0 means that QEMU connects once. The device then survives a restart of its server, if its
+	// driver does: docs/devices.md has a list. QEMU before 9.2 gets the time in seconds, rounded up.
+	//
+	// With Reconnect, the operation waits until the server listens, or ctx ends; give ctx a deadline. If the server
+	// ends between that and device_add or netdev_add, QEMU executes no command until the server is back.
+	Reconnect time.Duration
 }
 
 const vhostUserDriver = "vhost-user-blk" // the types of the devices begin with this
@@ -39,18 +56,44 @@ func (v VhostUser) check() error {
 	if v.Queues < 0 {
 		return fmt.Errorf("VhostUser has %d Queues: it must not be negative", v.Queues)
 	}
+	if v.Reconnect < 0 {
+		return fmt.Errorf("VhostUser has Reconnect %v: it must not be negative", v.Reconnect)
+	}
 	chardev := v.chardev("")
 	_, err := chardev.Backend.MarshalJSON()
 	return err
 }
 
-// chardev returns the request for the character device. As a server, or when it reconnects, QEMU would wait
-// for a connection, and execute no command and run no CPU while it waits.
+// chardev returns the request for the character device. As a server, QEMU would wait for a connection, and execute
+// no command and run no CPU while it waits.
 func (v VhostUser) chardev(id string) qemu.ChardevAdd {
-	return qemu.ChardevAdd{ID: v.chardevID(id), Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
-		Addr:   qemu.SocketAddressLegacy{Branch: v.Server},
-		Server: new(false),
-	}}}
+	socket := &qemu.ChardevSocket{Addr: qemu.SocketAddressLegacy{Branch: v.Server}, Server: new(false)}
+	if v.Reconnect > 0 {
+		//qmp:allow ChardevSocket/reconnect-ms addChardev replaces it for an older QEMU
+		socket.ReconnectMs = new(int64((v.Reconnect + time.Millisecond - 1) / time.Millisecond))
+	}
+	return qemu.ChardevAdd{ID: v.chardevID(id), Backend: qemu.ChardevBackend{Branch: socket}}
+}
+
+// connectDevice is connect for a device that uses the character device itself.
+func (v VhostUser) connectDevice(ctx context.Context, vm *VM, undo *rollback, id string) error {
+	if err := vm.mark(ctx, undo, id, aChardev, v.chardevID(id)); err != nil {
+		return err
+	}
+	return v.connect(ctx, vm, undo, id)
+}
+
+// connect connects QEMU to the server, as steps of an operation.
+func (v VhostUser) connect(ctx context.Context, vm *VM, undo *rollback, id string) error {
+	if err := vm.checkShared(ctx); err != nil {
+		return err
+	}
+	add := v.chardev(id)
+	err := vm.addChardev(ctx, undo, add)
+	if err == nil && v.Reconnect > 0 {
+		err = vm.awaitServer(ctx, add.ID)
+	}
+	return err
 }
 
 // chardevID returns the ID of the character device for the device with this ID.
@@ -69,11 +112,7 @@ func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Di
 	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}
-	add := v.chardev(d.ID)
-	if err := vm.mark(ctx, undo, d.ID, aChardev, add.ID); err != nil {
-		return err
-	}
-	return vm.addChardev(ctx, undo, add)
+	return v.connectDevice(ctx, vm, undo, d.ID)
 }
 
 func (v VhostUser) diskDevice(d *Disk) (driver string, props qmp.Args) {
@@ -92,7 +131,7 @@ func (v VhostUser) checkNIC(n *NIC) (netdev string, err error) {
 }
 
 func (v VhostUser) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) error {
-	return vm.addChardev(ctx, undo, v.chardev(id))
+	return v.connect(ctx, vm, undo, id)
 }
 
 // taken reports whether a netdev uses the character device: QEMU then refuses to remove it.
@@ -114,20 +153,3 @@ func (v VhostUser) netdev(n *NIC) qemu.NetdevAdd {
 
 // chardevOf returns the default ID of the character device that belongs to a device.
 func chardevOf(id string) string { return defaultNames(aChardev, id)[0] }
-
-// addChardev connects a device to its server, as a step of an operation. If a character device of this name
-// exists, it stays, and the error matches ErrExists.
-func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAdd) error {
-	exists, err := vm.chardevExists(ctx, add.ID)
-	if err != nil {
-		return err
-	}
-	if exists {
-		return because(ErrExists, "character device %q exists", add.ID)
-	}
-	return undo.step(ctx, step{
-		what: "character device " + add.ID,
-		do:   func(ctx context.Context) error { _, err := add.Do(ctx, vm.conn); return err },
-		undo: func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err },
-	})
-}

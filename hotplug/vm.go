@@ -49,6 +49,7 @@ type VM struct {
 	driverTypes         wait.Answer[[]kinds] // of each of busKinds
 	commands            wait.Answer[map[string]bool]
 	dynamicAutoReadOnly wait.Answer[bool]
+	sharedMemory        wait.Answer[bool]
 	busTypes            wait.Answer[kinds]
 	pciTypes            wait.Answer[pciKinds]
 	pciSeen             atomic.Pointer[seenRoots] // by the last walk

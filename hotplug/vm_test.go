@@ -25,7 +25,7 @@ func TestVMThatNewHasNotMade(t *testing.T) {
 			"AddMemory": func(ctx context.Context) error {
 				return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Backend: hotplug.RAM{Size: 1}})
 			},
-			"AddDevice":     func(ctx context.Context) error { return vm.AddDevice(ctx, qemu.DeviceAdd{ID: new("d")}) },
+			"AddDevice":     func(ctx context.Context) error { return vm.AddDevice(ctx, hotplug.Device{ID: "d"}) },
 			"AddCPU":        func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
 			"RemoveDisk":    func(ctx context.Context) error { return errorOf(vm.RemoveDisk(ctx, "d")) },
 			"RemoveNIC":     func(ctx context.Context) error { return errorOf(vm.RemoveNIC(ctx, "d")) },

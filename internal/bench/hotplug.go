@@ -109,7 +109,7 @@ func (m *hotplugMachine) measure(disks int) {
 	compare("AddNIC", addNIC, func() error { return vm.AddNIC(ctx, nic) })
 	compare("DeviceInfo of a NIC", m.get(id, "type", "parent_bus", "hotpluggable", "netdev"), info)
 	compare("RemoveNIC", removeNIC, func() error { return errorOf(vm.RemoveNIC(ctx, id)) })
-	compare("AddDevice", func() error { return tablet.Do(ctx, client) }, func() error { return vm.AddDevice(ctx, tablet) })
+	compare("AddDevice", func() error { return tablet.Do(ctx, client) }, func() error { return vm.AddDevice(ctx, hotplug.DeviceOf(tablet)) })
 	compare("RemoveDevice", func() error { return m.unplug(id) }, func() error { return errorOf(vm.RemoveDevice(ctx, id)) })
 
 	tree := func(vm *hotplug.VM) error { _, err := vm.PCITree(ctx); return err }

@@ -7,6 +7,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
+// A chardevBackend is the part of a character device that the machine looks at: the name of the socket's descriptor.
+type chardevBackend struct {
+	Data struct {
+		Addr struct {
+			Data struct{ Str string }
+		}
+	}
+}
+
 func (m *Machine) queryChardev(*arguments) (any, error) {
 	all := []qemu.ChardevInfo{}
 	for _, id := range slices.Sorted(maps.Keys(m.chardev)) {

@@ -34,6 +34,11 @@ type arguments struct {
 	QOMType    string          `json:"qom-type"`
 	Memdev     string          `json:"memdev"`
 	RNG        string          `json:"rng"`
+	CryptoDev  string          `json:"cryptodev"`
+	IOThread   string          `json:"iothread"`
+	IOMMUFD    string          `json:"iommufd"`
+	HostDevice string          `json:"hostdevice"`
+	Backend    chardevBackend  `json:"backend"`
 	SocketID   *int64          `json:"socket-id"`
 	CoreID     *int64          `json:"core-id"`
 	ThreadID   *int64          `json:"thread-id"`

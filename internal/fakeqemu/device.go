@@ -11,8 +11,8 @@ import (
 
 type device struct {
 	driver, drive, netdev, memdev string
-	rng                           string
-	chardev                       string // of vhost-user
+	chardev, hostdevice           string
+	objects                       map[string]string // by the properties that name them
 	unplugging                    bool
 	place                         *place // of a CPU
 	slot                          *int64 // of a DIMM
@@ -89,16 +89,29 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 	if _, ok := m.netdevs[args.Netdev]; args.Netdev != "" && !ok {
 		return nil, generic("Property '%s.netdev' can't find value '%s'", args.Driver, args.Netdev)
 	}
-	for _, object := range []string{args.Memdev, args.RNG} {
+	if args.Memdev != "" && m.objects[args.Memdev] == "" {
+		return nil, generic("Device '%s' not found", args.Memdev)
+	}
+	objects := map[string]string{}
+	for property, object := range map[string]string{
+		"rng": args.RNG, "cryptodev": args.CryptoDev, "iothread": args.IOThread, "iommufd": args.IOMMUFD,
+	} {
 		if object != "" && m.objects[object] == "" {
 			return nil, generic("Device '%s' not found", object)
 		}
+		objects[property] = object
+	}
+	if id, ok := inSet(args.HostDevice); args.HostDevice != "" && (!ok || len(m.sets[id]) == 0) {
+		return nil, generic("failed to open %s: No such file or directory", args.HostDevice)
+	}
+	if args.Vhostfd != "" && m.named[args.Vhostfd] == nil {
+		return nil, generic("File descriptor named '%s' has not been found", args.Vhostfd)
 	}
 	at, err := m.placeFor(args)
 	if err != nil {
 		return nil, err
 	}
-	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, rng: args.RNG, place: at}
+	d := &device{driver: args.Driver, drive: args.Drive, netdev: args.Netdev, memdev: args.Memdev, place: at}
 	d.pci = readPlace(args)
 	if d.slot, err = m.slotFor(args); err != nil {
 		return nil, err
@@ -106,7 +119,8 @@ func (m *Machine) deviceAdd(args *arguments) (any, error) {
 	if err := m.useChardev(args.Chardev, args.ID); err != nil {
 		return nil, err
 	}
-	d.chardev = args.Chardev
+	d.chardev, d.hostdevice, d.objects = args.Chardev, args.HostDevice, objects
+	m.takeNamed(args.Vhostfd)
 	m.devices[args.ID] = d
 	m.setMemory(args.ID, args.Requested)
 	return nil, nil
@@ -175,7 +189,7 @@ func (m *Machine) qomGet(args *arguments) (any, error) {
 	}
 	for name, value := range d.links() {
 		if args.Property == name && (value != "" || slices.Contains(d.properties(), name)) {
-			if value != "" && (name == "memdev" || name == "rng") {
+			if _, object := d.objects[name]; value != "" && (object || name == "memdev") {
 				value = "/objects/" + value
 			}
 			return value, nil
@@ -203,16 +217,22 @@ func (d *device) properties() []string {
 
 // drivers are the beginnings of the names of drivers that have a link.
 var drivers = map[string][]string{
-	"drive":   {"virtio-blk", "scsi-hd", "scsi-cd", "usb-storage", "nvme-ns", "ide-hd"},
-	"netdev":  {"virtio-net", "e1000", "usb-net"},
-	"memdev":  {"pc-dimm", "virtio-mem"},
-	"chardev": {"vhost-user", "usb-serial"},
-	"rng":     {"virtio-rng"},
+	"drive":      {"virtio-blk", "scsi-hd", "scsi-cd", "usb-storage", "nvme-ns", "ide-hd"},
+	"netdev":     {"virtio-net", "e1000", "usb-net"},
+	"memdev":     {"pc-dimm", "virtio-mem", "ivshmem-plain"},
+	"chardev":    {"vhost-user", "usb-serial", "virtserialport", "virtconsole"},
+	"rng":        {"virtio-rng"},
+	"cryptodev":  {"virtio-crypto"},
+	"iothread":   {"virtio-blk", "virtio-scsi"},
+	"iommufd":    {"vfio-pci"},
+	"hostdevice": {"usb-host"},
 }
 
 // links returns what a device uses, by the names of properties.
 func (d *device) links() map[string]string {
-	return map[string]string{"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev, "rng": d.rng}
+	all := map[string]string{"drive": d.drive, "netdev": d.netdev, "memdev": d.memdev, "chardev": d.chardev, "hostdevice": d.hostdevice}
+	maps.Copy(all, d.objects)
+	return all
 }
 
 // systemReset releases the devices that the guest was asked to release.

@@ -45,6 +45,7 @@ type Machine struct {
 	strict  bool    // see RefuseSecondUnplug
 	mute    bool    // see Mute
 	stopped bool    // see Stop
+	private bool    // see Private
 	target  qemu.SysEmuTarget
 }
 
@@ -91,6 +92,7 @@ func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
 		"set_link":                m.setLink,
 		"chardev-add":             m.chardevAdd,
 		"query-chardev":           m.queryChardev,
+		"query-memdev":            m.queryMemdev,
 		"chardev-remove":          m.chardevRemove,
 		"object-add":              m.objectAdd,
 		"object-del":              m.objectDel,
@@ -173,6 +175,13 @@ func (m *Machine) Stop(stopped bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stopped = stopped
+}
+
+// Private makes the machine's memory private, or shared again, as vhost-user needs it.
+func (m *Machine) Private(private bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.private = private
 }
 
 // State lists the things in the machine, sorted: "chardev c1", "device d1", "fd tap0", "fdset 0 qmpkit:d1",

@@ -159,3 +159,8 @@ func (m *Machine) qomSet(args *arguments) (any, error) {
 	m.setMemory(id, size)
 	return nil, nil
 }
+
+// queryMemdev lists the memory that the machine was started with.
+func (m *Machine) queryMemdev(*arguments) (any, error) {
+	return []qemu.Memdev{{ID: new("pc.ram"), HostNodes: []uint16{}, Policy: qemu.HostMemPolicyDefault, Share: new(!m.private)}}, nil
+}

@@ -26,6 +26,14 @@ func (m *Machine) closefd(args *arguments) (any, error) {
 	return nil, nil
 }
 
+// takeNamed takes a named descriptor, if there is one, for a device that then owns it.
+func (m *Machine) takeNamed(name string) {
+	if file := m.named[name]; file != nil {
+		delete(m.named, name)
+		_ = file.Close()
+	}
+}
+
 // netdevAdd takes the named descriptors, all of them or none.
 func (m *Machine) netdevAdd(args *arguments) (any, error) {
 	if _, ok := m.netdevs[args.ID]; ok {
@@ -89,6 +97,11 @@ func (m *Machine) chardevAdd(args *arguments) (any, error) {
 	if _, ok := m.chardev[args.ID]; ok {
 		return nil, generic("Chardev with id '%s' already exists", args.ID)
 	}
+	name := args.Backend.Data.Addr.Data.Str
+	if name != "" && m.named[name] == nil {
+		return nil, generic("File descriptor named '%s' has not been found", name)
+	}
+	m.takeNamed(name)
 	m.chardev[args.ID] = ""
 	return map[string]string{}, nil
 }

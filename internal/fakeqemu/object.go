@@ -23,7 +23,7 @@ func (m *Machine) objectDel(args *arguments) (any, error) {
 		return nil, generic("object '%s' not found", args.ID)
 	}
 	for _, d := range m.devices {
-		if d.memdev == args.ID || d.rng == args.ID {
+		if d.memdev == args.ID || d.objects["rng"] == args.ID || d.objects["cryptodev"] == args.ID {
 			return nil, generic("object '%s' is in use, can not be deleted", args.ID)
 		}
 	}
