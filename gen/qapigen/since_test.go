@@ -167,7 +167,7 @@ func TestFacts(t *testing.T) {
 	for want, args := range map[string][]string{
 		"-qemu-version takes one source":                              {"facts", "-out", table, "-qemu-version", "5.2", older, newer},
 		"-qemu-version ten: want a version":                           {"facts", "-out", table, "-qemu-version", "ten", older},
-		"since takes either PATH... or -all":                                 {"since"},
+		"since takes either PATH... or -all":                          {"since"},
 		"-server x: want qemu, storage":                               {"since", "-server", "x", "stop"},
 		"-qemu 7.2: want a range":                                     {"list", "-qemu", "7.2"},
 		"-qemu 8.0..7.2: want a range from an older":                  {"list", "-qemu", "8.0..7.2"},
