@@ -16,9 +16,9 @@ test: ## all tests, those against real QEMUs included, and a summary
 	@$(GO) run ./internal/testsummary -count=1 -timeout=20m $(PACKAGES)
 
 .PHONY: test-qemu
-test-qemu: ## hotplug and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
+test-qemu: ## hotplug, jobs and migration on QEMU 5.2 to 11.1, pc and q35; writes docs/operations.md's tables
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
-		-count=1 -timeout=90m ./hotplug ./migration
+		-count=1 -timeout=90m ./hotplug ./job ./migration
 
 BROWSER ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PICTURES ?= .cache/page
@@ -32,7 +32,7 @@ test-page: ## qapigen's page in a browser, BROWSER=chromium; pictures of it go t
 .PHONY: race
 race: ## the tests of all that starts goroutines, with the race detector, on one QEMU each
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
-		./internal/wait ./qmp/... ./hotplug ./migration ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./qmp/... ./hotplug ./job ./migration ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## make the bindings anew, then hot-add a disk with them
