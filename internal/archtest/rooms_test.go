@@ -58,6 +58,8 @@ var rooms = []room{
 		why: "adds and removes devices of a running QEMU"},
 	{path: "migration", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "moves a running machine to another QEMU"},
+	{path: "job", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu"}, library: true,
+		why: "runs QEMU's jobs to their ends"},
 	{path: "qapi", rooms: []string{"internal/syntax", "qmp/introspect"}, library: true,
 		why: "the schema model: loading, checks, conditions, the server's view"},
 	{path: "internal/diff", rooms: []string{"qmp/introspect"}, library: true,

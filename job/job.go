@@ -1,0 +1,231 @@
+package job
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A Job is a job of a server, which [Start] has started or [Find] has found.
+//
+// Any number of goroutines can call the methods. If several wait, they wait one after the other, and all get the same
+// ending. A Job has a subscription to events until the job has ended. If you no longer wait for it, call
+// [Job.Detach].
+type Job struct {
+	conn  qmp.Conn
+	id    string
+	kind  qemu.JobType
+	holds bool // the caller of Start wants to finalize it
+
+	detached context.Context // ends with Detach
+	detach   context.CancelFunc
+	unwanted context.Context // ends when the job is to be cancelled
+	ask      context.CancelFunc
+
+	mu wait.Mutex // held by the goroutine that waits; protects all below
+	state
+}
+
+// Start starts the job of a request, under an ID, and returns when the server has accepted it. The request is a
+// [qemu.BlockdevMirror], [qemu.BlockCommit], [qemu.BlockStream], [qemu.BlockdevBackup], [qemu.BlockdevCreate],
+// [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same of another
+// generated package. Leave its JobID and AutoDismiss out. With AutoFinalize false the job waits for [Job.Complete]
+// before it takes effect, see [Job.WaitPending].
+//
+// The node of Device must be at the top of a chain and not be in use by another job, except for a stream.
+//
+// If ctx ends while the server accepts the job, the job is cancelled. Start returns an error that matches:
+//   - [ErrNotStarted]: the job has not begun.
+//   - [ErrCancelled] and the error of ctx: ctx ended.
+//   - [ErrUnknown]: the server did not answer.
+//
+// Source: the command of the request, JOB_STATUS_CHANGE.
+func Start(ctx context.Context, conn qmp.Conn, id string, request qmp.Request) (*Job, error) {
+	s, err := newStart(ctx, id, request)
+	if err != nil {
+		return nil, newError(cmp.Or(id, "?"), "", ErrNotStarted, err)
+	}
+	v, err := version(ctx, conn)
+	if err = cmp.Or(wait.Err(ctx), err); err != nil {
+		return nil, newError(s.id, s.kind, ErrNotStarted, err)
+	}
+	j := newJob(conn, s.id, s.kind)
+	j.holds, j.early, j.selfDismissing = s.holds, true, dismissesItself(s.kind, v)
+	longer, cancel := wait.Outlive(ctx, ownLimit)
+	defer cancel()
+	err = s.do(longer, conn, j.selfDismissing)
+	switch {
+	case err == nil && ctx.Err() == nil:
+		return j, nil
+	case err == nil:
+		if err := j.abandon(ctx, wait.Err(ctx)); err != nil {
+			return nil, err
+		}
+		return j, nil // it has ended
+	case qmp.MayHaveExecuted(err):
+		j.close()
+		return nil, j.end(ErrUnknown, err)
+	}
+	j.close()
+	if refused(err) {
+		if info, lookErr := find(ctx, conn, s.id); lookErr == nil && info != nil {
+			err = &existsError{err}
+		}
+	}
+	return nil, j.end(ErrNotStarted, err)
+}
+
+// Run starts the job of a request, completes and finalizes it, and waits for its end: see [Start] and [Job.Wait].
+// When Run returns, the job has ended, or the error matches [ErrGoesOn] or [ErrUnknown]. If an I/O error stops the job,
+// Run cancels it, and the error matches [ErrCancelled] and a [*StoppedError]. progress may be nil.
+func Run(ctx context.Context, conn qmp.Conn, id string, request qmp.Request, progress func(Progress)) error {
+	j, err := Start(ctx, conn, id, request)
+	if err != nil {
+		return err
+	}
+	defer j.Detach()
+	err = j.Wait(ctx, progress)
+	_, stopped := errors.AsType[*StoppedError](err)
+	if stopped || errors.Is(err, ErrGoesOn) && ctx.Err() == nil {
+		return j.abandon(ctx, err)
+	}
+	return err
+}
+
+// List returns all jobs of a server, also jobs that have ended and were not dismissed.
+//
+// Source: query-jobs.
+func List(ctx context.Context, x qmp.Executor) ([]qemu.JobInfo, error) {
+	return qemu.QueryJobs{}.Do(ctx, x)
+}
+
+// Find takes a job up that exists: after a restart of the program, or of another process. The job can be in any state.
+// If it has ended, [Job.Wait] returns its outcome and dismisses it.
+//
+// Find returns an error that matches:
+//   - [ErrGone]: there is no such job.
+//   - [ErrUnknown]: the server did not answer.
+//
+// Source: query-jobs, query-block-jobs.
+func Find(ctx context.Context, conn qmp.Conn, id string) (*Job, error) {
+	j := newJob(conn, id, "")
+	info, err := find(ctx, conn, id)
+	if err == nil && info != nil {
+		j.kind, j.status, j.looks = info.Type, info.Status, true
+		block, findErr := findBlock(ctx, conn, id)
+		err = findErr
+		j.holds = block != nil && !block.AutoFinalize
+	}
+	switch {
+	case err != nil:
+		j.close()
+		return nil, j.end(ErrUnknown, err, wait.Err(ctx))
+	case info == nil:
+		j.close()
+		return nil, j.end(ErrGone)
+	}
+	return j, nil
+}
+
+// find returns the entry of a job, or nil if there is none.
+func find(ctx context.Context, x qmp.Executor, id string) (*qemu.JobInfo, error) {
+	all, err := List(ctx, x)
+	if i := slices.IndexFunc(all, func(info qemu.JobInfo) bool { return info.ID == id }); i >= 0 {
+		return &all[i], err
+	}
+	return nil, err
+}
+
+// findBlock returns the entry of a job among the block jobs, or nil if there is none.
+func findBlock(ctx context.Context, x qmp.Executor, id string) (*qemu.BlockJobInfo, error) {
+	all, err := qemu.QueryBlockJobs{}.Do(ctx, x)
+	if i := slices.IndexFunc(all, func(info qemu.BlockJobInfo) bool { return info.Device == id }); i >= 0 {
+		return &all[i], err
+	}
+	return nil, err
+}
+
+// newJob returns a job with a subscription, which begins before the command that causes the events.
+func newJob(conn qmp.Conn, id string, kind qemu.JobType) *Job {
+	j := &Job{conn: conn, id: id, kind: kind}
+	j.detached, j.detach = context.WithCancel(context.Background())
+	j.unwanted, j.ask = context.WithCancel(context.Background())
+	j.events = conn.Events(qemu.EventJobStatusChange, qemu.EventBlockJobCompleted, qemu.EventBlockJobCancelled, qemu.EventBlockJobError)
+	return j
+}
+
+// ID returns the ID of the job.
+func (j *Job) ID() string { return j.id }
+
+// Type returns the type of the job. QEMU runs the commit of an active layer as a mirror, and [Find] says so.
+func (j *Job) Type() qemu.JobType { return j.kind }
+
+// Detach ends the waits for the job, with [ErrGoesOn], and leaves the job running. It frees the resources of j, and
+// can be called more than once. [Find] takes the job up.
+func (j *Job) Detach() {
+	j.detach()
+	if err := j.mu.Lock(context.Background()); err == nil {
+		j.close()
+		j.mu.Unlock()
+	}
+}
+
+// A Progress says how far a job is. The units of Current and Total depend on the job: bytes for most, but 0 or 1 for a
+// job of blockdev-create or of a snapshot. Total can grow while the guest writes, and both can be 0. Current is
+// equal to Total in a job that is ready, and sometimes before.
+type Progress struct {
+	Status  qemu.JobStatus
+	Current int64
+	Total   int64
+	Speed   float64 // units in a second since the progress before; 0 if there is none
+}
+
+// Progress asks for the progress of the job. Its Speed is 0. If the job does not exist any more, the error matches
+// [ErrGone].
+//
+// Source: query-jobs.
+func (j *Job) Progress(ctx context.Context) (Progress, error) {
+	info, err := find(ctx, j.conn, j.id)
+	switch {
+	case err != nil:
+		return Progress{}, err
+	case info == nil:
+		return Progress{}, j.end(ErrGone)
+	}
+	return progressOf(info), nil
+}
+
+func progressOf(info *qemu.JobInfo) Progress {
+	return Progress{Status: info.Status, Current: info.CurrentProgress, Total: info.TotalProgress}
+}
+
+// Pause pauses the job until Resume. QEMU refuses to pause a job twice. A job that is ready becomes "standby" and no
+// longer copies what the guest writes.
+//
+// Source: job-pause.
+func (j *Job) Pause(ctx context.Context) error { return qemu.JobPause{ID: j.id}.Do(ctx, j.conn) }
+
+// Resume continues a job that was paused, or that an I/O error has stopped, see [StoppedError].
+//
+// Source: job-resume.
+func (j *Job) Resume(ctx context.Context) error { return qemu.JobResume{ID: j.id}.Do(ctx, j.conn) }
+
+// SetSpeed limits the speed of a block job, in bytes a second; 0 means no limit. QEMU refuses it for other jobs.
+//
+// Source: block-job-set-speed.
+func (j *Job) SetSpeed(ctx context.Context, speed int64) error {
+	return qemu.BlockJobSetSpeed{Device: j.id, Speed: speed}.Do(ctx, j.conn)
+}
+
+// The time limits of this package: for what must be done after a context has ended, and between two looks.
+const (
+	ownLimit     = 15 * time.Second
+	pollInterval = time.Second
+	retryAfter   = 50 * time.Millisecond
+)

@@ -1,0 +1,417 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A state is what is known of a job.
+type state struct {
+	events         qmp.EventStream // nil after the end, or after Detach
+	blind          bool            // no more events come
+	selfDismissing bool            // see dismissesItself
+	early          bool            // the event "created" has not come; events before it are of an earlier job
+
+	looks     bool // it is time to ask for the state
+	status    qemu.JobStatus
+	reason    *string                      // of a job that has ended, from query-jobs
+	completed *qemu.BlockJobCompletedEvent // once it has come
+	cancelled bool                         // BLOCK_JOB_CANCELLED has come
+	asked     bool                         // this process has sent job-cancel, perhaps
+	stopped   error                        // a *StoppedError
+
+	undismissed error // why a job that has ended could not be dismissed
+
+	progress Progress // the last
+	at       time.Time
+
+	over    bool
+	outcome error // once it is over
+}
+
+// Wait waits until the job has ended, and dismisses it. It completes a job that becomes ready, and finalizes one that
+// becomes pending. progress may be nil.
+//
+// If ctx ends, Wait cancels the job and waits for that, 15 seconds at most. The package comment lists the errors. If
+// the job has ended already, Wait returns the same again.
+//
+// Source: job-complete, job-finalize, job-dismiss, job-cancel, query-jobs.
+func (j *Job) Wait(ctx context.Context, progress func(Progress)) error {
+	return j.wait(ctx, toEnd, progress)
+}
+
+// Complete is Wait without progress: it waits until the job is ready, if there is such a state, completes it, and
+// waits for the end. After a mirror the guest uses the target, after a commit of the active layer the base.
+func (j *Job) Complete(ctx context.Context) error { return j.wait(ctx, toEnd, nil) }
+
+// WaitReady waits until the job is ready: a mirror, or a commit of the active layer, has copied everything, and copies
+// what the guest writes until [Job.Complete] or [Job.EndWithoutPivot]. WaitReady returns nil also if the job is
+// pending, or has ended successfully because it has no state "ready". progress may be nil.
+//
+// If ctx ends, WaitReady cancels the job. The errors are those of [Job.Wait].
+func (j *Job) WaitReady(ctx context.Context, progress func(Progress)) error {
+	return j.wait(ctx, toReady, progress)
+}
+
+// WaitPending waits until the job is pending: all work is done, and takes effect with [Job.Complete]. Only a job
+// whose request has AutoFinalize false has this state. WaitPending completes a job that is ready. It returns nil
+// also if the job has ended successfully. progress may be nil.
+//
+// If ctx ends, WaitPending cancels the job. The errors are those of [Job.Wait].
+func (j *Job) WaitPending(ctx context.Context, progress func(Progress)) error {
+	return j.wait(ctx, toPending, progress)
+}
+
+// EndWithoutPivot ends a job that is ready, so that the guest uses the same node as before. It waits until the job is
+// ready. The target of a mirror is then a copy of the disk at that moment. Other jobs than a mirror and a commit of the
+// active layer have no state "ready": EndWithoutPivot waits for their ends.
+//
+// If ctx ends, EndWithoutPivot cancels the job. The errors are those of [Job.Wait].
+//
+// Source: block-job-cancel with force false.
+func (j *Job) EndWithoutPivot(ctx context.Context) error { return j.wait(ctx, toEndWithoutPivot, nil) }
+
+// Cancel cancels the job and waits until it has ended. It returns nil if the job was cancelled, or has failed. The
+// error matches [ErrTooLate] if the job had succeeded, or succeeds all the same: QEMU 5.2 ignores the request
+// after a job was completed.
+//
+// Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. Cancel returns an error that
+// matches:
+//   - [ErrTooLate]: the job has succeeded.
+//   - [ErrNotDismissed]: the job is cancelled, and QEMU still lists it. Call Cancel again.
+//   - [ErrGone]: there is no such job.
+//   - [ErrGoesOn]: ctx ended before QEMU had cancelled the job.
+//   - [ErrUnknown]: the server did not answer.
+//
+// Source: job-cancel.
+func (j *Job) Cancel(ctx context.Context) error {
+	err, undismissed := j.cancel(ctx)
+	_, failed := errors.AsType[*FailedError](err)
+	switch {
+	case err == nil, errors.Is(err, ErrNotDismissed):
+		return j.end(ErrTooLate, err)
+	case !failed && !errors.Is(err, ErrCancelled):
+		return err
+	case undismissed != nil:
+		return j.end(ErrNotDismissed, undismissed)
+	}
+	return nil
+}
+
+// cancel cancels the job and returns its ending. ctx is that of the wait for it. If another goroutine waits for the job,
+// that one sends job-cancel. undismissed is the reason why a job that has not succeeded could not be dismissed.
+func (j *Job) cancel(ctx context.Context) (err, undismissed error) {
+	j.ask()
+	if err := j.lock(ctx); err != nil {
+		return err, nil
+	}
+	defer j.mu.Unlock()
+	return j.follow(ctx, toEnd, nil), j.undismissed
+}
+
+// abandon cancels the job because of why, with a time limit of its own, and returns the ending.
+func (j *Job) abandon(ctx context.Context, why error) error {
+	ctx, done := wait.Detach(ctx, ownLimit)
+	defer done()
+	defer j.Detach()
+	err, _ := j.cancel(ctx)
+	return j.because(err, why)
+}
+
+// because adds the reason for a cancellation to an ending.
+func (j *Job) because(err, why error) error {
+	if e, ok := err.(*jobError); ok && e.ending != ErrGone {
+		return j.end(e.ending, append(e.reasons, why)...)
+	}
+	return err
+}
+
+// A goal is what a wait waits for.
+type goal int
+
+const (
+	toReady goal = iota
+	toPending
+	toEnd
+	toEndWithoutPivot
+)
+
+// wait waits for a goal, and cancels the job if ctx ends.
+func (j *Job) wait(ctx context.Context, to goal, progress func(Progress)) error {
+	err := j.lock(ctx)
+	if err == nil {
+		err = j.follow(ctx, to, progress)
+		j.mu.Unlock()
+	}
+	if ctx.Err() != nil && j.detached.Err() == nil && errors.Is(err, ErrGoesOn) {
+		return j.abandon(ctx, wait.Err(ctx))
+	}
+	return err
+}
+
+// lock waits until no other goroutine waits for the job.
+func (j *Job) lock(ctx context.Context) error {
+	locked, err := j.mu.LockUnless(ctx, j.detached.Done())
+	switch {
+	case err != nil:
+		return j.end(ErrGoesOn, err)
+	case !locked:
+		return j.end(ErrGoesOn, errDetached)
+	}
+	return nil
+}
+
+// follow waits for a goal. The error matches ErrGoesOn if ctx ends.
+func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(j.detached, func() { cancel(errDetached) })()
+	completed := false // QEMU has accepted to complete the job
+	for refusals := 0; !j.over; {
+		if j.events == nil {
+			return j.end(ErrGoesOn, errDetached)
+		}
+		if j.looks {
+			if err := j.look(ctx, progress); err != nil {
+				return j.unanswered(ctx, err)
+			}
+		}
+		if j.stopped != nil && j.unwanted.Err() == nil {
+			return j.stopped
+		}
+		if j.status == qemu.JobStatusConcluded || j.status == qemu.JobStatusNull {
+			return j.conclude(ctx)
+		}
+		reached, command := j.next(to, completed)
+		if reached && (progress == nil || j.progress.Status == j.status) {
+			return nil
+		}
+		if reached { // the callback gets the figures of this state
+			j.looks = true
+			continue
+		}
+		if command == nil {
+			if err := j.await(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		err := command.Do(ctx, j.conn)
+		if _, cancels := command.(qemu.JobCancel); cancels {
+			j.asked = qmp.MayHaveExecuted(err)
+		}
+		switch {
+		case err == nil:
+			completed = completed || j.status == qemu.JobStatusReady
+			j.status = "" // until the next event, or look
+			refusals = 0
+		case !refused(err):
+			return j.unanswered(ctx, err)
+		case refusals == maxRefusals:
+			return j.end(ErrGoesOn, err)
+		default:
+			refusals++
+			j.looks = true
+			if err := sleep(ctx, retryAfter); err != nil {
+				return j.end(ErrGoesOn, err)
+			}
+		}
+	}
+	return j.outcome
+}
+
+// maxRefusals is how often in a row QEMU may refuse to complete a job that is ready, to finalize one that is pending, or
+// to cancel one that exists. A job that is ready becomes "standby" for a moment while QEMU drains a disk.
+const maxRefusals = 20
+
+// next returns whether the goal is reached, or the command that is due.
+func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) {
+	switch {
+	case j.asked:
+		return false, nil
+	case j.unwanted.Err() != nil:
+		return false, qemu.JobCancel{ID: j.id}
+	}
+	switch j.status {
+	case qemu.JobStatusReady:
+		switch {
+		case to == toReady:
+			return true, nil
+		case completed:
+		case to == toEndWithoutPivot:
+			return false, qemu.BlockJobCancel{Device: j.id, Force: new(false)}
+		default:
+			return false, qemu.JobComplete{ID: j.id}
+		}
+	case qemu.JobStatusPending:
+		switch {
+		case j.holds && (to == toReady || to == toPending):
+			return true, nil
+		default:
+			return false, qemu.JobFinalize{ID: j.id}
+		}
+	}
+	return false, nil
+}
+
+// await waits for an event, or until it is time to look. The error matches ErrGoesOn.
+func (j *Job) await(ctx context.Context) error {
+	if j.blind {
+		j.looks = true
+		if err := sleep(ctx, pollInterval); err != nil {
+			return j.end(ErrGoesOn, err)
+		}
+		return nil
+	}
+	tick, cancel := context.WithTimeout(ctx, pollInterval)
+	defer cancel()
+	if !j.asked {
+		defer context.AfterFunc(j.unwanted, cancel)()
+	}
+	event, err := j.events.Next(tick)
+	switch {
+	case err == nil:
+		j.take(event)
+		return nil
+	case ctx.Err() != nil:
+		return j.end(ErrGoesOn, wait.Err(ctx))
+	}
+	j.looks = true // which says why, if the connection has ended
+	j.blind = tick.Err() == nil && !errors.Is(err, qmp.ErrEventsLost)
+	return nil
+}
+
+// take takes note of an event. An event that cannot be decoded, or is of another job, counts for nothing.
+func (j *Job) take(event qmp.RawEvent) {
+	if e, ok, err := qmp.EventAs[qemu.JobStatusChangeEvent](event); ok && err == nil && e.ID == j.id {
+		if j.early = j.early && e.Status != qemu.JobStatusCreated; !j.early {
+			j.status = e.Status
+			j.looks = j.looks || e.Status == qemu.JobStatusConcluded || e.Status == qemu.JobStatusNull
+		}
+	}
+	if j.early {
+		return
+	}
+	if e, ok, err := qmp.EventAs[qemu.BlockJobCompletedEvent](event); ok && err == nil && e.Device == j.id {
+		j.completed = &e
+	}
+	if e, ok, err := qmp.EventAs[qemu.BlockJobCancelledEvent](event); ok && err == nil && e.Device == j.id {
+		j.cancelled = true
+	}
+	if e, ok, err := qmp.EventAs[qemu.BlockJobErrorEvent](event); ok && err == nil && e.Device == j.id {
+		j.looks = j.looks || e.Action == qemu.BlockErrorActionStop
+	}
+}
+
+// look asks for the state of the job.
+func (j *Job) look(ctx context.Context, progress func(Progress)) error {
+	info, err := find(ctx, j.conn, j.id)
+	if err != nil {
+		return err
+	}
+	for event, err := range qmp.Queued(j.events) { // older than the answer
+		if err == nil {
+			j.take(event)
+		}
+	}
+	j.looks, j.stopped, j.early = false, nil, false
+	if info == nil {
+		j.status = qemu.JobStatusNull
+		return nil
+	}
+	j.status, j.reason = info.Status, info.Error
+	now := time.Now()
+	p := progressOf(info)
+	if passed := now.Sub(j.at).Seconds(); !j.at.IsZero() && passed > 0 {
+		p.Speed = max(0, float64(p.Current-j.progress.Current)/passed)
+	}
+	j.progress, j.at = p, now
+	if progress != nil {
+		progress(p)
+	}
+	if info.Status != qemu.JobStatusPaused && info.Status != qemu.JobStatusStandby {
+		return nil
+	}
+	block, err := findBlock(ctx, j.conn, j.id)
+	if err == nil && block != nil && block.IOStatus != qemu.BlockDeviceIOStatusOk {
+		j.stopped = &StoppedError{ID: j.id, Type: j.kind, IOStatus: block.IOStatus}
+		j.looks = true // at the beginning of the next wait
+	}
+	return err
+}
+
+// conclude ends the wait for a job that has ended, and dismisses the job.
+func (j *Job) conclude(ctx context.Context) error {
+	gone := j.status == qemu.JobStatusNull
+	outcome := j.ending(gone)
+	if !gone {
+		longer, done := wait.Outlive(ctx, ownLimit)
+		defer done()
+		err := qemu.JobDismiss{ID: j.id}.Do(longer, j.conn)
+		if refused(err) {
+			if info, lookErr := find(longer, j.conn, j.id); lookErr == nil && info == nil {
+				err = nil // another client was faster
+			}
+		}
+		if j.undismissed = err; err != nil {
+			if outcome == nil {
+				return j.end(ErrNotDismissed, err)
+			}
+			return outcome
+		}
+	}
+	j.over, j.outcome = true, outcome
+	j.close()
+	return outcome
+}
+
+// ending returns how a job has ended.
+func (j *Job) ending(gone bool) error {
+	reason := j.reason
+	if gone {
+		if j.completed != nil {
+			reason = j.completed.Error
+		} else if !j.cancelled {
+			return j.end(ErrGone)
+		}
+	}
+	switch {
+	case j.cancelled && (gone || reason != nil), j.asked && reason != nil && j.completed == nil:
+		return j.end(ErrCancelled)
+	case reason != nil:
+		return &FailedError{ID: j.id, Type: j.kind, Reason: *reason}
+	}
+	return nil
+}
+
+// unanswered returns the error of a wait, one of whose commands was not answered.
+func (j *Job) unanswered(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return j.end(ErrGoesOn, wait.Err(ctx))
+	}
+	return j.end(ErrUnknown, err)
+}
+
+// close ends the subscription.
+func (j *Job) close() {
+	if j.events != nil {
+		_ = j.events.Close() // returns nil
+		j.events = nil
+	}
+}
+
+// sleep waits for so long, or until ctx ends.
+func sleep(ctx context.Context, interval time.Duration) error {
+	timer := time.NewTimer(interval)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return wait.Err(ctx)
+}
