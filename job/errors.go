@@ -65,6 +65,7 @@ type FailedError struct {
 	Reason string // QEMU's, for people
 }
 
+// Error names the job and gives the reason.
 func (e *FailedError) Error() string {
 	return fmt.Sprintf("job: %s %q failed: %s", e.Type, e.ID, e.Reason)
 }
@@ -80,6 +81,7 @@ type StoppedError struct {
 	IOStatus qemu.BlockDeviceIOStatus // "nospace" or "failed"
 }
 
+// Error names the job and what to do.
 func (e *StoppedError) Error() string {
 	return fmt.Sprintf("job: %s %q is stopped by an I/O error (%s); resume or cancel it", e.Type, e.ID, e.IOStatus)
 }
