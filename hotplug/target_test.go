@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -221,10 +222,11 @@ func TestGuestWithoutPCI(t *testing.T) {
 	m := newMachine(t, "s390x")
 	m.SetGuest(fakeqemu.Deaf)
 	m.Handle("query-cpus-fast", qmptest.Return([]qemu.CPUInfoFast{{QOMPath: "/machine/cpu", Target: "s390x", Branch: &qemu.CPUInfoS390{CPUState: "operating"}}}))
-	zpci := true
+	var zpci atomic.Bool
+	zpci.Store(true)
 	m.Intercept("qom-get", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
 		if strings.Contains(string(r.Arguments), "/machine/cpu") {
-			return zpci, nil
+			return zpci.Load(), nil
 		}
 		return machine(r)
 	})
@@ -236,7 +238,7 @@ func TestGuestWithoutPCI(t *testing.T) {
 	err := errorOf(vm.RemoveDisk(short, "d"))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 
-	zpci = false
+	zpci.Store(false)
 	err = errorOf(vm.RemoveDisk(t.Context(), "d"))
 	require.ErrorIs(t, err, hotplug.ErrUnplugPending)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
