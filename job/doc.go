@@ -46,7 +46,8 @@
 // # How it waits
 //
 // A wait follows the events of QEMU and asks for the state of the jobs (query-jobs) every second, so a lost event
-// delays it by at most a second. The callback for the progress runs on the goroutine that waits, after each answer.
+// delays it by at most a second. The callback for the progress runs on the goroutine that waits, after each answer. It can call [Job.Detach], or end the context. It must not
+// call [Job.Cancel] or wait for the same job: these wait for the callback to return.
 //
 // Jobs do not dismiss themselves, because QEMU forgets the reason of a failure with the job. There are two
 // exceptions: a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. If such a job has ended and is not

@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -355,5 +356,30 @@ func TestRequests(t *testing.T) {
 			require.Equal(t, id, j.ID())
 			require.NoError(t, j.Wait(t.Context(), nil))
 		}
+	})
+}
+
+// TestCallback: a callback can detach, panic, and end its goroutine.
+func TestCallback(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		require.ErrorIs(t, j.Wait(t.Context(), func(job.Progress) { j.Detach() }), job.ErrGoesOn)
+		require.Equal(t, []string{"one ready"}, f.States())
+		synctest.Wait()
+		delivered := f.client.Stats().EventsDelivered
+		f.Event(qemu.EventJobStatusChange, map[string]any{"id": "other", "status": "running"})
+		synctest.Wait()
+		require.Equal(t, delivered, f.client.Stats().EventsDelivered, "the subscription has ended")
+
+		require.PanicsWithValue(t, "in the callback", func() {
+			_ = job.Run(t.Context(), f.client, "two", mirror, func(job.Progress) { panic("in the callback") })
+		})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = job.Run(t.Context(), f.client, "three", mirror, func(job.Progress) { runtime.Goexit() })
+		}()
+		<-done
 	})
 }

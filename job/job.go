@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -27,6 +28,8 @@ type Job struct {
 	detach   context.CancelFunc
 	unwanted context.Context // ends when the job is to be cancelled
 	ask      context.CancelFunc
+
+	calling atomic.Bool // the callback for the progress runs
 
 	mu wait.Mutex // held by the goroutine that waits; protects all below
 	state
@@ -167,12 +170,14 @@ func (j *Job) ID() string { return j.id }
 func (j *Job) Type() qemu.JobType { return j.kind }
 
 // Detach ends the waits for the job, with [ErrGoesOn], and leaves the job running. It frees the resources of j, and
-// can be called more than once. [Find] takes the job up.
+// can be called more than once. A callback for the progress can call Detach. [Find] takes the job up.
 func (j *Job) Detach() {
 	j.detach()
+	if j.calling.Load() { // perhaps on this goroutine; the one that waits closes the subscription afterwards
+		return
+	}
 	if err := j.mu.Lock(context.Background()); err == nil {
-		j.close()
-		j.mu.Unlock()
+		j.unlock()
 	}
 }
 

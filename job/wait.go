@@ -110,7 +110,7 @@ func (j *Job) cancel(ctx context.Context) (err, undismissed error) {
 	if err := j.lock(ctx); err != nil {
 		return err, nil
 	}
-	defer j.mu.Unlock()
+	defer j.unlock()
 	return j.follow(ctx, toEnd, nil), j.undismissed
 }
 
@@ -145,8 +145,10 @@ const (
 func (j *Job) wait(ctx context.Context, to goal, progress func(Progress)) error {
 	err := j.lock(ctx)
 	if err == nil {
-		err = j.follow(ctx, to, progress)
-		j.mu.Unlock()
+		err = func() error {
+			defer j.unlock() // also if progress panics
+			return j.follow(ctx, to, progress)
+		}()
 	}
 	if ctx.Err() != nil && j.detached.Err() == nil && errors.Is(err, ErrGoesOn) {
 		return j.abandon(ctx, wait.Err(ctx))
@@ -166,6 +168,14 @@ func (j *Job) lock(ctx context.Context) error {
 	return nil
 }
 
+// unlock lets the next goroutine wait. After Detach it ends the subscription.
+func (j *Job) unlock() {
+	if j.detached.Err() != nil {
+		j.close()
+	}
+	j.mu.Unlock()
+}
+
 // follow waits for a goal. The error matches ErrGoesOn if ctx ends.
 func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -173,13 +183,13 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 	defer context.AfterFunc(j.detached, func() { cancel(errDetached) })()
 	completed := false // QEMU has accepted to complete the job
 	for refusals := 0; !j.over; {
-		if j.events == nil {
-			return j.end(ErrGoesOn, errDetached)
-		}
-		if j.looks {
+		if j.looks && j.detached.Err() == nil {
 			if err := j.look(ctx, progress); err != nil {
 				return j.unanswered(ctx, err)
 			}
+		}
+		if j.detached.Err() != nil { // perhaps by the callback
+			return j.end(ErrGoesOn, errDetached)
 		}
 		if j.stopped != nil && j.unwanted.Err() == nil {
 			return j.stopped
@@ -331,9 +341,7 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 		p.Speed = max(0, float64(p.Current-j.progress.Current)/passed)
 	}
 	j.progress, j.at = p, now
-	if progress != nil {
-		progress(p)
-	}
+	j.report(progress)
 	if info.Status != qemu.JobStatusPaused && info.Status != qemu.JobStatusStandby {
 		return nil
 	}
@@ -343,6 +351,16 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 		j.looks = true // at the beginning of the next wait
 	}
 	return err
+}
+
+// report calls the callback of a wait.
+func (j *Job) report(progress func(Progress)) {
+	if progress == nil {
+		return
+	}
+	j.calling.Store(true)
+	defer j.calling.Store(false)
+	progress(j.progress)
 }
 
 // conclude ends the wait for a job that has ended, and dismisses the job.
