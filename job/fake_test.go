@@ -383,3 +383,23 @@ func TestCallback(t *testing.T) {
 		<-done
 	})
 }
+
+// TestBusyEvents: events of other jobs do not put off the question for the state.
+func TestBusyEvents(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		f.Mute(true)
+		f.Advance("one")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go func() {
+			for ; ctx.Err() == nil; time.Sleep(400 * time.Millisecond) {
+				f.Event(qemu.EventJobStatusChange, map[string]any{"id": "other", "status": "running"})
+			}
+		}()
+		require.NoError(t, j.WaitReady(ctx, nil))
+		j.Detach()
+	})
+}

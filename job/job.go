@@ -159,6 +159,7 @@ func newJob(conn qmp.Conn, id string, kind qemu.JobType) *Job {
 	j := &Job{conn: conn, id: id, kind: kind}
 	j.detached, j.detach = context.WithCancel(context.Background())
 	j.unwanted, j.ask = context.WithCancel(context.Background())
+	j.due = time.Now().Add(pollInterval)
 	j.events = conn.Events(qemu.EventJobStatusChange, qemu.EventBlockJobCompleted, qemu.EventBlockJobCancelled, qemu.EventBlockJobError)
 	return j
 }

@@ -17,7 +17,8 @@ type state struct {
 	selfDismissing bool            // see dismissesItself
 	early          bool            // the event "created" has not come; events before it are of an earlier job
 
-	looks     bool // it is time to ask for the state
+	due       time.Time // when it is time to ask for the state, at the latest
+	looks     bool      // it is time to ask for the state
 	status    qemu.JobStatus
 	reason    *string                      // of a job that has ended, from query-jobs
 	completed *qemu.BlockJobCompletedEvent // once it has come
@@ -271,14 +272,14 @@ func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) 
 
 // await waits for an event, or until it is time to look. The error matches ErrGoesOn.
 func (j *Job) await(ctx context.Context) error {
-	if j.blind {
+	if wait := time.Until(j.due); j.blind || wait <= 0 { // also if other jobs send events all the time
 		j.looks = true
-		if err := sleep(ctx, pollInterval); err != nil {
+		if err := sleep(ctx, wait); err != nil {
 			return j.end(ErrGoesOn, err)
 		}
 		return nil
 	}
-	tick, cancel := context.WithTimeout(ctx, pollInterval)
+	tick, cancel := context.WithDeadline(ctx, j.due)
 	defer cancel()
 	if !j.asked {
 		defer context.AfterFunc(j.unwanted, cancel)()
@@ -330,6 +331,7 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 		}
 	}
 	j.looks, j.stopped, j.early = false, nil, false
+	j.due = time.Now().Add(pollInterval)
 	if info == nil {
 		j.status = qemu.JobStatusNull
 		return nil
