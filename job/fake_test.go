@@ -362,10 +362,13 @@ func TestRequests(t *testing.T) {
 // TestCallback: a callback can detach, panic, and end its goroutine.
 func TestCallback(t *testing.T) {
 	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
 		j, err := job.Start(t.Context(), f.client, "one", mirror)
 		require.NoError(t, err)
-		require.ErrorIs(t, j.Wait(t.Context(), func(job.Progress) { j.Detach() }), job.ErrGoesOn)
-		require.Equal(t, []string{"one ready"}, f.States())
+		require.ErrorIs(t, j.Wait(t.Context(), func(job.Progress) { f.Advance("one"); j.Detach() }), job.ErrGoesOn)
+		synctest.Wait()
+		require.Equal(t, []string{"one ready"}, f.States(), "no command is sent after Detach")
+		f.Hold(false)
 		synctest.Wait()
 		delivered := f.client.Stats().EventsDelivered
 		f.Event(qemu.EventJobStatusChange, map[string]any{"id": "other", "status": "running"})
@@ -394,12 +397,16 @@ func TestBusyEvents(t *testing.T) {
 		f.Advance("one")
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
+		quiet := make(chan struct{})
 		go func() {
+			defer close(quiet)
 			for ; ctx.Err() == nil; time.Sleep(400 * time.Millisecond) {
 				f.Event(qemu.EventJobStatusChange, map[string]any{"id": "other", "status": "running"})
 			}
 		}()
 		require.NoError(t, j.WaitReady(ctx, nil))
 		j.Detach()
+		cancel()
+		<-quiet
 	})
 }

@@ -272,9 +272,9 @@ func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) 
 
 // await waits for an event, or until it is time to look. The error matches ErrGoesOn.
 func (j *Job) await(ctx context.Context) error {
-	if wait := time.Until(j.due); j.blind || wait <= 0 { // also if other jobs send events all the time
+	if left := time.Until(j.due); j.blind || left <= 0 { // also if other jobs send events all the time
 		j.looks = true
-		if err := sleep(ctx, wait); err != nil {
+		if err := sleep(ctx, left); err != nil {
 			return j.end(ErrGoesOn, err)
 		}
 		return nil
