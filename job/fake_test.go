@@ -3,6 +3,7 @@ package job_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"testing"
@@ -408,5 +409,81 @@ func TestBusyEvents(t *testing.T) {
 		j.Detach()
 		cancel()
 		<-quiet
+	})
+}
+
+// TestIDUsedAgain: the job has ended, and another one has its ID. The other one stays as it is.
+func TestIDUsedAgain(t *testing.T) {
+	for name, ends := range map[string]func(ctx context.Context, j *job.Job) error{
+		"Wait":            func(ctx context.Context, j *job.Job) error { return j.Wait(ctx, nil) },
+		"WaitReady":       func(ctx context.Context, j *job.Job) error { return j.WaitReady(ctx, nil) },
+		"EndWithoutPivot": func(ctx context.Context, j *job.Job) error { return j.EndWithoutPivot(ctx) },
+		"Cancel": func(ctx context.Context, j *job.Job) error {
+			if err := j.Cancel(ctx); !errors.Is(err, job.ErrTooLate) {
+				return fmt.Errorf("cancelled: %w", err)
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, newest, func(t *testing.T, f *fake) {
+				f.Hold(true)
+				j, err := job.Start(t.Context(), f.client, "one", mirror)
+				require.NoError(t, err)
+				f.Forget("one")
+				other, err := job.Start(t.Context(), f.client, "one", mirror)
+				require.NoError(t, err)
+				defer other.Detach()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				require.NoError(t, ends(ctx, j))
+				require.Equal(t, []string{"one running"}, f.States())
+			})
+		})
+	}
+}
+
+// TestReadyNoMore: a job that was ready has failed since.
+func TestReadyNoMore(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		require.NoError(t, j.WaitReady(t.Context(), nil))
+		f.Fail("Input/output error")
+		f.Advance("one")
+		require.ErrorContains(t, j.WaitReady(t.Context(), nil), "Input/output error")
+	})
+}
+
+// beforeAnswer is a connection on which the last events of an earlier job, and the first of this one, come before the
+// first answer to a query.
+type beforeAnswer struct {
+	*qmp.Client
+	f    *fake
+	done bool
+}
+
+func (c *beforeAnswer) Execute(ctx context.Context, call *qmp.Call) error {
+	if !c.done {
+		c.done = true
+		c.f.Event(qemu.EventBlockJobCancelled, map[string]any{"type": "mirror", "device": "one", "len": 0, "offset": 0, "speed": 0})
+		c.f.Event(qemu.EventJobStatusChange, map[string]any{"id": "one", "status": "null"})
+		c.f.Event(qemu.EventJobStatusChange, map[string]any{"id": "one", "status": "created"})
+	}
+	return c.Client.Execute(ctx, call)
+}
+
+// TestFindAfterEarlierJob: events of an earlier job with this ID count for nothing.
+func TestFindAfterEarlierJob(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		j.Detach()
+		j, err = job.Find(t.Context(), &beforeAnswer{Client: f.client, f: f}, "one")
+		require.NoError(t, err)
+		f.Fail("Input/output error")
+		f.Advance("one")
+		require.ErrorContains(t, j.Wait(t.Context(), nil), "Input/output error")
 	})
 }

@@ -59,10 +59,13 @@ func Start(ctx context.Context, conn qmp.Conn, id string, request qmp.Request) (
 		return nil, newError(s.id, s.kind, ErrNotStarted, err)
 	}
 	j := newJob(conn, s.id, s.kind)
-	j.holds, j.early, j.selfDismissing = s.holds, true, dismissesItself(s.kind, v)
+	j.holds, j.selfDismissing = s.holds, dismissesItself(s.kind, v)
 	longer, cancel := wait.Outlive(ctx, ownLimit)
 	defer cancel()
 	err = s.do(longer, conn, j.selfDismissing)
+	if err == nil {
+		j.begin()
+	}
 	switch {
 	case err == nil && ctx.Err() == nil:
 		return j, nil
@@ -121,6 +124,7 @@ func Find(ctx context.Context, conn qmp.Conn, id string) (*Job, error) {
 	info, err := find(ctx, conn, id)
 	if err == nil && info != nil {
 		j.kind, j.status, j.looks = info.Type, info.Status, true
+		j.begin()
 		block, findErr := findBlock(ctx, conn, id)
 		err = findErr
 		j.holds = block != nil && !block.AutoFinalize

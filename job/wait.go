@@ -15,7 +15,7 @@ type state struct {
 	events         qmp.EventStream // nil after the end, or after Detach
 	blind          bool            // no more events come
 	selfDismissing bool            // see dismissesItself
-	early          bool            // the event "created" has not come; events before it are of an earlier job
+	gone           bool            // QEMU has forgotten the job: a job with its ID is another one
 
 	due       time.Time // when it is time to ask for the state, at the latest
 	looks     bool      // it is time to ask for the state
@@ -184,7 +184,8 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 	defer context.AfterFunc(j.detached, func() { cancel(errDetached) })()
 	completed := false // QEMU has accepted to complete the job
 	for refusals := 0; !j.over; {
-		if j.looks && j.detached.Err() == nil {
+		j.drain()
+		if j.looks && !j.gone && j.detached.Err() == nil {
 			if err := j.look(ctx, progress); err != nil {
 				return j.unanswered(ctx, err)
 			}
@@ -193,6 +194,7 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 			return j.end(ErrGoesOn, errDetached)
 		}
 		if j.stopped != nil && j.unwanted.Err() == nil {
+			j.looks = true // at the beginning of the next wait
 			return j.stopped
 		}
 		if j.status == qemu.JobStatusConcluded || j.status == qemu.JobStatusNull {
@@ -207,6 +209,9 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 			continue
 		}
 		if command == nil {
+			if j.looks {
+				continue
+			}
 			if err := j.await(ctx); err != nil {
 				return err
 			}
@@ -297,16 +302,54 @@ func (j *Job) await(ctx context.Context) error {
 	return nil
 }
 
-// take takes note of an event. An event that cannot be decoded, or is of another job, counts for nothing.
-func (j *Job) take(event qmp.RawEvent) {
-	if e, ok, err := qmp.EventAs[qemu.JobStatusChangeEvent](event); ok && err == nil && e.ID == j.id {
-		if j.early = j.early && e.Status != qemu.JobStatusCreated; !j.early {
-			j.status = e.Status
-			j.looks = j.looks || e.Status == qemu.JobStatusConcluded || e.Status == qemu.JobStatusNull
+// begin takes note of the events before the answer that the job exists. Those before the last "created" are of earlier
+// jobs with this ID.
+func (j *Job) begin() {
+	var since []qmp.RawEvent
+	for event, err := range qmp.Queued(j.events) {
+		if e := j.change(event); err != nil || e != nil && e.Status == qemu.JobStatusCreated {
+			since = nil
+			j.looks = j.looks || err != nil
+		}
+		if err == nil {
+			since = append(since, event)
 		}
 	}
-	if j.early {
+	for _, event := range since {
+		j.take(event)
+	}
+}
+
+// drain takes note of the events in the queue.
+func (j *Job) drain() {
+	if j.events == nil {
 		return
+	}
+	for event, err := range qmp.Queued(j.events) {
+		if err == nil {
+			j.take(event)
+		}
+		j.looks = j.looks || errors.Is(err, qmp.ErrEventsLost)
+	}
+}
+
+// change returns a change of the status of the job, or nil if the event is none.
+func (j *Job) change(event qmp.RawEvent) *qemu.JobStatusChangeEvent {
+	if e, ok, err := qmp.EventAs[qemu.JobStatusChangeEvent](event); ok && err == nil && e.ID == j.id {
+		return &e
+	}
+	return nil
+}
+
+// take takes note of an event. An event that cannot be decoded, or is of another job, counts for nothing.
+func (j *Job) take(event qmp.RawEvent) {
+	if j.gone {
+		return
+	}
+	if e := j.change(event); e != nil {
+		j.status = e.Status
+		j.gone = e.Status == qemu.JobStatusNull
+		j.looks = j.looks || e.Status == qemu.JobStatusConcluded
 	}
 	if e, ok, err := qmp.EventAs[qemu.BlockJobCompletedEvent](event); ok && err == nil && e.Device == j.id {
 		j.completed = &e
@@ -325,15 +368,11 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 	if err != nil {
 		return err
 	}
-	for event, err := range qmp.Queued(j.events) { // older than the answer
-		if err == nil {
-			j.take(event)
-		}
-	}
-	j.looks, j.stopped, j.early = false, nil, false
+	j.looks, j.stopped = false, nil
+	j.drain() // of older events, most of the time
 	j.due = time.Now().Add(pollInterval)
-	if info == nil {
-		j.status = qemu.JobStatusNull
+	if info == nil || j.gone && info.Status != qemu.JobStatusConcluded { // if the job is gone, info is of another job
+		j.status, j.gone = qemu.JobStatusNull, true
 		return nil
 	}
 	j.status, j.reason = info.Status, info.Error
@@ -350,7 +389,6 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 	block, err := findBlock(ctx, j.conn, j.id)
 	if err == nil && block != nil && block.IOStatus != qemu.BlockDeviceIOStatusOk {
 		j.stopped = &StoppedError{ID: j.id, Type: j.kind, IOStatus: block.IOStatus}
-		j.looks = true // at the beginning of the next wait
 	}
 	return err
 }
@@ -367,14 +405,14 @@ func (j *Job) report(progress func(Progress)) {
 
 // conclude ends the wait for a job that has ended, and dismisses the job.
 func (j *Job) conclude(ctx context.Context) error {
-	gone := j.status == qemu.JobStatusNull
-	outcome := j.ending(gone)
-	if !gone {
+	outcome := j.ending()
+	if !j.gone {
 		longer, done := wait.Outlive(ctx, ownLimit)
 		defer done()
 		err := qemu.JobDismiss{ID: j.id}.Do(longer, j.conn)
 		if refused(err) {
-			if info, lookErr := find(longer, j.conn, j.id); lookErr == nil && info == nil {
+			info, lookErr := find(longer, j.conn, j.id)
+			if j.drain(); j.gone || lookErr == nil && info == nil {
 				err = nil // another client was faster
 			}
 		}
@@ -391,7 +429,8 @@ func (j *Job) conclude(ctx context.Context) error {
 }
 
 // ending returns how a job has ended.
-func (j *Job) ending(gone bool) error {
+func (j *Job) ending() error {
+	gone := j.status == qemu.JobStatusNull
 	reason := j.reason
 	if gone {
 		if j.completed != nil {
