@@ -487,3 +487,31 @@ func TestFindAfterEarlierJob(t *testing.T) {
 		require.ErrorContains(t, j.Wait(t.Context(), nil), "Input/output error")
 	})
 }
+
+// withoutAnswer is a connection on which the first job-cancel is lost.
+type withoutAnswer struct {
+	*qmp.Client
+	lost bool
+}
+
+func (c *withoutAnswer) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == "job-cancel" && !c.lost {
+		c.lost = true
+		return qmp.ErrOutcomeUnknown
+	}
+	return c.Client.Execute(ctx, call)
+}
+
+// TestCancelAgain: a cancel that was perhaps not executed is sent again.
+func TestCancelAgain(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), &withoutAnswer{Client: f.client}, "one", mirror)
+		require.NoError(t, err)
+		require.ErrorIs(t, j.Cancel(t.Context()), job.ErrUnknown)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, j.Cancel(ctx))
+		require.Empty(t, f.States())
+	})
+}

@@ -24,6 +24,7 @@ type state struct {
 	completed *qemu.BlockJobCompletedEvent // once it has come
 	cancelled bool                         // BLOCK_JOB_CANCELLED has come
 	asked     bool                         // this process has sent job-cancel, perhaps
+	accepted  bool                         // QEMU has accepted it
 	stopped   error                        // a *StoppedError
 
 	undismissed error // why a job that has ended could not be dismissed
@@ -219,7 +220,8 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 		}
 		err := command.Do(ctx, j.conn)
 		if _, cancels := command.(qemu.JobCancel); cancels {
-			j.asked = qmp.MayHaveExecuted(err)
+			j.asked = j.asked || qmp.MayHaveExecuted(err)
+			j.accepted = err == nil
 		}
 		switch {
 		case err == nil:
@@ -248,7 +250,7 @@ const maxRefusals = 20
 // next returns whether the goal is reached, or the command that is due.
 func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) {
 	switch {
-	case j.asked:
+	case j.accepted, j.asked && j.status == qemu.JobStatusAborting:
 		return false, nil
 	case j.unwanted.Err() != nil:
 		return false, qemu.JobCancel{ID: j.id}
@@ -286,7 +288,7 @@ func (j *Job) await(ctx context.Context) error {
 	}
 	tick, cancel := context.WithDeadline(ctx, j.due)
 	defer cancel()
-	if !j.asked {
+	if j.unwanted.Err() == nil {
 		defer context.AfterFunc(j.unwanted, cancel)()
 	}
 	event, err := j.events.Next(tick)
