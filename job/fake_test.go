@@ -515,3 +515,22 @@ func TestCancelAgain(t *testing.T) {
 		require.Empty(t, f.States())
 	})
 }
+
+// TestNoRefusal: a job that finalizes itself is pending for a moment; no command is sent that QEMU must refuse.
+func TestNoRefusal(t *testing.T) {
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, newest, func(t *testing.T, f *fake) {
+				f.Hold(true)
+				time.AfterFunc(time.Minute, func() {
+					f.Event(qemu.EventJobStatusChange, map[string]any{"id": "one", "status": "pending"})
+					time.Sleep(time.Millisecond) // the next events come a bit later
+					f.Hold(false)
+					f.Advance("one")
+				})
+				require.NoError(t, job.Run(t.Context(), f.client, "one", request, nil))
+				require.Zero(t, f.client.Stats().Refused)
+			})
+		})
+	}
+}
