@@ -22,8 +22,9 @@ var ErrExists = errors.New("job ID is in use")
 // another client. If a context was the reason, the error also matches the error of the context.
 var ErrCancelled error = &ending{text: "cancelled", executed: true}
 
-// ErrTooLate means that [Job.Cancel] came too late: the job has succeeded.
-var ErrTooLate = errors.New("too late to cancel, the job has succeeded")
+// ErrTooLate means that [Job.Cancel] came too late: the job has succeeded. From [Job.EndWithoutPivot] it means
+// that the job was completed before, and has succeeded.
+var ErrTooLate = errors.New("too late, the job has succeeded")
 
 // ErrGone means that QEMU does not list the job. It has ended, or never existed. Another client has dismissed it,
 // or it dismissed itself, so its outcome is unknown. The block nodes that the disk uses now may show it.
@@ -44,7 +45,10 @@ var ErrGoesOn error = &ending{text: "still there", executed: true}
 // may continue. Connect again and call [Find]. The error also matches the reason and [qmp.ErrOutcomeUnknown].
 var ErrUnknown error = &ending{text: "state unknown, QEMU does not answer", executed: true}
 
-var errDetached = errors.New("Detach was called")
+var (
+	errDetached  = errors.New("Detach was called")
+	errCompleted = errors.New("it was completed already; complete or cancel it")
+)
 
 // An ending is one of the sentinels above that exclude one another.
 type ending struct {

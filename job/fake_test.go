@@ -534,3 +534,33 @@ func TestNoRefusal(t *testing.T) {
 		})
 	}
 }
+
+// TestCompletedBefore: EndWithoutPivot does not say that the guest's disk stays, and does not finalize, after the job was completed.
+func TestCompletedBefore(t *testing.T) {
+	held := mirror
+	held.AutoFinalize = new(false)
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		require.NoError(t, j.Complete(t.Context()))
+		err = j.EndWithoutPivot(t.Context())
+		require.ErrorIs(t, err, job.ErrTooLate)
+		require.True(t, qmp.MayHaveExecuted(err))
+
+		j, err = job.Start(t.Context(), f.client, "one", held)
+		require.NoError(t, err)
+		require.NoError(t, j.WaitPending(t.Context(), nil))
+		require.ErrorIs(t, j.EndWithoutPivot(t.Context()), job.ErrGoesOn)
+		j.Detach()
+		j, err = job.Find(t.Context(), f.client, "one") // nobody knows who has completed it
+		require.NoError(t, err)
+		require.ErrorIs(t, j.EndWithoutPivot(t.Context()), job.ErrGoesOn)
+		require.Equal(t, []string{"one pending"}, f.States())
+		require.NoError(t, j.Cancel(t.Context()))
+		require.Empty(t, f.States())
+
+		j, err = job.Start(t.Context(), f.client, "one", held)
+		require.NoError(t, err)
+		require.NoError(t, j.EndWithoutPivot(t.Context()), "it finalizes what it has ended itself")
+	})
+}

@@ -29,7 +29,8 @@ type Job struct {
 	unwanted context.Context // ends when the job is to be cancelled
 	ask      context.CancelFunc
 
-	calling atomic.Bool // the callback for the progress runs
+	calling   atomic.Bool // the callback for the progress runs
+	completes atomic.Bool // job-complete was sent
 
 	mu wait.Mutex // held by the goroutine that waits; protects all below
 	state

@@ -441,3 +441,25 @@ func TestLateCancel(t *testing.T) {
 		require.NoError(t, next.Cancel(ctx))
 	})
 }
+
+// TestEndWithoutPivotHeld ends a mirror that the caller finalizes, and refuses to do so after it was completed.
+func TestEndWithoutPivotHeld(t *testing.T) {
+	onServers(t, func(t *testing.T, s *server) {
+		ctx := within(t)
+		s.raw(t, "data1", imageSize, 1)
+		s.raw(t, "t1", imageSize, 0)
+		request := s.mirror("t1")
+		request.AutoFinalize = new(false)
+		j, err := job.Start(ctx, s, "", request)
+		require.NoError(t, err)
+		require.NoError(t, j.EndWithoutPivot(ctx))
+		s.same(t, "data1", "t1")
+
+		j, err = job.Start(ctx, s, "", request)
+		require.NoError(t, err)
+		require.NoError(t, j.WaitPending(ctx, nil))
+		require.ErrorIs(t, j.EndWithoutPivot(ctx), job.ErrGoesOn)
+		require.NoError(t, j.Cancel(ctx))
+		require.Empty(t, s.jobs(t))
+	})
+}

@@ -22,6 +22,8 @@ type state struct {
 	status    qemu.JobStatus
 	reason    *string                      // of a job that has ended, from query-jobs
 	completed *qemu.BlockJobCompletedEvent // once it has come
+	ready     bool                         // it was ready once
+	softly    bool                         // QEMU has accepted to end it without pivot
 	cancelled bool                         // BLOCK_JOB_CANCELLED has come
 	asked     bool                         // this process has sent job-cancel, perhaps
 	accepted  bool                         // QEMU has accepted it
@@ -73,10 +75,20 @@ func (j *Job) WaitPending(ctx context.Context, progress func(Progress)) error {
 // ready. The target of a mirror is then a copy of the disk at that moment. Other jobs than a mirror and a commit of the
 // active layer have no state "ready": EndWithoutPivot waits for their ends.
 //
-// If ctx ends, EndWithoutPivot cancels the job. The errors are those of [Job.Wait].
+// If ctx ends, EndWithoutPivot cancels the job. The errors are those of [Job.Wait], and:
+//   - [ErrTooLate]: another method has completed the job, which has succeeded. The guest uses the target.
+//   - [ErrGoesOn]: the job was completed, perhaps by another client, and is pending. Call [Job.Complete] or [Job.Cancel].
+//
+// QEMU does not report it if another client completes the job in the same moment: look at the node that the disk uses.
 //
 // Source: block-job-cancel with force false.
-func (j *Job) EndWithoutPivot(ctx context.Context) error { return j.wait(ctx, toEndWithoutPivot, nil) }
+func (j *Job) EndWithoutPivot(ctx context.Context) error {
+	err := j.wait(ctx, toEndWithoutPivot, nil)
+	if err == nil && j.completes.Load() {
+		return j.end(ErrTooLate)
+	}
+	return err
+}
 
 // Cancel cancels the job and waits until it has ended. It returns nil if the job was cancelled, or has failed. The
 // error matches [ErrTooLate] if the job had succeeded, or succeeds all the same: QEMU 5.2 ignores the request
@@ -201,6 +213,9 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 		if j.status == qemu.JobStatusConcluded || j.status == qemu.JobStatusNull {
 			return j.conclude(ctx)
 		}
+		if to == toEndWithoutPivot && j.unwanted.Err() == nil && j.pivots() {
+			return j.end(ErrGoesOn, errCompleted)
+		}
 		reached, command := j.next(to, completed)
 		if reached && (progress == nil || j.progress.Status == j.status) {
 			return nil
@@ -219,9 +234,16 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 			continue
 		}
 		err := command.Do(ctx, j.conn)
-		if _, cancels := command.(qemu.JobCancel); cancels {
+		switch command.(type) {
+		case qemu.JobCancel:
 			j.asked = j.asked || qmp.MayHaveExecuted(err)
 			j.accepted = err == nil
+		case qemu.JobComplete:
+			if qmp.MayHaveExecuted(err) {
+				j.completes.Store(true)
+			}
+		case qemu.BlockJobCancel:
+			j.softly = err == nil
 		}
 		switch {
 		case err == nil:
@@ -246,6 +268,17 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 // maxRefusals is how often in a row QEMU may refuse to complete a job that is ready, to finalize one that is pending, or
 // to cancel one that exists. A job that is ready becomes "standby" for a moment while QEMU drains a disk.
 const maxRefusals = 20
+
+// pivots reports whether the guest will use the target when a job ends, because it was completed.
+func (j *Job) pivots() bool {
+	switch j.status {
+	case qemu.JobStatusReady:
+		return j.completes.Load()
+	case qemu.JobStatusPending: // a job is ready before, and somebody has ended that
+		return j.holds && !j.softly && (j.ready || j.kind == qemu.JobTypeMirror)
+	}
+	return false
+}
 
 // next returns whether the goal is reached, or the command that is due.
 func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) {
@@ -350,6 +383,7 @@ func (j *Job) take(event qmp.RawEvent) {
 	}
 	if e := j.change(event); e != nil {
 		j.status = e.Status
+		j.ready = j.ready || e.Status == qemu.JobStatusReady
 		j.gone = e.Status == qemu.JobStatusNull
 		j.looks = j.looks || e.Status == qemu.JobStatusConcluded
 	}
@@ -378,6 +412,7 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 		return nil
 	}
 	j.status, j.reason = info.Status, info.Error
+	j.ready = j.ready || info.Status == qemu.JobStatusReady
 	now := time.Now()
 	p := progressOf(info)
 	if passed := now.Sub(j.at).Seconds(); !j.at.IsZero() && passed > 0 {
