@@ -564,3 +564,24 @@ func TestCompletedBefore(t *testing.T) {
 		require.NoError(t, j.EndWithoutPivot(t.Context()), "it finalizes what it has ended itself")
 	})
 }
+
+// TestFailsWhileCancelled: no event tells whether a snapshot has failed or was cancelled, and QEMU's reason is not lost.
+func TestFailsWhileCancelled(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		f.Handle("job-cancel", func(*qmptest.Request) (any, error) {
+			time.AfterFunc(time.Second, func() {
+				f.Fail("No space left on device")
+				f.Advance("one")
+			})
+			return nil, nil
+		})
+		j, err := job.Start(t.Context(), f.client, "one", requests["save"])
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err = j.Wait(ctx, nil)
+		require.ErrorIs(t, err, job.ErrCancelled)
+		require.ErrorContains(t, err, "No space left on device")
+	})
+}

@@ -477,8 +477,10 @@ func (j *Job) ending() error {
 		}
 	}
 	switch {
-	case j.cancelled && (gone || reason != nil), j.asked && reason != nil && j.completed == nil:
+	case j.cancelled && (gone || reason != nil):
 		return j.end(ErrCancelled)
+	case j.asked && reason != nil && j.completed == nil: // or it failed in that moment: the reason says so to people
+		return j.end(ErrCancelled, errors.New(*reason))
 	case reason != nil:
 		return &FailedError{ID: j.id, Type: j.kind, Reason: *reason}
 	}
