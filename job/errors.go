@@ -20,6 +20,9 @@ var ErrExists = errors.New("job ID is in use")
 
 // ErrCancelled means that the job was cancelled: because the context of a wait had ended, by [Job.Cancel], or by
 // another client. If a context was the reason, the error also matches the error of the context.
+//
+// A job that another client has cancelled is a [*FailedError], with QEMU's reason "Operation canceled", if the event
+// was lost or came before [Find].
 var ErrCancelled error = &ending{text: "cancelled", executed: true}
 
 // ErrTooLate means that [Job.Cancel] came too late: the job has succeeded. From [Job.EndWithoutPivot] it means
@@ -37,8 +40,8 @@ var ErrGone error = &ending{text: "QEMU does not have the job", executed: true}
 var ErrNotDismissed error = &ending{text: "ended, and could not be dismissed", executed: true}
 
 // ErrGoesOn means that only the wait has ended. The job continues, or waits to be completed or finalized: QEMU
-// refused a command, or has not cancelled the job in time, or [Job.Detach] was called. Wait again, or take
-// the job up with [Find]. The error also matches the reason.
+// refused a command, or has not cancelled the job in time, or [Job.Detach] was called. Wait again; if the context of the
+// wait has ended, or after Detach, take the job up with [Find]. The error also matches the reason.
 var ErrGoesOn error = &ending{text: "still there", executed: true}
 
 // ErrUnknown means that the state of the job is unknown: the connection was lost, or QEMU does not answer. The job
