@@ -42,7 +42,7 @@
 // # Contexts
 //
 // If the context of a wait ends, the job is cancelled, and the wait returns when QEMU has done so, 15 seconds later at
-// most. The result says what the job did: it is nil if the job succeeded before it could be cancelled. To leave
+// most, or 30 if QEMU does not answer job-dismiss. The result says what the job did: it is nil if the job succeeded before it could be cancelled. To leave
 // a job running call [Job.Detach]. [Find] takes the job up later, also in another process. If the job is still there
 // after 15 seconds, the Job is detached: use Find.
 //

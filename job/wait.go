@@ -94,7 +94,8 @@ func (j *Job) EndWithoutPivot(ctx context.Context) error {
 // error matches [ErrTooLate] if the job had succeeded, or succeeds all the same: QEMU 5.2 ignores the request
 // after a job was completed.
 //
-// Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. Cancel returns an error that
+// Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. If ctx has ended already,
+// Cancel sends nothing. Cancel returns an error that
 // matches:
 //   - [ErrTooLate]: the job has succeeded.
 //   - [ErrNotDismissed]: the job is cancelled, and QEMU still lists it. Call Cancel again.
