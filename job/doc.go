@@ -34,23 +34,28 @@
 //	[ErrGoesOn]        goes on; only the wait has ended              yes
 //	[ErrUnknown]       unknown: QEMU does not answer                 maybe
 //
+// [Job.EndWithoutPivot] can also return [ErrTooLate].
+//
 // A job that fails or is cancelled changes nothing that the guest sees. QEMU leaves the things that were added for
 // it: nodes, bitmaps, exports and files.
 //
 // # Contexts
 //
 // If the context of a wait ends, the job is cancelled, and the wait returns when QEMU has done so, 15 seconds later at
-// most. The result says what the job did: it is nil if the job succeeded before it could be cancelled. To leave
-// a job running call [Job.Detach]. [Find] takes the job up later, also in another process.
+// most, or 30 if QEMU does not answer job-dismiss. The result says what the job did: it is nil if the job succeeded before it could be cancelled. To leave
+// a job running call [Job.Detach]. [Find] takes the job up later, also in another process. If the job is still there
+// after 15 seconds, the Job is detached: use Find.
 //
 // # How it waits
 //
 // A wait follows the events of QEMU and asks for the state of the jobs (query-jobs) every second, so a lost event
-// delays it by at most a second. The callback for the progress runs on the goroutine that waits, after each answer.
+// delays it by at most a second. The callback for the progress runs on the goroutine that waits, after each answer. It can call [Job.Detach], or end the context. It must not
+// call [Job.Cancel] or wait for the same job: these wait for the callback to return.
 //
 // Jobs do not dismiss themselves, because QEMU forgets the reason of a failure with the job. There are two
 // exceptions: a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. If such a job has ended and is not
 // dismissed, query-named-block-nodes terminates that QEMU, whoever sends it. These jobs stop before their end
-// (auto-finalize false) and dismiss themselves. The package finalizes them. If the event with the reason is lost
+// (auto-finalize false) and dismiss themselves. A wait finalizes them. After [Job.Detach] they stay pending until
+// somebody takes them up with [Find] and waits, or finalizes them. If the event with the reason is lost
 // there, the error is [ErrGone].
 package job

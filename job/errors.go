@@ -20,10 +20,14 @@ var ErrExists = errors.New("job ID is in use")
 
 // ErrCancelled means that the job was cancelled: because the context of a wait had ended, by [Job.Cancel], or by
 // another client. If a context was the reason, the error also matches the error of the context.
+//
+// A job that another client has cancelled is a [*FailedError], with QEMU's reason "Operation canceled", if the event
+// was lost or came before [Find].
 var ErrCancelled error = &ending{text: "cancelled", executed: true}
 
-// ErrTooLate means that [Job.Cancel] came too late: the job has succeeded.
-var ErrTooLate = errors.New("too late to cancel, the job has succeeded")
+// ErrTooLate means that [Job.Cancel] came too late: the job has succeeded. From [Job.EndWithoutPivot] it means
+// that the job was completed before, and has succeeded.
+var ErrTooLate = errors.New("too late, the job has succeeded")
 
 // ErrGone means that QEMU does not list the job. It has ended, or never existed. Another client has dismissed it,
 // or it dismissed itself, so its outcome is unknown. The block nodes that the disk uses now may show it.
@@ -36,15 +40,18 @@ var ErrGone error = &ending{text: "QEMU does not have the job", executed: true}
 var ErrNotDismissed error = &ending{text: "ended, and could not be dismissed", executed: true}
 
 // ErrGoesOn means that only the wait has ended. The job continues, or waits to be completed or finalized: QEMU
-// refused a command, or has not cancelled the job in time, or [Job.Detach] was called. Wait again, or take
-// the job up with [Find]. The error also matches the reason.
+// refused a command, or has not cancelled the job in time, or [Job.Detach] was called. Wait again; if the context of the
+// wait has ended, or after Detach, take the job up with [Find]. The error also matches the reason.
 var ErrGoesOn error = &ending{text: "still there", executed: true}
 
 // ErrUnknown means that the state of the job is unknown: the connection was lost, or QEMU does not answer. The job
 // may continue. Connect again and call [Find]. The error also matches the reason and [qmp.ErrOutcomeUnknown].
 var ErrUnknown error = &ending{text: "state unknown, QEMU does not answer", executed: true}
 
-var errDetached = errors.New("Detach was called")
+var (
+	errDetached  = errors.New("Detach was called")
+	errCompleted = errors.New("it was completed already; complete or cancel it")
+)
 
 // An ending is one of the sentinels above that exclude one another.
 type ending struct {

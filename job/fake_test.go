@@ -3,6 +3,8 @@ package job_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -355,5 +357,245 @@ func TestRequests(t *testing.T) {
 			require.Equal(t, id, j.ID())
 			require.NoError(t, j.Wait(t.Context(), nil))
 		}
+	})
+}
+
+// TestCallback: a callback can detach, panic, and end its goroutine.
+func TestCallback(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		require.ErrorIs(t, j.Wait(t.Context(), func(job.Progress) { f.Advance("one"); j.Detach() }), job.ErrGoesOn)
+		synctest.Wait()
+		require.Equal(t, []string{"one ready"}, f.States(), "no command is sent after Detach")
+		f.Hold(false)
+		synctest.Wait()
+		delivered := f.client.Stats().EventsDelivered
+		f.Event(qemu.EventJobStatusChange, map[string]any{"id": "other", "status": "running"})
+		synctest.Wait()
+		require.Equal(t, delivered, f.client.Stats().EventsDelivered, "the subscription has ended")
+
+		require.PanicsWithValue(t, "in the callback", func() {
+			_ = job.Run(t.Context(), f.client, "two", mirror, func(job.Progress) { panic("in the callback") })
+		})
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = job.Run(t.Context(), f.client, "three", mirror, func(job.Progress) { runtime.Goexit() })
+		}()
+		<-done
+	})
+}
+
+// TestBusyEvents: events of other jobs do not put off the question for the state.
+func TestBusyEvents(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		f.Mute(true)
+		f.Advance("one")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		quiet := make(chan struct{})
+		go func() {
+			defer close(quiet)
+			for ; ctx.Err() == nil; time.Sleep(400 * time.Millisecond) {
+				f.Event(qemu.EventJobStatusChange, map[string]any{"id": "other", "status": "running"})
+			}
+		}()
+		require.NoError(t, j.WaitReady(ctx, nil))
+		j.Detach()
+		cancel()
+		<-quiet
+	})
+}
+
+// TestIDUsedAgain: the job has ended, and another one has its ID. The other one stays as it is.
+func TestIDUsedAgain(t *testing.T) {
+	for name, ends := range map[string]func(ctx context.Context, j *job.Job) error{
+		"Wait":            func(ctx context.Context, j *job.Job) error { return j.Wait(ctx, nil) },
+		"WaitReady":       func(ctx context.Context, j *job.Job) error { return j.WaitReady(ctx, nil) },
+		"EndWithoutPivot": func(ctx context.Context, j *job.Job) error { return j.EndWithoutPivot(ctx) },
+		"Cancel": func(ctx context.Context, j *job.Job) error {
+			if err := j.Cancel(ctx); !errors.Is(err, job.ErrTooLate) {
+				return fmt.Errorf("cancelled: %w", err)
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, newest, func(t *testing.T, f *fake) {
+				f.Hold(true)
+				j, err := job.Start(t.Context(), f.client, "one", mirror)
+				require.NoError(t, err)
+				f.Forget("one")
+				other, err := job.Start(t.Context(), f.client, "one", mirror)
+				require.NoError(t, err)
+				defer other.Detach()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				require.NoError(t, ends(ctx, j))
+				require.Equal(t, []string{"one running"}, f.States())
+			})
+		})
+	}
+}
+
+// TestReadyNoMore: a job that was ready has failed since.
+func TestReadyNoMore(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		require.NoError(t, j.WaitReady(t.Context(), nil))
+		f.Fail("Input/output error")
+		f.Advance("one")
+		require.ErrorContains(t, j.WaitReady(t.Context(), nil), "Input/output error")
+	})
+}
+
+// beforeAnswer is a connection on which the last events of an earlier job, and the first of this one, come before the
+// first answer to a query.
+type beforeAnswer struct {
+	*qmp.Client
+	f    *fake
+	done bool
+}
+
+func (c *beforeAnswer) Execute(ctx context.Context, call *qmp.Call) error {
+	if !c.done {
+		c.done = true
+		c.f.Event(qemu.EventBlockJobCancelled, map[string]any{"type": "mirror", "device": "one", "len": 0, "offset": 0, "speed": 0})
+		c.f.Event(qemu.EventJobStatusChange, map[string]any{"id": "one", "status": "null"})
+		c.f.Event(qemu.EventJobStatusChange, map[string]any{"id": "one", "status": "created"})
+	}
+	return c.Client.Execute(ctx, call)
+}
+
+// TestFindAfterEarlierJob: events of an earlier job with this ID count for nothing.
+func TestFindAfterEarlierJob(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		j.Detach()
+		j, err = job.Find(t.Context(), &beforeAnswer{Client: f.client, f: f}, "one")
+		require.NoError(t, err)
+		f.Fail("Input/output error")
+		f.Advance("one")
+		require.ErrorContains(t, j.Wait(t.Context(), nil), "Input/output error")
+	})
+}
+
+// withoutAnswer is a connection on which the first job-cancel is lost.
+type withoutAnswer struct {
+	*qmp.Client
+	lost bool
+}
+
+func (c *withoutAnswer) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == "job-cancel" && !c.lost {
+		c.lost = true
+		return qmp.ErrOutcomeUnknown
+	}
+	return c.Client.Execute(ctx, call)
+}
+
+// TestCancelAgain: a cancel that was perhaps not executed is sent again.
+func TestCancelAgain(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), &withoutAnswer{Client: f.client}, "one", mirror)
+		require.NoError(t, err)
+		require.ErrorIs(t, j.Cancel(t.Context()), job.ErrUnknown)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, j.Cancel(ctx))
+		require.Empty(t, f.States())
+	})
+}
+
+// TestNoRefusal: a job that finalizes itself is pending for a moment; no command is sent that QEMU must refuse.
+func TestNoRefusal(t *testing.T) {
+	for name, request := range requests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, newest, func(t *testing.T, f *fake) {
+				f.Hold(true)
+				time.AfterFunc(time.Minute, func() {
+					f.Event(qemu.EventJobStatusChange, map[string]any{"id": "one", "status": "pending"})
+					time.Sleep(time.Millisecond) // the next events come a bit later
+					f.Hold(false)
+					f.Advance("one")
+				})
+				require.NoError(t, job.Run(t.Context(), f.client, "one", request, nil))
+				require.Zero(t, f.client.Stats().Refused)
+			})
+		})
+	}
+}
+
+// TestCompletedBefore: EndWithoutPivot does not say that the guest's disk stays, and does not finalize, after the job was completed.
+func TestCompletedBefore(t *testing.T) {
+	held := mirror
+	held.AutoFinalize = new(false)
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		require.NoError(t, j.Complete(t.Context()))
+		err = j.EndWithoutPivot(t.Context())
+		require.ErrorIs(t, err, job.ErrTooLate)
+		require.True(t, qmp.MayHaveExecuted(err))
+
+		j, err = job.Start(t.Context(), f.client, "one", held)
+		require.NoError(t, err)
+		require.NoError(t, j.WaitPending(t.Context(), nil))
+		require.ErrorIs(t, j.EndWithoutPivot(t.Context()), job.ErrGoesOn)
+		j.Detach()
+		j, err = job.Find(t.Context(), f.client, "one") // nobody knows who has completed it
+		require.NoError(t, err)
+		require.ErrorIs(t, j.EndWithoutPivot(t.Context()), job.ErrGoesOn)
+		require.Equal(t, []string{"one pending"}, f.States())
+		require.NoError(t, j.Cancel(t.Context()))
+		require.Empty(t, f.States())
+
+		j, err = job.Start(t.Context(), f.client, "one", held)
+		require.NoError(t, err)
+		require.NoError(t, j.EndWithoutPivot(t.Context()), "it finalizes what it has ended itself")
+	})
+}
+
+// TestFailsWhileCancelled: no event tells whether a snapshot has failed or was cancelled, and QEMU's reason is not lost.
+func TestFailsWhileCancelled(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		f.Handle("job-cancel", func(*qmptest.Request) (any, error) {
+			time.AfterFunc(time.Second, func() {
+				f.Fail("No space left on device")
+				f.Advance("one")
+			})
+			return nil, nil
+		})
+		j, err := job.Start(t.Context(), f.client, "one", requests["save"])
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err = j.Wait(ctx, nil)
+		require.ErrorIs(t, err, job.ErrCancelled)
+		require.ErrorContains(t, err, "No space left on device")
+	})
+}
+
+// TestDetachedPending: a job that dismisses itself waits for Find after Detach.
+func TestDetachedPending(t *testing.T) {
+	inBubble(t, oldest, func(t *testing.T, f *fake) {
+		j, err := job.Start(t.Context(), f.client, "one", backup)
+		require.NoError(t, err)
+		j.Detach()
+		require.Equal(t, []string{"one pending"}, f.States())
+		j, err = job.Find(t.Context(), f.client, "one")
+		require.NoError(t, err)
+		require.NoError(t, j.Wait(t.Context(), nil))
+		require.Empty(t, f.States())
 	})
 }

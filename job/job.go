@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -27,6 +28,9 @@ type Job struct {
 	detach   context.CancelFunc
 	unwanted context.Context // ends when the job is to be cancelled
 	ask      context.CancelFunc
+
+	calling   atomic.Bool // the callback for the progress runs
+	completes atomic.Bool // job-complete was sent
 
 	mu wait.Mutex // held by the goroutine that waits; protects all below
 	state
@@ -56,10 +60,13 @@ func Start(ctx context.Context, conn qmp.Conn, id string, request qmp.Request) (
 		return nil, newError(s.id, s.kind, ErrNotStarted, err)
 	}
 	j := newJob(conn, s.id, s.kind)
-	j.holds, j.early, j.selfDismissing = s.holds, true, dismissesItself(s.kind, v)
+	j.holds, j.selfDismissing = s.holds, dismissesItself(s.kind, v)
 	longer, cancel := wait.Outlive(ctx, ownLimit)
 	defer cancel()
 	err = s.do(longer, conn, j.selfDismissing)
+	if err == nil {
+		j.begin()
+	}
 	switch {
 	case err == nil && ctx.Err() == nil:
 		return j, nil
@@ -118,6 +125,7 @@ func Find(ctx context.Context, conn qmp.Conn, id string) (*Job, error) {
 	info, err := find(ctx, conn, id)
 	if err == nil && info != nil {
 		j.kind, j.status, j.looks = info.Type, info.Status, true
+		j.begin()
 		block, findErr := findBlock(ctx, conn, id)
 		err = findErr
 		j.holds = block != nil && !block.AutoFinalize
@@ -156,6 +164,7 @@ func newJob(conn qmp.Conn, id string, kind qemu.JobType) *Job {
 	j := &Job{conn: conn, id: id, kind: kind}
 	j.detached, j.detach = context.WithCancel(context.Background())
 	j.unwanted, j.ask = context.WithCancel(context.Background())
+	j.due = time.Now().Add(pollInterval)
 	j.events = conn.Events(qemu.EventJobStatusChange, qemu.EventBlockJobCompleted, qemu.EventBlockJobCancelled, qemu.EventBlockJobError)
 	return j
 }
@@ -167,12 +176,14 @@ func (j *Job) ID() string { return j.id }
 func (j *Job) Type() qemu.JobType { return j.kind }
 
 // Detach ends the waits for the job, with [ErrGoesOn], and leaves the job running. It frees the resources of j, and
-// can be called more than once. [Find] takes the job up.
+// can be called more than once. A callback for the progress can call Detach. [Find] takes the job up.
 func (j *Job) Detach() {
 	j.detach()
+	if j.calling.Load() { // perhaps on this goroutine; the one that waits closes the subscription afterwards
+		return
+	}
 	if err := j.mu.Lock(context.Background()); err == nil {
-		j.close()
-		j.mu.Unlock()
+		j.unlock()
 	}
 }
 

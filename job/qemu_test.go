@@ -423,3 +423,43 @@ func TestAllKinds(t *testing.T) {
 		}
 	})
 }
+
+// TestLateCancel: the job was cancelled by another client, and its ID is in use again. Cancel does not end the next job.
+func TestLateCancel(t *testing.T) {
+	onServers(t, func(t *testing.T, s *server) {
+		ctx := within(t)
+		s.raw(t, "data1", imageSize, 1)
+		s.raw(t, "t1", imageSize, 0)
+		j := s.slowly(t, "t1")
+		other, err := job.Find(ctx, s, j.ID())
+		require.NoError(t, err)
+		require.NoError(t, other.Cancel(ctx))
+		next := s.slowly(t, "t1")
+		require.NoError(t, j.Cancel(ctx))
+		require.ErrorIs(t, j.Wait(ctx, nil), job.ErrCancelled)
+		require.Len(t, s.jobs(t), 1)
+		require.NoError(t, next.Cancel(ctx))
+	})
+}
+
+// TestEndWithoutPivotHeld ends a mirror that the caller finalizes, and refuses to do so after it was completed.
+func TestEndWithoutPivotHeld(t *testing.T) {
+	onServers(t, func(t *testing.T, s *server) {
+		ctx := within(t)
+		s.raw(t, "data1", imageSize, 1)
+		s.raw(t, "t1", imageSize, 0)
+		request := s.mirror("t1")
+		request.AutoFinalize = new(false)
+		j, err := job.Start(ctx, s, "", request)
+		require.NoError(t, err)
+		require.NoError(t, j.EndWithoutPivot(ctx))
+		s.same(t, "data1", "t1")
+
+		j, err = job.Start(ctx, s, "", request)
+		require.NoError(t, err)
+		require.NoError(t, j.WaitPending(ctx, nil))
+		require.ErrorIs(t, j.EndWithoutPivot(ctx), job.ErrGoesOn)
+		require.NoError(t, j.Cancel(ctx))
+		require.Empty(t, s.jobs(t))
+	})
+}

@@ -15,14 +15,18 @@ type state struct {
 	events         qmp.EventStream // nil after the end, or after Detach
 	blind          bool            // no more events come
 	selfDismissing bool            // see dismissesItself
-	early          bool            // the event "created" has not come; events before it are of an earlier job
+	gone           bool            // QEMU has forgotten the job: a job with its ID is another one
 
-	looks     bool // it is time to ask for the state
+	due       time.Time // when it is time to ask for the state, at the latest
+	looks     bool      // it is time to ask for the state
 	status    qemu.JobStatus
 	reason    *string                      // of a job that has ended, from query-jobs
 	completed *qemu.BlockJobCompletedEvent // once it has come
+	ready     bool                         // it was ready once
+	softly    bool                         // QEMU has accepted to end it without pivot
 	cancelled bool                         // BLOCK_JOB_CANCELLED has come
 	asked     bool                         // this process has sent job-cancel, perhaps
+	accepted  bool                         // QEMU has accepted it
 	stopped   error                        // a *StoppedError
 
 	undismissed error // why a job that has ended could not be dismissed
@@ -71,16 +75,27 @@ func (j *Job) WaitPending(ctx context.Context, progress func(Progress)) error {
 // ready. The target of a mirror is then a copy of the disk at that moment. Other jobs than a mirror and a commit of the
 // active layer have no state "ready": EndWithoutPivot waits for their ends.
 //
-// If ctx ends, EndWithoutPivot cancels the job. The errors are those of [Job.Wait].
+// If ctx ends, EndWithoutPivot cancels the job. The errors are those of [Job.Wait], and:
+//   - [ErrTooLate]: another method has completed the job, which has succeeded. The guest uses the target.
+//   - [ErrGoesOn]: the job was completed, perhaps by another client, and is pending. Call [Job.Complete] or [Job.Cancel].
+//
+// QEMU does not report it if another client completes the job in the same moment: look at the node that the disk uses.
 //
 // Source: block-job-cancel with force false.
-func (j *Job) EndWithoutPivot(ctx context.Context) error { return j.wait(ctx, toEndWithoutPivot, nil) }
+func (j *Job) EndWithoutPivot(ctx context.Context) error {
+	err := j.wait(ctx, toEndWithoutPivot, nil)
+	if err == nil && j.completes.Load() {
+		return j.end(ErrTooLate)
+	}
+	return err
+}
 
 // Cancel cancels the job and waits until it has ended. It returns nil if the job was cancelled, or has failed. The
 // error matches [ErrTooLate] if the job had succeeded, or succeeds all the same: QEMU 5.2 ignores the request
 // after a job was completed.
 //
-// Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. Cancel returns an error that
+// Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. If ctx has ended already,
+// Cancel sends nothing. Cancel returns an error that
 // matches:
 //   - [ErrTooLate]: the job has succeeded.
 //   - [ErrNotDismissed]: the job is cancelled, and QEMU still lists it. Call Cancel again.
@@ -110,7 +125,7 @@ func (j *Job) cancel(ctx context.Context) (err, undismissed error) {
 	if err := j.lock(ctx); err != nil {
 		return err, nil
 	}
-	defer j.mu.Unlock()
+	defer j.unlock()
 	return j.follow(ctx, toEnd, nil), j.undismissed
 }
 
@@ -145,8 +160,10 @@ const (
 func (j *Job) wait(ctx context.Context, to goal, progress func(Progress)) error {
 	err := j.lock(ctx)
 	if err == nil {
-		err = j.follow(ctx, to, progress)
-		j.mu.Unlock()
+		err = func() error {
+			defer j.unlock() // also if progress panics
+			return j.follow(ctx, to, progress)
+		}()
 	}
 	if ctx.Err() != nil && j.detached.Err() == nil && errors.Is(err, ErrGoesOn) {
 		return j.abandon(ctx, wait.Err(ctx))
@@ -166,6 +183,14 @@ func (j *Job) lock(ctx context.Context) error {
 	return nil
 }
 
+// unlock lets the next goroutine wait. After Detach it ends the subscription.
+func (j *Job) unlock() {
+	if j.detached.Err() != nil {
+		j.close()
+	}
+	j.mu.Unlock()
+}
+
 // follow waits for a goal. The error matches ErrGoesOn if ctx ends.
 func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -173,19 +198,24 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 	defer context.AfterFunc(j.detached, func() { cancel(errDetached) })()
 	completed := false // QEMU has accepted to complete the job
 	for refusals := 0; !j.over; {
-		if j.events == nil {
-			return j.end(ErrGoesOn, errDetached)
-		}
-		if j.looks {
+		j.drain()
+		if j.looks && !j.gone && j.detached.Err() == nil {
 			if err := j.look(ctx, progress); err != nil {
 				return j.unanswered(ctx, err)
 			}
 		}
+		if j.detached.Err() != nil { // perhaps by the callback
+			return j.end(ErrGoesOn, errDetached)
+		}
 		if j.stopped != nil && j.unwanted.Err() == nil {
+			j.looks = true // at the beginning of the next wait
 			return j.stopped
 		}
 		if j.status == qemu.JobStatusConcluded || j.status == qemu.JobStatusNull {
 			return j.conclude(ctx)
+		}
+		if to == toEndWithoutPivot && j.unwanted.Err() == nil && j.pivots() {
+			return j.end(ErrGoesOn, errCompleted)
 		}
 		reached, command := j.next(to, completed)
 		if reached && (progress == nil || j.progress.Status == j.status) {
@@ -196,14 +226,25 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 			continue
 		}
 		if command == nil {
+			if j.looks {
+				continue
+			}
 			if err := j.await(ctx); err != nil {
 				return err
 			}
 			continue
 		}
 		err := command.Do(ctx, j.conn)
-		if _, cancels := command.(qemu.JobCancel); cancels {
-			j.asked = qmp.MayHaveExecuted(err)
+		switch command.(type) {
+		case qemu.JobCancel:
+			j.asked = j.asked || qmp.MayHaveExecuted(err)
+			j.accepted = err == nil
+		case qemu.JobComplete:
+			if qmp.MayHaveExecuted(err) {
+				j.completes.Store(true)
+			}
+		case qemu.BlockJobCancel:
+			j.softly = err == nil
 		}
 		switch {
 		case err == nil:
@@ -229,10 +270,21 @@ func (j *Job) follow(ctx context.Context, to goal, progress func(Progress)) erro
 // to cancel one that exists. A job that is ready becomes "standby" for a moment while QEMU drains a disk.
 const maxRefusals = 20
 
+// pivots reports whether the guest will use the target when a job ends, because it was completed.
+func (j *Job) pivots() bool {
+	switch j.status {
+	case qemu.JobStatusReady:
+		return j.completes.Load()
+	case qemu.JobStatusPending: // a job is ready before, and somebody has ended that
+		return j.holds && !j.softly && (j.ready || j.kind == qemu.JobTypeMirror)
+	}
+	return false
+}
+
 // next returns whether the goal is reached, or the command that is due.
 func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) {
 	switch {
-	case j.asked:
+	case j.accepted, j.asked && j.status == qemu.JobStatusAborting:
 		return false, nil
 	case j.unwanted.Err() != nil:
 		return false, qemu.JobCancel{ID: j.id}
@@ -252,7 +304,7 @@ func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) 
 		switch {
 		case j.holds && (to == toReady || to == toPending):
 			return true, nil
-		default:
+		case j.holds, j.selfDismissing: // others finalize themselves
 			return false, qemu.JobFinalize{ID: j.id}
 		}
 	}
@@ -261,16 +313,16 @@ func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) 
 
 // await waits for an event, or until it is time to look. The error matches ErrGoesOn.
 func (j *Job) await(ctx context.Context) error {
-	if j.blind {
+	if left := time.Until(j.due); j.blind || left <= 0 { // also if other jobs send events all the time
 		j.looks = true
-		if err := sleep(ctx, pollInterval); err != nil {
+		if err := sleep(ctx, left); err != nil {
 			return j.end(ErrGoesOn, err)
 		}
 		return nil
 	}
-	tick, cancel := context.WithTimeout(ctx, pollInterval)
+	tick, cancel := context.WithDeadline(ctx, j.due)
 	defer cancel()
-	if !j.asked {
+	if j.unwanted.Err() == nil {
 		defer context.AfterFunc(j.unwanted, cancel)()
 	}
 	event, err := j.events.Next(tick)
@@ -286,16 +338,55 @@ func (j *Job) await(ctx context.Context) error {
 	return nil
 }
 
-// take takes note of an event. An event that cannot be decoded, or is of another job, counts for nothing.
-func (j *Job) take(event qmp.RawEvent) {
-	if e, ok, err := qmp.EventAs[qemu.JobStatusChangeEvent](event); ok && err == nil && e.ID == j.id {
-		if j.early = j.early && e.Status != qemu.JobStatusCreated; !j.early {
-			j.status = e.Status
-			j.looks = j.looks || e.Status == qemu.JobStatusConcluded || e.Status == qemu.JobStatusNull
+// begin takes note of the events before the answer that the job exists. Those before the last "created" are of earlier
+// jobs with this ID.
+func (j *Job) begin() {
+	var since []qmp.RawEvent
+	for event, err := range qmp.Queued(j.events) {
+		if e := j.change(event); err != nil || e != nil && e.Status == qemu.JobStatusCreated {
+			since = nil
+			j.looks = j.looks || err != nil
+		}
+		if err == nil {
+			since = append(since, event)
 		}
 	}
-	if j.early {
+	for _, event := range since {
+		j.take(event)
+	}
+}
+
+// drain takes note of the events in the queue.
+func (j *Job) drain() {
+	if j.events == nil {
 		return
+	}
+	for event, err := range qmp.Queued(j.events) {
+		if err == nil {
+			j.take(event)
+		}
+		j.looks = j.looks || errors.Is(err, qmp.ErrEventsLost)
+	}
+}
+
+// change returns a change of the status of the job, or nil if the event is none.
+func (j *Job) change(event qmp.RawEvent) *qemu.JobStatusChangeEvent {
+	if e, ok, err := qmp.EventAs[qemu.JobStatusChangeEvent](event); ok && err == nil && e.ID == j.id {
+		return &e
+	}
+	return nil
+}
+
+// take takes note of an event. An event that cannot be decoded, or is of another job, counts for nothing.
+func (j *Job) take(event qmp.RawEvent) {
+	if j.gone {
+		return
+	}
+	if e := j.change(event); e != nil {
+		j.status = e.Status
+		j.ready = j.ready || e.Status == qemu.JobStatusReady
+		j.gone = e.Status == qemu.JobStatusNull
+		j.looks = j.looks || e.Status == qemu.JobStatusConcluded
 	}
 	if e, ok, err := qmp.EventAs[qemu.BlockJobCompletedEvent](event); ok && err == nil && e.Device == j.id {
 		j.completed = &e
@@ -314,47 +405,52 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 	if err != nil {
 		return err
 	}
-	for event, err := range qmp.Queued(j.events) { // older than the answer
-		if err == nil {
-			j.take(event)
-		}
-	}
-	j.looks, j.stopped, j.early = false, nil, false
-	if info == nil {
-		j.status = qemu.JobStatusNull
+	j.looks, j.stopped = false, nil
+	j.drain() // of older events, most of the time
+	j.due = time.Now().Add(pollInterval)
+	if info == nil || j.gone && info.Status != qemu.JobStatusConcluded { // if the job is gone, info is of another job
+		j.status, j.gone = qemu.JobStatusNull, true
 		return nil
 	}
 	j.status, j.reason = info.Status, info.Error
+	j.ready = j.ready || info.Status == qemu.JobStatusReady
 	now := time.Now()
 	p := progressOf(info)
 	if passed := now.Sub(j.at).Seconds(); !j.at.IsZero() && passed > 0 {
 		p.Speed = max(0, float64(p.Current-j.progress.Current)/passed)
 	}
 	j.progress, j.at = p, now
-	if progress != nil {
-		progress(p)
-	}
+	j.report(progress)
 	if info.Status != qemu.JobStatusPaused && info.Status != qemu.JobStatusStandby {
 		return nil
 	}
 	block, err := findBlock(ctx, j.conn, j.id)
 	if err == nil && block != nil && block.IOStatus != qemu.BlockDeviceIOStatusOk {
 		j.stopped = &StoppedError{ID: j.id, Type: j.kind, IOStatus: block.IOStatus}
-		j.looks = true // at the beginning of the next wait
 	}
 	return err
 }
 
+// report calls the callback of a wait.
+func (j *Job) report(progress func(Progress)) {
+	if progress == nil {
+		return
+	}
+	j.calling.Store(true)
+	defer j.calling.Store(false)
+	progress(j.progress)
+}
+
 // conclude ends the wait for a job that has ended, and dismisses the job.
 func (j *Job) conclude(ctx context.Context) error {
-	gone := j.status == qemu.JobStatusNull
-	outcome := j.ending(gone)
-	if !gone {
+	outcome := j.ending()
+	if !j.gone {
 		longer, done := wait.Outlive(ctx, ownLimit)
 		defer done()
 		err := qemu.JobDismiss{ID: j.id}.Do(longer, j.conn)
 		if refused(err) {
-			if info, lookErr := find(longer, j.conn, j.id); lookErr == nil && info == nil {
+			info, lookErr := find(longer, j.conn, j.id)
+			if j.drain(); j.gone || lookErr == nil && info == nil {
 				err = nil // another client was faster
 			}
 		}
@@ -371,7 +467,8 @@ func (j *Job) conclude(ctx context.Context) error {
 }
 
 // ending returns how a job has ended.
-func (j *Job) ending(gone bool) error {
+func (j *Job) ending() error {
+	gone := j.status == qemu.JobStatusNull
 	reason := j.reason
 	if gone {
 		if j.completed != nil {
@@ -381,8 +478,10 @@ func (j *Job) ending(gone bool) error {
 		}
 	}
 	switch {
-	case j.cancelled && (gone || reason != nil), j.asked && reason != nil && j.completed == nil:
+	case j.cancelled && (gone || reason != nil):
 		return j.end(ErrCancelled)
+	case j.asked && reason != nil && j.completed == nil: // or it failed in that moment: the reason says so to people
+		return j.end(ErrCancelled, errors.New(*reason))
 	case reason != nil:
 		return &FailedError{ID: j.id, Type: j.kind, Reason: *reason}
 	}
