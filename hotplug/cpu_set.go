@@ -220,6 +220,7 @@ func noRoom(base, want, below, above int) error {
 //   - [ErrNoFreePlace]: the machine has too few free places that match. QEMU's -smp maxcpus sets their number.
 //   - [*TargetError]: the same, or whole units do not have n CPUs. The error has the next possible numbers.
 //   - [ErrExists]: a device that is not a CPU has such an ID.
+//   - [errors.ErrUnsupported]: the machine cannot get CPUs while it runs. Nothing has been changed.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //
 // [VM.AddCPU] has the limits of old versions and of QEMU without KVM.

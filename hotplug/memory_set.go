@@ -21,9 +21,9 @@ import (
 
 // MemoryOptions configures [VM.SetMemory]. It is about the DIMMs that SetMemory adds.
 type MemoryOptions struct {
-	// Block is the unit of the sizes of DIMMs in bytes, a power of two. 0 means 128 MiB, in which Linux on x86 uses memory.
-	// A Linux that was started with 64 GiB or more may need up to 2 GiB, and a pseries machine needs 256 MiB. A guest does
-	// not use a DIMM of another size, and QEMU does not report that.
+	// Block is the unit of the sizes of DIMMs in bytes, a power of two. 0 means 128 MiB, in which Linux on x86 uses
+	// memory. A Linux that was started with 64 GiB or more may need up to 2 GiB, and a pseries machine needs 256 MiB.
+	// A guest does not use a DIMM of another size, and QEMU does not report that.
 	Block uint64
 
 	// Backend returns the object behind a DIMM of this size. If it is nil, the object is a [RAM].
@@ -464,7 +464,7 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 	}
 	if bytes > 0 {
 		first := change.Kept[0]
-		return fmt.Errorf("%s too much are left: DIMM %s: %w", bytesText(bytes), first.ID, first.Err)
+		return fmt.Errorf("%s too much is left: DIMM %s: %w", bytesText(bytes), first.ID, first.Err)
 	}
 	return nil
 }

@@ -233,7 +233,7 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 
 		change, err = vm.SetMemory(ctx, gib, nil)
 		require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
-		require.ErrorContains(t, err, "hotplug: set memory to 1 GiB: 1 GiB too much are left: DIMM dimm-slot2: guest refused to release the device")
+		require.ErrorContains(t, err, "hotplug: set memory to 1 GiB: 1 GiB too much is left: DIMM dimm-slot2: guest refused to release the device")
 		require.Equal(t, dimmIDs(0), change.Removed)
 		require.Equal(t, uint64(2*gib), change.After)
 
