@@ -10,12 +10,11 @@ import "context"
 // the slot on; RemoveDisk then asks again. A Linux guest takes about 0.2 s on a pc machine and 6 s with PCI
 // Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it again to finish a removal that
 // was interrupted, also from another process. Removing a disk that is partly or completely gone succeeds.
-//
-// RemoveDisk asks QEMU which storage the device uses. So the node can have any name, the disk can have got another node
-// by a snapshot or a mirror, and it can be a disk of QEMU's command line. RemoveDisk removes the parts that this package
+// RemoveDisk asks QEMU which storage the device uses. So the node can have any name, also after a snapshot or a mirror,
+// and QEMU can have been started with the disk. RemoveDisk removes the parts that this package
 // added, and those that the options name: see [WithBackend] and [WithNode]. The other parts that the device used stay
 // and are in kept:
-//   - A node, a character device or a set of descriptors that somebody else added. Its Err matches [ErrNotOurs].
+//   - A node or a character device that somebody else added. Its Err matches [ErrNotOurs].
 //   - A part that something else uses, for example an overlay, a block job or an export. Its Err matches [ErrInUse].
 //
 // QEMU removes a drive of -drive with its device.

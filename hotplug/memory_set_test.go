@@ -192,7 +192,7 @@ func TestSetMemoryOfOthers(t *testing.T) {
 	require.Equal(t, before, m.State())
 }
 
-// TestSetMemoryWithoutLimits: a QEMU before 7.1 does not tell its limits, and refuses.
+// TestSetMemoryWithoutLimits: a QEMU before 7.1 does not report its limits, and refuses.
 func TestSetMemoryWithoutLimits(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
