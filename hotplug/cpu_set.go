@@ -15,7 +15,7 @@ import (
 // A CPUUnit is a part of the machine whose CPUs are added and removed together.
 type CPUUnit string
 
-// The units. On a machine without dies, a die is a socket, and so on.
+// The units. If a machine does not have a unit, the next larger one takes its place: without dies, a die is a socket.
 const (
 	WholeCores    CPUUnit = "core-id"
 	WholeModules  CPUUnit = "module-id"

@@ -133,7 +133,8 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 // it by RemoveDisk, RemoveNIC or RemoveMemory.
 //
 // RemoveDevice returns an error that matches:
-//   - [ErrUnplugPending]: ctx ended before the guest released the device. Call RemoveDevice again.
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed. kept lists the parts that
+//     the device uses. Call RemoveDevice again.
 //   - [ErrUnplugRefused]: the guest refused. The device works as before.
 //   - [ErrNotAlone]: other devices are on the buses of the device. Remove them first.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].

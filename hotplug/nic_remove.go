@@ -15,7 +15,7 @@ import "context"
 // vhost-user netdev with the netdev.
 //
 // RemoveNIC returns an error that matches:
-//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed.
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed. kept has the netdev.
 //   - [ErrUnplugRefused]: the guest refused. The NIC works as before.
 //   - [ErrNotNIC]: the device is not a NIC.
 //   - [ErrInUse]: the device is gone, but another device uses the netdev, or something uses the character device

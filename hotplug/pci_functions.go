@@ -27,7 +27,8 @@ import (
 //   - [*SharedSlotError]: the slot has a device that ids does not name.
 //   - [ErrNotAlone]: a device has an object with memory (call [VM.RemoveMemory]), or other devices are on its buses.
 //   - [ErrInUse]: the devices are gone, but something else uses a part that this package added.
-//   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
+//   - [ErrDescriptorsKept]: as in [VM.RemoveDisk].
+//   - any other [*qmp.Error]: QEMU can never unplug a device, or refused a command.
 func (vm *VM) RemoveFunctions(ctx context.Context, ids []string, opts ...RemoveOption) (kept []Kept, err error) {
 	var keys []wait.Key
 	for _, id := range ids {
