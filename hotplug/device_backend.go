@@ -35,10 +35,9 @@ type DeviceBackend interface {
 	deviceDriver() string
 }
 
-// A VirtioFS is a directory of the host that a virtiofsd shares with the guest. QEMU connects to virtiofsd as to
-// any [VhostUser], and the same rules hold. If Driver is
-// empty, it is "vhost-user-fs-pci". The guest mounts the directory by
-// its tag: mount -t virtiofs TAG /mnt.
+// A VirtioFS is a directory of the host that a virtiofsd shares with the guest. QEMU connects to virtiofsd as to any
+// [VhostUser], and the same rules hold. If Driver is empty, it is "vhost-user-fs-pci". The guest mounts the directory
+// by its tag: mount -t virtiofs TAG /mnt.
 //
 // QEMU does not connect again after virtiofsd has ended. Remove the device then, and add it again.
 type VirtioFS struct {

@@ -22,8 +22,8 @@ type Disk struct {
 	// Backend is the storage: a [File], a [Descriptor], a [Blockdev], a [Node] or a [VhostUser].
 	Backend DiskBackend
 
-	// Driver is the driver of the device. If it is empty, it is "virtio-blk-pci", or "vhost-user-blk-pci"
-	// for a VhostUser; on s390x it is "virtio-blk-ccw". Other drivers, except for a VhostUser, must have a property "drive":
+	// Driver is the driver of the device. If it is empty, it is "virtio-blk-pci", or "vhost-user-blk-pci" for a
+	// VhostUser; on s390x it is "virtio-blk-ccw". Other drivers, except for a VhostUser, must have a property "drive":
 	// virtio-blk-pci, virtio-blk-ccw, scsi-hd, scsi-cd, nvme-ns and others.
 	Driver string
 

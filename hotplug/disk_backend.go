@@ -184,6 +184,7 @@ func (b Blockdev) diskDevice(d *Disk) (string, qmp.Args) {
 }
 
 // A Node is a block node that exists in QEMU already, as the storage of a disk.
+//
 // RemoveDisk leaves the node, unless [WithBackend] or [WithNode] removes it. To remove it later, call
 // [VM.RemoveNode]. If the name of the node is the disk's ID, RemoveDisk removes the node too, as if AddDisk had added
 // it.

@@ -10,6 +10,7 @@ import "context"
 // the slot on; RemoveDisk then asks again. A Linux guest takes about 0.2 s on a pc machine and 6 s with PCI
 // Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it again to finish a removal that
 // was interrupted, also from another process. Removing a disk that is partly or completely gone succeeds.
+//
 // RemoveDisk asks QEMU which storage the device uses. So the node can have any name, also after a snapshot or a mirror,
 // and QEMU can have been started with the disk. RemoveDisk removes the parts that this package
 // added, and those that the options name: see [WithBackend] and [WithNode]. The other parts that the device used stay

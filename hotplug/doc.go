@@ -70,8 +70,8 @@
 //   - An object marks the part: "ID.node.NODE", "ID.netdev.NETDEV", "ID.object.OBJECT" or "ID.character-device.CHARDEV".
 //     The methods that add create this object (a secret without content) if a part has neither a default name nor a set.
 //
-// Somebody else added everything else. It stays, see [Kept]. [WithBackend] removes it, too, for example on machines that
-// another manager has started.
+// All other parts belong to somebody else and stay, see [Kept]. [WithBackend] removes them, too, for example on machines
+// that another manager has started.
 //
 // # When adding fails
 //

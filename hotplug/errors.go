@@ -68,10 +68,10 @@ var ErrResizePending = errors.New("guest has not resized its memory yet")
 var ErrUnplugRefused = errors.New("guest refused to release the device")
 
 // ErrUnplugPending means that the context ended before the guest released the device. No part of the device has been
-// removed. The guest may still release the device at any time, or when the machine
-// is reset. Call the operation again to wait for it and to remove the rest. The error also matches the
-// context's error. QEMU refuses a request while the guest is busy with the slot, or while an earlier request is
-// pending. If it refused the last request, the error also has its answer, a [*qmp.Error].
+// removed. The guest may still release the device at any time, or when the machine is reset. Call the operation again
+// to wait for it and to remove the rest. The error also matches the context's error. QEMU refuses a request while the
+// guest is busy with the slot, or while an earlier request is pending. If it refused the last request, the error also
+// has its answer, a [*qmp.Error].
 //
 // The guest of an s390x machine whose CPUs have no PCI (zpci) never releases a PCI device. The error then comes
 // after 2 seconds and matches [errors.ErrUnsupported] too.

@@ -34,9 +34,9 @@ type Job struct {
 // Start starts the job of a request, with this ID, and returns when the server has accepted the job. The request is a
 // [qemu.BlockdevMirror], [qemu.BlockCommit], [qemu.BlockStream], [qemu.BlockdevBackup], [qemu.BlockdevCreate],
 // [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same of another
-// generated package. Leave
-// JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job waits for [Job.Complete] before it
-// takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the job would succeed with data missing.
+// generated package. Leave JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job waits for
+// [Job.Complete] before it takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the job would
+// succeed with data missing.
 //
 // Except for a stream, the node of Device must be at the top of a chain, and no other job may use it.
 //
@@ -105,9 +105,8 @@ func List(ctx context.Context, x qmp.Executor) ([]qemu.JobInfo, error) {
 	return qemu.QueryJobs{}.Do(ctx, x)
 }
 
-// Find takes up a job that exists, for example after a restart of the program, or a job of another process. The job can
-// be in any state.
-// If it has ended, [Job.Wait] returns its outcome and dismisses it.
+// Find takes up a job that exists, for example after a restart of the program, or a job of another process. The job
+// can be in any state. If it has ended, [Job.Wait] returns its outcome and dismisses it.
 //
 // Find returns an error that matches:
 //   - [ErrGone]: there is no such job.
@@ -179,8 +178,8 @@ func (j *Job) Detach() {
 }
 
 // A Progress says how far a job is. Current and Total are bytes for most jobs, but 0 or 1 for a job of blockdev-create
-// or of a snapshot. Total can grow while the guest writes, and both can be 0. Current is
-// equal to Total in a job that is ready, and sometimes before.
+// or of a snapshot. Total can grow while the guest writes, and both can be 0. Current is equal to Total in a job that
+// is ready, and sometimes before.
 type Progress struct {
 	Status  qemu.JobStatus
 	Current int64
