@@ -174,7 +174,7 @@ func checkVhostNet() error {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("Netdev needs vhost, which cannot be opened; load the module vhost_net, or leave Vhost out: %w", err)
+		return fmt.Errorf("Netdev needs vhost, which cannot be opened; load vhost_net, or leave Vhost out: %w", err)
 	}
 	return nil
 }

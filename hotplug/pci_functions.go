@@ -12,14 +12,13 @@ import (
 )
 
 // RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device, and everything
-// that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] added for them. The options and kept are
-// those of [VM.RemoveDisk]. A guest releases only a whole slot, so the other methods refuse such a device with a
-// [*SharedSlotError].
+// that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] added for them. The options and kept are those of [VM.RemoveDisk]. A
+// guest releases only a whole slot, so the other methods refuse such a device with a [*SharedSlotError].
 //
-// ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until
-// all devices are gone, the guest refuses, or ctx ends; give ctx a deadline. It is idempotent: call it
-// again with the same ids to finish a removal that was interrupted. For a device that is gone,
-// it removes the parts that AddDisk, AddNIC and AddDevice added.
+// ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until all devices are
+// gone, the guest refuses, or ctx ends; give ctx a deadline. RemoveFunctions is idempotent: call it again with the same
+// ids to finish a removal that was interrupted. For a device that is gone, it removes the parts that AddDisk, AddNIC and
+// AddDevice added.
 //
 // RemoveFunctions returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the slot.
