@@ -40,9 +40,9 @@
 //
 // # Contexts
 //
-// If the context of a wait ends, the wait cancels the job and returns when the job has ended, after at most 15
-// seconds. If the job succeeded before it could be cancelled, the result is nil. To leave a job running, call
-// [Job.Detach]. [Find] takes the job up later, also in another process.
+// If the context of a wait ends, the wait cancels the job. It returns when the job has ended, or after 15 seconds. If the
+// job succeeded before it could be cancelled, the result is nil. To leave a job running, call [Job.Detach]. [Find] takes
+// the job up later, also in another process.
 //
 // # How it waits
 //
