@@ -125,10 +125,10 @@ func (vm *VM) isCPU(ctx context.Context, id string) (bool, error) {
 // cpu-hotplug-legacy of the machine's acpi-device was set to false before. The example for QEMU 5.2 sets
 // it.
 //
-// Without KVM, QEMU before 10.0 must not remove CPUs: see [VM.RemoveCPU]. If AddCPU does not get QEMU's
-// answer there, it cannot undo the addition and returns a [*RollbackError] that lists the device. QEMU 10.0
-// without KVM terminates when the number of CPUs that were added since its start exceeds maxcpus. Removed
-// CPUs count too, and QEMU has no query for the number.
+// Without KVM, QEMU before 10.0 must not remove CPUs: see [VM.RemoveCPU]. If AddCPU does not get QEMU's answer there,
+// it cannot undo the addition and returns a [*RollbackError] that lists the device. Without KVM, QEMU 10.0 and 11.1
+// terminate when more CPUs have been added since the start than maxcpus allows. Removed CPUs count too, and QEMU has
+// no query for the number.
 //
 // Source: query-hotpluggable-cpus, device_add.
 func (vm *VM) AddCPU(ctx context.Context, c CPU) (qemu.HotpluggableCPU, error) {
@@ -215,9 +215,9 @@ func (vm *VM) cpuIn(ctx context.Context, place *qemu.HotpluggableCPU) (path stri
 //   - [ErrUnplugPending]: ctx ended before the guest released the CPU. Call RemoveCPU again.
 //   - [ErrUnplugRefused]: the guest refused. The CPU works as before.
 //   - [ErrNotCPU]: the device is not a CPU.
-//   - [errors.ErrUnsupported]: QEMU is older than 10.0, on a pseries than 11.0, and does not use KVM. QEMU
-//     5.2 and 7.2 corrupt their memory when a CPU is unplugged without KVM, and QEMU 10.0 ends after that
-//     on a pseries, so RemoveCPU does not try it. QEMU cannot remove CPUs of an s390x at all.
+//   - [errors.ErrUnsupported]: QEMU does not use KVM and is older than 10.0, or than 11.0 on a pseries. Without KVM,
+//     QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged, and QEMU 10.0 terminates after that on a pseries.
+//     So RemoveCPU does not try it. QEMU cannot remove CPUs of an s390x at all.
 //
 // Source: device_del, DEVICE_DELETED and ACPI_DEVICE_OST.
 func (vm *VM) RemoveCPU(ctx context.Context, id string) error {

@@ -15,7 +15,7 @@ import (
 // A CPUUnit is a part of the machine whose CPUs are added and removed together.
 type CPUUnit string
 
-// The units. On a machine without dies, a die is a socket, and so on.
+// The units. If a machine does not have a unit, the next larger one takes its place: without dies, a die is a socket.
 const (
 	WholeCores    CPUUnit = "core-id"
 	WholeModules  CPUUnit = "module-id"
@@ -79,11 +79,11 @@ func (o *CPUOptions) check(n int) (*CPUOptions, error) {
 		o = &CPUOptions{}
 	}
 	if n < 1 {
-		return nil, errors.New("the number must be at least 1")
+		return nil, errors.New("number of CPUs must be at least 1")
 	}
 	units := []CPUUnit{"", WholeCores, WholeModules, WholeClusters, WholeDies, WholeSockets}
 	if !slices.Contains(units, o.Whole) {
-		return nil, fmt.Errorf("Whole is %q, which is not a unit", o.Whole)
+		return nil, fmt.Errorf("Whole is %q, which is not a CPUUnit", o.Whole)
 	}
 	return o, (&CPU{ID: "cpu", Props: o.Props}).check()
 }
@@ -220,6 +220,7 @@ func noRoom(base, want, below, above int) error {
 //   - [ErrNoFreePlace]: the machine has too few free places that match. QEMU's -smp maxcpus sets their number.
 //   - [*TargetError]: the same, or whole units do not have n CPUs. The error has the next possible numbers.
 //   - [ErrExists]: a device that is not a CPU has such an ID.
+//   - [errors.ErrUnsupported]: the machine cannot get CPUs while it runs. Nothing has been changed.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //
 // [VM.AddCPU] has the limits of old versions and of QEMU without KVM.
@@ -283,9 +284,9 @@ func (vm *VM) plugCPUs(ctx context.Context, undo *rollback, o *CPUOptions, place
 // CPUs of -smp have no ID and stay. If the guest keeps a CPU, SetCPUs removes another one instead, if it can. It
 // asks the guest for one CPU after the other; give ctx a deadline.
 //
-// A number that the machine cannot have is an error before anything is changed. After that, SetCPUs goes as far
-// as it can and undoes nothing, because to remove CPUs takes the guest's time and can fail: the result says
-// what has happened, also with an error. Call SetCPUs again to continue.
+// A number that the machine cannot have is an error before anything is changed. After that, SetCPUs goes as far as it
+// can. It undoes nothing, because the removal of CPUs takes time and the guest can refuse it. The result says what has
+// happened, also with an error. Call SetCPUs again to continue.
 //
 // SetCPUs returns an error that matches:
 //   - [*TargetError]: the machine cannot have n CPUs. The error has the next possible numbers. It matches

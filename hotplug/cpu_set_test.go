@@ -103,8 +103,8 @@ func TestNumbersOfCPUsThatAreNotPossible(t *testing.T) {
 		{5, cores, []uint64{4, 6}, nil, "next possible: 4, 6"},
 		{3, cores, []uint64{4}, nil, "next possible: 4"}, // the other core has a CPU of the start
 		{7, &hotplug.CPUOptions{Place: socket(0)}, []uint64{6}, hotplug.ErrNoFreePlace, "next possible: 6"},
-		{0, nil, nil, nil, "hotplug: set CPUs to 0: the number must be at least 1"},
-		{7, &hotplug.CPUOptions{Whole: "cores"}, nil, nil, `Whole is "cores", which is not a unit`},
+		{0, nil, nil, nil, "hotplug: set CPUs to 0: number of CPUs must be at least 1"},
+		{7, &hotplug.CPUOptions{Whole: "cores"}, nil, nil, `Whole is "cores", which is not a CPUUnit`},
 		{7, &hotplug.CPUOptions{Props: qmp.Args{"core-id": 1}}, nil, nil, `Props has "core-id"`},
 	} {
 		change, err := vm.SetCPUs(ctx, c.n, c.opts)

@@ -10,9 +10,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A Device describes a device to add that is not a disk, a NIC, a CPU or memory. ID is required, and Driver if
-// Backend has no usual one. [DeviceOf] makes one from a request. docs/devices.md lists the fields for each kind of
-// device.
+// A Device describes a device to add that is not a disk, a NIC, a CPU or memory. ID is required, and also Driver if
+// Backend has no usual driver. [DeviceOf] makes a Device from a request. docs/devices.md lists the fields for each
+// kind of device.
 type Device struct {
 	// ID is the name of the device. The package comment has the rules for IDs.
 	ID string
@@ -21,11 +21,11 @@ type Device struct {
 	// [HostUSB]. It is nil for a device that uses nothing, or that names in Props what the caller has added.
 	Backend DeviceBackend
 
-	// Driver is the driver of the device. If it is empty, it is the usual driver for Backend. On an s390x, that ends in
-	// "-ccw" instead of "-pci".
+	// Driver is the driver of the device. If it is empty, it is the usual driver for Backend, which ends in "-ccw"
+	// instead of "-pci" on s390x.
 	Driver string
 
-	// Bus is the ID of the bus for the device, as in [Disk]: an empty root port on q35, usb.0, the bus of a
+	// Bus is the ID of the bus for the device, as in [Disk]: "rp1" of a root port, "usb.0", "serial0.0" of a
 	// virtio-serial-pci. If it is empty, AddDevice finds one: see "Places" in the package comment.
 	Bus string
 
@@ -68,13 +68,14 @@ func (d *Device) driver() string {
 
 // AddDevice hot-adds a device and what its Backend needs: a shared directory, a serial port, a random number
 // generator, a device on a USB bus, a controller, a watchdog, a device of the host. If Props name a node, a netdev or an
-// object, it must exist. It stays when the device is removed, unless it has the name that this package would have given
-// it.
+// object, it must exist. It stays when the device is removed, unless it has the default name of such a part, or
+// [WithBackend] removes it.
 //
 // If AddDevice fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use, by a device or by a part of a device. If an interrupted AddDevice left the
 //     part, RemoveDevice removes it.
 //   - [ErrNotShared]: a vhost-user server cannot use the machine's memory.
+//   - [ErrNoFreePlace]: Bus is empty, and the machine has no bus or free slot for the device.
 //   - [*qmp.Error]: QEMU refused, for example because it has no such driver, bus or property, because
 //     the bus takes no devices while the machine runs, or because QEMU cannot open the host's device.
 //
@@ -121,23 +122,24 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 // RemoveDevice hot-removes a device of any kind that this package added, in any process, or that QEMU was started with.
 // It also removes what this package added for the device, as [VM.RemoveDisk], [VM.RemoveNIC] and [VM.RemoveMemory] do.
 //
-// What somebody else added for the device stays and is in kept, unless the options tell that it goes: see
-// [WithBackend]. That is its node, netdev, character device, memory, source of random numbers (rng), cryptodev or set of
-// descriptors (hostdevice). Several devices can share an I/O thread or an iommufd. If AddDevice did not add it for this
-// device, it always stays.
+// The parts that somebody else added for the device stay and are in kept, unless [WithBackend] removes them. A part is
+// a node, a netdev, a character device, memory, a source of random numbers (rng), a cryptodev or a set of descriptors
+// (hostdevice). Several devices can share an I/O thread or an iommufd. If AddDevice did not add it for
+// this device, it stays and is not in kept.
 //
-// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. QEMU
-// removes a device on a USB or SCSI bus and a serial port at once, without the guest. Removing a device that is partly or
-// completely gone succeeds. If a removal was interrupted after the guest had released a disk, a NIC or memory, finish it by RemoveDisk,
-// RemoveNIC or RemoveMemory.
+// It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. QEMU removes a
+// device on a USB or SCSI bus and a serial port at once, without the guest. Removing a device that is partly or
+// completely gone succeeds. If a removal was interrupted after the guest had released a disk, a NIC or memory, finish
+// it by RemoveDisk, RemoveNIC or RemoveMemory.
 //
 // RemoveDevice returns an error that matches:
-//   - [ErrUnplugPending]: ctx ended before the guest released the device. Call RemoveDevice again.
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed. kept lists the parts that
+//     the device uses. Call RemoveDevice again.
 //   - [ErrUnplugRefused]: the guest refused. The device works as before.
-//   - [ErrNotAlone]: other devices are on the buses of the device: remove these first.
+//   - [ErrNotAlone]: other devices are on the buses of the device. Remove them first.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
 //   - [errors.ErrUnsupported]: the device is a CPU that this QEMU cannot remove (see [VM.RemoveCPU]),
-//     or a bridge that QEMU was started with and that QEMU keeps when a guest releases it by ACPI.
+//     or a bridge that QEMU was started with. QEMU keeps such a bridge when a guest releases it by ACPI.
 //   - [ErrInUse]: the device is gone, but something else uses a part that this package added.
 //   - [ErrDescriptorsKept]: as in [VM.RemoveDisk].
 //   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.

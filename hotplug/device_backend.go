@@ -35,9 +35,9 @@ type DeviceBackend interface {
 	deviceDriver() string
 }
 
-// A VirtioFS is a directory of the host that a virtiofsd shares with the guest. QEMU connects to virtiofsd as to
-// any [VhostUser], and the same rules hold. The driver is "vhost-user-fs-pci". The guest mounts the directory by
-// its tag: mount -t virtiofs TAG /mnt.
+// A VirtioFS is a directory of the host that a virtiofsd shares with the guest. QEMU connects to virtiofsd as to any
+// [VhostUser], and the same rules hold. If Driver is empty, it is "vhost-user-fs-pci". The guest mounts the directory
+// by its tag: mount -t virtiofs TAG /mnt.
 //
 // QEMU does not connect again after virtiofsd has ended. Remove the device then, and add it again.
 type VirtioFS struct {
@@ -101,15 +101,15 @@ func (v VhostUser) addDevice(ctx context.Context, vm *VM, undo *rollback, id str
 
 func (v VhostUser) deviceDriver() string { return "" }
 
-// A Chardev is a character device of QEMU, for a serial port of the guest. The driver is "virtserialport", a port
-// of a virtio-serial-pci; the guest finds the port by the property "name". Other drivers with a property "chardev"
+// A Chardev is a character device of QEMU, for a serial port of the guest. If Driver is empty, it is "virtserialport", a
+// port of a virtio-serial-pci. The guest finds that port by the property "name". Other drivers with a property "chardev"
 // are virtconsole, usb-serial and pci-serial.
 //
 // For a pty, query-chardev has the name of the terminal, as the Filename of the character device "ID-chardev".
 type Chardev struct {
 	// Options describes the character device: a *[qemu.ChardevSocket] that listens at a path, a
-	// *[qemu.ChardevPTY], a *[qemu.ChardevFile] and others. QEMU opens what they name. Branch may be a ChardevSocket
-	// with ReconnectMs for any QEMU: QEMU before 9.2 gets the time in seconds, rounded up.
+	// *[qemu.ChardevPTY], a *[qemu.ChardevFile] and others. QEMU opens the files and sockets. A ChardevSocket
+	// can have ReconnectMs with every QEMU: QEMU before 9.2 gets the time in seconds, rounded up.
 	Options qemu.ChardevBackend
 
 	// File, if not nil, is the socket, which the caller has opened: it listens if Server is true, else it is
@@ -222,9 +222,9 @@ func (o Object) deviceDriver() string {
 }
 
 // Descriptors are files that the caller has opened, by the property of the device that takes each: "vhostfd" of
-// vhost-vsock-pci and vhost-scsi-pci, "fd" of vfio-pci with an iommufd (QEMU 10.0 has it, 7.2 does not). QEMU gets copies of
-// the descriptors (getfd); the caller still owns the files. AddDevice checks that the file of "vhostfd" is of vhost. If
-// QEMU 10.0 refuses the "fd" of a vfio-pci, it keeps its copy open.
+// vhost-vsock-pci and vhost-scsi-pci, "fd" of vfio-pci with an iommufd (QEMU 10.0 has it, 7.2 does not). QEMU gets
+// copies of the descriptors (getfd); the caller still owns the files. AddDevice checks that the file of "vhostfd" is a
+// vhost device. If QEMU 10.0 refuses the "fd" of a vfio-pci, it keeps its copy open.
 type Descriptors map[string]*os.File
 
 func (d Descriptors) checkDevice(device *Device) error {
@@ -240,7 +240,7 @@ func (d Descriptors) checkDevice(device *Device) error {
 			continue
 		}
 		if _, err := kernelVhost(f); err != nil {
-			return fmt.Errorf("file for %q is not of vhost: %w", property, err)
+			return fmt.Errorf("file for %q is not a vhost device: %w", property, err)
 		}
 	}
 	return checkProps(device.Props, nil, d.properties()...)
@@ -268,7 +268,7 @@ func (d Descriptors) deviceDriver() string { return "" }
 type HostUSB struct {
 	// File is the open device, /dev/bus/usb/BUS/DEVICE, with O_RDWR. QEMU gets a copy of the descriptor; the caller
 	// still owns the file. AddDevice checks that the file is such a device, because QEMU 7.2 and 10.0 keep any other
-	// file open. These also list the empty set of descriptors after the device is removed.
+	// file open. After the device is removed, QEMU 7.2 and 10.0 also list the empty set of descriptors.
 	File *os.File
 }
 

@@ -201,7 +201,7 @@ func TestDevicesThatAreInvalid(t *testing.T) {
 		`Props has "rng"`:                 {Backend: rng, Props: qmp.Args{"rng": "r"}},
 		"Descriptors needs a file":        {Driver: "x", Backend: hotplug.Descriptors{}},
 		`no file for "fd"`:                {Driver: "x", Backend: hotplug.Descriptors{"fd": nil}},
-		"is not of vhost":                 {Driver: "x", Backend: hotplug.Descriptors{"vhostfd": f}},
+		"is not a vhost device":           {Driver: "x", Backend: hotplug.Descriptors{"vhostfd": f}},
 		`Props has "fd"`:                  {Driver: "x", Backend: hotplug.Descriptors{"fd": f}, Props: qmp.Args{"fd": "v"}},
 		"HostUSB needs a File":            {Backend: hotplug.HostUSB{}},
 		"File is not a USB device":        {Backend: hotplug.HostUSB{File: f}},

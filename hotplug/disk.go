@@ -22,20 +22,20 @@ type Disk struct {
 	// Backend is the storage: a [File], a [Descriptor], a [Blockdev], a [Node] or a [VhostUser].
 	Backend DiskBackend
 
-	// Driver is the driver of the device. If it is empty, it is "virtio-blk-pci", or "vhost-user-blk-pci"
-	// for a VhostUser; on s390x it is "virtio-blk-ccw". Drivers of disks have a property "drive":
+	// Driver is the driver of the device. If it is empty, it is "virtio-blk-pci", or "vhost-user-blk-pci" for a
+	// VhostUser; on s390x it is "virtio-blk-ccw". Other drivers, except for a VhostUser, must have a property "drive":
 	// virtio-blk-pci, virtio-blk-ccw, scsi-hd, scsi-cd, nvme-ns and others.
 	Driver string
 
 	// Bus is the ID of the bus for the device: a PCI bus, a root port, the bus of a SCSI controller. If it is empty,
-	// the operation finds a bus of the kind that Driver needs. [VM.DeviceInfo] then shows it.
-	//   - PCI: QEMU chooses a slot of the chipset's bus, as pci.0 of a pc. If that bus takes no devices while the
-	//     machine runs, as pcie.0 of a q35, the operation takes the first empty port.
+	// the operation finds a bus of the kind that Driver needs, and [VM.DeviceInfo] shows which one.
+	//   - PCI: QEMU chooses a slot of the chipset's bus (pci.0 of a pc). If that bus takes no devices while the
+	//     machine runs (pcie.0 of a q35), the operation takes the first empty port.
 	//   - SCSI, USB, NVMe, virtio-serial: the bus of the newest controller, or of any other if that is full.
 	Bus string
 
-	// Props are further properties of the device, by their names in QEMU: "addr", "serial", "bootindex",
-	// "lun", on s390x "devno". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
+	// Props are further properties of the device, by their names in QEMU: "addr", "serial", "bootindex", "lun", on
+	// s390x "devno". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
 	// refuse.
 	Props qmp.Args
 }

@@ -12,7 +12,9 @@ import (
 // that the guest has seen it: [VM.WaitGuest] waits for that.
 //
 // If AddDisk fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
-//   - [ErrExists]: the ID is in use.
+//   - [ErrExists]: the ID, or the name of a part, is in use.
+//   - [ErrNoFreePlace]: Bus is empty, and the machine has no bus or free slot for the disk.
+//   - [ErrNotShared]: a vhost-user server cannot use the machine's memory.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //   - [errors.ErrUnsupported]: QEMU lacks a command, or the machine has no bus for the driver, for example
 //     a microvm no PCI. QEMU before 2.9 lacks blockdev-add; see [Fallback].

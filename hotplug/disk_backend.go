@@ -185,9 +185,9 @@ func (b Blockdev) diskDevice(d *Disk) (string, qmp.Args) {
 
 // A Node is a block node that exists in QEMU already, as the storage of a disk.
 //
-// RemoveDisk leaves the node, unless an option tells that it goes: see [WithBackend]. [VM.RemoveNode] removes the node
-// when you do not need it any more. If the name of the node is the disk's ID, RemoveDisk removes both, as if AddDisk
-// had added the node.
+// RemoveDisk leaves the node, unless [WithBackend] or [WithNode] removes it. To remove it later, call
+// [VM.RemoveNode]. If the name of the node is the disk's ID, RemoveDisk removes the node too, as if AddDisk had added
+// it.
 type Node struct {
 	Name       string // of the node
 	WriteCache *bool  // as in [File]

@@ -42,7 +42,7 @@ func closeImage(node qmp.Args, open func(path string, flags int) (*os.File, erro
 			}
 			for _, member := range header.names() {
 				if _, given := node[member]; !given {
-					return fmt.Errorf("image %s names a file: with Open it must be member %q of a Blockdev's node", path, member)
+					return fmt.Errorf("header of image %s names a file; with Open, give that file in member %q of the Blockdev's node", path, member)
 				}
 			}
 		}

@@ -11,17 +11,18 @@ import "context"
 // Express hotplug; give ctx a deadline. RemoveDisk is idempotent: call it again to finish a removal that
 // was interrupted, also from another process. Removing a disk that is partly or completely gone succeeds.
 //
-// RemoveDisk finds the storage from the device, whatever it is called: after a snapshot or a mirror, too, and if the
-// disk was given on QEMU's command line. It removes what this package added, and what the options tell: see
-// [WithBackend] and [WithNode]. Everything else that the device used stays and is in kept:
-//   - A node, netdev or other part that somebody else added. Its Err matches [ErrNotOurs].
+// RemoveDisk asks QEMU which storage the device uses. So the node can have any name, also after a snapshot or a mirror,
+// and QEMU can have been started with the disk. RemoveDisk removes the parts that this package
+// added, and those that the options name: see [WithBackend] and [WithNode]. The other parts that the device used stay
+// and are in kept:
+//   - A node or a character device that somebody else added. Its Err matches [ErrNotOurs].
 //   - A part that something else uses, for example an overlay, a block job or an export. Its Err matches [ErrInUse].
 //
 // QEMU removes a drive of -drive with its device.
 //
 // If err is nil, nothing is left of what this package added for the disk. RemoveDisk returns an error that matches:
-//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed. kept lists what the
-//     device uses: QEMU does not tell that any more when the guest has released the device.
+//   - [ErrUnplugPending]: ctx ended before the guest released the device. Nothing was removed. kept lists the
+//     parts that the device uses, because QEMU no longer reports them when the guest has released the device.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
 //   - [ErrNotDisk]: the device is not a disk.
 //   - [ErrNotAlone]: other devices are on the buses of the device, for example the namespaces of an
@@ -35,8 +36,9 @@ import "context"
 //
 // As long as a node of the disk exists, RemoveDisk also leaves the descriptors and secrets that the node needs.
 //
-// If the device is gone, RemoveDisk removes what an interrupted AddDisk or RemoveDisk has left. It finds that by the
-// device's ID, even if it has names of the caller's. A node with the device's ID counts as the disk's own.
+// If the device is gone, RemoveDisk removes the parts that an interrupted AddDisk or RemoveDisk has left. It finds them
+// by the device's ID, even if the caller has named them. RemoveDisk treats a node with the device's ID as one that
+// AddDisk added.
 //
 // Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
 func (vm *VM) RemoveDisk(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {

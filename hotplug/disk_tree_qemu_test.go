@@ -178,7 +178,7 @@ func TestImageThatNames(t *testing.T) {
 
 		var open opening
 		err := hotplug.New(c, nil).AddDisk(t.Context(), hotplug.Disk{ID: "d", Backend: hotplug.Blockdev{Options: *overlay(p[0], nil), Open: open.open}})
-		require.ErrorContains(t, err, `member "backing" of a Blockdev's node`)
+		require.ErrorContains(t, err, `member "backing" of the Blockdev's node`)
 		require.Equal(t, before, stateOf(t, c))
 
 		// If the header is another one when QEMU reads it, the name in it is ignored.

@@ -6,54 +6,10 @@
 //	…
 //	kept, err := vm.RemoveDisk(ctx, "data1")
 //
-// An operation that takes a single command has no method here. Use the generated requests: [qemu.Stop],
-// [qemu.BlockJobCancel] and all others.
+// [VM.AddDevice] adds any device that QEMU can plug. [VM.SetCPUs] and [VM.SetMemory] set a number of CPUs and an amount
+// of memory, and choose the devices that come or go.
 //
-// # Removing a device
-//
-// QEMU cannot remove most devices by itself: it asks the guest to release the device. RemoveDisk, RemoveNIC and the
-// other methods wait for the guest:
-//
-//   - The guest releases the device: the method removes all that was added with it, and returns nil. It also returns
-//     what stays, because somebody else added it or something else uses it.
-//   - The guest refuses: the error matches [ErrUnplugRefused]. The device works as before.
-//   - The guest does not answer: the method asks again every 2 seconds, or every 7 seconds if the slot has an
-//     attention button. When the context ends, the error matches [ErrUnplugPending]. The guest may still release
-//     the device.
-//   - QEMU refuses, because the guest powers the slot on or off: the method asks again after a second.
-//   - QEMU can never unplug the device: the error is a [*qmp.Error].
-//
-// A removal is not undone. To finish it after an error, call the method again: it skips the parts that are gone and
-// removes the rest.
-//
-// A guest releases a whole PCI slot. If the device shares its slot with other functions, nothing is removed and the
-// error is a [*SharedSlotError]; [VM.RemoveFunctions] removes the functions together. QEMU removes a controller or a
-// bridge together with the devices on its buses. If there are any, nothing is removed and the error matches
-// [ErrNotAlone].
-//
-// For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
-// [VM.RemoveFDSet] remove a single part of a device, if it exists.
-//
-// [VM.SetCPUs] and [VM.SetMemory] set a number of CPUs and an amount of memory, and choose the devices that come or
-// go. They undo nothing: their results say what they have reached.
-//
-// # Operations side by side
-//
-// A VM does one operation at a time for each ID. RemoveNode and the like count as operations on the name that they get.
-// Operations with different IDs do not wait for each other, with these exceptions:
-//
-//   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits. An operation
-//     that finds the bus by itself takes another one.
-//   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
-//   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
-//   - AddCPU finds a place for one CPU at a time.
-//
-// # When adding fails
-//
-// If a step of AddDisk or another method that adds fails, or the context ends, the method undoes the steps
-// before it and returns the error of that step. Undoing continues after the context has ended, for at most
-// 30 seconds. If undoing fails too, the error is a [*RollbackError]. It has both errors and lists the
-// things that may be left.
+// If an operation takes a single command, use the generated request: [qemu.Stop], [qemu.BlockJobCancel] and all others.
 //
 // # Backends
 //
@@ -66,7 +22,20 @@
 //	Device  VirtioFS, VhostUser, Chardev, Object, Descriptors, HostUSB, or none
 //
 // The field Backend takes a value of such a type or a pointer to one. Programs outside this package cannot add types.
-// [VM.AddDevice] adds any device that QEMU can plug.
+//
+// # Places
+//
+// If a device has no Bus, the operation finds one. It lets QEMU choose first. QEMU chooses the newest bus of the kind
+// that the device needs, and a slot or an address on that bus. If QEMU refuses, the operation chooses:
+//
+//   - for a PCI device, the first empty port of PCI Express, if the chipset's bus takes no devices while the machine
+//     runs (q35, virt of aarch64 and riscv64). If another manager is faster, it takes the next port.
+//   - for a device of SCSI, USB or virtio-serial, or a namespace of NVMe, any other bus of that kind. On a SCSI
+//     controller whose targets are all used, it takes the next unit of target 0.
+//
+// If the machine has no such bus, or no free PCI slot, the error matches [ErrNoFreePlace] and names the option of QEMU
+// that adds one. If all controllers are full, the error is QEMU's, a [*qmp.Error]. With [Options.Reserved], the
+// operation chooses the slot of a PCI device on all machines.
 //
 // # Names
 //
@@ -94,15 +63,22 @@
 // An ID must not be "type".
 //
 // A VM keeps no record of the devices that it adds. A manager that was restarted, or another one, removes a device by
-// its ID. The removal finds what the device uses from the device. It knows by these signs what this package added:
+// its ID. The removal asks QEMU which parts the device uses. By these signs, it knows the parts that this package added:
 //
 //   - The part has its default name.
 //   - A set of descriptors has the ID and the name of the node in its opaque text, or the ID of a USB device.
 //   - An object marks the part: "ID.node.NODE", "ID.netdev.NETDEV", "ID.object.OBJECT" or "ID.character-device.CHARDEV".
 //     The methods that add create this object (a secret without content) if a part has neither a default name nor a set.
 //
-// Everything else was added by somebody else and stays, see [Kept]. [WithBackend] removes it, too, for example on
-// machines that another manager has started.
+// All other parts belong to somebody else and stay, see [Kept]. [WithBackend] removes them, too, for example on machines
+// that another manager has started.
+//
+// # When adding fails
+//
+// If a step of AddDisk, AddNIC or another method that adds a device fails, or the context ends, the method undoes the
+// steps before it and returns the error of that step. Undoing continues after the context has ended, for at most
+// 30 seconds. If undoing fails too, the error is a [*RollbackError]. It has both errors, and lists
+// the things that may be left.
 //
 // If two managers add devices with the same ID at the same time, QEMU refuses the second device. Its manager undoes
 // its own steps, and the error matches [ErrExists].
@@ -119,35 +95,61 @@
 // It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
 // no device uses them, even if another manager added them.
 //
-// # Places
+// # Removing a device
 //
-// If a device has no Bus, the operation finds one. It lets QEMU choose first. QEMU chooses the newest bus of the kind that
-// the device needs, and a slot or an address on it. If QEMU refuses, the operation chooses:
+// QEMU cannot remove most devices by itself: it asks the guest to release the device. RemoveDisk, RemoveNIC and the
+// other methods wait for the guest:
 //
-//   - for a PCI device, the first empty port of PCI Express, if the chipset's bus takes no devices while the machine runs
-//     (q35, virt of aarch64). If another manager is faster, it takes the next port.
-//   - for a device of SCSI, USB, virtio-serial, or a namespace of NVMe, any other bus of that kind. On a SCSI controller
-//     whose targets are all used, it takes the next unit of target 0.
+//   - The guest releases the device: the method removes everything that was added with it, and returns nil. It also
+//     returns a list of the parts that stay, because somebody else added them or something else uses them.
+//   - The guest refuses: the error matches [ErrUnplugRefused]. The device works as before.
+//   - The guest does not answer: the method asks again every 2 seconds, or every 7 seconds if the slot has an
+//     attention button. When the context ends, the error matches [ErrUnplugPending]. The guest may still release
+//     the device.
+//   - QEMU refuses, because the guest powers the slot on or off: the method asks again after a second.
+//   - QEMU can never unplug the device: the error is a [*qmp.Error].
 //
-// If there is no such bus, the error matches [ErrNoFreePlace], and says which option of QEMU gives the machine one. With
-// [Options.Reserved], the operation chooses the slot of a PCI device on all machines.
+// A removal is not undone. To finish it after an error, call the method again: it skips the parts that are gone and
+// removes the rest.
+//
+// A guest releases a whole PCI slot. If the device shares its slot with other functions, nothing is removed and the
+// error is a [*SharedSlotError]; [VM.RemoveFunctions] removes the functions together. QEMU removes a controller or a
+// bridge together with the devices on its buses. If there are such devices, nothing is removed and the error matches
+// [ErrNotAlone].
+//
+// For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
+// [VM.RemoveFDSet] remove a single part of a device, if it exists.
+//
+// [VM.SetCPUs] and [VM.SetMemory] remove one device after the other. If a step fails, they undo nothing: their results
+// say what they have reached.
+//
+// # Operations side by side
+//
+// A VM does one operation at a time for each ID. RemoveNode and the other methods for single parts are operations on
+// the name that they get. Operations with different IDs do not wait for each other, with these exceptions:
+//
+//   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits. An operation
+//     that finds the bus by itself takes another one.
+//   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
+//   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
+//   - AddCPU finds a place for one CPU at a time. AddCPUs and SetCPUs wait for each other, and SetMemory for another
+//     SetMemory.
 //
 // # Cost
 //
-// [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the machine
-// only after QEMU refused a command or did not answer. For a [VhostUser], [VirtioFS] or [Chardev] backend, with a
-// [Fallback], and for a port of PCI Express before QEMU 10.0, they also query it first. A netdev, an object, a node
-// without descriptors or a character device with a name of the caller's takes one command more, for its mark. Before
-// QEMU 7.0, a NIC takes one command more. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the places for CPUs,
-// [VM.SetMemory] the memory.
+// [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the
+// machine only after QEMU refused a command or did not answer. For a [VhostUser], [VirtioFS] or [Chardev] backend,
+// with a [Fallback], and for a port of PCI Express before QEMU 10.0, they also query it first. A netdev, an object, a
+// node without descriptors or a character device whose name the caller has chosen takes one command more, for its
+// mark. Before QEMU 7.0, a NIC takes one command more. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the
+// places for CPUs, [VM.SetMemory] the memory.
 //
 // Facts about QEMU that do not change are asked for once for each VM: the first disk, NIC or device without a Driver
 // takes one command more, which asks for the architecture, and the first memory takes two. The first vhost-user server
 // takes one, which asks for shared memory. To find a port, an operation sends a command for each bus of PCI, in flight
 // together; the first time, about three commands for each device of PCI.
 //
-// [WithBackend] makes a removal ask for the nodes of all disks, and for the files of all disks if there are descriptors
-// of others. QEMU needs some 10 ms for each answer with 400 disks.
+// With [WithBackend], a removal sends one or two queries more, which QEMU answers for all disks of the machine.
 //
 // The number of commands of an operation does not depend on the number of devices, except for [VM.PCITree],
 // [VM.FreePCISlot], an operation that finds a port, [VM.RemoveNetdev], and [VM.RemoveNIC] if it finds no device.
@@ -155,8 +157,8 @@
 // # Faults of old versions
 //
 // QEMU 5.2 adds a second netdev with the same name instead of refusing it, and may terminate when one of the two is
-// removed. [VM.AddNIC] looks first there. If two managers add NICs with the same netdev at the same time, it cannot
-// help.
+// removed. Before 7.0, [VM.AddNIC] therefore first asks whether the netdev exists. This does not help if two managers
+// add NICs with the same netdev at the same time.
 //
 // Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged. [VM.RemoveCPU] refuses to remove CPUs
 // there.

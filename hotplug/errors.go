@@ -25,7 +25,8 @@ var ErrNotNIC = errors.New("device is not a NIC")
 // that gives the machine more. It also matches ErrNoFreePlace. An operation that adds a device has undone its steps.
 var ErrNoFreeSlot = because(ErrNoFreePlace, "no free PCI slot")
 
-// ErrNoBus means that the machine does not have the PCI bus that [VM.FreePCISlot] was asked for.
+// ErrNoBus means that the machine does not have the PCI bus that the caller named to [VM.FreePCISlot] or
+// [PCITree.FreeSlot].
 var ErrNoBus = errors.New("no such PCI bus")
 
 // ErrNotShared means that no memory of the machine is shared, so a vhost-user server could not use it. The
@@ -40,18 +41,20 @@ var ErrNotCPU = errors.New("device is not a CPU")
 var ErrNotMemory = errors.New("device is not memory")
 
 // ErrNotAlone means that other devices are on the buses of the device: QEMU would remove them with it. From
-// [VM.RemoveFunctions] it can also mean that a device has memory: call [VM.RemoveMemory]. The operation has changed
-// nothing.
+// [VM.RemoveFunctions] it can also mean that a device has an object with memory: call [VM.RemoveMemory]. The operation
+// has changed nothing.
 var ErrNotAlone = errors.New("device is not alone")
 
-// ErrNotOurs means that something of a removed device stays because this package did not add it. See [WithBackend].
+// ErrNotOurs means that a part of a removed device stays because this package did not add the part. It is only in
+// [Kept]. [WithBackend] removes such parts.
 var ErrNotOurs = errors.New("was not added by this package")
 
-// ErrInUse means that something was not removed because it is in use, for example the block node of a disk.
+// ErrInUse means that a part of a device was not removed because something else uses the part, for example an overlay
+// that uses the block node of a disk.
 var ErrInUse = errors.New("in use")
 
-// ErrNoFreePlace means that the machine has no free place for a CPU, or no bus for a device. The operation has undone its
-// steps.
+// ErrNoFreePlace means that the machine has no free place for a CPU, or no bus or free slot for a device. An operation
+// that adds a device has undone its steps.
 var ErrNoFreePlace = errors.New("no free place")
 
 // ErrResizePending means that the context ended before the guest used the requested amount of a virtio-mem
@@ -64,19 +67,19 @@ var ErrResizePending = errors.New("guest has not resized its memory yet")
 // for a CPU or memory, with ACPI_DEVICE_OST or MEM_UNPLUG_ERROR.
 var ErrUnplugRefused = errors.New("guest refused to release the device")
 
-// ErrUnplugPending means that the context ended before the guest released the device. Nothing that belongs
-// to the device has been removed. The guest may still release the device at any time, or when the machine
-// is reset. Call the operation again to wait for it and to remove the rest. The error also matches the
-// context's error. If QEMU refused the last request, because the guest is busy with the slot or an earlier
-// request is pending, the error also has QEMU's answer, a [*qmp.Error].
+// ErrUnplugPending means that the context ended before the guest released the device. No part of the device has been
+// removed. The guest may still release the device at any time, or when the machine is reset. Call the operation again
+// to wait for it and to remove the rest. The error also matches the context's error. QEMU refuses a request while the
+// guest is busy with the slot, or while an earlier request is pending. If it refused the last request, the error also
+// has its answer, a [*qmp.Error].
 //
 // The guest of an s390x machine whose CPUs have no PCI (zpci) never releases a PCI device. The error then comes
 // after 2 seconds and matches [errors.ErrUnsupported] too.
 var ErrUnplugPending = errors.New("guest has not released the device yet")
 
 // ErrDescriptorsKept means that QEMU has not closed descriptors that it was told to close. Everything else
-// is removed. QEMU 5.2 and 7.2 do not close them while the machine is stopped; 10.0 does. When the machine
-// runs, repeat the removal to close them.
+// is removed. QEMU 5.2 and 7.2 do not close descriptors while the machine is stopped; 10.0 does. Call the method again
+// when the machine runs.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
 // because returns an error that has the given text and matches a sentinel.

@@ -10,8 +10,8 @@ import (
 
 // The tests run what is in these examples on real QEMUs.
 
-// A machine stands still while something is done. Whether it runs, only QEMU knows: the guest, or
-// an error of its storage, may have stopped it too.
+// The program stops the machine while it works. It asks QEMU whether the machine runs, because the guest or an error of
+// the storage can have stopped the machine too.
 func Example_pause() {
 	_ = whilePaused
 }
@@ -28,13 +28,13 @@ func whilePaused(ctx context.Context, client *qmp.Client, do func() error) (err 
 		return err
 	}
 	if err := do(); err != nil {
-		return err // the machine remains as it is, to be looked at
+		return err // the machine stays stopped, so that somebody can look at it
 	}
 	return qemu.Cont{}.Do(ctx, client)
 }
 
-// The power button is pressed, and the guest has as long as the context to shut down. QEMU ends
-// then, unless it was started with -no-shutdown.
+// The program presses the power button and waits until the guest has shut down, or ctx ends. QEMU then exits, unless it
+// was started with -no-shutdown.
 func Example_powerDown() {
 	_ = powerDown
 }
@@ -43,7 +43,7 @@ func powerDown(ctx context.Context, client *qmp.Client) (qemu.ShutdownEvent, err
 	return qmp.AwaitEvent[qemu.ShutdownEvent](ctx, client, nil, qemu.SystemPowerdown{})
 }
 
-// What each virtual CPU is, and the host's thread that runs it.
+// The program prints each virtual CPU and the host's thread that runs it.
 func Example_cpus() {
 	_ = printCPUs
 }
@@ -59,8 +59,7 @@ func printCPUs(ctx context.Context, client *qmp.Client) error {
 	return nil
 }
 
-// The guest is asked to make do with so many bytes of memory, and waited for. The machine has a
-// virtio-balloon.
+// The program sets the guest's memory with the balloon and waits for the guest. The machine has a virtio-balloon.
 func Example_balloon() {
 	_ = setBalloon
 }
@@ -97,14 +96,14 @@ func setPasswords(ctx context.Context, client *qmp.Client, vnc, spice string) er
 	return nil
 }
 
-// The greeting has told the version already, without a command.
+// The version is in the greeting, so Version sends no command.
 func Example_version() {
 	_ = printVersion
 }
 
 func printVersion(ctx context.Context, client *qmp.Client) error {
 	fmt.Println(client.Version())
-	info, err := qemu.QueryVersion{}.Do(ctx, client) // the same, asked for
+	info, err := qemu.QueryVersion{}.Do(ctx, client) // the same version, by a command
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// The guest of a QEMU 5.2 hears of new CPUs only after this. Machines that are older than pc-i440fx-2.7
-// and pc-q35-2.7 do not have it.
+// QEMU 5.2 tells the guest about new CPUs only if this property is set first. Machine types that are older than
+// pc-i440fx-2.7 and pc-q35-2.7 do not have the property.
 func ExampleVM_AddCPU_qemu52() {
 	_ = modernCPUHotplug
 }
@@ -105,8 +105,8 @@ func ExampleVM_AddMemory_nvdimm() {
 	_ = add
 }
 
-// A PCI device of the host, which its driver there has been unbound from. QEMU opens the device
-// itself (/dev/vfio), and must be allowed to, and to lock the guest's memory.
+// A PCI device of the host, which is bound to vfio-pci there. QEMU opens the device itself: it must be allowed to open
+// /dev/vfio and to lock the guest's memory.
 func ExampleVM_AddDevice_host() {
 	_ = addHostDevice
 }
@@ -115,7 +115,7 @@ func addHostDevice(ctx context.Context, vm *hotplug.VM) error {
 	return vm.AddDevice(ctx, hotplug.Device{
 		Driver: "vfio-pci",
 		ID:     "gpu1",
-		Bus:    "rp1", // on a q35 a free root port
+		Bus:    "rp1", // if Bus is empty, AddDevice finds one
 		Props:  qmp.Args{"host": "0000:01:00.0"},
 	})
 }
@@ -173,7 +173,7 @@ func ExampleVM_AddDevice_virtiofs() {
 		err := vm.AddDevice(ctx, hotplug.Device{
 			ID:      "share0",
 			Backend: hotplug.VirtioFS{Tag: "share", Server: &qemu.UnixSocketAddress{Path: "/run/virtiofsd.sock"}},
-			Bus:     "rp1", // on a q35 a free root port
+			Bus:     "rp1", // if Bus is empty, AddDevice finds one
 		})
 		if errors.Is(err, hotplug.ErrNotShared) {
 			fmt.Println("the machine must be started with shared memory")
@@ -215,7 +215,7 @@ func ExampleObject_device() {
 	_ = add
 }
 
-// A vsock for the guest with the context ID 5. The program has opened the device; QEMU may not.
+// A vsock for the guest with the context ID 5. The program has opened the device, because QEMU has no right to.
 func ExampleDescriptors() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		vhost, err := os.OpenFile("/dev/vhost-vsock", os.O_RDWR, 0)
@@ -259,7 +259,7 @@ func ExampleVhostUser() {
 	_ = add
 }
 
-// A device that a program has as a request: here a watchdog, and what QEMU does when the guest hangs.
+// A program has the request for a device, here a watchdog. It also sets what QEMU does when the guest hangs.
 func ExampleDeviceOf() {
 	add := func(ctx context.Context, client *qmp.Client, vm *hotplug.VM) error {
 		request := qemu.DeviceAdd{Driver: "i6300esb", ID: new("watchdog0")}

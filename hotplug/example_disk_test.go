@@ -25,17 +25,18 @@ func ExampleVM_AddDisk_file() {
 	_ = add
 }
 
-// A file that somebody else has opened, for example a process with the right to. The disk is read-only if the
-// file is.
+// A file that another process has opened, for example one with more rights. If the file is open for reading only, the
+// disk is read-only.
 func ExampleVM_AddDisk_descriptor() {
 	add := func(ctx context.Context, vm *hotplug.VM, file *os.File) error {
-		defer file.Close() // QEMU has its own by then
+		defer file.Close() // QEMU has a copy by then
 		return vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.Descriptor{File: file}})
 	}
 	_ = add
 }
 
-// A node that is there already, for example the copy that a mirror has made. Removing the device leaves it.
+// A node that QEMU already has, for example the copy that a mirror has made. RemoveDisk leaves it, unless WithNode names
+// it.
 func ExampleVM_AddDisk_existingNode() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{ID: "copy", Backend: hotplug.Node{Name: "mirror0"}})
@@ -47,8 +48,8 @@ func ExampleVM_AddDisk_existingNode() {
 	_, _ = add, remove
 }
 
-// QEMU may open nothing itself: every file of an encrypted overlay is opened here, or by a process
-// that may, and its key is given to QEMU for as long as the disk is there.
+// A QEMU that must not open files. The program, or a process with more rights, opens every file of an encrypted overlay.
+// QEMU has the key as long as it has the disk.
 func ExampleVM_AddDisk_open() {
 	add := func(ctx context.Context, vm *hotplug.VM, key []byte) error {
 		file := func(path string) qemu.BlockdevRef {
@@ -86,7 +87,7 @@ func ExampleVM_AddDisk_scsi() {
 	_ = add
 }
 
-// Storage of a server of vhost-user has no node: the device talks to the server.
+// A disk of a vhost-user server. It has no node: the device talks to the server.
 func ExampleVM_AddDisk_vhostUser() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{
@@ -97,7 +98,7 @@ func ExampleVM_AddDisk_vhostUser() {
 	_ = add
 }
 
-// A QEMU that is too old for disks lacks commands, which the error lists.
+// If QEMU is too old to add disks, the error lists the commands that it lacks.
 func ExampleVM_Supports() {
 	check := func(ctx context.Context, vm *hotplug.VM) error {
 		err := vm.Supports(ctx, hotplug.Disks)
@@ -109,7 +110,7 @@ func ExampleVM_Supports() {
 	_ = check
 }
 
-// In a QEMU without blockdev-add the caller makes the drives. Newer ones do without the fallback.
+// In a QEMU without blockdev-add, the caller's Fallback adds the drives. With a newer QEMU, AddDisk does not call it.
 func ExampleNew() {
 	add := func(ctx context.Context, client *qmp.Client, driveAdd func(context.Context, hotplug.Disk) error,
 		driveDel func(ctx context.Context, id string) error) error {
@@ -119,13 +120,13 @@ func ExampleNew() {
 	_ = add
 }
 
-// Generated values are JSON as it is on the wire, both ways: the tree of a disk can be kept in a file, and
-// the disk be plugged again by another process.
+// Generated values become JSON and JSON becomes values, as on the wire. So one process can keep the tree of a disk in a
+// file, and another process can add the disk again.
 func ExampleVM_AddDisk_json() {
 	keep := func(path string, tree *qemu.BlockdevOptions) error {
 		text, err := json.MarshalIndent(tree, "", "  ")
 		if err != nil {
-			return err // for example of a file name that is not UTF-8
+			return err // for example because a file name is not UTF-8
 		}
 		fmt.Println(string(text))
 		return os.WriteFile(path, text, 0o600)
@@ -137,7 +138,7 @@ func ExampleVM_AddDisk_json() {
 		}
 		var tree qemu.BlockdevOptions
 		if err := json.Unmarshal(text, &tree); err != nil {
-			return err // for example of a member that is there twice
+			return err // for example because a member occurs twice
 		}
 		return vm.AddDisk(ctx, hotplug.Disk{ID: id, Backend: hotplug.Blockdev{Options: tree}})
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// The queues of a tap are opened by whoever may, and given to QEMU with vhost for each.
+// A process with the right opens the queues of a tap, and a vhost file for each. QEMU gets copies.
 func ExampleVM_AddNIC() {
 	add := func(ctx context.Context, vm *hotplug.VM, taps, vhost []*os.File) error {
 		return vm.AddNIC(ctx, hotplug.NIC{
@@ -24,7 +24,7 @@ func ExampleVM_AddNIC() {
 	_ = add
 }
 
-// A network that QEMU makes itself.
+// QEMU itself provides the network (user).
 func ExampleVM_AddNIC_netdev() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddNIC(ctx, hotplug.NIC{
@@ -35,7 +35,7 @@ func ExampleVM_AddNIC_netdev() {
 	_ = add
 }
 
-// A process that serves vhost-user, such as a switch, is connected to by QEMU.
+// QEMU connects to a vhost-user server, for example a switch.
 func ExampleVM_AddNIC_vhostUser() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddNIC(ctx, hotplug.NIC{
@@ -46,14 +46,14 @@ func ExampleVM_AddNIC_vhostUser() {
 	_ = add
 }
 
-// A vDPA device of the host, which QEMU is given open.
+// A vDPA device of the host. The program opens it, and QEMU gets a copy of the descriptor.
 func ExampleVM_AddNIC_vhostVDPA() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		device, err := os.OpenFile("/dev/vhost-vdpa-0", os.O_RDWR, 0)
 		if err != nil {
 			return err
 		}
-		defer device.Close() // QEMU has its own by then
+		defer device.Close() // QEMU has a copy by then
 		return vm.AddNIC(ctx, hotplug.NIC{ID: "net1", Backend: hotplug.VhostVDPA{File: device}})
 	}
 	_ = add
@@ -109,7 +109,7 @@ func ExampleVM_ReplaceNIC() {
 	_ = replace
 }
 
-// A tree is searched by names and ids, and read without QEMU.
+// A program looks in a PCITree by names and IDs, without asking QEMU again.
 func ExamplePCITree_FreeSlot() {
 	port := &hotplug.PCIBus{Name: "rp1", Express: true, Port: true, Hotplug: true}
 	root := &hotplug.PCIBus{Name: "pcie.0", Express: true, Devices: []*hotplug.PCIDevice{
@@ -126,7 +126,7 @@ func ExamplePCITree_FreeSlot() {
 	// hotplug: find a free slot on PCI bus "rp1": all slots are taken
 }
 
-// Who takes over a machine looks at what it has.
+// A manager that takes over a machine looks at its devices.
 func ExampleVM_DeviceInfo() {
 	look := func(ctx context.Context, vm *hotplug.VM) error {
 		info, err := vm.DeviceInfo(ctx, "net1")
@@ -142,7 +142,7 @@ func ExampleVM_DeviceInfo() {
 	_ = look
 }
 
-// Whether a CD drive has a medium.
+// The program finds out whether a CD drive has a medium.
 func ExampleVM_BlockInfo() {
 	look := func(ctx context.Context, vm *hotplug.VM) error {
 		info, err := vm.BlockInfo(ctx, "cd1")

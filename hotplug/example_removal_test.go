@@ -42,7 +42,8 @@ func ExampleVM_RemoveDisk_refused() {
 	// [] <nil>
 }
 
-// A disk that another manager has added. Its node is over another node, and the guest uses it by a device with a third name.
+// A disk that another manager has added. Its node is above another node, and the device and the two nodes have three
+// different names.
 func ExampleWithBackend() {
 	h := new(exampleHost)
 	defer h.end()
@@ -55,7 +56,7 @@ func ExampleWithBackend() {
 	device := qemu.DeviceAdd{Driver: "virtio-blk-pci", ID: new("virtio-disk0"), Props: qmp.Args{"drive": "libvirt-1-format"}}
 	fmt.Println(storage.Do(ctx, client), format.Do(ctx, client), device.Do(ctx, client))
 
-	kept, err := vm.RemoveDisk(ctx, "virtio-disk0") // by default, what others have added stays
+	kept, err := vm.RemoveDisk(ctx, "virtio-disk0") // by default, the parts of other managers stay
 	fmt.Println(kept, err)
 
 	fmt.Println(device.Do(ctx, client)) // the guest gets the disk again
@@ -68,7 +69,7 @@ func ExampleWithBackend() {
 	// [] <nil>
 }
 
-// A NIC and everything that AddNIC made for it: the device, the netdev and the descriptors.
+// RemoveNIC removes a NIC and everything that AddNIC added for it: the device, the netdev and the descriptors.
 func ExampleVM_RemoveNIC() {
 	exampleMachine(func(ctx context.Context, vm *hotplug.VM, _ *fakeqemu.Machine) error {
 		user := hotplug.Netdev{Options: qemu.Netdev{Branch: &qemu.NetdevUserOptions{}}}
@@ -87,7 +88,7 @@ func ExampleVM_RemoveNIC() {
 	// Output: false
 }
 
-// The guest can only release a whole slot.
+// The guest can release only a whole slot, so RemoveFunctions removes all of its functions.
 func ExampleVM_RemoveFunctions() {
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
 		_, err := vm.RemoveDisk(ctx, "data1")
@@ -100,7 +101,7 @@ func ExampleVM_RemoveFunctions() {
 	_ = remove
 }
 
-// The file grows with the disk. The guest is told.
+// ResizeDisk also grows the file. QEMU tells the guest.
 func ExampleVM_ResizeDisk() {
 	grow := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.ResizeDisk(ctx, "data1", 20<<30)
@@ -131,7 +132,7 @@ func ExampleVM_RemoveDevice() {
 	_, _ = add, remove
 }
 
-// The guest moves what is in the memory, if it can, and then releases it.
+// The guest moves the contents of the memory, if it can, and then releases the memory.
 func ExampleVM_RemoveMemory() {
 	shrink := func(ctx context.Context, vm *hotplug.VM) error {
 		_, err := vm.RemoveMemory(ctx, "mem1")
@@ -155,7 +156,7 @@ func ExampleVM_RemoveCPU() {
 	_ = remove
 }
 
-// An addition failed, and so did undoing it. The program keeps the ID, and removes the rest later.
+// AddDisk failed, and undoing failed too. The program keeps the ID, and removes the rest later.
 func ExampleRollbackError() {
 	add := func(ctx context.Context, vm *hotplug.VM, disk hotplug.Disk, later func(id string)) error {
 		err := vm.AddDisk(ctx, disk)

@@ -31,7 +31,7 @@ func Example() {
 	_ = start // there is no such machine here
 }
 
-// A guest can take its time to release a disk. A caller whose context ended calls RemoveDisk again.
+// A guest can take a long time to release a disk. If ctx ends before that, call RemoveDisk again.
 func ExampleVM_RemoveDisk() {
 	remove := func(ctx context.Context, vm *hotplug.VM) error {
 		_, err := vm.RemoveDisk(ctx, "data1")
@@ -46,7 +46,7 @@ func ExampleVM_RemoveDisk() {
 	_ = remove
 }
 
-// Storage that QEMU reaches by itself is a tree of nodes.
+// Storage that QEMU opens by itself is a tree of nodes.
 func ExampleVM_AddDisk_node() {
 	add := func(ctx context.Context, vm *hotplug.VM) error {
 		return vm.AddDisk(ctx, hotplug.Disk{

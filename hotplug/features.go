@@ -17,7 +17,7 @@ type Kind string
 // The kinds, and the operations that each of them covers.
 const (
 	Disks         Kind = "disks"   // AddDisk, ResizeDisk, RemoveDisk
-	NICs          Kind = "NICs"    // AddNIC, RemoveNIC
+	NICs          Kind = "NICs"    // AddNIC, ReplaceNIC, RemoveNIC
 	CPUs          Kind = "CPUs"    // AddCPU, AddCPUs, SetCPUs, RemoveCPU
 	MemoryDevices Kind = "memory"  // AddMemory, SetMemory, ResizeMemory, RemoveMemory
 	Devices       Kind = "devices" // AddDevice, RemoveDevice
@@ -54,7 +54,7 @@ var kindCommands = map[Kind][]string{
 //   - [*MissingError]: QEMU lacks commands, which the error names. It does not name a command that a
 //     [Fallback] replaces.
 //   - [errors.ErrUnsupported]: QEMU lacks commands, the machine cannot get such devices while it runs, or
-//     the kind is CPUs and this QEMU can add them but not remove them (see [VM.RemoveCPU]).
+//     kind is CPUs and this QEMU cannot remove CPUs (see [VM.RemoveCPU]).
 //
 // Source: query-commands; for CPUs also query-hotpluggable-cpus, query-target and query-kvm, for NICs
 // query-pci, for memory what AddMemory asks.

@@ -33,8 +33,8 @@ const signInterval = 100 * time.Millisecond
 //   - [qmp.ErrDeviceNotFound]: there is no such device, or it was removed.
 //   - [ErrGuestPending]: ctx ended first; give ctx a deadline.
 //   - [ErrGuestRefused]: the guest refused the memory or the CPU.
-//   - [errors.ErrUnsupported]: QEMU has no sign for this device, for example for a NIC of an s390x, or for memory and CPUs
-//     of a pseries.
+//   - [errors.ErrUnsupported]: QEMU has no sign for this device, for example for a NIC of an s390x, or for memory and
+//     CPUs of a pseries.
 //
 // Source: query-pci, query-blockstats, query-acpi-ospm-status, query-cpus-fast.
 func (vm *VM) WaitGuest(ctx context.Context, id string) error {
@@ -48,7 +48,7 @@ func (vm *VM) WaitGuest(ctx context.Context, id string) error {
 	return failed(fmt.Sprintf("wait for the guest to use device %q", id), err)
 }
 
-// ErrGuestRefused means that the guest has not taken memory or a CPU that was added.
+// ErrGuestRefused means that the guest refused memory or a CPU that was added.
 var ErrGuestRefused = errors.New("guest refused the device")
 
 func (vm *VM) waitGuest(ctx context.Context, id string) error {

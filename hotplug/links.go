@@ -116,7 +116,7 @@ func (vm *VM) uses(ctx context.Context, id string, links []link) ([]part, error)
 			case err == nil && !device:
 				err = errNoDevice
 			case err == nil && !has: // what it uses would stay unnoticed
-				err = fmt.Errorf("QEMU does not tell the device's %s", l.property)
+				err = fmt.Errorf("QEMU does not report the device's %s", l.property)
 			}
 			all[i] = part{l.what, name}
 			return err

@@ -25,10 +25,11 @@ type Memory struct {
 	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
 
-	// Driver is the driver of the device. If it is empty, it is "pc-dimm". An aarch64 machine has DIMMs only with
-	// UEFI firmware, an s390x only "virtio-mem-ccw", a riscv64 and a microvm neither. Others are:
+	// Driver is the driver of the device. If it is empty, it is "pc-dimm", on every machine. An aarch64 machine takes
+	// DIMMs only with UEFI firmware. An s390x machine takes only "virtio-mem-ccw". A riscv64 machine and a microvm take
+	// no memory while they run. Other drivers are:
 	//   - "virtio-mem-pci": the property requested-size says how much of the memory the guest gets.
-	//     ResizeMemory changes it.
+	//     [VM.ResizeMemory] changes the property.
 	//   - "nvdimm": storage in memory. The machine needs the option nvdimm=on. QEMU cannot remove it.
 	//   - "virtio-pmem-pci": storage in memory, through a virtio device. QEMU cannot remove it.
 	Driver string
@@ -37,8 +38,8 @@ type Memory struct {
 	// bus.
 	Bus string
 
-	// Props are further properties of the device, by their names in QEMU: "node", the guest's NUMA node;
-	// "requested-size". [qmp.Args] lists the possible types of values.
+	// Props are further properties of the device, by their names in QEMU: "node" (the guest's NUMA node),
+	// "requested-size" and others. [qmp.Args] lists the possible types of values.
 	Props qmp.Args
 }
 
@@ -79,8 +80,8 @@ type MemoryBackend interface {
 
 // RAM is memory of the QEMU process (memory-backend-ram).
 type RAM struct {
-	// Size is the size in bytes. QEMU refuses a size that is not a multiple of the page size, on a pseries of 256
-	// MiB. A Linux guest uses memory in blocks of 128 MiB.
+	// Size is the size in bytes. QEMU refuses a size that is not a multiple of the page size, or of 256 MiB on a pseries
+	// machine. A Linux guest uses memory in blocks of 128 MiB or more, see [MemoryOptions].
 	Size uint64
 }
 
@@ -99,11 +100,11 @@ func (r RAM) object(id string) qemu.ObjectAdd {
 	}
 }
 
-// An Object is an object that object-add can create. For [Memory], it is any memory: huge pages, a file, some NUMA nodes of
-// the host. For a [Device], it is what [DeviceBackend] lists.
+// An Object is an object that object-add can create. For [Memory], it is any memory: huge pages, a file, some NUMA
+// nodes of the host. For a [Device], it is what [DeviceBackend] lists.
 type Object struct {
-	// Options describes the object. If its ID is empty, it is the ObjectID of the memory, or "ID-object" for a device. Its
-	// QOMType may be empty if Branch determines it.
+	// Options describes the object. If its ID is empty, it is the ObjectID of the memory, or "ID-object" for a device.
+	// Its QOMType may be empty if Branch determines it.
 	Options qemu.ObjectOptions
 }
 
@@ -176,6 +177,7 @@ func (vm *VM) removeBackend(ctx context.Context, id string) error {
 //
 // If AddMemory fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
 //   - [ErrExists]: the ID is in use, by a device or an object.
+//   - [ErrNoFreePlace]: Bus is empty, and the machine has no free slot for a virtio-mem-pci or a virtio-pmem-pci.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //   - [errors.ErrUnsupported]: the machine cannot get memory with this driver while it runs, or was started
 //     without slots for it. The error says what to do. Nothing has been changed.

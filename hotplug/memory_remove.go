@@ -8,9 +8,9 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// RemoveMemory hot-removes the device and the object of memory that AddMemory added, in any process, or that QEMU was
-// started with. It finds the object from the device. If the object has another name than the device, and AddMemory did
-// not add it, it stays and is in kept, unless the options tell that it goes: see [WithBackend] and [WithObject].
+// RemoveMemory hot-removes memory that AddMemory added, in any process, or that QEMU was started with: the device and
+// the object behind it. It asks QEMU which object the device uses. If AddMemory did not add the object, and the object
+// has another name than the device, it stays and is in kept, unless [WithBackend] or [WithObject] removes it.
 //
 // It asks the guest to release the memory and waits as [VM.RemoveDisk] does; give ctx a deadline. For a
 // virtio-mem device, it first asks the guest to give back all memory of the device. Removing memory that is
@@ -21,7 +21,8 @@ import (
 //     RemoveMemory again.
 //   - [ErrUnplugRefused]: the guest refused, because it cannot free that memory.
 //   - [ErrNotMemory]: the device is not memory.
-//   - [ErrInUse]: the device is gone, but something else uses the object.
+//   - [ErrInUse]: the device is gone, but something else uses the object that AddMemory added.
+//   - [*SharedSlotError]: the guest would release other devices with a virtio-mem-pci. See [VM.RemoveFunctions].
 //   - any other [*qmp.Error]: QEMU can never unplug the device. No QEMU can unplug an nvdimm or a
 //     virtio-pmem. QEMU before 8.1 cannot unplug a virtio-mem device: it stays, without any memory.
 //

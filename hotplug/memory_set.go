@@ -21,9 +21,9 @@ import (
 
 // MemoryOptions configures [VM.SetMemory]. It is about the DIMMs that SetMemory adds.
 type MemoryOptions struct {
-	// Block is the unit of the sizes of DIMMs in bytes, a power of two. 0 means 128 MiB, in which Linux on x86 uses memory.
-	// A Linux that was started with 64 GiB or more may need up to 2 GiB, and a pseries machine needs 256 MiB. A guest does
-	// not use a DIMM of another size, and QEMU does not report that.
+	// Block is the unit of the sizes of DIMMs in bytes, a power of two. 0 means 128 MiB, in which Linux on x86 uses
+	// memory. A Linux that was started with 64 GiB or more may need up to 2 GiB, and a pseries machine needs 256 MiB.
+	// A guest does not use a DIMM of another size, and QEMU does not report that.
 	Block uint64
 
 	// Backend returns the object behind a DIMM of this size. If it is nil, the object is a [RAM].
@@ -308,17 +308,17 @@ func (s *memoryState) planVirtio(size uint64) ([]uint64, error) {
 //     If the guest keeps a DIMM, SetMemory tries others. It asks the guest for one DIMM after the other; give
 //     ctx a deadline.
 //
-// A size that the machine cannot have is an error before anything is changed. After that, SetMemory goes as far
-// as it can and undoes nothing but a DIMM that was added in part: the result says what has happened, also with
-// an error. Call SetMemory again to continue. It also removes objects with such IDs that have no DIMM, because
-// an interrupted call may have left them.
+// A size that the machine cannot have is an error before anything is changed. After that, SetMemory goes as far as it
+// can. It undoes nothing, except a DIMM that was added in part. The result says what has happened, also with an error.
+// Call SetMemory again to continue. SetMemory also removes objects with the IDs of such DIMMs that no DIMM uses: an
+// interrupted call may have left them.
 //
 // The result does not say how much memory a balloon has taken from the guest, or whether the guest uses a new
 // DIMM, see [VM.AddMemory].
 //
 // SetMemory returns an error that matches:
 //   - [*TargetError]: the machine cannot have this size. The error has the next possible ones. Nothing was
-//     changed. QEMU before 7.1 does not tell its maxmem and slots, so there it is a *qmp.Error.
+//     changed. QEMU before 7.1 does not report its maxmem and slots, so the error is a [*qmp.Error] there.
 //   - [ErrUnplugRefused]: the guest keeps DIMMs, which are in Kept, and no others have a suitable size.
 //   - [ErrUnplugPending], [ErrResizePending]: ctx ended before the guest released a DIMM, or resized its
 //     virtio-mem. What it still has is in Kept.
@@ -464,7 +464,7 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 	}
 	if bytes > 0 {
 		first := change.Kept[0]
-		return fmt.Errorf("%s too much are left: DIMM %s: %w", bytesText(bytes), first.ID, first.Err)
+		return fmt.Errorf("%s too much is left: DIMM %s: %w", bytesText(bytes), first.ID, first.Err)
 	}
 	return nil
 }

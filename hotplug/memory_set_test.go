@@ -192,7 +192,7 @@ func TestSetMemoryOfOthers(t *testing.T) {
 	require.Equal(t, before, m.State())
 }
 
-// TestSetMemoryWithoutLimits: a QEMU before 7.1 does not tell its limits, and refuses.
+// TestSetMemoryWithoutLimits: a QEMU before 7.1 does not report its limits, and refuses.
 func TestSetMemoryWithoutLimits(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
@@ -233,7 +233,7 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 
 		change, err = vm.SetMemory(ctx, gib, nil)
 		require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
-		require.ErrorContains(t, err, "hotplug: set memory to 1 GiB: 1 GiB too much are left: DIMM dimm-slot2: guest refused to release the device")
+		require.ErrorContains(t, err, "hotplug: set memory to 1 GiB: 1 GiB too much is left: DIMM dimm-slot2: guest refused to release the device")
 		require.Equal(t, dimmIDs(0), change.Removed)
 		require.Equal(t, uint64(2*gib), change.After)
 

@@ -21,8 +21,8 @@ const (
 	anFDSet  = "fdset"
 )
 
-// defaultNames returns the names that a part of a device can have if the caller gives none. The first is that of a disk, a NIC
-// or memory, the second that of another device.
+// defaultNames returns the names that a part of a device can have if the caller gives none. The first is for a disk, a
+// NIC or memory, the second for another device.
 func defaultNames(what, id string) []string {
 	switch what {
 	case aChardev:

@@ -21,26 +21,26 @@ type NIC struct {
 	Backend NICBackend
 
 	// Driver is the driver of the device. If it is empty, it is "virtio-net-pci", on s390x "virtio-net-ccw".
-	// Drivers of NICs have a property "netdev".
+	// Other drivers must have a property "netdev".
 	Driver string
 
-	// MAC is the address, for example "52:54:00:12:34:56". If it is empty, QEMU chooses one. All QEMUs
-	// choose the same.
+	// MAC is the address, for example "52:54:00:12:34:56". If it is empty, QEMU chooses one. Every QEMU process chooses
+	// the same addresses, so set MAC if NICs of several machines are on one network.
 	MAC string
 
 	// Bus is the ID of the bus for the device, as in [Disk].
 	Bus string
 
 	// LinkDown adds the NIC with its link down, as if the cable was not plugged in, until [qemu.SetLink] with the ID
-	// turns the link on. No frame passes from the first moment on. QEMU tells the guest right after device_add.
+	// turns the link on. No frame passes before that. The guest learns that the link is down right after device_add.
 	LinkDown bool
 
 	// NoROM leaves out the ROM that lets a guest boot from the NIC. When a device with a ROM is added, QEMU
 	// reads the ROM from a file, which a QEMU in a chroot does not have. A NIC of an s390x has no ROM.
 	NoROM bool
 
-	// Props are further properties of the device, by their names in QEMU: "addr", "bootindex", "host_mtu",
-	// "vectors", on s390x "devno". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
+	// Props are further properties of the device, by their names in QEMU: "addr", "bootindex", "host_mtu", "vectors",
+	// on s390x "devno". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
 	// refuse.
 	Props qmp.Args
 }

@@ -16,7 +16,9 @@ import (
 // wrong.
 //
 // If AddNIC fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
-//   - [ErrExists]: the ID is in use.
+//   - [ErrExists]: the ID, or the name of the netdev, is in use.
+//   - [ErrNoFreePlace]: Bus is empty, and the machine has no free slot for the NIC.
+//   - [ErrNotShared]: a vhost-user server cannot use the machine's memory.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.
 //   - [errors.ErrUnsupported]: the machine has no PCI bus for the driver, for example a microvm.
 //

@@ -98,8 +98,8 @@ func TestOtherFiles(t *testing.T) {
 		require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: files}}), "Queues[0] is not a tap")
 	}
 	hotplug.FakeTaps(t, func(*os.File) (string, uint16) { return "tap0", queueFlags })
-	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: null, Vhost: null}}), "Vhost[0] is not of vhost")
-	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.VhostVDPA{File: null[0]}}), "File is not of vhost")
+	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: null, Vhost: null}}), "Vhost[0] is not a vhost device")
+	require.ErrorContains(t, vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.VhostVDPA{File: null[0]}}), "File is not a vhost device")
 	require.Empty(t, m.Requests())
 }
 

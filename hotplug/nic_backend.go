@@ -43,7 +43,7 @@ type Tap struct {
 	Queues []*os.File
 
 	// Vhost is empty, or has an open /dev/vhost-net for each of Queues. With it, the host's kernel moves
-	// the packets. AddNIC checks that each file is vhost, because QEMU 7.2 terminates if one is not. QEMU
+	// the packets. AddNIC checks that each file is a vhost device, because QEMU 7.2 terminates if one is not. QEMU
 	// 7.2 also terminates if another tap uses one of the files; AddNIC cannot check that.
 	Vhost []*os.File
 }
@@ -147,7 +147,7 @@ func (n Netdev) netdev(nic *NIC) qemu.NetdevAdd {
 // QEMU open the device, use a [Netdev] with the device's name.
 type VhostVDPA struct {
 	// File is the open device, /dev/vhost-vdpa-N. QEMU gets a copy of the descriptor; the caller still owns the
-	// file. AddNIC checks that the file is vhost, because QEMU 7.2 terminates if it is not.
+	// file. AddNIC checks that the file is a vhost device, because QEMU 7.2 terminates if it is not.
 	File *os.File
 
 	// Queues is the number of queues in each direction. 0 leaves the number to QEMU.
@@ -162,7 +162,7 @@ func (v VhostVDPA) checkNIC(n *NIC) (netdev string, err error) {
 		return "", fmt.Errorf("VhostVDPA has %d Queues: it must not be negative", v.Queues)
 	}
 	if _, err := kernelVhost(v.File); err != nil {
-		return "", fmt.Errorf("File is not of vhost: %w", err)
+		return "", fmt.Errorf("File is not a vhost device: %w", err)
 	}
 	return n.newNetdev("")
 }

@@ -146,7 +146,7 @@ var (
 func checkVhost(files []*os.File) error {
 	for i, f := range files {
 		if _, err := kernelVhost(f); err != nil {
-			return fmt.Errorf("Vhost[%d] is not of vhost: %w", i, err)
+			return fmt.Errorf("Vhost[%d] is not a vhost device: %w", i, err)
 		}
 		if slices.Contains(files[:i], f) {
 			return fmt.Errorf("Vhost[%d] is given twice", i)
@@ -174,7 +174,7 @@ func checkVhostNet() error {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("QEMU needs vhost for Netdev; load vhost_net, or do without: %w", err)
+		return fmt.Errorf("Netdev needs vhost, which cannot be opened; load vhost_net, or leave Vhost out: %w", err)
 	}
 	return nil
 }

@@ -159,7 +159,7 @@ func TestVhostThatIsNone(t *testing.T) {
 		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		vm := hotplug.New(c, nil)
 		err := vm.AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: openTaps(t, 1, plainTap), Vhost: []*os.File{devNull(t)}}})
-		require.ErrorContains(t, err, "Vhost[0] is not of vhost")
+		require.ErrorContains(t, err, "Vhost[0] is not a vhost device")
 		require.Equal(t, before, stateOf(t, c))
 		require.Equal(t, fds, qemuFds(t, qvm))
 	})

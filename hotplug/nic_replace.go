@@ -9,9 +9,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// ReplaceNIC removes the NIC with the ID of n and adds n in its place, for example with another Backend. If n has no Bus
-// and no "addr", it gets those of the old NIC, and if it has no MAC, the old address. It gets no other property of the
-// old NIC. The guest sees a NIC that goes and one that comes. opts and kept are those of [VM.RemoveNIC].
+// ReplaceNIC removes the NIC with the ID of n and adds n in its place, for example with another Backend. If n has no
+// Bus and no "addr", it gets those of the old NIC. If n has no MAC, it gets the MAC of the old NIC. It gets no other
+// property of the old NIC. The guest sees a NIC that goes and one that comes. opts and kept are those of
+// [VM.RemoveNIC].
 //
 // ReplaceNIC checks n before it removes anything. It asks the guest to release the old NIC and waits as [VM.RemoveNIC]
 // does; give ctx a deadline. Operations of this VM that find a place by themselves do not take the place while it is
@@ -19,8 +20,8 @@ import (
 //
 // ReplaceNIC returns an error that matches:
 //   - [qmp.ErrDeviceNotFound]: there is no such NIC. Nothing has been changed.
-//   - one that [VM.RemoveNIC] returns: the old NIC is as that method says.
-//   - one that [VM.AddNIC] returns: the old NIC is removed, and the new one is not added. The text says so.
+//   - an error of [VM.RemoveNIC]: the old NIC is in the state that RemoveNIC describes.
+//   - an error of [VM.AddNIC]: the old NIC is removed, and the new one is not added. The text says so.
 //
 // Source: the commands of RemoveNIC and AddNIC.
 func (vm *VM) ReplaceNIC(ctx context.Context, n NIC, opts ...RemoveOption) (kept []Kept, err error) {

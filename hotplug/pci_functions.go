@@ -12,22 +12,22 @@ import (
 )
 
 // RemoveFunctions hot-removes PCI devices that share a slot, the functions of a multifunction device, and everything
-// that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] added for them. What stays is in kept, as for [VM.RemoveDisk], and
-// the options are the same. A guest releases only a whole slot, so the other methods refuse such a device with a
-// [*SharedSlotError].
+// that [VM.AddDisk], [VM.AddNIC] and [VM.AddDevice] added for them. The options and kept are those of [VM.RemoveDisk]. A
+// guest releases only a whole slot, so the other methods refuse such a device with a [*SharedSlotError].
 //
-// ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until
-// all devices are gone, the guest refuses, or ctx ends; give ctx a deadline. It is idempotent: call it
-// again with the same ids to finish a removal that was interrupted. For a device that is gone, it removes
-// the other things that AddDisk, AddNIC and AddDevice added.
+// ids names all functions of the slot, in any order. RemoveFunctions asks the guest once and waits until all devices are
+// gone, the guest refuses, or ctx ends; give ctx a deadline. RemoveFunctions is idempotent: call it again with the same
+// ids to finish a removal that was interrupted. For a device that is gone, it removes the parts that AddDisk, AddNIC and
+// AddDevice added.
 //
 // RemoveFunctions returns an error that matches:
 //   - [ErrUnplugPending]: ctx ended before the guest released the slot.
 //   - [ErrUnplugRefused]: the guest refused. All devices work as before.
 //   - [*SharedSlotError]: the slot has a device that ids does not name.
-//   - [ErrNotAlone]: a device has memory, or other devices are on its buses.
+//   - [ErrNotAlone]: a device has an object with memory (call [VM.RemoveMemory]), or other devices are on its buses.
 //   - [ErrInUse]: the devices are gone, but something else uses a part that this package added.
-//   - [ErrDescriptorsKept]: see [VM.RemoveDisk].
+//   - [ErrDescriptorsKept]: as in [VM.RemoveDisk].
+//   - any other [*qmp.Error]: QEMU can never unplug a device, or refused a command.
 func (vm *VM) RemoveFunctions(ctx context.Context, ids []string, opts ...RemoveOption) (kept []Kept, err error) {
 	var keys []wait.Key
 	for _, id := range ids {

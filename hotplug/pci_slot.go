@@ -11,7 +11,7 @@ import (
 
 // A PCISlot is a slot of a PCI bus.
 type PCISlot struct {
-	Bus  string // for Disk.Bus and NIC.Bus
+	Bus  string // for the field Bus of a Disk, a NIC, a Device or Memory
 	Slot int
 }
 
@@ -22,13 +22,13 @@ func (s PCISlot) Addr() string { return fmt.Sprintf("%02x", s.Slot) }
 // String returns the bus and the slot: "pci.0/1e".
 func (s PCISlot) String() string { return s.Bus + "/" + s.Addr() }
 
-// FreePCISlot returns the first free slot of a bus that takes devices while the machine runs. It searches the slots from
-// a number on; 0 means all slots. If bus is empty, it searches the chipset's bus (pci.0 of a pc). If that bus takes no
-// devices, as on q35, it returns the slot of the first empty port that takes devices: root ports come before ports of
-// switches, and from has no effect. A device that is being unplugged still occupies its slot. FreePCISlot leaves out the
-// slots that [Options.Reserved] reports.
+// FreePCISlot returns the first free slot of a bus that takes devices while the machine runs. from is the first slot
+// that it looks at. If bus is empty, it searches the chipset's bus (pci.0 of a pc). If that bus takes no devices, as
+// on q35, it returns the slot of the first empty port that takes devices: root ports come before ports of switches.
+// from has no effect then. A device that is being unplugged still occupies its slot. FreePCISlot leaves out the slots
+// that [Options.Reserved] reports.
 //
-// The operations that add devices find a slot by themselves if Bus is empty.
+// You do not need FreePCISlot to add a device: if Bus is empty, the operation finds a slot by itself.
 //
 // FreePCISlot returns an error that matches:
 //   - [ErrNoFreeSlot]: all slots are taken, or no bus takes devices while the machine runs.
@@ -45,7 +45,8 @@ func (vm *VM) FreePCISlot(ctx context.Context, bus string, from int) (PCISlot, e
 	return slot, failed(findSlot(bus), err)
 }
 
-// FreeSlot does the same as [VM.FreePCISlot] with this tree, without asking QEMU. It leaves out no reserved slots.
+// FreeSlot does the same as [VM.FreePCISlot] with this tree, without asking QEMU. It can return a slot that
+// [Options.Reserved] reports.
 func (t PCITree) FreeSlot(bus string, from int) (PCISlot, error) {
 	slot, err := t.freeSlot(bus, from, func(PCISlot) bool { return false })
 	return slot, failed(findSlot(bus), err)

@@ -86,8 +86,8 @@ func (t PCITree) Device(id string) *PCIDevice {
 
 const pciSlots = 32
 
-// FreeSlot returns the first slot of the bus, from a slot on, that has no device. A device that is being unplugged still
-// occupies its slot. The bus of a port has only slot 0.
+// FreeSlot returns the first slot of the bus that has no device. from is the first slot that it looks at. A device
+// that is being unplugged still occupies its slot. The bus of a port has only slot 0.
 func (b *PCIBus) FreeSlot(from int) (slot int, ok bool) {
 	return b.freeSlot(from, func(int) bool { return false })
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // If a request for a device names no bus, QEMU chooses the newest bus of the right kind. It refuses the device if that
-// bus is full, even if another one has room, and if that bus takes no devices while the machine runs, as pcie.0 of a
+// bus is full, even if another one has room, or if that bus takes no devices while the machine runs, as pcie.0 of a
 // q35. So an operation lets QEMU choose first, and chooses itself when QEMU refused.
 
 // A busKind is a kind of bus that takes devices while the machine runs.
@@ -36,8 +36,8 @@ var (
 	}
 )
 
-// isChosen reports whether QEMU could choose a bus of this type that leaves with its controller. The chipset's bus, which
-// it chooses for PCI devices, stays.
+// isChosen reports whether QEMU could choose a bus of this type that leaves with its controller. The chipset's bus,
+// which it chooses for PCI devices, stays.
 func isChosen(bus string) bool {
 	return slices.ContainsFunc(busKinds, func(k *busKind) bool { return k != pciKind && k.bus == bus })
 }
@@ -102,8 +102,8 @@ func elsewhere(err error) bool { return refused(err) || errors.Is(err, errDepart
 // errDeparts is the reason why a device was not added to a bus: the bus leaves with its controller or bridge.
 var errDeparts = because(ErrNoFreePlace, "the device that has the bus is being removed")
 
-// as adds the device as this request says. If the caller has not chosen the bus and the bus leaves, as does not wait: the
-// error is errDeparts.
+// as adds the device as this request says. If the caller has not chosen the bus and the bus leaves, as does not wait:
+// the error is errDeparts.
 func (p *plugging) as(ctx context.Context, device qemu.DeviceAdd, chosen bool) error {
 	if err := p.vm.nameSlot(ctx, &device); err != nil {
 		return err

@@ -15,13 +15,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// A Kept is something that a removed device used and that is still in QEMU.
+// A Kept is a part of a removed device that is still in QEMU. If the guest has not released the device, it is a part
+// that the device uses.
 type Kept struct {
 	What string // the kind: "node", "drive" (of -drive), "netdev", "object", "character device" or "fdset"
 	Name string // the name of the node, the ID of another thing, or the number of an fdset
 
-	// Err is why it is still there. It matches [ErrInUse] if something else uses it, and [ErrNotOurs] if this package
-	// did not add it. Any other error is that of the command that failed.
+	// Err is why the part is still there. It matches [ErrInUse] if something else uses the part, [ErrNotOurs] if this
+	// package did not add it, and [ErrUnplugPending] if the guest has not released the device. Any other error is that
+	// of the command that failed.
 	Err error
 }
 
@@ -32,16 +34,16 @@ func (k Kept) String() string { return fmt.Sprintf("%s %q: %v", k.What, k.Name, 
 // [VM.RemoveFunctions].
 type RemoveOption func(*removal)
 
-// WithBackend also removes what somebody else added for the device: its node and the nodes below it, their sets of
-// descriptors, its netdev, object or character device. What something else uses stays, see [Kept].
+// WithBackend also removes the parts that somebody else added for the device: its node and the nodes below it, their
+// sets of descriptors, its netdev, object or character device. A part that something else uses stays, see [Kept].
 //
-// For a disk, it asks QEMU for the nodes first, and for the files if there are sets of descriptors that this package did
-// not add. QEMU answers for all disks of the machine, which takes some 10 ms each for 400 disks.
+// For a disk, the removal first asks QEMU for the nodes, and for the files if there are sets of descriptors that this
+// package did not add. QEMU answers for all disks of the machine, which takes 10 to 20 ms a query for 400 disks.
 func WithBackend() RemoveOption { return func(r *removal) { r.backend = true } }
 
-// WithNode also removes the block node with this name, if nothing uses it. Use it if the device is gone, so that QEMU
-// does not tell any more which node it used. With [WithBackend], it also removes the nodes of its file, but not a
-// backing file.
+// WithNode also removes the block node with this name, if nothing uses it. Use it if the device is gone: QEMU then
+// does not report which node the device used. Together with [WithBackend], it also removes the nodes of the node's
+// file, but not a backing file.
 func WithNode(name string) RemoveOption { return withPart(aNode, name) }
 
 // WithNetdev also removes the netdev with this ID, if no device uses it. See [WithNode].

@@ -9,7 +9,7 @@ import (
 )
 
 // A TargetError says that the machine cannot have the number of CPUs or the amount of memory that the caller
-// asked for. Nothing has been changed.
+// asked for. The operation has changed nothing.
 type TargetError struct {
 	Want    uint64   // what the caller asked for: CPUs, or bytes
 	Nearest []uint64 // the next possible value below Want and the next one above it, if they exist

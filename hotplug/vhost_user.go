@@ -16,14 +16,15 @@ import (
 // QEMU connects to the server by a character device, which is removed with the device.
 //
 // The server maps the machine's memory, which must be shared: -object memory-backend-memfd,id=mem,share=on,size=…
-// -machine memory-backend=mem. If no part of the memory is, the error matches [ErrNotShared]. QEMU would add the
-// device, and the guest could not use it. Memory that AddMemory adds must be shared too.
+// -machine memory-backend=mem. If no part of the memory is shared, nothing is added, and the error
+// matches [ErrNotShared]: QEMU would add a device that the guest cannot use. Memory that AddMemory adds must be shared
+// too.
 //
 // If no server listens, the operation fails, unless Reconnect is set. When QEMU is connected, it asks the server for
 // its features. Until the server answers, QEMU executes no command and runs no CPU, and this package cannot
 // interrupt it.
 //
-// QEMU 10.0 and 11.1 end if the server of a vhost-user-rng, -i2c, -gpio, -snd or -input ends and the guest has no
+// QEMU 10.0 and 11.1 terminate if the server of a vhost-user-rng, -i2c, -gpio, -snd or -input ends and the guest has no
 // driver for the device.
 type VhostUser struct {
 	// Server is the address that the server listens on, mostly a [*qemu.UnixSocketAddress].

@@ -40,7 +40,7 @@ type VM struct {
 
 	conn       qmp.Conn
 	operations wait.Locks   // the IDs of the operations that run, and other names that they use
-	buses      wait.Locks   // the devices whose buses get a device, or that leave with their buses; see bus_locks.go
+	buses      wait.Locks   // the devices whose buses get a device, or that leave with their buses; see bus_lock.go
 	carriers   atomic.Int32 // how many removals take buses along that QEMU could choose
 	cpus       wait.Mutex   // held while a CPU gets its place
 	pciChoice  pciChoice

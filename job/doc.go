@@ -3,7 +3,7 @@
 //
 //	err := job.Run(ctx, client, "vm.save", qemu.SnapshotSave{Tag: "before-upgrade", VMState: "root", Devices: []string{"root"}}, nil)
 //
-// A job whose end the caller decides is started first:
+// If the caller decides when and how the job ends, it starts the job first:
 //
 //	j, err := job.Start(ctx, client, "data1.copy", qemu.BlockdevMirror{Device: "data1", Target: "t1", Sync: qemu.MirrorSyncModeFull})
 //	…
@@ -13,15 +13,16 @@
 //
 // # IDs
 //
-// A job has an ID, which the caller chooses. All jobs of a QEMU share the IDs, also jobs that have ended and that
-// nobody has dismissed. QEMU does not report the disk of a job, so put the name of the disk and the purpose into
-// the ID: a manager that was restarted finds the job by it. If the ID is empty, [Start] makes one of the request:
-// the node, a dot and the kind of the job, "data1.mirror".
+// The caller chooses the ID of a job. No two jobs of a QEMU can have the same ID, even if one of them has ended and was
+// not dismissed. QEMU does not report the disk of a job, so put the name of the disk and the purpose into the ID: a
+// manager that was restarted finds the job by its ID. If the caller gives no ID, [Start] makes one from the request: the
+// node, a dot and the kind of the job, "data1.mirror". A request without a node needs an ID.
 //
 // # Endings
 //
 // [Run], [Job.Wait], [Job.Complete] and [Job.EndWithoutPivot] end in exactly one of these ways. An error matches only
-// one row, whatever its reason is.
+// one row, even if its reason matches another. There is one exception: if Run cancels a job that an I/O error has
+// stopped, its error matches [ErrCancelled] and has the [*StoppedError].
 //
 //	error              the job                                       QEMU lists the job
 //	nil                succeeded                                     no
@@ -36,26 +37,26 @@
 //
 // [Job.EndWithoutPivot] can also return [ErrTooLate].
 //
-// A job that fails or is cancelled changes nothing that the guest sees. QEMU leaves the things that were added for
-// it: nodes, bitmaps, exports and files.
+// A job that fails or is cancelled changes nothing that the guest sees. If it cannot be dismissed, QEMU also lists it.
+// Nodes, bitmaps, exports and files that were added for the job stay.
 //
 // # Contexts
 //
-// If the context of a wait ends, the job is cancelled, and the wait returns when QEMU has done so, 15 seconds later at
-// most, or 30 if QEMU does not answer job-dismiss. The result says what the job did: it is nil if the job succeeded before it could be cancelled. To leave
-// a job running call [Job.Detach]. [Find] takes the job up later, also in another process. If the job is still there
-// after 15 seconds, the Job is detached: use Find.
+// If the context of a wait ends, the wait cancels the job. It returns when the job has ended, or after 15 seconds; after
+// 30 if QEMU does not answer job-dismiss. If the job succeeded before it could be cancelled, the result is nil. If the
+// job is still there after 15 seconds, the Job is detached: use [Find]. To leave a job running, call [Job.Detach]. Find
+// takes the job up later, also in another process.
 //
 // # How it waits
 //
-// A wait follows the events of QEMU and asks for the state of the jobs (query-jobs) every second, so a lost event
-// delays it by at most a second. The callback for the progress runs on the goroutine that waits, after each answer. It can call [Job.Detach], or end the context. It must not
-// call [Job.Cancel] or wait for the same job: these wait for the callback to return.
+// A wait follows the events of QEMU. It also asks for the state of the jobs (query-jobs) every second, so a lost event
+// delays the wait by at most a second. The callback for the progress runs on the goroutine that waits, after each
+// answer to query-jobs. It can call [Job.Detach], or end the context. It must not call [Job.Cancel] or wait for the same
+// job: these wait for the callback to return.
 //
-// Jobs do not dismiss themselves, because QEMU forgets the reason of a failure with the job. There are two
-// exceptions: a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. If such a job has ended and is not
-// dismissed, query-named-block-nodes terminates that QEMU, whoever sends it. These jobs stop before their end
-// (auto-finalize false) and dismiss themselves. A wait finalizes them. After [Job.Detach] they stay pending until
-// somebody takes them up with [Find] and waits, or finalizes them. If the event with the reason is lost
-// there, the error is [ErrGone].
+// Jobs do not dismiss themselves, because QEMU forgets the reason of a failure with the job. There are two exceptions:
+// a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. Such a QEMU terminates if a client sends
+// query-named-block-nodes while the job has ended and is not dismissed. So these jobs dismiss themselves, and stay
+// pending until a wait finalizes them. After [Job.Detach], call [Find] and wait, or finalize them. If the event with the
+// reason is lost, the error is [ErrGone].
 package job

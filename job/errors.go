@@ -18,8 +18,8 @@ var ErrNotStarted error = &ending{text: "not started"}
 // ErrExists means that a job with this ID exists, or has ended and was not dismissed.
 var ErrExists = errors.New("job ID is in use")
 
-// ErrCancelled means that the job was cancelled: because the context of a wait had ended, by [Job.Cancel], or by
-// another client. If a context was the reason, the error also matches the error of the context.
+// ErrCancelled means that the job was cancelled: by the end of the context of a wait, by [Job.Cancel], or by another
+// client. If a context ended, the error also matches the context's error.
 //
 // A job that another client has cancelled is a [*FailedError], with QEMU's reason "Operation canceled", if the event
 // was lost or came before [Find].
@@ -29,19 +29,19 @@ var ErrCancelled error = &ending{text: "cancelled", executed: true}
 // that the job was completed before, and has succeeded.
 var ErrTooLate = errors.New("too late, the job has succeeded")
 
-// ErrGone means that QEMU does not list the job. It has ended, or never existed. Another client has dismissed it,
-// or it dismissed itself, so its outcome is unknown. The block nodes that the disk uses now may show it.
+// ErrGone means that QEMU does not list the job. The job never existed, or it has ended and was dismissed by
+// another client or by itself. Its outcome is unknown. The block nodes that the disk uses now may show the outcome.
 var ErrGone error = &ending{text: "QEMU does not have the job", executed: true}
 
 // ErrNotDismissed means that the job has succeeded and could not be dismissed: QEMU still lists it, and its ID is
-// in use. Wait again, or take the job up with [Find], to dismiss it. The error also matches the reason. From
-// [Job.Cancel] it means that the job is cancelled. If a wait ends because the job has failed, and the job cannot
-// be dismissed, the error is that of the failure.
+// in use. To dismiss the job, wait again, or call [Find] and [Job.Wait]. The error also matches the reason.
+// From [Job.Cancel], it means that the job is cancelled. If the job has failed and cannot be dismissed, the error is
+// a [*FailedError].
 var ErrNotDismissed error = &ending{text: "ended, and could not be dismissed", executed: true}
 
-// ErrGoesOn means that only the wait has ended. The job continues, or waits to be completed or finalized: QEMU
-// refused a command, or has not cancelled the job in time, or [Job.Detach] was called. Wait again; if the context of the
-// wait has ended, or after Detach, take the job up with [Find]. The error also matches the reason.
+// ErrGoesOn means that only the wait has ended: QEMU refused a command, or has not cancelled the job in time, or
+// [Job.Detach] was called. The job continues, or waits to be completed or finalized. Wait again. If
+// the context of the wait has ended, or after Detach, call [Find]. The error also matches the reason.
 var ErrGoesOn error = &ending{text: "still there", executed: true}
 
 // ErrUnknown means that the state of the job is unknown: the connection was lost, or QEMU does not answer. The job
@@ -81,7 +81,7 @@ func (e *FailedError) Error() string {
 func (e *FailedError) MayHaveExecuted() bool { return true }
 
 // A StoppedError reports that an I/O error has stopped a job whose request has the policy "stop" or "enospc". The job
-// waits. Remove the reason and call [Job.Resume], then wait again; or call [Job.Cancel].
+// waits. Remove the cause of the error, call [Job.Resume] and wait again, or call [Job.Cancel].
 type StoppedError struct {
 	ID       string
 	Type     qemu.JobType

@@ -15,9 +15,8 @@ import (
 
 // A Job is a job of a server, which [Start] has started or [Find] has found.
 //
-// Any number of goroutines can call the methods. If several wait, they wait one after the other, and all get the same
-// ending. A Job has a subscription to events until the job has ended. If you no longer wait for it, call
-// [Job.Detach].
+// Any number of goroutines can call the methods. If several goroutines wait, all get the same ending. A Job has a
+// subscription to events until the job has ended. If you stop waiting before that, call [Job.Detach].
 type Job struct {
 	conn  qmp.Conn
 	id    string
@@ -36,15 +35,16 @@ type Job struct {
 	state
 }
 
-// Start starts the job of a request, under an ID, and returns when the server has accepted it. The request is a
+// Start starts the job of a request, with this ID, and returns when the server has accepted the job. The request is a
 // [qemu.BlockdevMirror], [qemu.BlockCommit], [qemu.BlockStream], [qemu.BlockdevBackup], [qemu.BlockdevCreate],
 // [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same of another
-// generated package. Leave its JobID and AutoDismiss out. With AutoFinalize false the job waits for [Job.Complete]
-// before it takes effect, see [Job.WaitPending].
+// generated package. Leave JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job waits for
+// [Job.Complete] before it takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the job would
+// succeed with data missing.
 //
-// The node of Device must be at the top of a chain and not be in use by another job, except for a stream.
+// Except for a stream, the node of Device must be at the top of a chain, and no other job may use it.
 //
-// If ctx ends while the server accepts the job, the job is cancelled. Start returns an error that matches:
+// If ctx ends before the server has accepted the job, Start cancels the job. Start returns an error that matches:
 //   - [ErrNotStarted]: the job has not begun.
 //   - [ErrCancelled] and the error of ctx: ctx ended.
 //   - [ErrUnknown]: the server did not answer.
@@ -112,8 +112,8 @@ func List(ctx context.Context, x qmp.Executor) ([]qemu.JobInfo, error) {
 	return qemu.QueryJobs{}.Do(ctx, x)
 }
 
-// Find takes a job up that exists: after a restart of the program, or of another process. The job can be in any state.
-// If it has ended, [Job.Wait] returns its outcome and dismisses it.
+// Find takes up a job that exists, for example after a restart of the program, or a job of another process. The job
+// can be in any state. If it has ended, [Job.Wait] returns its outcome and dismisses it.
 //
 // Find returns an error that matches:
 //   - [ErrGone]: there is no such job.
@@ -172,7 +172,8 @@ func newJob(conn qmp.Conn, id string, kind qemu.JobType) *Job {
 // ID returns the ID of the job.
 func (j *Job) ID() string { return j.id }
 
-// Type returns the type of the job. QEMU runs the commit of an active layer as a mirror, and [Find] says so.
+// Type returns the type of the job. QEMU lists the commit of an active layer as a mirror: after [Find], the type is then
+// "mirror", after [Start] "commit".
 func (j *Job) Type() qemu.JobType { return j.kind }
 
 // Detach ends the waits for the job, with [ErrGoesOn], and leaves the job running. It frees the resources of j, and
@@ -187,18 +188,18 @@ func (j *Job) Detach() {
 	}
 }
 
-// A Progress says how far a job is. The units of Current and Total depend on the job: bytes for most, but 0 or 1 for a
-// job of blockdev-create or of a snapshot. Total can grow while the guest writes, and both can be 0. Current is
-// equal to Total in a job that is ready, and sometimes before.
+// A Progress says how far a job is. Current and Total are bytes for most jobs, but 0 or 1 for a job of blockdev-create
+// or of a snapshot. Total can grow while the guest writes, and both can be 0. Current is equal to Total in a job that
+// is ready, and sometimes before.
 type Progress struct {
 	Status  qemu.JobStatus
 	Current int64
 	Total   int64
-	Speed   float64 // units in a second since the progress before; 0 if there is none
+	Speed   float64 // units a second since the last report; 0 in the first report
 }
 
-// Progress asks for the progress of the job. Its Speed is 0. If the job does not exist any more, the error matches
-// [ErrGone].
+// Progress asks QEMU for the progress of the job. The Speed of the result is 0. If the job no longer exists, the error
+// matches [ErrGone].
 //
 // Source: query-jobs.
 func (j *Job) Progress(ctx context.Context) (Progress, error) {
@@ -227,7 +228,8 @@ func (j *Job) Pause(ctx context.Context) error { return qemu.JobPause{ID: j.id}.
 // Source: job-resume.
 func (j *Job) Resume(ctx context.Context) error { return qemu.JobResume{ID: j.id}.Do(ctx, j.conn) }
 
-// SetSpeed limits the speed of a block job, in bytes a second; 0 means no limit. QEMU refuses it for other jobs.
+// SetSpeed limits the speed of a block job, in bytes a second; 0 means no limit. QEMU refuses the command for other
+// jobs.
 //
 // Source: block-job-set-speed.
 func (j *Job) SetSpeed(ctx context.Context, speed int64) error {

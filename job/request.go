@@ -11,8 +11,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// kinds are the commands that start jobs, with the types of the jobs. The kind of a job of block-commit is "commit", also
-// if QEMU lists the commit of the active layer as a mirror.
+// kinds are the commands that start jobs, with the types of the jobs. The kind of a job of block-commit is "commit",
+// also if QEMU lists the commit of the active layer as a mirror.
 var kinds = map[string]qemu.JobType{
 	"blockdev-mirror":  qemu.JobTypeMirror,
 	"drive-mirror":     qemu.JobTypeMirror,
@@ -48,7 +48,7 @@ func newStart(ctx context.Context, id string, request qmp.Request) (*start, erro
 	err := request.Do(ctx, &reading)
 	switch {
 	case reading.command == "":
-		return nil, errors.Join(errors.New("the request sends no command"), err)
+		return nil, errors.Join(errors.New("request sends no command"), err)
 	case reading.err != nil:
 		return nil, reading.err
 	}
@@ -69,7 +69,7 @@ func newStart(ctx context.Context, id string, request qmp.Request) (*start, erro
 func (s *start) check() error {
 	if own := s.text("job-id"); own != "" {
 		if s.id != "" && s.id != own {
-			return fmt.Errorf("the request has the job ID %q: leave it out", own)
+			return fmt.Errorf("request has the job ID %q: leave it out", own)
 		}
 		s.id = own
 	}
@@ -84,11 +84,11 @@ func (s *start) check() error {
 		return err
 	}
 	if _, given := s.members["auto-dismiss"]; given {
-		return errors.New("the request has auto-dismiss, which this package sets")
+		return errors.New("request has auto-dismiss, which this package sets: leave it out")
 	}
 	for _, policy := range []string{"on-error", "on-source-error", "on-target-error"} {
 		if s.text(policy) == string(qemu.BlockdevOnErrorIgnore) {
-			return fmt.Errorf("%s is \"ignore\": the job would succeed without the data that it could not copy", policy)
+			return fmt.Errorf("%s is \"ignore\": the job would succeed without the data that it could not copy; use \"report\" or \"stop\"", policy)
 		}
 	}
 	s.holds = string(s.members["auto-finalize"]) == "false"
@@ -126,7 +126,7 @@ func checkID(id string) error {
 	for i, c := range []byte(id) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 		if !letter && (i == 0 || !('0' <= c && c <= '9') && !strings.ContainsRune("-._", rune(c))) {
-			return fmt.Errorf("ID %q must begin with a letter, and have letters, digits, '-', '.' and '_' only", id)
+			return errors.New("ID must begin with a letter, and have letters, digits, '-', '.' and '_' only")
 		}
 	}
 	return nil
@@ -163,8 +163,8 @@ func (r *reader) Execute(_ context.Context, call *qmp.Call) error {
 	return errors.New("not sent")
 }
 
-// dismissesItself reports whether a job must dismiss itself, because query-named-block-nodes terminates that QEMU as long
-// as the job has ended and is not dismissed. Measured: backups on 5.2, streams on 7.2 and 10.0; not on 11.1.
+// dismissesItself reports whether a job must dismiss itself, because query-named-block-nodes terminates that QEMU as
+// long as the job has ended and is not dismissed. Measured: backups on 5.2, streams on 7.2 and 10.0; not on 11.1.
 func dismissesItself(kind qemu.JobType, v qmp.Version) bool {
 	switch kind {
 	case qemu.JobTypeBackup:

@@ -41,8 +41,8 @@ type state struct {
 // Wait waits until the job has ended, and dismisses it. It completes a job that becomes ready, and finalizes one that
 // becomes pending. progress may be nil.
 //
-// If ctx ends, Wait cancels the job and waits for that, 15 seconds at most. The package comment lists the errors. If
-// the job has ended already, Wait returns the same again.
+// If ctx ends, Wait cancels the job and waits for that, 15 seconds at most. The package comment lists the errors. If the
+// job has ended already, Wait returns the same ending again.
 //
 // Source: job-complete, job-finalize, job-dismiss, job-cancel, query-jobs.
 func (j *Job) Wait(ctx context.Context, progress func(Progress)) error {
@@ -62,8 +62,8 @@ func (j *Job) WaitReady(ctx context.Context, progress func(Progress)) error {
 	return j.wait(ctx, toReady, progress)
 }
 
-// WaitPending waits until the job is pending: all work is done, and takes effect with [Job.Complete]. Only a job
-// whose request has AutoFinalize false has this state. WaitPending completes a job that is ready. It returns nil
+// WaitPending waits until the job is pending: it has done all its work, which takes effect with [Job.Complete]. Only a
+// job whose request has AutoFinalize false has this state. WaitPending completes a job that is ready. It returns nil
 // also if the job has ended successfully. progress may be nil.
 //
 // If ctx ends, WaitPending cancels the job. The errors are those of [Job.Wait].
@@ -71,9 +71,9 @@ func (j *Job) WaitPending(ctx context.Context, progress func(Progress)) error {
 	return j.wait(ctx, toPending, progress)
 }
 
-// EndWithoutPivot ends a job that is ready, so that the guest uses the same node as before. It waits until the job is
-// ready. The target of a mirror is then a copy of the disk at that moment. Other jobs than a mirror and a commit of the
-// active layer have no state "ready": EndWithoutPivot waits for their ends.
+// EndWithoutPivot waits until the job is ready, and ends it so that the guest uses the same node as before. The target
+// of a mirror is a copy of the disk at that moment. Only a mirror and a commit of the active layer have the state
+// "ready": for any other job, EndWithoutPivot waits until the job has ended.
 //
 // If ctx ends, EndWithoutPivot cancels the job. The errors are those of [Job.Wait], and:
 //   - [ErrTooLate]: another method has completed the job, which has succeeded. The guest uses the target.
@@ -90,14 +90,12 @@ func (j *Job) EndWithoutPivot(ctx context.Context) error {
 	return err
 }
 
-// Cancel cancels the job and waits until it has ended. It returns nil if the job was cancelled, or has failed. The
-// error matches [ErrTooLate] if the job had succeeded, or succeeds all the same: QEMU 5.2 ignores the request
-// after a job was completed.
+// Cancel cancels the job and waits until it has ended. It returns nil if the job was cancelled, or has failed.
 //
 // Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. If ctx has ended already,
 // Cancel sends nothing. Cancel returns an error that
 // matches:
-//   - [ErrTooLate]: the job has succeeded.
+//   - [ErrTooLate]: the job has succeeded. QEMU 5.2 ignores job-cancel when a job was completed.
 //   - [ErrNotDismissed]: the job is cancelled, and QEMU still lists it. Call Cancel again.
 //   - [ErrGone]: there is no such job.
 //   - [ErrGoesOn]: ctx ended before QEMU had cancelled the job.
