@@ -123,8 +123,13 @@ func (vm *VM) removeWith(ctx context.Context, id string, r *removal, kind remova
 	if err != nil {
 		return err
 	}
+	return p.unplug(ctx)
+}
+
+// unplug removes the device, if it exists, and its parts.
+func (p *parts) unplug(ctx context.Context) error {
 	if p.exists {
-		if err := vm.release(ctx, p.found); err != nil {
+		if err := p.vm.release(ctx, p.found); err != nil {
 			p.keepAll(err)
 			return err
 		}
