@@ -47,6 +47,8 @@
 //   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
 //   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
 //   - AddCPU finds a place for one CPU at a time.
+//   - SetMemory waits for another SetMemory, and SetCPUs and AddCPUs wait for each other. Each counts as an operation on
+//     the ID of a device while it adds, resizes or removes that device.
 //
 // # When adding fails
 //
