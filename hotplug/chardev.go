@@ -18,21 +18,28 @@ import (
 // addChardev adds a character device, as a step of an operation. If a character device of this name exists, it
 // stays, and the error matches ErrExists.
 func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAdd) error {
-	exists, err := vm.chardevExists(ctx, add.ID)
+	err := vm.checkNoChardev(ctx, add.ID)
 	if err != nil {
 		return err
-	}
-	if exists {
-		return because(ErrExists, "character device %q exists", add.ID)
 	}
 	if add.Backend, err = vm.reconnecting(ctx, add.Backend); err != nil {
 		return err
 	}
-	return undo.step(ctx, step{
+	err = undo.step(ctx, step{
 		what: "character device " + add.ID,
 		do:   func(ctx context.Context) error { _, err := add.Do(ctx, vm.conn); return err },
 		undo: func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err },
 	})
+	return whyRefused(err, func() error { return vm.checkNoChardev(ctx, add.ID) }) // another manager was faster
+}
+
+// checkNoChardev returns an error if a character device has this ID.
+func (vm *VM) checkNoChardev(ctx context.Context, id string) error {
+	exists, err := vm.chardevExists(ctx, id)
+	if err == nil && exists {
+		err = because(ErrExists, "character device %q exists", id)
+	}
+	return err
 }
 
 const reconnectMs = "chardev-add/arg-type/backend/+socket/data/reconnect-ms"

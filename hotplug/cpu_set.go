@@ -268,7 +268,7 @@ func (vm *VM) addCPUs(ctx context.Context, undo *rollback, o *CPUOptions, n int,
 func (vm *VM) plugCPUs(ctx context.Context, undo *rollback, o *CPUOptions, places []qemu.HotpluggableCPU, added *[]qemu.HotpluggableCPU) error {
 	for _, place := range places {
 		c := CPU{ID: idOfPlace(&place.Props), Props: o.Props}
-		if err := vm.plugCPU(ctx, undo, &c, &place); err != nil {
+		if err := vm.withID(ctx, c.ID, func() error { return vm.plugCPU(ctx, undo, &c, &place) }); err != nil {
 			return err
 		}
 		place.QOMPath = new(devicePath(c.ID))
@@ -316,9 +316,7 @@ func (vm *VM) SetCPUs(ctx context.Context, n int, opts *CPUOptions) (CPUChange, 
 		} else if change.Before < n {
 			err = vm.growCPUs(ctx, o, n, places, &change)
 		}
-		if err == nil {
-			change.After = n
-		} else {
+		if err != nil {
 			vm.countAfter(ctx, &change)
 		}
 		return err
@@ -330,6 +328,7 @@ func (vm *VM) SetCPUs(ctx context.Context, n int, opts *CPUOptions) (CPUChange, 
 func (vm *VM) growCPUs(ctx context.Context, o *CPUOptions, n int, places []qemu.HotpluggableCPU, change *CPUChange) error {
 	for {
 		present := presentCPUs(places)
+		change.After = present
 		if present >= n { // perhaps because another manager has added some
 			return nil
 		}
@@ -344,6 +343,7 @@ func (vm *VM) growCPUs(ctx context.Context, o *CPUOptions, n int, places []qemu.
 		var never rollback
 		err := vm.plugCPUs(ctx, &never, o, chosen, &change.Added)
 		if !errors.Is(err, errPlaceTaken) {
+			change.After = n
 			return err
 		}
 		if places, err = vm.cpuPlaces(ctx); err != nil {
@@ -367,7 +367,8 @@ func (vm *VM) shrinkCPUs(ctx context.Context, o *CPUOptions, n int, places []qem
 	}
 	for len(chosen) > 0 {
 		for _, cpu := range chosen {
-			err := vm.unplugAs(ctx, idOfCPU(&cpu), aCPU)
+			id := idOfCPU(&cpu)
+			err := vm.withID(ctx, id, func() error { return vm.unplugAs(ctx, id, aCPU) })
 			if err == nil {
 				change.Removed = append(change.Removed, cpu)
 				continue
@@ -386,6 +387,7 @@ func (vm *VM) shrinkCPUs(ctx context.Context, o *CPUOptions, n int, places []qem
 		first := change.Kept[0]
 		return fmt.Errorf("%d CPUs too many are left: CPU %s: %w", want-countCPUs(change.Removed), idOfCPU(&first.CPU), first.Err)
 	}
+	change.After = n
 	return nil
 }
 

@@ -189,6 +189,24 @@ func TestPlaceThatAnotherManagerTakes(t *testing.T) {
 	}
 }
 
+// TestSetCPUsWhenOthersAddMore reports the number that the machine has.
+func TestSetCPUsWhenOthersAddMore(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetPlaces(3)
+	raced := false
+	m.Intercept("device_add", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+		for i := 0; i < 2 && !raced; i++ {
+			_, err := machine(&qmptest.Request{Arguments: fmt.Appendf(nil, `{"driver":"fake-x86_64-cpu","id":"theirs%d","socket-id":%d,"core-id":0}`, i, i)})
+			require.NoError(t, err)
+		}
+		raced = true
+		return machine(r)
+	})
+	change, err := hotplug.New(m.Dial(), nil).SetCPUs(t.Context(), 1, nil)
+	require.NoError(t, err)
+	require.Equal(t, hotplug.CPUChange{After: 2}, change)
+}
+
 func TestFaultsAtEveryStepOfCPUs(t *testing.T) {
 	for _, fault := range fakeqemu.Faults {
 		t.Run(string(fault), func(t *testing.T) {

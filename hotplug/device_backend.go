@@ -298,8 +298,11 @@ func (u HostUSB) deviceDriver() string { return "usb-host" }
 // objectOf returns the default ID of the object that belongs to a device.
 func objectOf(id string) string { return defaultNames(anObject, id)[1] }
 
-// sentNames returns the names that a device's files are sent under.
-func sentNames(id string) func(i int) string { return tapNames(id + "-fd") }
+// sentNames returns the names that a device's files are sent under. Like vhostNames, they differ from the names of taps of
+// all IDs.
+func sentNames(id string) func(i int) string {
+	return func(i int) string { return tapNames(id)(i) + "-fd" }
+}
 
 // deviceOpaque returns the beginning of the opaque texts of a device's sets of descriptors. It differs from a
 // disk's, whose node may use its sets when the device is gone.

@@ -208,7 +208,7 @@ func TestDevicesOfTheHost(t *testing.T) {
 			require.NotErrorAs(t, err, new(*hotplug.RollbackError), d.Driver)
 			require.Equal(t, before, stateOf(t, c), d.Driver)
 			require.Equal(t, fds, qemuFds(t, qvm), d.Driver)
-			require.ErrorIs(t, qemu.CloseFD{FDName: "d-fd-0"}.Do(ctx, c), qmp.ErrGeneric, "the name is free")
+			require.ErrorIs(t, qemu.CloseFD{FDName: "d-0-fd"}.Do(ctx, c), qmp.ErrGeneric, "the name is free")
 		}
 		// QEMU 10.0 keeps the file open.
 		require.ErrorIs(t, vm.AddDevice(ctx, hotplug.Device{ID: "d", Driver: "vfio-pci", Backend: hotplug.Descriptors{"fd": f}}), qmp.ErrGeneric)

@@ -97,7 +97,7 @@ func kindsOfDevices(f *os.File) map[string]kindOfDevice {
 		"vsock": {
 			hotplug.Device{Driver: "vhost-vsock-pci", Backend: hotplug.Descriptors{"vhostfd": f}, Props: qmp.Args{"guest-cid": 5}},
 			[]string{"getfd", "device_add"},
-			`{"driver":"vhost-vsock-pci","id":"d","guest-cid":5,"vhostfd":"d-fd-0"}`,
+			`{"driver":"vhost-vsock-pci","id":"d","guest-cid":5,"vhostfd":"d-0-fd"}`,
 			nil,
 		},
 		"usb-host": {
@@ -300,13 +300,13 @@ func TestDescriptorsThatWereLeft(t *testing.T) {
 			_, err := qemu.AddFD{FDSetID: new(int64(i)), Opaque: &opaque}.Do(ctx, c, qmp.WithFile(f))
 			require.NoError(t, err)
 		}
-		for _, sent := range []string{"d-fd-0", "d-fd-1", "dd-fd-0"} {
+		for _, sent := range []string{"d-0-fd", "d-1-fd", "dd-0-fd", "d-fd-0"} {
 			require.NoError(t, qemu.GetFD{FDName: sent}.Do(ctx, c, qmp.WithFile(f)))
 		}
 		kept, err := remove(hotplug.New(c, nil))
 		require.NoError(t, err)
 		require.Empty(t, kept)
-		require.Equal(t, []string{"fd dd-fd-0", "fdset 1 qmpkit-device:dd"}, m.State(), name)
+		require.Equal(t, []string{"fd d-fd-0", "fd dd-0-fd", "fdset 1 qmpkit-device:dd"}, m.State(), name)
 	}
 }
 

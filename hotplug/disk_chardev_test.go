@@ -1,6 +1,7 @@
 package hotplug_test
 
 import (
+	"context"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -164,4 +165,27 @@ func vhostUserDisks(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 	err = vm.AddDisk(ctx, vhostUser("d", socket+"x"))
 	require.ErrorIs(t, err, qmp.ErrGeneric)
 	require.Equal(t, before, state())
+}
+
+// TestTwoManagersOfChardevs has another manager add a character device with the same ID, after AddDisk and others have looked
+// for one.
+func TestTwoManagersOfChardevs(t *testing.T) {
+	for name, add := range map[string]func(ctx context.Context, vm *hotplug.VM) error{
+		"disk": func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, vhostUser("d", "/run/d")) },
+		"NIC": func(ctx context.Context, vm *hotplug.VM) error {
+			return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: server("/run/d")})
+		},
+		"port": func(ctx context.Context, vm *hotplug.VM) error {
+			return vm.AddDevice(ctx, hotplug.Device{ID: "d", Backend: hotplug.Chardev{Options: qemu.ChardevBackend{Branch: &qemu.ChardevPTY{}}}})
+		},
+	} {
+		m := fakeqemu.New(t)
+		m.Intercept("chardev-add", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+			_, err := machine(r)
+			require.NoError(t, err)
+			return machine(r)
+		})
+		require.ErrorIs(t, add(t.Context(), hotplug.New(m.Dial(), nil)), hotplug.ErrExists, name)
+		require.Equal(t, []string{"chardev d-chardev"}, m.State(), name)
+	}
 }

@@ -52,7 +52,7 @@
 //	a disk's descriptors         in sets with the opaque text "qmpkit:ID:NODE:" and a random text
 //	a disk's secrets             ID.secret.NAME
 //	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-0-vhost, …
-//	a device's descriptors       ID-fd-0, ID-fd-1, …
+//	a device's descriptors       ID-0-fd, ID-1-fd, …
 //	a USB device's descriptors   in a set whose opaque text begins with "qmpkit-device:ID:"
 //	a CPU of AddCPUs, SetCPUs    by its place: cpu-socket1-core0-thread0
 //	a DIMM of SetMemory          by its slot: dimm-slot3
@@ -133,7 +133,7 @@
 //   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
 //   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
 //   - AddCPU finds a place for one CPU at a time. AddCPUs and SetCPUs wait for each other, and SetMemory for another
-//     SetMemory.
+//     SetMemory. Each counts as an operation on the ID of a device while it adds, resizes or removes that device.
 //
 // # Cost
 //

@@ -394,9 +394,15 @@ func (vm *VM) growDIMMs(ctx context.Context, s *memoryState, size uint64, o *Mem
 // addDIMMs adds DIMMs, and undoes the last one if that fails. It returns how many it has added.
 func (vm *VM) addDIMMs(ctx context.Context, all []Memory, change *MemoryChange) (added int, err error) {
 	for i, m := range all {
-		var undo rollback
-		if err := vm.addMemory(ctx, &undo, &m); err != nil {
-			return i, fmt.Errorf("DIMM %s: %w", m.ID, undo.run(ctx, err))
+		err := vm.withID(ctx, m.ID, func() error {
+			var undo rollback
+			if err := vm.addMemory(ctx, &undo, &m); err != nil {
+				return undo.run(ctx, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return i, fmt.Errorf("DIMM %s: %w", m.ID, err)
 		}
 		change.Added = append(change.Added, m.ID)
 	}
@@ -427,7 +433,8 @@ func (vm *VM) settledMemory(ctx context.Context) (*memoryState, error) {
 // removeLeft removes the objects that an interrupted SetMemory has left, unless they are in use.
 func (vm *VM) removeLeft(ctx context.Context, s *memoryState) error {
 	for _, id := range s.left {
-		if err := (qemu.ObjectDel{ID: id}).Do(ctx, vm.conn); err != nil && !refused(err) {
+		err := vm.withID(ctx, id, func() error { return qemu.ObjectDel{ID: id}.Do(ctx, vm.conn) })
+		if err != nil && !refused(err) {
 			return err
 		}
 	}
@@ -446,13 +453,20 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 	for len(chosen) > 0 {
 		d := chosen[0]
 		s.dimms = slices.DeleteFunc(s.dimms, func(other dimm) bool { return other == d })
-		err := vm.unplugMemory(ctx, d.id)
+		var left error // the object's
+		err := vm.withID(ctx, d.id, func() error {
+			err := vm.unplugMemory(ctx, d.id)
+			if err == nil {
+				left = vm.removeDIMMObject(ctx, d)
+			}
+			return err
+		})
 		switch {
 		case err == nil:
 			change.Removed, change.After = append(change.Removed, d.id), change.After-d.size
 			bytes -= d.size
-			if _, err := vm.removeObject(ctx, d.object); err != nil {
-				return fmt.Errorf("object %s: %w", d.object, err)
+			if left != nil {
+				return fmt.Errorf("object %s: %w", d.object, left)
 			}
 		default:
 			change.Kept = append(change.Kept, KeptMemory{d.id, d.size, err})
@@ -467,6 +481,15 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 		return fmt.Errorf("%s too much is left: DIMM %s: %w", bytesText(bytes), first.ID, first.Err)
 	}
 	return nil
+}
+
+// removeDIMMObject removes the object behind a DIMM that is gone, and the mark of AddMemory.
+func (vm *VM) removeDIMMObject(ctx context.Context, d dimm) error {
+	_, err := vm.removeObject(ctx, d.object)
+	if err == nil && !slices.Contains(defaultNames(anObject, d.id), d.object) {
+		_, err = vm.removeObject(ctx, markOf(d.id, anObject, d.object))
+	}
+	return err
 }
 
 // setVirtio resizes the virtio-mem devices.
@@ -485,7 +508,7 @@ func (vm *VM) setVirtio(ctx context.Context, s *memoryState, size uint64, change
 		if v.RequestedSize != sizes[i] {
 			change.Resized = append(change.Resized, *v.ID)
 		}
-		if err := vm.setMemory(ctx, *v.ID, sizes[i]); err != nil {
+		if err := vm.withID(ctx, *v.ID, func() error { return vm.setMemory(ctx, *v.ID, sizes[i]) }); err != nil {
 			if sizes[i] < v.Size {
 				change.Kept = append(change.Kept, KeptMemory{*v.ID, v.Size - sizes[i], err})
 			}

@@ -567,3 +567,64 @@ func TestTwoManagersOfMemory(t *testing.T) {
 		}
 	})
 }
+
+// late is a connection on which a command takes a minute.
+type late struct {
+	*qmp.Client
+	command string
+}
+
+func (l late) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == l.command {
+		time.Sleep(time.Minute)
+	}
+	return l.Client.Execute(ctx, call)
+}
+
+// TestSetWaitsForIDs has SetMemory and SetCPUs work on a device while another operation has its ID: one waits for the other.
+func TestSetWaitsForIDs(t *testing.T) {
+	for name, test := range map[string]struct {
+		command string
+		set     func(ctx context.Context, vm *hotplug.VM) error
+		remove  func(ctx context.Context, vm *hotplug.VM) error
+	}{
+		"memory": {"device_add",
+			func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.SetMemory(ctx, 2*gib, nil); return err },
+			func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, "dimm-slot0")) }},
+		"CPUs": {"device_add",
+			func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.SetCPUs(ctx, 1, nil); return err },
+			func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, "cpu-socket0-core0") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetRoom(gib, 8*gib, 4)
+				m.SetPlaces(2)
+				before := m.State()
+				vm := hotplug.New(late{pipe(t, m, nil), test.command}, nil)
+				set := make(chan error, 1)
+				go func() { set <- test.set(t.Context(), vm) }()
+				synctest.Wait()
+				begin := time.Now()
+				err := test.remove(t.Context(), vm)
+				waited := time.Since(begin)
+				require.NoError(t, <-set)
+				require.NoError(t, err)
+				require.Equal(t, time.Minute, waited)
+				require.Equal(t, before, m.State())
+			})
+		})
+	}
+}
+
+// TestSetMemoryRemovesMarks of memory whose object has a name of the caller's.
+func TestSetMemoryRemovesMarks(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetRoom(gib, 8*gib, 4)
+	vm := hotplug.New(m.Dial(), nil)
+	require.NoError(t, vm.AddMemory(t.Context(), hotplug.Memory{ID: "d", ObjectID: "ram", Backend: hotplug.RAM{Size: gib}}))
+	require.Equal(t, []string{"device d", "object d.object.ram", "object ram"}, m.State())
+	_, err := vm.SetMemory(t.Context(), gib, nil)
+	require.NoError(t, err)
+	require.Empty(t, m.State())
+}

@@ -82,6 +82,27 @@ func TestMarkThatIsThere(t *testing.T) {
 	require.Equal(t, []string{"object dev-n.netdev.net0"}, m.State())
 }
 
+// TestMarkOfAnotherKind has a NIC and a disk whose guest released the device after the removal ended. RemoveDevice does not
+// remove a netdev or a node of a device that is gone, so the method for the kind must still find it.
+func TestMarkOfAnotherKind(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c, nil)
+	require.NoError(t, qemu.NetdevAdd{ID: "net0", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c))
+	require.NoError(t, qemu.BlockdevAdd(named("root", nullNode())).Do(ctx, c))
+	for _, mark := range []string{"d.netdev.net0", "d.node.root"} {
+		require.NoError(t, qemu.ObjectAdd{ID: mark, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}.Do(ctx, c))
+	}
+	before := m.State()
+	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")))
+	require.Equal(t, before, m.State())
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
+	require.Equal(t, []string{"netdev net0", "object d.netdev.net0"}, m.State())
+	require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
+	require.Empty(t, m.State())
+}
+
 // TestNamesInSets reads only the texts of this package.
 func TestNamesInSets(t *testing.T) {
 	ctx := t.Context()

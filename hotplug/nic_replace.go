@@ -1,25 +1,30 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // ReplaceNIC removes the NIC with the ID of n and adds n in its place, for example with another Backend. If n has no
 // Bus and no "addr", it gets those of the old NIC. If n has no MAC, it gets the MAC of the old NIC. It gets no other
-// property of the old NIC. The guest sees a NIC that goes and one that comes. opts and kept are those of
-// [VM.RemoveNIC].
+// property of the old NIC. If the driver of n needs another kind of bus, ReplaceNIC finds a bus as [VM.AddNIC] does. The
+// guest sees a NIC that goes and one that comes. opts and kept are those of [VM.RemoveNIC].
 //
 // ReplaceNIC checks n before it removes anything. It asks the guest to release the old NIC and waits as [VM.RemoveNIC]
-// does; give ctx a deadline. Operations of this VM that find a place by themselves do not take the place while it is
+// does; give ctx a deadline. If ctx ends after the guest released the old NIC, ReplaceNIC still adds the new one, for at
+// most 5 seconds. Operations of this VM that find a place by themselves do not take the place while it is
 // free, except that QEMU can choose it on a pc (see [Options.Reserved]).
 //
 // ReplaceNIC returns an error that matches:
 //   - [qmp.ErrDeviceNotFound]: there is no such NIC. Nothing has been changed.
+//   - [ErrNotOurs]: somebody else added the old netdev, so it would stay, and n needs its name. Nothing has been changed.
+//   - [ErrNotShared]: a vhost-user server cannot use the machine's memory. Nothing has been changed.
 //   - an error of [VM.RemoveNIC]: the old NIC is in the state that RemoveNIC describes.
 //   - an error of [VM.AddNIC]: the old NIC is removed, and the new one is not added. The text says so.
 //
@@ -38,14 +43,18 @@ func (vm *VM) replaceNIC(ctx context.Context, n *NIC, r *removal) error {
 	if err := vm.fillInfo(ctx, old); err != nil {
 		return err
 	}
-	var mac string
-	if _, _, err := vm.property(ctx, n.ID, "mac", &mac); err != nil {
+	p, err := vm.partsOf(ctx, n.ID, r, nicRemoval)
+	if err == nil {
+		err = vm.checkReplacement(ctx, n, p)
+	}
+	if err != nil {
 		return err
 	}
-	if n.MAC == "" {
-		n.MAC = mac
+	inherits, err := vm.inheritsBus(ctx, n, old)
+	if err != nil {
+		return err
 	}
-	if _, given := n.Props["addr"]; !given && n.Bus == "" {
+	if inherits {
 		n.Bus = old.Bus
 		if old.PCI != nil {
 			props := qmp.Args{"addr": old.PCI.String()}
@@ -54,14 +63,59 @@ func (vm *VM) replaceNIC(ctx context.Context, n *NIC, r *removal) error {
 			defer vm.pciChoice.take(PCISlot{old.Bus, old.PCI.Slot})()
 		}
 	}
-	if err := vm.removeWith(ctx, n.ID, r, nicRemoval); err != nil {
+	if err := p.unplug(ctx); err != nil {
 		return err
 	}
+	ctx, cancel := wait.Outlive(ctx, answerLimit)
+	defer cancel()
 	var undo rollback
 	if err := vm.addNIC(ctx, &undo, n); err != nil {
 		return fmt.Errorf("the old NIC is removed: %w", undo.run(ctx, err))
 	}
 	return nil
+}
+
+// checkReplacement makes sure that QEMU can take n after the old NIC is removed, as far as can be seen. It sets the address
+// and the driver of n.
+func (vm *VM) checkReplacement(ctx context.Context, n *NIC, old *parts) error {
+	var mac string
+	if _, _, err := vm.property(ctx, n.ID, "mac", &mac); err != nil {
+		return err
+	}
+	n.MAC = cmp.Or(n.MAC, mac)
+	if err := vm.chooseDriver(ctx, &n.Driver, defaultNICDriver); err != nil {
+		return err
+	}
+	if _, ok := n.Backend.(VhostUser); ok {
+		if err := vm.checkShared(ctx); err != nil {
+			return err
+		}
+	}
+	used, _ := old.used(aNetdev)
+	if used != n.NetdevID || old.wants(aNetdev, used) {
+		return nil
+	}
+	_, ours := old.names(ctx, aNetdev)
+	if old.stopped == nil && !ours[used] {
+		return because(ErrNotOurs, "somebody else added the netdev %q, which stays; set another NetdevID, or use WithBackend", used)
+	}
+	return old.stopped
+}
+
+// inheritsBus reports whether n gets the bus of the old NIC: its driver must need the same kind of bus.
+func (vm *VM) inheritsBus(ctx context.Context, n *NIC, old *DeviceInfo) (bool, error) {
+	if _, given := n.Props["addr"]; given || n.Bus != "" {
+		return false, nil
+	}
+	if n.Driver == old.Driver {
+		return true, nil
+	}
+	kind, err := vm.kindOfBus(ctx, n.Driver)
+	if err != nil {
+		return false, err
+	}
+	before, err := vm.kindOfBus(ctx, old.Driver)
+	return kind == before, err
 }
 
 // setLinkDown turns a netdev's link off, and that of its NIC if there is one.

@@ -13,6 +13,7 @@ import (
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 // TestLinkDown has the link of a NIC down before the guest sees the device, and the guest see that.
@@ -87,6 +88,46 @@ func TestReplaceNICFaults(t *testing.T) {
 	}
 }
 
+// TestReplaceNICThatCannotCome keeps the old NIC if it is clear before that QEMU will not take the new one.
+func TestReplaceNICThatCannotCome(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c, nil)
+	require.NoError(t, qemu.NetdevAdd{ID: "hostnet0", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c))
+	require.NoError(t, vm.AddDevice(ctx, hotplug.Device{ID: "d", Driver: "e1000", Props: qmp.Args{"netdev": "hostnet0"}}))
+	before := m.State()
+	nic := userNet("d")
+	nic.NetdevID = "hostnet0"
+	_, err := vm.ReplaceNIC(ctx, nic)
+	require.ErrorIs(t, err, hotplug.ErrNotOurs)
+	require.Equal(t, before, m.State())
+	m.Private(true)
+	_, err = vm.ReplaceNIC(ctx, hotplug.NIC{ID: "d", Backend: server("/run/s")})
+	require.ErrorIs(t, err, hotplug.ErrNotShared)
+	require.Equal(t, before, m.State())
+	require.NoError(t, errorOf(vm.ReplaceNIC(ctx, nic, hotplug.WithBackend())))
+	require.Equal(t, []string{"device d", "netdev hostnet0", "object d.netdev.hostnet0"}, m.State())
+	require.NoError(t, errorOf(vm.ReplaceNIC(ctx, nic)))
+	require.Equal(t, []string{"device d", "netdev hostnet0", "object d.netdev.hostnet0"}, m.State())
+}
+
+// TestReplaceNICInTheLastMoment has the context end when the old NIC is gone: the new one comes.
+func TestReplaceNICInTheLastMoment(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	require.NoError(t, vm.AddNIC(t.Context(), userNet("d")))
+	before := m.State()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	m.Intercept("netdev_add", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+		cancel()
+		return machine(r)
+	})
+	require.NoError(t, errorOf(vm.ReplaceNIC(ctx, userNet("d"))))
+	require.Equal(t, before, m.State())
+}
+
 // TestReplaceNICOfUSB replaces one on a real QEMU, which needs no guest for it.
 func TestReplaceNICOfUSB(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
@@ -102,6 +143,10 @@ func TestReplaceNICOfUSB(t *testing.T) {
 		require.Equal(t, before, stateOf(t, c))
 		requirePlace(t, c, "n", "usb0.0", nil)
 		require.NoError(t, qemu.SetLink{Name: "n", Up: true}.Do(ctx, c))
+		require.NoError(t, errorOf(vm.ReplaceNIC(ctx, userNet("n"))), "the default driver is of PCI")
+		info, err := vm.DeviceInfo(ctx, "n")
+		require.NoError(t, err)
+		require.Equal(t, "pci.0", info.Bus)
 	})
 }
 

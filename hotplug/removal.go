@@ -125,8 +125,13 @@ func (vm *VM) removeWith(ctx context.Context, id string, r *removal, kind remova
 	if err != nil {
 		return err
 	}
+	return p.unplug(ctx)
+}
+
+// unplug removes the device, if it exists, and its parts.
+func (p *parts) unplug(ctx context.Context) error {
 	if p.exists {
-		if err := vm.release(ctx, p.found); err != nil {
+		if err := p.vm.release(ctx, p.found); err != nil {
 			p.keepAll(err)
 			return err
 		}
@@ -198,6 +203,7 @@ type parts struct {
 
 	askedMarks, askedSets bool
 	own                   []part   // that sets and marks tell
+	seen                  []string // the kinds of parts that were removed
 	sets                  []string // the numbers of all sets that have descriptors
 	marks                 []object // of the device
 	err                   error    // the errors of all parts
@@ -337,11 +343,13 @@ func (p *parts) remove(ctx context.Context) error {
 		_, uses := p.used(what)
 		switch isGone := !p.exists && slices.Contains(p.gone, what); {
 		case !uses && !isGone && !p.tells(what):
+			continue
 		case what == aNode:
 			p.removeStorage(ctx)
 		default:
 			p.removeAll(ctx, what)
 		}
+		p.seen = append(p.seen, what)
 	}
 	p.removeMarks(ctx)
 	return p.err
@@ -532,9 +540,14 @@ func (p *parts) removeNetdevRest(ctx context.Context) {
 	p.try(aChardev, chardev, true, func() (bool, error) { return p.vm.removeChardev(ctx, chardev) })
 }
 
-// removeMarks removes the marks of the parts that are gone.
+// removeMarks removes the marks of the parts that are gone. A mark of a kind that this removal leaves out stays: another
+// method removes the part.
 func (p *parts) removeMarks(ctx context.Context) {
 	for _, m := range p.marks {
+		isOf := func(what string) bool { _, ok := markedBy(m, p.id, what); return ok }
+		if !slices.ContainsFunc(p.seen, isOf) {
+			continue
+		}
 		ofKept := func(k Kept) bool {
 			name, ok := markedBy(m, p.id, k.What)
 			return ok && name == k.Name

@@ -63,3 +63,14 @@ func (vm *VM) changing(ctx context.Context, lock, operation string, run func() e
 	}
 	return failed(operation, err)
 }
+
+// withID does a part of such an operation that concerns one device. It waits until no other operation has the ID. The
+// caller must hold no other ID: an operation that waits for several IDs would hold up both.
+func (vm *VM) withID(ctx context.Context, id string, run func() error) error {
+	end, err := vm.operations.Lock(ctx, wait.Key{Name: id})
+	if err == nil {
+		defer end()
+		err = run()
+	}
+	return err
+}
