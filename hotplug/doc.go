@@ -39,13 +39,14 @@
 //
 // # Operations side by side
 //
-// A VM does one operation at a time for each ID. RemoveNode and the like count as operations on the name that they get.
+// A VM does one operation at a time for each ID. RemoveNode and the like, and WithNode and the like, count as operations on
+// the name that they get.
 // Operations with different IDs do not wait for each other, with these exceptions:
 //
 //   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits. An operation
 //     that finds the bus by itself takes another one.
 //   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
-//   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
+//   - While AddNIC adds a NIC, or AddDevice a device with the property "netdev", RemoveNetdev of the netdev waits.
 //   - AddCPU finds a place for one CPU at a time.
 //   - SetMemory waits for another SetMemory, and SetCPUs and AddCPUs wait for each other. Each counts as an operation on
 //     the ID of a device while it adds, resizes or removes that device.

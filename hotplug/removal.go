@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
@@ -70,6 +71,14 @@ func newRemoval(opts []RemoveOption) *removal {
 		opt(r)
 	}
 	return r
+}
+
+// keys returns the names that the caller told.
+func (r *removal) keys() (all []wait.Key) {
+	for _, told := range r.told {
+		all = append(all, wait.Key{Name: told.name})
+	}
+	return all
 }
 
 // A removalKind is the kind of device that a method removes.
