@@ -94,7 +94,8 @@
 // Descriptors have these names (getfd) only until netdev_add, chardev-add or device_add uses them.
 //
 // A name begins with a letter and has letters, digits, '-', '.' and '_' only. The name of a node has at most 31 bytes.
-// An ID must not be "type".
+// An ID must not be "type". If a part of the device has a name of the caller's, or a disk has secrets, no part of the ID
+// after a dot may be "node", "netdev", "object" or "character-device".
 //
 // A VM keeps no record of the devices that it adds. A manager that was restarted, or another one, removes a device by
 // its ID. The removal finds what the device uses from the device. It knows by these signs what this package added:
