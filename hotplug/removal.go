@@ -35,6 +35,8 @@ type RemoveOption func(*removal)
 
 // WithBackend also removes what somebody else added for the device: its node and the nodes below it, their sets of
 // descriptors, its netdev, object or character device. What something else uses stays, see [Kept].
+// QEMU does not refuse to remove a source of random numbers (rng) that another device uses: that device keeps working, but
+// QEMU does not list the object any more.
 //
 // For a disk, it asks QEMU for the nodes first, and for the files if there are sets of descriptors that this package did
 // not add. QEMU answers for all disks of the machine, which takes some 10 ms each for 400 disks.
