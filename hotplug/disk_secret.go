@@ -36,6 +36,11 @@ func validSecretName(name string) bool {
 
 // addSecrets adds the objects, as steps of an operation.
 func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk, secrets map[string][]byte) error {
+	if len(secrets) > 0 {
+		if err := checkReading(d.ID); err != nil {
+			return err
+		}
+	}
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		id := SecretID(d.ID, name)
 		add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{

@@ -60,7 +60,8 @@
 // Descriptors have these names (getfd) only until netdev_add, chardev-add or device_add uses them.
 //
 // A name begins with a letter and has letters, digits, '-', '.' and '_' only. The name of a node has at most 31 bytes.
-// An ID must not be "type".
+// An ID must not be "type". If a part of the device has a name of the caller's, or a disk has secrets, no part of the ID
+// after a dot may be "node", "netdev", "object" or "character-device".
 //
 // A VM keeps no record of the devices that it adds. A manager that was restarted, or another one, removes a device by
 // its ID. The removal asks QEMU which parts the device uses. By these signs, it knows the parts that this package added:
@@ -126,12 +127,12 @@
 // # Operations side by side
 //
 // A VM does one operation at a time for each ID. RemoveNode and the other methods for single parts are operations on
-// the name that they get. Operations with different IDs do not wait for each other, with these exceptions:
+// the name that they get, and so are [WithNode] and the like. Operations with different IDs do not wait for each other, with these exceptions:
 //
 //   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits. An operation
 //     that finds the bus by itself takes another one.
 //   - While a function of a multifunction device is removed, an operation that adds a function to its slot waits.
-//   - While AddDevice adds a device with the property "netdev", RemoveNetdev of that netdev waits.
+//   - While AddNIC adds a NIC, or AddDevice a device with the property "netdev", RemoveNetdev of the netdev waits.
 //   - AddCPU finds a place for one CPU at a time. AddCPUs and SetCPUs wait for each other, and SetMemory for another
 //     SetMemory. Each counts as an operation on the ID of a device while it adds, resizes or removes that device.
 //

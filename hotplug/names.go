@@ -73,6 +73,17 @@ func markPrefix(id, what string) string {
 	return id + "." + strings.ReplaceAll(what, " ", "-") + "."
 }
 
+// checkReading returns an error if the IDs of marks and secrets of a device would have a second reading: "a.node.node.x"
+// could belong to the device "a" or "a.node".
+func checkReading(id string) error {
+	for _, what := range []string{aNode, aNetdev, aChardev, anObject} {
+		if word := strings.Trim(markPrefix("", what), "."); slices.Contains(strings.Split(id, ".")[1:], word) {
+			return fmt.Errorf("ID must not have the part %q if a part of the device has another name or the disk has secrets", "."+word)
+		}
+	}
+	return nil
+}
+
 // markedBy returns the name of the part that an object marks for a device.
 func markedBy(o object, id, what string) (name string, ok bool) {
 	name, ok = strings.CutPrefix(o.name, markPrefix(id, what))
@@ -84,6 +95,9 @@ func markedBy(o object, id, what string) (name string, ok bool) {
 func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) error {
 	if slices.Contains(defaultNames(what, id), name) {
 		return nil
+	}
+	if err := checkReading(id); err != nil {
+		return err
 	}
 	mark := markOf(id, what, name)
 	add := qemu.ObjectAdd{ID: mark, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}

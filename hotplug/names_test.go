@@ -103,6 +103,28 @@ func TestMarkOfAnotherKind(t *testing.T) {
 	require.Empty(t, m.State())
 }
 
+// TestNamesWithOneReading refuses IDs whose marks and secrets RemoveDisk would take for those of another disk.
+func TestNamesWithOneReading(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	secret := hotplug.Blockdev{Options: *nullNode(), Secrets: map[string][]byte{"key": {1}}}
+	for _, disk := range []hotplug.Disk{
+		{ID: "d.node", NodeName: "root", Backend: hotplug.Blockdev{Options: *nullNode()}},
+		{ID: "d.character-device.x", Backend: secret},
+		{ID: "d.node", Backend: secret},
+	} {
+		require.ErrorContains(t, vm.AddDisk(ctx, disk), "ID must not have")
+		require.Empty(t, m.State())
+	}
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "d.node", Backend: hotplug.Blockdev{Options: *nullNode()}}))
+	require.NoError(t, vm.AddDisk(ctx, hotplug.Disk{ID: "node.d", NodeName: "root", Backend: secret}))
+	before := m.State()
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "d")))
+	require.NoError(t, errorOf(vm.RemoveDisk(ctx, "node")))
+	require.Equal(t, before, m.State())
+}
+
 // TestNamesInSets reads only the texts of this package.
 func TestNamesInSets(t *testing.T) {
 	ctx := t.Context()

@@ -1,10 +1,12 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
@@ -24,7 +26,18 @@ import (
 //
 // Source: getfd, chardev-add, netdev_add, set_link, device_add.
 func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
-	return vm.adding(ctx, "NIC", n.ID, func(undo *rollback) error { return vm.addNIC(ctx, undo, &n) })
+	return vm.adding(ctx, "NIC", n.ID, func(undo *rollback) error { return vm.addNIC(ctx, undo, &n) }, n.netdevKeys()...)
+}
+
+// netdevKeys returns a key for the netdev, if that has a name of the caller's. See usesNetdev.
+func (n *NIC) netdevKeys() []wait.Key {
+	id := n.NetdevID
+	if backend, err := backendOf(n.Backend); err == nil {
+		if netdev, ok := backend.(Netdev); ok {
+			id = cmp.Or(id, netdev.Options.ID)
+		}
+	}
+	return usesNetdev(qmp.Args{"netdev": id})
 }
 
 func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {

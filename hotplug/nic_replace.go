@@ -31,7 +31,7 @@ import (
 // Source: the commands of RemoveNIC and AddNIC.
 func (vm *VM) ReplaceNIC(ctx context.Context, n NIC, opts ...RemoveOption) (kept []Kept, err error) {
 	r := newRemoval(opts)
-	err = vm.operate(ctx, "replace NIC", n.ID, func() error { return vm.replaceNIC(ctx, &n, r) })
+	err = vm.operate(ctx, "replace NIC", n.ID, func() error { return vm.replaceNIC(ctx, &n, r) }, append(n.netdevKeys(), r.keys()...)...)
 	return r.kept, err
 }
 

@@ -45,12 +45,13 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 	return vm.operate(ctx, "remove "+what, id, remove)
 }
 
-// removingDevice does an operation that removes a device and what belongs to it. keys are those of further devices.
+// removingDevice does an operation that removes a device and what belongs to it. keys are those of further devices. The
+// operation has the names of the parts that opts tell, too, as [VM.RemoveNetdev] and the like have.
 func (vm *VM) removingDevice(
 	ctx context.Context, what, id string, opts []RemoveOption, remove func(*removal) error, keys ...wait.Key,
 ) (kept []Kept, err error) {
 	r := newRemoval(opts)
-	err = vm.operate(ctx, "remove "+what, id, func() error { return remove(r) }, keys...)
+	err = vm.operate(ctx, "remove "+what, id, func() error { return remove(r) }, append(keys, r.keys()...)...)
 	return r.kept, err
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
@@ -36,6 +37,8 @@ type RemoveOption func(*removal)
 
 // WithBackend also removes the parts that somebody else added for the device: its node and the nodes below it, their
 // sets of descriptors, its netdev, object or character device. A part that something else uses stays, see [Kept].
+// QEMU does not refuse to remove a source of random numbers (rng) that another device uses: that device keeps working,
+// but QEMU does not list the object any more.
 //
 // For a disk, the removal first asks QEMU for the nodes, and for the files if there are sets of descriptors that this
 // package did not add. QEMU answers for all disks of the machine, which takes 10 to 20 ms a query for 400 disks.
@@ -72,6 +75,14 @@ func newRemoval(opts []RemoveOption) *removal {
 		opt(r)
 	}
 	return r
+}
+
+// keys returns the names that the caller told.
+func (r *removal) keys() (all []wait.Key) {
+	for _, told := range r.told {
+		all = append(all, wait.Key{Name: told.name})
+	}
+	return all
 }
 
 // A removalKind is the kind of device that a method removes.

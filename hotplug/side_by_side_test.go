@@ -184,20 +184,47 @@ func TestWhatWaits(t *testing.T) {
 
 // TestNetdevThatGetsADevice is not removed while the device is added, which would cut it off.
 func TestNetdevThatGetsADevice(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := fakeqemu.New(t)
-		c := pipe(t, m, nil)
-		vm := hotplug.New(slow{c}, nil)
-		require.NoError(t, qemu.NetdevAdd{ID: "n", Branch: &qemu.NetdevUserOptions{}}.Do(t.Context(), c))
-		added := make(chan error)
-		go func() {
-			added <- vm.AddDevice(t.Context(), hotplug.Device{Driver: "e1000", ID: "d", Props: qmp.Args{"netdev": "n"}})
-		}()
-		synctest.Wait()
-		_, err := vm.RemoveNetdev(t.Context(), "n")
-		require.NoError(t, <-added)
-		require.ErrorIs(t, err, hotplug.ErrInUse)
-	})
+	adds := map[string]func(ctx context.Context, vm *hotplug.VM, c *qmp.Client) error{
+		"AddDevice": func(ctx context.Context, vm *hotplug.VM, c *qmp.Client) error {
+			err := qemu.NetdevAdd{ID: "n", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c)
+			return errors.Join(err, vm.AddDevice(ctx, hotplug.Device{Driver: "e1000", ID: "d", Props: qmp.Args{"netdev": "n"}}))
+		},
+		"AddNIC": func(ctx context.Context, vm *hotplug.VM, c *qmp.Client) error {
+			nic := userNet("d")
+			nic.NetdevID = "n"
+			return vm.AddNIC(ctx, nic)
+		},
+		"AddNIC, Options": func(ctx context.Context, vm *hotplug.VM, c *qmp.Client) error {
+			return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: &hotplug.Netdev{Options: qemu.Netdev{ID: "n", Branch: &qemu.NetdevUserOptions{}}}})
+		},
+	}
+	removes := map[string]func(ctx context.Context, vm *hotplug.VM) error{
+		"RemoveNetdev": func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.RemoveNetdev(ctx, "n"); return err },
+		"WithNetdev": func(ctx context.Context, vm *hotplug.VM) error {
+			kept, err := vm.RemoveNIC(ctx, "gone", hotplug.WithNetdev("n"))
+			if len(kept) > 0 {
+				err = errors.Join(err, kept[0].Err)
+			}
+			return err
+		},
+	}
+	for added, add := range adds {
+		for removed, remove := range removes {
+			t.Run(added+", "+removed, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					m := fakeqemu.New(t)
+					c := pipe(t, m, nil)
+					vm := hotplug.New(late{c, "device_add"}, nil)
+					added := make(chan error)
+					go func() { added <- add(t.Context(), vm, c) }()
+					synctest.Wait()
+					err := remove(t.Context(), vm)
+					require.NoError(t, <-added)
+					require.ErrorIs(t, err, hotplug.ErrInUse)
+				})
+			})
+		}
+	}
 }
 
 // TestCPUsGetPlaces of their own, if they are added together.
