@@ -79,8 +79,8 @@ type place struct{ driver, bus, at *string }
 
 func placeFlags(set *flag.FlagSet) place {
 	return place{
-		driver: set.String("driver", "", "the `DRIVER` of the device, for example scsi-hd; that of virtio for this machine if none is given"),
-		bus:    set.String("bus", "", "the `BUS` to plug it into, for example rp1, sc.0; if none is given, one is found"),
+		driver: set.String("driver", "", "the `DRIVER` of the device, for example scsi-hd; by default the virtio driver for this machine"),
+		bus:    set.String("bus", "", "the `BUS` to plug it into, for example rp1, sc.0; by default the first free one"),
 		at:     set.String("at", "", "the place on the bus: `PROPERTIES` such as addr=05.0, devno=fe.0.0007, scsi-id=0,lun=2"),
 	}
 }
@@ -176,7 +176,7 @@ func addCPU(ctx context.Context, m machine, args []string) error {
 }
 
 func addMemory(set *flag.FlagSet) func(context.Context, machine, []string) error {
-	driver := set.String("driver", "", "the `DRIVER` of the device, for example virtio-mem-pci; pc-dimm if none is given")
+	driver := set.String("driver", "", "the `DRIVER` of the device, for example virtio-mem-pci; by default pc-dimm")
 	bus := set.String("bus", "", "the `BUS` to plug it into, for example rp1; a pc-dimm needs none")
 	return func(ctx context.Context, m machine, args []string) error {
 		size, err := strconv.ParseUint(args[1], 10, 64)

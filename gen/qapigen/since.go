@@ -151,7 +151,7 @@ func lacks(place, component string) string {
 	return fmt.Sprintf("%s has no %s %q", place, kind, name)
 }
 
-// suggestion proposes a component in place of one that a place lacks: a component with a similar name, or the place
+// suggestion proposes another component if a place lacks one: a component with a similar name, or the place
 // where the command, the event or the type has a component of this name.
 func suggestion(t *facts.Table, place, component string, components []string) string {
 	if like := closest(component, components); len(like) > 0 {

@@ -132,7 +132,7 @@ func (c *checker) exports() {
 }
 
 // probe finds the parameter with a path that decides the results: it evaluates the function once for a server
-// that has the path and once for one that lacks it.
+// that has the path and once for a server that lacks it.
 func (c *checker) probe(f *function, a *answer) {
 	for i := range f.typ.Params().Len() {
 		p := f.typ.Params().At(i)

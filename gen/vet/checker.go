@@ -208,6 +208,6 @@ func (c *checker) grow(s *state, more state) {
 	}
 }
 
-// learns reports whether the walk may change what is known of functions and variables. A walk for the arguments of one
-// call may not, and one that finds the loops that ask may not.
+// learns reports whether the walk may change what is known of functions and variables. Two walks
+// may not: the walk for the arguments of a single call, and the walk that finds the loops that ask.
 func (c *checker) learns() bool { return c.inlining == 0 && !c.settling }

@@ -284,7 +284,7 @@ func leaves(b *ast.BlockStmt) bool {
 	return false
 }
 
-// executes reports whether a block executes a command, in place of one that failed.
+// executes reports whether a block executes a command instead of the failed command.
 func (c *checker) executes(b *ast.BlockStmt) (found bool) {
 	ast.Inspect(b, func(n ast.Node) bool {
 		if call, ok := n.(*ast.CallExpr); ok {
