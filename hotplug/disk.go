@@ -38,6 +38,8 @@ type Disk struct {
 	// s390x "devno". [qmp.Args] lists the possible types of values. Use true instead of "on", which newer QEMUs
 	// refuse.
 	Props qmp.Args
+
+	nodeOnly bool // AddNode: the device is there, or never will be
 }
 
 const defaultDiskDriver = "virtio-blk-pci"

@@ -74,8 +74,10 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 
 // checkUnused returns an error if a device has the ID of a disk, or a node has the name of the disk's node.
 func (vm *VM) checkUnused(ctx context.Context, d *Disk) error {
-	if err := vm.checkNoDevice(ctx, d.ID); err != nil {
-		return err
+	if !d.nodeOnly {
+		if err := vm.checkNoDevice(ctx, d.ID); err != nil {
+			return err
+		}
 	}
 	name := cmp.Or(d.NodeName, d.ID)
 	node, err := vm.nodeExists(ctx, name)

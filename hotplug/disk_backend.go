@@ -40,6 +40,10 @@ type File struct {
 	// file has a relative name.
 	Format qemu.BlockdevDriver
 
+	// Backing is the image below an image in the format qcow2 or qed: a node, its options or null. It replaces the
+	// backing file that the header of the image names. If it is nil, QEMU opens the file that the header names.
+	Backing *qemu.BlockdevRefOrNull
+
 	// Direct bypasses the host's page cache (O_DIRECT).
 	Direct bool
 
@@ -73,7 +77,7 @@ func (f File) checkDisk(d *Disk) (node string, err error) {
 
 func (f File) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
 	return vm.addNode(ctx, undo, d, nil, func(t *nodeTree) error {
-		err := t.read(imageNode(f.Path, f.Format, qmpfd.Use{ReadOnly: f.ReadOnly, AutoReadOnly: f.AutoReadOnly, Direct: f.Direct}))
+		err := t.read(imageNode(f.Path, f.Format, f.Backing, qmpfd.Use{ReadOnly: f.ReadOnly, AutoReadOnly: f.AutoReadOnly, Direct: f.Direct}))
 		if err != nil {
 			return err
 		}
@@ -94,8 +98,9 @@ func (f File) diskDevice(d *Disk) (string, qmp.Args) { return blockDevice(d.Node
 // is open with O_DIRECT, the disk bypasses the host's page cache. [qmpfd.UseOf] has the rules.
 type Descriptor struct {
 	File       *os.File
-	Format     qemu.BlockdevDriver // of the file, as in [File]
-	WriteCache *bool               // as in [File]
+	Format     qemu.BlockdevDriver     // of the file, as in [File]
+	Backing    *qemu.BlockdevRefOrNull // as in [File]
+	WriteCache *bool                   // as in [File]
 }
 
 func (f Descriptor) checkDisk(d *Disk) (node string, err error) {
@@ -114,7 +119,7 @@ func (f Descriptor) addStorage(ctx context.Context, vm *VM, undo *rollback, d *D
 		if err != nil {
 			return err
 		}
-		if err := t.read(imageNode("", f.Format, use)); err != nil {
+		if err := t.read(imageNode("", f.Format, f.Backing, use)); err != nil {
 			return err
 		}
 		t.files[0].files = qmpfd.Files{f.File}
@@ -217,7 +222,7 @@ func blockDevice(node string, writeCache *bool) (driver string, props qmp.Args) 
 }
 
 // imageNode returns the node of an image in one file. setDriver later changes the driver of the file.
-func imageNode(path string, format qemu.BlockdevDriver, use qmpfd.Use) *qemu.BlockdevOptions {
+func imageNode(path string, format qemu.BlockdevDriver, backing *qemu.BlockdevRefOrNull, use qmpfd.Use) *qemu.BlockdevOptions {
 	file := &qemu.BlockdevOptions{
 		Driver:       qemu.BlockdevDriverFile,
 		ReadOnly:     new(use.ReadOnly),
@@ -228,11 +233,15 @@ func imageNode(path string, format qemu.BlockdevDriver, use qmpfd.Use) *qemu.Blo
 	if format == "" || format == qemu.BlockdevDriverRaw {
 		return file
 	}
+	members := qmp.Args{"file": file}
+	if backing != nil {
+		members["backing"] = backing
+	}
 	return &qemu.BlockdevOptions{
 		Driver:       format,
 		ReadOnly:     file.ReadOnly,
 		AutoReadOnly: file.AutoReadOnly,
 		Cache:        file.Cache,
-		Branch:       &qemu.RawBranch{Members: qmp.Args{"file": file}},
+		Branch:       &qemu.RawBranch{Members: members},
 	}
 }

@@ -64,6 +64,9 @@ func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, d *Dis
 // and looks for the empty set. For a tree without files, isOpen only reports whether no device has the disk's ID.
 func (t *nodeTree) isOpen(ctx context.Context, vm *VM, d *Disk) (bool, error) {
 	if len(t.files) == 0 {
+		if d.nodeOnly { // AddNode has looked before
+			return true, nil
+		}
 		device, err := vm.deviceExists(ctx, d.ID)
 		return !device, err
 	}

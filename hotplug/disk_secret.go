@@ -61,7 +61,7 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk, secrets m
 		}
 		err := whyRefused(undo.step(ctx, s), func() error { return vm.checkUnused(ctx, d) })
 		if refused(err) && !errors.Is(err, ErrExists) {
-			err = vm.replaceSecret(ctx, undo, s, id, err)
+			err = vm.replaceSecret(ctx, undo, s, id, d.nodeOnly, err)
 		}
 		if err != nil {
 			return err
@@ -71,8 +71,8 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk, secrets m
 }
 
 // replaceSecret repeats a step that QEMU refused, if an interrupted operation left a secret with this ID: it first
-// removes that secret. Otherwise it returns the refusal or ErrExists.
-func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id string, refusal error) error {
+// removes that secret, unless a node of the disk may use it. Otherwise it returns the refusal or ErrExists.
+func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id string, inUse bool, refusal error) error {
 	kind, err := vm.objectType(ctx, id)
 	switch {
 	case err != nil:
@@ -81,6 +81,8 @@ func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id stri
 		return refusal
 	case kind != "secret":
 		return because(ErrExists, "ID %q is in use by an object (%s)", id, kind)
+	case inUse:
+		return because(ErrExists, "disk has a secret %q already", id)
 	}
 	if _, err := vm.removeObject(ctx, id); err != nil {
 		return err

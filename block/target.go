@@ -1,0 +1,352 @@
+package block
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"strconv"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+)
+
+// A Target is storage that an operation writes to: where a disk moves to, an overlay, a backup.
+type Target struct {
+	// Backend is the storage: a [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. QEMU
+	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev.
+	Backend hotplug.DiskBackend
+
+	// NodeName names the node. If it is empty, it is the disk's ID with a number: "data1.1". A Node has a name already.
+	NodeName string
+
+	// Create makes the image, with exactly the size of the disk. The Backend is then a File or a Descriptor. A regular
+	// file need not exist, and must be empty if it does; else the error matches [ErrNotEmpty]. What a block device holds is
+	// lost. If the operation fails, the file stays.
+	//
+	// Without Create, the image must exist and have the size of the disk; else the error matches [ErrSize]. A raw block
+	// device that is a File can be larger: the operation uses its beginning.
+	Create bool
+
+	// ClusterSize is the cluster size of a qcow2 image that Create makes, in bytes. 0 leaves it to QEMU: 64 KiB.
+	ClusterSize uint64
+}
+
+// A backing is the image below a target.
+type backing struct {
+	node string // the node to open the target with; empty opens it without a backing image
+
+	// What Create writes into the header of the target. They are empty for an image that stands alone.
+	file   string
+	format qemu.BlockdevDriver
+}
+
+// addTarget adds the node of a target for a disk, as a step of an operation, and returns its name. It creates the image
+// if the caller wants that.
+func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
+	switch b := t.Backend.(type) {
+	case *hotplug.File:
+		t.Backend = *b
+	case *hotplug.Descriptor:
+		t.Backend = *b
+	case *hotplug.Blockdev:
+		t.Backend = *b
+	case *hotplug.Node:
+		t.Backend = *b
+	}
+	switch b := t.Backend.(type) {
+	case hotplug.File, hotplug.Descriptor:
+		image, err := openImage(b, t)
+		if err != nil {
+			return "", err
+		}
+		defer image.close()
+		if t.Create {
+			err = vm.createImage(ctx, disk, image, t.ClusterSize, size, below)
+		} else {
+			err = image.checkSize(size)
+		}
+		if err != nil {
+			return "", err
+		}
+		backend := t.Backend
+		switch b := b.(type) {
+		case hotplug.File:
+			b.Backing = cmp.Or(b.Backing, image.backing(below))
+			backend = b
+			if image.cuts() {
+				backend = image.cut(b, size)
+			}
+		case hotplug.Descriptor:
+			b.Backing = cmp.Or(b.Backing, image.backing(below))
+			backend = b
+		}
+		return vm.addNode(ctx, undo, disk, t.NodeName, backend)
+	case hotplug.Blockdev:
+		if t.Create {
+			return "", errors.New("Create needs a File or a Descriptor, and the target is a Blockdev")
+		}
+		b.Options = withBacking(b.Options, below)
+		return vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
+	case hotplug.Node:
+		if t.Create || t.NodeName != "" {
+			return "", errors.New("Create and NodeName do not fit to a target that is a Node")
+		}
+		return b.Name, nil
+	}
+	return "", fmt.Errorf("target is a %T: it must be a File, a Descriptor, a Blockdev or a Node", t.Backend)
+}
+
+// withBacking returns the options of a node with the backing node, if it can have one and does not name its own.
+func withBacking(options qemu.BlockdevOptions, below backing) qemu.BlockdevOptions {
+	switch b := options.Branch.(type) {
+	case *qemu.BlockdevOptionsQcow2:
+		if b != nil && b.Backing == nil {
+			image := *b
+			image.Backing = below.ref()
+			options.Branch = &image
+		}
+	case *qemu.RawBranch:
+		if _, given := b.Members["backing"]; options.Driver == qemu.BlockdevDriverQcow2 && !given {
+			members := maps.Clone(b.Members)
+			members["backing"] = below.ref()
+			options.Branch = &qemu.RawBranch{Members: members}
+		}
+	}
+	return options
+}
+
+// ref returns the member "backing" of a node.
+func (b backing) ref() *qemu.BlockdevRefOrNull {
+	if b.node == "" {
+		return &qemu.BlockdevRefOrNull{Null: &qmp.Null{}}
+	}
+	return &qemu.BlockdevRefOrNull{Reference: new(b.node)}
+}
+
+// addNode adds a node for a disk, as a step of an operation. If the caller gave no name, addNode finds one.
+func (vm *VM) addNode(ctx context.Context, undo *rollback, disk, name string, backend hotplug.DiskBackend) (string, error) {
+	given := name
+	for try := 1; ; try++ {
+		if given == "" {
+			var err error
+			if name, err = vm.freeName(ctx, disk); err != nil {
+				return "", err
+			}
+		}
+		err := vm.plug.AddNode(ctx, hotplug.Disk{ID: disk, NodeName: name, Backend: backend})
+		if given == "" && errors.Is(err, hotplug.ErrExists) && try < attempts { // another manager was faster
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		undo.add("node "+name, func(ctx context.Context) error { return vm.removeNodes(ctx, disk, name) })
+		return name, nil
+	}
+}
+
+// removeNodes removes nodes with all that was added for them. One that is in use is an error.
+func (vm *VM) removeNodes(ctx context.Context, disk string, nodes ...string) error {
+	kept, err := vm.plug.RemoveNodes(ctx, disk, nodes...)
+	for _, k := range kept {
+		if !errors.Is(err, k.Err) {
+			err = errors.Join(err, fmt.Errorf("node %q: %w", k.Name, k.Err))
+		}
+	}
+	return err
+}
+
+const maxNodeName = 31 // bytes, of BDS.node_name in include/block/block_int-common.h
+
+// freeName returns a name for a new node of a disk: the ID with the first number that no node has.
+func (vm *VM) freeName(ctx context.Context, disk string) (string, error) {
+	stats, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	if err != nil {
+		return "", err
+	}
+	taken := map[string]bool{}
+	for _, s := range stats {
+		taken[qmp.Value(s.NodeName)] = true
+	}
+	for n := 1; ; n++ {
+		number := "." + strconv.Itoa(n)
+		name := disk[:min(len(disk), maxNodeName-len(number))] + number
+		if !taken[name] {
+			return name, nil
+		}
+	}
+}
+
+// An image is a target in a file, which this process can open.
+type image struct {
+	format qemu.BlockdevDriver // raw or qcow2
+	driver qemu.BlockdevDriver // of the file: file or host_device
+	file   *os.File
+	ours   bool // close it
+}
+
+func (i *image) close() {
+	if i.ours && i.file != nil {
+		_ = i.file.Close() // QEMU writes, not this process
+	}
+}
+
+// openImage opens the file of a target that is a File or a Descriptor. With Create, it makes the file.
+func openImage(backend hotplug.DiskBackend, t Target) (i *image, err error) {
+	i = &image{}
+	switch b := backend.(type) {
+	case hotplug.File:
+		if b.Path == "" || b.ReadOnly || b.AutoReadOnly {
+			return nil, errors.New("target needs a Path, and must not be ReadOnly or AutoReadOnly")
+		}
+		open, flags := b.Open, os.O_RDWR
+		if open == nil {
+			open = func(path string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0o600) }
+		}
+		if t.Create {
+			flags |= os.O_CREATE
+		}
+		i.format, i.ours = b.Format, true
+		i.file, err = open(b.Path, flags)
+	case hotplug.Descriptor:
+		if b.File == nil {
+			return nil, errors.New("target needs a File")
+		}
+		use, useErr := qmpfd.UseOf(b.File)
+		if useErr == nil && use.ReadOnly {
+			useErr = fmt.Errorf("file %s is open for reading only", b.File.Name())
+		}
+		i.format, i.file, err = b.Format, b.File, useErr
+	}
+	if err != nil {
+		return nil, err
+	}
+	if i.format == "" {
+		i.format = qemu.BlockdevDriverRaw
+	}
+	switch i.driver, err = qmpfd.Driver(i.file); {
+	case err != nil:
+	case i.format != qemu.BlockdevDriverRaw && i.format != qemu.BlockdevDriverQcow2:
+		err = fmt.Errorf("target has the format %q: it must be raw or qcow2; a Blockdev can have others", i.format)
+	case i.format == qemu.BlockdevDriverRaw && t.ClusterSize != 0:
+		err = errors.New("ClusterSize is for qcow2")
+	default:
+		return i, nil
+	}
+	i.close()
+	return nil, err
+}
+
+// end returns the size of the file or the device.
+func (i *image) end() (int64, error) {
+	if i.driver == qemu.BlockdevDriverFile {
+		info, err := i.file.Stat()
+		if err != nil {
+			return 0, err
+		}
+		return info.Size(), nil
+	}
+	return i.file.Seek(0, io.SeekEnd)
+}
+
+// checkSize returns an error unless the image has the size of a disk.
+func (i *image) checkSize(want int64) error {
+	size, err := i.end()
+	if err == nil && i.format == qemu.BlockdevDriverQcow2 {
+		size, err = i.sizeInHeader()
+	}
+	switch {
+	case err != nil:
+		return err
+	case size == want || size > want && i.cuts():
+		return nil
+	}
+	return because(ErrSize, "image %s has %d bytes, and the disk %d", i.file.Name(), size, want)
+}
+
+func (i *image) isRawDevice() bool {
+	return i.format == qemu.BlockdevDriverRaw && i.driver != qemu.BlockdevDriverFile
+}
+
+// cuts reports whether the node of the image can be smaller than the image.
+func (i *image) cuts() bool { return i.isRawDevice() && i.ours }
+
+// sizeInHeader returns the size of the disk in a qcow2 image. See docs/interop/qcow2.txt of QEMU.
+func (i *image) sizeInHeader() (int64, error) {
+	header := make([]byte, 64<<10) // O_DIRECT needs whole sectors, in memory that begins at a page as large slices do
+	if _, err := i.file.ReadAt(header, 0); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	if string(header[:4]) != "QFI\xfb" {
+		return 0, fmt.Errorf("file %s is not a qcow2 image", i.file.Name())
+	}
+	return int64(binary.BigEndian.Uint64(header[24:])), nil
+}
+
+// createImage makes the image of a target.
+func (vm *VM) createImage(ctx context.Context, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+	if i.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+		return errors.New("a raw image has no backing image: use qcow2")
+	}
+	end, err := i.end()
+	switch {
+	case err != nil:
+		return err
+	case i.driver == qemu.BlockdevDriverFile && end > 0:
+		return because(ErrNotEmpty, "file %s has %d bytes, and Create needs an empty one", i.file.Name(), end)
+	case i.isRawDevice():
+		return i.checkSize(size)
+	case i.format == qemu.BlockdevDriverRaw:
+		return i.file.Truncate(size)
+	}
+	var undo rollback
+	return undo.run(ctx, vm.format(ctx, &undo, disk, i, clusterSize, size, below)) // also after success: an image gets another node
+}
+
+// format writes the header of a qcow2 image.
+func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
+	if err != nil {
+		return err
+	}
+	options := &qemu.BlockdevCreateOptionsQcow2{
+		File: qemu.BlockdevRef{Reference: new(node)}, Size: uint64(size),
+		BackingFile: qmp.NonZero(below.file), ClusterSize: qmp.NonZero(clusterSize),
+	}
+	if below.file != "" {
+		options.BackingFmt = new(below.format)
+	}
+	return job.Run(ctx, vm.conn, jobID(disk, "create"), qemu.BlockdevCreate{
+		Options: qemu.BlockdevCreateOptions{Driver: qemu.BlockdevDriverQcow2, Branch: options},
+	}, nil)
+}
+
+// backing returns the backing of the node for the image, or nil if its format has none.
+func (i *image) backing(below backing) *qemu.BlockdevRefOrNull {
+	if i.format == qemu.BlockdevDriverRaw {
+		return nil
+	}
+	return below.ref()
+}
+
+// cut returns the backend for the beginning of a device.
+func (i *image) cut(f hotplug.File, size int64) hotplug.Blockdev {
+	open := f.Open
+	if open == nil {
+		open = func(path string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0) }
+	}
+	device := qemu.BlockdevOptions{
+		Driver: i.driver, Cache: &qemu.BlockdevCacheOptions{Direct: new(f.Direct)}, Branch: &qemu.BlockdevOptionsFile{Filename: f.Path},
+	}
+	return hotplug.Blockdev{Open: open, Options: qemu.BlockdevOptions{
+		Driver: qemu.BlockdevDriverRaw, Branch: &qemu.BlockdevOptionsRaw{Size: new(size), File: qemu.BlockdevRef{Definition: &device}},
+	}}
+}

@@ -1,0 +1,140 @@
+package hotplug
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+)
+
+// AddNode adds storage for a disk, and no device: a node, its descriptors and its secrets. The node is for an operation
+// on a disk that exists, for example the target of a mirror or an overlay. d.ID is the ID of the disk and d.NodeName the
+// name of the new node. [VM.RemoveDisk] of the disk also removes the node, [VM.RemoveNodes] only the node.
+//
+// d.Backend is a [File], a [Descriptor] or a [Blockdev]. A secret of a Blockdev needs a name that no other secret of the
+// disk has. Driver, Bus and Props must be empty.
+//
+// If AddNode fails, everything is as before, unless the error is a [*RollbackError]. The error matches:
+//   - [ErrExists]: the name of the node or of a secret is in use.
+//   - [*qmp.Error]: QEMU refused a command.
+//   - [errors.ErrUnsupported]: QEMU has no blockdev-add.
+//
+// Source: object-add, add-fd, blockdev-add.
+func (vm *VM) AddNode(ctx context.Context, d Disk) error {
+	return vm.adding(ctx, "node", cmp.Or(d.NodeName, d.ID), func(undo *rollback) error {
+		if d.Driver != "" || d.Bus != "" || len(d.Props) > 0 {
+			return errors.New("Driver, Bus and Props are for a device, which AddNode does not add")
+		}
+		if err := d.check(); err != nil {
+			return err
+		}
+		switch d.Backend.(type) {
+		case File, Descriptor, Blockdev:
+		default:
+			return fmt.Errorf("Backend is a %T: AddNode needs a File, a Descriptor or a Blockdev", d.Backend)
+		}
+		if fallback, err := vm.fallsBack(ctx); fallback || err != nil {
+			return cmp.Or(err, because(errors.ErrUnsupported, "QEMU has no blockdev-add"))
+		}
+		// If QEMU does not answer later, a node with this name is ours.
+		d.nodeOnly = true
+		if err := vm.checkUnused(ctx, &d); err != nil {
+			return err
+		}
+		return d.Backend.addStorage(ctx, vm, undo, &d)
+	})
+}
+
+// RemoveNodes removes nodes of a disk that the disk no longer uses, whoever added them, with the descriptors and the
+// marks that [VM.AddDisk] or [VM.AddNode] added for them. id is the disk's ID; the device need not exist. A node that
+// QEMU does not have is skipped. QEMU also removes the nodes below a node that the same blockdev-add added.
+//
+// A node that something else uses stays, and is in kept: its Err matches [ErrInUse]. A node can be in use for some
+// seconds after its user is gone; RemoveNodes waits up to 10 seconds for each. Secrets stay until [VM.RemoveDisk].
+//
+// RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. Call it again then.
+//
+// Source: blockdev-del, remove-fd, object-del.
+func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
+	err = vm.removing(ctx, "nodes of disk", id, func() error {
+		if err := checkID(id); err != nil {
+			return err
+		}
+		kept, err = vm.removeNodesOf(ctx, id, nodes)
+		return err
+	})
+	return kept, err
+}
+
+func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kept []Kept, err error) {
+	left := slices.Clone(nodes)
+	for progress := true; progress && len(left) > 0; { // a node above is removed first, in whatever order they are given
+		progress, kept = false, nil
+		for i, name := range slices.Clone(left) {
+			limit := busyGrace
+			if i > 0 || len(kept) > 0 {
+				limit = 0 // the nodes above have waited
+			}
+			removed, err := vm.removeNodeWithin(ctx, name, limit)
+			if err != nil && !errors.Is(err, ErrInUse) {
+				return append(kept, Kept{aNode, name, err}), err
+			}
+			progress = progress || removed
+			if err != nil {
+				kept = append(kept, Kept{aNode, name, err})
+			}
+		}
+		left = left[:0]
+		for _, k := range kept {
+			left = append(left, k.Name)
+		}
+	}
+	isGone := func(node string) bool { return slices.Contains(nodes, node) && !slices.Contains(left, node) }
+	err = qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool {
+		owner, node := ownerOf(opaque)
+		return owner == id && isGone(node)
+	})
+	for _, name := range nodes {
+		if name == id || !isGone(name) {
+			continue
+		}
+		mark := markOf(id, aNode, name)
+		if kind, markErr := vm.objectType(ctx, mark); markErr != nil || kind != "secret" {
+			err = errors.Join(err, markErr)
+			continue
+		}
+		_, markErr := vm.removeObject(ctx, mark)
+		err = errors.Join(err, markErr)
+	}
+	return kept, err
+}
+
+// NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with
+// a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. The
+// device need not exist.
+//
+// Source: query-fdsets, qom-list, query-blockstats.
+func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error) {
+	if err := cmp.Or(vm.made(), checkID(id)); err != nil {
+		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
+	}
+	p := &parts{found: &found{id: id}, removal: &removal{}, vm: vm}
+	var exist []qemu.BlockStats
+	if err = p.ask(ctx, aNode); err == nil {
+		exist, err = vm.nodes(ctx)
+	}
+	if err != nil {
+		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
+	}
+	for _, n := range exist {
+		if name := qmp.Value(n.NodeName); name == id || slices.Contains(p.own, part{aNode, name}) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}

@@ -1,0 +1,55 @@
+package job
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// Nodes returns the names of the block nodes that each job uses, by the job's ID: the source and the target, and the
+// nodes below them that have no name of a user. A job that has ended and was not dismissed can still use nodes. Jobs
+// without nodes, for example of blockdev-create, are not in the result.
+//
+// If the server lacks the command, the error matches errors.ErrUnsupported.
+//
+// Source: x-debug-query-block-graph, which QEMU declares unstable and has had since 4.0.
+func Nodes(ctx context.Context, x qmp.Executor) (map[string][]string, error) {
+	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, x)
+	if err != nil {
+		return nil, err
+	}
+	names := map[uint64]string{}
+	for _, n := range graph.Nodes {
+		if n.Type == qemu.XDbgBlockGraphNodeTypeBlockDriver {
+			names[n.ID] = n.Name
+		}
+	}
+	below := map[uint64][]uint64{}
+	for _, e := range graph.Edges {
+		below[e.Parent] = append(below[e.Parent], e.Child)
+	}
+	used := map[string][]string{}
+	for _, n := range graph.Nodes {
+		if n.Type != qemu.XDbgBlockGraphNodeTypeBlockJob {
+			continue
+		}
+		var add func(nodes []uint64)
+		add = func(nodes []uint64) {
+			for _, id := range nodes {
+				name, isNode := names[id]
+				if !isNode || slices.Contains(used[n.Name], name) {
+					continue
+				}
+				used[n.Name] = append(used[n.Name], name)
+				if strings.HasPrefix(name, "#") { // QEMU's own: a filter of the job, or a part of another node
+					add(below[id])
+				}
+			}
+		}
+		add(below[n.ID])
+	}
+	return used, nil
+}
