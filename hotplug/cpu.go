@@ -205,7 +205,7 @@ func (vm *VM) cpuIn(ctx context.Context, place *qemu.HotpluggableCPU) (path stri
 	return path, err
 }
 
-// RemoveCPU hot-removes a CPU that AddCPU added, in any process.
+// RemoveCPU hot-removes a CPU that has an ID: one that AddCPU, AddCPUs or SetCPUs added in any process, or -device.
 //
 // It asks the guest to release the CPU and waits until the guest has done so, the guest refuses, or ctx
 // ends. A Linux guest takes about 0.1 seconds; give ctx a deadline. A CPU that QEMU was started with has no

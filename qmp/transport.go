@@ -21,8 +21,8 @@ import (
 // ignores them if ctx can end.
 //
 // On any other listener, only one Accept can wait at a time. If ctx ends first, Accept interrupts the
-// listener with SetDeadline and then clears the deadline. Accept closes a listener without this
-// method.
+// listener with SetDeadline and then clears the deadline. If the listener has no
+// SetDeadline, Accept closes it.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {
