@@ -26,8 +26,8 @@ const (
 
 // CPUOptions configures [VM.AddCPUs] and [VM.SetCPUs].
 type CPUOptions struct {
-	// Whole, if not empty, is the unit whose CPUs are added and removed together. Each unit that the operation
-	// changes then has all of its CPUs, or none. If Whole is empty, each CPU comes and goes alone: a thread of a
+	// Whole, if not empty, is the unit whose CPUs are added and removed together. Afterwards, each unit that the
+	// operation has changed has all of its CPUs, or none. If Whole is empty, each CPU comes and goes alone: a thread of a
 	// pc, a core of a pseries.
 	Whole CPUUnit
 

@@ -1,5 +1,5 @@
-// Package hotplug adds devices to a running QEMU and removes them. Each operation needs several
-// commands, a descriptor or an answer of the guest.
+// Package hotplug adds devices to a running QEMU and removes them. Each operation needs several commands, a descriptor
+// or an answer of the guest.
 //
 //	vm := hotplug.New(client, nil)
 //	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img", Direct: true}})
@@ -64,7 +64,8 @@
 // have ".node", ".netdev", ".object" or ".character-device" at its end or before another dot.
 //
 // A VM keeps no record of the devices that it adds. A manager that was restarted, or another one, removes a device by
-// its ID. The removal asks QEMU which parts the device uses. It recognizes the parts that this package added:
+// its ID. The removal asks QEMU which parts the device uses. It recognizes a part that this package added by one of
+// these signs:
 //
 //   - The part has its default name.
 //   - A set of descriptors has the ID and the name of the node in its opaque text, or the ID of a USB device.
@@ -127,8 +128,8 @@
 // # Operations side by side
 //
 // A VM does one operation at a time for each ID. RemoveNode and the other methods for single parts are operations on
-// the name that they get. A removal with [WithNode] is also an operation on the name of the node; [WithNetdev],
-// [WithObject] and [WithChardev] work alike. Operations with different IDs do not wait for each other, with these
+// the name that they get. A removal with [WithNode] is also an operation on the name of the node. The same holds for
+// [WithNetdev], [WithObject] and [WithChardev]. Operations with different IDs do not wait for each other, with these
 // exceptions:
 //
 //   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits. An operation
@@ -148,9 +149,9 @@
 // places for CPUs, [VM.SetMemory] the memory.
 //
 // A VM asks only once for facts about QEMU that do not change. The first disk, NIC or device without a Driver takes one
-// command more, for the architecture. The first memory takes two more, the first vhost-user server one, for the shared
-// memory. To find a port, an operation sends a command for each bus of PCI, all at the same time. The first time, it
-// also sends about three commands for each device of PCI.
+// command more, for the architecture. The first memory takes two commands more, and the first vhost-user server takes
+// one. To find a port, an operation sends a command for each bus of PCI, all at the same time. The first time, it also
+// sends about three commands for each device of PCI.
 //
 // With [WithBackend], a removal sends one or two queries more, which QEMU answers for all disks of the machine.
 //

@@ -37,14 +37,15 @@
 //
 // [Job.EndWithoutPivot] can also return [ErrTooLate].
 //
-// A job that fails or is cancelled changes nothing that the guest sees. If QEMU does not dismiss it, QEMU still lists it.
-// Nodes, bitmaps, exports and files that were added for the job stay.
+// A job that fails or is cancelled changes nothing that the guest sees. If the wait could not dismiss such a job, QEMU
+// still lists it. Nodes, bitmaps, exports and files that were added for the job stay.
 //
 // # Contexts
 //
 // If the context of a wait ends, the wait cancels the job and returns when the job has ended, 15 seconds later at most.
-// If QEMU does not answer job-dismiss, it is 30 seconds. If the job succeeded before QEMU could cancel it, the result is
-// nil. If the job has not ended in this time, the error matches [ErrGoesOn], and the wait has called [Job.Detach].
+// If QEMU does not answer job-dismiss, the wait takes up to 30 seconds. If the job succeeded before QEMU could cancel
+// it, the result is nil. If the job has not ended in this time, the error matches [ErrGoesOn], and the wait has called
+// [Job.Detach].
 //
 // To leave a job running, call Job.Detach. [Find] takes the job up later, also in another process.
 //
@@ -59,5 +60,5 @@
 // are two exceptions: a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. Such a QEMU terminates if a client
 // sends query-named-block-nodes after the job has ended and before it is dismissed. So these jobs dismiss themselves,
 // and stay pending until a wait finalizes them. After [Job.Detach], call [Find] and wait, or send job-finalize. If the
-// event with the reason is lost, the error is [ErrGone].
+// event about the end of the job is lost, the error is [ErrGone].
 package job

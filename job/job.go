@@ -37,10 +37,10 @@ type Job struct {
 
 // Start starts the job of a request, with this ID, and returns when the server has accepted the job. The request is a
 // [qemu.BlockdevMirror], [qemu.BlockCommit], [qemu.BlockStream], [qemu.BlockdevBackup], [qemu.BlockdevCreate],
-// [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same command of another
-// generated package. Leave JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job waits for
-// [Job.Complete] before it takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the job would
-// succeed with data missing.
+// [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same command of
+// another generated package. Leave JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job
+// waits for [Job.Complete] before it takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the
+// job would succeed with data missing.
 //
 // Except for a stream, the node of Device must be at the top of a chain, and no other job may use it.
 //
@@ -89,7 +89,8 @@ func Start(ctx context.Context, conn qmp.Conn, id string, request qmp.Request) (
 }
 
 // Run starts the job of a request, completes and finalizes it, and waits for its end: see [Start] and [Job.Wait].
-// progress may be nil. When Run returns, QEMU does not run the job, unless the error matches [ErrGoesOn] or [ErrUnknown].
+// progress may be nil. When Run returns, QEMU does not run the job, unless the error matches [ErrGoesOn] or
+// [ErrUnknown].
 //
 // Run cancels the job if ctx ends, if an I/O error stops the job, or if QEMU refuses to complete or finalize it. After
 // an I/O error, the error matches [ErrCancelled] and a [*StoppedError].
@@ -174,8 +175,8 @@ func newJob(conn qmp.Conn, id string, kind qemu.JobType) *Job {
 // ID returns the ID of the job.
 func (j *Job) ID() string { return j.id }
 
-// Type returns the type of the job. The commit of an active layer has the type "commit" after [Start], and "mirror" after
-// [Find], because QEMU lists it as a mirror.
+// Type returns the type of the job. The commit of an active layer has the type "commit" after [Start], and "mirror"
+// after [Find], because QEMU lists it as a mirror.
 func (j *Job) Type() qemu.JobType { return j.kind }
 
 // Detach ends the waits for the job, with [ErrGoesOn], and leaves the job running. It frees the resources of j, and

@@ -79,7 +79,8 @@ func (j *Job) WaitPending(ctx context.Context, progress func(Progress)) error {
 //   - [ErrTooLate]: another method has completed the job, which has succeeded. The guest uses the target.
 //   - [ErrGoesOn]: the job was completed, perhaps by another client, and is pending. Call [Job.Complete] or [Job.Cancel].
 //
-// If another client completes the job at the same moment, QEMU does not report that: look at the node that the disk uses.
+// If another client completes the job at the same moment, QEMU does not report that: look at the node that the disk
+// uses.
 //
 // Source: block-job-cancel with force false.
 func (j *Job) EndWithoutPivot(ctx context.Context) error {

@@ -19,7 +19,7 @@ import (
 //	-object tls-creds-x509,id=tls0,endpoint=server,dir=/etc/pki/qemu
 //	-chardev socket,id=mon,host=0.0.0.0,port=4444,server=on,wait=off,tls-creds=tls0 -mon chardev=mon,mode=control
 //
-// It asks for a certificate of the client.
+// QEMU asks for the client's certificate.
 func ExampleDial() {
 	if err := printStatus(); err != nil {
 		log.Fatal(err)
