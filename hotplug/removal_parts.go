@@ -353,7 +353,7 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 	}
 }
 
-// removeNetdevRest removes the parts that AddNIC leaves if it is interrupted before it adds the netdev.
+// removeNetdevRest removes what an interrupted AddNIC can have left before it added the netdev.
 func (p *parts) removeNetdevRest(ctx context.Context) {
 	for _, name := range []func(queue int) string{tapNames(p.id), vhostNames(p.id)} {
 		if err := p.vm.closeNames(ctx, name, 0, maxMissing); err != nil {
