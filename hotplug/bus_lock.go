@@ -57,7 +57,7 @@ type departure struct {
 	unlocks []func()
 }
 
-// carries says that a device leaves that has a bus which QEMU could choose for another device. carries waits for
+// carries records that the device that leaves has a bus that QEMU could choose for another device. carries waits for
 // additions for which QEMU chooses. Later ones choose a bus that does not leave.
 func (d *departure) carries(ctx context.Context) error {
 	d.vm.carriers.Add(1)

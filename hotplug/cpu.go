@@ -205,10 +205,10 @@ func (vm *VM) cpuIn(ctx context.Context, place *qemu.HotpluggableCPU) (path stri
 	return path, err
 }
 
-// RemoveCPU hot-removes a CPU that AddCPU added, in any process.
+// RemoveCPU hot-removes a CPU that any process has added, or that QEMU's option -device has added.
 //
 // It asks the guest to release the CPU and waits until the guest has done so, the guest refuses, or ctx
-// ends. A Linux guest takes about 0.1 seconds; give ctx a deadline. A CPU that QEMU was started with has no
+// ends. A Linux guest takes about 0.1 seconds; give ctx a deadline. A CPU of QEMU's -smp has no
 // ID and cannot be removed. Removing a CPU that is gone succeeds.
 //
 // RemoveCPU returns an error that matches:

@@ -26,8 +26,8 @@ const (
 
 // CPUOptions configures [VM.AddCPUs] and [VM.SetCPUs].
 type CPUOptions struct {
-	// Whole, if not empty, is the unit whose CPUs are added and removed together: no unit that the operation
-	// changes is left with some of its CPUs. If Whole is empty, each CPU comes and goes alone: a thread of a
+	// Whole, if not empty, is the unit whose CPUs are added and removed together. Afterwards, each unit that the
+	// operation has changed has all of its CPUs, or none. If Whole is empty, each CPU comes and goes alone: a thread of a
 	// pc, a core of a pseries.
 	Whole CPUUnit
 
@@ -218,7 +218,7 @@ func noRoom(base, want, below, above int) error {
 // If AddCPUs fails, everything is as before, unless the error is a [*RollbackError]: it asks the guest to
 // release the CPUs that it has added. The error matches:
 //   - [ErrNoFreePlace]: the machine has too few free places that match. QEMU's -smp maxcpus sets their number.
-//   - [*TargetError]: the same, or whole units do not have n CPUs. The error has the next possible numbers.
+//   - [*TargetError]: the same, or no number of whole units has n CPUs. The error has the next possible numbers.
 //   - [ErrExists]: a device that is not a CPU has such an ID.
 //   - [errors.ErrUnsupported]: the machine cannot get CPUs while it runs. Nothing has been changed.
 //   - [*qmp.Error]: QEMU refused a command, which the error names.

@@ -1,5 +1,5 @@
-// Package hotplug adds devices to a running QEMU and removes them. Its operations take several commands, a
-// descriptor or the guest's cooperation.
+// Package hotplug adds devices to a running QEMU and removes them. Each operation needs several commands, a descriptor
+// or an answer of the guest.
 //
 //	vm := hotplug.New(client, nil)
 //	err := vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: "/srv/data1.img", Direct: true}})
@@ -7,7 +7,7 @@
 //	kept, err := vm.RemoveDisk(ctx, "data1")
 //
 // [VM.AddDevice] adds any device that QEMU can plug. [VM.SetCPUs] and [VM.SetMemory] set a number of CPUs and an amount
-// of memory, and choose the devices that come or go.
+// of memory, and choose the devices to add or remove.
 //
 // If an operation takes a single command, use the generated request: [qemu.Stop], [qemu.BlockJobCancel] and all others.
 //
@@ -29,7 +29,7 @@
 // that the device needs, and a slot or an address on that bus. If QEMU refuses, the operation chooses:
 //
 //   - for a PCI device, the first empty port of PCI Express, if the chipset's bus takes no devices while the machine
-//     runs (q35, virt of aarch64 and riscv64). If another manager is faster, it takes the next port.
+//     runs (q35, virt of aarch64 and riscv64). If another manager takes the port first, the operation takes the next.
 //   - for a device of SCSI, USB or virtio-serial, or a namespace of NVMe, any other bus of that kind. On a SCSI
 //     controller whose targets are all used, it takes the next unit of target 0.
 //
@@ -60,11 +60,12 @@
 // Descriptors have these names (getfd) only until netdev_add, chardev-add or device_add uses them.
 //
 // A name begins with a letter and has letters, digits, '-', '.' and '_' only. The name of a node has at most 31 bytes.
-// An ID must not be "type". If a part of the device has a name of the caller's, or a disk has secrets, no part of the ID
-// after a dot may be "node", "netdev", "object" or "character-device".
+// An ID must not be "type". If the caller names a part of the device, or a disk has secrets, the ID must not
+// have ".node", ".netdev", ".object" or ".character-device" at its end or before another dot.
 //
 // A VM keeps no record of the devices that it adds. A manager that was restarted, or another one, removes a device by
-// its ID. The removal asks QEMU which parts the device uses. By these signs, it knows the parts that this package added:
+// its ID. The removal asks QEMU which parts the device uses. It recognizes a part that this package added by one of
+// these signs:
 //
 //   - The part has its default name.
 //   - A set of descriptors has the ID and the name of the node in its opaque text, or the ID of a USB device.
@@ -127,7 +128,9 @@
 // # Operations side by side
 //
 // A VM does one operation at a time for each ID. RemoveNode and the other methods for single parts are operations on
-// the name that they get, and so are [WithNode] and the like. Operations with different IDs do not wait for each other, with these exceptions:
+// the name that they get. A removal with [WithNode] is also an operation on the name of the node. The same holds for
+// [WithNetdev], [WithObject] and [WithChardev]. Operations with different IDs do not wait for each other, with these
+// exceptions:
 //
 //   - While a controller or a bridge is removed, an operation that adds a device to one of its buses waits. An operation
 //     that finds the bus by itself takes another one.
@@ -145,10 +148,10 @@
 // mark. Before QEMU 7.0, a NIC takes one command more. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the
 // places for CPUs, [VM.SetMemory] the memory.
 //
-// Facts about QEMU that do not change are asked for once for each VM: the first disk, NIC or device without a Driver
-// takes one command more, which asks for the architecture, and the first memory takes two. The first vhost-user server
-// takes one, which asks for shared memory. To find a port, an operation sends a command for each bus of PCI, in flight
-// together; the first time, about three commands for each device of PCI.
+// A VM asks only once for facts about QEMU that do not change. The first disk, NIC or device without a Driver takes one
+// command more, for the architecture. The first memory takes two commands more, and the first vhost-user server takes
+// one. To find a port, an operation sends a command for each bus of PCI, all at the same time. The first time, it also
+// sends about three commands for each device of PCI.
 //
 // With [WithBackend], a removal sends one or two queries more, which QEMU answers for all disks of the machine.
 //

@@ -25,8 +25,8 @@ var links = []link{
 	{"hostdevice", anFDSet},
 }
 
-// sharedLinks are the links to what several devices can use. A removal leaves it, unless this package added it for the
-// device.
+// sharedLinks are the links to parts that several devices can use. A removal leaves such a part, unless this package
+// added it for the device.
 var sharedLinks = []link{
 	{"iothread", anObject},
 	{"iommufd", anObject},

@@ -109,7 +109,8 @@ var dimmName = regexp.MustCompile(`^dimm-slot[0-9]+$`)
 // idOfSlot returns the ID that SetMemory gives the DIMM in a slot.
 func idOfSlot(slot int64) string { return "dimm-slot" + strconv.FormatInt(slot, 10) }
 
-// memoryTarget returns the error for an amount of memory that is not possible. possible are the next amounts; none is 0.
+// memoryTarget returns the error for an impossible amount of memory. possible are the next possible amounts; it ignores
+// 0.
 func memoryTarget(want uint64, reason string, possible ...uint64) *TargetError {
 	possible = slices.DeleteFunc(possible, func(size uint64) bool { return size == 0 })
 	return &TargetError{Want: want, Nearest: possible, Reason: reason, text: bytesText}
@@ -146,7 +147,7 @@ func (s *memoryState) planDIMMs(bytes, block uint64) ([]uint64, error) {
 // maxSums limits the work of chooseDIMMs for DIMMs of strange sizes.
 const maxSums = 1 << 20
 
-// chooseDIMMs returns DIMMs that have so many bytes together, the last ones if there is a choice. If no DIMMs have, it
+// chooseDIMMs returns DIMMs that have so many bytes together, the last ones if there is a choice. If no DIMMs do, it
 // returns those with the next smaller sum. below and above are the next sums; above is 0 if there is none.
 func chooseDIMMs(dimms []dimm, bytes uint64) (chosen []dimm, below, above uint64) {
 	type last struct {

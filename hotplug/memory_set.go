@@ -15,11 +15,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// MemoryOptions configures [VM.SetMemory]. It is about the DIMMs that SetMemory adds.
+// MemoryOptions configures [VM.SetMemory]. Its fields describe the DIMMs that SetMemory adds.
 type MemoryOptions struct {
-	// Block is the unit of the sizes of DIMMs in bytes, a power of two. 0 means 128 MiB, in which Linux on x86 uses
-	// memory. A Linux that was started with 64 GiB or more may need up to 2 GiB, and a pseries machine needs 256 MiB.
-	// A guest does not use a DIMM of another size, and QEMU does not report that.
+	// Block is the unit of the sizes of DIMMs in bytes, a power of two. 0 means 128 MiB, the block in which Linux
+	// on x86 uses memory. A Linux that was started with 64 GiB or more may need up to 2 GiB, and a pseries machine needs
+	// 256 MiB. A guest does not use a DIMM that is not a multiple of its block, and QEMU does not report that.
 	Block uint64
 
 	// Backend returns the object behind a DIMM of this size. If it is nil, the object is a [RAM].

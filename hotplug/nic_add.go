@@ -29,7 +29,7 @@ func (vm *VM) AddNIC(ctx context.Context, n NIC) error {
 	return vm.adding(ctx, "NIC", n.ID, func(undo *rollback) error { return vm.addNIC(ctx, undo, &n) }, n.netdevKeys()...)
 }
 
-// netdevKeys returns a key for the netdev, if that has a name of the caller's. See usesNetdev.
+// netdevKeys returns a key for the netdev, if the caller has named it. See usesNetdev.
 func (n *NIC) netdevKeys() []wait.Key {
 	id := n.NetdevID
 	if backend, err := backendOf(n.Backend); err == nil {

@@ -45,8 +45,8 @@ func (vm *VM) removing(ctx context.Context, what, id string, remove func() error
 	return vm.operate(ctx, "remove "+what, id, remove)
 }
 
-// removingDevice does an operation that removes a device and what belongs to it. keys are those of further devices. The
-// operation has the names of the parts that opts tell, too, as [VM.RemoveNetdev] and the like have.
+// removingDevice does an operation that removes a device and its parts. keys are the locks of further devices. The
+// operation also locks the names in opts, as [VM.RemoveNetdev] locks its own.
 func (vm *VM) removingDevice(
 	ctx context.Context, what, id string, opts []RemoveOption, remove func(*removal) error, keys ...wait.Key,
 ) (kept []Kept, err error) {

@@ -56,7 +56,7 @@ func withPart(what, name string) RemoveOption {
 	return func(r *removal) { r.told = append(r.told, part{what, name}) }
 }
 
-// A removal is what a caller wants to be removed, and its result.
+// A removal has the options of a caller, and the result.
 type removal struct {
 	backend bool   // what somebody else added, too
 	told    []part // parts that the caller named
@@ -71,7 +71,7 @@ func newRemoval(opts []RemoveOption) *removal {
 	return r
 }
 
-// keys returns the names that the caller told.
+// keys returns the names in the options.
 func (r *removal) keys() (all []wait.Key) {
 	for _, told := range r.told {
 		all = append(all, wait.Key{Name: told.name})
@@ -86,7 +86,8 @@ type removalKind struct {
 	// gone are the kinds of parts that have the default names of a device, if the device is gone.
 	gone []string
 
-	// shared also looks for what this package added for the device, but other devices can use.
+	// shared reports that the removal also looks for parts that this package added for the device, and that other
+	// devices can use, too.
 	shared bool
 }
 
@@ -144,7 +145,7 @@ func (p *parts) unplug(ctx context.Context) error {
 	return p.remove(ctx)
 }
 
-// keepAll records all parts of a device that the guest may still release: QEMU does not tell their names then.
+// keepAll records all parts of a device that the guest may still release: QEMU does not report their names after that.
 func (p *parts) keepAll(err error) {
 	if !qmp.MayHaveExecuted(err) {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// parts are a device, and what is removed with it.
+// A parts has a device, and the parts to remove with it.
 type parts struct {
 	*found
 	*removal
@@ -34,7 +34,7 @@ type parts struct {
 	stopped               error    // why no more commands are sent
 }
 
-// partsOf finds a device, and what QEMU does not tell any more when the device is gone.
+// partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone.
 func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKind) (*parts, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKi
 	return p, p.readStorage(ctx)
 }
 
-// readShared finds what other devices can use, too.
+// readShared finds the parts that other devices can use, too.
 func (p *parts) readShared(ctx context.Context) error {
 	shared, err := p.vm.uses(ctx, p.id, p.kind.shared)
 	if errors.Is(err, errNoDevice) { // any more
@@ -161,7 +161,7 @@ func (r *removal) tells(what string) bool {
 	return slices.ContainsFunc(r.told, func(p part) bool { return p.what == what })
 }
 
-// remove removes the parts of a device that is gone. What stays is in p.kept.
+// remove removes the parts of a device that is gone. The parts that stay are in p.kept.
 func (p *parts) remove(ctx context.Context) error {
 	for _, what := range []string{aNode, aNetdev, aChardev, anObject, anFDSet} {
 		_, uses := p.used(what)
@@ -179,7 +179,7 @@ func (p *parts) remove(ctx context.Context) error {
 	return p.err
 }
 
-// keep records that a part stays because of an error. It is the caller's error too if the part should have been removed.
+// keep records that a part stays because of an error. If the part is ours, the removal also returns the error.
 func (p *parts) keep(what, name string, err error, ours bool) {
 	p.kept = append(p.kept, Kept{what, name, err})
 	if ours {
@@ -206,7 +206,7 @@ func (p *parts) try(what, name string, ours bool, remove func() (bool, error)) (
 	return false, true
 }
 
-// ask finds the parts of a kind that marks and sets tell.
+// ask finds the parts of a kind by their marks and sets.
 func (p *parts) ask(ctx context.Context, what string) error {
 	if (what == aNode || what == anFDSet) && !p.askedSets {
 		sets, err := qemu.QueryFDSets{}.Do(ctx, p.vm.conn)
@@ -256,7 +256,8 @@ func (p *parts) stop(err error) {
 	}
 }
 
-// names lists the parts of a kind to remove, and whether they are ours: what the device uses first.
+// names lists the parts of a kind to remove. The one that the device uses comes first. ours has the parts that this
+// package added.
 func (p *parts) names(ctx context.Context, what string) (all []string, ours map[string]bool) {
 	ours = map[string]bool{}
 	add := func(name string, isOurs bool) {
@@ -303,7 +304,7 @@ func (p *parts) names(ctx context.Context, what string) (all []string, ours map[
 	return all, ours
 }
 
-// wants reports whether the caller wants a part to be removed that is not ours.
+// wants reports whether the caller wants to remove a part that this package did not add.
 func (p *parts) wants(what, name string) bool {
 	return p.backend || slices.Contains(p.told, part{what, name})
 }

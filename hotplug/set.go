@@ -65,7 +65,8 @@ func (vm *VM) changing(ctx context.Context, lock, operation string, run func() e
 }
 
 // withID does a part of such an operation that concerns one device. It waits until no other operation has the ID. The
-// caller must hold no other ID: an operation that waits for several IDs would hold up both.
+// caller must not hold another ID: an operation that waits for both IDs would wait for the caller, and the caller for
+// it.
 func (vm *VM) withID(ctx context.Context, id string, run func() error) error {
 	end, err := vm.operations.Lock(ctx, wait.Key{Name: id})
 	if err == nil {

@@ -37,8 +37,8 @@ type VhostUser struct {
 	Queues int
 
 	// Reconnect is the time between two attempts of QEMU to connect, if the server does not listen or has closed the
-	// connection. 0 means that QEMU connects once. The device then survives a restart of its server, if its
-	// driver does: docs/devices.md has a list. QEMU before 9.2 gets the time in seconds, rounded up.
+	// connection. 0 means that QEMU connects once. With Reconnect, the device survives a restart of its server if
+	// its driver does: docs/devices.md has a list. QEMU before 9.2 gets the time in seconds, rounded up.
 	//
 	// With Reconnect, the operation waits until the server listens, or ctx ends; give ctx a deadline. If the server
 	// ends between that and device_add or netdev_add, QEMU executes no command until the server is back.

@@ -37,15 +37,17 @@
 //
 // [Job.EndWithoutPivot] can also return [ErrTooLate].
 //
-// A job that fails or is cancelled changes nothing that the guest sees. If it cannot be dismissed, QEMU also lists it.
-// Nodes, bitmaps, exports and files that were added for the job stay.
+// A job that fails or is cancelled changes nothing that the guest sees. If the wait could not dismiss such a job, QEMU
+// still lists it. Nodes, bitmaps, exports and files that were added for the job stay.
 //
 // # Contexts
 //
-// If the context of a wait ends, the wait cancels the job. It returns when the job has ended, or after 15 seconds; after
-// 30 if QEMU does not answer job-dismiss. If the job succeeded before it could be cancelled, the result is nil. If the
-// job is still there after 15 seconds, the Job is detached: use [Find]. To leave a job running, call [Job.Detach]. Find
-// takes the job up later, also in another process.
+// If the context of a wait ends, the wait cancels the job and returns when the job has ended, 15 seconds later at most.
+// If QEMU does not answer job-dismiss, the wait takes up to 30 seconds. If the job succeeded before QEMU could cancel
+// it, the result is nil. If the job has not ended in this time, the error matches [ErrGoesOn], and the wait has called
+// [Job.Detach].
+//
+// To leave a job running, call Job.Detach. [Find] takes the job up later, also in another process.
 //
 // # How it waits
 //
@@ -54,9 +56,9 @@
 // answer to query-jobs. It can call [Job.Detach], or end the context. It must not call [Job.Cancel] or wait for the same
 // job: these wait for the callback to return.
 //
-// Jobs do not dismiss themselves, because QEMU forgets the reason of a failure with the job. There are two exceptions:
-// a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. Such a QEMU terminates if a client sends
-// query-named-block-nodes while the job has ended and is not dismissed. So these jobs dismiss themselves, and stay
-// pending until a wait finalizes them. After [Job.Detach], call [Find] and wait, or finalize them. If the event with the
-// reason is lost, the error is [ErrGone].
+// QEMU lists a job that has ended until a wait dismisses it: without the job, QEMU does not report why it failed. There
+// are two exceptions: a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. Such a QEMU terminates if a client
+// sends query-named-block-nodes after the job has ended and before it is dismissed. So these jobs dismiss themselves,
+// and stay pending until a wait finalizes them. After [Job.Detach], call [Find] and wait, or send job-finalize. If the
+// event about the end of the job is lost, the error is [ErrGone].
 package job

@@ -21,8 +21,8 @@ var ErrExists = errors.New("job ID is in use")
 // ErrCancelled means that the job was cancelled: by the end of the context of a wait, by [Job.Cancel], or by another
 // client. If a context ended, the error also matches the context's error.
 //
-// A job that another client has cancelled is a [*FailedError], with QEMU's reason "Operation canceled", if the event
-// was lost or came before [Find].
+// If another client has cancelled the job, and the event was lost or came before [Find], the error is a [*FailedError]
+// with QEMU's reason "Operation canceled".
 var ErrCancelled error = &ending{text: "cancelled", executed: true}
 
 // ErrTooLate means that [Job.Cancel] came too late: the job has succeeded. From [Job.EndWithoutPivot] it means
@@ -39,9 +39,9 @@ var ErrGone error = &ending{text: "QEMU does not have the job", executed: true}
 // a [*FailedError].
 var ErrNotDismissed error = &ending{text: "ended, and could not be dismissed", executed: true}
 
-// ErrGoesOn means that only the wait has ended: QEMU refused a command, or has not cancelled the job in time, or
-// [Job.Detach] was called. The job continues, or waits to be completed or finalized. Wait again. If
-// the context of the wait has ended, or after Detach, call [Find]. The error also matches the reason.
+// ErrGoesOn means that only the wait has ended: QEMU refused a command or did not cancel the job in time, or
+// [Job.Detach] was called. The job continues, or waits until a client completes or finalizes it. Wait again; if the
+// context of the wait has ended, or after Detach, call [Find] first. The error also matches the reason.
 var ErrGoesOn error = &ending{text: "still there", executed: true}
 
 // ErrUnknown means that the state of the job is unknown: the connection was lost, or QEMU does not answer. The job
@@ -116,7 +116,7 @@ func (e *jobError) Error() string {
 	return text
 }
 
-// Is reports whether target is the ending, or what a reason matches. A reason is no ending.
+// Is reports whether target is the ending, or what a reason matches. It ignores the endings that a reason matches.
 func (e *jobError) Is(target error) bool {
 	switch {
 	case target == e.ending:

@@ -139,7 +139,7 @@ func (j *Job) pivots() bool {
 	switch j.status {
 	case qemu.JobStatusReady:
 		return j.completes.Load()
-	case qemu.JobStatusPending: // a job is ready before, and somebody has ended that
+	case qemu.JobStatusPending: // the job was ready before, and a client has completed or ended it
 		return j.holds && !j.softly && (j.ready || j.kind == qemu.JobTypeMirror)
 	}
 	return false
@@ -202,8 +202,8 @@ func (j *Job) await(ctx context.Context) error {
 	return nil
 }
 
-// begin takes note of the events before the answer that the job exists. Those before the last "created" are of earlier
-// jobs with this ID.
+// begin records the events that came before QEMU's reply about the job. Events before the last "created" are about
+// earlier jobs with this ID.
 func (j *Job) begin() {
 	var since []qmp.RawEvent
 	for event, err := range qmp.Queued(j.events) {
@@ -220,7 +220,7 @@ func (j *Job) begin() {
 	}
 }
 
-// drain takes note of the events in the queue.
+// drain records the events in the queue.
 func (j *Job) drain() {
 	if j.events == nil {
 		return
@@ -233,7 +233,7 @@ func (j *Job) drain() {
 	}
 }
 
-// change returns a change of the status of the job, or nil if the event is none.
+// change returns a change of the status of the job, or nil if the event is about something else.
 func (j *Job) change(event qmp.RawEvent) *qemu.JobStatusChangeEvent {
 	if e, ok, err := qmp.EventAs[qemu.JobStatusChangeEvent](event); ok && err == nil && e.ID == j.id {
 		return &e
@@ -241,7 +241,7 @@ func (j *Job) change(event qmp.RawEvent) *qemu.JobStatusChangeEvent {
 	return nil
 }
 
-// take takes note of an event. An event that cannot be decoded, or is of another job, counts for nothing.
+// take records an event. It ignores an event that cannot be decoded, or is about another job.
 func (j *Job) take(event qmp.RawEvent) {
 	if j.gone {
 		return
@@ -352,7 +352,7 @@ func (j *Job) ending() error {
 	return nil
 }
 
-// unanswered returns the error of a wait, one of whose commands was not answered.
+// unanswered returns the error of a wait whose last command got no answer.
 func (j *Job) unanswered(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return j.end(ErrGoesOn, wait.Err(ctx))
@@ -368,7 +368,7 @@ func (j *Job) close() {
 	}
 }
 
-// sleep waits for so long, or until ctx ends.
+// sleep waits for an interval, or until ctx ends.
 func sleep(ctx context.Context, interval time.Duration) error {
 	timer := time.NewTimer(interval)
 	defer timer.Stop()

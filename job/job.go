@@ -25,7 +25,7 @@ type Job struct {
 
 	detached context.Context // ends with Detach
 	detach   context.CancelFunc
-	unwanted context.Context // ends when the job is to be cancelled
+	unwanted context.Context // ends when a caller asks to cancel the job
 	ask      context.CancelFunc
 
 	calling   atomic.Bool // the callback for the progress runs
@@ -37,10 +37,10 @@ type Job struct {
 
 // Start starts the job of a request, with this ID, and returns when the server has accepted the job. The request is a
 // [qemu.BlockdevMirror], [qemu.BlockCommit], [qemu.BlockStream], [qemu.BlockdevBackup], [qemu.BlockdevCreate],
-// [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same of another
-// generated package. Leave JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job waits for
-// [Job.Complete] before it takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the job would
-// succeed with data missing.
+// [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same command of
+// another generated package. Leave JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job
+// waits for [Job.Complete] before it takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the
+// job would succeed with data missing.
 //
 // Except for a stream, the node of Device must be at the top of a chain, and no other job may use it.
 //
@@ -89,8 +89,11 @@ func Start(ctx context.Context, conn qmp.Conn, id string, request qmp.Request) (
 }
 
 // Run starts the job of a request, completes and finalizes it, and waits for its end: see [Start] and [Job.Wait].
-// When Run returns, the job has ended, or the error matches [ErrGoesOn] or [ErrUnknown]. If an I/O error stops the job,
-// Run cancels it, and the error matches [ErrCancelled] and a [*StoppedError]. progress may be nil.
+// progress may be nil. When Run returns, QEMU does not run the job, unless the error matches [ErrGoesOn] or
+// [ErrUnknown].
+//
+// Run cancels the job if ctx ends, if an I/O error stops the job, or if QEMU refuses to complete or finalize it. After
+// an I/O error, the error matches [ErrCancelled] and a [*StoppedError].
 func Run(ctx context.Context, conn qmp.Conn, id string, request qmp.Request, progress func(Progress)) error {
 	j, err := Start(ctx, conn, id, request)
 	if err != nil {
@@ -172,8 +175,8 @@ func newJob(conn qmp.Conn, id string, kind qemu.JobType) *Job {
 // ID returns the ID of the job.
 func (j *Job) ID() string { return j.id }
 
-// Type returns the type of the job. QEMU lists the commit of an active layer as a mirror: after [Find], the type is then
-// "mirror", after [Start] "commit".
+// Type returns the type of the job. The commit of an active layer has the type "commit" after [Start], and "mirror"
+// after [Find], because QEMU lists it as a mirror.
 func (j *Job) Type() qemu.JobType { return j.kind }
 
 // Detach ends the waits for the job, with [ErrGoesOn], and leaves the job running. It frees the resources of j, and
@@ -236,9 +239,8 @@ func (j *Job) SetSpeed(ctx context.Context, speed int64) error {
 	return qemu.BlockJobSetSpeed{Device: j.id, Speed: speed}.Do(ctx, j.conn)
 }
 
-// The time limits of this package: for what must be done after a context has ended, and between two looks.
 const (
-	ownLimit     = 15 * time.Second
-	pollInterval = time.Second
-	retryAfter   = 50 * time.Millisecond
+	ownLimit     = 15 * time.Second      // for cancelling or dismissing a job after a context has ended
+	pollInterval = time.Second           // between two queries
+	retryAfter   = 50 * time.Millisecond // after QEMU refused a command
 )

@@ -65,7 +65,7 @@ func newStart(ctx context.Context, id string, request qmp.Request) (*start, erro
 	return s, s.check()
 }
 
-// check returns an error if the request is not fit, and derives the ID.
+// check derives the ID, and returns an error if the request starts no job that this package can follow.
 func (s *start) check() error {
 	if own := s.text("job-id"); own != "" {
 		if s.id != "" && s.id != own {

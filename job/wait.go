@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A state is what is known of a job.
+// A state has the facts about a job that the waits have learned.
 type state struct {
 	events         qmp.EventStream // nil after the end, or after Detach
 	blind          bool            // no more events come
@@ -79,7 +79,8 @@ func (j *Job) WaitPending(ctx context.Context, progress func(Progress)) error {
 //   - [ErrTooLate]: another method has completed the job, which has succeeded. The guest uses the target.
 //   - [ErrGoesOn]: the job was completed, perhaps by another client, and is pending. Call [Job.Complete] or [Job.Cancel].
 //
-// QEMU does not report it if another client completes the job in the same moment: look at the node that the disk uses.
+// If another client completes the job at the same moment, QEMU does not report that: look at the node that the disk
+// uses.
 //
 // Source: block-job-cancel with force false.
 func (j *Job) EndWithoutPivot(ctx context.Context) error {
@@ -92,13 +93,14 @@ func (j *Job) EndWithoutPivot(ctx context.Context) error {
 
 // Cancel cancels the job and waits until it has ended. It returns nil if the job was cancelled, or has failed.
 //
-// Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. If ctx has ended already,
-// Cancel sends nothing. Cancel returns an error that
-// matches:
+// Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. If ctx has ended already, Cancel
+// sends nothing, and the next wait for the job cancels it.
+//
+// Cancel returns an error that matches:
 //   - [ErrTooLate]: the job has succeeded. QEMU 5.2 ignores job-cancel when a job was completed.
 //   - [ErrNotDismissed]: the job is cancelled, and QEMU still lists it. Call Cancel again.
 //   - [ErrGone]: there is no such job.
-//   - [ErrGoesOn]: ctx ended before QEMU had cancelled the job.
+//   - [ErrGoesOn]: ctx ended before QEMU had cancelled the job, QEMU refused to cancel it, or Detach was called.
 //   - [ErrUnknown]: the server did not answer.
 //
 // Source: job-cancel.
@@ -116,8 +118,8 @@ func (j *Job) Cancel(ctx context.Context) error {
 	return nil
 }
 
-// cancel cancels the job and returns its ending. ctx is that of the wait for it. If another goroutine waits for the job,
-// that one sends job-cancel. undismissed is the reason why a job that has not succeeded could not be dismissed.
+// cancel cancels the job and returns its ending. ctx limits the wait for the ending. If another goroutine waits for the
+// job, that goroutine sends job-cancel. undismissed is the reason why QEMU did not dismiss a job that has not succeeded.
 func (j *Job) cancel(ctx context.Context) (err, undismissed error) {
 	j.ask()
 	if err := j.lock(ctx); err != nil {
@@ -127,7 +129,7 @@ func (j *Job) cancel(ctx context.Context) (err, undismissed error) {
 	return j.follow(ctx, toEnd, nil), j.undismissed
 }
 
-// abandon cancels the job because of why, with a time limit of its own, and returns the ending.
+// abandon cancels the job because of why, within ownLimit, and returns the ending.
 func (j *Job) abandon(ctx context.Context, why error) error {
 	ctx, done := wait.Detach(ctx, ownLimit)
 	defer done()

@@ -7,7 +7,7 @@ import "github.com/qmpkit/qmpkit/qmp/generated/qemu"
 //	err := migration.Enable(qemu.MigrationCapabilityPostcopyRAM).Do(ctx, client)
 //
 // Set capabilities before a migration begins, and most of them on both sides. [Start] and [StartIncoming]
-// turn on the capability "events" themselves. If QEMU does not have one of the capabilities it refuses the
+// turn on the capability "events" themselves. If QEMU does not have one of the capabilities, it refuses the
 // request and changes none.
 func Enable(capabilities ...qemu.MigrationCapability) qemu.MigrateSetCapabilities {
 	return setCapabilities(true, capabilities)

@@ -11,13 +11,13 @@ import (
 )
 
 // Limits are the limits of a migration. Set them at the source, before the migration or during it. 0 leaves a
-// limit unchanged. [qemu.MigrateSetParameters] sets all other parameters.
+// limit unchanged, except PostcopyBandwidth. [qemu.MigrateSetParameters] sets all other parameters.
 type Limits struct {
 	// Bandwidth is in bytes per second. QEMU's default is 128 MiB/s.
 	Bandwidth uint64
 
 	// PostcopyBandwidth limits the pages that postcopy sends in advance, in bytes per second; 0 means the
-	// value of Bandwidth. QEMU 3.0 and newer have this limit. Pages that the machine waits for are not
+	// value of Bandwidth, if that is set. QEMU 3.0 and newer have this limit. Pages that the machine waits for are not
 	// limited.
 	PostcopyBandwidth uint64
 

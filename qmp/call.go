@@ -67,8 +67,8 @@ func Do(ctx context.Context, x Executor, call *Call, opts []CallOption) error {
 	return x.Execute(ctx, call)
 }
 
-// AppendArgs appends the arguments to b as a compact JSON object. If there are none it appends nothing. If it
-// fails it returns b as it was, and an [*EncodeError].
+// AppendArgs appends the arguments to b as a compact JSON object. If there are none, it appends nothing. If it
+// fails, it returns b as it was, and an [*EncodeError].
 func (c *Call) AppendArgs(b []byte) ([]byte, error) {
 	if c.Args == nil {
 		return b, nil

@@ -20,7 +20,7 @@ import (
 // answers, and drops all text before the delimiter of the reply. The agent executes one command at
 // a time; others wait for it.
 //
-// While the guest's file systems are frozen the agent executes only guest-ping, guest-info,
+// While the guest's file systems are frozen, the agent executes only guest-ping, guest-info,
 // guest-sync, guest-sync-delimited, guest-fsfreeze-status and guest-fsfreeze-thaw.
 type GuestClient struct {
 	client *Client

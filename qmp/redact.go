@@ -19,7 +19,7 @@ const hidden = "***"
 //     others;
 //   - strings and numbers in a member with data that may be secret: data, env, arg, input-data,
 //     buf-b64;
-//   - a string that is the value of a property, or the whole result of a command such as qom-get,
+//   - a string that is the value of a property, or that is the whole result of a command such as qom-get,
 //     ringbuf-read and human-monitor-command;
 //   - the arguments in the line of a human-monitor-command, except those of info;
 //   - in all strings: passwords in URLs; the query of http and ftp URLs; text after "password="

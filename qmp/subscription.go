@@ -78,10 +78,9 @@ func (s *Subscription[T]) Next(ctx context.Context) (Event[T], error) {
 	return e, nil
 }
 
-// All returns the events for a range loop, which waits for further ones until ctx ends. The loop also
-// yields the errors of [Subscription.Next], and ends after a final error. If the subscription is closed it
-// ends without an error. If the caller breaks out of the loop, the subscription stays open, and Next or
-// another loop continues with the next event.
+// All returns the events for a range loop, which waits for further ones until ctx ends. The loop also yields the errors
+// of [Subscription.Next], and ends after a final error. If the subscription is closed, it ends without an error. If the
+// caller breaks out of the loop, the subscription stays open, and Next or another loop continues with the next event.
 func (s *Subscription[T]) All(ctx context.Context) iter.Seq2[Event[T], error] {
 	return func(yield func(Event[T], error) bool) {
 		for {

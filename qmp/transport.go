@@ -20,9 +20,8 @@ import (
 // Accept at once. Accept then returns soon after l is closed. It does not change the deadlines of l, and
 // ignores them if ctx can end.
 //
-// On any other listener, only one Accept can wait at a time. If ctx ends first, Accept interrupts the
-// listener with SetDeadline and then clears the deadline. Accept closes a listener without this
-// method.
+// On any other listener, only one Accept can wait at a time. If ctx ends first, Accept interrupts the listener with
+// SetDeadline and then clears the deadline. If the listener has no SetDeadline, Accept closes it.
 func Accept(ctx context.Context, l net.Listener, opts *Options) (*Client, error) {
 	conn, err := accept(ctx, l)
 	if err != nil {
