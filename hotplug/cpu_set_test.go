@@ -240,13 +240,7 @@ func TestCPUsThatTheGuestKeeps(t *testing.T) {
 		ctx := t.Context()
 		_, err := vm.SetCPUs(ctx, 4, nil)
 		require.NoError(t, err)
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
-			m.SetGuest(fakeqemu.Willing)
-			if string(r.Arguments) == `{"id":"cpu-socket2-core0"}` {
-				m.SetGuest(fakeqemu.Refusing)
-			}
-			return machine(r)
-		})
+		asOne := refuses(m, "cpu-socket2-core0")
 		change, err := vm.SetCPUs(ctx, 2, nil)
 		require.NoError(t, err)
 		require.Equal(t, 2, change.After)
@@ -257,7 +251,7 @@ func TestCPUsThatTheGuestKeeps(t *testing.T) {
 
 		_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "more"})
 		require.NoError(t, err)
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) { return machine(r) })
+		asOne()
 		m.SetGuest(fakeqemu.Refusing)
 		change, err = vm.SetCPUs(ctx, 1, nil)
 		require.ErrorIs(t, err, hotplug.ErrUnplugRefused)

@@ -14,7 +14,6 @@ import (
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 const gib = 1 << 30
@@ -210,13 +209,7 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 			_, err := vm.SetMemory(ctx, size*gib, nil)
 			require.NoError(t, err)
 		}
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
-			m.SetGuest(fakeqemu.Willing)
-			if string(r.Arguments) == `{"id":"dimm-slot2"}` {
-				m.SetGuest(fakeqemu.Refusing)
-			}
-			return machine(r)
-		})
+		asOne := refuses(m, "dimm-slot2")
 		change, err := vm.SetMemory(ctx, 3*gib, nil)
 		require.NoError(t, err)
 		require.Equal(t, dimmIDs(1), change.Removed)
@@ -231,7 +224,7 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 		require.Equal(t, dimmIDs(0), change.Removed)
 		require.Equal(t, uint64(2*gib), change.After)
 
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) { return machine(r) })
+		asOne()
 		m.SetGuest(fakeqemu.Deaf)
 		short, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()

@@ -102,15 +102,7 @@ func TestRaceForPorts(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := ports(t, q, 10)
 		ctx := limit(t)
-		var vms []*hotplug.VM
-		var c *qmp.Client
-		for _, socket := range qvm.Sockets {
-			var err error
-			c, err = qmp.Dial(ctx, socket, nil)
-			require.NoError(t, err)
-			t.Cleanup(func() { c.Close() })
-			vms = append(vms, hotplug.New(c, nil))
-		}
+		c, vms := managers(t, qvm)
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		var added, none int

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"sync"
 	"testing"
 	"time"
 
@@ -211,21 +210,12 @@ func TestTwoManagersOfMemory(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-m", "128,slots=64,maxmem=64G"}})
 		ctx := limit(t)
-		var vms []*hotplug.VM
-		for _, socket := range qvm.Sockets {
-			c, err := qmp.Dial(ctx, socket, nil)
-			require.NoError(t, err)
-			t.Cleanup(func() { c.Close() })
-			vms = append(vms, hotplug.New(c, nil))
-		}
+		_, vms := managers(t, qvm)
 		for _, size := range []uint64{gib, 3 * gib, 4*gib - 128*mib, 7*gib + 640*mib} {
-			var running sync.WaitGroup
-			errs := make([]error, 2)
-			for i, vm := range vms {
-				running.Go(func() { _, errs[i] = vm.SetMemory(ctx, size, nil) })
-			}
-			running.Wait()
-			require.NoError(t, errors.Join(errs...))
+			require.NoError(t, errors.Join(together(vms, func(vm *hotplug.VM, _ int) error {
+				_, err := vm.SetMemory(ctx, size, nil)
+				return err
+			})...))
 			change, err := vms[0].SetMemory(ctx, size, nil)
 			require.NoError(t, err)
 			require.Equal(t, hotplug.MemoryChange{Before: size, After: size}, change)
@@ -319,22 +309,10 @@ func TestTwoManagersOfCPUs(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-smp", "1,maxcpus=64"}})
 		ctx := limit(t)
-		var vms []*hotplug.VM
-		for _, socket := range qvm.Sockets {
-			c, err := qmp.Dial(ctx, socket, nil)
-			require.NoError(t, err)
-			t.Cleanup(func() { c.Close() })
-			vms = append(vms, hotplug.New(c, nil))
-		}
+		_, vms := managers(t, qvm)
 		both := func(do func(vm *hotplug.VM, i int) error) {
 			t.Helper()
-			var running sync.WaitGroup
-			errs := make([]error, 2)
-			for i, vm := range vms {
-				running.Go(func() { errs[i] = do(vm, i) })
-			}
-			running.Wait()
-			require.NoError(t, errors.Join(errs...))
+			require.NoError(t, errors.Join(together(vms, do)...))
 		}
 		cpus := func() int {
 			change, err := vms[0].SetCPUs(ctx, 64, nil)

@@ -2,6 +2,7 @@ package hotplug_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 // late is a connection on which a command takes a minute.
@@ -26,111 +28,121 @@ func (l late) Execute(ctx context.Context, call *qmp.Call) error {
 	return l.Client.Execute(ctx, call)
 }
 
+// refuses makes the guest of a machine refuse to release one device, and release the others, until asOne is called.
+func refuses(m *fakeqemu.Machine, id string) (asOne func()) {
+	m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+		m.SetGuest(fakeqemu.Willing)
+		if string(r.Arguments) == fmt.Sprintf(`{"id":%q}`, id) {
+			m.SetGuest(fakeqemu.Refusing)
+		}
+		return machine(r)
+	})
+	return func() {
+		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) { return machine(r) })
+	}
+}
+
+// An amount is what SetMemory or SetCPUs sets.
+type amount struct {
+	least, most uint64
+	set         func(ctx context.Context, vm *hotplug.VM, to uint64) (before, after uint64, err error)
+	remove      func(ctx context.Context, vm *hotplug.VM) error // the first device
+}
+
+var amounts = map[string]amount{
+	"memory": {
+		least: gib, most: 4 * gib,
+		set: func(ctx context.Context, vm *hotplug.VM, to uint64) (before, after uint64, err error) {
+			change, err := vm.SetMemory(ctx, to, nil)
+			return change.Before, change.After, err
+		},
+		remove: func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, "dimm-slot0")) },
+	},
+	"CPUs": {
+		least: 1, most: 4,
+		set: func(ctx context.Context, vm *hotplug.VM, to uint64) (before, after uint64, err error) {
+			change, err := vm.SetCPUs(ctx, int(to), nil)
+			return uint64(change.Before), uint64(change.After), err
+		},
+		remove: func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, "cpu-socket1-core0") },
+	},
+}
+
+// settable is a machine that has the least of each amount, and places for the most.
+func settable(t *testing.T) *fakeqemu.Machine {
+	m := fakeqemu.New(t)
+	m.SetRoom(gib, 8*gib, 4)
+	m.SetTopology(4, 1, 1, 1)
+	return m
+}
+
 // TestSetWaitsForIDs has SetMemory and SetCPUs work on a device while another operation has its ID: one waits for the other.
 func TestSetWaitsForIDs(t *testing.T) {
-	for name, test := range map[string]struct {
-		command string
-		set     func(ctx context.Context, vm *hotplug.VM) error
-		remove  func(ctx context.Context, vm *hotplug.VM) error
-	}{
-		"memory": {"device_add",
-			func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.SetMemory(ctx, 2*gib, nil); return err },
-			func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, "dimm-slot0")) }},
-		"CPUs": {"device_add",
-			func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.SetCPUs(ctx, 1, nil); return err },
-			func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, "cpu-socket0-core0") }},
-	} {
+	for name, amount := range amounts {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				m := fakeqemu.New(t)
-				m.SetRoom(gib, 8*gib, 4)
-				m.SetPlaces(2)
-				before := m.State()
-				vm := hotplug.New(late{pipe(t, m, nil), test.command}, nil)
+				m := settable(t)
+				vm := hotplug.New(late{pipe(t, m, nil), "device_add"}, nil)
 				set := make(chan error, 1)
-				go func() { set <- test.set(t.Context(), vm) }()
+				go func() {
+					_, _, err := amount.set(t.Context(), vm, 2*amount.least)
+					set <- err
+				}()
 				synctest.Wait()
 				begin := time.Now()
-				err := test.remove(t.Context(), vm)
+				err := amount.remove(t.Context(), vm)
 				waited := time.Since(begin)
 				require.NoError(t, <-set)
 				require.NoError(t, err)
 				require.Equal(t, time.Minute, waited)
-				require.Equal(t, before, m.State())
+				require.Empty(t, m.State())
 			})
 		})
 	}
 }
 
-// TestFaultsAtEveryStepOfSetMemory: the result is what QEMU has, and the next call finishes.
-func TestFaultsAtEveryStepOfSetMemory(t *testing.T) {
-	for _, fault := range fakeqemu.Faults {
-		for _, c := range []struct{ from, to uint64 }{{gib, 4 * gib}, {4 * gib, gib}} {
-			t.Run(string(fault), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					m := fakeqemu.New(t)
-					m.SetRoom(gib, 8*gib, 4)
-					client := pipe(t, m, nil)
-					set := func(size uint64) {
-						_, err := hotplug.New(client, nil).SetMemory(t.Context(), size, nil)
-						require.NoError(t, err)
-					}
-					set(c.from)
-					var change hotplug.MemoryChange
-					met, err := fakeqemu.AtEveryStep(t.Context(), client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
-						change, err = hotplug.New(conn, nil).SetMemory(ctx, c.to, nil)
-						return err
-					}, func(command string, err error) {
-						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
-						if change.Before > 0 { // the first queries have their answers
-							now, err := hotplug.New(client, nil).SetMemory(t.Context(), c.to, nil)
-							require.NoError(t, err)
-							require.Equal(t, now.Before, change.After, command)
-						}
-						set(gib)
-						require.Empty(t, m.State(), command)
-						set(c.from)
-					})
-					require.NoError(t, err)
-					require.Equal(t, c.to, change.After)
-					require.Contains(t, met, map[bool]string{true: "device_add", false: "device_del"}[c.to > c.from])
-				})
+// TestFaultsAtEveryStepOfSet: the result is what QEMU has, and the next call finishes.
+func TestFaultsAtEveryStepOfSet(t *testing.T) {
+	for name, amount := range amounts {
+		for _, fault := range fakeqemu.Faults {
+			t.Run(name+", more, "+string(fault), func(t *testing.T) {
+				met := faultsOfSet(t, fault, amount, amount.least, amount.most)
+				require.Contains(t, met, "device_add")
+			})
+			t.Run(name+", less, "+string(fault), func(t *testing.T) {
+				met := faultsOfSet(t, fault, amount, amount.most, amount.least)
+				require.Contains(t, met, "device_del")
 			})
 		}
 	}
 }
 
-// TestFaultsAtEveryStepOfSetCPUs: the result is what QEMU has, and the next call finishes.
-func TestFaultsAtEveryStepOfSetCPUs(t *testing.T) {
-	for _, fault := range fakeqemu.Faults {
-		for _, c := range []struct{ from, to int }{{1, 4}, {4, 1}} {
-			t.Run(string(fault), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					m := fakeqemu.New(t)
-					m.SetTopology(4, 1, 1, 1)
-					client := pipe(t, m, nil)
-					set := func(n int) {
-						_, err := hotplug.New(client, nil).SetCPUs(t.Context(), n, nil)
-						require.NoError(t, err)
-					}
-					set(c.from)
-					var change hotplug.CPUChange
-					met, err := fakeqemu.AtEveryStep(t.Context(), client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
-						change, err = hotplug.New(conn, nil).SetCPUs(ctx, c.to, nil)
-						return err
-					}, func(command string, err error) {
-						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
-						if change.Before > 0 { // the first query has its answer
-							require.Equal(t, 1+len(m.State()), change.After, command)
-						}
-						set(c.to)
-						set(c.from)
-					})
-					require.NoError(t, err)
-					require.Equal(t, c.to, change.After)
-					require.Contains(t, met, map[bool]string{true: "device_add", false: "device_del"}[c.to > c.from])
-				})
-			})
+func faultsOfSet(t *testing.T, fault fakeqemu.Fault, amount amount, from, to uint64) (met []string) {
+	synctest.Test(t, func(t *testing.T) {
+		m := settable(t)
+		client := pipe(t, m, nil)
+		set := func(to uint64) (before uint64) {
+			before, _, err := amount.set(t.Context(), hotplug.New(client, nil), to)
+			require.NoError(t, err)
+			return before
 		}
-	}
+		set(from)
+		var before, after uint64
+		var err error
+		met, err = fakeqemu.AtEveryStep(t.Context(), client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
+			before, after, err = amount.set(ctx, hotplug.New(conn, nil), to)
+			return err
+		}, func(command string, err error) {
+			require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
+			if now := set(to); before > 0 { // the first queries have their answers
+				require.Equal(t, now, after, command)
+			}
+			set(amount.least)
+			require.Empty(t, m.State(), command)
+			set(from)
+		})
+		require.NoError(t, err)
+		require.Equal(t, to, after)
+	})
+	return met
 }
