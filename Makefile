@@ -7,13 +7,16 @@ GO ?= go
 # those of ./... import have it.
 PACKAGES = $(shell $(GO) list -deps -f '{{with .Module}}{{if .Main}}{{$$.ImportPath}}{{end}}{{end}}' ./...)
 
+# Tests with a guest mostly wait for it, so several of them run on each CPU.
+TEST = $(GO) run ./internal/testsummary -parallel=$$((3 * $$(getconf _NPROCESSORS_ONLN)))
+
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: test
 test: ## run all tests, also those on real QEMUs, and print a summary
-	@$(GO) run ./internal/testsummary -count=1 -timeout=20m $(PACKAGES)
+	@$(TEST) -count=1 -timeout=20m $(PACKAGES)
 
 .PHONY: test-machines
 test-machines: ## test machines of aarch64, ppc64, riscv64 and s390x, and microvm; download 300 MB once
@@ -36,7 +39,7 @@ test-page: ## test the page of qapigen page in BROWSER=chromium; write pictures 
 
 .PHONY: race
 race: ## run the tests of everything that starts goroutines with the race detector, on one QEMU each
-	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
+	@QMPKIT_MATRIX=one $(TEST) -count=1 -timeout=20m -race \
 		./internal/wait ./qmp/... ./hotplug ./job ./migration ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo

@@ -177,7 +177,8 @@ func together(vms []*hotplug.VM, do func(vm *hotplug.VM, i int) error) []error {
 // TestTwoManagers race to add something under one ID, each by a monitor of its own: one of them succeeds, and
 // the other is told that the ID is in use.
 func TestTwoManagers(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "q35", Monitors: 2, Args: []string{
 			"-device", "virtio-scsi-pci,id=scsi0", "-device", "qemu-xhci,id=usb0,p2=8,p3=8"}})
 		ctx := limit(t)

@@ -26,7 +26,8 @@ var sharedMemory = slices.Clip([]string{"-m", "256", "-object", "memory-backend-
 // TestGuestReleasesKinds adds devices of many kinds to a machine with a booted guest, each with what it uses, and
 // removes them. Most have no driver in this guest, which releases them all the same.
 func TestGuestReleasesKinds(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q, append(sharedMemory, "-device", "qemu-xhci,id=usb0")...)
 		ctx := limit(t)

@@ -116,7 +116,7 @@ func committable(p []string) *qemu.BlockdevOptions {
 // machine goes on each time, and the disk can be written to.
 func TestDiskLivesOn(t *testing.T) {
 	qemutest.CheckFds(t)
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		for _, shape := range diskShapes {
 			t.Run(shape.name, func(t *testing.T) {
 				t.Parallel()

@@ -21,7 +21,7 @@ import (
 // TestGuestSeesNIC adds a NIC to a machine with a booted guest, in the way of a machine that has
 // ACPI's hotplug and of one that has PCI Express's, and removes it.
 func TestGuestSeesNIC(t *testing.T) {
-	qemutest.CheckFds(t)
+	qemutest.CheckFdsOrParallel(t)
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
 		var slot hotplug.PCISlot
@@ -51,8 +51,8 @@ func TestGuestSeesNIC(t *testing.T) {
 // TestNICsOfEveryKind adds NICs to QEMUs of all versions, whose guest sees them, and removes them;
 // then it lets each command go wrong in each way.
 func TestNICsOfEveryKind(t *testing.T) {
-	qemutest.CheckFds(t)
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.CheckFdsOrParallel(t)
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q)
 		vm := hotplug.New(c, nil)

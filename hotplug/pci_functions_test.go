@@ -34,6 +34,7 @@ func sharedSlot(t *testing.T, err error, id string, others ...string) {
 // TestSharedSlotOfQEMU has functions of one slot, a disk, a NIC and a watchdog. None of them is removed
 // alone; all of them go together.
 func TestSharedSlotOfQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
 		bus, slot := qemutest.HotplugBus(machine), "9"

@@ -163,22 +163,19 @@ func guestSetVirtioMem(t *testing.T, m *guestMachine) {
 
 // TestGuestUsesMemory is with a guest that gives memory back.
 func TestGuestUsesMemory(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
-		for _, machine := range qemutest.MatrixMachines() {
-			t.Run(machine, func(t *testing.T) {
-				t.Parallel()
-				m := startGuest(t, q, machine, false)
-				t.Run("DIMMs", func(t *testing.T) { guestSetMemory(t, m) })
-				t.Run("virtio-mem", func(t *testing.T) { guestSetVirtioMem(t, m) })
-			})
-		}
+		m := startGuest(t, q, machine, false)
+		t.Run("DIMMs", func(t *testing.T) { guestSetMemory(t, m) })
+		t.Run("virtio-mem", func(t *testing.T) { guestSetVirtioMem(t, m) })
 	})
 }
 
 // TestGuestKeepsMore asks a guest that keeps its CPUs and memory for some of them.
 func TestGuestKeepsMore(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		m := startGuest(t, q, "pc", true)
 		ctx := limit(t)
@@ -282,24 +279,20 @@ func guestWholeCPUs(t *testing.T, m *guestMachine) {
 // TestGuestUsesCPUs has machines with sockets, dies, cores and threads, and with a CPU and a DIMM that QEMU was started
 // with.
 func TestGuestUsesCPUs(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
-		for _, machine := range qemutest.MatrixMachines() {
-			t.Run(machine, func(t *testing.T) {
-				t.Parallel()
-				m := startGuest(t, q, machine, false, "-smp", "1,maxcpus=16,sockets=2,dies=2,cores=2,threads=2",
-					"-device", "qemu64-x86_64-cpu,id=cold,socket-id=1,die-id=1,core-id=1,thread-id=1",
-					"-object", "memory-backend-ram,id=m1,size=128M", "-device", "pc-dimm,id=d1,memdev=m1")
-				t.Run("memory of the start", func(t *testing.T) {
-					change, err := hotplug.New(m.c, nil).SetMemory(limit(t), 256*mib, nil)
-					require.NoError(t, err)
-					require.Equal(t, hotplug.MemoryChange{Before: 384 * mib, After: 256 * mib, Removed: []string{"d1"}}, change)
-					require.NotContains(t, stateOf(t, m.c), "object m1")
-				})
-				t.Run("set", func(t *testing.T) { guestSetCPUs(t, m) })
-				t.Run("whole", func(t *testing.T) { guestWholeCPUs(t, m) })
-			})
-		}
+		m := startGuest(t, q, machine, false, "-smp", "1,maxcpus=16,sockets=2,dies=2,cores=2,threads=2",
+			"-device", "qemu64-x86_64-cpu,id=cold,socket-id=1,die-id=1,core-id=1,thread-id=1",
+			"-object", "memory-backend-ram,id=m1,size=128M", "-device", "pc-dimm,id=d1,memdev=m1")
+		t.Run("memory of the start", func(t *testing.T) {
+			change, err := hotplug.New(m.c, nil).SetMemory(limit(t), 256*mib, nil)
+			require.NoError(t, err)
+			require.Equal(t, hotplug.MemoryChange{Before: 384 * mib, After: 256 * mib, Removed: []string{"d1"}}, change)
+			require.NotContains(t, stateOf(t, m.c), "object m1")
+		})
+		t.Run("set", func(t *testing.T) { guestSetCPUs(t, m) })
+		t.Run("whole", func(t *testing.T) { guestWholeCPUs(t, m) })
 	})
 }
 
