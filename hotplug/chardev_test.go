@@ -39,6 +39,7 @@ func agentSocket(t *testing.T) (*os.File, string) {
 
 // TestSerialPorts adds ports of all kinds to a real machine, which needs no guest for it.
 func TestSerialPorts(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "virtio-serial-pci,id=serial0", "-device", "qemu-xhci,id=usb0"}})
 		c := qvm.Dial(t)

@@ -306,21 +306,21 @@ func guestCPURemoved(t *testing.T, m *guestMachine) {
 // next commands.
 func losesCPUs(q *qemutest.QEMU) bool { return q.AtLeast(10, 0) }
 
-// guestCPUFaults ends with the one fault by which there is a CPU to be undone. The guest may have cpu1.
+// guestCPUFaults ends with the one fault by which there is a CPU to be undone.
 func guestCPUFaults(t *testing.T, m *guestMachine) {
 	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
 	for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.CtxEnds, fakeqemu.LostBefore, fakeqemu.LostAfter} {
 		for at, command := range []string{"query-hotpluggable-cpus", "device_add"} {
 			ctx, cancel := context.WithCancel(limit(t))
 			conn := &fakeqemu.Faulty{Client: m.c, Fault: fault, At: at, Cancel: cancel}
-			_, err := hotplug.New(conn, nil).AddCPU(ctx, hotplug.CPU{ID: "cpu2"})
+			_, err := hotplug.New(conn, nil).AddCPU(ctx, hotplug.CPU{ID: "c"})
 			cancel()
 			require.Equal(t, command, conn.Met)
 			require.Error(t, err)
 			if !losesCPUs(m.QEMU) && command == "device_add" && fault == fakeqemu.LostAfter {
 				var rollback *hotplug.RollbackError // see guestCPURemoved
 				require.ErrorAs(t, err, &rollback)
-				require.Equal(t, []string{"device cpu2"}, rollback.Left)
+				require.Equal(t, []string{"device c"}, rollback.Left)
 				return // with a CPU too many
 			}
 			require.NotErrorAs(t, err, new(*hotplug.RollbackError))

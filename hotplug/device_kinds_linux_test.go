@@ -140,6 +140,7 @@ func serverRestarted(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 
 // TestNICThatReconnects has its netdev added and undone. For a server that does not listen, netdev_add would wait.
 func TestNICThatReconnects(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm, c := startUSB(t, q, sharedMemory...)
 		ctx := limit(t)
@@ -166,6 +167,7 @@ func TestNICThatReconnects(t *testing.T) {
 
 // TestPrivateMemoryOfQEMU: no vhost-user server could map the memory of a machine that was started in the usual way.
 func TestPrivateMemoryOfQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		for _, shared := range []bool{false, true} {
 			var args []string

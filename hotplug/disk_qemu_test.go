@@ -299,6 +299,7 @@ func TestPartsThatAreGone(t *testing.T) {
 // TestStoppedQEMU fails to add a disk to a machine that has not been started, then adds it, and
 // removes what is left when the machine runs.
 func TestStoppedQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Args: []string{"-S"}})
 		c := qvm.Dial(t)
@@ -326,6 +327,7 @@ func TestStoppedQEMU(t *testing.T) {
 
 // TestNotHotpluggable is refused by QEMU for good.
 func TestNotHotpluggable(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		null := qemu.BlockdevOptions{NodeName: new("d"), Driver: "null-co", Branch: &qemu.BlockdevOptionsNull{}}
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{

@@ -71,7 +71,6 @@ func TestGuestSeesDevices(t *testing.T) {
 			{"memory that changes", guestVirtioMem},
 			{"cpu", guestCPU},
 			{"cpu removed", guestCPURemoved},
-		{"faults of a CPU", guestCPUFaults},
 		} {
 			t.Run(step.name, func(t *testing.T) { step.test(t, m) })
 		}

@@ -21,6 +21,7 @@ import (
 
 // TestStorageInMemory can be added, and no QEMU can remove it: the error comes at once.
 func TestStorageInMemory(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		c := q.Start(t, qemutest.Config{Machine: "q35,nvdimm=on", Args: []string{"-m", "256,slots=4,maxmem=4G",
@@ -71,6 +72,7 @@ func TestStorageInMemory(t *testing.T) {
 
 // TestLimitsOfMemory: QEMU tells its limits since 7.1.
 func TestLimitsOfMemory(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "256,slots=2,maxmem=1G"}}).Dial(t)
@@ -204,6 +206,7 @@ func TestGuestKeepsMore(t *testing.T) {
 
 // TestTwoManagersOfMemory set the same amount, each by a monitor of its own, and reach just that.
 func TestTwoManagersOfMemory(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-m", "128,slots=64,maxmem=64G"}})
 		ctx := limit(t)
@@ -293,12 +296,14 @@ func TestGuestUsesCPUs(t *testing.T) {
 		})
 		t.Run("set", func(t *testing.T) { guestSetCPUs(t, m) })
 		t.Run("whole", func(t *testing.T) { guestWholeCPUs(t, m) })
+		t.Run("faults", func(t *testing.T) { guestCPUFaults(t, m) })
 	})
 }
 
 // TestTwoManagersOfCPUs race to add CPUs, each by a monitor of its own. Each takes the next place when the other was
 // faster, and two that set the same number reach just that.
 func TestTwoManagersOfCPUs(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-smp", "1,maxcpus=64"}})
 		ctx := limit(t)
