@@ -126,7 +126,7 @@ func TestNICThatQEMURefuses(t *testing.T) {
 		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")), "the first is gone already")
 		require.Equal(t, fds, qemuFds(t, qvm))
 
-		require.NoError(t, qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevHubPortOptions{HubID: 7}}.Do(ctx, c))
+		require.NoError(t, qemu.NetdevAdd{ID: "d", Branch: &qemu.NetdevUserOptions{}}.Do(ctx, c))
 		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists, "5.2 would take a second one")
 		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
 		require.NoError(t, errorOf(vm.RemoveNIC(ctx, "d")))
