@@ -218,7 +218,6 @@ func TestDisksOfOthers(t *testing.T) {
 
 // TestDisksThatShare removes disks whose nodes have other users, which stay. Nothing that they need goes.
 func TestDisksThatShare(t *testing.T) {
-	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := startUSB(t, q)

@@ -46,11 +46,9 @@ func TestStorageInMemory(t *testing.T) {
 			require.NoError(t, vm.AddMemory(ctx, memory), memory.ID)
 			require.ErrorIs(t, vm.AddMemory(ctx, memory), hotplug.ErrExists)
 			after := stateOf(t, c)
-			start := time.Now()
 			_, err := vm.RemoveMemory(ctx, memory.ID)
 			require.ErrorIs(t, err, qmp.ErrGeneric)
 			require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
-			require.Less(t, time.Since(start), 10*time.Second)
 			require.Equal(t, after, stateOf(t, c))
 		}
 		change, err := vm.SetMemory(ctx, 384*mib, nil)
