@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
@@ -115,8 +113,8 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 }
 
 // NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with
-// a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. The
-// device need not exist.
+// a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. If a node is
+// gone and its descriptors or its mark are left, NodesOf lists it, too. The device need not exist.
 //
 // Source: query-fdsets, qom-list, query-blockstats.
 func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error) {
@@ -124,16 +122,19 @@ func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
 	p := &parts{found: &found{id: id}, removal: &removal{}, vm: vm}
-	var exist []qemu.BlockStats
+	exists := false
 	if err = p.ask(ctx, aNode); err == nil {
-		exist, err = vm.nodes(ctx)
+		exists, err = vm.nodeExists(ctx, id)
 	}
 	if err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
-	for _, n := range exist {
-		if name := qmp.Value(n.NodeName); name == id || slices.Contains(p.own, part{aNode, name}) {
-			names = append(names, name)
+	if exists {
+		names = append(names, id)
+	}
+	for _, own := range p.own {
+		if own.what == aNode && !slices.Contains(names, own.name) {
+			names = append(names, own.name)
 		}
 	}
 	return names, nil
