@@ -35,9 +35,9 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAd
 
 // checkNoChardev returns an error if a character device has this ID.
 func (vm *VM) checkNoChardev(ctx context.Context, id string) error {
-	exists, err := vm.chardevExists(ctx, id)
-	if err == nil && exists {
-		err = because(ErrExists, "character device %q exists", id)
+	there, err := vm.chardevExists(ctx, id)
+	if err == nil && there {
+		err = exists(aChardev, id, "")
 	}
 	return err
 }

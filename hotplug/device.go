@@ -76,6 +76,7 @@ func (d *Device) driver() string {
 //     part, RemoveDevice removes it.
 //   - [ErrNotShared]: a vhost-user server cannot use the machine's memory.
 //   - [ErrNoFreePlace]: Bus is empty, and the machine has no bus or free slot for the device.
+//   - [errors.ErrUnsupported]: the machine has no PCI bus for the driver, for example a microvm.
 //   - [*qmp.Error]: QEMU refused, for example because it has no such driver, bus or property, because
 //     the bus takes no devices while the machine runs, or because QEMU cannot open the host's device.
 //
@@ -97,7 +98,7 @@ func (vm *VM) addDevice(ctx context.Context, undo *rollback, d *Device) (err err
 			return err
 		}
 	}
-	return vm.plug(ctx, undo, deviceOf(d.ID, d.Driver, "", d.Bus, props, d.Props))
+	return vm.whyNoPCI(ctx, d.Driver, deviceWithoutPCI, vm.plug(ctx, undo, deviceOf(d.ID, d.Driver, "", d.Bus, props, d.Props)))
 }
 
 // usesNetdev returns a key for the netdev of a device. With it, RemoveNetdev does not run while the device is added:

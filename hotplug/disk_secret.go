@@ -80,7 +80,7 @@ func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id stri
 	case kind == "":
 		return refusal
 	case kind != "secret":
-		return because(ErrExists, "ID %q is in use by an object (%s)", id, kind)
+		return exists(anObject, id, kind)
 	}
 	if _, err := vm.removeObject(ctx, id); err != nil {
 		return err

@@ -82,6 +82,14 @@ var ErrUnplugPending = errors.New("guest has not released the device yet")
 // when the machine runs.
 var ErrDescriptorsKept = qmpfd.ErrKept
 
+// exists is the error of an operation that adds a part whose name something else has. kind is the type of an object.
+func exists(what, name, kind string) error {
+	if kind != "" {
+		kind = " (" + kind + ")"
+	}
+	return because(ErrExists, "%s %q exists%s", what, name, kind)
+}
+
 // because returns an error that has the given text and matches a sentinel.
 func because(is error, format string, args ...any) error {
 	return &reason{fmt.Sprintf(format, args...), is}

@@ -219,13 +219,10 @@ func (vm *VM) checkNoObject(ctx context.Context, id, objectID string) error {
 		return err
 	}
 	kind, err := vm.objectType(ctx, objectID)
-	switch {
-	case err != nil || kind == "":
-		return err
-	case objectID == id:
-		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
+	if err == nil && kind != "" {
+		err = exists(anObject, objectID, kind)
 	}
-	return because(ErrExists, "ID %q is in use by an object (%s)", objectID, kind)
+	return err
 }
 
 // madeBy reports whether the object with the ID of a request has the type and the size of the request.

@@ -261,8 +261,8 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 // removeDIMMObject removes the object behind a DIMM that is gone, and the mark of AddMemory.
 func (vm *VM) removeDIMMObject(ctx context.Context, d dimm) error {
 	_, err := vm.removeObject(ctx, d.object)
-	if err == nil && !slices.Contains(defaultNames(anObject, d.id), d.object) {
-		_, err = vm.removeObject(ctx, markOf(d.id, anObject, d.object))
+	if err == nil {
+		err = vm.unmark(ctx, d.id, anObject, d.object)
 	}
 	return err
 }

@@ -47,7 +47,7 @@ func (vm *VM) checkNetdevNew(ctx context.Context, n *NIC) error {
 			if err := vm.checkNoDevice(ctx, n.ID); err != nil {
 				return err
 			}
-			return n.netdevExists()
+			return exists(aNetdev, n.NetdevID, "")
 		}
 	}
 	return err

@@ -86,6 +86,11 @@ func (vm *VM) checkReplacement(ctx context.Context, n *NIC, old *parts) error {
 	if err := vm.chooseDriver(ctx, &n.Driver, defaultNICDriver); err != nil {
 		return err
 	}
+	if n.LinkDown && n.NetdevID != n.ID {
+		if err := vm.checkLink(ctx, n); err != nil {
+			return err
+		}
+	}
 	if _, ok := n.Backend.(VhostUser); ok {
 		if err := vm.checkShared(ctx); err != nil {
 			return err
@@ -116,6 +121,20 @@ func (vm *VM) inheritsBus(ctx context.Context, n *NIC, old *DeviceInfo) (bool, e
 	}
 	before, err := vm.kindOfBus(ctx, old.Driver)
 	return kind == before, err
+}
+
+// checkLink returns an error if set_link of the new netdev would also turn off the link of a NIC that has the name of the
+// netdev as its ID.
+func (vm *VM) checkLink(ctx context.Context, n *NIC) error {
+	var used string
+	_, isNIC, err := vm.property(ctx, n.NetdevID, "netdev", &used)
+	switch {
+	case err != nil || !isNIC:
+		return err
+	case n.NetdevID == n.ID:
+		return ErrExists
+	}
+	return because(ErrExists, "LinkDown would turn off the link of the NIC %q: set another NetdevID", n.NetdevID)
 }
 
 // setLinkDown turns a netdev's link off, and that of its NIC if there is one.

@@ -23,7 +23,7 @@ func TestLinkDown(t *testing.T) {
 	nic := userNet("d")
 	nic.LinkDown = true
 	require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), nic))
-	require.Equal(t, []string{"query-target", "netdev_add", "set_link", "device_add", "set_link"}, c.take())
+	require.Equal(t, []string{"query-target", "qom-get", "netdev_add", "set_link", "device_add", "set_link"}, c.take())
 	require.JSONEq(t, `{"name":"d","up":false}`, argumentsOf(m, "set_link"))
 	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), "d")))
 	for _, fault := range fakeqemu.Faults {
@@ -32,6 +32,32 @@ func TestLinkDown(t *testing.T) {
 			remove: func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, "d")) },
 		}, m.State)
 	}
+}
+
+// TestLinkOfAnother leaves the link of a NIC up whose ID is the name of the new netdev: set_link would turn off both.
+func TestLinkOfAnother(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	for _, id := range []string{"a", "b"} {
+		nic := userNet(id)
+		nic.NetdevID = "host-" + id
+		require.NoError(t, vm.AddNIC(ctx, nic))
+	}
+	m.Intercept("set_link", func(*qmptest.Request, qmptest.Handler) (any, error) {
+		t.Error("set_link was sent")
+		return nil, nil
+	})
+	before := m.State()
+	for _, nic := range []hotplug.NIC{{ID: "c", NetdevID: "a"}, {ID: "a"}} {
+		nic.LinkDown, nic.Backend = true, userNet("").Backend
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+		require.Equal(t, before, m.State())
+	}
+	nic := hotplug.NIC{ID: "b", NetdevID: "a", Backend: userNet("").Backend, LinkDown: true}
+	_, err := vm.ReplaceNIC(ctx, nic)
+	require.ErrorIs(t, err, hotplug.ErrExists)
+	require.Equal(t, before, m.State(), "the old NIC is there")
 }
 
 // TestReplaceNIC keeps the place and the address, if the caller does not say others.

@@ -71,8 +71,9 @@ func (vm *VM) whyNoPCI(ctx context.Context, driver, advice string, err error) er
 }
 
 const (
-	diskWithoutPCI = `set Driver to "scsi-hd": QEMU must have been started with a controller, for example -device virtio-scsi-device`
-	nicWithoutPCI  = "QEMU can only have a NIC there that it was started with"
+	diskWithoutPCI   = `set Driver to "scsi-hd": QEMU must have been started with a controller, for example -device virtio-scsi-device`
+	deviceWithoutPCI = "set Driver to one for a bus that the machine has: SCSI, USB or virtio-serial"
+	nicWithoutPCI    = "QEMU can only have a NIC there that it was started with"
 )
 
 // hasPCI reports whether the machine has a PCI bus, with or without devices.
