@@ -140,7 +140,7 @@ func (vm *VM) growDIMMs(ctx context.Context, s *memoryState, size uint64, o *Mem
 		}
 		var all []Memory
 		for i, size := range sizes {
-			m := Memory{ID: idOfSlot(s.slots[i]), Backend: o.Backend(size), Props: qmp.Args{"slot": s.slots[i]}}
+			m := Memory{ID: idOfSlot(s.slots[i]), Backend: o.Backend(size), Driver: defaultMemoryDriver, Props: qmp.Args{"slot": s.slots[i]}}
 			maps.Copy(m.Props, o.Props)
 			if err := m.check(); err != nil {
 				return err

@@ -108,23 +108,16 @@ func (p *plugging) as(ctx context.Context, device qemu.DeviceAdd, chosen bool) e
 	if err := p.vm.nameSlot(ctx, &device); err != nil {
 		return err
 	}
-	keys := arriveKeys(&device)
-	unlock, ok := p.vm.buses.TryLock(keys...)
-	if !ok && chosen {
-		return errDeparts
-	}
-	if !ok {
-		var err error
-		if unlock, err = p.vm.buses.Lock(ctx, keys...); err != nil {
-			return err
-		}
+	unlock, err := p.vm.arrive(ctx, &device, chosen)
+	if err != nil {
+		return err
 	}
 	if device.Bus == nil && !p.stays && p.vm.carriers.Load() > 0 {
 		unlock()
 		return errDeparts // QEMU could choose it
 	}
 	id := qmp.Value(device.ID)
-	err := p.undo.step(ctx, step{
+	err = p.undo.step(ctx, step{
 		what: "device " + id,
 		do:   func(ctx context.Context) error { return device.Do(ctx, p.vm.conn) },
 		undo: p.unplug,

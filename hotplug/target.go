@@ -156,6 +156,22 @@ func (vm *VM) checkMemoryDriver(ctx context.Context, driver string) error {
 	return err
 }
 
+// defaultMemory returns the driver for memory if the caller has not chosen one: a DIMM, or a channel device if the machine
+// takes only that.
+func (vm *VM) defaultMemory(ctx context.Context) (string, error) {
+	return vm.memoryDriver.Get(ctx, func() (string, error) {
+		err := vm.checkMemoryDriver(ctx, defaultMemoryDriver)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return defaultMemoryDriver, err
+		}
+		other, lookErr := vm.virtioMem(ctx)
+		if lookErr == nil && strings.HasSuffix(other, ccwDriver) {
+			return other, nil
+		}
+		return "", errors.Join(err, lookErr)
+	})
+}
+
 // checkMemoryType returns an error if QEMU does not have a driver of memory. The error names another one, if that can
 // take its place.
 func (vm *VM) checkMemoryType(ctx context.Context, driver string) error {
