@@ -120,7 +120,7 @@ func (vm *VM) SetMemory(ctx context.Context, size uint64, opts *MemoryOptions) (
 		case size > have:
 			err = vm.growDIMMs(ctx, state, size, o, &change)
 		default:
-			err = vm.shrinkDIMMs(ctx, state, have-size, &change)
+			err = vm.shrinkDIMMs(ctx, state, size, &change)
 		}
 		if _, impossible := errors.AsType[*TargetError](err); err != nil && !impossible {
 			vm.measure(ctx, &change)
@@ -216,9 +216,10 @@ func (vm *VM) removeLeft(ctx context.Context, s *memoryState) error {
 	return nil
 }
 
-// shrinkDIMMs removes DIMMs with so many bytes.
-func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, change *MemoryChange) error {
-	chosen, err := s.planRemoval(bytes)
+// shrinkDIMMs removes DIMMs until the guest has size bytes. It looks again after each removal, because another manager can
+// remove DIMMs at the same time.
+func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, size uint64, change *MemoryChange) error {
+	chosen, err := s.planRemoval(s.total() - size)
 	if err != nil {
 		return err
 	}
@@ -227,7 +228,6 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 	}
 	for len(chosen) > 0 {
 		d := chosen[0]
-		s.dimms = slices.DeleteFunc(s.dimms, func(other dimm) bool { return other == d })
 		var left error // the object's
 		err := vm.withID(ctx, d.id, func() error {
 			err := vm.unplugMemory(ctx, d.id)
@@ -238,8 +238,7 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 		})
 		switch {
 		case err == nil:
-			change.Removed, change.After = append(change.Removed, d.id), change.After-d.size
-			bytes -= d.size
+			change.Removed = append(change.Removed, d.id)
 			if left != nil {
 				return fmt.Errorf("object %s: %w", d.object, left)
 			}
@@ -249,13 +248,24 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 				return fmt.Errorf("DIMM %s: %w", d.id, err)
 			}
 		}
-		chosen, _, _ = chooseDIMMs(s.dimms, bytes)
+		if s, err = vm.memoryState(ctx); err != nil {
+			return err
+		}
+		change.After = s.total()
+		others := slices.DeleteFunc(s.dimms, func(d dimm) bool {
+			return slices.ContainsFunc(change.Kept, func(k KeptMemory) bool { return k.ID == d.id })
+		})
+		chosen, _, _ = chooseDIMMs(others, max(change.After, size)-size)
 	}
-	if bytes > 0 {
+	switch {
+	case change.After <= size:
+		return nil
+	case len(change.Kept) > 0:
 		first := change.Kept[0]
-		return fmt.Errorf("%s too much is left: DIMM %s: %w", bytesText(bytes), first.ID, first.Err)
+		return fmt.Errorf("%s too much is left: DIMM %s: %w", bytesText(change.After-size), first.ID, first.Err)
+	default:
+		return fmt.Errorf("%s too much is left: another manager has added or removed DIMMs", bytesText(change.After-size))
 	}
-	return nil
 }
 
 // removeDIMMObject removes the object behind a DIMM that is gone, and the mark of AddMemory.
