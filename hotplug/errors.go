@@ -57,6 +57,10 @@ var ErrInUse = errors.New("in use")
 // that adds a device has undone its steps.
 var ErrNoFreePlace = errors.New("no free place")
 
+// ErrMoved means that [VM.ReplaceNIC] has replaced the NIC, but not in its place: another device has taken the place, or it
+// is gone. [VM.DeviceInfo] returns the new place.
+var ErrMoved = errors.New("NIC was added in another place, because the old place is taken")
+
 // ErrResizePending means that the context ended before the guest used the requested amount of a virtio-mem
 // device. The guest continues. Call the operation again to wait for it and to finish. The error also
 // matches the context's error.

@@ -176,6 +176,58 @@ func TestReplaceNICOfUSB(t *testing.T) {
 	})
 }
 
+// hooked is a connection that calls functions before and after commands.
+type hooked struct {
+	*qmp.Client
+	before, after map[string]func()
+}
+
+func (h hooked) Execute(ctx context.Context, call *qmp.Call) error {
+	if hook := h.before[call.Command]; hook != nil {
+		hook()
+	}
+	err := h.Client.Execute(ctx, call)
+	if hook := h.after[call.Command]; hook != nil {
+		hook()
+	}
+	return err
+}
+
+// TestReplaceNICWithoutItsPlace has another manager take the place of the old NIC: the new one gets another place. If QEMU
+// refuses the new NIC for another reason, it does not.
+func TestReplaceNICWithoutItsPlace(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		nic := userNet("n")
+		nic.Bus, nic.MAC, nic.Props = "pci.0", "52:54:00:00:00:01", qmp.Args{"addr": "1c"}
+		require.NoError(t, vm.AddNIC(ctx, nic))
+		before := stateOf(t, c)
+		conn := hooked{c, map[string]func(){}, map[string]func(){}}
+		conn.before["netdev_add"] = func() { // the old NIC is gone
+			delete(conn.before, "netdev_add")
+			require.NoError(t, vm.AddDevice(ctx, hotplug.Device{ID: "theirs", Driver: "virtio-rng-pci", Bus: "pci.0", Props: nic.Props}))
+		}
+		conn.after["device_del"] = func() { require.NoError(t, qemu.SystemReset{}.Do(ctx, c)) } // in place of a guest
+		_, err := hotplug.New(conn, nil).ReplaceNIC(ctx, userNet("n"))
+		require.ErrorIs(t, err, hotplug.ErrMoved)
+		info, err := vm.DeviceInfo(ctx, "n")
+		require.NoError(t, err)
+		require.Equal(t, "pci.0", info.Bus)
+		requirePlace(t, c, "n", "pci.0", info.PCI)
+		require.NotEqual(t, 0x1c, info.PCI.Slot)
+		require.Equal(t, slices.Sorted(slices.Values(append(before, "device theirs"))), stateOf(t, c))
+
+		nic = userNet("n")
+		nic.Props = qmp.Args{"no-such-property": 1}
+		_, err = hotplug.New(conn, nil).ReplaceNIC(ctx, nic)
+		require.ErrorContains(t, err, "the old NIC is removed")
+		require.ErrorContains(t, err, "no-such-property")
+		require.NotErrorIs(t, err, hotplug.ErrMoved)
+	})
+}
+
 // requirePlace requires a NIC with the address of these tests in a place.
 func requirePlace(t *testing.T, c *qmp.Client, id, bus string, at *hotplug.PCIAddress) {
 	t.Helper()
