@@ -53,7 +53,7 @@ var ErrNotOurs = errors.New("was not added by this package")
 // that uses the block node of a disk.
 var ErrInUse = errors.New("in use")
 
-// ErrNoFreePlace means that the machine has no free place for a CPU, or no bus or free slot for a device. An operation
+// ErrNoFreePlace means that the machine has no free place for a CPU, no bus for a device, or only full ones. An operation
 // that adds a device has undone its steps.
 var ErrNoFreePlace = errors.New("no free place")
 

@@ -184,8 +184,18 @@ func (vm *VM) addDIMMs(ctx context.Context, all []Memory, change *MemoryChange) 
 	return len(all), nil
 }
 
-// leftGrace is how long an object without a device may belong to an AddMemory that runs.
+// leftGrace is how long an object without a device may belong to an addition that runs.
 const leftGrace = time.Second
+
+// waitForOthers waits until an addition of another manager that runs has probably added its device.
+func waitForOthers(ctx context.Context) error {
+	select {
+	case <-time.After(leftGrace):
+		return nil
+	case <-ctx.Done():
+		return wait.Err(ctx)
+	}
+}
 
 // settledMemory asks for the memory of the machine when no DIMM is being added, as far as can be seen.
 func (vm *VM) settledMemory(ctx context.Context) (*memoryState, error) {
@@ -193,10 +203,8 @@ func (vm *VM) settledMemory(ctx context.Context) (*memoryState, error) {
 	if err != nil || len(s.left) == 0 {
 		return s, err
 	}
-	select {
-	case <-time.After(leftGrace):
-	case <-ctx.Done():
-		return nil, wait.Err(ctx)
+	if err := waitForOthers(ctx); err != nil {
+		return nil, err
 	}
 	again, err := vm.memoryState(ctx)
 	if err == nil {

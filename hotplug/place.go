@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -248,6 +249,7 @@ func (p *plugging) behind(ctx context.Context, kind *busKind, refusal error) err
 	if len(buses) == 0 {
 		return because(ErrNoFreePlace, "machine has no %s; start QEMU with one: %s", kind.owner, kind.option)
 	}
+	full := !slices.ContainsFunc(addresses, func(name string) bool { _, given := p.device.Props[name]; return given })
 	more := []qmp.Args{{}}
 	if _, given := p.device.Props["scsi-id"]; kind == scsiKind && !given {
 		more = append(more, qmp.Args{"scsi-id": 0}) // QEMU chooses a unit of a target if it is told the target, and else a target
@@ -257,13 +259,26 @@ func (p *plugging) behind(ctx context.Context, kind *busKind, refusal error) err
 			device := p.device
 			device.Bus, device.Props = new(bus), maps.Clone(props)
 			maps.Copy(device.Props, p.device.Props)
-			if err := p.as(ctx, device, true); !elsewhere(err) {
+			err := p.as(ctx, device, true)
+			if !elsewhere(err) {
 				return err
+			}
+			if refused(err) {
+				refusal, full = err, full && isFull.MatchString(err.Error())
 			}
 		}
 	}
+	if full && refused(refusal) {
+		return because(errors.Join(ErrNoFreePlace, refusal), "no %s has a free place; start QEMU with one more: %s", kind.owner, kind.option)
+	}
 	return refusal
 }
+
+// addresses are the properties that are the address of a device behind a controller.
+var addresses = []string{"scsi-id", "lun", "channel", "port", "nr", "nsid"}
+
+// isFull has the texts of QEMU 5.2, 7.2, 10.0 and 11.1 if a controller is full. QEMU has no query for the number of places.
+var isFull = regexp.MustCompile("no free (target|lun|ports|namespace id)|Out-of-range port id")
 
 // busesOf lists the names of all buses of a kind, but not of those that a device of USB has.
 func (vm *VM) busesOf(ctx context.Context, kind *busKind) (buses []string, err error) {

@@ -233,6 +233,49 @@ func TestFullTargets(t *testing.T) {
 	})
 }
 
+// TestFullControllers fills all controllers of a kind. The error names QEMU's option for one more, and has QEMU's answer.
+func TestFullControllers(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "lsi53c895a,id=lsi0", "-device", "lsi53c895a,id=lsi1",
+			"-device", "qemu-xhci,id=usb1,p2=1,p3=1", "-device", "virtio-serial-pci,id=ser1,max_ports=3", "-device", "virtio-serial-pci,max_ports=2"}}).Dial(t)
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		add := func(driver, id string, props qmp.Args) error {
+			if driver == "scsi-hd" {
+				disk := memory(id)
+				disk.Driver, disk.Props = driver, props
+				return vm.AddDisk(ctx, disk)
+			}
+			return vm.AddDevice(ctx, hotplug.Device{Driver: driver, ID: id, Props: props})
+		}
+		for driver, want := range map[string]struct {
+			most   int
+			option string
+			wrong  qmp.Args
+		}{
+			"scsi-hd":        {16, "virtio-scsi-pci,id=…", qmp.Args{"lun": 1}},
+			"usb-tablet":     {100, "qemu-xhci,id=…", qmp.Args{"port": "77"}}, // QEMU adds hubs
+			"virtserialport": {3, "virtio-serial-pci,id=…", qmp.Args{"nr": 9}},
+		} {
+			var err error
+			var before []string
+			for i := 0; err == nil; i++ {
+				require.LessOrEqual(t, i, want.most, driver)
+				before = stateOf(t, c)
+				err = add(driver, fmt.Sprint(driver, i), nil)
+			}
+			require.ErrorIs(t, err, hotplug.ErrNoFreePlace, driver)
+			require.ErrorAs(t, err, new(*qmp.Error))
+			require.ErrorContains(t, err, "has a free place; start QEMU with one more: -device "+want.option)
+			require.Equal(t, before, stateOf(t, c))
+			for _, props := range []qmp.Args{want.wrong, {"no-such-property": 1}} {
+				require.NotErrorIs(t, add(driver, "wrong", props), hotplug.ErrNoFreePlace, driver)
+			}
+			require.Equal(t, before, stateOf(t, c))
+		}
+	})
+}
+
 // TestNoController names what QEMU needs.
 func TestNoController(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
