@@ -126,7 +126,8 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 // The parts that somebody else added for the device stay and are in kept, unless [WithBackend] removes them. A part is
 // a node, a netdev, a character device, memory, a source of random numbers (rng), a cryptodev or a set of descriptors
 // (hostdevice). Several devices can share an I/O thread or an iommufd. If AddDevice did not add it for
-// this device, it stays and is not in kept.
+// this device, it stays and is not in kept. QEMU does not refuse to remove an I/O thread or an rng that AddDevice added for
+// this device and another device uses: that device keeps working, but QEMU does not list the object any more.
 //
 // It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. QEMU removes a
 // device on a USB or SCSI bus and a serial port at once, without the guest. Removing a device that is partly or
