@@ -142,8 +142,9 @@
 // machine only after QEMU refused a command or did not answer. For a [VhostUser], [VirtioFS] or [Chardev] backend,
 // with a [Fallback], and for a port of PCI Express before QEMU 10.0, they also query it first. A netdev, an object, a
 // node without descriptors or a character device whose name the caller has chosen takes one command more, for its
-// mark. Before QEMU 7.0, a NIC takes one command more. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the
-// places for CPUs, [VM.SetMemory] the memory.
+// mark. Before QEMU 7.0, a NIC takes one command more, and with LinkDown three. [VM.AddCPU], [VM.AddCPUs] and
+// [VM.SetCPUs] first query the places for CPUs, [VM.SetMemory] the memory. SetCPUs and SetMemory query again after each
+// removal.
 //
 // Facts about QEMU that do not change are asked for once for each VM: the first disk, NIC or device without a Driver
 // takes one command more, which asks for the architecture, and the first memory takes two. The first vhost-user server
