@@ -75,7 +75,7 @@ func (vm *VM) replaceNIC(ctx context.Context, n *NIC, r *removal) error {
 	if err == nil || !inherits || !vm.lostPlace(ctx, old, err) {
 		return err
 	}
-	if vm.addReplacement(ctx, n) != nil {
+	if err := vm.addReplacement(ctx, n); err != nil {
 		return err
 	}
 	return ErrMoved

@@ -169,7 +169,7 @@ func (p *parts) remove(ctx context.Context) error {
 		switch isGone := !p.exists && slices.Contains(p.gone, what); {
 		case !uses && !isGone && !p.tells(what):
 			continue
-		case what == aChardev && !uses && slices.ContainsFunc(p.kept[before:], func(k Kept) bool { return k.What == aNetdev }):
+		case what == aChardev && !uses && !p.tells(what) && slices.ContainsFunc(p.kept[before:], func(k Kept) bool { return k.What == aNetdev }):
 			// which may use it
 			continue
 		case what == aNode:
