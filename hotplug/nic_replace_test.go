@@ -197,7 +197,7 @@ func (h hooked) Execute(ctx context.Context, call *qmp.Call) error {
 // refuses the new NIC for another reason, it does not.
 func TestReplaceNICWithoutItsPlace(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S"}}).Dial(t)
 		ctx := limit(t)
 		vm := hotplug.New(c, nil)
 		nic := userNet("n")
