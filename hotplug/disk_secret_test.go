@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -107,6 +108,25 @@ func TestSecretWithoutADisk(t *testing.T) {
 	require.NoError(t, left.Do(t.Context(), c))
 	require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")), "nothing but a secret is there")
 	require.Empty(t, m.State())
+}
+
+// TestSecretOfAnotherManager stays if that manager is adding the disk.
+func TestSecretOfAnotherManager(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.Intercept("blockdev-add", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+			time.Sleep(500 * time.Millisecond)
+			return machine(r)
+		})
+		first, second := hotplug.New(pipe(t, m, nil), nil), hotplug.New(pipe(t, m, nil), nil)
+		added := make(chan error)
+		go func() { added <- first.AddDisk(t.Context(), encrypted("d")) }()
+		synctest.Wait()
+		require.ErrorIs(t, second.AddDisk(t.Context(), encrypted("d")), hotplug.ErrExists)
+		require.NoError(t, <-added)
+		require.Equal(t, []string{"device d", "node d", "object d.secret.key"}, m.State())
+		require.Empty(t, argumentsOf(m, "object-del"))
+	})
 }
 
 // TestSecretGoes while it is removed, or cannot be removed, or cannot be looked for.

@@ -124,7 +124,7 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}}, "Options: "},
 		{hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: 1}, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
 		{hotplug.Memory{ID: "other", Backend: hotplug.RAM{Size: 1}}, `hotplug: add memory "other": device ID is in use`},
-		{hotplug.Memory{ID: "io", Backend: hotplug.RAM{Size: 1}}, "ID is in use by an object (iothread) without a device"},
+		{hotplug.Memory{ID: "io", Backend: hotplug.RAM{Size: 1}}, `object "io" exists (iothread)`},
 	} {
 		require.ErrorContains(t, vm.AddMemory(ctx, c.memory), c.says)
 		require.Equal(t, before, m.State())

@@ -70,7 +70,7 @@ func TestNamesOfTheCaller(t *testing.T) {
 		taken := stateOf(t, c)
 		err := vm.AddDisk(ctx, disk)
 		require.ErrorIs(t, err, hotplug.ErrExists)
-		require.ErrorContains(t, err, `node name "root" is in use`)
+		require.ErrorContains(t, err, `node "root" exists`)
 		err = vm.AddNIC(ctx, nic)
 		require.ErrorIs(t, err, hotplug.ErrExists)
 		require.ErrorContains(t, err, `netdev "net0" exists`)

@@ -171,14 +171,16 @@ func TestVhostVDPAThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{}).Dial(t)
+		before := stateOf(t, c)
 		err := hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Netdev{Options: qemu.Netdev{
 			Branch: &qemu.NetdevVhostVDPAOptions{Vhostdev: new(filepath.Join(t.TempDir(), "none"))}}}})
-		if q.AtLeast(7, 2) {
-			var refusal *qmp.Error
-			require.ErrorAs(t, err, &refusal)
-			require.Equal(t, "netdev_add", refusal.Command)
-		} else { // QEMU 5.2 keeps the netdev that it refuses, and AddNIC takes it for somebody else's
-			require.ErrorIs(t, err, hotplug.ErrExists)
+		var refusal *qmp.Error
+		require.ErrorAs(t, err, &refusal)
+		require.Equal(t, "netdev_add", refusal.Command)
+		if left, ok := errors.AsType[*hotplug.RollbackError](err); ok || !q.AtLeast(7, 0) { // 5.2 keeps the netdev that it refuses
+			require.Equal(t, []string{"netdev d"}, left.Left)
+		} else {
+			require.Equal(t, before, stateOf(t, c))
 		}
 		_, err = qemu.QueryStatus{}.Do(t.Context(), c)
 		require.NoError(t, err)

@@ -230,6 +230,26 @@ func TestFullTargets(t *testing.T) {
 	})
 }
 
+// TestFullControllers fills all controllers of a kind. The error is QEMU's: no query tells how many places a controller has.
+func TestFullControllers(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
+			"-device", "virtio-serial-pci,id=ser1,max_ports=3", "-device", "virtio-serial-pci,max_ports=2"}}).Dial(t)
+		vm := hotplug.New(c, nil)
+		var err error
+		var before []string
+		for i := 0; err == nil; i++ {
+			require.LessOrEqual(t, i, 3)
+			before = stateOf(t, c)
+			err = vm.AddDevice(limit(t), hotplug.Device{Driver: "virtserialport", ID: fmt.Sprint("port", i)})
+		}
+		require.ErrorAs(t, err, new(*qmp.Error))
+		require.NotErrorIs(t, err, hotplug.ErrNoFreePlace)
+		require.Equal(t, before, stateOf(t, c))
+	})
+}
+
 // TestNoController names what QEMU needs.
 func TestNoController(t *testing.T) {
 	t.Parallel()

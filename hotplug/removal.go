@@ -98,7 +98,7 @@ var (
 	}
 	nicRemoval = removalKind{
 		check: func(f *found) error { return unless(f.kind.has("netdev"), ErrNotNIC) },
-		gone:  []string{aNetdev},
+		gone:  []string{aNetdev, aChardev}, // a vhost-user server's, if no netdev uses it yet
 	}
 	memoryRemoval = removalKind{
 		check: func(f *found) error { return unless(f.kind.has("memdev"), ErrNotMemory) },

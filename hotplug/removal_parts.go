@@ -163,10 +163,14 @@ func (r *removal) tells(what string) bool {
 
 // remove removes the parts of a device that is gone. The parts that stay are in p.kept.
 func (p *parts) remove(ctx context.Context) error {
+	before := len(p.kept)
 	for _, what := range []string{aNode, aNetdev, aChardev, anObject, anFDSet} {
 		_, uses := p.used(what)
 		switch isGone := !p.exists && slices.Contains(p.gone, what); {
 		case !uses && !isGone && !p.tells(what):
+			continue
+		case what == aChardev && !uses && !p.tells(what) && slices.ContainsFunc(p.kept[before:], func(k Kept) bool { return k.What == aNetdev }):
+			// which may use it
 			continue
 		case what == aNode:
 			p.removeStorage(ctx)
@@ -345,7 +349,7 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 			return p.vm.removeObject(ctx, name)
 		})
 		if what == aNetdev && ours[name] && !removed && !kept {
-			p.removeNetdevRest(ctx)
+			p.closeRest(ctx)
 		}
 	}
 	if what == anFDSet && !p.exists && p.stopped == nil { // a device has taken the files that were sent for it
@@ -353,16 +357,14 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 	}
 }
 
-// removeNetdevRest removes what an interrupted AddNIC can have left before it added the netdev.
-func (p *parts) removeNetdevRest(ctx context.Context) {
+// closeRest closes the descriptors that an interrupted AddNIC can have sent before it added the netdev.
+func (p *parts) closeRest(ctx context.Context) {
 	for _, name := range []func(queue int) string{tapNames(p.id), vhostNames(p.id)} {
 		if err := p.vm.closeNames(ctx, name, 0, maxMissing); err != nil {
 			p.stop(err)
 			return
 		}
 	}
-	chardev := chardevOf(p.id)
-	p.try(aChardev, chardev, true, func() (bool, error) { return p.vm.removeChardev(ctx, chardev) })
 }
 
 // removeMarks removes the marks of the parts that are gone. A mark of a kind that this removal leaves out stays: another

@@ -176,7 +176,7 @@ func addCPU(ctx context.Context, m machine, args []string) error {
 }
 
 func addMemory(set *flag.FlagSet) func(context.Context, machine, []string) error {
-	driver := set.String("driver", "", "the `DRIVER` of the device, for example virtio-mem-pci; by default pc-dimm")
+	driver := set.String("driver", "", "the `DRIVER` of the device, for example virtio-mem-pci; by default pc-dimm, on s390x virtio-mem-ccw")
 	bus := set.String("bus", "", "the `BUS` to plug it into, for example rp1; a pc-dimm needs none")
 	return func(ctx context.Context, m machine, args []string) error {
 		size, err := strconv.ParseUint(args[1], 10, 64)
