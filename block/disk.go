@@ -300,11 +300,9 @@ func (v *view) disk(b *qemu.BlockInfo) *Disk {
 	}
 	isOn := func(node string) bool { _, ok := d.layer(node); return ok }
 	var filters []string // of the jobs, without names
-	for _, j := range v.jobs {
-		if slices.ContainsFunc(v.jobNodes[j.ID], isOn) || d.ID != "" && isJobOf(j.ID, d.ID) {
-			d.Jobs = append(d.Jobs, j)
-			filters = append(filters, v.jobNodes[j.ID]...)
-		}
+	d.Jobs = job.OnDisk(v.jobs, v.jobNodes, d.ID, isOn)
+	for _, j := range d.Jobs {
+		filters = append(filters, v.jobNodes[j.ID]...)
 	}
 	for _, e := range v.exports {
 		if isOn(e.NodeName) || strings.HasPrefix(e.NodeName, "#") && slices.Contains(filters, e.NodeName) {
@@ -314,14 +312,8 @@ func (v *view) disk(b *qemu.BlockInfo) *Disk {
 	return d
 }
 
-// jobID returns the ID of the job for a purpose on a disk.
+// jobID returns the ID of the job for a purpose on a disk. [job.OnDisk] recognizes it.
 func jobID(disk, purpose string) string { return disk + "." + purpose }
-
-// isJobOf reports whether jobID has made an ID for this disk.
-func isJobOf(id, disk string) bool {
-	purpose, ok := strings.CutPrefix(id, disk+".")
-	return ok && purpose != "" && !strings.Contains(purpose, ".")
-}
 
 // fileOf returns the name of the file of an image. QEMU writes all options of a node as "json:" if a name alone would
 // not open the image in the same way.
