@@ -34,7 +34,8 @@ type parts struct {
 	stopped               error    // why no more commands are sent
 }
 
-// partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone.
+// partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone. If jobs are on
+// the disk, it cancels them or returns an error.
 func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKind) (*parts, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -44,6 +45,20 @@ func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKi
 			return nil, fmt.Errorf("name of the %s is empty", told.what)
 		}
 	}
+	for range jobAttempts {
+		p, err := vm.readParts(ctx, id, r, kind)
+		if err != nil {
+			return nil, err
+		}
+		if cancelled, err := p.checkIdle(ctx); err != nil || !cancelled {
+			return p, err
+		}
+	}
+	return nil, because(ErrBusy, "new jobs start on the disk all the time")
+}
+
+// readParts finds a device and its parts.
+func (vm *VM) readParts(ctx context.Context, id string, r *removal, kind removalKind) (*parts, error) {
 	f, err := vm.find(ctx, id)
 	if err != nil {
 		return nil, err

@@ -136,7 +136,10 @@ func isNameless(node string) bool { return strings.HasPrefix(node, "#") }
 
 // namesIn lists the names of a node and the nodes below it. A node comes before all that are below it. Nodes without a
 // name are parts of others.
-func namesIn(s *qemu.BlockStats) (all []string) {
+func namesIn(s *qemu.BlockStats) (all []string) { return slices.DeleteFunc(nodesIn(s), isNameless) }
+
+// nodesIn is namesIn with the nodes that have no name of a user.
+func nodesIn(s *qemu.BlockStats) (all []string) {
 	var walk func(s *qemu.BlockStats)
 	walk = func(s *qemu.BlockStats) {
 		if s == nil || slices.Contains(all, qmp.Value(s.NodeName)) {
@@ -144,7 +147,7 @@ func namesIn(s *qemu.BlockStats) (all []string) {
 		}
 		walk(s.Parent) // a filter has the same nodes in both
 		walk(s.Backing)
-		if name := qmp.Value(s.NodeName); name != "" && !isNameless(name) {
+		if name := qmp.Value(s.NodeName); name != "" {
 			all = append(all, name)
 		}
 	}
