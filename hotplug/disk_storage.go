@@ -162,7 +162,7 @@ func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
 	for _, n := range exist {
-		if name := qmp.Value(n.NodeName); name == id || slices.Contains(p.own, part{aNode, name}) {
+		if name := qmp.Value(n.NodeName); name == id && !p.claimed || slices.Contains(p.own, part{aNode, name}) {
 			names = append(names, name)
 		}
 	}

@@ -225,8 +225,13 @@ func TestBusyDiskOnQEMU(t *testing.T) {
 			require.NoError(t, vm.AddDisk(ctx, scsiDisk("d", hotplug.File{Path: image(t)})))
 			addNode("t", hotplug.File{Path: image(t)})
 			begin()
+			info, err := vm.DeviceInfo(ctx, "d")
+			require.NoError(t, err)
+			_, err = vm.BlockInfo(ctx, "d")
+			require.NoError(t, err)
+			require.Contains(t, []string{"d", "t", "filter"}, info.Node, name)
 			with := stateOf(t, c)
-			err := errorOf(vm.RemoveDisk(ctx, "d"))
+			err = errorOf(vm.RemoveDisk(ctx, "d"))
 			want, ok := map[string]string{"create": "d.create", "mirror, the guest uses the target": "d.copy"}[name]
 			if !ok {
 				want = "anything"

@@ -1,13 +1,16 @@
 package hotplug_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -202,6 +205,9 @@ func TestRemoveAfterWork(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, ours, leaves %v", work.name, leaves), func(t *testing.T) {
 					w := &worked{foreign: &foreign{t, q, c, limit(t)}, vm: vm, ours: true, leaves: leaves}
 					disk := scsiDisk("d", hotplug.File{Path: chain(t, q, 1)[0], Format: "qcow2"})
+					if leaves { // and QEMU opens the file, so no set names the node
+						disk.Backend = hotplug.Blockdev{Options: *overlay(chain(t, q, 1)[0], nil)}
+					}
 					require.NoError(t, vm.AddDisk(w.ctx, disk))
 					removed(w, "d", work.do(w))
 				})
@@ -237,4 +243,60 @@ func TestRemoveAfterWork(t *testing.T) {
 			removed(w, "dev-incus_root", "incus_root_snap", hotplug.WithBackend())
 		})
 	})
+}
+
+// TestNodeWithTheNameOfADisk: the node of one disk has the ID of another one, which has a node with another name.
+func TestNodeWithTheNameOfADisk(t *testing.T) {
+	for name, backend := range map[string]hotplug.DiskBackend{
+		"set": hotplug.File{Path: image(t)}, "mark": hotplug.Blockdev{Options: *nullNode()},
+	} {
+		m := fakeqemu.New(t)
+		vm := hotplug.New(m.Dial(), nil)
+		require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "b", NodeName: "a", Backend: backend}))
+		before := m.State()
+		require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "a", NodeName: "x", Backend: backend}))
+		for range 2 { // the second time, there is no device
+			kept, err := vm.RemoveDisk(t.Context(), "a")
+			require.NoError(t, err, name)
+			require.Empty(t, kept, name)
+			require.Equal(t, before, m.State(), name)
+		}
+	}
+}
+
+// TestFaultsOfLeftOverlay: an operation has left an overlay above the node that the disk uses. Whatever command of the
+// removal goes wrong, the next removal finishes it.
+func TestFaultsOfLeftOverlay(t *testing.T) {
+	for _, fault := range fakeqemu.Faults {
+		synctest.Test(t, func(t *testing.T) { // a refusal costs 10 seconds
+			m := fakeqemu.New(t)
+			c := pipe(t, m, nil)
+			vm := hotplug.New(c, nil)
+			begin := func() {
+				require.NoError(t, vm.AddDisk(t.Context(), memory("d")))
+				for _, step := range [][2]string{{"d", "d.1"}, {"d.1", "d.2"}} {
+					overlay := hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsQcow2{
+						File: define(nullNode()), Backing: &qemu.BlockdevRefOrNull{Reference: new(step[0])}}}}
+					require.NoError(t, vm.AddNode(t.Context(), hotplug.Disk{ID: "d", NodeName: step[1], Backend: overlay}))
+				}
+			}
+			begin()
+			met, err := fakeqemu.AtEveryStep(t.Context(), c, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+				return errorOf(hotplug.New(conn, nil).RemoveDisk(ctx, "d"))
+			}, func(command string, err error) {
+				if fault != fakeqemu.Refused {
+					require.Error(t, err, command)
+				}
+				if err == nil {
+					require.Empty(t, m.State(), command)
+				}
+				require.NoError(t, errorOf(vm.RemoveDisk(t.Context(), "d")), command)
+				require.Empty(t, m.State(), command)
+				begin()
+			})
+			require.NoError(t, err)
+			require.Subset(t, met, []string{"device_del", "blockdev-del", "query-fdsets", "qom-list", "object-del"})
+			require.Empty(t, m.State())
+		})
+	}
 }
