@@ -144,6 +144,7 @@ func TestHostDeviceRequest(t *testing.T) {
 
 // TestHostDeviceThatIsNotThere is refused, with nothing left.
 func TestHostDeviceThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		before := stateOf(t, c)

@@ -28,6 +28,7 @@ func startUSB(t *testing.T, q *qemutest.QEMU, args ...string) (*qemutest.VM, *qm
 // TestJobsThatAreNotDismissed has the jobs with which QEMU ends when it is asked for its named block
 // nodes: a backup in 5.2, a stream in 7.2 and 10.0.
 func TestJobsThatAreNotDismissed(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		_, c := startUSB(t, q)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -110,34 +111,36 @@ func TestSecretWithoutADisk(t *testing.T) {
 
 // TestSecretGoes while it is removed, or cannot be removed, or cannot be looked for.
 func TestSecretGoes(t *testing.T) {
-	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial(), nil)
-	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
-	refusal := qmptest.Refuse(qmp.ErrGeneric, "no")
-	m.Handle("object-del", refusal)
-	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric)
-	require.Equal(t, []string{"object d.secret.key"}, m.State())
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		vm := hotplug.New(pipe(t, m, nil), nil)
+		require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
+		refusal := qmptest.Refuse(qmp.ErrGeneric, "no")
+		m.Handle("object-del", refusal)
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric)
+		require.Equal(t, []string{"object d.secret.key"}, m.State())
 
-	object := []qemu.ObjectPropertyInfo{{Name: "d.secret.key", Type: "child<secret>"}}
-	for _, then := range []struct {
-		answer qmptest.Handler
-		err    error
-	}{
-		{qmptest.Return([]qemu.ObjectPropertyInfo{}), nil},
-		{qmptest.Refuse(qmp.ErrDeviceNotFound, "no objects"), nil},
-		{refusal, qmp.ErrGeneric},
-	} {
-		first := true
-		m.Handle("qom-list", func(r *qmptest.Request) (any, error) {
-			if first {
-				first = false
-				return object, nil
-			}
-			return then.answer(r)
-		})
-		require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), then.err)
-	}
-	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric, "its objects cannot be listed")
+		object := []qemu.ObjectPropertyInfo{{Name: "d.secret.key", Type: "child<secret>"}}
+		for _, then := range []struct {
+			answer qmptest.Handler
+			err    error
+		}{
+			{qmptest.Return([]qemu.ObjectPropertyInfo{}), nil},
+			{qmptest.Refuse(qmp.ErrDeviceNotFound, "no objects"), nil},
+			{refusal, qmp.ErrGeneric},
+		} {
+			first := true
+			m.Handle("qom-list", func(r *qmptest.Request) (any, error) {
+				if first {
+					first = false
+					return object, nil
+				}
+				return then.answer(r)
+			})
+			require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), then.err)
+		}
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric, "its objects cannot be listed")
+	})
 }
 
 func TestSecretFaults(t *testing.T) {

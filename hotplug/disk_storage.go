@@ -145,8 +145,8 @@ func (vm *VM) removeSetsOf(ctx context.Context, id string, isGone func(node stri
 }
 
 // NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with
-// a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. The
-// device need not exist.
+// a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. If a node is
+// gone and its descriptors or its mark are left, NodesOf lists it, too. The device need not exist.
 //
 // Source: query-fdsets, qom-list, query-blockstats.
 func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error) {
@@ -154,16 +154,19 @@ func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
 	p := &parts{found: &found{id: id}, removal: &removal{}, vm: vm}
-	var exist []qemu.BlockStats
+	exists := false
 	if err = p.ask(ctx, aNode); err == nil {
-		exist, err = vm.nodes(ctx)
+		exists, err = vm.nodeExists(ctx, id)
 	}
 	if err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
-	for _, n := range exist {
-		if name := qmp.Value(n.NodeName); name == id && !p.claimed || slices.Contains(p.own, part{aNode, name}) {
-			names = append(names, name)
+	if exists && !p.claimed {
+		names = append(names, id)
+	}
+	for _, own := range p.own {
+		if own.what == aNode && !slices.Contains(names, own.name) {
+			names = append(names, own.name)
 		}
 	}
 	return names, nil

@@ -216,6 +216,7 @@ func TestVersionIsAsked(t *testing.T) {
 }
 
 func TestFeaturesOfQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm := hotplug.New(q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=1,maxmem=1G"}}).Dial(t), nil)
 		for _, kind := range []hotplug.Kind{hotplug.Disks, hotplug.NICs, hotplug.CPUs, hotplug.MemoryDevices, hotplug.Devices} {

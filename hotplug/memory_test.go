@@ -90,6 +90,7 @@ func TestMemoryRequests(t *testing.T) {
 
 // TestMemoryOfABranch has a backend whose type follows from its branch.
 func TestMemoryOfABranch(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=2,maxmem=1G"}}).Dial(t)
 		require.NoError(t, hotplug.New(c, nil).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{

@@ -224,9 +224,11 @@ func TestPartsOfOthers(t *testing.T) {
 
 // TestWithBackendCutOff lets each command of a removal go wrong. What the removal keeps is enough to finish it.
 func TestWithBackendCutOff(t *testing.T) {
+	t.Parallel()
 	for _, fault := range fakeqemu.Faults {
 		for _, r := range foreignRemovals {
 			t.Run(string(fault)+", "+r.id, func(t *testing.T) {
+				t.Parallel()
 				m := fakeqemu.New(t)
 				c := m.Dial()
 				f := &foreign{t, nil, c, t.Context()}

@@ -130,6 +130,7 @@ func TestReplaceNICInTheLastMoment(t *testing.T) {
 
 // TestReplaceNICOfUSB replaces one on a real QEMU, which needs no guest for it.
 func TestReplaceNICOfUSB(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "qemu-xhci,id=usb0", "-device", "qemu-xhci,id=usb1"}}).Dial(t)
 		ctx := limit(t)

@@ -245,6 +245,7 @@ func TestCPUsGetPlaces(t *testing.T) {
 
 // TestOthersComeAndGoOnQEMU has a machine without an operating system, which keeps a disk until it is reset.
 func TestOthersComeAndGoOnQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
 			"-device", "virtio-scsi-pci,id=scsi0", "-device", "qemu-xhci,id=usb0,p2=15,p3=15"}})

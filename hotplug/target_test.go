@@ -219,6 +219,7 @@ func TestCPUsOfS390xStay(t *testing.T) {
 
 // TestGuestWithoutPCI never releases a PCI device: a caller without a deadline does not wait for it.
 func TestGuestWithoutPCI(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t, "s390x")
 	m.SetGuest(fakeqemu.Deaf)
 	m.Handle("query-cpus-fast", qmptest.Return([]qemu.CPUInfoFast{{QOMPath: "/machine/cpu", Target: "s390x", Branch: &qemu.CPUInfoS390{CPUState: "operating"}}}))

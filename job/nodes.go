@@ -9,14 +9,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// OnDisk returns those of the jobs that are on a disk: those that use a node of the disk, and those whose ID begins with
-// the disk's ID and a dot, if no other dot follows, as in "data1.move". jobs are from [List], nodes from [Nodes]; nodes can
-// be nil. isOn reports whether a node is one of the disk.
+// IsOf reports whether the ID of a job is the ID of a disk, a dot and a purpose without dots, as in "data1.move".
+func IsOf(id, disk string) bool {
+	purpose, ok := strings.CutPrefix(id, disk+".")
+	return ok && disk != "" && purpose != "" && !strings.Contains(purpose, ".")
+}
+
+// OnDisk returns those of the jobs that are on a disk: those that use a node of the disk, and those whose ID is of the disk,
+// see [IsOf]. jobs are from [List], nodes from [Nodes]; nodes can be nil. isOn reports whether a node is one of the disk.
 func OnDisk(jobs []qemu.JobInfo, nodes map[string][]string, disk string, isOn func(node string) bool) (on []qemu.JobInfo) {
 	for _, j := range jobs {
-		purpose, named := strings.CutPrefix(j.ID, disk+".")
-		named = named && disk != "" && purpose != "" && !strings.Contains(purpose, ".")
-		if named || slices.ContainsFunc(nodes[j.ID], isOn) {
+		if IsOf(j.ID, disk) || slices.ContainsFunc(nodes[j.ID], isOn) {
 			on = append(on, j)
 		}
 	}
