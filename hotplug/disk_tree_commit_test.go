@@ -29,7 +29,7 @@ func (w *worked) write(pattern byte, offset int) {
 // TestCommitIntoBackingFiles merges all overlays of a disk into its lowest image. The nodes of the backing files have
 // read-only false, so QEMU can write to them: with one descriptor for each file, or by their names.
 func TestCommitIntoBackingFiles(t *testing.T) {
-	qemutest.CheckFds(t)
+	qemutest.CheckFdsOrParallel(t)
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := scsi(t, q)

@@ -160,6 +160,7 @@ func scsiDisk(id string, backend hotplug.DiskBackend) hotplug.Disk {
 
 // TestBusyDiskOnQEMU has jobs of every kind, in every state, on a disk. A removal finds them by their nodes.
 func TestBusyDiskOnQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := scsi(t, q, "-drive", "if=none,format=raw,id=cold,file="+image(t), "-device", "scsi-hd,id=cold,drive=cold,bus=scsi0.0")

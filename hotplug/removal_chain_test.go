@@ -170,7 +170,7 @@ var works = []struct {
 // TestRemoveAfterWork resizes, describes and removes a disk after what managers have done with its storage: a manager that
 // uses this package, and one that does not.
 func TestRemoveAfterWork(t *testing.T) {
-	qemutest.CheckFds(t)
+	qemutest.CheckFdsOrParallel(t)
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := scsi(t, q, "-object", "throttle-group,id=slow")
