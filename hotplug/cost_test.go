@@ -50,7 +50,7 @@ func TestCommandsOfOperations(t *testing.T) {
 			{func() error { _, err := vm.HasDevice(ctx, "d"); return err }, []string{"qom-get"}},
 			{func() error { _, err := vm.DeviceInfo(ctx, "d"); return err }, slices.Repeat([]string{"qom-get"}, 4)},
 			{func() error { return errorOf(vm.RemoveDisk(ctx, "d")) }, []string{
-				"qom-get", "qom-get", "qom-list", "device_del", "blockdev-del",
+				"qom-get", "qom-get", "query-jobs", "query-block-exports", "qom-list", "device_del", "blockdev-del",
 				"query-fdsets", "remove-fd", "query-fdsets", "qom-list"}},
 			{func() error { return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}) },
 				[]string{"closefd", "getfd", "netdev_add", "device_add"}},

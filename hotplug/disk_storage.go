@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
@@ -57,7 +59,7 @@ func (vm *VM) AddNode(ctx context.Context, d Disk) error {
 //
 // RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. Call it again then.
 //
-// Source: blockdev-del, remove-fd, object-del.
+// Source: blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
 func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
 	err = vm.removing(ctx, "nodes of disk", id, func() error {
 		if err := checkID(id); err != nil {
@@ -93,10 +95,7 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		}
 	}
 	isGone := func(node string) bool { return slices.Contains(nodes, node) && !slices.Contains(left, node) }
-	err = qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool {
-		owner, node := ownerOf(opaque)
-		return owner == id && isGone(node)
-	})
+	err = vm.removeSetsOf(ctx, id, isGone)
 	for _, name := range nodes {
 		if name == id || !isGone(name) {
 			continue
@@ -110,6 +109,39 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		err = errors.Join(err, markErr)
 	}
 	return kept, err
+}
+
+// removeSetsOf removes the sets of descriptors of nodes that are gone. A node with several files can leave nodes below it
+// that the disk still uses, for example after the commit of an overlay: these need their sets, which RemoveDisk removes.
+func (vm *VM) removeSetsOf(ctx context.Context, id string, isGone func(node string) bool) error {
+	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	var sets []int64
+	for _, set := range all {
+		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool {
+			owner, node := ownerOf(qmp.Value(fd.Opaque))
+			return owner == id && isGone(node)
+		}) {
+			sets = append(sets, set.FDSetID)
+		}
+	}
+	if len(sets) > 1 {
+		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			open := setsOpen(b.Inserted)
+			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
+		}
+	}
+	for _, set := range sets {
+		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
+		err = errors.Join(err, setErr)
+	}
+	return err
 }
 
 // NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with
@@ -129,7 +161,7 @@ func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error
 	if err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
-	if exists {
+	if exists && !p.claimed {
 		names = append(names, id)
 	}
 	for _, own := range p.own {

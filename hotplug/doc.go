@@ -120,6 +120,12 @@
 // bridge together with the devices on its buses. If there are such devices, nothing is removed and the error matches
 // [ErrNotAlone].
 //
+// While block jobs run on a disk, QEMU cannot remove its nodes. The removal then changes nothing, and the error matches
+// [ErrBusy]; with [WithJobs], the removal cancels the jobs first. The same error means that exports serve a node that this
+// package added. To find the jobs of a disk, the removal compares the nodes that they use with those of the disk: the nodes
+// below the device, and those that [VM.AddNode] added for the disk. A job with an ID like "ID.move" is one of the disk ID,
+// whatever nodes it uses. See package job.
+//
 // For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
 // [VM.RemoveFDSet] remove a single part of a device, if it exists.
 //
@@ -154,6 +160,9 @@
 // command more, for the architecture. The first memory takes two commands more, and the first vhost-user server takes
 // one. To find a port, an operation sends a command for each bus of PCI, all at the same time. The first time, it also
 // sends about three commands for each device of PCI.
+//
+// A removal of a disk first asks for jobs and for exports, with one query each. If there are jobs, it sends four queries
+// more, two of which QEMU answers for all disks of the machine.
 //
 // With [WithBackend], a removal sends one or two queries more, which QEMU answers for all disks of the machine.
 //

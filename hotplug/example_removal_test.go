@@ -9,6 +9,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
@@ -66,6 +67,33 @@ func ExampleWithBackend() {
 	// <nil> <nil> <nil>
 	// [node "libvirt-1-format": was not added by this package] <nil>
 	// <nil>
+	// [] <nil>
+}
+
+// A mirror copies the disk. RemoveDisk leaves both as they are, until the caller wants it to cancel the job.
+func ExampleWithJobs() {
+	var p qmptest.Program
+	defer p.Close()
+	m := fakeqemu.New(&p) // in place of a machine
+	fakeqemu.NewJobs(m.Server)
+	ctx, client := context.Background(), m.Dial()
+	vm := hotplug.New(client, nil)
+	node := hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}}
+	fmt.Println(vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: node}))
+	copying, err := job.Start(ctx, client, "data1.copy", qemu.BlockdevMirror{Device: "data1", Target: "t1", Sync: qemu.MirrorSyncModeFull})
+	fmt.Println(err)
+	defer copying.Detach()
+
+	_, err = vm.RemoveDisk(ctx, "data1")
+	if busy, ok := errors.AsType[*hotplug.BusyError](err); ok {
+		fmt.Println(busy.Jobs, err)
+	}
+	kept, err := vm.RemoveDisk(ctx, "data1", hotplug.WithJobs())
+	fmt.Println(kept, err)
+	// Output:
+	// <nil>
+	// <nil>
+	// [data1.copy] hotplug: remove disk "data1": jobs are on the disk: data1.copy
 	// [] <nil>
 }
 

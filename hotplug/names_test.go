@@ -356,7 +356,8 @@ func TestCommandsWithBackend(t *testing.T) {
 		for _, r := range m.Requests()[sent:] {
 			commands = append(commands, r.Command)
 		}
-		require.Equal(t, []string{"qom-get", "qom-get", "query-blockstats", "query-fdsets", "query-block", "qom-list", "device_del",
+		require.Equal(t, []string{"qom-get", "qom-get", "query-blockstats", "query-fdsets", "query-block",
+			"query-jobs", "query-block-exports", "qom-list", "device_del",
 			"query-fdsets", "qom-list", "blockdev-del", "blockdev-del", "blockdev-del", "query-blockstats",
 			"query-fdsets", "remove-fd", "query-fdsets", "query-fdsets", "qom-list"}, commands)
 		require.Equal(t, before, m.State())

@@ -61,6 +61,8 @@ type removal struct {
 	backend bool   // what somebody else added, too
 	told    []part // parts that the caller named
 	kept    []Kept
+
+	cancelJobs bool // on the disk
 }
 
 func newRemoval(opts []RemoveOption) *removal {

@@ -27,6 +27,7 @@ type parts struct {
 
 	askedMarks, askedSets bool
 	own                   []part   // that sets and marks tell
+	claimed               bool     // a set or a mark tells that the node with the device's ID is of another disk
 	seen                  []string // the kinds of parts that were removed
 	sets                  []string // the numbers of all sets that have descriptors
 	marks                 []object // of the device
@@ -34,7 +35,8 @@ type parts struct {
 	stopped               error    // why no more commands are sent
 }
 
-// partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone.
+// partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone. If jobs are on
+// the disk, it cancels them or returns an error.
 func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKind) (*parts, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -44,6 +46,20 @@ func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKi
 			return nil, fmt.Errorf("name of the %s is empty", told.what)
 		}
 	}
+	for range jobAttempts {
+		p, err := vm.readParts(ctx, id, r, kind)
+		if err != nil {
+			return nil, err
+		}
+		if cancelled, err := p.checkIdle(ctx); err != nil || !cancelled {
+			return p, err
+		}
+	}
+	return nil, because(ErrBusy, "new jobs start on the disk all the time")
+}
+
+// readParts finds a device and its parts.
+func (vm *VM) readParts(ctx context.Context, id string, r *removal, kind removalKind) (*parts, error) {
 	f, err := vm.find(ctx, id)
 	if err != nil {
 		return nil, err
@@ -224,8 +240,11 @@ func (p *parts) ask(ctx context.Context, what string) error {
 			}
 			for _, fd := range s.FDs {
 				opaque := qmp.Value(fd.Opaque)
-				if id, node := ownerOf(opaque); id == p.id && node != "" {
+				switch id, node := ownerOf(opaque); {
+				case id == p.id && node != "":
 					p.own = append(p.own, part{aNode, node})
+				case id != "" && node == p.id:
+					p.claimed = true
 				}
 				if strings.HasPrefix(opaque, deviceOpaque(p.id)) {
 					p.own = append(p.own, part{anFDSet, number})
@@ -247,6 +266,9 @@ func (p *parts) ask(ctx context.Context, what string) error {
 				p.marks = append(p.marks, o)
 				p.own = append(p.own, part{what, name})
 			}
+		}
+		if of, ok := strings.CutSuffix(o.name, markOf("", aNode, p.id)); ok && of != p.id && o.kind == "secret" {
+			p.claimed = true
 		}
 	}
 	p.askedMarks = true
@@ -285,7 +307,11 @@ func (p *parts) names(ctx context.Context, what string) (all []string, ours map[
 	switch {
 	case isDefault:
 		own = append(own, used)
-	case len(own) == 0 && (what == aNode && p.exists || slices.Contains(p.gone, what)):
+	case what == aNode: // there can also be nodes that operations on the disk have added
+		if (p.exists || slices.Contains(p.gone, what)) && !p.claimed {
+			own = append(own, byDefault...)
+		}
+	case len(own) == 0 && slices.Contains(p.gone, what):
 		own = append(own, byDefault...)
 	}
 	isOwn := func(name string) bool { return slices.Contains(own, name) }

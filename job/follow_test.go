@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -151,6 +152,65 @@ func TestBusyEvents(t *testing.T) {
 		j.Detach()
 		cancel()
 		<-quiet
+	})
+}
+
+// TestActsOnItsOwn: the methods that do not wait leave another job with the same ID as it is, and one that Detach was
+// called for.
+func TestActsOnItsOwn(t *testing.T) {
+	for name, act := range map[string]func(ctx context.Context, j *job.Job) error{
+		"Pause":    func(ctx context.Context, j *job.Job) error { return j.Pause(ctx) },
+		"Resume":   func(ctx context.Context, j *job.Job) error { return j.Resume(ctx) },
+		"SetSpeed": func(ctx context.Context, j *job.Job) error { return j.SetSpeed(ctx, 1) },
+		"Progress": func(ctx context.Context, j *job.Job) error { _, err := j.Progress(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, newest, func(t *testing.T, f *fake) {
+				f.Hold(true)
+				j, err := job.Start(t.Context(), f.client, "one", mirror)
+				require.NoError(t, err)
+				f.Forget("one")
+				other, err := job.Start(t.Context(), f.client, "one", mirror)
+				require.NoError(t, err)
+				before := len(f.Requests())
+				require.ErrorIs(t, act(t.Context(), j), job.ErrGone)
+				require.NoError(t, j.Wait(t.Context(), nil))
+				require.ErrorIs(t, act(t.Context(), j), job.ErrGone)
+				require.Len(t, f.Requests(), before)
+
+				waits := make(chan error, 1)
+				go func() { waits <- other.Wait(t.Context(), nil) }()
+				synctest.Wait()
+				err = act(t.Context(), other)
+				require.False(t, errors.Is(err, job.ErrGone) || errors.Is(err, job.ErrGoesOn), "%v", err)
+				require.Greater(t, len(f.Requests()), before)
+				other.Detach()
+				require.ErrorIs(t, <-waits, job.ErrGoesOn)
+				require.ErrorIs(t, act(t.Context(), other), job.ErrGoesOn)
+			})
+		})
+	}
+}
+
+// TestCancelWithEndedContext: it changes nothing, and a later wait does not cancel the job.
+func TestCancelWithEndedContext(t *testing.T) {
+	inBubble(t, newest, func(t *testing.T, f *fake) {
+		f.Hold(true)
+		j, err := job.Start(t.Context(), f.client, "one", mirror)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		err = j.Cancel(ctx)
+		require.ErrorIs(t, err, job.ErrGoesOn)
+		require.ErrorIs(t, err, context.Canceled)
+		waits := make(chan error, 1)
+		go func() { waits <- j.WaitReady(t.Context(), nil) }()
+		synctest.Wait()
+		require.ErrorIs(t, j.Cancel(ctx), job.ErrGoesOn)
+		f.Advance("one")
+		require.NoError(t, <-waits)
+		require.NoError(t, j.Complete(t.Context()))
+		require.ErrorIs(t, j.Cancel(ctx), job.ErrTooLate, "the ending is known")
 	})
 }
 

@@ -20,10 +20,12 @@ func TestRequests(t *testing.T) {
 			return request
 		}
 		for reason, request := range map[string]qmp.Request{
-			"needs a request":    nil,
-			"starts no job":      qemu.Stop{},
-			"auto-dismiss":       with(func(r *qemu.BlockdevMirror) { r.AutoDismiss = new(true) }),
-			"is \"ignore\"":      with(func(r *qemu.BlockdevMirror) { r.OnTargetError = new(qemu.BlockdevOnErrorIgnore) }),
+			"needs a request": nil,
+			"starts no job":   qemu.Stop{},
+			"auto-dismiss":    with(func(r *qemu.BlockdevMirror) { r.AutoDismiss = new(true) }),
+			"is \"ignore\"":   with(func(r *qemu.BlockdevMirror) { r.OnTargetError = new(qemu.BlockdevOnErrorIgnore) }),
+			"break-snapshot": qemu.BlockdevBackup{Device: "data1", Target: "t1", Sync: qemu.MirrorSyncModeFull,
+				OnCBWError: new(qemu.OnCBWErrorBreakSnapshot)},
 			"the job ID \"two\"": with(func(r *qemu.BlockdevMirror) { r.JobID = new("two") }),
 		} {
 			_, err := job.Start(t.Context(), f.client, "one", request)
