@@ -28,14 +28,15 @@ func (m *machine) same(t *testing.T, format qemu.BlockdevDriver, image, raw stri
 // A guest writes to a disk and knows what the disk holds.
 type guest struct {
 	*machine
-	disk    string
+	disk    string // its path
 	content []byte
 	writes  int
 }
 
 // guestOf is a guest whose disk is filled with a byte.
-func (m *machine) guestOf(disk string, fill byte) *guest {
-	g := &guest{machine: m, disk: disk, content: make([]byte, imageSize)}
+func (m *machine) guestOf(t *testing.T, id string, fill byte) *guest {
+	t.Helper()
+	g := &guest{machine: m, disk: m.disk(t, id).Path, content: make([]byte, imageSize)}
 	for i := range g.content {
 		g.content[i] = fill
 	}
@@ -132,7 +133,7 @@ func (m *machine) nbdServer(t *testing.T, image string) (*qemutest.Server, qemu.
 func TestMove(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		m.plugged(t, "data1", 1)
-		g := m.guestOf("data1", 1)
+		g := m.guestOf(t, "data1", 1)
 		old := "data1"
 		move := func(name string, target block.Target, format qemu.BlockdevDriver, image string, opts *block.MoveOptions) {
 			t.Helper()
@@ -278,7 +279,7 @@ func TestMoveTop(t *testing.T) {
 		m.add(t, "inner", "qcow2", qmp.Args{"file": qmp.Args{"driver": "file", "filename": m.qcow2(t, "overlay", base)}, "backing": "base"})
 		m.add(t, "data1", "throttle", qmp.Args{"throttle-group": m.throttleGroup(t), "file": "inner"})
 		require.NoError(t, m.plug.AddDisk(within(t), hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.Node{Name: "data1"}}))
-		g := m.guestOf("data1", 1)
+		g := m.guestOf(t, "data1", 1)
 		move := func(target block.Target, opts block.MoveOptions) error {
 			t.Helper()
 			g.work(t)
