@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -34,7 +35,7 @@ func (m *machine) ofTarget(t *testing.T) block.Target {
 // The disk uses the old nodes or the new ones, and Clean finds nothing to do.
 func TestMoveFaults(t *testing.T) {
 	onFaults(t, func(t *testing.T, m *machine, fault fakeqemu.Fault) {
-		node := "data1"
+		node := m.disk(t, "data1").Layers[0].Node
 		met, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 			kept, err := block.New(conn).Move(ctx, "data1", m.ofTarget(t), nil)
 			if err != nil {
@@ -275,7 +276,7 @@ func TestCleanJobs(t *testing.T) {
 				Branch: &qemu.BlockdevCreateOptionsQcow2{File: qemu.BlockdevRef{Reference: new("image")}, Size: 1 << 20}}}.Do(ctx, m))
 			require.Eventually(t, func() bool {
 				jobs, err := job.List(ctx, m)
-				return err == nil && jobs[len(jobs)-1].Status == qemu.JobStatusConcluded
+				return err == nil && !slices.ContainsFunc(jobs, func(j qemu.JobInfo) bool { return j.Status != qemu.JobStatusConcluded })
 			}, 10*time.Second, time.Millisecond)
 		}
 		_, err := m.disks.Move(ctx, "data1", m.ofTarget(t), nil)
