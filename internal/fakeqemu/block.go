@@ -161,7 +161,7 @@ func (m *Machine) queryStats(args *arguments) (any, error) {
 		}
 		for _, id := range m.drives(n.name) {
 			s := m.stats(n)
-			s.Device, s.Qdev = new(""), new(id)
+			s.Device, s.Qdev = new(""), new("/machine/peripheral/"+id+"/virtio-backend")
 			all = append(all, s)
 		}
 	}
