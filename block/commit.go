@@ -1,0 +1,372 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// CommitOptions configures [VM.Commit]. The zero value merges the first image of the disk into the image below it.
+type CommitOptions struct {
+	// Top is the node of the first layer to merge down. If it is empty, it is the first image of the disk: the overlay
+	// that the guest writes to.
+	Top string
+
+	// Base is the node of the layer that gets the data of Top and of all layers between. If it is empty, it is the image
+	// below Top.
+	Base string
+
+	// BackingFile is the name of the base, for the header of the image above Top. If it is empty, it is the file of the
+	// base; Commit returns an error if QEMU was given a descriptor and does not know the name. It has no effect if Top is
+	// the first image.
+	BackingFile string
+
+	// BaseFile makes QEMU open the file of the base again, for writing. Set it if blockdev-add has opened that file with
+	// read-only, and gave its node a name: then QEMU does not open the file for writing itself. BaseFile has all the
+	// options that the node was added with. If the file is a set of descriptors, one of them must be open for reading and
+	// writing. After a commit that succeeded, the file stays open for writing.
+	BaseFile *qemu.BlockdevOptions
+
+	// DropBitmaps leaves the bitmaps on the first image; they are removed with it. Otherwise Commit moves them to the base.
+	DropBitmaps bool
+
+	Speed    int64              // the limit in bytes a second; 0 means none
+	Progress func(job.Progress) // called about once a second, see [job.Job.Wait]; may be nil
+}
+
+// Commit merges layers of a disk into an image below them while the guest uses the disk, and then removes the nodes of
+// these layers. Their files stay; they are no images of the disk any more. A filter on top of the disk stays on top. The
+// job has the ID "ID.commit".
+//
+// If the first image is merged, the guest uses the base afterwards. The base gets the bitmaps of the first image with their
+// content, except for inconsistent ones; a base that cannot hold a persistent bitmap gets one that is not. A commit of
+// layers below the first image changes no bitmap of the first image.
+//
+// If Commit returns nil, the layers are merged. kept lists their nodes and descriptors that are still in QEMU, because
+// something else uses them or a command failed. If a bitmap could not be moved, the nodes stay, and Err says why. [VM.Clean]
+// removes what stayed.
+//
+// If Commit fails or ctx ends, the disk has the same layers as before, unless the error is a [*hotplug.RollbackError]. The
+// base may have some of the data; the guest does not see a difference. The error matches:
+//   - [ErrNoDisk]: there is no such disk, or it has no medium.
+//   - [ErrNoLayer]: Top or Base is not a layer of the disk, or nothing is below Top.
+//   - [ErrBusy]: jobs run on the disk.
+//   - [*job.FailedError]: the commit failed, for example because the file system of the base is full.
+//   - the other errors of [job.Run].
+//
+// Source: block-commit, block-dirty-bitmap-add, block-dirty-bitmap-merge, blockdev-reopen (x-blockdev-reopen before QEMU
+// 6.1), blockdev-del.
+func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept []hotplug.Kept, err error) {
+	if opts == nil {
+		opts = &CommitOptions{}
+	}
+	var c *commit
+	err = vm.changing(ctx, "commit disk", id, func(undo *rollback) error {
+		c, err = vm.commit(ctx, undo, id, opts)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.moveBitmaps(ctx); err != nil {
+		for _, l := range c.old {
+			kept = append(kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
+		}
+		return kept, nil
+	}
+	return vm.release(ctx, id, c.old), nil
+}
+
+// A commit is what Commit does.
+type commit struct {
+	vm      *VM
+	id      string
+	old     []Layer // what is merged, from the top
+	base    Layer
+	bitmaps []qemu.BlockDirtyInfo // move to the base
+}
+
+// commit merges layers. The bitmaps have not moved after that.
+func (vm *VM) commit(ctx context.Context, undo *rollback, id string, opts *CommitOptions) (*commit, error) {
+	d, err := vm.lookIdle(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	top, err := d.topLayer(opts.Top)
+	if err != nil {
+		return nil, err
+	}
+	base, err := d.imageBelow(top, opts.Base)
+	if err != nil {
+		return nil, err
+	}
+	c := &commit{vm: vm, id: id, old: d.Layers[top:base], base: d.Layers[base]}
+	request := qemu.BlockCommit{Device: d.root(), BaseNode: new(c.base.Node), Speed: qmp.NonZero(opts.Speed)}
+	if top > 0 {
+		request.TopNode = new(c.old[0].Node)
+	}
+	if top == d.imageIndex() {
+		c.bitmaps = d.movable(opts.DropBitmaps)
+	} else {
+		file, _, err := c.base.named(opts.BackingFile)
+		if err != nil {
+			return nil, err
+		}
+		request.BackingFile, request.BackingMaskProtocol = &file, vm.masksProtocol()
+	}
+	if opts.BaseFile != nil {
+		if err := vm.reopen(ctx, undo, *opts.BaseFile); err != nil {
+			return nil, err
+		}
+	}
+	if err = c.run(ctx, undo, request, opts.Progress); errors.Is(err, job.ErrNotStarted) && opts.BaseFile == nil {
+		err = fmt.Errorf("%w (if QEMU has opened the file of the base for reading only, set BaseFile)", err)
+	}
+	return c, vm.checkMerged(ctx, id, c.old[0].Node, err)
+}
+
+// run runs the job. It makes the base record what the guest writes from the moment when the job ends.
+func (c *commit) run(ctx context.Context, undo *rollback, request qemu.BlockCommit, progress func(job.Progress)) error {
+	purpose := jobID(c.id, "commit")
+	if len(c.bitmaps) == 0 {
+		return job.Run(ctx, c.vm.conn, purpose, request, progress)
+	}
+	j, err := job.Start(ctx, c.vm.conn, purpose, request)
+	if err != nil {
+		return err
+	}
+	defer j.Detach()
+	if err := j.WaitReady(ctx, progress); err != nil {
+		return err
+	}
+	err = c.record(ctx, undo)
+	if err == nil {
+		if err = j.Complete(ctx); err == nil || !errors.Is(err, job.ErrGoesOn) {
+			return err
+		}
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	switch cancelErr := j.Cancel(ctx); {
+	case errors.Is(cancelErr, job.ErrTooLate):
+		return nil
+	case cancelErr != nil:
+		return errors.Join(err, cancelErr)
+	}
+	return err
+}
+
+// topLayer returns the index of the image with a node, or of the first image.
+func (d *Disk) topLayer(node string) (int, error) {
+	if node == "" {
+		return d.imageIndex(), nil
+	}
+	return d.imageBelow(-1, node)
+}
+
+// imageBelow returns the index of the image with a node below a layer, or of the next image below it.
+func (d *Disk) imageBelow(layer int, node string) (int, error) {
+	for i := layer + 1; i < len(d.Layers); i++ {
+		if l := d.Layers[i]; !l.Filter() && (node == "" || l.Node == node) {
+			return i, nil
+		}
+	}
+	switch {
+	case node == "":
+		return 0, because(ErrNoLayer, "node %q has no image below it", d.Layers[layer].Node)
+	case layer < 0:
+		return 0, because(ErrNoLayer, "node %q is not an image of the disk", node)
+	}
+	return 0, because(ErrNoLayer, "node %q is not an image below node %q", node, d.Layers[layer].Node)
+}
+
+// checkMerged looks whether a disk still uses a layer, if the outcome of the job is unknown.
+func (vm *VM) checkMerged(ctx context.Context, id, layer string, err error) error {
+	if err == nil || !errors.Is(err, job.ErrGone) && !errors.Is(err, job.ErrNotDismissed) {
+		return err
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	d, lookErr := vm.look(ctx, id)
+	if lookErr != nil {
+		return errors.Join(err, lookErr)
+	}
+	if _, uses := d.layer(layer); uses {
+		return err
+	}
+	return nil
+}
+
+// reopen opens the file of a node for writing, as a step of an operation.
+func (vm *VM) reopen(ctx context.Context, undo *rollback, file qemu.BlockdevOptions) error {
+	if qmp.Value(file.NodeName) == "" {
+		return errors.New("BaseFile has no NodeName")
+	}
+	set := func(ctx context.Context, readOnly bool) error {
+		file.ReadOnly = new(readOnly)
+		err := qemu.BlockdevReopen{Options: []qemu.BlockdevOptions{file}}.Do(ctx, vm.conn)
+		if errors.Is(err, errors.ErrUnsupported) {
+			err = vm.conn.Execute(ctx, &qmp.Call{Command: "x-blockdev-reopen", Args: &file})
+		}
+		return err
+	}
+	undo.add("node "+*file.NodeName, func(ctx context.Context) error { return set(ctx, true) })
+	return set(ctx, false)
+}
+
+// masksProtocol returns the member "backing-mask-protocol": QEMU 9.0 and later then write "raw" into a header as the
+// format of an image that is a bare file, instead of "file".
+func (vm *VM) masksProtocol() *bool {
+	greeted, ok := vm.conn.(interface{ Version() qmp.Version })
+	if !ok || greeted.Version().Major < 9 {
+		return nil
+	}
+	return new(true)
+}
+
+// recorder is the name of a bitmap on the base. It records what the guest writes when the disk already uses the base, and
+// the base does not have the bitmaps of the disk yet. These cannot be added before: QEMU refuses to remove a persistent
+// bitmap from the base if the commit fails.
+func (c *commit) recorder() qemu.BlockDirtyBitmap {
+	return qemu.BlockDirtyBitmap{Node: c.base.Node, Name: jobID(c.id, "commit")}
+}
+
+func (c *commit) record(ctx context.Context, undo *rollback) error {
+	at := c.recorder()
+	granularity := c.bitmaps[0].Granularity
+	for _, b := range c.bitmaps {
+		granularity = min(granularity, b.Granularity)
+	}
+	remove := func(ctx context.Context) error {
+		err := qemu.BlockDirtyBitmapRemove(at).Do(ctx, c.vm.conn)
+		if _, refused := errors.AsType[*qmp.Error](err); refused {
+			return nil // there is none
+		}
+		return err
+	}
+	if err := remove(ctx); err != nil { // of a commit that was interrupted
+		return err
+	}
+	undo.add("bitmap "+at.Name, remove)
+	return qemu.BlockDirtyBitmapAdd{Node: at.Node, Name: at.Name, Granularity: &granularity}.Do(ctx, c.vm.conn)
+}
+
+// moveBitmaps gives the base the bitmaps of the first image.
+func (c *commit) moveBitmaps(ctx context.Context) (err error) {
+	if len(c.bitmaps) == 0 {
+		return nil
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit) // the layers are merged
+	defer cancel()
+	for _, b := range c.bitmaps {
+		if moveErr := c.moveBitmap(ctx, b); moveErr != nil {
+			err = errors.Join(err, fmt.Errorf("bitmap %q: %w", *b.Name, moveErr))
+		}
+	}
+	if err != nil {
+		return err // with the recorder, which the bitmaps still need
+	}
+	return qemu.BlockDirtyBitmapRemove(c.recorder()).Do(ctx, c.vm.conn)
+}
+
+func (c *commit) moveBitmap(ctx context.Context, b qemu.BlockDirtyInfo) error {
+	at := qemu.BlockDirtyBitmap{Node: c.base.Node, Name: *b.Name}
+	merge := mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.old[0].Node, Name: *b.Name})
+	if b.Recording {
+		merge = mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.old[0].Node, Name: *b.Name}, c.recorder())
+	}
+	persistent := b.Persistent && c.base.Driver == qemu.BlockdevDriverQcow2
+	err := qemu.Transaction{Actions: []qemu.TransactionAction{addBitmap(at.Node, b, persistent), merge}}.Do(ctx, c.vm.conn)
+	if _, refused := errors.AsType[*qmp.Error](err); !refused {
+		return err
+	}
+	// The base has a bitmap with this name.
+	actions := []qemu.TransactionAction{merge}
+	if b.Recording {
+		actions = append(actions, qemu.TransactionAction{Type: qemu.TransactionActionKindBlockDirtyBitmapEnable, Branch: &at})
+	}
+	return qemu.Transaction{Actions: actions}.Do(ctx, c.vm.conn)
+}
+
+// StreamOptions configures [VM.Stream]. The zero value copies all that is below the first image into it.
+type StreamOptions struct {
+	// Top is the node of the layer that gets the data. If it is empty, it is the first image of the disk.
+	Top string
+
+	// Base is the node of a layer that stays below Top. If it is empty, nothing stays, and Top stands alone.
+	Base string
+
+	// BackingFile is the name of the base, for the header of Top. If it is empty, it is the file of the base; Stream returns
+	// an error if QEMU was given a descriptor and does not know the name. It has no effect without Base.
+	BackingFile string
+
+	Speed    int64              // the limit in bytes a second; 0 means none
+	Progress func(job.Progress) // called about once a second, see [job.Job.Wait]; may be nil
+}
+
+// Stream copies the data of the layers below an image into it while the guest uses the disk, and then removes the nodes of
+// these layers. Their files stay, unchanged: other disks can use them. The job has the ID "ID.stream".
+//
+// If Stream returns nil, the disk does not use the layers any more. kept lists their nodes and descriptors that are still in
+// QEMU, because something else uses them or a command failed. [VM.Clean] removes them later.
+//
+// If Stream fails or ctx ends, the disk has the same layers as before. The image may have got some of the data; a second
+// Stream copies the rest. The error matches:
+//   - [ErrNoDisk]: there is no such disk, or it has no medium.
+//   - [ErrNoLayer]: Top or Base is not a layer of the disk.
+//   - [ErrBusy]: jobs run on the disk.
+//   - [*job.FailedError]: the stream failed, for example because the file system is full.
+//   - the other errors of [job.Run].
+//
+// Source: block-stream, blockdev-del.
+func (vm *VM) Stream(ctx context.Context, id string, opts *StreamOptions) (kept []hotplug.Kept, err error) {
+	if opts == nil {
+		opts = &StreamOptions{}
+	}
+	var old []Layer
+	err = vm.do(ctx, "stream disk", id, func() error {
+		old, err = vm.stream(ctx, id, opts)
+		return err
+	})
+	if err != nil || len(old) == 0 {
+		return nil, err
+	}
+	return vm.release(ctx, id, old), nil
+}
+
+// stream returns the layers that the disk does not use any more.
+func (vm *VM) stream(ctx context.Context, id string, opts *StreamOptions) (old []Layer, err error) {
+	d, err := vm.lookIdle(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	top, err := d.topLayer(opts.Top)
+	if err != nil {
+		return nil, err
+	}
+	base := len(d.Layers)
+	// The device must not be a filter: that terminates QEMU 5.2, and later ones never remove the node again.
+	request := qemu.BlockStream{Device: d.Layers[top].Node, Speed: qmp.NonZero(opts.Speed)}
+	if opts.Base != "" {
+		if base, err = d.imageBelow(top, opts.Base); err != nil {
+			return nil, err
+		}
+		file, _, err := d.Layers[base].named(opts.BackingFile)
+		if err != nil {
+			return nil, err
+		}
+		request.BaseNode, request.BackingFile, request.BackingMaskProtocol = &opts.Base, &file, vm.masksProtocol()
+	}
+	old = d.Layers[top+1 : base]
+	if len(old) == 0 {
+		return nil, nil
+	}
+	err = job.Run(ctx, vm.conn, jobID(id, "stream"), request, opts.Progress)
+	return old, vm.checkMerged(ctx, id, old[0].Node, err)
+}
