@@ -19,17 +19,22 @@ import (
 // Source: query-block.
 func (vm *VM) InternalSnapshots(ctx context.Context, id string) (all []qemu.SnapshotInfo, err error) {
 	err = vm.do(ctx, "list internal snapshots of disk", id, func() error {
-		v, err := vm.view(ctx)
-		if err != nil {
-			return err
-		}
-		disks, err := v.images([]string{id})
-		if err == nil {
-			all = disks[0].snapshots
-		}
+		all, err = vm.snapshotsOf(ctx, id)
 		return err
 	})
 	return all, err
+}
+
+func (vm *VM) snapshotsOf(ctx context.Context, id string) ([]qemu.SnapshotInfo, error) {
+	v, err := vm.view(ctx)
+	if err != nil {
+		return nil, err
+	}
+	disks, err := v.images([]string{id})
+	if err != nil {
+		return nil, err
+	}
+	return disks[0].snapshots, nil
 }
 
 // CreateInternalSnapshot takes a snapshot of a disk inside its image, which must be qcow2. It does not save the guest's
@@ -48,7 +53,7 @@ func (vm *VM) CreateInternalSnapshot(ctx context.Context, id, name string) error
 		if err != nil {
 			return err
 		}
-		before, err := vm.InternalSnapshots(ctx, id)
+		before, err := vm.snapshotsOf(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -70,7 +75,7 @@ func (vm *VM) DeleteInternalSnapshot(ctx context.Context, id, name string) error
 		if err != nil {
 			return err
 		}
-		before, err := vm.InternalSnapshots(ctx, id)
+		before, err := vm.snapshotsOf(ctx, id)
 		if err != nil || named(before, name) == nil {
 			return err
 		}
@@ -86,7 +91,7 @@ func (vm *VM) DeleteInternalSnapshot(ctx context.Context, id, name string) error
 func (vm *VM) checkInternal(ctx context.Context, id, name string, want bool, err error) error {
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
-	now, lookErr := vm.InternalSnapshots(ctx, id)
+	now, lookErr := vm.snapshotsOf(ctx, id)
 	switch {
 	case lookErr != nil:
 		return errors.Join(err, lookErr)
@@ -104,7 +109,7 @@ func named(all []qemu.SnapshotInfo, name string) *qemu.SnapshotInfo {
 	return nil
 }
 
-// MachineOptions configures [VM.SaveMachine], [VM.LoadMachine] and [VM.DeleteMachine].
+// MachineOptions configures [VM.SaveMachine], [VM.LoadMachine] and [VM.DeleteSavedMachine].
 type MachineOptions struct {
 	// Disks are the IDs of the disks that get a snapshot. If it is empty, these are all disks that the guest can write to,
 	// also those without an ID. Give the disks if the machine has a writable disk that is not qcow2: SaveMachine and
@@ -202,11 +207,11 @@ func (vm *VM) continueUnloaded(ctx context.Context, name string, opts *MachineOp
 	return err
 }
 
-// DeleteMachine deletes a snapshot of [VM.SaveMachine] from the disks. A disk that does not have it is skipped. The job has
+// DeleteSavedMachine deletes a snapshot of [VM.SaveMachine] from the disks. A disk that does not have it is skipped. The job has
 // the ID "machine.delete". The errors are those of SaveMachine; if it fails, some disks may not have the snapshot any more.
 //
 // Source: snapshot-delete.
-func (vm *VM) DeleteMachine(ctx context.Context, name string, opts *MachineOptions) error {
+func (vm *VM) DeleteSavedMachine(ctx context.Context, name string, opts *MachineOptions) error {
 	return vm.do(ctx, "delete saved machine", name, func() error {
 		opts := cmp.Or(opts, &MachineOptions{})
 		disks, err := vm.machineDisks(ctx, opts)
@@ -245,7 +250,7 @@ func (vm *VM) machineDisks(ctx context.Context, opts *MachineOptions) ([]imaged,
 func (v *view) images(ids []string) (disks []imaged, err error) {
 	for i := range v.blocks {
 		b := &v.blocks[i]
-		if b.Inserted == nil || len(ids) == 0 && b.Inserted.Ro || len(ids) > 0 && !slices.Contains(ids, idOf(b)) {
+		if b.Inserted == nil || len(ids) == 0 && b.Inserted.RO || len(ids) > 0 && !slices.Contains(ids, idOf(b)) {
 			continue
 		}
 		d := v.disk(b)
@@ -256,7 +261,7 @@ func (v *view) images(ids []string) (disks []imaged, err error) {
 		disks = append(disks, imaged{d, image.Snapshots})
 	}
 	for _, id := range ids {
-		if !slices.ContainsFunc(disks, func(d imaged) bool { return d.ID == id }) {
+		if id == "" || !slices.ContainsFunc(disks, func(d imaged) bool { return d.ID == id }) {
 			return nil, because(ErrNoDisk, "disk %q does not exist, or has no medium", id)
 		}
 	}
