@@ -184,12 +184,17 @@ func (o *Overlay) target() (t Target, err error) {
 	case hotplug.Descriptor:
 		t.Backend, format = &b, &b.Format
 	case *hotplug.File:
-		copied := *b
-		t.Backend, format = &copied, &copied.Format
+		if b != nil {
+			copied := *b
+			t.Backend, format = &copied, &copied.Format
+		}
 	case *hotplug.Descriptor:
-		copied := *b
-		t.Backend, format = &copied, &copied.Format
-	default:
+		if b != nil {
+			copied := *b
+			t.Backend, format = &copied, &copied.Format
+		}
+	}
+	if format == nil {
 		return t, fmt.Errorf("target of an overlay is a %T: it must be a File or a Descriptor", t.Backend)
 	}
 	*format = cmp.Or(*format, qemu.BlockdevDriverQcow2)
