@@ -49,8 +49,8 @@ type CommitOptions struct {
 // layers below the first image changes no bitmap of the first image.
 //
 // If Commit returns nil, the layers are merged. kept lists their nodes and descriptors that are still in QEMU, because
-// something else uses them or a command failed. If a bitmap could not be moved, the nodes stay, and Err says why. [VM.Clean]
-// removes what stayed.
+// something else uses them or a command failed, and the job if QEMU did not dismiss it. If a bitmap could not be moved, the
+// nodes stay, and Err says why. [VM.Clean] removes what stayed.
 //
 // If Commit fails or ctx ends, the disk has the same layers as before, unless the error is a [*hotplug.RollbackError]. The
 // base may have some of the data; the guest does not see a difference. The error matches:
@@ -68,32 +68,92 @@ func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept 
 	}
 	var c *commit
 	err = vm.changing(ctx, "commit disk", id, func(undo *rollback) error {
-		c, err = vm.commit(ctx, undo, id, opts)
+		if c, err = vm.planCommit(ctx, id, opts); err != nil {
+			return err
+		}
+		if opts.BaseFile != nil {
+			if err := vm.reopen(ctx, undo, *opts.BaseFile); err != nil {
+				return err
+			}
+		}
+		if len(c.bitmaps) > 0 {
+			c.ready = func(ctx context.Context) error { return c.record(ctx, undo) }
+		}
+		if err = c.run(ctx); errors.Is(err, job.ErrNotStarted) && opts.BaseFile == nil {
+			err = fmt.Errorf("%w (if QEMU has opened the file of the base for reading only, set BaseFile)", err)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	if err := c.moveBitmaps(ctx); err != nil {
-		for _, l := range c.old {
-			kept = append(kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
+		for _, l := range c.gone {
+			c.kept = append(c.kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
 		}
-		return kept, nil
+		return c.kept, nil
 	}
-	return vm.release(ctx, id, c.old), nil
+	return append(c.kept, vm.release(ctx, id, c.gone)...), nil
 }
 
-// A commit is what Commit does.
+// A merge is a job that merges layers.
+type merge struct {
+	vm       *VM
+	disk     string
+	job      string // its ID
+	request  qmp.Request
+	progress func(job.Progress)
+	ready    func(ctx context.Context) error // what to do when the job is ready; may be nil
+
+	gone []Layer        // what the disk does not use afterwards
+	kept []hotplug.Kept // the job, if QEMU did not dismiss it
+}
+
+// run runs the job. If it returns nil, the disk does not use the layers any more.
+func (m *merge) run(ctx context.Context) error {
+	j, err := job.Start(ctx, m.vm.conn, m.job, m.request)
+	if err == nil {
+		defer j.Detach()
+		err = j.WaitReady(ctx, m.progress)
+	}
+	if err == nil && m.ready != nil {
+		err = m.ready(ctx)
+	}
+	if err == nil {
+		err = j.Complete(ctx)
+	}
+	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
+		return err
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	switch {
+	case errors.Is(err, job.ErrNotDismissed):
+		m.kept, err = append(m.kept, hotplug.Kept{What: "job", Name: m.job, Err: err}), nil
+	case err != nil:
+		if j, findErr := job.Find(ctx, m.vm.conn, m.job); findErr == nil {
+			_ = j.Cancel(ctx) // the nodes show the outcome
+			j.Detach()
+		}
+	}
+	d, lookErr := m.vm.look(ctx, m.disk)
+	switch {
+	case lookErr == nil && !d.uses(m.gone[0].Node):
+		return nil
+	case lookErr == nil && err == nil:
+		return because(job.ErrCancelled, "another client has ended job %q: the disk uses node %q", m.job, m.gone[0].Node)
+	}
+	return err
+}
+
+// A commit is a merge into a layer below.
 type commit struct {
-	vm      *VM
-	id      string
-	old     []Layer // what is merged, from the top
+	merge
 	base    Layer
 	bitmaps []qemu.BlockDirtyInfo // move to the base
 }
 
-// commit merges layers. The bitmaps have not moved after that.
-func (vm *VM) commit(ctx context.Context, undo *rollback, id string, opts *CommitOptions) (*commit, error) {
+func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*commit, error) {
 	d, err := vm.lookIdle(ctx, id)
 	if err != nil {
 		return nil, err
@@ -106,10 +166,10 @@ func (vm *VM) commit(ctx context.Context, undo *rollback, id string, opts *Commi
 	if err != nil {
 		return nil, err
 	}
-	c := &commit{vm: vm, id: id, old: d.Layers[top:base], base: d.Layers[base]}
+	c := &commit{base: d.Layers[base]}
 	request := qemu.BlockCommit{Device: d.root(), BaseNode: new(c.base.Node), Speed: qmp.NonZero(opts.Speed)}
 	if top > 0 {
-		request.TopNode = new(c.old[0].Node)
+		request.TopNode = new(d.Layers[top].Node)
 	}
 	if top == d.imageIndex() {
 		c.bitmaps = d.movable(opts.DropBitmaps)
@@ -120,46 +180,8 @@ func (vm *VM) commit(ctx context.Context, undo *rollback, id string, opts *Commi
 		}
 		request.BackingFile, request.BackingMaskProtocol = &file, vm.masksProtocol()
 	}
-	if opts.BaseFile != nil {
-		if err := vm.reopen(ctx, undo, *opts.BaseFile); err != nil {
-			return nil, err
-		}
-	}
-	if err = c.run(ctx, undo, request, opts.Progress); errors.Is(err, job.ErrNotStarted) && opts.BaseFile == nil {
-		err = fmt.Errorf("%w (if QEMU has opened the file of the base for reading only, set BaseFile)", err)
-	}
-	return c, vm.checkMerged(ctx, id, c.old[0].Node, err)
-}
-
-// run runs the job. It makes the base record what the guest writes from the moment when the job ends.
-func (c *commit) run(ctx context.Context, undo *rollback, request qemu.BlockCommit, progress func(job.Progress)) error {
-	purpose := jobID(c.id, "commit")
-	if len(c.bitmaps) == 0 {
-		return job.Run(ctx, c.vm.conn, purpose, request, progress)
-	}
-	j, err := job.Start(ctx, c.vm.conn, purpose, request)
-	if err != nil {
-		return err
-	}
-	defer j.Detach()
-	if err := j.WaitReady(ctx, progress); err != nil {
-		return err
-	}
-	err = c.record(ctx, undo)
-	if err == nil {
-		if err = j.Complete(ctx); err == nil || !errors.Is(err, job.ErrGoesOn) {
-			return err
-		}
-	}
-	ctx, cancel := wait.Detach(ctx, undoLimit)
-	defer cancel()
-	switch cancelErr := j.Cancel(ctx); {
-	case errors.Is(cancelErr, job.ErrTooLate):
-		return nil
-	case cancelErr != nil:
-		return errors.Join(err, cancelErr)
-	}
-	return err
+	c.merge = merge{vm: vm, disk: id, job: jobID(id, "commit"), request: request, progress: opts.Progress, gone: d.Layers[top:base]}
+	return c, nil
 }
 
 // topLayer returns the index of the image with a node, or of the first image.
@@ -184,23 +206,6 @@ func (d *Disk) imageBelow(layer int, node string) (int, error) {
 		return 0, because(ErrNoLayer, "node %q is not an image of the disk", node)
 	}
 	return 0, because(ErrNoLayer, "node %q is not an image below node %q", node, d.Layers[layer].Node)
-}
-
-// checkMerged looks whether a disk still uses a layer, if the outcome of the job is unknown.
-func (vm *VM) checkMerged(ctx context.Context, id, layer string, err error) error {
-	if err == nil || !errors.Is(err, job.ErrGone) && !errors.Is(err, job.ErrNotDismissed) {
-		return err
-	}
-	ctx, cancel := wait.Detach(ctx, undoLimit)
-	defer cancel()
-	d, lookErr := vm.look(ctx, id)
-	if lookErr != nil {
-		return errors.Join(err, lookErr)
-	}
-	if _, uses := d.layer(layer); uses {
-		return err
-	}
-	return nil
 }
 
 // reopen opens the file of a node for writing, as a step of an operation.
@@ -234,7 +239,7 @@ func (vm *VM) masksProtocol() *bool {
 // the base does not have the bitmaps of the disk yet. These cannot be added before: QEMU refuses to remove a persistent
 // bitmap from the base if the commit fails.
 func (c *commit) recorder() qemu.BlockDirtyBitmap {
-	return qemu.BlockDirtyBitmap{Node: c.base.Node, Name: jobID(c.id, "commit")}
+	return qemu.BlockDirtyBitmap{Node: c.base.Node, Name: c.job}
 }
 
 func (c *commit) record(ctx context.Context, undo *rollback) error {
@@ -277,9 +282,9 @@ func (c *commit) moveBitmaps(ctx context.Context) (err error) {
 
 func (c *commit) moveBitmap(ctx context.Context, b qemu.BlockDirtyInfo) error {
 	at := qemu.BlockDirtyBitmap{Node: c.base.Node, Name: *b.Name}
-	merge := mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.old[0].Node, Name: *b.Name})
+	merge := mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.gone[0].Node, Name: *b.Name})
 	if b.Recording {
-		merge = mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.old[0].Node, Name: *b.Name}, c.recorder())
+		merge = mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.gone[0].Node, Name: *b.Name}, c.recorder())
 	}
 	persistent := b.Persistent && c.base.Driver == qemu.BlockdevDriverQcow2
 	err := qemu.Transaction{Actions: []qemu.TransactionAction{addBitmap(at.Node, b, persistent), merge}}.Do(ctx, c.vm.conn)
@@ -314,7 +319,8 @@ type StreamOptions struct {
 // these layers. Their files stay, unchanged: other disks can use them. The job has the ID "ID.stream".
 //
 // If Stream returns nil, the disk does not use the layers any more. kept lists their nodes and descriptors that are still in
-// QEMU, because something else uses them or a command failed. [VM.Clean] removes them later.
+// QEMU, because something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes
+// them later.
 //
 // If Stream fails or ctx ends, the disk has the same layers as before. The image may have got some of the data; a second
 // Stream copies the rest. The error matches:
@@ -329,19 +335,20 @@ func (vm *VM) Stream(ctx context.Context, id string, opts *StreamOptions) (kept 
 	if opts == nil {
 		opts = &StreamOptions{}
 	}
-	var old []Layer
+	var m *merge
 	err = vm.do(ctx, "stream disk", id, func() error {
-		old, err = vm.stream(ctx, id, opts)
-		return err
+		if m, err = vm.planStream(ctx, id, opts); err != nil || len(m.gone) == 0 {
+			return err
+		}
+		return m.run(ctx)
 	})
-	if err != nil || len(old) == 0 {
+	if err != nil {
 		return nil, err
 	}
-	return vm.release(ctx, id, old), nil
+	return append(m.kept, vm.release(ctx, id, m.gone)...), nil
 }
 
-// stream returns the layers that the disk does not use any more.
-func (vm *VM) stream(ctx context.Context, id string, opts *StreamOptions) (old []Layer, err error) {
+func (vm *VM) planStream(ctx context.Context, id string, opts *StreamOptions) (*merge, error) {
 	d, err := vm.lookIdle(ctx, id)
 	if err != nil {
 		return nil, err
@@ -363,10 +370,5 @@ func (vm *VM) stream(ctx context.Context, id string, opts *StreamOptions) (old [
 		}
 		request.BaseNode, request.BackingFile, request.BackingMaskProtocol = &opts.Base, &file, vm.masksProtocol()
 	}
-	old = d.Layers[top+1 : base]
-	if len(old) == 0 {
-		return nil, nil
-	}
-	err = job.Run(ctx, vm.conn, jobID(id, "stream"), request, opts.Progress)
-	return old, vm.checkMerged(ctx, id, old[0].Node, err)
+	return &merge{vm: vm, disk: id, job: jobID(id, "stream"), request: request, progress: opts.Progress, gone: d.Layers[top+1 : base]}, nil
 }

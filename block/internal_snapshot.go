@@ -26,11 +26,7 @@ func (vm *VM) InternalSnapshots(ctx context.Context, id string) (all []qemu.Snap
 }
 
 func (vm *VM) snapshotsOf(ctx context.Context, id string) ([]qemu.SnapshotInfo, error) {
-	v, err := vm.view(ctx)
-	if err != nil {
-		return nil, err
-	}
-	disks, err := v.images([]string{id})
+	disks, err := vm.findImages(ctx, []string{id})
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +54,7 @@ func (vm *VM) CreateInternalSnapshot(ctx context.Context, id, name string) error
 			return err
 		}
 		err = qemu.BlockdevSnapshotInternalSync{Device: d.root(), Name: name}.Do(ctx, vm.conn)
-		if named(before, name) == nil && qmp.MayHaveExecuted(err) {
+		if err != nil && named(before, name) == nil && qmp.MayHaveExecuted(err) {
 			return vm.checkInternal(ctx, id, name, true, err)
 		}
 		return err
@@ -80,7 +76,7 @@ func (vm *VM) DeleteInternalSnapshot(ctx context.Context, id, name string) error
 			return err
 		}
 		_, err = qemu.BlockdevSnapshotDeleteInternalSync{Device: d.root(), Name: &name}.Do(ctx, vm.conn)
-		if qmp.MayHaveExecuted(err) {
+		if err != nil && qmp.MayHaveExecuted(err) {
 			return vm.checkInternal(ctx, id, name, false, err)
 		}
 		return err
@@ -230,11 +226,7 @@ type imaged struct {
 
 // machineDisks returns the disks for a snapshot of the machine, which no job uses.
 func (vm *VM) machineDisks(ctx context.Context, opts *MachineOptions) ([]imaged, error) {
-	v, err := vm.view(ctx)
-	if err != nil {
-		return nil, err
-	}
-	disks, err := v.images(opts.Disks)
+	disks, err := vm.findImages(ctx, opts.Disks)
 	if err != nil {
 		return nil, err
 	}
@@ -246,15 +238,21 @@ func (vm *VM) machineDisks(ctx context.Context, opts *MachineOptions) ([]imaged,
 	return disks, nil
 }
 
-// images returns the disks with these IDs, or all that the guest can write to. There is at least one.
-func (v *view) images(ids []string) (disks []imaged, err error) {
-	for i := range v.blocks {
-		b := &v.blocks[i]
-		if b.Inserted == nil || len(ids) == 0 && b.Inserted.RO || len(ids) > 0 && !slices.Contains(ids, idOf(b)) {
-			continue
+// findImages returns the disks with these IDs, or all that the guest can write to. There is at least one.
+func (vm *VM) findImages(ctx context.Context, ids []string) (disks []imaged, err error) {
+	infos := map[string]*qemu.BlockInfo{} // by the disk's Path
+	found, err := vm.find(ctx, func(b *qemu.BlockInfo) bool {
+		if b.Qdev == nil || b.Inserted == nil || len(ids) == 0 && b.Inserted.RO || len(ids) > 0 && !slices.Contains(ids, idOf(b)) {
+			return false
 		}
-		d := v.disk(b)
-		image := &b.Inserted.Image
+		infos[*b.Qdev] = b
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range found {
+		image := &infos[d.Path].Inserted.Image
 		for range d.imageIndex() {
 			image = image.BackingImage
 		}

@@ -120,7 +120,7 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, 
 	}
 	take := func(ctx context.Context) error {
 		err := all.Do(ctx, vm.conn)
-		if qmp.MayHaveExecuted(err) {
+		if err != nil && qmp.MayHaveExecuted(err) {
 			err = vm.checkTaken(ctx, overlays[0].Disk, nodes[0], err)
 		}
 		return err

@@ -180,6 +180,7 @@ func TestSnapshotOfPaths(t *testing.T) {
 				kept, err := m.disks.Stream(ctx, "data1", &block.StreamOptions{Base: "inner"})
 				require.NoError(t, err)
 				require.Empty(t, kept)
+				m.flush(t, "data1")
 				m.same(t, "qcow2", m.path(name), w.expected)
 				require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
 				require.Equal(t, []string{"root", "inner"}, m.layers(t, "data1"))
@@ -188,6 +189,7 @@ func TestSnapshotOfPaths(t *testing.T) {
 		}
 		require.Equal(t, []string{"root", "o3", "inner"}, m.layers(t, "data1"))
 		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", nil)))
+		m.flush(t, "data1")
 		m.same(t, "qcow2", m.path("o3"), w.expected)
 
 		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{Disk: "data2", Target: target("d2")}}, nil))
@@ -196,6 +198,7 @@ func TestSnapshotOfPaths(t *testing.T) {
 		m.read(t, "data2", 9, 0, mib)
 		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{Disk: "data2", Target: block.Target{Backend: hotplug.File{Path: m.path("d3")}}}}, nil))
 		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data2", nil)))
+		m.flush(t, "data2")
 		m.read(t, "data2", 9, 0, mib)
 		m.sound(t, m.path("d3"))
 	})
@@ -299,7 +302,7 @@ func TestSnapshotOfSeveral(t *testing.T) {
 		var busy *block.BusyError
 		require.ErrorAs(t, m.disks.Snapshot(ctx, overlays(), nil), &busy)
 		require.Equal(t, []string{"copy"}, busy.Jobs)
-		require.NoError(t, j.Cancel(ctx))
+		_ = j.Cancel(ctx) // too late on QEMU 5.2, which ends a job that is ready without an error
 		kept, err := m.plug.RemoveNodes(ctx, "data2", "t1")
 		require.NoError(t, errorsOf(kept, err))
 		unchanged("job")
@@ -333,7 +336,9 @@ func TestSnapshotOfSeveral(t *testing.T) {
 		// Both disks, at one moment.
 		f := &freezer{thawErr: os.ErrClosed}
 		f.freezing = func(context.Context) error {
-			unchanged("frozen")
+			d, err := m.disks.Disk(ctx, "data1")
+			require.NoError(t, err)
+			require.Len(t, d.Layers, 1)
 			return nil
 		}
 		err = m.disks.Snapshot(ctx, overlays(), &block.SnapshotOptions{Freezer: f})
@@ -441,6 +446,9 @@ func TestFaultsOfSnapshot(t *testing.T) {
 				}
 				return block.New(conn).Snapshot(ctx, overlays, nil)
 			}, func(command string, err error) {
+				for _, id := range []string{"data1", "data2"} {
+					require.NoError(t, errorsOf(m.disks.Clean(within(t), id))) // a job that could not be dismissed
+				}
 				if err == nil { // also if only the answer was lost
 					for _, id := range []string{"data1", "data2"} {
 						require.NoError(t, errorsOf(m.disks.Commit(within(t), id, nil)))
