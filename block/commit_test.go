@@ -1,0 +1,163 @@
+package block_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/block"
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestMergeArguments: what cannot be merged is refused before anything happens.
+func TestMergeArguments(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		require.ErrorIs(t, errorsOf(m.disks.Commit(ctx, "data1", nil)), block.ErrNoDisk)
+		require.ErrorIs(t, errorsOf(m.disks.Stream(ctx, "data1", nil)), block.ErrNoDisk)
+		m.plugged(t, "data1", 1)
+		require.ErrorIs(t, errorsOf(m.disks.Commit(ctx, "data1", nil)), block.ErrNoLayer)
+		for _, name := range []string{"o1", "o2", "o3"} {
+			m.overlay(t, "data1", name, "data1.img")
+		}
+		for _, opts := range []block.CommitOptions{
+			{Top: "none"}, {Base: "none"}, {Top: "data1"}, {Top: "o2", Base: "o2"}, {Top: "o1", Base: "o2"},
+		} {
+			require.ErrorIs(t, errorsOf(m.disks.Commit(ctx, "data1", &opts)), block.ErrNoLayer)
+		}
+		for _, opts := range []block.StreamOptions{{Top: "none"}, {Base: "none"}, {Top: "o2", Base: "o3"}} {
+			require.ErrorIs(t, errorsOf(m.disks.Stream(ctx, "data1", &opts)), block.ErrNoLayer)
+		}
+		require.ErrorContains(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Top: "o2"})), "BackingFile is empty")
+		require.ErrorContains(t, errorsOf(m.disks.Stream(ctx, "data1", &block.StreamOptions{Base: "o1"})), "BackingFile is empty")
+		require.ErrorContains(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{BaseFile: &qemu.BlockdevOptions{}})), "NodeName")
+		require.Equal(t, []string{"o3", "o2", "o1", "data1"}, m.layers(t, "data1"))
+
+		require.NoError(t, m.plug.AddNode(ctx, hotplug.Disk{ID: "data1", NodeName: "t1", Backend: hotplug.File{Path: m.raw(t, "t1", 2)}}))
+		j, err := job.Start(ctx, m, "copy", qemu.BlockdevMirror{Device: "o3", Target: "t1", Sync: qemu.MirrorSyncModeFull})
+		require.NoError(t, err)
+		require.ErrorIs(t, errorsOf(m.disks.Commit(ctx, "data1", nil)), block.ErrBusy)
+		require.ErrorIs(t, errorsOf(m.disks.Stream(ctx, "data1", nil)), block.ErrBusy)
+		_ = j.Cancel(ctx)
+		require.NoError(t, errorsOf(m.disks.Clean(ctx, "data1")))
+
+		// Several layers at once, into an image that is not the next one.
+		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", &block.StreamOptions{Top: "o2"})))
+		require.Equal(t, []string{"o3", "o2"}, m.layers(t, "data1"))
+		m.overlay(t, "data1", "o4", "o3")
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Base: "o2"})))
+		require.Equal(t, []string{"o2"}, m.layers(t, "data1"))
+		m.removed(t, "data1")
+	})
+}
+
+// TestCommitIntoTree commits into the backing image of a tree that AddDisk has added with descriptors. The file of that
+// image is open for writing, or QEMU opens it again.
+func TestCommitIntoTree(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		base, top := m.raw(t, "base", 1), m.path("top")
+		for _, writable := range []bool{true, false} {
+			require.NoError(t, os.RemoveAll(top))
+			out, err := m.image("create", "-f", "qcow2", "-b", base, "-F", "raw", top)
+			require.NoError(t, err, out)
+			file := func(path, node string, readOnly bool) qemu.BlockdevRef {
+				return qemu.BlockdevRef{Definition: &qemu.BlockdevOptions{Driver: "file", NodeName: qmp.NonZero(node), ReadOnly: new(readOnly),
+					Branch: &qemu.BlockdevOptionsFile{Filename: path}}}
+			}
+			tree := qemu.BlockdevOptions{Driver: "qcow2", Branch: &qemu.BlockdevOptionsQcow2{File: file(top, "", false),
+				Backing: &qemu.BlockdevRefOrNull{Definition: &qemu.BlockdevOptions{Driver: "raw", NodeName: new("lower"), ReadOnly: new(true),
+					Branch: &qemu.BlockdevOptionsRaw{File: file(base, "lowerfile", !writable)}}}}}
+			disk := hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.Blockdev{Options: tree, Open: open}}
+			if !writable {
+				disk.Backend = hotplug.Blockdev{Options: tree}
+			}
+			require.NoError(t, m.plug.AddDisk(ctx, disk))
+			w := &written{m, "data1", m.raw(t, "expected", 1)}
+			w.put(t, 2, 0)
+			opts := &block.CommitOptions{}
+			if !writable {
+				err := errorsOf(m.disks.Commit(ctx, "data1", opts))
+				require.ErrorIs(t, err, job.ErrNotStarted)
+				require.ErrorContains(t, err, "set BaseFile")
+				require.Equal(t, []string{"data1", "lower"}, m.layers(t, "data1"))
+				opts.BaseFile = file(base, "lowerfile", true).Definition
+			}
+			require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", opts)))
+			require.Equal(t, []string{"lower"}, m.layers(t, "data1"))
+			w.put(t, 3, 1)
+			m.same(t, "raw", base, w.expected)
+			m.removed(t, "data1")
+			base = m.raw(t, "base", 1)
+		}
+	})
+}
+
+func open(path string, flags int) (*os.File, error) {
+	return os.OpenFile(filepath.Clean(path), flags, 0)
+}
+
+// TestFaultsOfMerge lets each command of Commit and of Stream go wrong. The disk has its data and its bitmap afterwards,
+// and the same layers, or fewer if there is no error.
+func TestFaultsOfMerge(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}.Do(within(t), m))
+		file := func(node string) string {
+			if node == "data1" {
+				return m.path("data1.img")
+			}
+			return m.path(node)
+		}
+		overlays := 0
+		for name, do := range map[string]func(ctx context.Context, vm *block.VM, layers []string) error{
+			"commit": func(ctx context.Context, vm *block.VM, _ []string) error {
+				_, err := vm.Commit(ctx, "data1", nil)
+				return err
+			},
+			"commit below": func(ctx context.Context, vm *block.VM, layers []string) error {
+				_, err := vm.Commit(ctx, "data1", &block.CommitOptions{Top: layers[1], BackingFile: file(layers[2])})
+				return err
+			},
+			"stream": func(ctx context.Context, vm *block.VM, layers []string) error {
+				_, err := vm.Stream(ctx, "data1", &block.StreamOptions{Base: layers[2], BackingFile: file(layers[2])})
+				return err
+			},
+		} {
+			for _, fault := range fakeqemu.Faults {
+				var before []string
+				_, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
+					for before = m.layers(t, "data1"); len(before) < 3; before = m.layers(t, "data1") {
+						overlays++
+						m.overlay(t, "data1", fmt.Sprintf("o%d", overlays), filepath.Base(file(before[0])))
+						m.write(t, "data1", byte(overlays), int64(len(before)-1)*mib, mib)
+					}
+					return do(ctx, block.New(conn), before)
+				}, func(command string, err error) {
+					what := fmt.Sprintf("%s, %s: %s: %v", name, fault, command, err)
+					require.NoError(t, errorsOf(m.disks.Clean(within(t), "data1")), what)
+					after := m.layers(t, "data1")
+					if err != nil {
+						require.Equal(t, before, after, what)
+					} else {
+						require.Len(t, after, 2, what)
+					}
+					require.Len(t, m.bitmaps(t, "data1"), 1, what)
+					require.NotZero(t, m.bitmaps(t, "data1")["b"].Count, what)
+				})
+				require.NoError(t, err)
+				m.read(t, "data1", byte(overlays), mib, mib)
+				m.read(t, "data1", 1, 2*mib, mib)
+			}
+		}
+		m.removed(t, "data1")
+	})
+}
