@@ -49,8 +49,9 @@ type CommitOptions struct {
 // layers below the first image changes no bitmap of the first image.
 //
 // If Commit returns nil, the layers are merged. kept lists their nodes and descriptors that are still in QEMU, because
-// something else uses them or a command failed, and the job if QEMU did not dismiss it. If a bitmap could not be moved, the
-// nodes stay, and Err says why. [VM.Clean] removes what stayed.
+// something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes them later. If a
+// bitmap could not be moved, the nodes stay with the bitmap, Err says why, and the base has a bitmap "ID.commit" with what
+// the guest has written since.
 //
 // If Commit fails or ctx ends, the disk has the same layers as before, unless the error is a [*hotplug.RollbackError]. The
 // base may have some of the data; the guest does not see a difference. The error matches:
@@ -87,10 +88,7 @@ func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept 
 	if err != nil {
 		return nil, err
 	}
-	if err := c.moveBitmaps(ctx); err != nil {
-		for _, l := range c.gone {
-			c.kept = append(c.kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
-		}
+	if !c.moveBitmaps(ctx) {
 		return c.kept, nil
 	}
 	return append(c.kept, vm.release(ctx, id, c.gone)...), nil
@@ -128,8 +126,11 @@ func (m *merge) run(ctx context.Context) error {
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
 	switch {
-	case errors.Is(err, job.ErrNotDismissed):
-		m.kept, err = append(m.kept, hotplug.Kept{What: "job", Name: m.job, Err: err}), nil
+	case errors.Is(err, job.ErrNotDismissed): // without that, QEMU does not remove the nodes
+		if again := m.dismiss(ctx); again != nil {
+			m.kept = append(m.kept, hotplug.Kept{What: "job", Name: m.job, Err: err})
+		}
+		err = nil
 	case err != nil:
 		if j, findErr := job.Find(ctx, m.vm.conn, m.job); findErr == nil {
 			_ = j.Cancel(ctx) // the nodes show the outcome
@@ -142,6 +143,19 @@ func (m *merge) run(ctx context.Context) error {
 		return nil
 	case lookErr == nil && err == nil:
 		return because(job.ErrCancelled, "another client has ended job %q: the disk uses node %q", m.job, m.gone[0].Node)
+	}
+	return err
+}
+
+// dismiss dismisses the job, which has ended.
+func (m *merge) dismiss(ctx context.Context) error {
+	j, err := job.Find(ctx, m.vm.conn, m.job)
+	if err == nil {
+		defer j.Detach()
+		err = j.Wait(ctx, nil)
+	}
+	if errors.Is(err, job.ErrGone) {
+		return nil
 	}
 	return err
 }
@@ -262,22 +276,30 @@ func (c *commit) record(ctx context.Context, undo *rollback) error {
 	return qemu.BlockDirtyBitmapAdd{Node: at.Node, Name: at.Name, Granularity: &granularity}.Do(ctx, c.vm.conn)
 }
 
-// moveBitmaps gives the base the bitmaps of the first image.
-func (c *commit) moveBitmaps(ctx context.Context) (err error) {
+// moveBitmaps gives the base the bitmaps of the first image. If that fails, the image stays with its bitmaps, and the base
+// records for them.
+func (c *commit) moveBitmaps(ctx context.Context) bool {
 	if len(c.bitmaps) == 0 {
-		return nil
+		return true
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit) // the layers are merged
 	defer cancel()
+	var err error
 	for _, b := range c.bitmaps {
 		if moveErr := c.moveBitmap(ctx, b); moveErr != nil {
 			err = errors.Join(err, fmt.Errorf("bitmap %q: %w", *b.Name, moveErr))
 		}
 	}
 	if err != nil {
-		return err // with the recorder, which the bitmaps still need
+		for _, l := range c.gone {
+			c.kept = append(c.kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
+		}
+		return false
 	}
-	return qemu.BlockDirtyBitmapRemove(c.recorder()).Do(ctx, c.vm.conn)
+	if err := qemu.BlockDirtyBitmapRemove(c.recorder()).Do(ctx, c.vm.conn); err != nil {
+		c.kept = append(c.kept, hotplug.Kept{What: "bitmap", Name: c.recorder().Name, Err: err})
+	}
+	return true
 }
 
 func (c *commit) moveBitmap(ctx context.Context, b qemu.BlockDirtyInfo) error {
@@ -287,16 +309,21 @@ func (c *commit) moveBitmap(ctx context.Context, b qemu.BlockDirtyInfo) error {
 		merge = mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.gone[0].Node, Name: *b.Name}, c.recorder())
 	}
 	persistent := b.Persistent && c.base.Driver == qemu.BlockdevDriverQcow2
-	err := qemu.Transaction{Actions: []qemu.TransactionAction{addBitmap(at.Node, b, persistent), merge}}.Do(ctx, c.vm.conn)
-	if _, refused := errors.AsType[*qmp.Error](err); !refused {
-		return err
-	}
-	// The base has a bitmap with this name.
-	actions := []qemu.TransactionAction{merge}
+	enable := qemu.TransactionAction{Type: qemu.TransactionActionKindBlockDirtyBitmapEnable, Branch: &at}
+	added := []qemu.TransactionAction{addBitmap(at.Node, b, persistent), merge}
+	existing := []qemu.TransactionAction{merge}
 	if b.Recording {
-		actions = append(actions, qemu.TransactionAction{Type: qemu.TransactionActionKindBlockDirtyBitmapEnable, Branch: &at})
+		existing = append(existing, enable)
 	}
-	return qemu.Transaction{Actions: actions}.Do(ctx, c.vm.conn)
+	var errs []error
+	for _, actions := range [][]qemu.TransactionAction{added, existing, added} { // again, if an answer was lost
+		err := qemu.Transaction{Actions: actions}.Do(ctx, c.vm.conn)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs[:2]...)
 }
 
 // StreamOptions configures [VM.Stream]. The zero value copies all that is below the first image into it.

@@ -105,6 +105,51 @@ func open(path string, flags int) (*os.File, error) {
 	return os.OpenFile(filepath.Clean(path), flags, 0)
 }
 
+// A refusing is a connection to a QEMU that refuses a command.
+type refusing struct {
+	*qmp.Client
+	command string
+}
+
+func (c refusing) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == c.command {
+		return &qmp.Error{Command: call.Command, Class: qmp.ErrGeneric, Desc: "injected"}
+	}
+	return c.Client.Execute(ctx, call)
+}
+
+// TestBitmapNotMoved: if the base does not get a bitmap, the bitmap is still there, and so is what it lacks.
+func TestBitmapNotMoved(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}.Do(ctx, m))
+		m.overlay(t, "data1", "o1", "data1.img")
+		m.write(t, "data1", 2, 0, mib)
+		kept, err := block.New(refusing{m.Client, "transaction"}).Commit(ctx, "data1", nil)
+		require.NoError(t, err)
+		require.Len(t, kept, 1)
+		require.Equal(t, "o1", kept[0].Name)
+		require.ErrorContains(t, kept[0].Err, `bitmap "b"`)
+		m.write(t, "data1", 3, mib, mib)
+		b := qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}
+		require.NoError(t, b.Do(ctx, m))
+		require.NoError(t, qemu.BlockDirtyBitmapMerge{Node: "data1", Target: "b", Bitmaps: []qemu.BlockDirtyBitmapOrStr{
+			{External: &qemu.BlockDirtyBitmap{Node: "o1", Name: "b"}}, {Local: new("data1.commit")},
+		}}.Do(ctx, m))
+		require.EqualValues(t, 2*mib, m.bitmaps(t, "data1")["b"].Count)
+		require.NoError(t, errorsOf(m.disks.Clean(ctx, "data1")))
+
+		// The bitmap of an interrupted commit does not stop the next one.
+		m.overlay(t, "data1", "o2", "data1.img")
+		require.NoError(t, qemu.BlockDirtyBitmapRemove{Node: "o2", Name: "data1.commit"}.Do(ctx, m))
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "data1.commit"}.Do(ctx, m))
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
+		require.Len(t, m.bitmaps(t, "data1"), 1)
+		m.removed(t, "data1")
+	})
+}
+
 // TestFaultsOfMerge lets each command of Commit and of Stream go wrong. The disk has its data and its bitmap afterwards,
 // and the same layers, or fewer if there is no error.
 func TestFaultsOfMerge(t *testing.T) {
@@ -118,31 +163,34 @@ func TestFaultsOfMerge(t *testing.T) {
 			return m.path(node)
 		}
 		overlays := 0
-		for name, do := range map[string]func(ctx context.Context, vm *block.VM, layers []string) error{
-			"commit": func(ctx context.Context, vm *block.VM, _ []string) error {
-				_, err := vm.Commit(ctx, "data1", nil)
-				return err
+		for name, do := range map[string]func(ctx context.Context, vm *block.VM, layers []string) ([]hotplug.Kept, error){
+			"commit": func(ctx context.Context, vm *block.VM, _ []string) ([]hotplug.Kept, error) {
+				return vm.Commit(ctx, "data1", nil)
 			},
-			"commit below": func(ctx context.Context, vm *block.VM, layers []string) error {
-				_, err := vm.Commit(ctx, "data1", &block.CommitOptions{Top: layers[1], BackingFile: file(layers[2])})
-				return err
+			"commit below": func(ctx context.Context, vm *block.VM, layers []string) ([]hotplug.Kept, error) {
+				return vm.Commit(ctx, "data1", &block.CommitOptions{Top: layers[1], BackingFile: file(layers[2])})
 			},
-			"stream": func(ctx context.Context, vm *block.VM, layers []string) error {
-				_, err := vm.Stream(ctx, "data1", &block.StreamOptions{Base: layers[2], BackingFile: file(layers[2])})
-				return err
+			"stream": func(ctx context.Context, vm *block.VM, layers []string) ([]hotplug.Kept, error) {
+				return vm.Stream(ctx, "data1", &block.StreamOptions{Base: layers[2], BackingFile: file(layers[2])})
 			},
 		} {
 			for _, fault := range fakeqemu.Faults {
+				if name != "commit" && fault != fakeqemu.LostAfter {
+					continue
+				}
 				var before []string
+				var kept []hotplug.Kept
 				_, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
 					for before = m.layers(t, "data1"); len(before) < 3; before = m.layers(t, "data1") {
 						overlays++
 						m.overlay(t, "data1", fmt.Sprintf("o%d", overlays), filepath.Base(file(before[0])))
 						m.write(t, "data1", byte(overlays), int64(len(before)-1)*mib, mib)
 					}
-					return do(ctx, block.New(conn), before)
+					var err error
+					kept, err = do(ctx, block.New(conn), before)
+					return err
 				}, func(command string, err error) {
-					what := fmt.Sprintf("%s, %s: %s: %v", name, fault, command, err)
+					what := fmt.Sprintf("%s, %s: %s: %v, %v", name, fault, command, err, kept)
 					require.NoError(t, errorsOf(m.disks.Clean(within(t), "data1")), what)
 					after := m.layers(t, "data1")
 					if err != nil {
@@ -150,8 +198,11 @@ func TestFaultsOfMerge(t *testing.T) {
 					} else {
 						require.Len(t, after, 2, what)
 					}
-					require.Len(t, m.bitmaps(t, "data1"), 1, what)
-					require.NotZero(t, m.bitmaps(t, "data1")["b"].Count, what)
+					bitmaps := m.bitmaps(t, "data1")
+					require.NotZero(t, bitmaps["b"].Count, what)
+					if len(kept) == 0 {
+						require.Len(t, bitmaps, 1, what)
+					}
 				})
 				require.NoError(t, err)
 				m.read(t, "data1", byte(overlays), mib, mib)
