@@ -2,10 +2,12 @@ package block_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -147,6 +149,135 @@ func TestBitmapNotMoved(t *testing.T) {
 		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
 		require.Len(t, m.bitmaps(t, "data1"), 1)
 		m.removed(t, "data1")
+	})
+}
+
+// TestMergeFails has images that cannot be read or written. The disk stays as it was, with its bitmap.
+func TestMergeFails(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		broken := func(id, direction string) {
+			rule := qmp.Args{"event": "none", "iotype": direction, "errno": 28, "once": false}
+			require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
+				Driver: "raw", Branch: &qemu.RawBranch{Members: qmp.Args{"file": qmp.Args{"driver": "blkdebug", "inject-error": []qmp.Args{rule},
+					"image": qmp.Args{"driver": "file", "filename": m.raw(t, id, 1)}}}},
+			}}}))
+			require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: id, Name: "b"}.Do(ctx, m))
+			require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{Disk: id, BackingFile: m.path(id),
+				Target: block.Target{NodeName: id + "o", Backend: hotplug.File{Path: m.path(id + "o")}}}}, nil))
+			m.write(t, id, 2, 0, mib)
+		}
+		for id, merge := range map[string]func() error{
+			"write": func() error { return errorsOf(m.disks.Commit(ctx, "write", nil)) },
+			"read":  func() error { return errorsOf(m.disks.Stream(ctx, "read", nil)) },
+		} {
+			broken(id, id)
+			for range 2 {
+				err := merge()
+				failed, ok := errors.AsType[*job.FailedError](err)
+				require.True(t, ok, err)
+				require.NotEmpty(t, failed.Reason)
+				require.Equal(t, []string{id + "o", id}, m.layers(t, id))
+				require.EqualValues(t, mib, m.bitmaps(t, id)["b"].Count)
+				require.Len(t, m.bitmaps(t, id), 1)
+			}
+			m.write(t, id, 3, mib, mib)
+			m.read(t, id, 2, 0, mib)
+		}
+		m.removed(t, "read", "write")
+	})
+}
+
+// A before is a connection on which something happens before a command.
+type before struct {
+	*qmp.Client
+	command string
+	do      func()
+}
+
+func (c *before) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == c.command && c.do != nil {
+		c.do()
+		c.do = nil
+	}
+	return c.Client.Execute(ctx, call)
+}
+
+// TestMergeEnded: the context ends, and another client cancels, ends or completes the job.
+func TestMergeEnded(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}.Do(ctx, m))
+		m.overlay(t, "data1", "o1", "data1.img")
+		m.write(t, "data1", 2, 0, 4*mib)
+		unchanged := func() {
+			t.Helper()
+			require.Equal(t, []string{"o1", "data1"}, m.layers(t, "data1"))
+			require.EqualValues(t, 4*mib, m.bitmaps(t, "data1")["b"].Count)
+			require.Len(t, m.bitmaps(t, "data1"), 1)
+			m.read(t, "data1", 2, 0, 4*mib)
+			m.read(t, "data1", 1, 4*mib, mib)
+		}
+		for _, run := range []func(ctx context.Context, progress func(job.Progress)) error{
+			func(ctx context.Context, progress func(job.Progress)) error {
+				return errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Speed: 64 << 10, Progress: progress}))
+			},
+			func(ctx context.Context, progress func(job.Progress)) error {
+				return errorsOf(m.disks.Stream(ctx, "data1", &block.StreamOptions{Speed: 64 << 10, Progress: progress}))
+			},
+		} {
+			ended, cancel := context.WithCancel(ctx)
+			err := run(ended, func(job.Progress) { cancel() })
+			require.ErrorIs(t, err, job.ErrCancelled)
+			require.ErrorIs(t, err, context.Canceled)
+			unchanged()
+			cancel()
+			id := ""
+			err = run(ctx, func(job.Progress) {
+				jobs, err := job.List(ctx, m)
+				require.NoError(t, err)
+				if id == "" {
+					id = jobs[0].ID
+					require.NoError(t, qemu.JobCancel{ID: id}.Do(ctx, m))
+				}
+			})
+			require.ErrorIs(t, err, job.ErrCancelled)
+			unchanged()
+		}
+		conn := &before{m.Client, "job-complete", func() {
+			require.NoError(t, qemu.BlockJobCancel{Device: "data1.commit", Force: new(false)}.Do(ctx, m))
+			require.Eventually(t, func() bool {
+				jobs, err := job.List(ctx, m)
+				return err == nil && len(jobs) == 1 && jobs[0].Status == qemu.JobStatusConcluded
+			}, 10*time.Second, time.Millisecond)
+		}}
+		err := errorsOf(block.New(conn).Commit(ctx, "data1", nil))
+		require.Error(t, err)
+		unchanged()
+		conn.do = func() { require.NoError(t, qemu.JobComplete{ID: "data1.commit"}.Do(ctx, m)) }
+		require.NoError(t, errorsOf(block.New(conn).Commit(ctx, "data1", nil)))
+		require.Equal(t, []string{"data1"}, m.layers(t, "data1"))
+		require.EqualValues(t, 4*mib, m.bitmaps(t, "data1")["b"].Count)
+		m.removed(t, "data1")
+	})
+}
+
+// TestQEMUKilledDuringMerge: the images hold the disk, if they are opened by their headers.
+func TestQEMUKilledDuringMerge(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		w := m.written(t, "data1", 1)
+		m.overlay(t, "data1", "o1", "data1.img")
+		w.put(t, 2, 0)
+		m.overlay(t, "data1", "o2", "o1")
+		w.put(t, 3, 1)
+		err := errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Base: "data1", Speed: 64 << 10, Progress: func(p job.Progress) {
+			_ = m.vm.Close()
+		}}))
+		require.ErrorIs(t, err, job.ErrUnknown)
+		m.same(t, "qcow2", m.path("o2"), w.expected)
+		m.sound(t, m.path("o2"))
 	})
 }
 

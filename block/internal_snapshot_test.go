@@ -80,19 +80,6 @@ func TestInternalSnapshot(t *testing.T) {
 	})
 }
 
-// beforeLoad is a connection on which something happens before snapshot-load.
-type beforeLoad struct {
-	*qmp.Client
-	do func()
-}
-
-func (c beforeLoad) Execute(ctx context.Context, call *qmp.Call) error {
-	if call.Command == "snapshot-load" {
-		c.do()
-	}
-	return c.Client.Execute(ctx, call)
-}
-
 // TestSaveMachine takes a machine with two disks back to a snapshot. If it cannot, the guest runs on.
 func TestSaveMachine(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
@@ -149,7 +136,7 @@ func TestSaveMachine(t *testing.T) {
 
 		// Another client deletes the snapshot when LoadMachine has just looked.
 		require.NoError(t, errorsOf(m.plug.RemoveDisk(ctx, "raw1")))
-		conn := beforeLoad{m.Client, func() { require.NoError(t, m.disks.DeleteInternalSnapshot(ctx, "data2", "s")) }}
+		conn := &before{m.Client, "snapshot-load", func() { require.NoError(t, m.disks.DeleteInternalSnapshot(ctx, "data2", "s")) }}
 		err = block.New(conn).LoadMachine(ctx, "s", nil)
 		_, failed = errors.AsType[*job.FailedError](err)
 		require.True(t, failed, err)
