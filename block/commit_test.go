@@ -158,7 +158,7 @@ func TestMergeFails(t *testing.T) {
 		ctx := within(t)
 		broken := func(id, direction string) {
 			rule := qmp.Args{"event": "none", "iotype": direction, "errno": 28, "once": false}
-			require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
+			require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.Blockdev{Open: open, Options: qemu.BlockdevOptions{
 				Driver: "raw", Branch: &qemu.RawBranch{Members: qmp.Args{"file": qmp.Args{"driver": "blkdebug", "inject-error": []qmp.Args{rule},
 					"image": qmp.Args{"driver": "file", "filename": m.raw(t, id, 1)}}}},
 			}}}))
