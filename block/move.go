@@ -178,9 +178,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
 	if errors.Is(err, job.ErrGoesOn) || errors.Is(err, job.ErrUnknown) {
-		if j, findErr := job.Find(ctx, m.vm.conn, m.job); findErr == nil {
-			_ = j.Cancel(ctx) // the nodes show the outcome
-		}
+		_ = m.vm.endJob(ctx, m.job) // the nodes show the outcome
 	}
 	if errors.Is(err, job.ErrNotDismissed) {
 		m.kept, err = append(m.kept, hotplug.Kept{What: "job", Name: m.job, Err: err}), nil
@@ -248,6 +246,9 @@ func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotpl
 		return nil
 	}
 	kept, err := vm.plug.RemoveNodes(ctx, id, names...)
+	if err != nil {
+		kept, err = vm.plug.RemoveNodes(ctx, id, names...)
+	}
 	isKept := func(node string) bool {
 		return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })
 	}
