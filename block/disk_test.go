@@ -182,7 +182,11 @@ func (m *machine) clean(t *testing.T) {
 	t.Helper()
 	nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(t.Context(), m)
 	require.NoError(t, err)
-	require.Empty(t, nodes)
+	names := make([]string, len(nodes)) // of nodes; the statistics are long
+	for i, n := range nodes {
+		names[i] = qmp.Value(n.NodeName)
+	}
+	require.Empty(t, names)
 	sets, err := qemu.QueryFDSets{}.Do(t.Context(), m)
 	require.NoError(t, err)
 	require.Empty(t, sets)
