@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -29,6 +30,7 @@ type Target struct {
 	//
 	// An nbd node of a Blockdev that has no open-timeout gets one of 10 seconds. QEMU before 7.0 has no open-timeout: if
 	// the NBD server accepts the connection and is silent, the monitor answers no command until the server closes it.
+	// QEMU before 6.0 has no yank: if ctx ends, the node stays, because removing it could block the monitor, too.
 	Backend hotplug.DiskBackend
 
 	// NodeName names the node. If it is empty, it is the disk's ID with a number: "data1.1". A Node has a name already.
@@ -107,7 +109,7 @@ func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t 
 			return "", errors.New("a raw image has no backing image: use qcow2")
 		}
 		if t.Create {
-			err = vm.createImage(ctx, disk, image, t.ClusterSize, size, below)
+			err = vm.createImage(ctx, undo, disk, image, t.ClusterSize, size, below)
 		} else {
 			err = image.checkSize(size)
 		}
@@ -131,10 +133,23 @@ func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t 
 		if t.Create {
 			return "", errors.New("Create needs a File or a Descriptor, and the target is a Blockdev")
 		}
-		if b.Options, err = vm.withOpenTimeout(ctx, withBacking(b.Options, below)); err != nil {
+		b.Options = withBacking(b.Options, below)
+		isNBD := false
+		if b.Options, isNBD, err = vm.withOpenTimeout(ctx, b.Options); err != nil {
 			return "", err
 		}
-		return vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
+		node, err = vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
+		if err == nil && isNBD {
+			last := &(*undo)[len(*undo)-1]
+			remove := last.run
+			last.run = func(undoCtx context.Context) error {
+				if err := vm.yank(undoCtx, node); err != nil && ctx.Err() != nil {
+					return err
+				}
+				return remove(undoCtx)
+			}
+		}
+		return node, err
 	case hotplug.Node:
 		if t.Create || t.NodeName != "" {
 			return "", errors.New("Create and NodeName do not fit a target that is a Node")
@@ -168,30 +183,52 @@ func withBacking(options qemu.BlockdevOptions, below backing) qemu.BlockdevOptio
 
 const openTimeout = 10 // seconds
 
-// withOpenTimeout returns the options of a node in which each nbd node has an open-timeout, if QEMU knows that.
-func (vm *VM) withOpenTimeout(ctx context.Context, options qemu.BlockdevOptions) (qemu.BlockdevOptions, error) {
+// withOpenTimeout returns the options of a node in which each nbd node has an open-timeout, if QEMU knows that. isNBD
+// reports whether there is such a node.
+func (vm *VM) withOpenTimeout(ctx context.Context, options qemu.BlockdevOptions) (_ qemu.BlockdevOptions, isNBD bool, err error) {
 	text, err := options.MarshalJSON()
 	if err != nil || !bytes.Contains(text, []byte(`"nbd"`)) {
-		return options, nil // AddNode reports the error, if it does not know better
+		return options, false, nil // AddNode reports the error, if it does not know better
 	}
 	lacks, err := qmpschema.Missing(ctx, vm.conn, qemu.BlockdevAdd{Branch: &qemu.BlockdevOptionsNBD{
 		Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{}}, OpenTimeout: new(uint32(openTimeout)),
 	}})
 	if err != nil || len(lacks) > 0 {
-		return options, err
+		return options, true, err
 	}
 	members := map[string]any{}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&members); err != nil {
-		return options, err
+		return options, true, err
 	}
 	limitOpening(members)
 	limited := qemu.BlockdevOptions{NodeName: options.NodeName, Branch: &qemu.RawBranch{Members: members}}
 	limited.Driver = qemu.BlockdevDriver(fmt.Sprint(members["driver"]))
 	delete(members, "driver")
 	delete(members, "node-name")
-	return limited, nil
+	return limited, true, nil
+}
+
+// yank closes the connections of a node, and of the nodes below it, to their servers. blockdev-del waits for a server that
+// does not answer, and blocks the monitor. If QEMU has no yank, the error matches errors.ErrUnsupported.
+func (vm *VM) yank(ctx context.Context, node string) error {
+	stats, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(stats, func(s qemu.BlockStats) bool { return qmp.Value(s.NodeName) == node })
+	if i < 0 {
+		return nil
+	}
+	for s := &stats[i]; s != nil; s = s.Parent {
+		err := qemu.Yank{Instances: []qemu.YankInstance{{Branch: &qemu.YankInstanceBlockNode{NodeName: qmp.Value(s.NodeName)}}}}.Do(ctx, vm.conn)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return because(errors.ErrUnsupported, "stays, because QEMU before 6.0 would wait for its NBD server: call Clean when the server answers")
+		}
+		// QEMU refuses it for a node without a connection.
+	}
+	return nil
 }
 
 // limitOpening gives each nbd node of a tree an open-timeout.
@@ -386,23 +423,32 @@ func (i *image) sizeInHeader() (int64, error) {
 }
 
 // createImage makes the image of a target.
-func (vm *VM) createImage(ctx context.Context, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
 	end, err := i.end()
 	switch {
 	case err != nil:
 		return err
 	case i.driver == qemu.BlockdevDriverFile && end > 0:
-		return because(ErrNotEmpty, "file %s has %d bytes, and Create needs an empty one", i.file.Name(), end)
+		return because(ErrNotEmpty, "file %s has content, and Create needs an empty one", i.file.Name())
 	case i.isRawDevice():
 		return i.checkSize(size)
 	case i.format == qemu.BlockdevDriverRaw:
 		return i.file.Truncate(size)
 	}
-	var undo rollback
-	return undo.run(ctx, vm.format(ctx, &undo, disk, i, clusterSize, size, below)) // also after success: an image gets another node
+	steps := len(*undo)
+	if err := vm.format(ctx, undo, disk, i, clusterSize, size, below); err != nil {
+		return err
+	}
+	node := (*undo)[steps] // an image gets another node
+	*undo = (*undo)[:steps]
+	if err := node.run(ctx); err != nil {
+		*undo = append(*undo, node)
+		return err
+	}
+	return nil
 }
 
-// format writes the header of a qcow2 image.
+// format writes the header of a qcow2 image. The first step of undo is the node of the file.
 func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
 	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
 	if err != nil {
@@ -415,9 +461,26 @@ func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image,
 	if below.file != "" {
 		options.BackingFmt = new(below.format)
 	}
-	return job.Run(ctx, vm.conn, jobID(disk, "create"), qemu.BlockdevCreate{
+	id := jobID(disk, "create")
+	err = job.Run(ctx, vm.conn, id, qemu.BlockdevCreate{
 		Options: qemu.BlockdevCreateOptions{Driver: qemu.BlockdevDriverQcow2, Branch: options},
 	}, nil)
+	if err != nil && !errors.Is(err, job.ErrNotStarted) {
+		undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
+	}
+	return err
+}
+
+// endJob cancels a job, if it has not ended, and dismisses it.
+func (vm *VM) endJob(ctx context.Context, id string) error {
+	j, err := job.Find(ctx, vm.conn, id)
+	if err == nil {
+		err = j.Cancel(ctx)
+	}
+	if errors.Is(err, job.ErrGone) || errors.Is(err, job.ErrTooLate) {
+		return nil
+	}
+	return err
 }
 
 // backing returns the backing of the node for the image, or nil if its format has none.
