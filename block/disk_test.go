@@ -44,7 +44,9 @@ func onMachines(t *testing.T, test func(t *testing.T, m *machine)) {
 	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) { test(t, startMachine(t, q, t.TempDir())) })
 }
 
-func onQEMUs(t *testing.T, test func(t *testing.T, q *qemutest.QEMU)) { qemutest.Run(t, allVersions, test) }
+func onQEMUs(t *testing.T, test func(t *testing.T, q *qemutest.QEMU)) {
+	qemutest.Run(t, allVersions, test)
+}
 
 func startMachine(t *testing.T, q *qemutest.QEMU, dir string, args ...string) *machine {
 	t.Helper()
