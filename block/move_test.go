@@ -96,6 +96,15 @@ func (m *machine) onlyUses(t *testing.T, id string, nodes ...string) {
 	require.Empty(t, d.Jobs)
 }
 
+// removed removes a disk, and checks that nothing is left.
+func (m *machine) removed(t *testing.T, id string) {
+	t.Helper()
+	kept, err := m.plug.RemoveDisk(within(t), id)
+	require.NoError(t, err)
+	require.Empty(t, kept)
+	m.clean(t)
+}
+
 // blockDevice makes a block device with an image, where that can be done.
 func (m *machine) blockDevice(t *testing.T, image string) (path string, ok bool) {
 	t.Helper()
