@@ -24,9 +24,11 @@ type Disk struct {
 	// layers.
 	Layers []Layer
 
+	ReadOnly bool // the guest cannot write
+
 	Jobs    []qemu.JobInfo         // on the disk: running, or ended and not dismissed
-	Bitmaps []qemu.BlockDirtyInfo  // of the first image; not those of jobs
-	Exports []qemu.BlockExportInfo // of the nodes of the disk
+	Bitmaps []qemu.BlockDirtyInfo  // of the first layer; not those of jobs
+	Exports []qemu.BlockExportInfo // of the nodes of the disk, or of a frozen view
 
 	// Left are the nodes that this library added for the disk and that the disk does not use: the target of a job that
 	// runs, or what an operation left that was interrupted. [VM.Clean] removes them.
@@ -90,10 +92,10 @@ func (d *Disk) layer(node string) (index int, ok bool) {
 
 // busy returns a *BusyError if there are jobs on the disk.
 func (d *Disk) busy() error {
-	if len(d.Jobs) == 0 {
+	if len(d.Jobs) == 0 && !d.frozen() {
 		return nil
 	}
-	e := &BusyError{}
+	e := &BusyError{View: d.frozen()}
 	for _, j := range d.Jobs {
 		e.Jobs = append(e.Jobs, j.ID)
 	}
@@ -286,6 +288,7 @@ func (v *view) disk(b *qemu.BlockInfo) *Disk {
 		return d
 	}
 	chain := v.chains[qdevOf(b.Qdev, &b.Device)]
+	d.ReadOnly = b.Inserted.RO
 	image := &b.Inserted.Image
 	for _, node := range chain {
 		d.Layers = append(d.Layers, Layer{
@@ -307,7 +310,7 @@ func (v *view) disk(b *qemu.BlockInfo) *Disk {
 		}
 	}
 	for _, e := range v.exports {
-		if isOn(e.NodeName) || strings.HasPrefix(e.NodeName, "#") && slices.Contains(filters, e.NodeName) {
+		if isOn(e.NodeName) || d.ID != "" && e.NodeName == viewNode(d.ID, accessNode) || strings.HasPrefix(e.NodeName, "#") && slices.Contains(filters, e.NodeName) {
 			d.Exports = append(d.Exports, e)
 		}
 	}

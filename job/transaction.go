@@ -20,7 +20,7 @@ type Transaction struct {
 	Jobs []Planned
 
 	// Actions are other actions of the transaction, for example [qemu.BlockDirtyBitmapAdd]. QEMU does them in this order,
-	// before it starts the jobs.
+	// before it starts the jobs. QEMU refuses almost all actions if the jobs are Grouped, so StartAll refuses all.
 	Actions []qemu.TransactionAction
 
 	// Grouped makes the jobs succeed or fail together: if one fails or is cancelled, QEMU cancels the others. Without
@@ -173,8 +173,11 @@ func abandonAll(ctx context.Context, jobs []*Job, why error) error {
 
 // starts reads the requests. It sends nothing.
 func (t *Transaction) starts(ctx context.Context) (all []*start, err error) {
-	if len(t.Jobs) == 0 {
+	switch {
+	case len(t.Jobs) == 0:
 		return nil, errors.New("transaction has no job")
+	case t.Grouped && len(t.Actions) > 0:
+		return nil, errors.New("jobs are Grouped, and QEMU accepts no Actions then: send them first")
 	}
 	for _, planned := range t.Jobs {
 		s, err := newStart(ctx, planned.ID, planned.Request)

@@ -46,7 +46,7 @@ func TestTransaction(t *testing.T) {
 		}
 
 		// QEMU refuses the second one: the bitmap and the first job are gone.
-		refused := two(true)
+		refused := two(false)
 		refused.Jobs[1].Request = qemu.BlockdevBackup{Device: "data2", Target: "missing", Sync: qemu.MirrorSyncModeFull}
 		refused.Actions = []qemu.TransactionAction{bitmap("data1")}
 		_, err := job.StartAll(ctx, s, refused)
@@ -54,7 +54,9 @@ func TestTransaction(t *testing.T) {
 		_, ok := errors.AsType[*qmp.Error](err)
 		require.True(t, ok)
 		require.Empty(t, s.jobs(t))
-		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}.Do(ctx, s))
+		refused.Jobs = two(false).Jobs
+		require.NoError(t, job.RunAll(ctx, s, refused, nil))
+		require.Error(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}.Do(ctx, s))
 
 		// The second one fails.
 		s.add(t, &qemu.BlockdevOptions{NodeName: new("bad"), Branch: &qemu.BlockdevOptionsBlkdebug{
@@ -109,7 +111,7 @@ func TestTransactionRefused(t *testing.T) {
 		merge := two(false)
 		merge.Actions = []qemu.TransactionAction{{Branch: &qemu.BlockDirtyBitmapMerge{Node: "data1", Target: "b"}}}
 		for _, bad := range []job.Transaction{
-			{}, twice, merge,
+			{}, twice, merge, {Grouped: true, Jobs: two(true).Jobs, Actions: []qemu.TransactionAction{{Branch: &qemu.Abort{}}}},
 			{Jobs: []job.Planned{{Request: mirror}}},
 			{Jobs: []job.Planned{{ID: "one"}}},
 		} {
