@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -172,7 +171,7 @@ func TestBackupFails(t *testing.T) {
 		a.write(t, 1, 0, 1<<20)
 		_, err = m.disks.Backup(ctx, both("full"), nil)
 		require.NoError(t, err)
-		a.write(t, 2, 1<<20, 1<<18)
+		a.write(t, 2, 1<<20, 4<<20)
 		b.write(t, 3, 1<<20, 1<<18)
 		for _, mode := range []string{"scratch", "direct"} {
 			opts := modes[mode]
@@ -186,7 +185,7 @@ func TestBackupFails(t *testing.T) {
 			m.unused(t, "data1", "b")
 			m.unused(t, "data2", "b")
 
-			opts.Speed = 1 << 16
+			opts.Speed = 1 << 20
 			ending, cancel := context.WithCancel(ctx)
 			opts.Progress = func(string, job.Progress) { cancel() }
 			_, err = m.disks.Backup(ending, both(mode+"cancelled"), &opts)
@@ -277,13 +276,14 @@ func TestKilled(t *testing.T) {
 		require.ErrorIs(t, err, block.ErrInconsistent)
 		require.ErrorIs(t, m.disks.ClearBitmap(ctx, "data1", "b"), block.ErrInconsistent)
 		disk[0].Incremental = false
+		a.write(t, 2, 0, 1<<20) // QEMU had not stored all of what it wrote before
 		_, err = m.disks.Backup(ctx, disk, nil)
 		require.NoError(t, err)
 		a.write(t, 3, 4<<20, 1<<20)
 		disk[0].Target, disk[0].Incremental = m.into("third"), true
 		_, err = m.disks.Backup(ctx, disk, nil)
 		require.NoError(t, err)
-		m.restored(t, slices.Concat(bytes.Repeat([]byte{1}, 1<<20), a.holds[1<<20:]), "second", "third")
+		m.restored(t, a.holds, "second", "third")
 		m.unused(t, "data1", "b")
 	})
 }
