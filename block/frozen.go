@@ -266,7 +266,7 @@ const (
 func (vm *VM) end(ctx context.Context, ids []string, how outcome) (kept []hotplug.Kept, err error) {
 	if how == abandoned {
 		for _, id := range ids {
-			err = errors.Join(err, vm.abandonJob(ctx, id))
+			err = errors.Join(err, vm.abandonJob(ctx, jobID(id, backupPurpose)), vm.abandonJob(ctx, jobID(id, "create")))
 		}
 	}
 	stop, exportErr := vm.removeExports(ctx, ids)
@@ -326,9 +326,9 @@ func (vm *VM) end(ctx context.Context, ids []string, how outcome) (kept []hotplu
 // backupPurpose is in the IDs of the jobs of backups.
 const backupPurpose = "backup"
 
-// abandonJob cancels the job of a backup, if there is one.
+// abandonJob cancels a job, if there is one.
 func (vm *VM) abandonJob(ctx context.Context, id string) error {
-	j, err := job.Find(ctx, vm.conn, jobID(id, backupPurpose))
+	j, err := job.Find(ctx, vm.conn, id)
 	if err == nil {
 		defer j.Detach()
 		err = j.Cancel(ctx)

@@ -193,6 +193,7 @@ func TestBackupFaults(t *testing.T) {
 				run := func(ctx context.Context, conn *fakeqemu.Faulty) error { return operation(ctx, block.New(conn)) }
 				met, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, run, func(command string, err error) {
 					what := name + ", " + string(fault) + ", " + command
+					t.Log(what, err)
 					complete := name != "view" && (err == nil || errors.Is(err, block.ErrBitmapsUnknown) || errors.Is(err, errKept))
 					if complete {
 						chain = append(chain, strconv.Itoa(count))
