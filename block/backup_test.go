@@ -246,9 +246,7 @@ func TestFullScratch(t *testing.T) {
 func (m *machine) restart(t *testing.T) {
 	t.Helper()
 	require.NoError(t, m.vm.Close())
-	dir := m.dir
-	*m = *startMachine(t, m.qemu)
-	m.dir = dir
+	*m = *startMachine(t, m.qemu, m.dir)
 }
 
 // TestKilled: after a QEMU was killed, its bitmap asks for a full backup, which begins a new chain.

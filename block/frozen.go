@@ -269,11 +269,7 @@ func (vm *VM) end(ctx context.Context, ids []string, how outcome) (kept []hotplu
 			err = errors.Join(err, vm.abandonJob(ctx, jobID(id, backupPurpose)), vm.abandonJob(ctx, jobID(id, "create")))
 		}
 	}
-	stop, exportErr := vm.removeExports(ctx, ids)
-	if err = errors.Join(err, exportErr); err == nil && stop {
-		err = qemu.NBDServerStop{}.Do(ctx, vm.conn)
-	}
-	if err != nil {
+	if err = errors.Join(err, vm.removeExports(ctx, ids)); err != nil {
 		return nil, err
 	}
 	var actions []qemu.TransactionAction
@@ -303,11 +299,11 @@ func (vm *VM) end(ctx context.Context, ids []string, how outcome) (kept []hotplu
 					actions = append(actions, c.drop())
 				}
 			}
-			if how == abandoned {
-				nodes = append(nodes, d.Left...)
-			}
 		}
 		stays, err = vm.plug.RemoveNodes(ctx, id, nodes...)
+		if err == nil && how == abandoned && d != nil {
+			stays, err = vm.clean(ctx, id)
+		}
 		kept = append(kept, stays...)
 		if err != nil {
 			return kept, err
@@ -352,43 +348,59 @@ const (
 	exportPoll  = 50 * time.Millisecond
 )
 
-// removeExports removes the exports of views, with clients and all. stop says that the view has started the NBD server,
-// and that there are no other exports.
-func (vm *VM) removeExports(ctx context.Context, ids []string) (stop bool, err error) {
+// removeExports removes the exports of views, with clients and all. If the view has started the NBD server, and there are
+// no other exports, it stops the server, which removes the exports: as long as there are exports, they say so.
+func (vm *VM) removeExports(ctx context.Context, ids []string) error {
 	ctx, cancel := context.WithTimeout(ctx, exportGrace)
 	defer cancel()
 	for {
 		all, err := qemu.QueryBlockExports{}.Do(ctx, vm.conn)
 		if errors.Is(err, errors.ErrUnsupported) {
-			return false, nil
+			return nil
 		}
 		if err != nil {
-			return false, err
+			return err
 		}
-		ours, others := 0, false
+		var ours []string
+		serves, others := false, false
 		for _, e := range all {
 			isOf := func(id string) bool { return e.ID == exportID(id, true) || e.ID == exportID(id, false) }
 			if !slices.ContainsFunc(ids, isOf) {
 				others = others || e.Type == qemu.BlockExportTypeNBD
 				continue
 			}
-			ours++
-			stop = stop || strings.HasSuffix(e.ID, ".server")
-			if e.ShuttingDown {
-				continue
-			}
-			err := qemu.BlockExportDel{ID: e.ID, Mode: new(qemu.BlockExportRemoveModeHard)}.Do(ctx, vm.conn)
-			if _, refused := errors.AsType[*qmp.Error](err); err != nil && !refused {
-				return false, err
+			ours = append(ours, e.ID)
+			serves = serves || strings.HasSuffix(e.ID, ".server")
+		}
+		switch {
+		case len(ours) == 0:
+			return nil
+		case serves && !others:
+			err = vm.stopServer(ctx)
+		default:
+			for _, id := range ours {
+				delErr := qemu.BlockExportDel{ID: id, Mode: new(qemu.BlockExportRemoveModeHard)}.Do(ctx, vm.conn)
+				if _, refused := errors.AsType[*qmp.Error](delErr); !refused { // QEMU refuses if the export is about to end
+					err = errors.Join(err, delErr)
+				}
 			}
 		}
-		if ours == 0 {
-			return stop && !others, nil
+		if err != nil {
+			return err
 		}
 		select {
 		case <-time.After(exportPoll):
 		case <-ctx.Done():
-			return false, wait.Err(ctx)
+			return wait.Err(ctx)
 		}
 	}
+}
+
+// stopServer stops the NBD server if it runs.
+func (vm *VM) stopServer(ctx context.Context) error {
+	err := qemu.NBDServerStop{}.Do(ctx, vm.conn)
+	if _, refused := errors.AsType[*qmp.Error](err); refused { // it does not run
+		return nil
+	}
+	return err
 }

@@ -97,13 +97,15 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 func (vm *VM) export(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerStart) error {
 	if server != nil {
 		err := server.Do(ctx, vm.conn)
-		if err != nil && !qmp.MayHaveExecuted(err) {
-			return err
+		if err == nil || qmp.MayHaveExecuted(err) {
+			undo.add("NBD server", vm.stopServer)
 		}
-		undo.add("NBD server", func(ctx context.Context) error { return qemu.NBDServerStop{}.Do(ctx, vm.conn) })
 		if err != nil {
 			return err
 		}
+	}
+	for _, s := range all {
+		undo.add("export of disk "+s.ID, func(ctx context.Context) error { return vm.removeExports(ctx, []string{s.ID}) })
 	}
 	for _, s := range all {
 		access := viewNode(s.ID, accessNode)
@@ -111,10 +113,6 @@ func (vm *VM) export(ctx context.Context, undo *rollback, all []*source, server 
 		if s.incremental {
 			nbd.Bitmaps = []qemu.BlockDirtyBitmapOrStr{{External: &qemu.BlockDirtyBitmap{Node: access, Name: s.chain.name}}}
 		}
-		undo.add("export of disk "+s.ID, func(ctx context.Context) error {
-			_, err := vm.removeExports(ctx, []string{s.ID})
-			return err
-		})
 		err := qemu.BlockExportAdd{ID: exportID(s.ID, server != nil), NodeName: access, Branch: nbd}.Do(ctx, vm.conn)
 		if err != nil {
 			return err

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/qmpkit/qmpkit/block"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -154,11 +157,13 @@ func TestView(t *testing.T) {
 	})
 }
 
-// TestBackupFaults: each command of a backup and of a view goes wrong in each way. Afterwards the disk is as before, or
-// AbortBackups makes it so, and the next increment has what the guest wrote.
+// TestBackupFaults: each command of a backup and of a view goes wrong. Afterwards the disk is as before, or AbortBackups
+// makes it so, and the next increment has what the guest wrote. Each fault has its turn on one of the machines.
 func TestBackupFaults(t *testing.T) {
+	turn := 0
 	onMachines(t, func(t *testing.T, m *machine) {
 		a := m.shadowed(t, "data1")
+		m.shadowed(t, "data2")
 		_, err := m.disks.Backup(within(t), []block.BackupDisk{{ID: "data1", Target: m.into("0"), Bitmap: "b"}}, nil)
 		require.NoError(t, err)
 		chain := []string{"0"}
@@ -179,7 +184,7 @@ func TestBackupFaults(t *testing.T) {
 				return keptError(kept, err)
 			}
 			operations["view"] = func(ctx context.Context, disks *block.VM) error {
-				view, err := disks.OpenView(ctx, []block.ViewDisk{{ID: "data1", Bitmap: "b", Incremental: true}}, m.served())
+				view, err := disks.OpenView(ctx, []block.ViewDisk{{ID: "data1", Bitmap: "b", Incremental: true}, {ID: "data2"}}, m.served())
 				if err != nil {
 					return err
 				}
@@ -187,38 +192,74 @@ func TestBackupFaults(t *testing.T) {
 				return keptError(kept, err)
 			}
 		}
-		for name, operation := range operations {
-			for _, fault := range fakeqemu.Faults {
-				a.write(t, byte(count), 5<<16, 1<<16)
-				run := func(ctx context.Context, conn *fakeqemu.Faulty) error { return operation(ctx, block.New(conn)) }
-				met, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, run, func(command string, err error) {
-					what := name + ", " + string(fault) + ", " + command
-					t.Log(what, err)
-					complete := name != "view" && (err == nil || errors.Is(err, block.ErrBitmapsUnknown) || errors.Is(err, errKept))
-					if complete {
-						chain = append(chain, strconv.Itoa(count))
-					}
-					if err != nil {
-						kept, abortErr := m.disks.AbortBackups(within(t), "data1")
-						require.NoError(t, abortErr, "%s: %v", what, err)
-						require.Empty(t, kept, what)
-					}
-					status, statusErr := qemu.QueryStatus{}.Do(within(t), m)
-					require.NoError(t, statusErr)
-					require.True(t, status.Running, what)
-					m.unused(t, "data1", "b")
-				})
-				require.NoError(t, err)
-				t.Log(name, fault, len(met))
-				if name != "view" {
+		for _, name := range slices.Sorted(maps.Keys(operations)) {
+			fault := fakeqemu.Faults[turn%len(fakeqemu.Faults)]
+			turn++
+			a.write(t, byte(turn), 5<<16, 1<<16)
+			run := func(ctx context.Context, conn *fakeqemu.Faulty) error { return operations[name](ctx, block.New(conn)) }
+			_, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, run, func(command string, err error) {
+				what := name + ", " + string(fault) + ", " + command
+				complete := err == nil || errors.Is(err, block.ErrBitmapsUnknown) || errors.Is(err, errKept)
+				if name != "view" && complete {
 					chain = append(chain, strconv.Itoa(count))
 				}
+				if err != nil {
+					kept, abortErr := m.disks.AbortBackups(within(t), "data1", "data2")
+					require.NoError(t, abortErr, "%s: %v", what, err)
+					require.Empty(t, kept, what)
+				}
+				status, statusErr := qemu.QueryStatus{}.Do(within(t), m)
+				require.NoError(t, statusErr)
+				require.True(t, status.Running, "%s: %v", what, err)
+				m.unused(t, "data1", "b")
+				m.unused(t, "data2")
+			})
+			require.NoError(t, err)
+			if name != "view" {
+				chain = append(chain, strconv.Itoa(count))
 			}
-			_, err := m.disks.Backup(within(t), increment(), nil)
+			_, err = m.disks.Backup(within(t), increment(), nil)
 			require.NoError(t, err)
 			chain = append(chain, strconv.Itoa(count))
 			m.restored(t, a.holds, chain...)
 		}
+	})
+}
+
+// TestAbortBackups: the connection of a backup is lost. Another process ends the backup, and takes the increment again.
+func TestAbortBackups(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		a, b := m.shadowed(t, "data1"), m.shadowed(t, "data2")
+		both := func(name string, incremental bool) []block.BackupDisk {
+			return []block.BackupDisk{
+				{ID: "data1", Target: m.into(name + "1"), Bitmap: "b", Incremental: incremental},
+				{ID: "data2", Target: m.into(name + "2"), Bitmap: "b", Incremental: incremental},
+			}
+		}
+		_, err := m.disks.Backup(ctx, both("full", false), nil)
+		require.NoError(t, err)
+		a.write(t, 1, 0, 4<<20)
+		b.write(t, 2, 0, 4<<20)
+		for mode, opts := range modes {
+			opts.Speed = 1 << 20
+			opts.Progress = func(string, job.Progress) { _ = m.Close() }
+			_, err = m.disks.Backup(ctx, both(mode, true), &opts)
+			require.ErrorIs(t, err, job.ErrUnknown)
+			m.Client = m.vm.Dial(t)
+			m.disks, m.plug = block.New(m.Client), hotplug.New(m.Client, nil)
+			_, err = m.disks.Backup(ctx, both("never", true), &opts)
+			require.ErrorIs(t, err, block.ErrBusy)
+			kept, err := m.disks.AbortBackups(ctx, "data1", "data2")
+			require.NoError(t, err)
+			require.Empty(t, kept)
+			m.unused(t, "data1", "b")
+			m.unused(t, "data2", "b")
+		}
+		_, err = m.disks.Backup(ctx, both("inc", true), nil)
+		require.NoError(t, err)
+		m.restored(t, a.holds, "full1", "inc1")
+		m.restored(t, b.holds, "full2", "inc2")
 	})
 }
 

@@ -58,7 +58,7 @@ var rooms = []room{
 		why: "runs QEMU's jobs to their ends"},
 	{path: "hotplug", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "adds and removes devices of a running QEMU"},
-	{path: "block", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "job", "hotplug"}, library: true,
+	{path: "block", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema", "job", "hotplug"}, library: true,
 		why: "works on the storage of a running machine: moves, snapshots, backups"},
 	{path: "migration", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "moves a running machine to another QEMU"},
