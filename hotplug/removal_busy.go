@@ -20,6 +20,10 @@ var ErrBusy = errors.New("disk is busy")
 type BusyError struct {
 	Jobs    []string // the IDs of jobs that run, or have ended and were not dismissed
 	Exports []string // the IDs of exports
+
+	// View reports that a backup or a frozen view of package block is open, perhaps of a process that has ended:
+	// AbortBackups of package block ends it. Only package block sets it.
+	View bool
 }
 
 // Error names the jobs and the exports.
@@ -30,6 +34,9 @@ func (e *BusyError) Error() string {
 	}
 	if len(e.Exports) > 0 {
 		all = append(all, "exports serve the disk: "+strings.Join(e.Exports, ", "))
+	}
+	if e.View {
+		all = append(all, "a backup or a frozen view of the disk is open; AbortBackups ends it")
 	}
 	return strings.Join(all, "; ")
 }
