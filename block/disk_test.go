@@ -2,9 +2,13 @@ package block_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -29,6 +33,7 @@ const imageSize = 8 << 20
 type machine struct {
 	*qmp.Client
 	qemu  *qemutest.QEMU
+	vm    *qemutest.VM
 	plug  *hotplug.VM
 	disks *block.VM
 	dir   string
@@ -37,9 +42,15 @@ type machine struct {
 // onMachines runs a test on each QEMU.
 func onMachines(t *testing.T, test func(t *testing.T, m *machine)) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "virtio-scsi-pci"}}).Dial(t)
-		test(t, &machine{Client: c, qemu: q, plug: hotplug.New(c, nil), disks: block.New(c), dir: t.TempDir()})
+		test(t, startMachine(t, q))
 	})
+}
+
+func startMachine(t *testing.T, q *qemutest.QEMU, args ...string) *machine {
+	t.Helper()
+	vm := q.Start(t, qemutest.Config{Machine: "pc", Args: append([]string{"-device", "virtio-scsi-pci"}, args...)})
+	c := vm.Dial(t)
+	return &machine{Client: c, qemu: q, vm: vm, plug: hotplug.New(c, nil), disks: block.New(c), dir: t.TempDir()}
 }
 
 // within is a context for a test on a busy machine.
@@ -66,6 +77,56 @@ func (m *machine) raw(t *testing.T, name string, fill byte) string {
 func (m *machine) plugged(t *testing.T, id string, fill byte) {
 	t.Helper()
 	require.NoError(t, m.plug.AddDisk(within(t), hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.File{Path: m.raw(t, id+".img", fill)}}))
+}
+
+// write writes a byte to a part of a disk as the guest does: through the device.
+func (m *machine) write(t *testing.T, disk string, pattern byte, offset, length int64) {
+	t.Helper()
+	require.NoError(t, m.io(t, disk, "write", pattern, offset, length))
+}
+
+// read checks that the guest reads this byte everywhere in a part of a disk.
+func (m *machine) read(t *testing.T, disk string, pattern byte, offset, length int64) {
+	t.Helper()
+	require.NoError(t, m.io(t, disk, "read", pattern, offset, length))
+}
+
+// ioResult is the end of what qemu-io's read or write prints. A wrong pattern comes before it.
+var ioResult = regexp.MustCompile(`Pattern verification failed[^\n]*|(?:write|read) failed: [^\n]*|[0-9]+/[0-9]+ bytes at offset`)
+
+// io does "read" or "write" of a byte with the qemu-io in QEMU, on a device with an ID or a QOM path. The result is in
+// what the process prints, which QEMU writes out only when its buffer is full: "help" fills it.
+func (m *machine) io(t *testing.T, disk, command string, pattern byte, offset, length int64) error {
+	t.Helper()
+	before := len(m.vm.Output())
+	hmp := func(command string) {
+		answer, err := qemu.HumanMonitorCommand{CommandLine: fmt.Sprintf("qemu-io -d %s %q", disk, command)}.Do(within(t), m)
+		require.NoError(t, err)
+		require.Empty(t, answer, command)
+	}
+	hmp(fmt.Sprintf("%s -P %d %d %d", command, pattern, offset, length))
+	for {
+		hmp("help")
+		switch result := ioResult.FindString(m.vm.Output()[before:]); {
+		case strings.Contains(result, "failed"):
+			return errors.New(result)
+		case result != "":
+			return nil
+		}
+	}
+}
+
+// TestGuestIO tests the stand-in for a guest.
+func TestGuestIO(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		m.write(t, "data1", 7, 0, 1<<20)
+		m.read(t, "data1", 7, 0, 1<<20)
+		m.read(t, "data1", 1, 1<<20, 1<<20)
+		require.ErrorContains(t, m.io(t, "data1", "read", 8, 0, 1<<20), "Pattern verification failed at offset 0")
+		require.ErrorContains(t, m.io(t, "data1", "write", 8, 1<<30, 4096), "write failed: Input/output error")
+		require.ErrorContains(t, m.io(t, "data1", "read", 8, 1<<30, 4096), "read failed: Input/output error")
+	})
 }
 
 // TestDisk describes disks with snapshots, filters, jobs, bitmaps, and nodes that are left.
