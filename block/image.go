@@ -161,19 +161,11 @@ func (vm *VM) addSecret(ctx context.Context, undo *rollback, id string, key []by
 	if _, err := vm.plug.RemoveObject(ctx, id); err != nil {
 		return err
 	}
-	err := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{
+	add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{
 		Format: new(qemu.QCryptoSecretFormatBase64), Data: new(base64.StdEncoding.EncodeToString(key)),
-	}}.Do(ctx, vm.conn)
-	return undo.sent(err, "secret "+id, func(ctx context.Context) error {
+	}}
+	return undo.step(ctx, "secret "+id, func(ctx context.Context) error { return add.Do(ctx, vm.conn) }, func(ctx context.Context) error {
 		_, err := vm.plug.RemoveObject(ctx, id)
 		return err
 	})
-}
-
-// sent records a step whose command ended with err, unless the command had no effect. It returns err.
-func (r *rollback) sent(err error, what string, run func(ctx context.Context) error) error {
-	if err == nil || qmp.MayHaveExecuted(err) {
-		r.add(what, run)
-	}
-	return err
 }

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
-	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
@@ -184,7 +182,7 @@ func (vm *VM) trayOpen(
 			return err
 		}
 		err := step()
-		if _, refused := errors.AsType[*qmp.Error](err); !refused || try == attempts {
+		if !refused(err) || try == attempts {
 			return err
 		}
 		if b, lookErr := vm.drive(ctx, path); lookErr != nil || b.TrayOpen == nil || *b.TrayOpen {
@@ -207,20 +205,13 @@ func (vm *VM) openTray(ctx context.Context, path string, force bool, moved *qmp.
 			}
 			continue
 		}
-		tick, cancel := context.WithTimeout(ctx, trayInterval)
-		_, err = moved.Next(tick)
-		cancel()
-		switch {
-		case ctx.Err() != nil: // QEMU opens a tray at once if it is not locked
-			return fmt.Errorf("%w: %w", ErrTrayLocked, wait.Err(ctx))
-		case err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, qmp.ErrEventsLost):
+		if err := next(ctx, moved); err != nil && ctx.Err() != nil { // QEMU opens a tray at once if it is not locked
+			return fmt.Errorf("%w: %w", ErrTrayLocked, err)
+		} else if err != nil {
 			return err
 		}
 	}
 }
-
-// trayInterval is the time between two looks at a tray if no event comes.
-const trayInterval = time.Second
 
 // closeTray closes the tray of a drive, if it has one.
 func (vm *VM) closeTray(ctx context.Context, path string) error {
