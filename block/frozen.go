@@ -395,12 +395,3 @@ func (vm *VM) removeExports(ctx context.Context, ids []string) error {
 		}
 	}
 }
-
-// stopServer stops the NBD server if it runs.
-func (vm *VM) stopServer(ctx context.Context) error {
-	err := qemu.NBDServerStop{}.Do(ctx, vm.conn)
-	if _, refused := errors.AsType[*qmp.Error](err); refused { // it does not run
-		return nil
-	}
-	return err
-}

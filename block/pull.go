@@ -85,7 +85,7 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
 			return err
 		}
-		return vm.export(ctx, undo, all, opts.Server)
+		return vm.exportViews(ctx, undo, all, opts.Server)
 	})
 	if err != nil {
 		return nil, err
@@ -93,8 +93,8 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 	return view, nil
 }
 
-// export exports the nodes that show disks.
-func (vm *VM) export(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerStart) error {
+// exportViews exports the nodes that show disks.
+func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerStart) error {
 	if server != nil {
 		err := server.Do(ctx, vm.conn)
 		if err == nil || qmp.MayHaveExecuted(err) {
