@@ -66,7 +66,7 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 	err = vm.changing(ctx, "move disk", id, func(undo *rollback) error {
 		m, err := vm.planMirror(ctx, undo, id, t, opts)
 		if err != nil {
-			return err
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
 		m.job, m.pivots = jobID(id, "move"), true
 		m.bitmaps = bitmapMove{vm, m.old[0].Node, m.Target, m.job, m.disk.movable(opts != nil && opts.DropBitmaps)}
@@ -120,7 +120,7 @@ func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) 
 	err = vm.changing(ctx, "copy disk", id, func(undo *rollback) error {
 		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror())
 		if err != nil {
-			return err
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
 		m.job = jobID(id, "copy")
 		moved, err := m.run(ctx)
@@ -200,7 +200,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 		err = j.EndWithoutPivot(ctx)
 	}
 	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
-		return false, err
+		return false, m.vm.orBusy(ctx, m.disk.ID, m.job, err)
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
@@ -221,7 +221,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	case errors.Is(lookErr, ErrNoDisk):
 		return false, because(ErrNoDisk, "disk was removed while it moved")
 	case lookErr == nil:
-		return false, because(job.ErrCancelled, "another client has ended job %q: the disk does not use node %q", m.job, m.Target)
+		return false, because(job.ErrCancelled, "disk does not use node %q: another client has ended job %q, or has moved the disk again", m.Target, m.job)
 	}
 	return true, nil // the job has succeeded, and QEMU does not answer any more
 }
