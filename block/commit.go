@@ -345,6 +345,9 @@ type StreamOptions struct {
 // Stream copies the data of the layers below an image into it while the guest uses the disk, and then removes the nodes of
 // these layers. Their files stay, unchanged: other disks can use them. The job has the ID "ID.stream".
 //
+// QEMU before 11 does not flush the image at the end. Keep the files until the guest has flushed its disk, for example with
+// sync: if the host loses power before that, data is missing in the image.
+//
 // If Stream returns nil, the disk does not use the layers any more. kept lists their nodes and descriptors that are still in
 // QEMU, because something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes
 // them later.

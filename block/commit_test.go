@@ -57,7 +57,7 @@ func TestMergeArguments(t *testing.T) {
 		m.overlay(t, "data1", "o4", "o3")
 		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Base: "o2"})))
 		require.Equal(t, []string{"o2"}, m.layers(t, "data1"))
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
 }
 
@@ -97,7 +97,7 @@ func TestCommitIntoTree(t *testing.T) {
 			require.Equal(t, []string{"lower"}, m.layers(t, "data1"))
 			w.put(t, 3, 1)
 			m.same(t, "raw", base, w.expected)
-			m.removed(t, "data1")
+			m.removedAll(t, "data1")
 			base = m.raw(t, "base", 1)
 		}
 	})
@@ -148,7 +148,7 @@ func TestBitmapNotMoved(t *testing.T) {
 		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "data1.commit"}.Do(ctx, m))
 		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
 		require.Len(t, m.bitmaps(t, "data1"), 1)
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
 }
 
@@ -184,7 +184,7 @@ func TestMergeFails(t *testing.T) {
 			m.write(t, id, 3, mib, mib)
 			m.read(t, id, 2, 0, mib)
 		}
-		m.removed(t, "read", "write")
+		m.removedAll(t, "read", "write")
 	})
 }
 
@@ -259,7 +259,7 @@ func TestMergeEnded(t *testing.T) {
 		require.NoError(t, errorsOf(block.New(conn).Commit(ctx, "data1", nil)))
 		require.Equal(t, []string{"data1"}, m.layers(t, "data1"))
 		require.EqualValues(t, 4*mib, m.bitmaps(t, "data1")["b"].Count)
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
 }
 
@@ -294,6 +294,11 @@ func TestFaultsOfMerge(t *testing.T) {
 			return m.path(node)
 		}
 		overlays := 0
+		faults := map[string][]fakeqemu.Fault{ // all for each would take long
+			"commit":       {fakeqemu.Refused, fakeqemu.LostAfter},
+			"commit below": {fakeqemu.CtxEnds},
+			"stream":       {fakeqemu.LostBefore},
+		}
 		for name, do := range map[string]func(ctx context.Context, vm *block.VM, layers []string) ([]hotplug.Kept, error){
 			"commit": func(ctx context.Context, vm *block.VM, _ []string) ([]hotplug.Kept, error) {
 				return vm.Commit(ctx, "data1", nil)
@@ -305,10 +310,7 @@ func TestFaultsOfMerge(t *testing.T) {
 				return vm.Stream(ctx, "data1", &block.StreamOptions{Base: layers[2], BackingFile: file(layers[2])})
 			},
 		} {
-			for _, fault := range fakeqemu.Faults {
-				if name != "commit" && fault != fakeqemu.LostAfter {
-					continue
-				}
+			for _, fault := range faults[name] {
 				var before []string
 				var kept []hotplug.Kept
 				_, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
@@ -340,6 +342,6 @@ func TestFaultsOfMerge(t *testing.T) {
 				m.read(t, "data1", 1, 2*mib, mib)
 			}
 		}
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// qcow2 adds a disk with a new qcow2 image.
-func (m *machine) qcow2(t *testing.T, id string) {
+// qcow2Disk adds a disk with a new qcow2 image.
+func (m *machine) qcow2Disk(t *testing.T, id string) {
 	t.Helper()
 	out, err := m.image("create", "-f", "qcow2", m.path(id+".qcow2"), "8M")
 	require.NoError(t, err, out)
@@ -32,7 +32,7 @@ func TestInternalSnapshot(t *testing.T) {
 		_, err = m.disks.InternalSnapshots(ctx, "")
 		require.ErrorIs(t, err, block.ErrNoDisk)
 		require.ErrorIs(t, m.disks.CreateInternalSnapshot(ctx, "data1", "s"), block.ErrNoDisk)
-		m.qcow2(t, "data1")
+		m.qcow2Disk(t, "data1")
 		m.plugged(t, "raw1", 1)
 		require.ErrorIs(t, m.disks.CreateInternalSnapshot(ctx, "raw1", "s"), qmp.ErrGeneric)
 		m.write(t, "data1", 1, 0, mib)
@@ -71,12 +71,12 @@ func TestInternalSnapshot(t *testing.T) {
 		require.Len(t, all, 1)
 		require.Equal(t, "s", all[0].Name)
 		require.Zero(t, all[0].VMStateSize)
-		m.removed(t, "data1", "raw1")
+		m.removedAll(t, "data1", "raw1")
 		out, err := m.image("snapshot", "-a", "s", m.path("data1.qcow2"))
 		require.NoError(t, err, out)
 		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.File{Path: m.path("data1.qcow2"), Format: "qcow2"}}))
 		m.read(t, "data1", 1, 0, mib)
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
 }
 
@@ -85,8 +85,8 @@ func TestSaveMachine(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
 		require.ErrorIs(t, m.disks.SaveMachine(ctx, "s", nil), block.ErrNoDisk)
-		m.qcow2(t, "data1")
-		m.qcow2(t, "data2")
+		m.qcow2Disk(t, "data1")
+		m.qcow2Disk(t, "data2")
 		if !m.qemu.AtLeast(6, 0) {
 			require.ErrorIs(t, m.disks.SaveMachine(ctx, "s", nil), errors.ErrUnsupported)
 			require.ErrorIs(t, m.disks.DeleteSavedMachine(ctx, "s", nil), errors.ErrUnsupported)
@@ -172,6 +172,6 @@ func TestSaveMachine(t *testing.T) {
 			require.NoError(t, err)
 			require.Empty(t, all)
 		}
-		m.removed(t, "data1", "data2")
+		m.removedAll(t, "data1", "data2")
 	})
 }

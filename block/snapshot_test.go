@@ -73,8 +73,8 @@ func (m *machine) overlay(t *testing.T, id, name, below string) {
 		Target: block.Target{NodeName: name, Backend: hotplug.File{Path: m.path(name)}}}}, nil))
 }
 
-// removed removes a disk and checks that nothing is left.
-func (m *machine) removed(t *testing.T, ids ...string) {
+// removedAll removes disks and checks that nothing is left.
+func (m *machine) removedAll(t *testing.T, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
 		kept, err := m.plug.RemoveDisk(within(t), id)
@@ -151,7 +151,7 @@ func TestSnapshot(t *testing.T) {
 		m.flush(t, "data1")
 		m.same(t, "qcow2", m.path("o5"), w.expected)
 		m.sound(t, m.path("o5"))
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
 }
 
@@ -159,9 +159,10 @@ func TestSnapshot(t *testing.T) {
 // that QEMU knows. The disk has a filter on top.
 func TestSnapshotOfPaths(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		base := t.TempDir() + "/base"
+		dir := t.TempDir()
+		base := dir + "/base"
 		require.NoError(t, os.WriteFile(base, bytes.Repeat([]byte{1}, imageSize), 0o600))
-		m := startMachine(t, q, "-object", "throttle-group,id=g", "-blockdev", "file,node-name=f,filename="+base,
+		m := startMachine(t, q, dir, "-object", "throttle-group,id=g", "-blockdev", "file,node-name=f,filename="+base,
 			"-blockdev", "raw,node-name=inner,file=f", "-blockdev", "throttle,node-name=root,throttle-group=g,file=inner",
 			"-device", "scsi-hd,id=data1,drive=root",
 			"-drive", "if=none,id=old,format=raw,file="+m0(t), "-device", "scsi-hd,id=data2,drive=old")
@@ -347,7 +348,7 @@ func TestSnapshotOfSeveral(t *testing.T) {
 		require.ErrorContains(t, err, "snapshot is taken")
 		require.Equal(t, []string{"data1.1", "data1"}, m.layers(t, "data1"))
 		require.Equal(t, []string{"data2.1", "data2"}, m.layers(t, "data2"))
-		m.removed(t, "data1", "data2")
+		m.removedAll(t, "data1", "data2")
 	})
 }
 
@@ -419,7 +420,7 @@ func TestBitmapsOfSnapshot(t *testing.T) {
 		m.write(t, "data1", 4, 6*mib, mib)
 		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
 		require.EqualValues(t, 6*mib, m.bitmaps(t, "data1")["passing"].Count)
-		m.removed(t, "data1", "raw1")
+		m.removedAll(t, "data1", "raw1")
 		out, err = m.image("info", "-f", "qcow2", qcow2)
 		require.NoError(t, err)
 		require.Contains(t, out, "kept")
@@ -453,21 +454,8 @@ func TestFaultsOfSnapshot(t *testing.T) {
 			require.Subset(t, met, []string{"query-block", "add-fd", "blockdev-add", "blockdev-create", "transaction"})
 			require.NoError(t, errorsOf(m.disks.Commit(within(t), "data1", nil)))
 		}
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
-}
-
-// A cut is a connection that is cut instead of the command with a number.
-type cut struct {
-	*qmp.Client
-	at int
-}
-
-func (c *cut) Execute(ctx context.Context, call *qmp.Call) error {
-	if c.at--; c.at == -1 {
-		_ = c.Client.Close()
-	}
-	return c.Client.Execute(ctx, call)
 }
 
 // TestSnapshotCut cuts the connection at every step of Snapshot and Commit. Another client cleans up, and does it again.
@@ -481,7 +469,7 @@ func TestSnapshotCut(t *testing.T) {
 			"snapshot": func(ctx context.Context, disks *block.VM) error { return disks.Snapshot(ctx, overlay, nil) },
 			"commit":   func(ctx context.Context, disks *block.VM) error { return errorsOf(disks.Commit(ctx, "data1", nil)) },
 		} {
-			for at, lost := 0, true; lost; at++ {
+			for at, lost := 1, true; lost; at++ {
 				ctx := within(t)
 				d, err := m.disks.Disk(ctx, "data1")
 				require.NoError(t, err)
@@ -495,15 +483,13 @@ func TestSnapshotCut(t *testing.T) {
 				if name == "snapshot" {
 					require.NoError(t, os.RemoveAll(m.path("o")))
 				}
-				conn := &cut{m.Client, at}
+				conn := &cutter{Client: m.Client, at: at, after: at%2 == 0}
 				err = do(ctx, block.New(conn))
-				if lost = conn.at < 0; !lost {
+				if lost = conn.met != ""; !lost {
 					require.NoError(t, err)
 					break
 				}
-				_ = m.Close()
-				m.Client = m.vm.Dial(t)
-				m.disks, m.plug = block.New(m), hotplug.New(m, nil)
+				m.reconnect(t)
 				jobs, err := job.List(ctx, m)
 				require.NoError(t, err)
 				for _, info := range jobs {
@@ -517,6 +503,6 @@ func TestSnapshotCut(t *testing.T) {
 				m.read(t, "data1", 1, mib, mib)
 			}
 		}
-		m.removed(t, "data1")
+		m.removedAll(t, "data1")
 	})
 }
