@@ -220,6 +220,37 @@ func TestMoveWithOthers(t *testing.T) {
 	})
 }
 
+// TestMovesAtOnce starts several operations on a disk at once. One succeeds.
+func TestMovesAtOnce(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		results := make(chan error)
+		for range 4 {
+			target := m.ofTarget(t)
+			go func() {
+				_, err := m.disks.Move(within(t), "data1", target, nil)
+				results <- err
+			}()
+		}
+		succeeded := 0
+		for range 4 {
+			err := <-results
+			if err == nil {
+				succeeded++
+				continue
+			}
+			// QEMU has refused a job that came too late, and can have no job at all since. Or the disk has moved twice.
+			require.True(t, errors.Is(err, block.ErrBusy) || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled), err)
+			require.NotErrorAs(t, err, new(*hotplug.RollbackError))
+		}
+		require.Positive(t, succeeded)
+		require.Len(t, m.disk(t, "data1").Layers, 1)
+		m.onlyUses(t, "data1", m.disk(t, "data1").Layers[0].Node)
+		m.read(t, "data1", 1, 0, imageSize)
+		m.removed(t, "data1")
+	})
+}
+
 // TestMoveInterrupted has a manager that ends while the job runs, and the next one.
 func TestMoveInterrupted(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
