@@ -1,6 +1,7 @@
 package block_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,44 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
+
+// TestMergeWhileGuestWrites has a guest that writes before, during and after each operation, and a bitmap that has all its
+// writes.
+func TestMergeWhileGuestWrites(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}.Do(ctx, m))
+		g := m.guestOf(t, "data1", 1)
+		const speed = 4 << 20 // so that the guest can write meanwhile
+		check := func(format qemu.BlockdevDriver, image string, nodes ...string) {
+			t.Helper()
+			g.work(t)
+			g.holds(t, format, m.path(image))
+			m.onlyUses(t, "data1", nodes...)
+			changed := 0
+			for at := 0; at < imageSize; at += 64 << 10 {
+				if bytes.Count(g.content[at:at+64<<10], []byte{1}) < 64<<10 {
+					changed += 64 << 10
+				}
+			}
+			require.GreaterOrEqual(t, int(m.bitmaps(t, "data1")["b"].Count), changed)
+		}
+		m.overlay(t, "data1", "o1", "data1.img")
+		check("qcow2", "o1", "o1", "data1")
+		m.overlay(t, "data1", "o2", "o1")
+		check("qcow2", "o2", "o2", "o1", "data1")
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1",
+			&block.CommitOptions{Top: "o1", BackingFile: m.path("data1.img"), Speed: speed, Progress: g.works(t)})))
+		check("qcow2", "o2", "o2", "data1")
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Speed: speed, Progress: g.works(t)})))
+		check("raw", "data1.img", "data1")
+		m.overlay(t, "data1", "o3", "data1.img")
+		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", &block.StreamOptions{Speed: speed, Progress: g.works(t)})))
+		check("qcow2", "o3", "o3")
+		m.removed(t, "data1")
+	})
+}
 
 // TestMergeArguments: what cannot be merged is refused before anything happens.
 func TestMergeArguments(t *testing.T) {
