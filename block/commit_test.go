@@ -191,6 +191,45 @@ func TestBitmapNotMoved(t *testing.T) {
 	})
 }
 
+// TestMergeOfOthers merges images that another manager has added, as libvirt does: each has a node for its file. Nothing of
+// what the disk does not use any more is left.
+func TestMergeOfOthers(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		add := func(name string, driver qemu.BlockdevDriver, path string, members qmp.Args) {
+			m.add(t, name+"-storage", "file", qmp.Args{"filename": path, "auto-read-only": true, "discard": "unmap"})
+			members["file"] = name + "-storage"
+			m.add(t, name+"-format", driver, members)
+		}
+		add("base", "raw", m.raw(t, "base", 1), qmp.Args{})
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.Node{Name: "base-format"}}))
+		g := m.guestOf(t, "data1", 1)
+		g.work(t)
+		for _, name := range []string{"o1", "o2", "o3"} {
+			below := map[string][]string{"o1": {"base", "raw"}, "o2": {"o1", "qcow2"}, "o3": {"o2", "qcow2"}}[name]
+			out, err := m.image("create", "-f", "qcow2", "-u", "-b", m.path(below[0]), "-F", below[1], m.path(name), "8M")
+			require.NoError(t, err, out)
+			add(name, "qcow2", m.path(name), qmp.Args{"backing": nil})
+			require.NoError(t, qemu.BlockdevSnapshot{Node: below[0] + "-format", Overlay: name + "-format"}.Do(ctx, m))
+			g.work(t)
+		}
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Top: "o2-format"})))
+		g.holds(t, "qcow2", m.path("o3"))
+		m.onlyUses(t, "data1", "o3-format", "o1-format", "base-format")
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
+		g.work(t)
+		g.holds(t, "qcow2", m.path("o1"))
+		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{Disk: "data1", Target: block.Target{NodeName: "own", Backend: hotplug.File{Path: m.path("own")}}}}, nil))
+		g.work(t)
+		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", &block.StreamOptions{Base: "base-format"})))
+		g.holds(t, "qcow2", m.path("own"))
+		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", nil)))
+		g.holds(t, "qcow2", m.path("own"))
+		m.onlyUses(t, "data1", "own")
+		m.removed(t, "data1")
+	})
+}
+
 // TestMergeFails has images that cannot be read or written. The disk stays as it was, with its bitmap.
 func TestMergeFails(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {

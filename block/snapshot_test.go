@@ -130,6 +130,12 @@ func TestSnapshot(t *testing.T) {
 		m.flush(t, "data1")
 		m.same(t, "qcow2", m.path("o4"), w.expected)
 		m.same(t, "raw", m.path("data1.img"), base)
+		out, err := m.image("info", "-U", "-f", "qcow2", m.path("o4"))
+		require.NoError(t, err)
+		require.Contains(t, out, "backing file: "+m.path("data1.img"))
+		if m.qemu.AtLeast(9, 0) {
+			require.Contains(t, out, "backing file format: raw")
+		}
 
 		w.put(t, 6, 4)
 		kept, err = m.disks.Commit(ctx, "data1", nil)
