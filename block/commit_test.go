@@ -423,3 +423,38 @@ func TestFaultsOfMerge(t *testing.T) {
 		m.removedAll(t, "data1")
 	})
 }
+
+// TestStreamCutOff loses the connection at each command of Stream. A new client waits for the job and cleans.
+func TestStreamCutOff(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		overlays := 0
+		for at := 1; ; at++ {
+			for below := m.layers(t, "data1"); len(below) < 3; below = m.layers(t, "data1") {
+				overlays++
+				m.overlay(t, "data1", fmt.Sprintf("o%d", overlays), below[0])
+				m.write(t, "data1", 2, int64(len(below)-1)*mib, mib)
+			}
+			ctx := within(t)
+			c := &cutter{Client: m.Client, at: at, after: at%2 == 0}
+			_, err := block.New(c).Stream(ctx, "data1", &block.StreamOptions{Base: "data1", BackingFile: m.path("data1.img")})
+			if c.met == "" {
+				require.NoError(t, err)
+				break
+			}
+			m.reconnect(t)
+			j, err := job.Find(ctx, m, "data1.stream")
+			if err == nil {
+				err = j.Wait(ctx, nil)
+			}
+			if !errors.Is(err, job.ErrGone) {
+				require.NoError(t, err, c.met)
+			}
+			require.NoError(t, errorsOf(m.disks.Clean(ctx, "data1")), c.met)
+			require.NotEmpty(t, m.layers(t, "data1"))
+			m.read(t, "data1", 2, 0, 2*mib)
+			m.read(t, "data1", 1, 2*mib, mib)
+		}
+		m.removed(t, "data1")
+	})
+}
