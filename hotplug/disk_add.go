@@ -59,7 +59,7 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 	}
 	// A set has the names, too. QEMU 5.2 loses the set of an image that is below an overlay, when the last monitor
 	// disconnects.
-	if len(tree.files) == 0 || d.nodeOnly {
+	if len(tree.files) == 0 || d.nodeOnly && checkReading(d.ID) == nil {
 		if err := vm.mark(ctx, undo, d.ID, aNode, d.NodeName); err != nil {
 			return err
 		}
