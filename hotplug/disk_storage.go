@@ -6,10 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"github.com/qmpkit/qmpkit/qmp"
-	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // AddNode adds storage for a disk, and no device: a node, its descriptors and its secrets. The node is for an operation
@@ -109,39 +105,6 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		err = errors.Join(err, markErr)
 	}
 	return kept, err
-}
-
-// removeSetsOf removes the sets of descriptors of nodes that are gone. A node with several files can leave nodes below it
-// that the disk still uses, for example after the commit of an overlay: these need their sets, which RemoveDisk removes.
-func (vm *VM) removeSetsOf(ctx context.Context, id string, isGone func(node string) bool) error {
-	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
-	if err != nil {
-		return err
-	}
-	var sets []int64
-	for _, set := range all {
-		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool {
-			owner, node := ownerOf(qmp.Value(fd.Opaque))
-			return owner == id && isGone(node)
-		}) {
-			sets = append(sets, set.FDSetID)
-		}
-	}
-	if len(sets) > 1 {
-		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
-		if err != nil {
-			return err
-		}
-		for _, b := range blocks {
-			open := setsOpen(b.Inserted)
-			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
-		}
-	}
-	for _, set := range sets {
-		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
-		err = errors.Join(err, setErr)
-	}
-	return err
 }
 
 // NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with

@@ -152,6 +152,39 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 	}
 }
 
+// removeSetsOf removes the sets of descriptors of nodes that are gone. A node with several files can leave nodes below it
+// that the disk still uses, for example after the commit of an overlay: these need their sets, which RemoveDisk removes.
+func (vm *VM) removeSetsOf(ctx context.Context, id string, isGone func(node string) bool) error {
+	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	var sets []int64
+	for _, set := range all {
+		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool {
+			owner, node := ownerOf(qmp.Value(fd.Opaque))
+			return owner == id && isGone(node)
+		}) {
+			sets = append(sets, set.FDSetID)
+		}
+	}
+	if len(sets) > 1 {
+		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			open := setsOpen(b.Inserted)
+			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
+		}
+	}
+	for _, set := range sets {
+		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
+		err = errors.Join(err, setErr)
+	}
+	return err
+}
+
 // isNameless reports whether a node has no name of a user. QEMU has made up its name.
 func isNameless(node string) bool { return strings.HasPrefix(node, "#") }
 
