@@ -91,7 +91,10 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		}
 	}
 	isGone := func(node string) bool { return slices.Contains(nodes, node) && !slices.Contains(left, node) }
-	err = vm.removeSetsOf(ctx, id, isGone)
+	err = vm.removeClosedSets(ctx, func(opaque string) bool {
+		owner, node := ownerOf(opaque)
+		return owner == id && isGone(node)
+	})
 	for _, name := range nodes {
 		if name == id || !isGone(name) {
 			continue

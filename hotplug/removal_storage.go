@@ -152,19 +152,17 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 	}
 }
 
-// removeSetsOf removes the sets of descriptors of nodes that are gone. A node with several files can leave nodes below it
-// that the disk still uses, for example after the commit of an overlay: these need their sets, which RemoveDisk removes.
-func (vm *VM) removeSetsOf(ctx context.Context, id string, isGone func(node string) bool) error {
+// removeClosedSets removes the sets of descriptors with an opaque text for which match returns true, except those that a
+// disk still has open. A node with several files can leave nodes below it that the disk uses, for example after the commit
+// of an overlay: QEMU takes descriptors from their sets again when it reopens the files. RemoveDisk removes these sets.
+func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bool) error {
 	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
 	if err != nil {
 		return err
 	}
 	var sets []int64
 	for _, set := range all {
-		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool {
-			owner, node := ownerOf(qmp.Value(fd.Opaque))
-			return owner == id && isGone(node)
-		}) {
+		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) }) {
 			sets = append(sets, set.FDSetID)
 		}
 	}
