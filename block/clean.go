@@ -33,7 +33,7 @@ func (vm *VM) clean(ctx context.Context, id string) (kept []hotplug.Kept, err er
 		return nil, err
 	}
 	for _, j := range d.Jobs {
-		if j.Status != qemu.JobStatusConcluded || !isJobOf(j.ID, id) {
+		if j.Status != qemu.JobStatusConcluded || !job.IsOf(j.ID, id) {
 			continue
 		}
 		if err := (qemu.JobDismiss{ID: j.ID}).Do(ctx, vm.conn); err != nil {

@@ -327,11 +327,9 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 		}
 	}
 	var filters []string // of the jobs, without names
-	for _, j := range v.jobs {
-		if slices.ContainsFunc(v.jobNodes[j.ID], d.uses) || d.ID != "" && isJobOf(j.ID, d.ID) {
-			d.Jobs = append(d.Jobs, j)
-			filters = append(filters, v.jobNodes[j.ID]...)
-		}
+	d.Jobs = job.OnDisk(v.jobs, v.jobNodes, d.ID, d.uses)
+	for _, j := range d.Jobs {
+		filters = append(filters, v.jobNodes[j.ID]...)
 	}
 	for _, e := range v.exports {
 		if d.uses(e.NodeName) || isNameless(e.NodeName) && slices.Contains(filters, e.NodeName) {
@@ -341,14 +339,8 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 	return d, fit
 }
 
-// jobID returns the ID of the job for a purpose on a disk.
+// jobID returns the ID of the job for a purpose on a disk. [job.IsOf] recognizes it.
 func jobID(disk, purpose string) string { return disk + "." + purpose }
-
-// isJobOf reports whether jobID has made an ID for this disk.
-func isJobOf(id, disk string) bool {
-	purpose, ok := strings.CutPrefix(id, disk+".")
-	return ok && purpose != "" && !strings.Contains(purpose, ".")
-}
 
 // fileOf returns the name of the file of an image. QEMU writes all options of a node as "json:" if a name alone would
 // not open the image in the same way.

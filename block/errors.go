@@ -3,12 +3,16 @@ package block
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/qmpkit/qmpkit/hotplug"
 )
 
 // ErrBusy means that jobs run on the disk, or have ended and were not dismissed. The error is a [*BusyError]. The
 // operation has changed nothing.
-var ErrBusy = errors.New("jobs run on the disk")
+var ErrBusy = hotplug.ErrBusy
+
+// A BusyError names the jobs of a disk. It matches [ErrBusy].
+type BusyError = hotplug.BusyError
 
 // ErrNotEmpty means that the file for a new image has content. The operation has changed nothing.
 var ErrNotEmpty = errors.New("file is not empty")
@@ -25,15 +29,6 @@ var ErrNoLayer = errors.New("no such layer")
 
 // ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
 var ErrNoSnapshot = errors.New("no such snapshot")
-
-// A BusyError names the jobs of a disk. It matches [ErrBusy].
-type BusyError struct{ Jobs []string }
-
-// Error names the jobs.
-func (e *BusyError) Error() string { return fmt.Sprintf("%v: %s", ErrBusy, strings.Join(e.Jobs, ", ")) }
-
-// Is reports whether target is ErrBusy.
-func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 
 // because returns an error that matches err and has another text.
 func because(err error, format string, args ...any) error {
