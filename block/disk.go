@@ -162,6 +162,25 @@ func (vm *VM) lookIdle(ctx context.Context, id string) (*Disk, error) {
 	return d, d.busy()
 }
 
+// orBusy looks for the jobs of a disk, if a job was not started. An operation on the same disk can have been faster: the
+// error then matches ErrBusy, too.
+func (vm *VM) orBusy(ctx context.Context, id, jobID string, err error) error {
+	if !errors.Is(err, job.ErrNotStarted) || ctx.Err() != nil {
+		return err
+	}
+	var busy error
+	if d, lookErr := vm.look(ctx, id); lookErr == nil {
+		busy = d.busy()
+	}
+	if busy == nil && errors.Is(err, job.ErrExists) { // it has ended since
+		busy = &BusyError{Jobs: []string{jobID}}
+	}
+	if busy == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %w", busy, err)
+}
+
 // findLeft fills in Left.
 func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 	if d.ID == "" {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -66,7 +67,7 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 	err = vm.changing(ctx, "move disk", id, func(undo *rollback) error {
 		m, err := vm.planMirror(ctx, undo, id, t, opts)
 		if err != nil {
-			return err
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
 		m.job, m.pivots = jobID(id, "move"), true
 		m.bitmaps = bitmapMove{vm, m.old[0].Node, m.Target, m.job, m.disk.movable(opts != nil && opts.DropBitmaps)}
@@ -120,7 +121,7 @@ func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) 
 	err = vm.changing(ctx, "copy disk", id, func(undo *rollback) error {
 		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror())
 		if err != nil {
-			return err
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
 		m.job = jobID(id, "copy")
 		moved, err := m.run(ctx)
@@ -200,7 +201,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 		err = j.EndWithoutPivot(ctx)
 	}
 	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
-		return false, err
+		return false, m.vm.orBusy(ctx, m.disk.ID, m.job, err)
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
@@ -221,7 +222,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	case errors.Is(lookErr, ErrNoDisk):
 		return false, because(ErrNoDisk, "disk was removed while it moved")
 	case lookErr == nil:
-		return false, because(job.ErrCancelled, "another client has ended job %q: the disk does not use node %q", m.job, m.Target)
+		return false, because(job.ErrCancelled, "disk does not use node %q: another client has ended job %q, or has moved the disk again", m.Target, m.job)
 	}
 	return true, nil // the job has succeeded, and QEMU does not answer any more
 }
@@ -316,7 +317,13 @@ func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node str
 	keep := func(set int64, err error) {
 		kept = append(kept, hotplug.Kept{What: "fdset", Name: strconv.FormatInt(set, 10), Err: err})
 	}
-	all, err := vm.Disks(ctx)
+	foreign, err := vm.foreignSets(ctx)
+	sets = slices.DeleteFunc(sets, func(set int64) bool { return err == nil && !slices.Contains(foreign, set) })
+	if len(sets) == 0 {
+		return nil
+	}
+	all, disksErr := vm.Disks(ctx)
+	err = errors.Join(err, disksErr)
 	for _, set := range sets {
 		uses := func(l Layer) bool { s, ok := l.FDSet(); return ok && s == set }
 		switch {
@@ -332,4 +339,17 @@ func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node str
 		}
 	}
 	return kept
+}
+
+// foreignSets lists the sets of descriptors that this library has not added. RemoveNodes removes those of this library. A
+// layer can name a set that is gone, and whose number another set has: QEMU 5.2 removes the set of an image below an overlay
+// when the last monitor disconnects.
+func (vm *VM) foreignSets(ctx context.Context) (ids []int64, err error) {
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	for _, s := range sets {
+		if !slices.ContainsFunc(s.FDs, func(fd qemu.FDSetFDInfo) bool { return strings.HasPrefix(qmp.Value(fd.Opaque), "qmpkit:") }) {
+			ids = append(ids, s.FDSetID)
+		}
+	}
+	return ids, err
 }

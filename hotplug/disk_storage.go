@@ -10,7 +10,6 @@ import (
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // AddNode adds storage for a disk, and no device: a node, its descriptors and its secrets. The node is for an operation
@@ -61,7 +60,7 @@ func (vm *VM) AddNode(ctx context.Context, d Disk) error {
 // RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. kept then ends with the
 // node of that command, and lacks those after it. Call RemoveNodes again.
 //
-// Source: blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
+// Source: query-fdsets, blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
 func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
 	err = vm.removing(ctx, "nodes of disk", id, func() error {
 		if err := checkID(id); err != nil {
@@ -74,6 +73,10 @@ func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept
 }
 
 func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kept []Kept, err error) {
+	sets, err := vm.setsOfNodes(ctx, id, nodes) // later, another operation can have nodes with these names
+	if err != nil {
+		return nil, err
+	}
 	left := slices.Clone(nodes)
 	remove := func() (progress, wait bool, err error) {
 		kept = nil
@@ -118,7 +121,12 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		}
 	}
 	isGone := func(node string) bool { return slices.Contains(nodes, node) && !isKept(kept, node) }
-	err = vm.removeSetsOf(ctx, id, isGone)
+	if len(sets) > 0 {
+		err = vm.removeClosedSets(ctx, func(opaque string) bool {
+			_, node := ownerOf(opaque)
+			return slices.Contains(sets, opaque) && isGone(node)
+		})
+	}
 	for _, name := range nodes {
 		if name == id || !isGone(name) {
 			continue
@@ -134,37 +142,21 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 	return kept, err
 }
 
-// removeSetsOf removes the sets of descriptors of nodes that are gone. A node with several files can leave nodes below it
-// that the disk still uses, for example after the commit of an overlay: these need their sets, which RemoveDisk removes.
-func (vm *VM) removeSetsOf(ctx context.Context, id string, isGone func(node string) bool) error {
-	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
-	if err != nil {
-		return err
+// setsOfNodes returns the opaque texts of the sets that were added for nodes of a disk.
+func (vm *VM) setsOfNodes(ctx context.Context, id string, nodes []string) (opaques []string, err error) {
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil
 	}
-	var sets []int64
-	for _, set := range all {
-		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool {
-			owner, node := ownerOf(qmp.Value(fd.Opaque))
-			return owner == id && isGone(node)
-		}) {
-			sets = append(sets, set.FDSetID)
+	for _, s := range sets {
+		for _, fd := range s.FDs {
+			opaque := qmp.Value(fd.Opaque)
+			if owner, node := ownerOf(opaque); owner == id && slices.Contains(nodes, node) {
+				opaques = append(opaques, opaque)
+			}
 		}
 	}
-	if len(sets) > 1 {
-		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
-		if err != nil {
-			return err
-		}
-		for _, b := range blocks {
-			open := setsOpen(b.Inserted)
-			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
-		}
-	}
-	for _, set := range sets {
-		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
-		err = errors.Join(err, setErr)
-	}
-	return err
+	return opaques, err
 }
 
 func isKept(kept []Kept, node string) bool {

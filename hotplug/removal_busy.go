@@ -16,13 +16,13 @@ import (
 // nothing.
 var ErrBusy = errors.New("disk is busy")
 
-// A BusyError names the jobs and the exports of a disk. It matches [ErrBusy].
+// A BusyError says what uses a disk. It matches [ErrBusy].
 type BusyError struct {
 	Jobs    []string // the IDs of jobs that run, or have ended and were not dismissed
 	Exports []string // the IDs of exports
 
-	// View reports that a backup or a frozen view of package block is open, perhaps of a process that has ended:
-	// AbortBackups of package block ends it. Only package block sets it.
+	// View reports that a backup or a frozen view of the disk is open, perhaps of a process that has ended. Only the methods
+	// of package block set it. VM.AbortBackups of that package ends the backup or the view.
 	View bool
 }
 

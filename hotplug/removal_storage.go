@@ -152,6 +152,37 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 	}
 }
 
+// removeClosedSets removes the sets of descriptors with an opaque text for which match returns true, except those that a
+// disk still has open. A node with several files can leave nodes below it that the disk uses, for example after the commit
+// of an overlay: QEMU takes descriptors from their sets again when it reopens the files. RemoveDisk removes these sets.
+func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bool) error {
+	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	var sets []int64
+	for _, set := range all {
+		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) }) {
+			sets = append(sets, set.FDSetID)
+		}
+	}
+	if len(sets) > 1 {
+		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			open := setsOpen(b.Inserted)
+			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
+		}
+	}
+	for _, set := range sets {
+		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
+		err = errors.Join(err, setErr)
+	}
+	return err
+}
+
 // isNameless reports whether a node has no name of a user. QEMU has made up its name.
 func isNameless(node string) bool { return strings.HasPrefix(node, "#") }
 
