@@ -29,7 +29,8 @@ type Disk struct {
 	Exports []qemu.BlockExportInfo // of the nodes of the disk
 
 	// Left are the nodes that this library added for the disk and that the disk does not use: the target of a job that
-	// runs, or what an operation left that was interrupted. [VM.Clean] removes them.
+	// runs, or what an operation left that was interrupted. A node can be gone already, with its descriptors left.
+	// [VM.Clean] removes them.
 	Left []string
 }
 
@@ -43,6 +44,8 @@ type Layer struct {
 	File string
 
 	Size int64 // of the disk that the guest sees, in bytes
+
+	below []string // the named nodes that the layer uses besides the next layer: that of its file
 }
 
 // filters are the drivers of nodes that have no data of their own. Those of jobs have no names of users as a rule.
@@ -88,6 +91,11 @@ func (d *Disk) layer(node string) (index int, ok bool) {
 	return index, index >= 0
 }
 
+// uses reports whether a node is a layer of the disk, or the file of one.
+func (d *Disk) uses(node string) bool {
+	return slices.ContainsFunc(d.Layers, func(l Layer) bool { return l.Node == node || slices.Contains(l.below, node) })
+}
+
 // busy returns a *BusyError if there are jobs on the disk.
 func (d *Disk) busy() error {
 	if len(d.Jobs) == 0 {
@@ -122,17 +130,7 @@ func (vm *VM) Disks(ctx context.Context) (all []*Disk, err error) {
 	if err := vm.made(ctx); err != nil {
 		return nil, err
 	}
-	v, err := vm.view(ctx)
-	if err == nil {
-		for i := range v.blocks {
-			d := v.disk(&v.blocks[i])
-			if err = vm.findLeft(ctx, d); err != nil {
-				break
-			}
-			all = append(all, d)
-		}
-	}
-	if err != nil {
+	if all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err != nil {
 		return nil, fmt.Errorf("block: list disks: %w", err)
 	}
 	return all, nil
@@ -140,17 +138,14 @@ func (vm *VM) Disks(ctx context.Context) (all []*Disk, err error) {
 
 // look finds the disk of an operation.
 func (vm *VM) look(ctx context.Context, id string) (*Disk, error) {
-	v, err := vm.view(ctx)
-	if err != nil {
+	found, err := vm.find(ctx, func(b *qemu.BlockInfo) bool { return id != "" && idOf(b) == id })
+	switch {
+	case err != nil:
 		return nil, err
+	case len(found) == 0:
+		return nil, ErrNoDisk
 	}
-	for i := range v.blocks {
-		if idOf(&v.blocks[i]) == id && id != "" {
-			d := v.disk(&v.blocks[i])
-			return d, vm.findLeft(ctx, d)
-		}
-	}
-	return nil, ErrNoDisk
+	return found[0], nil
 }
 
 // lookIdle is look for an operation that needs a medium, and no jobs on the disk.
@@ -165,6 +160,25 @@ func (vm *VM) lookIdle(ctx context.Context, id string) (*Disk, error) {
 	return d, d.busy()
 }
 
+// orBusy looks for the jobs of a disk, if a job was not started. An operation on the same disk can have been faster: the
+// error then matches ErrBusy, too.
+func (vm *VM) orBusy(ctx context.Context, id, jobID string, err error) error {
+	if !errors.Is(err, job.ErrNotStarted) || ctx.Err() != nil {
+		return err
+	}
+	var busy error
+	if d, lookErr := vm.look(ctx, id); lookErr == nil {
+		busy = d.busy()
+	}
+	if busy == nil && errors.Is(err, job.ErrExists) { // it has ended since
+		busy = &BusyError{Jobs: []string{jobID}}
+	}
+	if busy == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %w", busy, err)
+}
+
 // findLeft fills in Left.
 func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 	if d.ID == "" {
@@ -172,7 +186,7 @@ func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 	}
 	nodes, err := vm.plug.NodesOf(ctx, d.ID)
 	for _, name := range nodes {
-		if _, used := d.layer(name); !used {
+		if !d.uses(name) {
 			d.Left = append(d.Left, name)
 		}
 	}
@@ -182,27 +196,46 @@ func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 // A view is what QEMU tells about its storage.
 type view struct {
 	blocks   []qemu.BlockInfo
-	chains   map[string][]string // the names of the nodes of a disk from the top, by its qdev
+	stats    map[string]*qemu.BlockStats // by the disk's qdev
 	jobs     []qemu.JobInfo
 	jobNodes map[string][]string // by the job's ID
 	exports  []qemu.BlockExportInfo
 }
 
-// attempts is how often view asks if the graph changes meanwhile.
+// attempts is how often an operation tries again if another client changes the same things.
 const attempts = 5
 
-// view asks QEMU. The answers to several queries may not fit, if the graph changes between them: then view asks again.
-func (vm *VM) view(ctx context.Context) (v *view, err error) {
+// find describes some disks. The answers to several queries may not fit, if the graph changes between them: then find asks
+// again.
+func (vm *VM) find(ctx context.Context, wanted func(b *qemu.BlockInfo) bool) (found []*Disk, err error) {
 	for range attempts {
-		if v, err = vm.readView(ctx); err != nil || v.fits() {
-			return v, err
+		v, err := vm.readView(ctx)
+		if err != nil {
+			return nil, err
 		}
+		found = nil
+		fits := true
+		for i := range v.blocks {
+			if b := &v.blocks[i]; wanted(b) {
+				d, fit := v.disk(b)
+				found, fits = append(found, d), fits && fit
+			}
+		}
+		if !fits {
+			continue
+		}
+		for _, d := range found {
+			if err := vm.findLeft(ctx, d); err != nil {
+				return nil, err
+			}
+		}
+		return found, nil
 	}
 	return nil, errors.New("the block graph changes all the time: try again")
 }
 
 func (vm *VM) readView(ctx context.Context) (v *view, err error) {
-	v = &view{chains: map[string][]string{}}
+	v = &view{stats: map[string]*qemu.BlockStats{}}
 	if v.jobs, err = job.List(ctx, vm.conn); err != nil {
 		return nil, err
 	}
@@ -220,7 +253,7 @@ func (vm *VM) readView(ctx context.Context) (v *view, err error) {
 		return nil, err
 	}
 	for i := range stats {
-		v.chains[qdevOf(stats[i].Qdev, stats[i].Device)] = chainOf(&stats[i])
+		v.stats[qdevOf(stats[i].Qdev, stats[i].Device)] = &stats[i]
 	}
 	v.exports, err = qemu.QueryBlockExports{}.Do(ctx, vm.conn)
 	if errors.Is(err, errors.ErrUnsupported) { // before 5.2
@@ -237,33 +270,35 @@ func qdevOf(qdev, device *string) string {
 	return "drive " + qmp.Value(device)
 }
 
-// chainOf lists the names of a node and its backing nodes.
-func chainOf(s *qemu.BlockStats) (names []string) {
-	for ; s != nil; s = s.Backing {
-		if s.NodeName != nil {
-			names = append(names, *s.NodeName)
+// layers describes the chain of a disk: the images of query-block, with the names of query-blockstats. Both skip filters
+// of jobs that have no name. fit reports whether the two answers are of one moment, as far as one can tell.
+func layers(inserted *qemu.BlockDeviceInfo, stats *qemu.BlockStats) (all []Layer, fit bool) {
+	image := &inserted.Image
+	for s := stats; s != nil && image != nil; s, image = s.Backing, image.BackingImage {
+		all = append(all, Layer{
+			Node: qmp.Value(s.NodeName), Driver: qemu.BlockdevDriver(image.Format), File: fileOf(image.Filename), Size: image.VirtualSize,
+			below: filesOf(s),
+		})
+		fit = s.Backing == nil && image.BackingImage == nil
+	}
+	return all, fit && (inserted.NodeName == nil || *inserted.NodeName == all[0].Node)
+}
+
+// filesOf lists the names of the nodes that a node uses for its data. QEMU lists the node below a filter there, too.
+func filesOf(s *qemu.BlockStats) (names []string) {
+	if s.Backing != nil && s.Parent != nil && qmp.Value(s.Backing.NodeName) == qmp.Value(s.Parent.NodeName) {
+		return nil
+	}
+	for s = s.Parent; s != nil; s = s.Parent { // QEMU's word for a child
+		if name := qmp.Value(s.NodeName); name != "" && !isNameless(name) {
+			names = append(names, name)
 		}
 	}
 	return names
 }
 
-// fits reports whether the chains of query-block and query-blockstats are those of one moment, as far as one can tell.
-func (v *view) fits() bool {
-	for i := range v.blocks {
-		b := &v.blocks[i]
-		images := 0
-		if b.Inserted != nil {
-			for image := &b.Inserted.Image; image != nil; image = image.BackingImage {
-				images++
-			}
-		}
-		chain := v.chains[qdevOf(b.Qdev, &b.Device)]
-		if len(chain) != images || images > 0 && b.Inserted.NodeName != nil && *b.Inserted.NodeName != chain[0] {
-			return false
-		}
-	}
-	return true
-}
+// isNameless reports whether QEMU has made up the name of a node.
+func isNameless(node string) bool { return strings.HasPrefix(node, "#") }
 
 // idOf returns the ID of the device of a disk, or "".
 func idOf(b *qemu.BlockInfo) string {
@@ -279,39 +314,31 @@ func idOf(b *qemu.BlockInfo) string {
 	return id
 }
 
-// disk describes a disk, without Left.
-func (v *view) disk(b *qemu.BlockInfo) *Disk {
-	d := &Disk{ID: idOf(b), Path: qmp.Value(b.Qdev)}
+// disk describes a disk, without Left. fit is that of layers.
+func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
+	d = &Disk{ID: idOf(b), Path: qmp.Value(b.Qdev)}
 	if b.Inserted == nil {
-		return d
+		return d, true
 	}
-	chain := v.chains[qdevOf(b.Qdev, &b.Device)]
-	image := &b.Inserted.Image
-	for _, node := range chain {
-		d.Layers = append(d.Layers, Layer{
-			Node: node, Driver: qemu.BlockdevDriver(image.Format), File: fileOf(image.Filename), Size: image.VirtualSize,
-		})
-		image = image.BackingImage
-	}
+	d.Layers, fit = layers(b.Inserted, v.stats[qdevOf(b.Qdev, &b.Device)])
 	for _, bitmap := range b.Inserted.DirtyBitmaps {
 		if bitmap.Name != nil {
 			d.Bitmaps = append(d.Bitmaps, bitmap)
 		}
 	}
-	isOn := func(node string) bool { _, ok := d.layer(node); return ok }
 	var filters []string // of the jobs, without names
 	for _, j := range v.jobs {
-		if slices.ContainsFunc(v.jobNodes[j.ID], isOn) || d.ID != "" && isJobOf(j.ID, d.ID) {
+		if slices.ContainsFunc(v.jobNodes[j.ID], d.uses) || d.ID != "" && isJobOf(j.ID, d.ID) {
 			d.Jobs = append(d.Jobs, j)
 			filters = append(filters, v.jobNodes[j.ID]...)
 		}
 	}
 	for _, e := range v.exports {
-		if isOn(e.NodeName) || strings.HasPrefix(e.NodeName, "#") && slices.Contains(filters, e.NodeName) {
+		if d.uses(e.NodeName) || isNameless(e.NodeName) && slices.Contains(filters, e.NodeName) {
 			d.Exports = append(d.Exports, e)
 		}
 	}
-	return d
+	return d, fit
 }
 
 // jobID returns the ID of the job for a purpose on a disk.

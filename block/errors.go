@@ -20,6 +20,12 @@ var ErrSize = errors.New("size differs from the disk's")
 // has changed nothing.
 var ErrNoDisk = errors.New("no such disk")
 
+// ErrNoLayer means that a node is not a layer of the disk, or that no layer is below it. The operation has changed nothing.
+var ErrNoLayer = errors.New("no such layer")
+
+// ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
+var ErrNoSnapshot = errors.New("no such snapshot")
+
 // A BusyError names the jobs of a disk. It matches [ErrBusy].
 type BusyError struct{ Jobs []string }
 

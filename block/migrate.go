@@ -210,10 +210,16 @@ func (m *move) start(ctx context.Context, d *movingDisk) (err error) {
 	} else {
 		nbd.Server = m.opts.Server.Addr
 	}
-	target := Target{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Driver: qemu.BlockdevDriverNBD, Branch: nbd}}}
-	if d.node, err = m.src.addTarget(ctx, &m.here, d.id, target, d.size, backing{}); err != nil {
+	options, _, err := m.src.withOpenTimeout(ctx, qemu.BlockdevOptions{Driver: qemu.BlockdevDriverNBD, Branch: nbd})
+	if err != nil {
 		return err
 	}
+	if d.node, err = m.src.addNode(ctx, &m.here, d.id, "", hotplug.Blockdev{Options: options}); err != nil {
+		return err
+	}
+	m.here.add("connection of node "+d.node, func(ctx context.Context) error { // else a destination that is silent blocks the next step
+		return ignore(m.src.yank(ctx, d.node), errors.ErrUnsupported)
+	})
 	mirror := qemu.BlockdevMirror{Device: d.root, Target: d.node, Sync: qemu.MirrorSyncModeFull, Speed: qmp.NonZero(m.opts.Speed)}
 	if m.opts.WriteBlocking {
 		mirror.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
@@ -221,7 +227,12 @@ func (m *move) start(ctx context.Context, d *movingDisk) (err error) {
 	id := jobID(d.id, "move")
 	d.job, err = job.Start(ctx, m.src.conn, id, mirror)
 	if err == nil || !errors.Is(err, job.ErrNotStarted) {
-		m.here.add("job "+id, func(ctx context.Context) error { return m.src.cancelJob(ctx, id, d.job) })
+		m.here.add("job "+id, func(ctx context.Context) error {
+			if d.job != nil {
+				d.job.Detach()
+			}
+			return m.src.endJob(ctx, id)
+		})
 	}
 	return err
 }
@@ -298,8 +309,10 @@ func (m *move) run(ctx context.Context, to migration.Target) (migration.Progress
 // handOver completes the copies and ends the exports. The machine stands still. The source can still continue it: its disks
 // have everything, too.
 func (m *move) handOver(ctx context.Context) error {
+	longer, cancel := wait.Outlive(ctx, switchLimit) // it takes milliseconds, and QEMU 5.2 can end if a job is cancelled now
+	defer cancel()
 	for _, d := range m.disks {
-		if err := d.job.EndWithoutPivot(ctx); err != nil {
+		if err := d.job.EndWithoutPivot(longer); err != nil {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
 	}
@@ -322,20 +335,9 @@ func (m *move) handOver(ctx context.Context) error {
 	return nil
 }
 
-// cancelJob cancels a job and waits for its end. j is nil if nobody knows whether the job began.
-func (vm *VM) cancelJob(ctx context.Context, id string, j *job.Job) (err error) {
-	if j == nil {
-		if j, err = job.Find(ctx, vm.conn, id); err != nil {
-			return ignore(err, job.ErrGone)
-		}
-	}
-	defer j.Detach()
-	return ignore(j.Cancel(ctx), job.ErrGone, job.ErrTooLate)
-}
-
-// ignore returns err, or nil if err matches one of the others.
-func ignore(err error, others ...error) error {
-	if slices.ContainsFunc(others, func(other error) bool { return errors.Is(err, other) }) {
+// ignore returns err, or nil if err matches other.
+func ignore(err, other error) error {
+	if errors.Is(err, other) {
 		return nil
 	}
 	return err

@@ -19,7 +19,7 @@ import (
 // destination starts a QEMU that waits for the machine of m, with two disks.
 func (m *machine) destination(t *testing.T) *machine {
 	t.Helper()
-	dst := startMachine(t, m.qemu, "-incoming", "defer")
+	dst := startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
 	dst.plugged(t, "data1", 0)
 	dst.plugged(t, "data2", 0)
 	return dst
@@ -150,7 +150,7 @@ func TestMigrateErrors(t *testing.T) {
 		_, err := m.disks.Migrate(ctx, new(block.VM), migration.Unix("x"), nil)
 		require.ErrorContains(t, err, "not made by New")
 
-		other := startMachine(t, m.qemu, "-incoming", "defer")
+		other := startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
 		require.NoError(t, os.Truncate(other.raw(t, "large", 0), imageSize+4096))
 		large := hotplug.File{Path: other.path("large")}
 		require.NoError(t, other.plug.AddDisk(ctx, hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: large}))
@@ -195,8 +195,6 @@ func TestMigrateFails(t *testing.T) {
 		opts.DiskProgress = func(string, job.Progress) { _ = dst.vm.Close() }
 		_, err = m.disks.Migrate(within(t), dst.disks, to, opts)
 		require.ErrorIs(t, err, migration.ErrNotStarted)
-		failed := (*job.FailedError)(nil)
-		require.ErrorAs(t, err, &failed)
 		m.unmoved(t)
 
 		// The destination ends before the disks change over.
@@ -243,7 +241,7 @@ func TestMigrateFaults(t *testing.T) {
 						dst.read(t, "data1", 1, 1<<20, 1<<20)
 						dst.write(t, "data1", 9, 0, 4096)
 						require.NoError(t, m.vm.Close())
-						m = startMachine(t, m.qemu)
+						m = startMachine(t, m.qemu, t.TempDir())
 					} else {
 						require.Error(t, err)
 						m.unmoved(t)

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -27,87 +27,215 @@ type MoveOptions struct {
 	// the target: else the copy never ends.
 	WriteBlocking bool
 
+	// DropBitmaps leaves the bitmaps on the old image; they are removed with its node. Otherwise Move moves them to the
+	// target.
+	DropBitmaps bool
+
 	Speed    int64              // the limit for the copy in bytes a second; 0 means none
 	Progress func(job.Progress) // called about once a second, see [job.Job.Wait]; may be nil
 }
 
-// Move moves the storage of a disk to a target while the guest uses the disk, and then removes the nodes that it used
-// before. Files stay. A filter on top of the disk stays on top. The job has the ID "ID.move".
+// Move moves the storage of a disk to a target while the guest uses the disk. Then it removes the nodes that the disk used
+// before, with their descriptors, whoever added them. Files stay. A filter on top of the disk stays on top. The job has the
+// ID "ID.move".
+//
+// The target gets the bitmaps of the disk with their content, except for inconsistent ones. A target that cannot hold a
+// persistent bitmap gets one that is not. If a bitmap cannot be moved, the old nodes stay with it, and their Err in kept
+// says why. Below a filter, QEMU does not report bitmaps: they are lost.
 //
 // If Move returns nil, the device uses the target. kept lists the old nodes and descriptors that are still in QEMU, because
-// something else uses them or a command failed. [VM.Clean] removes them later.
+// something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes them later.
 //
 // If Move fails or ctx ends, the device uses the same nodes as before, and the target's node is removed, unless the error
 // is a [*hotplug.RollbackError]. The error matches:
-//   - [ErrNoDisk]: there is no such disk, or it has no medium.
+//   - [ErrNoDisk]: there is no such disk, it has no medium, or it was removed while the job ran.
 //   - [ErrBusy]: jobs run on the disk.
 //   - [ErrNotEmpty], [ErrSize]: the target does not fit.
-//   - [*job.FailedError]: the copy failed, for example because the target is full.
+//   - [*job.FailedError]: the copy failed, for example because the target is full or has another size than the disk.
+//   - [job.ErrCancelled]: ctx ended, or another client cancelled the job, or ended it without moving the disk.
 //   - the other errors of [job.Run].
 //
-// Source: blockdev-mirror with sync full or top, blockdev-create, blockdev-add, blockdev-del.
+// If the program ends first, QEMU goes on with the job until it is ready. [job.Find] with "ID.move" and [job.Job.Wait]
+// finish the move, and Clean removes the rest. The bitmaps are lost then.
+//
+// Source: blockdev-mirror with sync full or top, job-complete, blockdev-create, blockdev-add, blockdev-del,
+// block-dirty-bitmap-add, block-dirty-bitmap-merge.
 func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) (kept []hotplug.Kept, err error) {
-	if opts == nil {
-		opts = &MoveOptions{}
-	}
 	var old []Layer
+	var bitmaps bitmapMove
 	err = vm.changing(ctx, "move disk", id, func(undo *rollback) error {
-		old, err = vm.move(ctx, undo, id, t, opts)
+		m, err := vm.planMirror(ctx, undo, id, t, opts)
+		if err != nil {
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
+		}
+		m.job, m.pivots = jobID(id, "move"), true
+		m.bitmaps = bitmapMove{vm, m.old[0].Node, m.Target, m.job, m.disk.movable(opts != nil && opts.DropBitmaps)}
+		_, err = m.run(ctx)
+		old, kept, bitmaps = m.old, m.kept, m.bitmaps
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return vm.release(ctx, id, old), nil
+	ctx, cancel := wait.Detach(ctx, undoLimit) // the disk has moved
+	defer cancel()
+	if err := bitmaps.finish(ctx); err != nil {
+		for _, l := range old {
+			kept = append(kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
+		}
+		return kept, nil
+	}
+	return append(kept, vm.release(ctx, id, old)...), nil
 }
 
-// move moves a disk and returns the layers that it does not use any more.
-func (vm *VM) move(ctx context.Context, undo *rollback, id string, t Target, opts *MoveOptions) (old []Layer, err error) {
+// CopyOptions configures [VM.Copy]. The fields are those of [MoveOptions].
+type CopyOptions struct {
+	Top           bool
+	BackingFile   string
+	WriteBlocking bool
+	Speed         int64
+	Progress      func(job.Progress)
+}
+
+func (o *CopyOptions) mirror() *MoveOptions {
+	if o == nil {
+		return nil
+	}
+	return &MoveOptions{Top: o.Top, BackingFile: o.BackingFile, WriteBlocking: o.WriteBlocking, Speed: o.Speed, Progress: o.Progress}
+}
+
+// Copy copies a disk to a target while the guest uses the disk. Then it removes the target's node, unless the target is a
+// [hotplug.Node]. The copy has what the disk has when the job ends, as after a power failure. The guest uses the same
+// nodes as before. The job has the ID "ID.copy".
+//
+// If Copy returns nil, the copy is complete. kept lists what is still in QEMU: the target's node if something else uses
+// it, and the job if QEMU did not dismiss it. [VM.Clean] removes them later.
+//
+// If Copy fails or ctx ends, the target's node is removed, and the copy is of no use. The errors are those of [VM.Move].
+// If another client completes the job, the error matches [job.ErrTooLate]: the guest then uses the target.
+//
+// Source: blockdev-mirror with sync full or top, block-job-cancel, blockdev-create, blockdev-add, blockdev-del.
+func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) (kept []hotplug.Kept, err error) {
+	target := ""
+	err = vm.changing(ctx, "copy disk", id, func(undo *rollback) error {
+		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror())
+		if err != nil {
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
+		}
+		m.job = jobID(id, "copy")
+		moved, err := m.run(ctx)
+		if moved {
+			*undo = nil // the guest needs the target
+			return because(job.ErrTooLate, "another client has completed job %q: the disk uses node %q", m.job, m.Target)
+		}
+		if len(*undo) > 0 {
+			target = m.Target
+		}
+		kept = m.kept
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case target != "":
+		kept = append(kept, vm.release(ctx, id, []Layer{{Node: target}})...)
+	}
+	return kept, nil
+}
+
+// A mirror copies a disk to a target.
+type mirror struct {
+	qemu.BlockdevMirror
+	vm       *VM
+	disk     *Disk
+	job      string // its ID
+	pivots   bool   // the disk uses the target afterwards
+	progress func(job.Progress)
+
+	old     []Layer // that the disk does not use if it uses the target
+	bitmaps bitmapMove
+	kept    []hotplug.Kept // the job, if QEMU did not dismiss it
+}
+
+// planMirror adds the target for a mirror.
+func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Target, opts *MoveOptions) (*mirror, error) {
+	if opts == nil {
+		opts = &MoveOptions{}
+	}
 	d, err := vm.lookIdle(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	first := d.imageIndex()
-	old = d.Layers[first:]
+	m := &mirror{vm: vm, disk: d, old: d.Layers[first:], progress: opts.Progress}
+	m.Device, m.Sync, m.Speed = d.root(), qemu.MirrorSyncModeFull, qmp.NonZero(opts.Speed)
 	var below backing
-	sync := qemu.MirrorSyncModeFull
 	if opts.Top {
-		sync, old = qemu.MirrorSyncModeTop, old[:1]
+		m.Sync, m.old = qemu.MirrorSyncModeTop, m.old[:1]
 		if below, err = d.below(first, opts.BackingFile, t.Create); err != nil {
 			return nil, err
 		}
 	}
-	target, err := vm.addTarget(ctx, undo, id, t, d.Size(), below)
-	if err != nil {
-		return nil, err
-	}
-	mirror := qemu.BlockdevMirror{Device: d.root(), Target: target, Sync: sync, Speed: qmp.NonZero(opts.Speed)}
 	if first > 0 {
-		mirror.Replaces = new(old[0].Node)
+		m.Replaces = new(m.old[0].Node)
 	}
 	if opts.WriteBlocking {
-		mirror.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
+		m.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
 	}
-	err = job.Run(ctx, vm.conn, jobID(id, "move"), mirror, opts.Progress)
-	if err != nil && !errors.Is(err, job.ErrGone) && !errors.Is(err, job.ErrNotDismissed) {
-		return nil, err
-	}
-	return old, vm.checkMoved(ctx, id, target, err)
+	m.Target, err = vm.addTarget(ctx, undo, id, t, d.Size(), below)
+	return m, err
 }
 
-// checkMoved looks whether a disk uses a node. err is that of the job, if its outcome is unknown.
-func (vm *VM) checkMoved(ctx context.Context, id, node string, err error) error {
-	d, lookErr := vm.look(ctx, id)
+// run runs the job, and looks whether the disk uses the target then. If err is nil, that is as planned.
+func (m *mirror) run(ctx context.Context) (moved bool, err error) {
+	j, err := job.Start(ctx, m.vm.conn, m.job, m.BlockdevMirror)
+	if err == nil {
+		err = j.WaitReady(ctx, m.progress)
+	}
 	switch {
-	case lookErr != nil && err == nil:
-		return nil // the job has succeeded
-	case lookErr != nil:
-		return errors.Join(err, lookErr)
+	case err != nil:
+	case m.pivots:
+		err = m.pivot(ctx, j)
+	default:
+		err = j.EndWithoutPivot(ctx)
 	}
-	if _, uses := d.layer(node); uses {
-		return nil
+	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
+		return false, m.vm.orBusy(ctx, m.disk.ID, m.job, err)
 	}
-	return errors.Join(err, fmt.Errorf("disk does not use node %q after the job", node))
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	if errors.Is(err, job.ErrGoesOn) || errors.Is(err, job.ErrUnknown) {
+		_ = m.vm.endJob(ctx, m.job) // the nodes show the outcome
+	}
+	if errors.Is(err, job.ErrNotDismissed) {
+		m.kept, err = append(m.kept, hotplug.Kept{What: "job", Name: m.job, Err: err}), nil
+	}
+	d, lookErr := m.vm.look(ctx, m.disk.ID)
+	switch {
+	case lookErr == nil && d.uses(m.Target):
+		return true, nil
+	case err != nil:
+		return false, err
+	case !m.pivots:
+		return false, nil
+	case errors.Is(lookErr, ErrNoDisk):
+		return false, because(ErrNoDisk, "disk was removed while it moved")
+	case lookErr == nil:
+		return false, because(job.ErrCancelled, "disk does not use node %q: another client has ended job %q, or has moved the disk again", m.Target, m.job)
+	}
+	return true, nil // the job has succeeded, and QEMU does not answer any more
+}
+
+// pivot ends the job so that the disk uses the target.
+func (m *mirror) pivot(ctx context.Context, j *job.Job) error {
+	err := m.bitmaps.record(ctx)
+	if err == nil {
+		return j.Complete(ctx)
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	_ = j.Cancel(ctx) // the nodes show the outcome
+	return err
 }
 
 // below returns what is below a layer, for a target with the same image below. file is the caller's name for that image.
@@ -141,25 +269,66 @@ func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err 
 }
 
 // release removes the layers that a disk does not use any more, and their descriptors, whoever added them. It returns
-// what stays.
+// what stays. The disk does not go back, so release works even if ctx has ended.
 func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotplug.Kept) {
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
 	var names []string
-	for _, l := range old {
-		if !strings.HasPrefix(l.Node, "#") { // goes with the drive of -drive
-			names = append(names, l.Node)
+	for _, l := range old { // a nameless layer goes with the drive of -drive
+		for _, node := range append([]string{l.Node}, l.below...) {
+			if !isNameless(node) && !slices.Contains(names, node) {
+				names = append(names, node)
+			}
 		}
+	}
+	if len(names) == 0 {
+		return nil
 	}
 	kept, err := vm.plug.RemoveNodes(ctx, id, names...)
-	if err != nil && len(kept) == 0 {
-		return []hotplug.Kept{{What: "node", Name: names[0], Err: err}}
+	if err != nil {
+		kept, err = vm.plug.RemoveNodes(ctx, id, names...)
 	}
-	for _, l := range old {
-		set, ok := l.FDSet()
-		if !ok || slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == l.Node }) {
-			continue
+	isKept := func(node string) bool {
+		return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })
+	}
+	if err != nil { // RemoveNodes has stopped
+		exist, nodesErr := vm.nodes(ctx)
+		for _, node := range names {
+			if (nodesErr != nil || exist[node]) && !isKept(node) {
+				kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: err})
+			}
 		}
-		if _, err := vm.plug.RemoveFDSet(ctx, set); err != nil {
-			kept = append(kept, hotplug.Kept{What: "fdset", Name: strconv.FormatInt(set, 10), Err: err})
+	}
+	return append(kept, vm.releaseSets(ctx, old, isKept)...)
+}
+
+// releaseSets removes the sets of layers, except for those that another disk or a layer that stays uses.
+func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node string) bool) (kept []hotplug.Kept) {
+	var sets []int64
+	for _, l := range old {
+		if set, ok := l.FDSet(); ok {
+			sets = append(sets, set)
+		}
+	}
+	if len(sets) == 0 {
+		return nil
+	}
+	keep := func(set int64, err error) {
+		kept = append(kept, hotplug.Kept{What: "fdset", Name: strconv.FormatInt(set, 10), Err: err})
+	}
+	all, err := vm.Disks(ctx)
+	for _, set := range sets {
+		uses := func(l Layer) bool { s, ok := l.FDSet(); return ok && s == set }
+		switch {
+		case err != nil:
+			keep(set, err)
+		case slices.ContainsFunc(old, func(l Layer) bool { return uses(l) && isKept(l.Node) }):
+		case slices.ContainsFunc(all, func(d *Disk) bool { return slices.ContainsFunc(d.Layers, uses) }):
+			keep(set, hotplug.ErrInUse)
+		default:
+			if _, err := vm.plug.RemoveFDSet(ctx, set); err != nil {
+				keep(set, err)
+			}
 		}
 	}
 	return kept

@@ -1,14 +1,18 @@
 package block
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -16,12 +20,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
 // A Target is storage that an operation writes to: where a disk moves to, an overlay, a backup.
 type Target struct {
 	// Backend is the storage: a [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. QEMU
-	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev.
+	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node.
+	//
+	// An nbd node of a Blockdev that has no open-timeout gets one of 10 seconds. QEMU before 7.0 has no open-timeout: if
+	// the NBD server accepts the connection and is silent, the monitor answers no command until the server closes it.
+	// QEMU before 6.0 has no yank: if ctx ends, the node stays, because removing it could block the monitor, too.
 	Backend hotplug.DiskBackend
 
 	// NodeName names the node. If it is empty, it is the disk's ID with a number: "data1.1". A Node has a name already.
@@ -51,16 +60,44 @@ type backing struct {
 // addTarget adds the node of a target for a disk, as a step of an operation, and returns its name. It creates the image
 // if the caller wants that.
 func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
-	switch b := t.Backend.(type) {
-	case *hotplug.File:
-		t.Backend = *b
-	case *hotplug.Descriptor:
-		t.Backend = *b
-	case *hotplug.Blockdev:
-		t.Backend = *b
-	case *hotplug.Node:
-		t.Backend = *b
+	if v := reflect.ValueOf(t.Backend); v.Kind() == reflect.Pointer && !v.IsNil() {
+		t.Backend = v.Elem().Interface().(hotplug.DiskBackend)
 	}
+	if node, err = vm.addTargetNode(ctx, undo, disk, t, size, below); err != nil || below.node == "" {
+		return node, err
+	}
+	return node, vm.checkBelow(ctx, node, below.node)
+}
+
+// checkBelow returns an error unless a target is on top of the node that the operation needs below it. Without that node,
+// the guest would read zeros.
+func (vm *VM) checkBelow(ctx context.Context, target, below string) error {
+	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	ids := map[string]uint64{}
+	for _, n := range graph.Nodes {
+		if n.Type == qemu.XDbgBlockGraphNodeTypeBlockDriver {
+			ids[n.Name] = n.ID
+		}
+	}
+	reached := map[uint64]bool{ids[target]: true}
+	for grows := true; grows; {
+		grows = false
+		for _, e := range graph.Edges {
+			if reached[e.Parent] && !reached[e.Child] {
+				reached[e.Child], grows = true, true
+			}
+		}
+	}
+	if !reached[ids[below]] {
+		return fmt.Errorf("target %q must have node %q as its backing node", target, below)
+	}
+	return nil
+}
+
+func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
 	switch b := t.Backend.(type) {
 	case hotplug.File, hotplug.Descriptor:
 		image, err := openImage(b, t)
@@ -68,8 +105,11 @@ func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Targ
 			return "", err
 		}
 		defer image.close()
+		if image.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+			return "", errors.New("a raw image has no backing image: use qcow2")
+		}
 		if t.Create {
-			err = vm.createImage(ctx, disk, image, t.ClusterSize, size, below)
+			err = vm.createImage(ctx, undo, disk, image, t.ClusterSize, size, below)
 		} else {
 			err = image.checkSize(size)
 		}
@@ -94,10 +134,28 @@ func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Targ
 			return "", errors.New("Create needs a File or a Descriptor, and the target is a Blockdev")
 		}
 		b.Options = withBacking(b.Options, below)
-		return vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
+		isNBD := false
+		if b.Options, isNBD, err = vm.withOpenTimeout(ctx, b.Options); err != nil {
+			return "", err
+		}
+		node, err = vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
+		if err == nil && isNBD {
+			last := &(*undo)[len(*undo)-1]
+			remove := last.run
+			last.run = func(undoCtx context.Context) error {
+				if err := vm.yank(undoCtx, node); err != nil && ctx.Err() != nil {
+					return err
+				}
+				return remove(undoCtx)
+			}
+		}
+		return node, err
 	case hotplug.Node:
 		if t.Create || t.NodeName != "" {
-			return "", errors.New("Create and NodeName do not fit to a target that is a Node")
+			return "", errors.New("Create and NodeName do not fit a target that is a Node")
+		}
+		if b.Name == "" {
+			return "", errors.New("Node needs a Name")
 		}
 		return b.Name, nil
 	}
@@ -121,6 +179,73 @@ func withBacking(options qemu.BlockdevOptions, below backing) qemu.BlockdevOptio
 		}
 	}
 	return options
+}
+
+const openTimeout = 10 // seconds
+
+// withOpenTimeout returns the options of a node in which each nbd node has an open-timeout, if QEMU knows that. isNBD
+// reports whether there is such a node.
+func (vm *VM) withOpenTimeout(ctx context.Context, options qemu.BlockdevOptions) (_ qemu.BlockdevOptions, isNBD bool, err error) {
+	text, err := options.MarshalJSON()
+	if err != nil || !bytes.Contains(text, []byte(`"nbd"`)) {
+		return options, false, nil // AddNode reports the error, if it does not know better
+	}
+	lacks, err := qmpschema.Missing(ctx, vm.conn, qemu.BlockdevAdd{Branch: &qemu.BlockdevOptionsNBD{
+		Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{}}, OpenTimeout: new(uint32(openTimeout)),
+	}})
+	if err != nil || len(lacks) > 0 {
+		return options, true, err
+	}
+	members := map[string]any{}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&members); err != nil {
+		return options, true, err
+	}
+	limitOpening(members)
+	limited := qemu.BlockdevOptions{NodeName: options.NodeName, Branch: &qemu.RawBranch{Members: members}}
+	limited.Driver = qemu.BlockdevDriver(fmt.Sprint(members["driver"]))
+	delete(members, "driver")
+	delete(members, "node-name")
+	return limited, true, nil
+}
+
+// yank closes the connections of a node, and of the nodes below it, to their servers. blockdev-del waits for a server that
+// does not answer, and blocks the monitor. If QEMU has no yank, the error matches errors.ErrUnsupported.
+func (vm *VM) yank(ctx context.Context, node string) error {
+	stats, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(stats, func(s qemu.BlockStats) bool { return qmp.Value(s.NodeName) == node })
+	if i < 0 {
+		return nil
+	}
+	for s := &stats[i]; s != nil; s = s.Parent {
+		err := qemu.Yank{Instances: []qemu.YankInstance{{Branch: &qemu.YankInstanceBlockNode{NodeName: qmp.Value(s.NodeName)}}}}.Do(ctx, vm.conn)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return because(errors.ErrUnsupported, "stays, because QEMU before 6.0 would wait for its NBD server: call Clean when the server answers")
+		}
+		// QEMU refuses it for a node without a connection.
+	}
+	return nil
+}
+
+// limitOpening gives each nbd node of a tree an open-timeout.
+func limitOpening(value any) {
+	switch v := value.(type) {
+	case []any:
+		for _, element := range v {
+			limitOpening(element)
+		}
+	case map[string]any:
+		if _, given := v["open-timeout"]; !given && v["driver"] == string(qemu.BlockdevDriverNBD) {
+			v["open-timeout"] = openTimeout
+		}
+		for _, member := range v {
+			limitOpening(member)
+		}
+	}
 }
 
 // ref returns the member "backing" of a node.
@@ -168,13 +293,9 @@ const maxNodeName = 31 // bytes, of BDS.node_name in include/block/block_int-com
 
 // freeName returns a name for a new node of a disk: the ID with the first number that no node has.
 func (vm *VM) freeName(ctx context.Context, disk string) (string, error) {
-	stats, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	taken, err := vm.nodes(ctx)
 	if err != nil {
 		return "", err
-	}
-	taken := map[string]bool{}
-	for _, s := range stats {
-		taken[qmp.Value(s.NodeName)] = true
 	}
 	for n := 1; ; n++ {
 		number := "." + strconv.Itoa(n)
@@ -183,6 +304,16 @@ func (vm *VM) freeName(ctx context.Context, disk string) (string, error) {
 			return name, nil
 		}
 	}
+}
+
+// nodes returns the names of all nodes.
+func (vm *VM) nodes(ctx context.Context) (map[string]bool, error) {
+	stats, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	names := map[string]bool{}
+	for _, s := range stats {
+		names[qmp.Value(s.NodeName)] = true
+	}
+	return names, err
 }
 
 // An image is a target in a file, which this process can open.
@@ -263,7 +394,7 @@ func (i *image) end() (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		return info.Size(), nil
+		return (info.Size() + 511) &^ 511, nil // QEMU's disks have whole sectors
 	}
 	return i.file.Seek(0, io.SeekEnd)
 }
@@ -303,7 +434,7 @@ func (i *image) sizeInHeader() (int64, error) {
 }
 
 // createImage makes the image of a target.
-func (vm *VM) createImage(ctx context.Context, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
 	if i.format == qemu.BlockdevDriverRaw && below != (backing{}) {
 		return errors.New("a raw image has no backing image: use qcow2")
 	}
@@ -313,17 +444,16 @@ func (vm *VM) createImage(ctx context.Context, disk string, i *image, clusterSiz
 	if i.format == qemu.BlockdevDriverRaw {
 		return i.setSize(size)
 	}
-	var undo rollback
-	return undo.run(ctx, vm.format(ctx, &undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+	return vm.format(ctx, undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
 		return createQcow2(file, size, clusterSize, below)
-	})) // also after success: an image gets another node
+	})
 }
 
 // checkEmpty returns an error if the file has content. A block device always has, and it does not count.
 func (i *image) checkEmpty() error {
 	end, err := i.end()
 	if err == nil && i.driver == qemu.BlockdevDriverFile && end > 0 {
-		return because(ErrNotEmpty, "file %s has %d bytes, and Create needs an empty one", i.file.Name(), end)
+		return because(ErrNotEmpty, "file %s has content, and Create needs an empty one", i.file.Name())
 	}
 	return err
 }
@@ -336,14 +466,34 @@ func (i *image) setSize(size int64) error {
 	return i.file.Truncate(size)
 }
 
-// format writes the header of an image. The node of the file stays until undo runs.
+// format writes the header of an image.
 func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
+	steps := len(*undo)
+	if err := vm.writeHeader(ctx, undo, disk, i, options); err != nil {
+		return err
+	}
+	node := (*undo)[steps] // an image gets another node
+	*undo = (*undo)[:steps]
+	if err := node.run(ctx); err != nil {
+		*undo = append(*undo, node)
+		return err
+	}
+	return nil
+}
+
+// writeHeader writes the header of an image. The first step of undo is the node of the file.
+func (vm *VM) writeHeader(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
 	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
 	if err != nil {
 		return err
 	}
 	create := qemu.BlockdevCreate{Options: options(qemu.BlockdevRef{Reference: new(node)})}
-	return job.Run(ctx, vm.conn, jobID(disk, "create"), create, nil)
+	id := jobID(disk, "create")
+	err = job.Run(ctx, vm.conn, id, create, nil)
+	if err != nil && !errors.Is(err, job.ErrNotStarted) {
+		undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
+	}
+	return err
 }
 
 // createQcow2 returns the options for a qcow2 image.
@@ -355,6 +505,18 @@ func createQcow2(file qemu.BlockdevRef, size int64, clusterSize uint64, below ba
 		options.BackingFmt = new(below.format)
 	}
 	return qemu.BlockdevCreateOptions{Driver: qemu.BlockdevDriverQcow2, Branch: options}
+}
+
+// endJob cancels a job, if it has not ended, and dismisses it.
+func (vm *VM) endJob(ctx context.Context, id string) error {
+	j, err := job.Find(ctx, vm.conn, id)
+	if err == nil {
+		err = j.Cancel(ctx)
+	}
+	if errors.Is(err, job.ErrGone) || errors.Is(err, job.ErrTooLate) {
+		return nil
+	}
+	return err
 }
 
 // backing returns the backing of the node for the image, or nil if its format has none.

@@ -60,7 +60,7 @@ var rooms = []room{
 		why: "adds and removes devices of a running QEMU"},
 	{path: "migration", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "moves a running machine to another QEMU"},
-	{path: "block", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "job", "hotplug", "migration"}, library: true,
+	{path: "block", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema", "job", "hotplug", "migration"}, library: true,
 		why: "works on the storage of a running machine: moves, snapshots, backups; migration with disks"},
 	{path: "qapi", rooms: []string{"internal/syntax", "qmp/introspect"}, library: true,
 		why: "the schema model: loading, checks, conditions, the server's view"},

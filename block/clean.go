@@ -1,0 +1,70 @@
+package block
+
+import (
+	"context"
+	"slices"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// Clean removes what operations on a disk have left because they were interrupted, or could not remove it then. It
+// dismisses the jobs with IDs of this package ("ID.move") that have ended, and removes the nodes in [Disk.Left] with their
+// descriptors. It ends no job. Do not call it while an operation works on the disk: Clean removes the nodes that the
+// operation has added and does not use yet.
+//
+// kept lists the nodes that stay because something uses them, for example a job that runs. If nothing is left, Clean
+// does nothing. The error matches [ErrNoDisk] if there is no such disk; [hotplug.VM.RemoveDisk] removes what is left of a
+// disk that was removed.
+//
+// Source: job-dismiss, blockdev-del, remove-fd, object-del.
+func (vm *VM) Clean(ctx context.Context, id string) (kept []hotplug.Kept, err error) {
+	err = vm.do(ctx, "clean disk", id, func() error {
+		kept, err = vm.clean(ctx, id)
+		return err
+	})
+	return kept, err
+}
+
+func (vm *VM) clean(ctx context.Context, id string) (kept []hotplug.Kept, err error) {
+	d, err := vm.look(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	for _, j := range d.Jobs {
+		if j.Status != qemu.JobStatusConcluded || !isJobOf(j.ID, id) {
+			continue
+		}
+		if err := (qemu.JobDismiss{ID: j.ID}).Do(ctx, vm.conn); err != nil {
+			again, lookErr := vm.look(ctx, id)
+			isThere := func(other qemu.JobInfo) bool { return other.ID == j.ID }
+			if lookErr != nil || slices.ContainsFunc(again.Jobs, isThere) {
+				return nil, err
+			}
+		}
+	}
+	jobs, err := job.Nodes(ctx, vm.conn)
+	if err != nil {
+		return nil, err
+	}
+	var unused []string
+	for _, node := range d.Left {
+		user := ""
+		for id, nodes := range jobs {
+			if slices.Contains(nodes, node) {
+				user = id
+			}
+		}
+		if user == "" {
+			unused = append(unused, node)
+			continue
+		}
+		kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: because(hotplug.ErrInUse, "job %q uses it", user)})
+	}
+	if len(unused) == 0 {
+		return kept, nil
+	}
+	inUse, err := vm.plug.RemoveNodes(ctx, id, unused...)
+	return append(kept, inUse...), err
+}
