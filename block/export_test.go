@@ -160,7 +160,7 @@ func TestExportErrors(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, d.Exports, 1)
 
-		m = startMachine(t, m.qemu, m.dir, "-device", "scsi-cd,id=cd1")
+		m = startMachine(t, m.qemu, t.TempDir(), "-device", "scsi-cd,id=cd1")
 		require.ErrorIs(t, m.disks.Export(ctx, "cd1", nil), block.ErrNoDisk)
 	})
 }
