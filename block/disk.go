@@ -98,12 +98,15 @@ func (d *Disk) uses(node string) bool {
 	return slices.ContainsFunc(d.Layers, func(l Layer) bool { return l.Node == node || slices.Contains(l.below, node) })
 }
 
-// busy returns a *BusyError if there are jobs on the disk.
+// busy returns an error if there are jobs on the disk, or a frozen view.
 func (d *Disk) busy() error {
-	if len(d.Jobs) == 0 && !d.frozen() {
+	switch {
+	case d.frozen():
+		return ErrFrozen
+	case len(d.Jobs) == 0:
 		return nil
 	}
-	e := &BusyError{View: d.frozen()}
+	e := &BusyError{}
 	for _, j := range d.Jobs {
 		e.Jobs = append(e.Jobs, j.ID)
 	}
@@ -160,6 +163,25 @@ func (vm *VM) lookIdle(ctx context.Context, id string) (*Disk, error) {
 		return nil, because(ErrNoDisk, "drive has no medium")
 	}
 	return d, d.busy()
+}
+
+// orBusy looks for the jobs of a disk, if a job was not started. An operation on the same disk can have been faster: the
+// error then matches ErrBusy, too.
+func (vm *VM) orBusy(ctx context.Context, id, jobID string, err error) error {
+	if !errors.Is(err, job.ErrNotStarted) || ctx.Err() != nil {
+		return err
+	}
+	var busy error
+	if d, lookErr := vm.look(ctx, id); lookErr == nil {
+		busy = d.busy()
+	}
+	if busy == nil && errors.Is(err, job.ErrExists) { // it has ended since
+		busy = &BusyError{Jobs: []string{jobID}}
+	}
+	if busy == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %w", busy, err)
 }
 
 // findLeft fills in Left.
@@ -311,11 +333,9 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 		}
 	}
 	var filters []string // of the jobs, without names
-	for _, j := range v.jobs {
-		if slices.ContainsFunc(v.jobNodes[j.ID], d.uses) || d.ID != "" && isJobOf(j.ID, d.ID) {
-			d.Jobs = append(d.Jobs, j)
-			filters = append(filters, v.jobNodes[j.ID]...)
-		}
+	d.Jobs = job.OnDisk(v.jobs, v.jobNodes, d.ID, d.uses)
+	for _, j := range d.Jobs {
+		filters = append(filters, v.jobNodes[j.ID]...)
 	}
 	for _, e := range v.exports {
 		isView := d.ID != "" && e.NodeName == viewNode(d.ID, accessNode)
@@ -326,14 +346,8 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 	return d, fit
 }
 
-// jobID returns the ID of the job for a purpose on a disk.
+// jobID returns the ID of the job for a purpose on a disk. [job.IsOf] recognizes it.
 func jobID(disk, purpose string) string { return disk + "." + purpose }
-
-// isJobOf reports whether jobID has made an ID for this disk.
-func isJobOf(id, disk string) bool {
-	purpose, ok := strings.CutPrefix(id, disk+".")
-	return ok && purpose != "" && !strings.Contains(purpose, ".")
-}
 
 // fileOf returns the name of the file of an image. QEMU writes all options of a node as "json:" if a name alone would
 // not open the image in the same way.

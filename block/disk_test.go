@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var allVersions = qemutest.MatrixVersions()
+var allVersions = qemutest.Versions
 
 const imageSize = 8 << 20
 
@@ -184,7 +184,11 @@ func (m *machine) clean(t *testing.T) {
 	t.Helper()
 	nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(t.Context(), m)
 	require.NoError(t, err)
-	require.Empty(t, nodes)
+	names := make([]string, len(nodes)) // of nodes; the statistics are long
+	for i, n := range nodes {
+		names[i] = qmp.Value(n.NodeName)
+	}
+	require.Empty(t, names)
 	sets, err := qemu.QueryFDSets{}.Do(t.Context(), m)
 	require.NoError(t, err)
 	require.Empty(t, sets)

@@ -3,12 +3,20 @@ package block
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/qmpkit/qmpkit/hotplug"
 )
 
-// ErrBusy means that jobs run on the disk, or have ended and were not dismissed, or that a frozen view of the disk is
-// open. The error is a [*BusyError]. The operation has changed nothing.
-var ErrBusy = errors.New("jobs run on the disk")
+// ErrBusy means that jobs run on the disk, or have ended and were not dismissed: the error is a [*BusyError]. It also means
+// [ErrFrozen]. The operation has changed nothing.
+var ErrBusy = hotplug.ErrBusy
+
+// A BusyError names the jobs of a disk. It matches [ErrBusy].
+type BusyError = hotplug.BusyError
+
+// ErrFrozen means that a backup or a frozen view of the disk is open, perhaps of a process that has ended:
+// [VM.AbortBackups] ends it. The error also matches [ErrBusy]. The operation has changed nothing.
+var ErrFrozen = because(ErrBusy, "a backup or a frozen view of the disk is open; AbortBackups ends it")
 
 // ErrNotEmpty means that the file for a new image has content. The operation has changed nothing.
 var ErrNotEmpty = errors.New("file is not empty")
@@ -47,22 +55,11 @@ type needFullError struct{ reason error }
 func (e *needFullError) Error() string   { return fmt.Sprintf("%v: %v", e.reason, ErrNeedFull) }
 func (e *needFullError) Unwrap() []error { return []error{ErrNeedFull, e.reason} }
 
-// A BusyError says what uses a disk. It matches [ErrBusy].
-type BusyError struct {
-	Jobs []string // their IDs
-	View bool     // a backup or a frozen view is open, perhaps of a process that has ended: [VM.AbortBackups] ends it
-}
+// ErrNoLayer means that a node is not a layer of the disk, or that no layer is below it. The operation has changed nothing.
+var ErrNoLayer = errors.New("no such layer")
 
-// Error names the jobs.
-func (e *BusyError) Error() string {
-	if len(e.Jobs) == 0 {
-		return "a backup or a frozen view of the disk is open; AbortBackups ends it"
-	}
-	return fmt.Sprintf("%v: %s", ErrBusy, strings.Join(e.Jobs, ", "))
-}
-
-// Is reports whether target is ErrBusy.
-func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+// ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
+var ErrNoSnapshot = errors.New("no such snapshot")
 
 // because returns an error that matches err and has another text.
 func because(err error, format string, args ...any) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -34,9 +35,14 @@ func (m *machine) ofTarget(t *testing.T) block.Target {
 // The disk uses the old nodes or the new ones, and Clean finds nothing to do.
 func TestMoveFaults(t *testing.T) {
 	onFaults(t, func(t *testing.T, m *machine, fault fakeqemu.Fault) {
-		node := "data1"
-		met, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-			kept, err := block.New(conn).Move(ctx, "data1", m.ofTarget(t), nil)
+		node := m.disk(t, "data1").Layers[0].Node
+		var kept []hotplug.Kept
+		met, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
+			if d := m.disk(t, "data1"); len(d.Bitmaps) == 0 {
+				require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: d.Layers[0].Node, Name: "changes"}.Do(t.Context(), m))
+			}
+			m.write(t, "data1", 1, 0, 1<<20)
+			kept, err = block.New(conn).Move(ctx, "data1", m.ofTarget(t), nil)
 			if err != nil {
 				require.Empty(t, kept)
 			}
@@ -44,6 +50,11 @@ func TestMoveFaults(t *testing.T) {
 		}, func(command string, err error) {
 			d := m.disk(t, "data1")
 			require.Len(t, d.Layers, 1, command)
+			if len(kept) == 0 {
+				require.Len(t, d.Bitmaps, 1, command)
+				require.Equal(t, "changes", *d.Bitmaps[0].Name, command)
+				require.EqualValues(t, 1<<20, d.Bitmaps[0].Count, command)
+			}
 			if err != nil {
 				require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
 				require.Equal(t, node, d.Layers[0].Node, command)
@@ -51,13 +62,14 @@ func TestMoveFaults(t *testing.T) {
 				require.Empty(t, d.Jobs, command)
 			}
 			node = d.Layers[0].Node
-			kept, err := m.disks.Clean(within(t), "data1") // an old node or the job can be left
+			left, err := m.disks.Clean(within(t), "data1") // an old node or the job can be left
 			require.NoError(t, err, command)
-			require.Empty(t, kept, command)
+			require.Empty(t, left, command)
 			m.onlyUses(t, "data1", node)
 		})
 		require.NoError(t, err)
-		require.Subset(t, met, []string{"add-fd", "blockdev-create", "blockdev-add", "blockdev-mirror", "job-complete", "job-dismiss", "blockdev-del", "remove-fd"})
+		require.Subset(t, met, []string{"add-fd", "blockdev-create", "blockdev-add", "blockdev-mirror", "block-dirty-bitmap-add",
+			"job-complete", "job-dismiss", "transaction", "block-dirty-bitmap-remove", "blockdev-del", "remove-fd"})
 	})
 }
 
@@ -219,17 +231,59 @@ func TestMoveWithOthers(t *testing.T) {
 	})
 }
 
+// TestMovesAtOnce starts several operations on a disk at once. One succeeds.
+func TestMovesAtOnce(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		results := make(chan error)
+		for range 4 {
+			target := m.ofTarget(t)
+			go func() {
+				_, err := m.disks.Move(within(t), "data1", target, nil)
+				results <- err
+			}()
+		}
+		succeeded := 0
+		for range 4 {
+			err := <-results
+			if err == nil {
+				succeeded++
+				continue
+			}
+			// QEMU has refused a job that came too late, and can have no job at all since. Or the disk has moved twice.
+			require.True(t, errors.Is(err, block.ErrBusy) || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled), err)
+			require.NotErrorAs(t, err, new(*hotplug.RollbackError))
+		}
+		require.Positive(t, succeeded)
+		require.Len(t, m.disk(t, "data1").Layers, 1)
+		m.onlyUses(t, "data1", m.disk(t, "data1").Layers[0].Node)
+		m.read(t, "data1", 1, 0, imageSize)
+		m.removed(t, "data1")
+	})
+}
+
+// A closing connection closes before a command.
+type closing struct {
+	*qmp.Client
+	at string
+}
+
+func (c *closing) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == c.at {
+		c.Close()
+	}
+	return c.Client.Execute(ctx, call)
+}
+
 // TestMoveInterrupted has a manager that ends while the job runs, and the next one.
 func TestMoveInterrupted(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		m.plugged(t, "data1", 1)
 		g := m.guestOf(t, "data1", 1)
 		target := m.ofTarget(t)
-		_, err := m.disks.Move(within(t), "data1", target, &block.MoveOptions{Progress: func(p job.Progress) {
-			if p.Status == qemu.JobStatusReady {
-				m.Client.Close()
-			}
-		}})
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "changes"}.Do(t.Context(), m))
+		conn := &closing{Client: m.Client, at: "job-complete"}
+		_, err := block.New(conn).Move(within(t), "data1", target, nil)
 		require.ErrorIs(t, err, job.ErrUnknown)
 		require.ErrorAs(t, err, new(*hotplug.RollbackError))
 
@@ -249,11 +303,13 @@ func TestMoveInterrupted(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, j.Wait(ctx, nil))
 		require.Equal(t, []string{"data1"}, m.disk(t, "data1").Left)
+		require.Equal(t, "data1.move", *m.disk(t, "data1").Bitmaps[0].Name)
 		for range 2 {
 			kept, err = m.disks.Clean(ctx, "data1")
 			require.NoError(t, err)
 			require.Empty(t, kept)
 			m.onlyUses(t, "data1", "data1.1")
+			require.Empty(t, m.disk(t, "data1").Bitmaps, "it would lack writes")
 		}
 		g.work(t)
 		g.holds(t, "qcow2", target.Backend.(hotplug.File).Path)
@@ -275,7 +331,7 @@ func TestCleanJobs(t *testing.T) {
 				Branch: &qemu.BlockdevCreateOptionsQcow2{File: qemu.BlockdevRef{Reference: new("image")}, Size: 1 << 20}}}.Do(ctx, m))
 			require.Eventually(t, func() bool {
 				jobs, err := job.List(ctx, m)
-				return err == nil && jobs[len(jobs)-1].Status == qemu.JobStatusConcluded
+				return err == nil && !slices.ContainsFunc(jobs, func(j qemu.JobInfo) bool { return j.Status != qemu.JobStatusConcluded })
 			}, 10*time.Second, time.Millisecond)
 		}
 		_, err := m.disks.Move(ctx, "data1", m.ofTarget(t), nil)

@@ -346,3 +346,64 @@ func TestMoveTop(t *testing.T) {
 		require.NoError(t, func() error { _, err := m.plug.RemoveDisk(within(t), "data1"); return err }())
 	})
 }
+
+// TestMoveBitmaps moves a disk with bitmaps of every kind. No write is missing in them.
+func TestMoveBitmaps(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.File{Path: m.qcow2(t, "data1", ""), Format: "qcow2"}}))
+		const mib = 1 << 20
+		add := func(b qemu.BlockDirtyBitmapAdd) {
+			t.Helper()
+			b.Node = "data1"
+			require.NoError(t, b.Do(ctx, m))
+		}
+		add(qemu.BlockDirtyBitmapAdd{Name: "all", Persistent: new(true)})
+		add(qemu.BlockDirtyBitmapAdd{Name: "fine", Granularity: new(uint32(4096))})
+		m.write(t, "data1", 1, 0, mib)
+		add(qemu.BlockDirtyBitmapAdd{Name: "later"})
+		require.NoError(t, qemu.BlockDirtyBitmapDisable{Node: "data1", Name: "fine"}.Do(ctx, m))
+		counts := func(persistent bool, all, fine, later int64) {
+			t.Helper()
+			d := m.disk(t, "data1")
+			got := map[string]int64{}
+			for _, b := range d.Bitmaps {
+				got[*b.Name] = b.Count
+				require.Equal(t, *b.Name != "fine", b.Recording)
+				require.Equal(t, persistent && *b.Name == "all", b.Persistent, *b.Name)
+				require.Equal(t, *b.Name == "fine", b.Granularity == 4096)
+			}
+			require.Equal(t, map[string]int64{"all": all, "fine": fine, "later": later}, got)
+		}
+		counts(true, mib, mib, 0)
+		move := func(target block.Target, opts block.MoveOptions) []hotplug.Kept {
+			t.Helper()
+			kept, err := m.disks.Move(ctx, "data1", target, &opts)
+			require.NoError(t, err)
+			return kept
+		}
+		require.Empty(t, move(m.ofTarget(t), block.MoveOptions{Progress: func(job.Progress) { m.write(t, "data1", 2, 2*mib, mib) }}))
+		m.write(t, "data1", 3, 4*mib, mib)
+		counts(true, 3*mib, mib, 2*mib)
+		raw := block.Target{Backend: hotplug.File{Path: m.path("raw")}, Create: true}
+		require.Empty(t, move(raw, block.MoveOptions{}))
+		m.write(t, "data1", 4, 6*mib, mib)
+		counts(false, 4*mib, mib, 3*mib)
+
+		// A bitmap that another client uses cannot be moved. It stays.
+		require.NoError(t, qemu.NBDServerStart{Addr: qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: m.path("nbd")}}}.Do(ctx, m))
+		require.NoError(t, qemu.BlockExportAdd{ID: "e", NodeName: "data1.2", Branch: &qemu.BlockExportOptionsNBD{
+			Bitmaps: []qemu.BlockDirtyBitmapOrStr{{Local: new("fine")}}}}.Do(ctx, m))
+		kept := move(m.ofTarget(t), block.MoveOptions{})
+		require.Len(t, kept, 1)
+		require.Equal(t, "data1.2", kept[0].Name)
+		require.ErrorContains(t, kept[0].Err, `bitmap "fine"`)
+		require.NoError(t, qemu.NBDServerStop{}.Do(ctx, m))
+		_, err := m.disks.Clean(ctx, "data1")
+		require.NoError(t, err)
+
+		require.Empty(t, move(m.ofTarget(t), block.MoveOptions{DropBitmaps: true}))
+		require.Empty(t, m.disk(t, "data1").Bitmaps)
+		m.removed(t, "data1")
+	})
+}

@@ -81,11 +81,8 @@ func (vm *VM) checkUnused(ctx context.Context, d *Disk) error {
 	}
 	name := cmp.Or(d.NodeName, d.ID)
 	node, err := vm.nodeExists(ctx, name)
-	switch {
-	case err != nil || !node:
-		return err
-	case name == d.ID:
-		return because(ErrExists, "ID is in use by a block node without a device")
+	if err == nil && node {
+		err = exists(aNode, name, "")
 	}
-	return because(ErrExists, "node name %q is in use", name)
+	return err
 }

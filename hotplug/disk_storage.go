@@ -8,8 +8,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // AddNode adds storage for a disk, and no device: a node, its descriptors and its secrets. The node is for an operation
@@ -60,7 +60,7 @@ func (vm *VM) AddNode(ctx context.Context, d Disk) error {
 // RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. kept then ends with the
 // node of that command, and lacks those after it. Call RemoveNodes again.
 //
-// Source: blockdev-del, remove-fd, object-del.
+// Source: query-fdsets, blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
 func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
 	err = vm.removing(ctx, "nodes of disk", id, func() error {
 		if err := checkID(id); err != nil {
@@ -73,6 +73,10 @@ func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept
 }
 
 func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kept []Kept, err error) {
+	sets, err := vm.setsOfNodes(ctx, id, nodes) // later, another operation can have nodes with these names
+	if err != nil {
+		return nil, err
+	}
 	left := slices.Clone(nodes)
 	remove := func() (progress, wait bool, err error) {
 		kept = nil
@@ -117,10 +121,12 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		}
 	}
 	isGone := func(node string) bool { return slices.Contains(nodes, node) && !isKept(kept, node) }
-	err = qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool {
-		owner, node := ownerOf(opaque)
-		return owner == id && isGone(node)
-	})
+	if len(sets) > 0 {
+		err = vm.removeClosedSets(ctx, func(opaque string) bool {
+			_, node := ownerOf(opaque)
+			return slices.Contains(sets, opaque) && isGone(node)
+		})
+	}
 	for _, name := range nodes {
 		if name == id || !isGone(name) {
 			continue
@@ -134,6 +140,23 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		err = errors.Join(err, markErr)
 	}
 	return kept, err
+}
+
+// setsOfNodes returns the opaque texts of the sets that were added for nodes of a disk.
+func (vm *VM) setsOfNodes(ctx context.Context, id string, nodes []string) (opaques []string, err error) {
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil
+	}
+	for _, s := range sets {
+		for _, fd := range s.FDs {
+			opaque := qmp.Value(fd.Opaque)
+			if owner, node := ownerOf(opaque); owner == id && slices.Contains(nodes, node) {
+				opaques = append(opaques, opaque)
+			}
+		}
+	}
+	return opaques, err
 }
 
 func isKept(kept []Kept, node string) bool {
@@ -157,7 +180,7 @@ func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error
 	if err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
-	if exists {
+	if exists && !p.claimed {
 		names = append(names, id)
 	}
 	for _, own := range p.own {

@@ -91,6 +91,9 @@ func (s *start) check() error {
 			return fmt.Errorf("%s is \"ignore\": the job would succeed without the data that it could not copy; use \"report\" or \"stop\"", policy)
 		}
 	}
+	if s.text("on-cbw-error") == string(qemu.OnCBWErrorBreakSnapshot) {
+		return errors.New("on-cbw-error is \"break-snapshot\": the backup could succeed with data that the guest wrote after it began")
+	}
 	s.holds = string(s.members["auto-finalize"]) == "false"
 	return nil
 }

@@ -120,7 +120,7 @@ func (m *Machine) find(name string) node {
 // info describes a node and those below it. As in QEMU, the name of an image is that of its file.
 func (m *Machine) info(n node) qemu.BlockDeviceInfo {
 	info := qemu.BlockDeviceInfo{File: m.fileOf(n), NodeName: new(n.name), Drv: n.driver, RO: n.readOnly}
-	info.Image.Filename = info.File
+	info.Image.Filename, info.Image.Format = info.File, n.driver
 	if len(n.backing) > 0 {
 		info.Image.BackingImage = new(m.info(m.find(n.backing[0])).Image)
 	}
@@ -161,7 +161,7 @@ func (m *Machine) queryStats(args *arguments) (any, error) {
 		}
 		for _, id := range m.drives(n.name) {
 			s := m.stats(n)
-			s.Device, s.Qdev = new(""), new(id)
+			s.Device, s.Qdev = new(""), new("/machine/peripheral/"+id+"/virtio-backend")
 			all = append(all, s)
 		}
 	}
@@ -180,4 +180,21 @@ func (m *Machine) queryBlock(*arguments) (any, error) {
 		}
 	}
 	return all, nil
+}
+
+// queryJobs has no jobs. NewJobs gives the machine some.
+func (m *Machine) queryJobs(*arguments) (any, error) { return []qemu.JobInfo{}, nil }
+
+// SetExports sets the exports of the machine, by their IDs, with the names of the nodes.
+func (m *Machine) SetExports(nodes map[string]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.exports = nil
+	for _, id := range slices.Sorted(maps.Keys(nodes)) {
+		m.exports = append(m.exports, qemu.BlockExportInfo{ID: id, NodeName: nodes[id], Type: qemu.BlockExportTypeNBD})
+	}
+}
+
+func (m *Machine) queryExports(*arguments) (any, error) {
+	return append([]qemu.BlockExportInfo{}, m.exports...), nil
 }
