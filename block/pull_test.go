@@ -173,16 +173,12 @@ func TestBackupFaults(t *testing.T) {
 			return []block.BackupDisk{{ID: "data1", Target: m.into(strconv.Itoa(count)), Bitmap: "b", Incremental: true}}
 		}
 		operations := map[string]func(ctx context.Context, disks *block.VM) error{
-			"direct": func(ctx context.Context, disks *block.VM) error {
-				kept, err := disks.Backup(ctx, increment(), &block.BackupOptions{Direct: true})
+			"backup": func(ctx context.Context, disks *block.VM) error { // without a scratch image on QEMU 5.2
+				kept, err := disks.Backup(ctx, increment(), nil)
 				return keptError(kept, err)
 			},
 		}
 		if m.Version().Major >= 7 {
-			operations["scratch"] = func(ctx context.Context, disks *block.VM) error {
-				kept, err := disks.Backup(ctx, increment(), nil)
-				return keptError(kept, err)
-			}
 			operations["view"] = func(ctx context.Context, disks *block.VM) error {
 				view, err := disks.OpenView(ctx, []block.ViewDisk{{ID: "data1", Bitmap: "b", Incremental: true}, {ID: "data2"}}, m.served())
 				if err != nil {
