@@ -7,13 +7,16 @@ GO ?= go
 # those of ./... import have it.
 PACKAGES = $(shell $(GO) list -deps -f '{{with .Module}}{{if .Main}}{{$$.ImportPath}}{{end}}{{end}}' ./...)
 
+# Tests with a guest mostly wait for it, so several of them run on each CPU.
+PARALLEL = -parallel=$$((3 * $$(getconf _NPROCESSORS_ONLN)))
+
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 .PHONY: test
-test: ## run all tests, also those on real QEMUs, and print a summary
-	@$(GO) run ./internal/testsummary -count=1 -timeout=20m $(PACKAGES)
+test: ## run all tests, on QEMU 5.2 to 11.1, and print a summary; slow tests, such as those with a guest, on 11.1 only
+	@$(GO) run ./internal/testsummary $(PARALLEL) -count=1 -timeout=20m $(PACKAGES)
 
 .PHONY: test-machines
 test-machines: ## test machines of aarch64, ppc64, riscv64 and s390x, and microvm; download 300 MB once
@@ -21,9 +24,9 @@ test-machines: ## test machines of aarch64, ppc64, riscv64 and s390x, and microv
 		-count=1 -p=1 -timeout=60m ./internal/qemutest ./qmp/generated/qemu ./gen/qapigen ./hotplug
 
 .PHONY: test-qemu
-test-qemu: test-machines ## test hotplug, jobs and migration on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
+test-qemu: test-machines ## test hotplug, jobs, storage and migration on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
-		-count=1 -timeout=90m ./hotplug ./job ./block ./migration
+		$(PARALLEL) -count=1 -timeout=90m ./hotplug ./job ./block ./migration
 
 BROWSER ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PICTURES ?= .cache/page
@@ -35,8 +38,8 @@ test-page: ## test the page of qapigen page in BROWSER=chromium; write pictures 
 	@QMPKIT_BROWSER="$(BROWSER)" QMPKIT_PICTURES="$(abspath $(PICTURES))" $(GO) test -count=1 -timeout=5m -v -run Browser ./internal/page
 
 .PHONY: race
-race: ## run the tests of everything that starts goroutines with the race detector, on one QEMU each
-	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary -count=1 -timeout=20m -race \
+race: ## run the tests of everything that starts goroutines with the race detector, on QEMU 10.0
+	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary $(PARALLEL) -count=1 -timeout=20m -race \
 		./internal/wait ./qmp/... ./hotplug ./job ./block ./migration ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo

@@ -54,10 +54,16 @@ func (m *bitmapMove) move(ctx context.Context, b qemu.BlockDirtyInfo) error {
 	if b.Recording {
 		merge = mergeBitmaps(m.to, *b.Name, from, qemu.BlockDirtyBitmap{Node: m.to, Name: m.recorder})
 	}
+	merged := []qemu.TransactionAction{merge}
+	if b.Recording {
+		merged = append(merged, qemu.TransactionAction{
+			Type: qemu.TransactionActionKindBlockDirtyBitmapEnable, Branch: &qemu.BlockDirtyBitmap{Node: m.to, Name: *b.Name},
+		})
+	}
 	attempts := [][]qemu.TransactionAction{
 		{addBitmap(m.to, b, b.Persistent), merge},
 		{addBitmap(m.to, b, false), merge},
-		{merge}, // if the answer to one of the others was lost
+		merged, // if the node has the bitmap, also because the answer to one of the others was lost
 	}
 	var errs []error
 	for _, actions := range attempts {

@@ -61,6 +61,9 @@ type CommitOptions struct {
 //   - [*job.FailedError]: the commit failed, for example because the file system of the base is full.
 //   - the other errors of [job.Run].
 //
+// If the program ends first, QEMU goes on with the job until it is ready or has ended. [job.Find] with "ID.commit" and
+// [job.Job.Wait] finish the commit, and Clean removes the rest. The bitmaps of the first image are lost then.
+//
 // Source: block-commit, block-dirty-bitmap-add, block-dirty-bitmap-merge, blockdev-reopen (x-blockdev-reopen before QEMU
 // 6.1), blockdev-del.
 func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept []hotplug.Kept, err error) {
@@ -77,10 +80,10 @@ func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept 
 				return err
 			}
 		}
-		if len(c.bitmaps) > 0 {
+		if len(c.bitmaps.bitmaps) > 0 {
 			c.ready = func(ctx context.Context) error { return c.record(ctx, undo) }
 		}
-		if err = c.run(ctx); errors.Is(err, job.ErrNotStarted) && opts.BaseFile == nil {
+		if err = c.run(ctx); errors.Is(err, job.ErrNotStarted) && !errors.Is(err, ErrBusy) && opts.BaseFile == nil {
 			err = fmt.Errorf("%w (if QEMU has opened the file of the base for reading only, set BaseFile)", err)
 		}
 		return err
@@ -88,7 +91,12 @@ func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept 
 	if err != nil {
 		return nil, err
 	}
-	if !c.moveBitmaps(ctx) {
+	ctx, cancel := wait.Detach(ctx, undoLimit) // the layers are merged
+	defer cancel()
+	if err := c.bitmaps.finish(ctx); err != nil {
+		for _, l := range c.gone {
+			c.kept = append(c.kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
+		}
 		return c.kept, nil
 	}
 	return append(c.kept, vm.release(ctx, id, c.gone)...), nil
@@ -121,7 +129,7 @@ func (m *merge) run(ctx context.Context) error {
 		err = j.Complete(ctx)
 	}
 	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
-		return err
+		return m.vm.orBusy(ctx, m.disk, m.job, err)
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
@@ -163,8 +171,7 @@ func (m *merge) dismiss(ctx context.Context) error {
 // A commit is a merge into a layer below.
 type commit struct {
 	merge
-	base    Layer
-	bitmaps []qemu.BlockDirtyInfo // move to the base
+	bitmaps bitmapMove // to the base
 }
 
 func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*commit, error) {
@@ -180,21 +187,22 @@ func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	c := &commit{base: d.Layers[base]}
-	request := qemu.BlockCommit{Device: d.root(), BaseNode: new(c.base.Node), Speed: qmp.NonZero(opts.Speed)}
+	c := &commit{}
+	purpose, below := jobID(id, "commit"), d.Layers[base]
+	request := qemu.BlockCommit{Device: d.root(), BaseNode: &below.Node, Speed: qmp.NonZero(opts.Speed)}
 	if top > 0 {
 		request.TopNode = new(d.Layers[top].Node)
 	}
 	if top == d.imageIndex() {
-		c.bitmaps = d.movable(opts.DropBitmaps)
+		c.bitmaps = bitmapMove{vm, d.Layers[top].Node, below.Node, purpose, d.movable(opts.DropBitmaps)}
 	} else {
-		file, _, err := c.base.named(opts.BackingFile)
+		file, _, err := below.named(opts.BackingFile)
 		if err != nil {
 			return nil, err
 		}
 		request.BackingFile, request.BackingMaskProtocol = &file, vm.masksProtocol()
 	}
-	c.merge = merge{vm: vm, disk: id, job: jobID(id, "commit"), request: request, progress: opts.Progress, gone: d.Layers[top:base]}
+	c.merge = merge{vm: vm, disk: id, job: purpose, request: request, progress: opts.Progress, gone: d.Layers[top:base]}
 	return c, nil
 }
 
@@ -249,21 +257,10 @@ func (vm *VM) masksProtocol() *bool {
 	return new(true)
 }
 
-// recorder is the name of a bitmap on the base. It records what the guest writes when the disk already uses the base, and
-// the base does not have the bitmaps of the disk yet. These cannot be added before: QEMU refuses to remove a persistent
-// bitmap from the base if the commit fails.
-func (c *commit) recorder() qemu.BlockDirtyBitmap {
-	return qemu.BlockDirtyBitmap{Node: c.base.Node, Name: c.job}
-}
-
+// record makes the base record what the guest writes from now on.
 func (c *commit) record(ctx context.Context, undo *rollback) error {
-	at := c.recorder()
-	granularity := c.bitmaps[0].Granularity
-	for _, b := range c.bitmaps {
-		granularity = min(granularity, b.Granularity)
-	}
 	remove := func(ctx context.Context) error {
-		err := qemu.BlockDirtyBitmapRemove(at).Do(ctx, c.vm.conn)
+		err := qemu.BlockDirtyBitmapRemove{Node: c.bitmaps.to, Name: c.bitmaps.recorder}.Do(ctx, c.vm.conn)
 		if _, refused := errors.AsType[*qmp.Error](err); refused {
 			return nil // there is none
 		}
@@ -272,58 +269,8 @@ func (c *commit) record(ctx context.Context, undo *rollback) error {
 	if err := remove(ctx); err != nil { // of a commit that was interrupted
 		return err
 	}
-	undo.add("bitmap "+at.Name, remove)
-	return qemu.BlockDirtyBitmapAdd{Node: at.Node, Name: at.Name, Granularity: &granularity}.Do(ctx, c.vm.conn)
-}
-
-// moveBitmaps gives the base the bitmaps of the first image. If that fails, the image stays with its bitmaps, and the base
-// records for them.
-func (c *commit) moveBitmaps(ctx context.Context) bool {
-	if len(c.bitmaps) == 0 {
-		return true
-	}
-	ctx, cancel := wait.Detach(ctx, undoLimit) // the layers are merged
-	defer cancel()
-	var err error
-	for _, b := range c.bitmaps {
-		if moveErr := c.moveBitmap(ctx, b); moveErr != nil {
-			err = errors.Join(err, fmt.Errorf("bitmap %q: %w", *b.Name, moveErr))
-		}
-	}
-	if err != nil {
-		for _, l := range c.gone {
-			c.kept = append(c.kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
-		}
-		return false
-	}
-	if err := qemu.BlockDirtyBitmapRemove(c.recorder()).Do(ctx, c.vm.conn); err != nil {
-		c.kept = append(c.kept, hotplug.Kept{What: "bitmap", Name: c.recorder().Name, Err: err})
-	}
-	return true
-}
-
-func (c *commit) moveBitmap(ctx context.Context, b qemu.BlockDirtyInfo) error {
-	at := qemu.BlockDirtyBitmap{Node: c.base.Node, Name: *b.Name}
-	merge := mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.gone[0].Node, Name: *b.Name})
-	if b.Recording {
-		merge = mergeBitmaps(at.Node, at.Name, qemu.BlockDirtyBitmap{Node: c.gone[0].Node, Name: *b.Name}, c.recorder())
-	}
-	persistent := b.Persistent && c.base.Driver == qemu.BlockdevDriverQcow2
-	enable := qemu.TransactionAction{Type: qemu.TransactionActionKindBlockDirtyBitmapEnable, Branch: &at}
-	added := []qemu.TransactionAction{addBitmap(at.Node, b, persistent), merge}
-	existing := []qemu.TransactionAction{merge}
-	if b.Recording {
-		existing = append(existing, enable)
-	}
-	var errs []error
-	for _, actions := range [][]qemu.TransactionAction{added, existing, added} { // again, if an answer was lost
-		err := qemu.Transaction{Actions: actions}.Do(ctx, c.vm.conn)
-		if err == nil {
-			return nil
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs[:2]...)
+	undo.add("bitmap "+c.bitmaps.recorder, remove)
+	return c.bitmaps.record(ctx)
 }
 
 // StreamOptions configures [VM.Stream]. The zero value copies all that is below the first image into it.
@@ -359,6 +306,9 @@ type StreamOptions struct {
 //   - [ErrBusy]: jobs run on the disk.
 //   - [*job.FailedError]: the stream failed, for example because the file system is full.
 //   - the other errors of [job.Run].
+//
+// If the program ends first, QEMU goes on with the job. [job.Find] with "ID.stream" and [job.Job.Wait] finish the stream,
+// and Clean removes the rest.
 //
 // Source: block-stream, blockdev-del.
 func (vm *VM) Stream(ctx context.Context, id string, opts *StreamOptions) (kept []hotplug.Kept, err error) {

@@ -1,6 +1,7 @@
 package block_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,44 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
+
+// TestMergeWhileGuestWrites has a guest that writes before, during and after each operation, and a bitmap that has all its
+// writes.
+func TestMergeWhileGuestWrites(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "b"}.Do(ctx, m))
+		g := m.guestOf(t, "data1", 1)
+		const speed = 4 << 20 // so that the guest can write meanwhile
+		check := func(format qemu.BlockdevDriver, image string, nodes ...string) {
+			t.Helper()
+			g.work(t)
+			g.holds(t, format, m.path(image))
+			m.onlyUses(t, "data1", nodes...)
+			changed := 0
+			for at := 0; at < imageSize; at += 64 << 10 {
+				if bytes.Count(g.content[at:at+64<<10], []byte{1}) < 64<<10 {
+					changed += 64 << 10
+				}
+			}
+			require.GreaterOrEqual(t, int(m.bitmaps(t, "data1")["b"].Count), changed)
+		}
+		m.overlay(t, "data1", "o1", "data1.img")
+		check("qcow2", "o1", "o1", "data1")
+		m.overlay(t, "data1", "o2", "o1")
+		check("qcow2", "o2", "o2", "o1", "data1")
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1",
+			&block.CommitOptions{Top: "o1", BackingFile: m.path("data1.img"), Speed: speed, Progress: g.works(t)})))
+		check("qcow2", "o2", "o2", "data1")
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Speed: speed, Progress: g.works(t)})))
+		check("raw", "data1.img", "data1")
+		m.overlay(t, "data1", "o3", "data1.img")
+		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", &block.StreamOptions{Speed: speed, Progress: g.works(t)})))
+		check("qcow2", "o3", "o3")
+		m.removed(t, "data1")
+	})
+}
 
 // TestMergeArguments: what cannot be merged is refused before anything happens.
 func TestMergeArguments(t *testing.T) {
@@ -149,6 +188,45 @@ func TestBitmapNotMoved(t *testing.T) {
 		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
 		require.Len(t, m.bitmaps(t, "data1"), 1)
 		m.removedAll(t, "data1")
+	})
+}
+
+// TestMergeOfOthers merges images that another manager has added, as libvirt does: each has a node for its file. Nothing of
+// what the disk does not use any more is left.
+func TestMergeOfOthers(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		add := func(name string, driver qemu.BlockdevDriver, path string, members qmp.Args) {
+			m.add(t, name+"-storage", "file", qmp.Args{"filename": path, "auto-read-only": true, "discard": "unmap"})
+			members["file"] = name + "-storage"
+			m.add(t, name+"-format", driver, members)
+		}
+		add("base", "raw", m.raw(t, "base", 1), qmp.Args{})
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.Node{Name: "base-format"}}))
+		g := m.guestOf(t, "data1", 1)
+		g.work(t)
+		for _, name := range []string{"o1", "o2", "o3"} {
+			below := map[string][]string{"o1": {"base", "raw"}, "o2": {"o1", "qcow2"}, "o3": {"o2", "qcow2"}}[name]
+			out, err := m.image("create", "-f", "qcow2", "-u", "-b", m.path(below[0]), "-F", below[1], m.path(name), "8M")
+			require.NoError(t, err, out)
+			add(name, "qcow2", m.path(name), qmp.Args{"backing": nil})
+			require.NoError(t, qemu.BlockdevSnapshot{Node: below[0] + "-format", Overlay: name + "-format"}.Do(ctx, m))
+			g.work(t)
+		}
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", &block.CommitOptions{Top: "o2-format"})))
+		g.holds(t, "qcow2", m.path("o3"))
+		m.onlyUses(t, "data1", "o3-format", "o1-format", "base-format")
+		require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
+		g.work(t)
+		g.holds(t, "qcow2", m.path("o1"))
+		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{Disk: "data1", Target: block.Target{NodeName: "own", Backend: hotplug.File{Path: m.path("own")}}}}, nil))
+		g.work(t)
+		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", &block.StreamOptions{Base: "base-format"})))
+		g.holds(t, "qcow2", m.path("own"))
+		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", nil)))
+		g.holds(t, "qcow2", m.path("own"))
+		m.onlyUses(t, "data1", "own")
+		m.removed(t, "data1")
 	})
 }
 
@@ -343,5 +421,40 @@ func TestFaultsOfMerge(t *testing.T) {
 			}
 		}
 		m.removedAll(t, "data1")
+	})
+}
+
+// TestStreamCutOff loses the connection at each command of Stream. A new client waits for the job and cleans.
+func TestStreamCutOff(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		overlays := 0
+		for at := 1; ; at++ {
+			for below := m.layers(t, "data1"); len(below) < 3; below = m.layers(t, "data1") {
+				overlays++
+				m.overlay(t, "data1", fmt.Sprintf("o%d", overlays), below[0])
+				m.write(t, "data1", 2, int64(len(below)-1)*mib, mib)
+			}
+			ctx := within(t)
+			c := &cutter{Client: m.Client, at: at, after: at%2 == 0}
+			_, err := block.New(c).Stream(ctx, "data1", &block.StreamOptions{Base: "data1", BackingFile: m.path("data1.img")})
+			if c.met == "" {
+				require.NoError(t, err)
+				break
+			}
+			m.reconnect(t)
+			j, err := job.Find(ctx, m, "data1.stream")
+			if err == nil {
+				err = j.Wait(ctx, nil)
+			}
+			if !errors.Is(err, job.ErrGone) {
+				require.NoError(t, err, c.met)
+			}
+			require.NoError(t, errorsOf(m.disks.Clean(ctx, "data1")), c.met)
+			require.NotEmpty(t, m.layers(t, "data1"))
+			m.read(t, "data1", 2, 0, 2*mib)
+			m.read(t, "data1", 1, 2*mib, mib)
+		}
+		m.removed(t, "data1")
 	})
 }

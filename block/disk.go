@@ -24,9 +24,11 @@ type Disk struct {
 	// layers.
 	Layers []Layer
 
+	ReadOnly bool // the guest cannot write
+
 	Jobs    []qemu.JobInfo         // on the disk: running, or ended and not dismissed
-	Bitmaps []qemu.BlockDirtyInfo  // of the first image; not those of jobs
-	Exports []qemu.BlockExportInfo // of the nodes of the disk
+	Bitmaps []qemu.BlockDirtyInfo  // of the first layer; not those of jobs
+	Exports []qemu.BlockExportInfo // of the nodes of the disk, or of a frozen view
 
 	// Left are the nodes that this library added for the disk and that the disk does not use: the target of a job that
 	// runs, or what an operation left that was interrupted. A node can be gone already, with its descriptors left.
@@ -98,10 +100,10 @@ func (d *Disk) uses(node string) bool {
 
 // busy returns a *BusyError if there are jobs on the disk.
 func (d *Disk) busy() error {
-	if len(d.Jobs) == 0 {
+	if len(d.Jobs) == 0 && !d.frozen() {
 		return nil
 	}
-	e := &BusyError{}
+	e := &BusyError{View: d.frozen()}
 	for _, j := range d.Jobs {
 		e.Jobs = append(e.Jobs, j.ID)
 	}
@@ -320,6 +322,7 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 	if b.Inserted == nil {
 		return d, true
 	}
+	d.ReadOnly = b.Inserted.RO
 	d.Layers, fit = layers(b.Inserted, v.stats[qdevOf(b.Qdev, &b.Device)])
 	for _, bitmap := range b.Inserted.DirtyBitmaps {
 		if bitmap.Name != nil {
@@ -327,28 +330,21 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 		}
 	}
 	var filters []string // of the jobs, without names
-	for _, j := range v.jobs {
-		if slices.ContainsFunc(v.jobNodes[j.ID], d.uses) || d.ID != "" && isJobOf(j.ID, d.ID) {
-			d.Jobs = append(d.Jobs, j)
-			filters = append(filters, v.jobNodes[j.ID]...)
-		}
+	d.Jobs = job.OnDisk(v.jobs, v.jobNodes, d.ID, d.uses)
+	for _, j := range d.Jobs {
+		filters = append(filters, v.jobNodes[j.ID]...)
 	}
 	for _, e := range v.exports {
-		if d.uses(e.NodeName) || isNameless(e.NodeName) && slices.Contains(filters, e.NodeName) {
+		isView := d.ID != "" && e.NodeName == viewNode(d.ID, accessNode)
+		if d.uses(e.NodeName) || isView || isNameless(e.NodeName) && slices.Contains(filters, e.NodeName) {
 			d.Exports = append(d.Exports, e)
 		}
 	}
 	return d, fit
 }
 
-// jobID returns the ID of the job for a purpose on a disk.
+// jobID returns the ID of the job for a purpose on a disk. [job.IsOf] recognizes it.
 func jobID(disk, purpose string) string { return disk + "." + purpose }
-
-// isJobOf reports whether jobID has made an ID for this disk.
-func isJobOf(id, disk string) bool {
-	purpose, ok := strings.CutPrefix(id, disk+".")
-	return ok && purpose != "" && !strings.Contains(purpose, ".")
-}
 
 // fileOf returns the name of the file of an image. QEMU writes all options of a node as "json:" if a name alone would
 // not open the image in the same way.

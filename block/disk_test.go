@@ -25,7 +25,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var allVersions = qemutest.MatrixVersions()
+var allVersions = qemutest.Versions
 
 const imageSize = 8 << 20
 

@@ -3,12 +3,16 @@ package block
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/qmpkit/qmpkit/hotplug"
 )
 
 // ErrBusy means that jobs run on the disk, or have ended and were not dismissed. The error is a [*BusyError]. The
 // operation has changed nothing.
-var ErrBusy = errors.New("jobs run on the disk")
+var ErrBusy = hotplug.ErrBusy
+
+// A BusyError names the jobs of a disk. It matches [ErrBusy].
+type BusyError = hotplug.BusyError
 
 // ErrNotEmpty means that the file for a new image has content. The operation has changed nothing.
 var ErrNotEmpty = errors.New("file is not empty")
@@ -26,14 +30,32 @@ var ErrNoLayer = errors.New("no such layer")
 // ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
 var ErrNoSnapshot = errors.New("no such snapshot")
 
-// A BusyError names the jobs of a disk. It matches [ErrBusy].
-type BusyError struct{ Jobs []string }
+// ErrNoBitmap means that the disk has no bitmap with the name. The operation has changed nothing.
+var ErrNoBitmap = errors.New("no such bitmap")
 
-// Error names the jobs.
-func (e *BusyError) Error() string { return fmt.Sprintf("%v: %s", ErrBusy, strings.Join(e.Jobs, ", ")) }
+// ErrInconsistent means that a bitmap cannot be used, because the QEMU that wrote it was killed. It can only be
+// removed. The operation has changed nothing.
+var ErrInconsistent = errors.New("bitmap is inconsistent")
 
-// Is reports whether target is ErrBusy.
-func (e *BusyError) Is(target error) bool { return target == ErrBusy }
+// ErrBitmapBusy means that a job or an export uses a bitmap. The operation has changed nothing.
+var ErrBitmapBusy = errors.New("bitmap is in use")
+
+// ErrNeedFull means that a disk needs a full backup before the next increment: its bitmap is missing, inconsistent or
+// disabled. The error also matches [ErrNoBitmap] or [ErrInconsistent]. The operation has changed nothing.
+var ErrNeedFull = errors.New("take a full backup first")
+
+// ErrBitmapsUnknown means that a backup is complete, and QEMU did not answer when its bitmaps were updated. Keep the
+// backup: the next increment may need it, and fits to it in any case.
+var ErrBitmapsUnknown = errors.New("backup is complete, state of its bitmaps unknown")
+
+// ErrNoView means that no frozen view of the disks is open. It was closed, or QEMU was restarted.
+var ErrNoView = errors.New("no frozen view is open")
+
+// A needFullError is why an increment is impossible.
+type needFullError struct{ reason error }
+
+func (e *needFullError) Error() string   { return fmt.Sprintf("%v: %v", e.reason, ErrNeedFull) }
+func (e *needFullError) Unwrap() []error { return []error{ErrNeedFull, e.reason} }
 
 // because returns an error that matches err and has another text.
 func because(err error, format string, args ...any) error {

@@ -138,7 +138,7 @@ func (m *move) prepare(ctx context.Context) error {
 	}
 	for _, d := range m.disks {
 		export := &ExportOptions{ID: jobID(d.id, "move"), Name: d.id, Writable: true}
-		if err := m.dst.export(ctx, &m.there, d.id, export); err != nil {
+		if err := m.dst.exportDisk(ctx, &m.there, d.id, export); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}
 	}

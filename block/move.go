@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -316,7 +317,13 @@ func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node str
 	keep := func(set int64, err error) {
 		kept = append(kept, hotplug.Kept{What: "fdset", Name: strconv.FormatInt(set, 10), Err: err})
 	}
-	all, err := vm.Disks(ctx)
+	foreign, err := vm.foreignSets(ctx)
+	sets = slices.DeleteFunc(sets, func(set int64) bool { return err == nil && !slices.Contains(foreign, set) })
+	if len(sets) == 0 {
+		return nil
+	}
+	all, disksErr := vm.Disks(ctx)
+	err = errors.Join(err, disksErr)
 	for _, set := range sets {
 		uses := func(l Layer) bool { s, ok := l.FDSet(); return ok && s == set }
 		switch {
@@ -332,4 +339,17 @@ func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node str
 		}
 	}
 	return kept
+}
+
+// foreignSets lists the sets of descriptors that this library has not added. RemoveNodes removes those of this library. A
+// layer can name a set that is gone, and whose number another set has: QEMU 5.2 removes the set of an image below an overlay
+// when the last monitor disconnects.
+func (vm *VM) foreignSets(ctx context.Context) (ids []int64, err error) {
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	for _, s := range sets {
+		if !slices.ContainsFunc(s.FDs, func(fd qemu.FDSetFDInfo) bool { return strings.HasPrefix(qmp.Value(fd.Opaque), "qmpkit:") }) {
+			ids = append(ids, s.FDSetID)
+		}
+	}
+	return ids, err
 }

@@ -36,8 +36,13 @@ func (m *machine) ofTarget(t *testing.T) block.Target {
 func TestMoveFaults(t *testing.T) {
 	onFaults(t, func(t *testing.T, m *machine, fault fakeqemu.Fault) {
 		node := m.disk(t, "data1").Layers[0].Node
-		met, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) error {
-			kept, err := block.New(conn).Move(ctx, "data1", m.ofTarget(t), nil)
+		var kept []hotplug.Kept
+		met, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
+			if d := m.disk(t, "data1"); len(d.Bitmaps) == 0 {
+				require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: d.Layers[0].Node, Name: "changes"}.Do(t.Context(), m))
+			}
+			m.write(t, "data1", 1, 0, 1<<20)
+			kept, err = block.New(conn).Move(ctx, "data1", m.ofTarget(t), nil)
 			if err != nil {
 				require.Empty(t, kept)
 			}
@@ -45,6 +50,11 @@ func TestMoveFaults(t *testing.T) {
 		}, func(command string, err error) {
 			d := m.disk(t, "data1")
 			require.Len(t, d.Layers, 1, command)
+			if len(kept) == 0 {
+				require.Len(t, d.Bitmaps, 1, command)
+				require.Equal(t, "changes", *d.Bitmaps[0].Name, command)
+				require.EqualValues(t, 1<<20, d.Bitmaps[0].Count, command)
+			}
 			if err != nil {
 				require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
 				require.Equal(t, node, d.Layers[0].Node, command)
@@ -52,13 +62,14 @@ func TestMoveFaults(t *testing.T) {
 				require.Empty(t, d.Jobs, command)
 			}
 			node = d.Layers[0].Node
-			kept, err := m.disks.Clean(within(t), "data1") // an old node or the job can be left
+			left, err := m.disks.Clean(within(t), "data1") // an old node or the job can be left
 			require.NoError(t, err, command)
-			require.Empty(t, kept, command)
+			require.Empty(t, left, command)
 			m.onlyUses(t, "data1", node)
 		})
 		require.NoError(t, err)
-		require.Subset(t, met, []string{"add-fd", "blockdev-create", "blockdev-add", "blockdev-mirror", "job-complete", "job-dismiss", "blockdev-del", "remove-fd"})
+		require.Subset(t, met, []string{"add-fd", "blockdev-create", "blockdev-add", "blockdev-mirror", "block-dirty-bitmap-add",
+			"job-complete", "job-dismiss", "transaction", "block-dirty-bitmap-remove", "blockdev-del", "remove-fd"})
 	})
 }
 
@@ -251,17 +262,28 @@ func TestMovesAtOnce(t *testing.T) {
 	})
 }
 
+// A closing connection closes before a command.
+type closing struct {
+	*qmp.Client
+	at string
+}
+
+func (c *closing) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command == c.at {
+		c.Close()
+	}
+	return c.Client.Execute(ctx, call)
+}
+
 // TestMoveInterrupted has a manager that ends while the job runs, and the next one.
 func TestMoveInterrupted(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		m.plugged(t, "data1", 1)
 		g := m.guestOf(t, "data1", 1)
 		target := m.ofTarget(t)
-		_, err := m.disks.Move(within(t), "data1", target, &block.MoveOptions{Progress: func(p job.Progress) {
-			if p.Status == qemu.JobStatusReady {
-				m.Client.Close()
-			}
-		}})
+		require.NoError(t, qemu.BlockDirtyBitmapAdd{Node: "data1", Name: "changes"}.Do(t.Context(), m))
+		conn := &closing{Client: m.Client, at: "job-complete"}
+		_, err := block.New(conn).Move(within(t), "data1", target, nil)
 		require.ErrorIs(t, err, job.ErrUnknown)
 		require.ErrorAs(t, err, new(*hotplug.RollbackError))
 
@@ -281,11 +303,13 @@ func TestMoveInterrupted(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, j.Wait(ctx, nil))
 		require.Equal(t, []string{"data1"}, m.disk(t, "data1").Left)
+		require.Equal(t, "data1.move", *m.disk(t, "data1").Bitmaps[0].Name)
 		for range 2 {
 			kept, err = m.disks.Clean(ctx, "data1")
 			require.NoError(t, err)
 			require.Empty(t, kept)
 			m.onlyUses(t, "data1", "data1.1")
+			require.Empty(t, m.disk(t, "data1").Bitmaps, "it would lack writes")
 		}
 		g.work(t)
 		g.holds(t, "qcow2", target.Backend.(hotplug.File).Path)

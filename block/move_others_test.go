@@ -82,3 +82,45 @@ func TestMoveDisksOfOthers(t *testing.T) {
 		require.Len(t, nodes, 4, "with their files")
 	})
 }
+
+// TestMoveReadOnly moves the medium of a CD-ROM, and only the overlay of a disk of -drive, whose nodes have no names.
+func TestMoveReadOnly(t *testing.T) {
+	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) {
+		m := &machine{qemu: q, dir: t.TempDir()}
+		base := m.raw(t, "base", 1)
+		m = startMachine(t, q, m.dir,
+			"-drive", "if=none,id=drv,format=qcow2,file="+m.qcow2(t, "overlay", base), "-device", "scsi-hd,drive=drv,id=of-drive",
+			"-object", "iothread,id=thread", "-device", "virtio-scsi-pci,id=scsi-thread,iothread=thread",
+		)
+		ctx := within(t)
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "cd", Driver: "scsi-cd", Backend: hotplug.File{Path: m.raw(t, "cd", 2), ReadOnly: true}}))
+		kept, err := m.disks.Move(ctx, "cd", m.ofTarget(t), nil)
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		m.onlyUses(t, "cd", "cd.1")
+		m.read(t, "cd", 2, 0, imageSize)
+		_, err = m.plug.RemoveDisk(ctx, "cd")
+		require.NoError(t, err)
+
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "threaded", Driver: "scsi-hd", Bus: "scsi-thread.0", Backend: hotplug.File{Path: m.raw(t, "threaded", 3)}}))
+		target := m.ofTarget(t)
+		kept, err = m.disks.Move(ctx, "threaded", target, nil)
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		m.onlyUses(t, "threaded", "threaded.1")
+		m.read(t, "threaded", 3, 0, imageSize)
+		_, err = m.plug.RemoveDisk(ctx, "threaded")
+		require.NoError(t, err)
+
+		g := m.guestOf(t, "of-drive", 1)
+		g.work(t)
+		below := m.disk(t, "of-drive").Layers[1].Node
+		kept, err = m.disks.Move(ctx, "of-drive", block.Target{Backend: hotplug.File{Path: m.path("top"), Format: "qcow2"}, Create: true},
+			&block.MoveOptions{Top: true, Progress: g.works(t)})
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		g.work(t)
+		g.holds(t, "qcow2", m.path("top"))
+		m.onlyUses(t, "of-drive", "of-drive.1", below)
+	})
+}

@@ -114,7 +114,7 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, 
 	for i, o := range overlays {
 		nodes[i], err = vm.addOverlay(ctx, undo, disks[i], o)
 		if err != nil {
-			return fmt.Errorf("disk %q: %w", o.Disk, err)
+			return fmt.Errorf("disk %q: %w", o.Disk, vm.orBusy(ctx, o.Disk, jobID(o.Disk, "create"), err))
 		}
 		all.Actions = append(all.Actions, o.actions(disks[i], nodes[i], opts.DropBitmaps)...)
 	}

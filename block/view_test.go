@@ -1,6 +1,10 @@
 package block_test
 
 import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -182,5 +186,42 @@ func TestDiskWithJobs(t *testing.T) {
 		}
 		d := m.disk(t, "data1")
 		require.Empty(t, d.Bitmaps, "of the filter")
+	})
+}
+
+// TestDiskWhileItMoves describes a disk again and again while it moves. Each answer is of one moment.
+func TestDiskWhileItMoves(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx, cancel := context.WithCancel(within(t))
+		m.plugged(t, "data1", 1)
+		looked := make(chan error)
+		go func() {
+			for n := 0; ; n++ {
+				d, err := m.disks.Disk(ctx, "data1")
+				switch {
+				case ctx.Err() != nil:
+					looked <- nil
+					return
+				case err != nil:
+				case len(d.Layers) != 1:
+					err = fmt.Errorf("layers %v", d.Layers)
+				case strings.HasPrefix(d.Layers[0].Node, "q") != (d.Layers[0].Driver == "qcow2"):
+					err = fmt.Errorf("node %q with driver %q", d.Layers[0].Node, d.Layers[0].Driver)
+				}
+				if err != nil {
+					looked <- err
+					return
+				}
+			}
+		}()
+		for i, format := range []qemu.BlockdevDriver{"qcow2", "raw", "qcow2", "raw", "qcow2", "raw"} {
+			name := string(format[0]) + strconv.Itoa(i)
+			kept, err := m.disks.Move(ctx, "data1", block.Target{NodeName: name, Backend: hotplug.File{Path: m.path(name), Format: format}, Create: true}, nil)
+			require.NoError(t, err)
+			require.Empty(t, kept)
+		}
+		cancel()
+		require.NoError(t, <-looked)
+		m.removed(t, "data1")
 	})
 }

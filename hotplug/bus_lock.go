@@ -21,7 +21,8 @@ import (
 //     moment, to wait for them. From then on, an addition chooses the bus itself (plugging.run).
 //
 // An operation takes these locks after the locks of the IDs. It holds them while it adds one device, or while it removes
-// one.
+// one. The lock of a slot comes after those of devices: the device of a removal can have an ID that could be that of a bus
+// ("pci", because of pci.0), and be in a slot of that bus.
 
 func deviceKey(id string, shared bool) wait.Key {
 	return wait.Key{Name: "device " + id, Shared: shared}
@@ -31,22 +32,42 @@ func slotKey(bus string, slot int) wait.Key {
 }
 
 // arriveKeys returns the locks for adding a device: those of the devices that can have the bus, and that of the slot.
-func arriveKeys(device *qemu.DeviceAdd) (keys []wait.Key) {
+func arriveKeys(device *qemu.DeviceAdd) (keys, slot []wait.Key) {
 	bus := qmp.Value(device.Bus)
 	if bus == "" {
-		return []wait.Key{{Name: someBus, Shared: true}}
+		return []wait.Key{{Name: someBus, Shared: true}}, nil
 	}
 	keys = append(keys, deviceKey(bus, true)) // a bridge's bus has the ID of the bridge, and a controller's is "ID.0"
 	if dot := strings.LastIndexByte(bus, '.'); dot > 0 {
 		keys = append(keys, deviceKey(bus[:dot], true))
 	}
-	var slot, function int
+	var number, function int
 	addr, _ := device.Props["addr"].(string)
-	n, _ := fmt.Sscanf(addr, "%x.%x", &slot, &function)
+	n, _ := fmt.Sscanf(addr, "%x.%x", &number, &function)
 	if multi, _ := device.Props["multifunction"].(bool); n > 0 && (multi || function > 0) {
-		keys = append(keys, slotKey(bus, slot))
+		slot = append(slot, slotKey(bus, number))
 	}
-	return keys
+	return keys, slot
+}
+
+// arrive takes the locks for adding a device. With try, it does not wait: if a lock is held, the error is errDeparts.
+func (vm *VM) arrive(ctx context.Context, device *qemu.DeviceAdd, try bool) (end func(), err error) {
+	locks := departure{vm: vm}
+	devices, slot := arriveKeys(device)
+	for _, keys := range [][]wait.Key{devices, slot} {
+		if !try {
+			err = locks.lock(ctx, keys...)
+		} else if unlock, ok := vm.buses.TryLock(keys...); ok {
+			locks.unlocks = append(locks.unlocks, unlock)
+		} else {
+			err = errDeparts
+		}
+		if err != nil {
+			locks.end()
+			return nil, err
+		}
+	}
+	return locks.end, nil
 }
 
 const someBus = "some bus"

@@ -29,15 +29,22 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAd
 		what: "character device " + add.ID,
 		do:   func(ctx context.Context) error { _, err := add.Do(ctx, vm.conn); return err },
 		undo: func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err },
+		ours: func(ctx context.Context) (bool, error) { // QEMU refuses to remove one that a device of another manager uses
+			err := qemu.ChardevRemove{ID: add.ID}.Do(ctx, vm.conn)
+			if refused(err) {
+				err = nil
+			}
+			return false, err
+		},
 	})
 	return whyRefused(err, func() error { return vm.checkNoChardev(ctx, add.ID) }) // another manager was faster
 }
 
 // checkNoChardev returns an error if a character device has this ID.
 func (vm *VM) checkNoChardev(ctx context.Context, id string) error {
-	exists, err := vm.chardevExists(ctx, id)
-	if err == nil && exists {
-		err = because(ErrExists, "character device %q exists", id)
+	there, err := vm.chardevExists(ctx, id)
+	if err == nil && there {
+		err = exists(aChardev, id, "")
 	}
 	return err
 }

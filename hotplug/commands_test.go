@@ -20,6 +20,7 @@ import (
 // The operations that are single commands. Each test runs what its example shows.
 
 func TestPause(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
 		ctx := limit(t)
@@ -67,6 +68,7 @@ func guestPowerdown(t *testing.T, m *guestMachine) {
 }
 
 func TestCPUInformation(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{"-smp", "3"}})
 		c := vm.Dial(t)
@@ -97,6 +99,7 @@ func guestBalloon(t *testing.T, m *guestMachine) {
 }
 
 func TestNoBalloon(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc"}).Dial(t)
 		require.ErrorIs(t, setBalloon(limit(t), c, 192*mib), qmp.ErrDeviceNotActive)
@@ -104,6 +107,7 @@ func TestNoBalloon(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{}).Dial(t)
 		info, err := qemu.QueryVersion{}.Do(limit(t), c)

@@ -1,9 +1,11 @@
 package hotplug_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -48,7 +50,7 @@ func TestCommandsOfOperations(t *testing.T) {
 			{func() error { _, err := vm.HasDevice(ctx, "d"); return err }, []string{"qom-get"}},
 			{func() error { _, err := vm.DeviceInfo(ctx, "d"); return err }, slices.Repeat([]string{"qom-get"}, 4)},
 			{func() error { return errorOf(vm.RemoveDisk(ctx, "d")) }, []string{
-				"qom-get", "qom-get", "qom-list", "device_del", "blockdev-del",
+				"qom-get", "qom-get", "query-jobs", "query-block-exports", "qom-list", "device_del", "blockdev-del",
 				"query-fdsets", "remove-fd", "query-fdsets", "qom-list"}},
 			{func() error { return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}) },
 				[]string{"closefd", "getfd", "netdev_add", "device_add"}},
@@ -149,27 +151,44 @@ func TestLostAnswerAndOthers(t *testing.T) {
 	}
 }
 
+// managers are two, each with a monitor of its own. c is the connection of the first.
+func managers(t *testing.T, qvm *qemutest.VM) (c *qmp.Client, vms []*hotplug.VM) {
+	t.Helper()
+	for _, socket := range qvm.Sockets {
+		conn, err := qmp.Dial(limit(t), socket, nil)
+		require.NoError(t, err)
+		t.Cleanup(func() { conn.Close() })
+		c, vms = cmp.Or(c, conn), append(vms, hotplug.New(conn, nil))
+	}
+	return c, vms
+}
+
+// together has all managers do something at the same time, and returns their errors.
+func together(vms []*hotplug.VM, do func(vm *hotplug.VM, i int) error) []error {
+	errs := make([]error, len(vms))
+	var running sync.WaitGroup
+	for i, vm := range vms {
+		running.Go(func() { errs[i] = do(vm, i) })
+	}
+	running.Wait()
+	return errs
+}
+
 // TestTwoManagers race to add something under one ID, each by a monitor of its own: one of them succeeds, and
 // the other is told that the ID is in use.
 func TestTwoManagers(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "q35", Monitors: 2, Args: []string{
 			"-device", "virtio-scsi-pci,id=scsi0", "-device", "qemu-xhci,id=usb0,p2=8,p3=8"}})
 		ctx := limit(t)
-		var clients []*qmp.Client
-		var vms []*hotplug.VM
-		for _, socket := range qvm.Sockets {
-			c, err := qmp.Dial(ctx, socket, nil)
-			require.NoError(t, err)
-			t.Cleanup(func() { c.Close() })
-			clients, vms = append(clients, c), append(vms, hotplug.New(c, nil))
-		}
+		c, vms := managers(t, qvm)
 		disk := func() hotplug.Disk {
 			return hotplug.Disk{ID: "d", Backend: hotplug.File{Path: image(t)}, Driver: "scsi-hd", Bus: "scsi0.0"}
 		}
 		nic := userNet("d")
 		nic.Driver, nic.Bus = "usb-net", "usb0.0"
-		before, fds := stateOf(t, clients[0]), qemuFds(t, qvm)
+		before, fds := stateOf(t, c), qemuFds(t, qvm)
 		removeDisk := func(vm *hotplug.VM) error { return errorOf(vm.RemoveDisk(ctx, "d")) }
 		for name, op := range map[string]struct{ add, remove func(vm *hotplug.VM) error }{
 			"disk":   {func(vm *hotplug.VM) error { return vm.AddDisk(ctx, disk()) }, removeDisk},
@@ -177,25 +196,14 @@ func TestTwoManagers(t *testing.T) {
 			"device": {func(vm *hotplug.VM) error { return vm.AddDevice(ctx, hotplug.DeviceOf(usb("d"))) }, func(vm *hotplug.VM) error { return errorOf(vm.RemoveDevice(ctx, "d")) }},
 		} {
 			for range 20 {
-				errs := make([]error, 2)
-				start, done := make(chan struct{}), make(chan struct{})
-				for i, vm := range vms {
-					go func() {
-						<-start
-						errs[i] = op.add(vm)
-						done <- struct{}{}
-					}()
-				}
-				close(start)
-				<-done
-				<-done
+				errs := together(vms, func(vm *hotplug.VM, _ int) error { return op.add(vm) })
 				loser := slices.IndexFunc(errs, func(err error) bool { return err != nil })
 				require.GreaterOrEqual(t, loser, 0, "%s: both have succeeded", name)
 				require.NoError(t, errs[1-loser], name)
 				require.ErrorIs(t, errs[loser], hotplug.ErrExists, name)
 				require.NotErrorAs(t, errs[loser], new(*hotplug.RollbackError), name)
 				require.NoError(t, op.remove(vms[1-loser]), name)
-				require.Equal(t, before, stateOf(t, clients[0]), name)
+				require.Equal(t, before, stateOf(t, c), name)
 			}
 		}
 		require.Equal(t, fds, qemuFds(t, qvm))

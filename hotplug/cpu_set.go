@@ -352,7 +352,8 @@ func (vm *VM) growCPUs(ctx context.Context, o *CPUOptions, n int, places []qemu.
 	}
 }
 
-// shrinkCPUs removes CPUs until the machine has n.
+// shrinkCPUs removes CPUs until the machine has n. It looks again after each removal, because another manager can remove
+// CPUs at the same time.
 func (vm *VM) shrinkCPUs(ctx context.Context, o *CPUOptions, n int, places []qemu.HotpluggableCPU, change *CPUChange) error {
 	want := change.Before - n
 	chosen, below, above := o.toRemove(places, want, nil)
@@ -366,29 +367,32 @@ func (vm *VM) shrinkCPUs(ctx context.Context, o *CPUOptions, n int, places []qem
 		return err
 	}
 	for len(chosen) > 0 {
-		for _, cpu := range chosen {
-			id := idOfCPU(&cpu)
-			err := vm.withID(ctx, id, func() error { return vm.unplugAs(ctx, id, aCPU) })
-			if err == nil {
-				change.Removed = append(change.Removed, cpu)
-				continue
-			}
+		cpu := chosen[0]
+		id := idOfCPU(&cpu)
+		err := vm.withID(ctx, id, func() error { return vm.unplugAs(ctx, id, aCPU) })
+		if err == nil {
+			change.Removed = append(change.Removed, cpu)
+		} else {
 			change.Kept = append(change.Kept, KeptCPU{cpu, err})
 			if errors.Is(err, ErrUnplugPending) || !errors.Is(err, ErrUnplugRefused) && !refused(err) {
-				return fmt.Errorf("CPU %s: %w", idOfCPU(&cpu), err)
+				return fmt.Errorf("CPU %s: %w", id, err)
 			}
 		}
-		places = slices.DeleteFunc(places, func(p qemu.HotpluggableCPU) bool {
-			return slices.ContainsFunc(change.Removed, func(r qemu.HotpluggableCPU) bool { return idOfCPU(&r) == idOfCPU(&p) })
-		})
-		chosen, _, _ = o.toRemove(places, want-countCPUs(change.Removed), change.Kept)
+		if places, err = vm.cpuPlaces(ctx); err != nil {
+			return err
+		}
+		change.After = presentCPUs(places)
+		chosen, _, _ = o.toRemove(places, change.After-n, change.Kept)
 	}
-	if countCPUs(change.Removed) < want {
+	switch left := change.After - n; {
+	case left <= 0:
+		return nil
+	case len(change.Kept) > 0:
 		first := change.Kept[0]
-		return fmt.Errorf("%d CPUs too many are left: CPU %s: %w", want-countCPUs(change.Removed), idOfCPU(&first.CPU), first.Err)
+		return fmt.Errorf("%d CPUs too many are left: CPU %s: %w", left, idOfCPU(&first.CPU), first.Err)
+	default:
+		return fmt.Errorf("%d CPUs too many are left: another manager has added or removed some", left)
 	}
-	change.After = n
-	return nil
 }
 
 // countAfter finds out the number of CPUs after an error. If QEMU does not answer, the number follows from what was

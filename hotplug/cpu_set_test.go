@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +12,6 @@ import (
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
-	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
@@ -233,41 +231,6 @@ func TestFaultsAtEveryStepOfCPUs(t *testing.T) {
 	}
 }
 
-// TestFaultsAtEveryStepOfSetCPUs: the result is what QEMU has, and the next call finishes.
-func TestFaultsAtEveryStepOfSetCPUs(t *testing.T) {
-	for _, fault := range fakeqemu.Faults {
-		for _, c := range []struct{ from, to int }{{1, 4}, {4, 1}} {
-			t.Run(string(fault), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					m := fakeqemu.New(t)
-					m.SetTopology(4, 1, 1, 1)
-					client := pipe(t, m, nil)
-					set := func(n int) {
-						_, err := hotplug.New(client, nil).SetCPUs(t.Context(), n, nil)
-						require.NoError(t, err)
-					}
-					set(c.from)
-					var change hotplug.CPUChange
-					met, err := fakeqemu.AtEveryStep(t.Context(), client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
-						change, err = hotplug.New(conn, nil).SetCPUs(ctx, c.to, nil)
-						return err
-					}, func(command string, err error) {
-						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
-						if change.Before > 0 { // the first query has its answer
-							require.Equal(t, 1+len(m.State()), change.After, command)
-						}
-						set(c.to)
-						set(c.from)
-					})
-					require.NoError(t, err)
-					require.Equal(t, c.to, change.After)
-					require.Contains(t, met, map[bool]string{true: "device_add", false: "device_del"}[c.to > c.from])
-				})
-			})
-		}
-	}
-}
-
 // TestCPUsThatTheGuestKeeps: others go instead, as far as there are any.
 func TestCPUsThatTheGuestKeeps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -277,13 +240,7 @@ func TestCPUsThatTheGuestKeeps(t *testing.T) {
 		ctx := t.Context()
 		_, err := vm.SetCPUs(ctx, 4, nil)
 		require.NoError(t, err)
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
-			m.SetGuest(fakeqemu.Willing)
-			if string(r.Arguments) == `{"id":"cpu-socket2-core0"}` {
-				m.SetGuest(fakeqemu.Refusing)
-			}
-			return machine(r)
-		})
+		asOne := refuses(m, "cpu-socket2-core0")
 		change, err := vm.SetCPUs(ctx, 2, nil)
 		require.NoError(t, err)
 		require.Equal(t, 2, change.After)
@@ -294,7 +251,7 @@ func TestCPUsThatTheGuestKeeps(t *testing.T) {
 
 		_, err = vm.AddCPU(ctx, hotplug.CPU{ID: "more"})
 		require.NoError(t, err)
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) { return machine(r) })
+		asOne()
 		m.SetGuest(fakeqemu.Refusing)
 		change, err = vm.SetCPUs(ctx, 1, nil)
 		require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
@@ -341,124 +298,4 @@ func TestCPUsOfSeveralThreads(t *testing.T) {
 	require.Equal(t, 2, change.Before)
 	require.Equal(t, []string{"cpu-core2"}, idsOf(change.Added))
 	require.JSONEq(t, `{"driver":"core","id":"cpu-core2","core-id":2}`, sent)
-}
-
-// guestSetCPUs sets the number of CPUs of a machine, whose guest uses them.
-func guestSetCPUs(t *testing.T, m *guestMachine) {
-	ctx := limit(t)
-	vm := hotplug.New(m.c, nil)
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
-	change, err := vm.SetCPUs(ctx, 4, nil)
-	require.NoError(t, err)
-	require.Equal(t, []string{"cpu-socket0-die0-core0-thread1", "cpu-socket0-die0-core1-thread0"}, idsOf(change.Added))
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(4)))
-	infos, err := qemu.QueryCPUsFast{}.Do(ctx, m.c)
-	require.NoError(t, err)
-	require.Len(t, infos, 4)
-	before := stateOf(t, m.c)
-	if !losesCPUs(m.QEMU) {
-		change, err = vm.SetCPUs(ctx, 2, nil)
-		require.ErrorIs(t, err, errors.ErrUnsupported)
-		require.Equal(t, hotplug.CPUChange{Before: 4, After: 4}, change)
-		require.Equal(t, before, stateOf(t, m.c))
-		return
-	}
-	change, err = vm.SetCPUs(ctx, 2, nil)
-	require.NoError(t, err)
-	require.Equal(t, []string{"cold", "cpu-socket0-die0-core1-thread0"}, idsOf(change.Removed))
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
-	_, err = vm.SetCPUs(ctx, 1, nil)
-	require.NoError(t, err)
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
-	infos, err = qemu.QueryCPUsFast{}.Do(ctx, m.c)
-	require.NoError(t, err)
-	require.Len(t, infos, 1)
-}
-
-// TestGuestUsesCPUs has machines with sockets, dies, cores and threads, and with a CPU and a DIMM that QEMU was started
-// with.
-func TestGuestUsesCPUs(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		t.Parallel()
-		for _, machine := range qemutest.MatrixMachines() {
-			t.Run(machine, func(t *testing.T) {
-				t.Parallel()
-				m := startGuest(t, q, machine, false, "-smp", "1,maxcpus=16,sockets=2,dies=2,cores=2,threads=2",
-					"-device", "qemu64-x86_64-cpu,id=cold,socket-id=1,die-id=1,core-id=1,thread-id=1",
-					"-object", "memory-backend-ram,id=m1,size=128M", "-device", "pc-dimm,id=d1,memdev=m1")
-				t.Run("memory of the start", func(t *testing.T) {
-					change, err := hotplug.New(m.c, nil).SetMemory(limit(t), 256*mib, nil)
-					require.NoError(t, err)
-					require.Equal(t, hotplug.MemoryChange{Before: 384 * mib, After: 256 * mib, Removed: []string{"d1"}}, change)
-					require.NotContains(t, stateOf(t, m.c), "object m1")
-				})
-				t.Run("set", func(t *testing.T) { guestSetCPUs(t, m) })
-				t.Run("whole", func(t *testing.T) { guestWholeCPUs(t, m) })
-			})
-		}
-	})
-}
-
-// guestWholeCPUs adds and removes a core and a die.
-func guestWholeCPUs(t *testing.T, m *guestMachine) {
-	ctx := limit(t)
-	vm := hotplug.New(m.c, nil)
-	if !losesCPUs(m.QEMU) {
-		t.Skip("guestSetCPUs has left CPUs that this QEMU cannot remove")
-	}
-	cores := &hotplug.CPUOptions{Whole: hotplug.WholeCores}
-	change, err := vm.SetCPUs(ctx, 2, cores)
-	require.NoError(t, err)
-	require.Equal(t, []string{"cpu-socket0-die0-core0-thread1"}, idsOf(change.Added))
-	_, err = vm.SetCPUs(ctx, 3, cores)
-	require.ErrorAs(t, err, new(*hotplug.TargetError))
-	added, err := vm.AddCPUs(ctx, 4, &hotplug.CPUOptions{Whole: hotplug.WholeDies, Place: socket(1)})
-	require.NoError(t, err)
-	require.Equal(t, []string{"cpu-socket1-die0-core0-thread0", "cpu-socket1-die0-core0-thread1",
-		"cpu-socket1-die0-core1-thread0", "cpu-socket1-die0-core1-thread1"}, idsOf(added))
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(6)))
-	change, err = hotplug.New(m.c, nil).SetCPUs(ctx, 2, cores) // without a record
-	require.NoError(t, err)
-	require.Len(t, change.Removed, 4)
-	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(2)))
-}
-
-// TestTwoManagersOfCPUs race to add CPUs, each by a monitor of its own. Each takes the next place when the other was
-// faster, and two that set the same number reach just that.
-func TestTwoManagersOfCPUs(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-smp", "1,maxcpus=64"}})
-		ctx := limit(t)
-		var vms []*hotplug.VM
-		for _, socket := range qvm.Sockets {
-			c, err := qmp.Dial(ctx, socket, nil)
-			require.NoError(t, err)
-			t.Cleanup(func() { c.Close() })
-			vms = append(vms, hotplug.New(c, nil))
-		}
-		both := func(do func(vm *hotplug.VM, i int) error) {
-			t.Helper()
-			var running sync.WaitGroup
-			errs := make([]error, 2)
-			for i, vm := range vms {
-				running.Go(func() { errs[i] = do(vm, i) })
-			}
-			running.Wait()
-			require.NoError(t, errors.Join(errs...))
-		}
-		cpus := func() int {
-			change, err := vms[0].SetCPUs(ctx, 64, nil)
-			require.NoError(t, err)
-			return change.Before
-		}
-		for round := range 5 {
-			both(func(vm *hotplug.VM, i int) error {
-				_, err := vm.AddCPU(ctx, hotplug.CPU{ID: fmt.Sprint("cpu", round, "-", i)})
-				return err
-			})
-			both(func(vm *hotplug.VM, i int) error { _, err := vm.AddCPUs(ctx, 2, nil); return err })
-			both(func(vm *hotplug.VM, i int) error { _, err := vm.SetCPUs(ctx, 1+10*(round+1), nil); return err })
-		}
-		require.Equal(t, 51, cpus())
-	})
 }

@@ -306,30 +306,26 @@ func guestCPURemoved(t *testing.T, m *guestMachine) {
 // next commands.
 func losesCPUs(q *qemutest.QEMU) bool { return q.AtLeast(10, 0) }
 
-// TestFaultsOfACPUAtEveryStepOfQEMU ends with the one fault by which there is a CPU to be undone.
-func TestFaultsOfACPUAtEveryStepOfQEMU(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		t.Parallel()
-		m := startGuest(t, q, "pc", false)
-		before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
-		for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.CtxEnds, fakeqemu.LostBefore, fakeqemu.LostAfter} {
-			for at, command := range []string{"query-hotpluggable-cpus", "device_add"} {
-				ctx, cancel := context.WithCancel(limit(t))
-				conn := &fakeqemu.Faulty{Client: m.c, Fault: fault, At: at, Cancel: cancel}
-				_, err := hotplug.New(conn, nil).AddCPU(ctx, hotplug.CPU{ID: "cpu1"})
-				cancel()
-				require.Equal(t, command, conn.Met)
-				require.Error(t, err)
-				if !losesCPUs(q) && command == "device_add" && fault == fakeqemu.LostAfter {
-					var rollback *hotplug.RollbackError // see guestKeepsCPU
-					require.ErrorAs(t, err, &rollback)
-					require.Equal(t, []string{"device cpu1"}, rollback.Left)
-					return // with a CPU too many
-				}
-				require.NotErrorAs(t, err, new(*hotplug.RollbackError))
-				require.Equal(t, before, stateOf(t, m.c))
+// guestCPUFaults ends with the one fault by which there is a CPU to be undone.
+func guestCPUFaults(t *testing.T, m *guestMachine) {
+	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
+	for _, fault := range []fakeqemu.Fault{fakeqemu.Refused, fakeqemu.CtxEnds, fakeqemu.LostBefore, fakeqemu.LostAfter} {
+		for at, command := range []string{"query-hotpluggable-cpus", "device_add"} {
+			ctx, cancel := context.WithCancel(limit(t))
+			conn := &fakeqemu.Faulty{Client: m.c, Fault: fault, At: at, Cancel: cancel}
+			_, err := hotplug.New(conn, nil).AddCPU(ctx, hotplug.CPU{ID: "c"})
+			cancel()
+			require.Equal(t, command, conn.Met)
+			require.Error(t, err)
+			if !losesCPUs(m.QEMU) && command == "device_add" && fault == fakeqemu.LostAfter {
+				var rollback *hotplug.RollbackError // see guestCPURemoved
+				require.ErrorAs(t, err, &rollback)
+				require.Equal(t, []string{"device c"}, rollback.Left)
+				return // with a CPU too many
 			}
+			require.NotErrorAs(t, err, new(*hotplug.RollbackError))
+			require.Equal(t, before, stateOf(t, m.c))
 		}
-		require.Equal(t, fds, qemuFds(t, m.VM))
-	})
+	}
+	require.Equal(t, fds, qemuFds(t, m.VM))
 }

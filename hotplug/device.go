@@ -76,6 +76,7 @@ func (d *Device) driver() string {
 //     part, RemoveDevice removes it.
 //   - [ErrNotShared]: a vhost-user server cannot use the machine's memory.
 //   - [ErrNoFreePlace]: Bus is empty, and the machine has no bus or free slot for the device.
+//   - [errors.ErrUnsupported]: the machine has no PCI bus for the driver, for example a microvm.
 //   - [*qmp.Error]: QEMU refused, for example because it has no such driver, bus or property, because
 //     the bus takes no devices while the machine runs, or because QEMU cannot open the host's device.
 //
@@ -97,7 +98,7 @@ func (vm *VM) addDevice(ctx context.Context, undo *rollback, d *Device) (err err
 			return err
 		}
 	}
-	return vm.plug(ctx, undo, deviceOf(d.ID, d.Driver, "", d.Bus, props, d.Props))
+	return vm.whyNoPCI(ctx, d.Driver, deviceWithoutPCI, vm.plug(ctx, undo, deviceOf(d.ID, d.Driver, "", d.Bus, props, d.Props)))
 }
 
 // usesNetdev returns a key for the netdev of a device. With it, RemoveNetdev does not run while the device is added:
@@ -125,7 +126,8 @@ func (vm *VM) checkNoDevice(ctx context.Context, id string) error {
 // The parts that somebody else added for the device stay and are in kept, unless [WithBackend] removes them. A part is
 // a node, a netdev, a character device, memory, a source of random numbers (rng), a cryptodev or a set of descriptors
 // (hostdevice). Several devices can share an I/O thread or an iommufd. If AddDevice did not add it for
-// this device, it stays and is not in kept.
+// this device, it stays and is not in kept. QEMU does not refuse to remove an I/O thread or an rng that AddDevice added for
+// this device and another device uses: that device keeps working, but QEMU does not list the object any more.
 //
 // It asks the guest to release the device and waits as [VM.RemoveDisk] does; give ctx a deadline. QEMU removes a
 // device on a USB or SCSI bus and a serial port at once, without the guest. Removing a device that is partly or

@@ -96,7 +96,7 @@ func (v VhostUser) addDevice(ctx context.Context, vm *VM, undo *rollback, id str
 	if err := vm.checkNoDevice(ctx, id); err != nil {
 		return err
 	}
-	return v.connectDevice(ctx, vm, undo, id)
+	return v.connect(ctx, vm, undo, id)
 }
 
 func (v VhostUser) deviceDriver() string { return "" }
@@ -105,8 +105,11 @@ func (v VhostUser) deviceDriver() string { return "" }
 // port of a virtio-serial-pci. The guest finds that port by the property "name". Other drivers with a property "chardev"
 // are virtconsole, usb-serial and pci-serial.
 //
-// For a pty, query-chardev has the name of the terminal, as the Filename of the character device "ID-chardev".
+// For a pty, query-chardev has the name of the terminal, as the Filename of the character device.
 type Chardev struct {
+	// ID is the ID of the character device. If it is empty, it is "ID-chardev" with the ID of the device.
+	ID string
+
 	// Options describes the character device: a *[qemu.ChardevSocket] that listens at a path, a
 	// *[qemu.ChardevPTY], a *[qemu.ChardevFile] and others. QEMU opens the files and sockets. A ChardevSocket
 	// can have ReconnectMs with every QEMU: QEMU before 9.2 gets the time in seconds, rounded up.
@@ -121,6 +124,12 @@ func (c Chardev) checkDevice(d *Device) error {
 	socket, isSocket := c.Options.Branch.(*qemu.ChardevSocket)
 	if c.File != nil && (!isSocket || socket == nil || socket.Addr.Branch != nil || socket.ReconnectMs != nil) {
 		return errors.New("Chardev has a File: Options must be a ChardevSocket without Addr and ReconnectMs")
+	}
+	if err := checkName("ID of Chardev", c.ID); err != nil {
+		return err
+	}
+	if isSocket && socket != nil && qmp.Value(socket.ReconnectMs) < 0 {
+		return fmt.Errorf("Options has ReconnectMs %d: it must not be negative", *socket.ReconnectMs)
 	}
 	options := c.options(d.ID)
 	if _, err := options.MarshalJSON(); err != nil {
@@ -143,12 +152,15 @@ func (c Chardev) options(id string) qemu.ChardevBackend {
 }
 
 func (c Chardev) addParts(ctx context.Context, vm *VM, undo *rollback, id string) (qmp.Args, error) {
+	add := qemu.ChardevAdd{ID: cmp.Or(c.ID, chardevOf(id)), Backend: c.options(id)}
+	if err := vm.mark(ctx, undo, id, aChardev, add.ID); err != nil {
+		return nil, err
+	}
 	if c.File != nil {
 		if err := vm.sendFile(ctx, undo, sentNames(id)(0), c.File); err != nil {
 			return nil, err
 		}
 	}
-	add := qemu.ChardevAdd{ID: chardevOf(id), Backend: c.options(id)}
 	return qmp.Args{"chardev": add.ID}, vm.addChardev(ctx, undo, add)
 }
 
@@ -210,7 +222,7 @@ func (o Object) addParts(ctx context.Context, vm *VM, undo *rollback, id string)
 		}
 		kind, err := vm.objectType(ctx, add.ID)
 		if err == nil && kind != "" {
-			err = because(ErrExists, "object %q exists (%s)", add.ID, kind)
+			err = exists(anObject, add.ID, kind)
 		}
 		return err
 	})

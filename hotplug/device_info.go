@@ -24,7 +24,8 @@ type DeviceInfo struct {
 	Object       string      // the object of object-add behind memory, a virtio-rng or a virtio-crypto
 
 	// Node is the block node that a disk uses. If QEMU was started with -drive for the disk, Node is the name of
-	// that drive. It is empty for a drive without a medium. [VM.BlockInfo] describes the storage of a disk.
+	// that drive. It is empty for a drive without a medium. While a job runs, it is the node below the filter of the job,
+	// unless the filter has a name. [VM.BlockInfo] describes the storage of a disk.
 	Node string
 }
 
@@ -49,7 +50,7 @@ func (vm *VM) HasDevice(ctx context.Context, id string) (bool, error) {
 // DeviceInfo describes the device with this ID. If there is no such device, or it is removed while
 // DeviceInfo asks, the error matches [qmp.ErrDeviceNotFound].
 //
-// Source: qom-get; qom-list once for each type of device.
+// Source: qom-get; qom-list once for each type of device; query-blockstats while a job runs on a disk.
 func (vm *VM) DeviceInfo(ctx context.Context, id string) (*DeviceInfo, error) {
 	err := cmp.Or(vm.made(), checkID(id))
 	info := &DeviceInfo{ID: id, Path: devicePath(id)}
@@ -102,7 +103,11 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 	for _, p := range uses {
 		switch p.what {
 		case aNode:
-			info.Node = p.name
+			if info.Node = p.name; isNameless(p.name) {
+				if info.Node, err = vm.belowFilter(ctx, info.ID, p.name); err != nil {
+					return err
+				}
+			}
 		case aNetdev:
 			info.Netdev = p.name
 		case aChardev:
@@ -118,6 +123,18 @@ func (vm *VM) fillInfo(ctx context.Context, info *DeviceInfo) error {
 		}
 	}
 	return nil
+}
+
+// belowFilter returns the first node of a disk that has a name of a user. A job puts a filter without a name on top of the
+// node that the disk uses.
+func (vm *VM) belowFilter(ctx context.Context, id, filter string) (node string, err error) {
+	stats, err := qemu.QueryBlockStats{}.Do(ctx, vm.conn)
+	for _, s := range stats {
+		if names := namesIn(&s); isDriveOf(id, s.Qdev) && len(names) > 0 {
+			return names[0], err
+		}
+	}
+	return filter, err
 }
 
 // BlockInfo returns the entry of query-block for the disk with this ID. Its Inserted is nil for a drive without a

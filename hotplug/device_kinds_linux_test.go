@@ -26,7 +26,8 @@ var sharedMemory = slices.Clip([]string{"-m", "256", "-object", "memory-backend-
 // TestGuestReleasesKinds adds devices of many kinds to a machine with a booted guest, each with what it uses, and
 // removes them. Most have no driver in this guest, which releases them all the same.
 func TestGuestReleasesKinds(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q, append(sharedMemory, "-device", "qemu-xhci,id=usb0")...)
 		ctx := limit(t)
@@ -139,6 +140,7 @@ func serverRestarted(t *testing.T, qvm *qemutest.VM, c *qmp.Client) {
 
 // TestNICThatReconnects has its netdev added and undone. For a server that does not listen, netdev_add would wait.
 func TestNICThatReconnects(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm, c := startUSB(t, q, sharedMemory...)
 		ctx := limit(t)
@@ -165,6 +167,7 @@ func TestNICThatReconnects(t *testing.T) {
 
 // TestPrivateMemoryOfQEMU: no vhost-user server could map the memory of a machine that was started in the usual way.
 func TestPrivateMemoryOfQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		for _, shared := range []bool{false, true} {
 			var args []string

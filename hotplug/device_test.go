@@ -40,6 +40,20 @@ func TestAddDevice(t *testing.T) {
 	require.NoError(t, errorOf(vm.RemoveDevice(ctx, "d")), "what is gone can be removed")
 }
 
+// TestChardevThatIsInvalid is refused before anything is sent.
+func TestChardevThatIsInvalid(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	negative := listen("/run/agent")
+	negative.Options.Branch.(*qemu.ChardevSocket).ReconnectMs = new(int64(-1))
+	wrong := listen("/run/agent")
+	wrong.ID = "1"
+	for want, backend := range map[string]hotplug.Chardev{"ReconnectMs -1: it must not be negative": negative, "ID of Chardev must begin": wrong} {
+		require.ErrorContains(t, vm.AddDevice(t.Context(), hotplug.Device{ID: "d", Backend: backend}), want)
+	}
+	require.Empty(t, m.Requests())
+}
+
 // TestRemoveDeviceOfAnyKind removes what the other operations add, too. What somebody else has added stays.
 func TestRemoveDeviceOfAnyKind(t *testing.T) {
 	m := fakeqemu.New(t)
@@ -144,6 +158,7 @@ func TestHostDeviceRequest(t *testing.T) {
 
 // TestHostDeviceThatIsNotThere is refused, with nothing left.
 func TestHostDeviceThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		before := stateOf(t, c)

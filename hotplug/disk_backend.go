@@ -146,7 +146,8 @@ type Blockdev struct {
 	// flags are flags of [os.OpenFile]: O_RDONLY or O_RDWR, depending on the node's read-only, and O_DIRECT,
 	// depending on its cache.direct. A node inherits both from the node above it, as in QEMU; a backing file is
 	// read-only by default. The node of a file never gets auto-read-only, see [File.AutoReadOnly]. To let QEMU
-	// commit into a backing file, set read-only to false in the node of that file.
+	// commit into a backing file, set read-only to false in the node of that file: the file is then open for writing, and
+	// the node of the image above it can be read-only. A raw image needs a node with the driver raw above its file.
 	//
 	// With Open, QEMU does not open a file that only the header of an image names. If the format can name files,
 	// AddDisk first opens the image with O_RDONLY and reads the header. If the header names a backing file or a

@@ -98,6 +98,7 @@ func TestDescriptorFaults(t *testing.T) {
 
 // TestDiskOfANode has a disk of a node that is there already, and stays.
 func TestDiskOfANode(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		_, c := startUSB(t, q)
 		vm := hotplug.New(c, nil)

@@ -2,10 +2,12 @@ package hotplug_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -188,4 +190,33 @@ func TestTwoManagersOfChardevs(t *testing.T) {
 		require.ErrorIs(t, add(t.Context(), hotplug.New(m.Dial(), nil)), hotplug.ErrExists, name)
 		require.Equal(t, []string{"chardev d-chardev"}, m.State(), name)
 	}
+}
+
+// lost is a connection that loses a command, and calls a function instead.
+type lost struct {
+	*qmp.Client
+	command string
+	instead func()
+}
+
+func (l lost) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command != l.command {
+		return l.Client.Execute(ctx, call)
+	}
+	l.instead()
+	return fmt.Errorf("%w: %w", qmp.ErrOutcomeUnknown, context.Canceled)
+}
+
+// TestChardevOfAnotherManager stays if its device uses it, and undoing does not wait for it.
+func TestChardevOfAnotherManager(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		c := pipe(t, m, nil)
+		port := hotplug.Device{ID: "d", Backend: listen("/run/agent")}
+		conn := lost{c, "chardev-add", func() { require.NoError(t, hotplug.New(c, nil).AddDevice(t.Context(), port)) }}
+		err := hotplug.New(conn, nil).AddDevice(t.Context(), port)
+		require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+		require.NotErrorAs(t, err, new(*hotplug.RollbackError))
+		require.Equal(t, []string{"chardev d-chardev", "device d"}, m.State())
+	})
 }

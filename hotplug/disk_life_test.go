@@ -116,7 +116,7 @@ func committable(p []string) *qemu.BlockdevOptions {
 // machine goes on each time, and the disk can be written to.
 func TestDiskLivesOn(t *testing.T) {
 	qemutest.CheckFds(t)
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		for _, shape := range diskShapes {
 			t.Run(shape.name, func(t *testing.T) {
 				t.Parallel()
@@ -295,6 +295,7 @@ func (l *lived) resize(t *testing.T, size int64) {
 
 // TestServedDiskLivesOn has disks whose storage is another process's: no QEMU can lock it.
 func TestServedDiskLivesOn(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		dir := t.TempDir()
@@ -327,6 +328,7 @@ func TestServedDiskLivesOn(t *testing.T) {
 // TestDiskMoves sends a machine to another QEMU that has the same file. That one can write then, and
 // QEMU's locks keep the first from going on, which would destroy what the file has.
 func TestDiskMoves(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		for _, shape := range diskShapes {
 			if shape.name != "path" && shape.name != "path, auto-read-only" && shape.name != "qcow2, auto-read-only" {
@@ -366,6 +368,7 @@ func TestDiskMoves(t *testing.T) {
 // TestSharedBaseIsGuarded has two machines with overlays over one image. QEMU's locks keep either
 // from committing into it while the other uses it, also when this process has opened it for them.
 func TestSharedBaseIsGuarded(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		p := chain(t, q, 2)
 		text, err := os.ReadFile(p[0])

@@ -20,7 +20,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-var allVersions = qemutest.MatrixVersions()
+var allVersions = qemutest.Versions
 
 // limit is for what a guest does while all CPUs are busy.
 func limit(t *testing.T) context.Context {
@@ -32,7 +32,7 @@ func limit(t *testing.T) context.Context {
 // TestGuestSeesDisk adds a disk to a machine with a booted guest, in the way of a machine that
 // has ACPI's hotplug and of one that has PCI Express's, and removes it.
 func TestGuestSeesDisk(t *testing.T) {
-	qemutest.CheckFds(t)
+	qemutest.CheckFdsOrParallel(t)
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
 		disk := hotplug.Disk{ID: "data1", Backend: hotplug.File{Path: image(t)}, Bus: qemutest.HotplugBus(machine), Props: qmp.Args{"serial": "data1"}}
@@ -125,7 +125,7 @@ func pc(t *testing.T, q *qemutest.QEMU, args ...string) (*qemutest.VM, *qmp.Clie
 
 // TestDisksOfEveryKind adds disks to QEMUs of all versions and removes them.
 func TestDisksOfEveryKind(t *testing.T) {
-	qemutest.CheckFds(t)
+	qemutest.CheckFdsOrParallel(t)
 	kinds := map[string]struct {
 		file hotplug.File
 		disk hotplug.Disk
@@ -147,7 +147,7 @@ func TestDisksOfEveryKind(t *testing.T) {
 			Driver: qemu.BlockdevDriverNullCo, Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))}}}}},
 		"slot and boot index": {disk: hotplug.Disk{Bus: "pci.0", Props: qmp.Args{"addr": "1e.0", "bootindex": 1}}},
 	}
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0")
 		vm := hotplug.New(c, nil)
@@ -197,7 +197,8 @@ func makeQcow2(t *testing.T, q *qemutest.QEMU, path string) {
 // TestFaultsAtEveryStepOfQEMU lets each command of AddDisk go wrong in each way, with a real
 // QEMU to be found as it was.
 func TestFaultsAtEveryStepOfQEMU(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q)
 		for _, fault := range fakeqemu.Faults {
@@ -230,7 +231,8 @@ func TestDeviceThatQEMURefuses(t *testing.T) {
 // TestGuestThatNeverAnswers has a guest that is stopped. Removal is begun by one process and
 // finished by another, when the guest runs again.
 func TestGuestThatNeverAnswers(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true})
 		ctx := limit(t)
@@ -265,7 +267,8 @@ func TestGuestThatNeverAnswers(t *testing.T) {
 
 // TestPartsThatAreGone removes what is left of a disk.
 func TestPartsThatAreGone(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		_, c := pc(t, q)
 		ctx := limit(t)
@@ -296,6 +299,7 @@ func TestPartsThatAreGone(t *testing.T) {
 // TestStoppedQEMU fails to add a disk to a machine that has not been started, then adds it, and
 // removes what is left when the machine runs.
 func TestStoppedQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Args: []string{"-S"}})
 		c := qvm.Dial(t)
@@ -323,6 +327,7 @@ func TestStoppedQEMU(t *testing.T) {
 
 // TestNotHotpluggable is refused by QEMU for good.
 func TestNotHotpluggable(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		null := qemu.BlockdevOptions{NodeName: new("d"), Driver: "null-co", Branch: &qemu.BlockdevOptionsNull{}}
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{

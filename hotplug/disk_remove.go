@@ -16,7 +16,7 @@ import "context"
 // added, and those that the options name: see [WithBackend] and [WithNode]. The other parts that the device used stay
 // and are in kept:
 //   - A node or a character device that somebody else added. Its Err matches [ErrNotOurs].
-//   - A part that something else uses, for example an overlay, a block job or an export. Its Err matches [ErrInUse].
+//   - A part that something else uses, for example another disk or an export. Its Err matches [ErrInUse].
 //
 // QEMU removes a drive of -drive with its device.
 //
@@ -25,11 +25,13 @@ import "context"
 //     parts that the device uses, because QEMU no longer reports them when the guest has released the device.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
 //   - [ErrNotDisk]: the device is not a disk.
+//   - [ErrBusy]: jobs are on the disk, or exports serve a node that this package added. Nothing was removed. The
+//     [*BusyError] names them. [WithJobs] cancels the jobs. Remove the exports first, by block-export-del.
 //   - [ErrNotAlone]: other devices are on the buses of the device, for example the namespaces of an
 //     nvme.
 //   - [*SharedSlotError]: the guest would release other devices too. See [VM.RemoveFunctions].
-//   - [ErrInUse]: the device is gone, but something else uses a node that this package added, for example a block job.
-//     Call RemoveDisk again when the job has ended.
+//   - [ErrInUse]: the device is gone, but something else uses a node that this package added, for example a block job
+//     that began during the removal. Call RemoveDisk again when the job has ended.
 //   - [ErrDescriptorsKept]: everything is removed except descriptors, which QEMU 5.2 and 7.2 keep open
 //     while the VM is stopped. Call RemoveDisk again when it runs.
 //   - any other [*qmp.Error]: QEMU can never unplug the device, or refused a command.
@@ -40,7 +42,8 @@ import "context"
 // by the device's ID, even if the caller has named them. RemoveDisk treats a node with the device's ID as one that
 // AddDisk added.
 //
-// Source: device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and chardev-remove.
+// Source: query-jobs, query-block-exports, device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and
+// chardev-remove.
 func (vm *VM) RemoveDisk(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
 	return vm.removingDevice(ctx, "disk", id, opts, func(r *removal) error { return vm.removeWith(ctx, id, r, diskRemoval) })
 }

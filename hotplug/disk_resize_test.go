@@ -34,6 +34,7 @@ func TestResize(t *testing.T) {
 // TestDiskOfAnotherNode has disks whose storage has another name than the device: drives of -drive,
 // nodes of the caller's, filters. They are resized, looked at and removed. The nodes stay.
 func TestDiskOfAnotherNode(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		args := []string{"-device", "virtio-scsi-pci,id=scsi0", "-device", "scsi-cd,id=cd", "-device", "virtio-rng-pci,id=rng",

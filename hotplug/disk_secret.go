@@ -41,6 +41,7 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk, secrets m
 			return err
 		}
 	}
+	waited := false // for another manager
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		id := SecretID(d.ID, name)
 		add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{
@@ -61,7 +62,7 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk, secrets m
 		}
 		err := whyRefused(undo.step(ctx, s), func() error { return vm.checkUnused(ctx, d) })
 		if refused(err) && !errors.Is(err, ErrExists) {
-			err = vm.replaceSecret(ctx, undo, s, id, d.nodeOnly, err)
+			err = vm.replaceSecret(ctx, undo, d, s, id, err, &waited)
 		}
 		if err != nil {
 			return err
@@ -71,8 +72,9 @@ func (vm *VM) addSecrets(ctx context.Context, undo *rollback, d *Disk, secrets m
 }
 
 // replaceSecret repeats a step that QEMU refused, if an interrupted operation left a secret with this ID: it first
-// removes that secret, unless a node of the disk may use it. Otherwise it returns the refusal or ErrExists.
-func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id string, inUse bool, refusal error) error {
+// removes that secret, unless a node of the disk may use it. Otherwise it returns the refusal or ErrExists. Another manager may be adding a disk with the same ID
+// and need the secret, so replaceSecret first waits for a node of that disk.
+func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, d *Disk, s step, id string, refusal error, waited *bool) error {
 	kind, err := vm.objectType(ctx, id)
 	switch {
 	case err != nil:
@@ -80,9 +82,18 @@ func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, s step, id stri
 	case kind == "":
 		return refusal
 	case kind != "secret":
-		return because(ErrExists, "ID %q is in use by an object (%s)", id, kind)
-	case inUse:
+		return exists(anObject, id, kind)
+	case d.nodeOnly:
 		return because(ErrExists, "disk has a secret %q already", id)
+	}
+	if !*waited {
+		if err := waitForOthers(ctx); err != nil {
+			return err
+		}
+		*waited = true
+		if err := vm.checkUnused(ctx, d); err != nil {
+			return err
+		}
 	}
 	if _, err := vm.removeObject(ctx, id); err != nil {
 		return err

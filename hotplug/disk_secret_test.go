@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -108,36 +110,57 @@ func TestSecretWithoutADisk(t *testing.T) {
 	require.Empty(t, m.State())
 }
 
+// TestSecretOfAnotherManager stays if that manager is adding the disk.
+func TestSecretOfAnotherManager(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		m.Intercept("blockdev-add", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+			time.Sleep(500 * time.Millisecond)
+			return machine(r)
+		})
+		first, second := hotplug.New(pipe(t, m, nil), nil), hotplug.New(pipe(t, m, nil), nil)
+		added := make(chan error)
+		go func() { added <- first.AddDisk(t.Context(), encrypted("d")) }()
+		synctest.Wait()
+		require.ErrorIs(t, second.AddDisk(t.Context(), encrypted("d")), hotplug.ErrExists)
+		require.NoError(t, <-added)
+		require.Equal(t, []string{"device d", "node d", "object d.secret.key"}, m.State())
+		require.Empty(t, argumentsOf(m, "object-del"))
+	})
+}
+
 // TestSecretGoes while it is removed, or cannot be removed, or cannot be looked for.
 func TestSecretGoes(t *testing.T) {
-	m := fakeqemu.New(t)
-	vm := hotplug.New(m.Dial(), nil)
-	require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
-	refusal := qmptest.Refuse(qmp.ErrGeneric, "no")
-	m.Handle("object-del", refusal)
-	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric)
-	require.Equal(t, []string{"object d.secret.key"}, m.State())
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		vm := hotplug.New(pipe(t, m, nil), nil)
+		require.NoError(t, vm.AddDisk(t.Context(), encrypted("d")))
+		refusal := qmptest.Refuse(qmp.ErrGeneric, "no")
+		m.Handle("object-del", refusal)
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric)
+		require.Equal(t, []string{"object d.secret.key"}, m.State())
 
-	object := []qemu.ObjectPropertyInfo{{Name: "d.secret.key", Type: "child<secret>"}}
-	for _, then := range []struct {
-		answer qmptest.Handler
-		err    error
-	}{
-		{qmptest.Return([]qemu.ObjectPropertyInfo{}), nil},
-		{qmptest.Refuse(qmp.ErrDeviceNotFound, "no objects"), nil},
-		{refusal, qmp.ErrGeneric},
-	} {
-		first := true
-		m.Handle("qom-list", func(r *qmptest.Request) (any, error) {
-			if first {
-				first = false
-				return object, nil
-			}
-			return then.answer(r)
-		})
-		require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), then.err)
-	}
-	require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric, "its objects cannot be listed")
+		object := []qemu.ObjectPropertyInfo{{Name: "d.secret.key", Type: "child<secret>"}}
+		for _, then := range []struct {
+			answer qmptest.Handler
+			err    error
+		}{
+			{qmptest.Return([]qemu.ObjectPropertyInfo{}), nil},
+			{qmptest.Refuse(qmp.ErrDeviceNotFound, "no objects"), nil},
+			{refusal, qmp.ErrGeneric},
+		} {
+			first := true
+			m.Handle("qom-list", func(r *qmptest.Request) (any, error) {
+				if first {
+					first = false
+					return object, nil
+				}
+				return then.answer(r)
+			})
+			require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), then.err)
+		}
+		require.ErrorIs(t, errorOf(vm.RemoveDisk(t.Context(), "d")), qmp.ErrGeneric, "its objects cannot be listed")
+	})
 }
 
 func TestSecretFaults(t *testing.T) {

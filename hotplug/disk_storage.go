@@ -10,7 +10,6 @@ import (
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
 // AddNode adds storage for a disk, and no device: a node, its descriptors and its secrets. The node is for an operation
@@ -61,7 +60,7 @@ func (vm *VM) AddNode(ctx context.Context, d Disk) error {
 // RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. kept then ends with the
 // node of that command, and lacks those after it. Call RemoveNodes again.
 //
-// Source: query-fdsets, blockdev-del, remove-fd, object-del.
+// Source: query-fdsets, blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
 func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
 	err = vm.removing(ctx, "nodes of disk", id, func() error {
 		if err := checkID(id); err != nil {
@@ -123,7 +122,7 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 	}
 	isGone := func(node string) bool { return slices.Contains(nodes, node) && !isKept(kept, node) }
 	if len(sets) > 0 {
-		err = qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool {
+		err = vm.removeClosedSets(ctx, func(opaque string) bool {
 			_, node := ownerOf(opaque)
 			return slices.Contains(sets, opaque) && isGone(node)
 		})
@@ -181,7 +180,7 @@ func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error
 	if err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
-	if exists {
+	if exists && !p.claimed {
 		names = append(names, id)
 	}
 	for _, own := range p.own {

@@ -19,8 +19,8 @@ import (
 // TestStorageOfEveryKind has what is more than a file: trees of nodes, storage of another process,
 // block devices, and the disks of a SCSI controller, on one machine for each version.
 func TestStorageOfEveryKind(t *testing.T) {
-	qemutest.CheckFds(t)
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.CheckFdsOrParallel(t)
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := pc(t, q, "-device", "virtio-scsi-pci,id=scsi0",
 			"-object", "memory-backend-memfd,id=ram,share=on,size=256M", "-machine", "memory-backend=ram")

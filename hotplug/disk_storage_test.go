@@ -3,6 +3,7 @@ package hotplug_test
 import (
 	"context"
 	"os"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -170,4 +171,32 @@ func TestNodesOfAndRemoveNodes(t *testing.T) {
 		require.Empty(t, kept)
 		require.Equal(t, before, stateOf(t, c))
 	})
+}
+
+// TestAddNodeMarks: a node is found without its set, which QEMU 5.2 loses if the node is below an overlay and no monitor is
+// connected. An ID whose mark would have a second reading gets none.
+func TestAddNodeMarks(t *testing.T) {
+	m := fakeqemu.New(t)
+	c := m.Dial()
+	vm := hotplug.New(c, nil)
+	ctx := t.Context()
+	for _, id := range []string{"d", "d.node"} {
+		require.NoError(t, vm.AddNode(ctx, hotplug.Disk{ID: id, NodeName: "n", Backend: hotplug.File{Path: image(t)}}))
+		objects, err := qemu.QOMList{Path: "/objects"}.Do(ctx, c)
+		require.NoError(t, err)
+		marked := slices.ContainsFunc(objects, func(o qemu.ObjectPropertyInfo) bool { return o.Name == id+".node.n" })
+		require.Equal(t, id == "d", marked)
+		if marked {
+			sets, err := qemu.QueryFDSets{}.Do(ctx, c)
+			require.NoError(t, err)
+			require.NoError(t, qemu.RemoveFD{FDSetID: sets[0].FDSetID}.Do(ctx, c))
+		}
+		names, err := vm.NodesOf(ctx, id)
+		require.NoError(t, err)
+		require.Equal(t, []string{"n"}, names)
+		kept, err := vm.RemoveNodes(ctx, id, "n")
+		require.NoError(t, err)
+		require.Empty(t, kept)
+		require.Empty(t, m.State())
+	}
 }

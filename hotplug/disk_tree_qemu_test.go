@@ -167,6 +167,7 @@ func treesOfEveryKind(t *testing.T, q *qemutest.QEMU, qvm *qemutest.VM, c *qmp.C
 
 // TestImageThatNames a file which QEMU is not to open: it does without Open, and not with it.
 func TestImageThatNames(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{})
 		c := qvm.Dial(t)
@@ -197,6 +198,7 @@ func named(name string, node *qemu.BlockdevOptions) qemu.BlockdevOptions {
 
 // TestTreeFromJSON keeps the tree of a disk as JSON and adds the disk by it again: the nodes are the same.
 func TestTreeFromJSON(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S", "-device", "virtio-scsi-pci,id=scsi0"}}).Dial(t)
 		vm := hotplug.New(c, nil)

@@ -33,9 +33,9 @@
 //   - for a device of SCSI, USB or virtio-serial, or a namespace of NVMe, any other bus of that kind. On a SCSI
 //     controller whose targets are all used, it takes the next unit of target 0.
 //
-// If the machine has no such bus, or no free PCI slot, the error matches [ErrNoFreePlace] and names the option of QEMU
-// that adds one. If all controllers are full, the error is QEMU's, a [*qmp.Error]. With [Options.Reserved], the
-// operation chooses the slot of a PCI device on all machines.
+// If the machine has no such bus, or no free PCI slot, the error matches [ErrNoFreePlace] and names the option of QEMU that
+// adds one. If all controllers are full, the error is QEMU's, a [*qmp.Error]: no query tells how many places a controller
+// has. With [Options.Reserved], the operation chooses the slot of a PCI device on all machines.
 //
 // # Names
 //
@@ -47,7 +47,7 @@
 //	a NIC's netdev               ID, or NIC.NetdevID
 //	the object behind memory     ID, or Memory.ObjectID
 //	a vhost-user connection      ID-chardev, or VhostUser.ChardevID
-//	a device's character device  ID-chardev
+//	a device's character device  ID-chardev, or Chardev.ID
 //	a device's object            ID-object, or the ID of its Options
 //	a disk's descriptors         in sets with the opaque text "qmpkit:ID:NODE:" and a random text
 //	a disk's secrets             ID.secret.NAME
@@ -71,6 +71,7 @@
 //   - A set of descriptors has the ID and the name of the node in its opaque text, or the ID of a USB device.
 //   - An object marks the part: "ID.node.NODE", "ID.netdev.NETDEV", "ID.object.OBJECT" or "ID.character-device.CHARDEV".
 //     The methods that add create this object (a secret without content) if a part has neither a default name nor a set.
+//     [VM.AddNode] always does.
 //
 // All other parts belong to somebody else and stay, see [Kept]. [WithBackend] removes them, too, for example on machines
 // that another manager has started.
@@ -94,8 +95,9 @@
 //   - a CPU by its place
 //   - a device by its bus and by its node, netdev, character device, object or set of descriptors
 //
-// It cannot recognize a node without descriptors of its own, or a netdev that QEMU opens itself. It removes these if
-// no device uses them, even if another manager added them.
+// It cannot recognize a node without descriptors of its own, a netdev that QEMU opens itself, or a character device. It
+// removes these if nothing uses them, even if another manager added them. If another manager has added the same device
+// without a Backend and a Bus, or a CPU by AddCPUs in the same place, it takes that for its own.
 //
 // # Removing a device
 //
@@ -118,6 +120,12 @@
 // error is a [*SharedSlotError]; [VM.RemoveFunctions] removes the functions together. QEMU removes a controller or a
 // bridge together with the devices on its buses. If there are such devices, nothing is removed and the error matches
 // [ErrNotAlone].
+//
+// While block jobs run on a disk, QEMU cannot remove its nodes. The removal then changes nothing, and the error matches
+// [ErrBusy]; with [WithJobs], the removal cancels the jobs first. The same error means that exports serve a node that this
+// package added. To find the jobs of a disk, the removal compares the nodes that they use with those of the disk: the nodes
+// below the device, and those that [VM.AddNode] added for the disk. A job with an ID like "ID.move" is one of the disk ID,
+// whatever nodes it uses. See package job.
 //
 // For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
 // [VM.RemoveFDSet] remove a single part of a device, if it exists.
@@ -145,13 +153,17 @@
 // machine only after QEMU refused a command or did not answer. For a [VhostUser], [VirtioFS] or [Chardev] backend,
 // with a [Fallback], and for a port of PCI Express before QEMU 10.0, they also query it first. A netdev, an object, a
 // node without descriptors or a character device whose name the caller has chosen takes one command more, for its
-// mark. Before QEMU 7.0, a NIC takes one command more. [VM.AddCPU], [VM.AddCPUs] and [VM.SetCPUs] first query the
-// places for CPUs, [VM.SetMemory] the memory.
+// mark. Before QEMU 7.0, a NIC takes one command more, and with LinkDown three. [VM.AddCPU], [VM.AddCPUs] and
+// [VM.SetCPUs] first query the places for CPUs, [VM.SetMemory] the memory. SetCPUs and SetMemory query again after each
+// removal.
 //
 // A VM asks only once for facts about QEMU that do not change. The first disk, NIC or device without a Driver takes one
 // command more, for the architecture. The first memory takes two commands more, and the first vhost-user server takes
 // one. To find a port, an operation sends a command for each bus of PCI, all at the same time. The first time, it also
 // sends about three commands for each device of PCI.
+//
+// A removal of a disk first asks for jobs and for exports, with one query each. If there are jobs, it sends four queries
+// more, two of which QEMU answers for all disks of the machine.
 //
 // With [WithBackend], a removal sends one or two queries more, which QEMU answers for all disks of the machine.
 //

@@ -53,9 +53,13 @@ var ErrNotOurs = errors.New("was not added by this package")
 // that uses the block node of a disk.
 var ErrInUse = errors.New("in use")
 
-// ErrNoFreePlace means that the machine has no free place for a CPU, or no bus or free slot for a device. An operation
+// ErrNoFreePlace means that the machine has no free place for a CPU, or no bus or free PCI slot for a device. An operation
 // that adds a device has undone its steps.
 var ErrNoFreePlace = errors.New("no free place")
+
+// ErrMoved means that [VM.ReplaceNIC] has replaced the NIC, but not in its place: another device has taken the place, or it
+// is gone. [VM.DeviceInfo] returns the new place.
+var ErrMoved = errors.New("NIC was added in another place, because the old place is taken")
 
 // ErrResizePending means that the context ended before the guest used the requested amount of a virtio-mem
 // device. The guest continues. Call the operation again to wait for it and to finish. The error also
@@ -81,6 +85,14 @@ var ErrUnplugPending = errors.New("guest has not released the device yet")
 // is removed. QEMU 5.2 and 7.2 do not close descriptors while the machine is stopped; 10.0 does. Call the method again
 // when the machine runs.
 var ErrDescriptorsKept = qmpfd.ErrKept
+
+// exists is the error of an operation that adds a part whose name something else has. kind is the type of an object.
+func exists(what, name, kind string) error {
+	if kind != "" {
+		kind = " (" + kind + ")"
+	}
+	return because(ErrExists, "%s %q exists%s", what, name, kind)
+}
 
 // because returns an error that has the given text and matches a sentinel.
 func because(is error, format string, args ...any) error {

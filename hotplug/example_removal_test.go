@@ -4,14 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
+	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 // The guest refuses to release the disk, then does not answer, then releases it. Nothing is removed before that.
@@ -45,9 +46,9 @@ func ExampleVM_RemoveDisk_refused() {
 // A disk that another manager has added. Its node is above another node, and the device and the two nodes have three
 // different names.
 func ExampleWithBackend() {
-	h := new(exampleHost)
-	defer h.end()
-	m := fakeqemu.New(h) // in place of a machine
+	var p qmptest.Program
+	defer p.Close()
+	m := fakeqemu.New(&p) // in place of a machine
 	ctx, client := context.Background(), m.Dial()
 	vm := hotplug.New(client, nil)
 	storage := qemu.BlockdevAdd{Driver: "null-co", NodeName: new("libvirt-1-storage"), Branch: &qemu.BlockdevOptionsNull{}}
@@ -66,6 +67,33 @@ func ExampleWithBackend() {
 	// <nil> <nil> <nil>
 	// [node "libvirt-1-format": was not added by this package] <nil>
 	// <nil>
+	// [] <nil>
+}
+
+// A mirror copies the disk. RemoveDisk leaves both as they are, until the caller wants it to cancel the job.
+func ExampleWithJobs() {
+	var p qmptest.Program
+	defer p.Close()
+	m := fakeqemu.New(&p) // in place of a machine
+	fakeqemu.NewJobs(m.Server)
+	ctx, client := context.Background(), m.Dial()
+	vm := hotplug.New(client, nil)
+	node := hotplug.Blockdev{Options: qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNull{}, Driver: "null-co"}}
+	fmt.Println(vm.AddDisk(ctx, hotplug.Disk{ID: "data1", Backend: node}))
+	copying, err := job.Start(ctx, client, "data1.copy", qemu.BlockdevMirror{Device: "data1", Target: "t1", Sync: qemu.MirrorSyncModeFull})
+	fmt.Println(err)
+	defer copying.Detach()
+
+	_, err = vm.RemoveDisk(ctx, "data1")
+	if busy, ok := errors.AsType[*hotplug.BusyError](err); ok {
+		fmt.Println(busy.Jobs, err)
+	}
+	kept, err := vm.RemoveDisk(ctx, "data1", hotplug.WithJobs())
+	fmt.Println(kept, err)
+	// Output:
+	// <nil>
+	// <nil>
+	// [data1.copy] hotplug: remove disk "data1": jobs are on the disk: data1.copy
 	// [] <nil>
 }
 
@@ -189,26 +217,10 @@ func ExampleVM_PCITree() {
 
 // exampleMachine calls f with a machine whose guest f can tell what to do.
 func exampleMachine(f func(ctx context.Context, vm *hotplug.VM, m *fakeqemu.Machine) error) {
-	h := new(exampleHost)
-	defer h.end()
-	m := fakeqemu.New(h)
-	if err := f(context.Background(), hotplug.New(m.Dial(), nil), m); err != nil {
+	var p qmptest.Program
+	m := fakeqemu.New(&p)
+	err := f(context.Background(), hotplug.New(m.Dial(), nil), m)
+	if err := errors.Join(err, p.Close()); err != nil {
 		fmt.Println(err)
-	}
-}
-
-// exampleHost takes the place of a test.
-type exampleHost struct{ cleanups []func() }
-
-func (*exampleHost) Helper()                           {}
-func (*exampleHost) Context() context.Context          { return context.Background() }
-func (h *exampleHost) Cleanup(f func())                { h.cleanups = append(h.cleanups, f) }
-func (*exampleHost) Error(args ...any)                 { fmt.Println(args...) }
-func (*exampleHost) Errorf(format string, args ...any) { fmt.Printf(format+"\n", args...) }
-func (*exampleHost) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-
-func (h *exampleHost) end() {
-	for _, f := range slices.Backward(h.cleanups) {
-		f()
 	}
 }

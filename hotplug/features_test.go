@@ -97,6 +97,7 @@ func TestMissingCommandsOfEachKind(t *testing.T) {
 			case "query-commands": // a QEMU without it is older than all of hotplug
 			case "query-target": // a QEMU without it has no s390x
 			case "query-acpi-ospm-status": // a pseries does without it
+			case "query-jobs", "query-block-exports": // a removal does without them
 			case "query-hotpluggable-cpus": // a device may be removed without it
 				require.True(t, kind == hotplug.Devices || slices.Contains(missing.Commands, sent.Command))
 			default:
@@ -215,6 +216,7 @@ func TestVersionIsAsked(t *testing.T) {
 }
 
 func TestFeaturesOfQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm := hotplug.New(q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=1,maxmem=1G"}}).Dial(t), nil)
 		for _, kind := range []hotplug.Kind{hotplug.Disks, hotplug.NICs, hotplug.CPUs, hotplug.MemoryDevices, hotplug.Devices} {

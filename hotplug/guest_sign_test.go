@@ -19,7 +19,9 @@ import (
 
 // TestWaitGuest waits for the signs of a guest that runs. A machine that has not started has none.
 func TestWaitGuest(t *testing.T) {
+	t.Parallel()
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
+		t.Parallel()
 		for _, guest := range []bool{true, false} {
 			args := []string{"-smp", "1,maxcpus=3", "-m", "256,slots=4,maxmem=2G", "-device", "virtio-scsi-pci,id=sc"}
 			if !guest { // or its firmware would set up the devices

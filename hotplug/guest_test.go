@@ -54,36 +54,33 @@ func (m *guestMachine) unansweredThenDone(t *testing.T, remove func(context.Cont
 // TestGuestSeesDevices adds devices of all kinds to machines with a booted guest, and removes
 // them. Each is a test of its own; they share the guest, which takes longer to boot than they do.
 func TestGuestSeesDevices(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
-		for _, machine := range qemutest.MatrixMachines() {
-			t.Run(machine, func(t *testing.T) {
-				t.Parallel()
-				m := startGuest(t, q, machine, false)
-				for _, step := range []struct {
-					name string
-					test func(*testing.T, *guestMachine)
-				}{
-					{"usb", guestUSB},
-					{"any device", guestAnyDevice},
-					{"NIC replaced", guestReplacesNIC},
-					{"memory", guestMemory},
-					{"faults of memory", guestMemoryFaults},
-					{"balloon", guestBalloon},
-					{"memory that changes", guestVirtioMem},
-					{"cpu", guestCPU},
-					{"cpu removed", guestCPURemoved},
-				} {
-					t.Run(step.name, func(t *testing.T) { step.test(t, m) })
-				}
-			})
+		m := startGuest(t, q, machine, false)
+		for _, step := range []struct {
+			name string
+			test func(*testing.T, *guestMachine)
+		}{
+			{"usb", guestUSB},
+			{"any device", guestAnyDevice},
+			{"NIC replaced", guestReplacesNIC},
+			{"memory", guestMemory},
+			{"faults of memory", guestMemoryFaults},
+			{"balloon", guestBalloon},
+			{"memory that changes", guestVirtioMem},
+			{"cpu", guestCPU},
+			{"cpu removed", guestCPURemoved},
+		} {
+			t.Run(step.name, func(t *testing.T) { step.test(t, m) })
 		}
 	})
 }
 
 // TestGuestKeeps asks a guest for what it does not want to give back. It gives up at last.
 func TestGuestKeeps(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		m := startGuest(t, q, "pc", true)
 		t.Run("devices", func(t *testing.T) { guestKeeps(t, m) })

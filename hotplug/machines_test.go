@@ -215,18 +215,27 @@ func TestMachineAArch64Firmware(t *testing.T) {
 // TestMachineS390x has channel devices. It removes no PCI device: that ends QEMU, sometimes.
 func TestMachineS390x(t *testing.T) {
 	qemutest.Machines(t, func(t *testing.T, q *qemutest.QEMU) {
-		m := startOther(t, q, qemutest.Config{Target: "s390x", Machine: "s390-ccw-virtio", Guest: true, Args: []string{"-smp", "1,maxcpus=3"}})
+		m := startOther(t, q, qemutest.Config{Target: "s390x", Machine: "s390-ccw-virtio", Guest: true, Args: []string{"-smp", "1,maxcpus=3", "-m", "512M,maxmem=2G"}})
 		ctx, vm := m.ctx, m.vm
 		m.supports(map[hotplug.Kind]bool{hotplug.Disks: true, hotplug.NICs: true, hotplug.MemoryDevices: true, hotplug.CPUs: false})
-		m.unsupported(func() error { return vm.AddMemory(ctx, dimm(128*mib)) }, `set Driver to "virtio-mem-ccw"`)
+		m.unsupported(func() error {
+			return vm.AddMemory(ctx, hotplug.Memory{ID: "m", Driver: "pc-dimm", Backend: hotplug.RAM{Size: 128 * mib}})
+		},
+			`set Driver to "virtio-mem-ccw"`)
 		empty := stateOf(t, m.c)
+		m.add(vm.AddMemory(ctx, dimm(256*mib)))
+		info, err := vm.DeviceInfo(ctx, "dimm1")
+		require.NoError(t, err)
+		require.Equal(t, "virtio-mem-ccw", info.Driver)
+		m.add(errorOf(vm.RemoveMemory(ctx, "dimm1"))) // this guest has no driver for it
+		require.Equal(t, empty, stateOf(t, m.c))
 
 		disk := m.disk("disk1")
 		disk.Props = qmp.Args{"devno": "fe.0.0007"}
 		m.add(vm.AddDisk(ctx, disk))
 		m.uses("disk1")
 		m.sees(`^blk=vda net=lo`)
-		info, err := vm.DeviceInfo(ctx, "disk1")
+		info, err = vm.DeviceInfo(ctx, "disk1")
 		require.NoError(t, err)
 		require.Equal(t, "virtio-blk-ccw", info.Driver)
 		require.Equal(t, "virtual-css", info.Bus)

@@ -1,11 +1,11 @@
 package hotplug
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -25,9 +25,9 @@ type Memory struct {
 	// Backend is the object that provides the memory: a [RAM] or an [Object].
 	Backend MemoryBackend
 
-	// Driver is the driver of the device. If it is empty, it is "pc-dimm", on every machine. An aarch64 machine takes
-	// DIMMs only with UEFI firmware. An s390x machine takes only "virtio-mem-ccw". A riscv64 machine and a microvm take
-	// no memory while they run. Other drivers are:
+	// Driver is the driver of the device. If it is empty, it is "pc-dimm"; on s390x it is "virtio-mem-ccw" (QEMU 10.0 and
+	// newer), whose requested-size is then all of the memory unless Props has another one. An aarch64 machine takes DIMMs
+	// only with UEFI firmware. A riscv64 machine and a microvm take no memory while they run. Other drivers are:
 	//   - "virtio-mem-pci": the property requested-size says how much of the memory the guest gets.
 	//     [VM.ResizeMemory] changes the property.
 	//   - "nvdimm": storage in memory. The machine needs the option nvdimm=on. QEMU cannot remove it.
@@ -194,13 +194,13 @@ func (vm *VM) addMemory(ctx context.Context, undo *rollback, m *Memory) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	if err := vm.checkMemoryDriver(ctx, cmp.Or(m.Driver, defaultMemoryDriver)); err != nil {
+	object := m.Backend.object(m.ObjectID)
+	if err := vm.chooseMemory(ctx, m, object); err != nil {
 		return err
 	}
 	if err := vm.mark(ctx, undo, m.ID, anObject, m.ObjectID); err != nil {
 		return err
 	}
-	object := m.Backend.object(m.ObjectID)
 	err := undo.step(ctx, step{
 		what: "memory backend " + m.ObjectID,
 		do:   func(ctx context.Context) error { return object.Do(ctx, vm.conn) },
@@ -219,26 +219,44 @@ func (vm *VM) checkNoObject(ctx context.Context, id, objectID string) error {
 		return err
 	}
 	kind, err := vm.objectType(ctx, objectID)
-	switch {
-	case err != nil || kind == "":
-		return err
-	case objectID == id:
-		return because(ErrExists, "ID is in use by an object (%s) without a device", kind)
+	if err == nil && kind != "" {
+		err = exists(anObject, objectID, kind)
 	}
-	return because(ErrExists, "ID %q is in use by an object (%s)", objectID, kind)
+	return err
+}
+
+// memoryOf reads the type and the size of memory from the request for its object.
+func memoryOf(object qemu.ObjectAdd) (of struct {
+	Type string `json:"qom-type"`
+	Size uint64 `json:"size"`
+}, err error) {
+	text, err := object.MarshalJSON()
+	if err == nil {
+		err = json.Unmarshal(text, &of)
+	}
+	return of, err
+}
+
+// chooseMemory makes sure that the machine can get memory with the driver of m. If the caller has not chosen one, it
+// chooses the driver.
+func (vm *VM) chooseMemory(ctx context.Context, m *Memory, object qemu.ObjectAdd) (err error) {
+	if m.Driver != "" {
+		return vm.checkMemoryDriver(ctx, m.Driver)
+	}
+	if m.Driver, err = vm.defaultMemory(ctx); err != nil || m.Driver == defaultMemoryDriver {
+		return err
+	}
+	of, err := memoryOf(object)
+	props := qmp.Args{requestedSize: of.Size}
+	maps.Copy(props, m.Props)
+	m.Props = props
+	return err
 }
 
 // madeBy reports whether the object with the ID of a request has the type and the size of the request.
 func (vm *VM) madeBy(ctx context.Context, object qemu.ObjectAdd) (bool, error) {
-	text, err := object.MarshalJSON()
+	want, err := memoryOf(object)
 	if err != nil {
-		return false, err
-	}
-	var want struct {
-		Type string `json:"qom-type"`
-		Size uint64 `json:"size"`
-	}
-	if err := json.Unmarshal(text, &want); err != nil {
 		return false, err
 	}
 	var kind string

@@ -120,7 +120,7 @@ func (vm *VM) SetMemory(ctx context.Context, size uint64, opts *MemoryOptions) (
 		case size > have:
 			err = vm.growDIMMs(ctx, state, size, o, &change)
 		default:
-			err = vm.shrinkDIMMs(ctx, state, have-size, &change)
+			err = vm.shrinkDIMMs(ctx, state, size, &change)
 		}
 		if _, impossible := errors.AsType[*TargetError](err); err != nil && !impossible {
 			vm.measure(ctx, &change)
@@ -140,7 +140,7 @@ func (vm *VM) growDIMMs(ctx context.Context, s *memoryState, size uint64, o *Mem
 		}
 		var all []Memory
 		for i, size := range sizes {
-			m := Memory{ID: idOfSlot(s.slots[i]), Backend: o.Backend(size), Props: qmp.Args{"slot": s.slots[i]}}
+			m := Memory{ID: idOfSlot(s.slots[i]), Backend: o.Backend(size), Driver: defaultMemoryDriver, Props: qmp.Args{"slot": s.slots[i]}}
 			maps.Copy(m.Props, o.Props)
 			if err := m.check(); err != nil {
 				return err
@@ -184,8 +184,18 @@ func (vm *VM) addDIMMs(ctx context.Context, all []Memory, change *MemoryChange) 
 	return len(all), nil
 }
 
-// leftGrace is how long an object without a device may belong to an AddMemory that runs.
+// leftGrace is how long an object without a device may belong to an addition that runs.
 const leftGrace = time.Second
+
+// waitForOthers waits until an addition of another manager that runs has probably added its device.
+func waitForOthers(ctx context.Context) error {
+	select {
+	case <-time.After(leftGrace):
+		return nil
+	case <-ctx.Done():
+		return wait.Err(ctx)
+	}
+}
 
 // settledMemory asks for the memory of the machine when no DIMM is being added, as far as can be seen.
 func (vm *VM) settledMemory(ctx context.Context) (*memoryState, error) {
@@ -193,10 +203,8 @@ func (vm *VM) settledMemory(ctx context.Context) (*memoryState, error) {
 	if err != nil || len(s.left) == 0 {
 		return s, err
 	}
-	select {
-	case <-time.After(leftGrace):
-	case <-ctx.Done():
-		return nil, wait.Err(ctx)
+	if err := waitForOthers(ctx); err != nil {
+		return nil, err
 	}
 	again, err := vm.memoryState(ctx)
 	if err == nil {
@@ -216,9 +224,10 @@ func (vm *VM) removeLeft(ctx context.Context, s *memoryState) error {
 	return nil
 }
 
-// shrinkDIMMs removes DIMMs with so many bytes.
-func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, change *MemoryChange) error {
-	chosen, err := s.planRemoval(bytes)
+// shrinkDIMMs removes DIMMs until the guest has size bytes. It looks again after each removal, because another manager can
+// remove DIMMs at the same time.
+func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, size uint64, change *MemoryChange) error {
+	chosen, err := s.planRemoval(s.total() - size)
 	if err != nil {
 		return err
 	}
@@ -227,7 +236,6 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 	}
 	for len(chosen) > 0 {
 		d := chosen[0]
-		s.dimms = slices.DeleteFunc(s.dimms, func(other dimm) bool { return other == d })
 		var left error // the object's
 		err := vm.withID(ctx, d.id, func() error {
 			err := vm.unplugMemory(ctx, d.id)
@@ -238,8 +246,7 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 		})
 		switch {
 		case err == nil:
-			change.Removed, change.After = append(change.Removed, d.id), change.After-d.size
-			bytes -= d.size
+			change.Removed = append(change.Removed, d.id)
 			if left != nil {
 				return fmt.Errorf("object %s: %w", d.object, left)
 			}
@@ -249,20 +256,31 @@ func (vm *VM) shrinkDIMMs(ctx context.Context, s *memoryState, bytes uint64, cha
 				return fmt.Errorf("DIMM %s: %w", d.id, err)
 			}
 		}
-		chosen, _, _ = chooseDIMMs(s.dimms, bytes)
+		if s, err = vm.memoryState(ctx); err != nil {
+			return err
+		}
+		change.After = s.total()
+		others := slices.DeleteFunc(s.dimms, func(d dimm) bool {
+			return slices.ContainsFunc(change.Kept, func(k KeptMemory) bool { return k.ID == d.id })
+		})
+		chosen, _, _ = chooseDIMMs(others, max(change.After, size)-size)
 	}
-	if bytes > 0 {
+	switch {
+	case change.After <= size:
+		return nil
+	case len(change.Kept) > 0:
 		first := change.Kept[0]
-		return fmt.Errorf("%s too much is left: DIMM %s: %w", bytesText(bytes), first.ID, first.Err)
+		return fmt.Errorf("%s too much is left: DIMM %s: %w", bytesText(change.After-size), first.ID, first.Err)
+	default:
+		return fmt.Errorf("%s too much is left: another manager has added or removed DIMMs", bytesText(change.After-size))
 	}
-	return nil
 }
 
 // removeDIMMObject removes the object behind a DIMM that is gone, and the mark of AddMemory.
 func (vm *VM) removeDIMMObject(ctx context.Context, d dimm) error {
 	_, err := vm.removeObject(ctx, d.object)
-	if err == nil && !slices.Contains(defaultNames(anObject, d.id), d.object) {
-		_, err = vm.removeObject(ctx, markOf(d.id, anObject, d.object))
+	if err == nil {
+		err = vm.unmark(ctx, d.id, anObject, d.object)
 	}
 	return err
 }

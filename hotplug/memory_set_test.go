@@ -2,13 +2,8 @@ package hotplug_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +12,8 @@ import (
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
-	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
-	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
 const gib = 1 << 30
@@ -216,13 +209,7 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 			_, err := vm.SetMemory(ctx, size*gib, nil)
 			require.NoError(t, err)
 		}
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
-			m.SetGuest(fakeqemu.Willing)
-			if string(r.Arguments) == `{"id":"dimm-slot2"}` {
-				m.SetGuest(fakeqemu.Refusing)
-			}
-			return machine(r)
-		})
+		asOne := refuses(m, "dimm-slot2")
 		change, err := vm.SetMemory(ctx, 3*gib, nil)
 		require.NoError(t, err)
 		require.Equal(t, dimmIDs(1), change.Removed)
@@ -237,7 +224,7 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 		require.Equal(t, dimmIDs(0), change.Removed)
 		require.Equal(t, uint64(2*gib), change.After)
 
-		m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) { return machine(r) })
+		asOne()
 		m.SetGuest(fakeqemu.Deaf)
 		short, cancel := context.WithTimeout(ctx, 3*time.Second)
 		defer cancel()
@@ -253,44 +240,6 @@ func TestDIMMsThatTheGuestKeeps(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, m.State())
 	})
-}
-
-// TestFaultsAtEveryStepOfSetMemory: the result is what QEMU has, and the next call finishes.
-func TestFaultsAtEveryStepOfSetMemory(t *testing.T) {
-	for _, fault := range fakeqemu.Faults {
-		for _, c := range []struct{ from, to uint64 }{{gib, 4 * gib}, {4 * gib, gib}} {
-			t.Run(string(fault), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					m := fakeqemu.New(t)
-					m.SetRoom(gib, 8*gib, 4)
-					client := pipe(t, m, nil)
-					set := func(size uint64) {
-						_, err := hotplug.New(client, nil).SetMemory(t.Context(), size, nil)
-						require.NoError(t, err)
-					}
-					set(c.from)
-					var change hotplug.MemoryChange
-					met, err := fakeqemu.AtEveryStep(t.Context(), client, fault, func(ctx context.Context, conn *fakeqemu.Faulty) (err error) {
-						change, err = hotplug.New(conn, nil).SetMemory(ctx, c.to, nil)
-						return err
-					}, func(command string, err error) {
-						require.NotErrorAs(t, err, new(*hotplug.RollbackError), command)
-						if change.Before > 0 { // the first queries have their answers
-							now, err := hotplug.New(client, nil).SetMemory(t.Context(), c.to, nil)
-							require.NoError(t, err)
-							require.Equal(t, now.Before, change.After, command)
-						}
-						set(gib)
-						require.Empty(t, m.State(), command)
-						set(c.from)
-					})
-					require.NoError(t, err)
-					require.Equal(t, c.to, change.After)
-					require.Contains(t, met, map[bool]string{true: "device_add", false: "device_del"}[c.to > c.from])
-				})
-			})
-		}
-	}
 }
 
 // TestSetMemoryOfVirtioMem has two devices of 4 GiB, beside a DIMM.
@@ -353,268 +302,6 @@ func TestSetMemoryOfVirtioMem(t *testing.T) {
 		require.Equal(t, uint64(2*gib), change.After)
 		require.Equal(t, before, m.State())
 	})
-}
-
-// TestStorageInMemory can be added, and no QEMU can remove it: the error comes at once.
-func TestStorageInMemory(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		t.Parallel()
-		c := q.Start(t, qemutest.Config{Machine: "q35,nvdimm=on", Args: []string{"-m", "256,slots=4,maxmem=4G",
-			"-device", "pcie-root-port,id=root"}}).Dial(t)
-		ctx := limit(t)
-		vm := hotplug.New(c, nil)
-		file := filepath.Join(t.TempDir(), "nv1")
-		require.NoError(t, os.WriteFile(file, nil, 0o600))
-		require.NoError(t, os.Truncate(file, 128*mib))
-		for _, memory := range []hotplug.Memory{
-			{ID: "nv1", Driver: "nvdimm", Props: qmp.Args{"label-size": 128 << 10}, Backend: hotplug.Object{Options: qemu.ObjectOptions{
-				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib, Share: new(true)}}}},
-			{ID: "nv2", Driver: "nvdimm", Backend: hotplug.RAM{Size: 128 * mib}},
-			{ID: "pm1", Driver: "virtio-pmem-pci", Bus: "root", Backend: hotplug.Object{Options: qemu.ObjectOptions{
-				Branch: &qemu.MemoryBackendFileProperties{MemPath: file, Size: 128 * mib}}}},
-		} {
-			before := stateOf(t, c)
-			bad := memory
-			bad.Props = qmp.Args{"none": 1}
-			require.ErrorIs(t, vm.AddMemory(ctx, bad), qmp.ErrGeneric)
-			require.Equal(t, before, stateOf(t, c))
-			require.NoError(t, vm.AddMemory(ctx, memory), memory.ID)
-			require.ErrorIs(t, vm.AddMemory(ctx, memory), hotplug.ErrExists)
-			after := stateOf(t, c)
-			start := time.Now()
-			_, err := vm.RemoveMemory(ctx, memory.ID)
-			require.ErrorIs(t, err, qmp.ErrGeneric)
-			require.NotErrorIs(t, err, hotplug.ErrUnplugPending)
-			require.Less(t, time.Since(start), 10*time.Second)
-			require.Equal(t, after, stateOf(t, c))
-		}
-		change, err := vm.SetMemory(ctx, 384*mib, nil)
-		require.NoError(t, err)
-		require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 384 * mib, Added: dimmIDs(2)}, change)
-
-		// An nvdimm whose answer is lost cannot be undone.
-		lost, cancel := context.WithCancel(ctx)
-		defer cancel()
-		const deviceAdd = 3 // after qom-list-types, query-acpi-ospm-status and object-add
-		conn := &fakeqemu.Faulty{Client: c, Fault: fakeqemu.LostAfter, At: deviceAdd, Cancel: cancel}
-		err = hotplug.New(conn, nil).AddMemory(lost, hotplug.Memory{ID: "nv3", Driver: "nvdimm", Backend: hotplug.RAM{Size: 128 * mib}})
-		require.Equal(t, "device_add", conn.Met)
-		var rollback *hotplug.RollbackError
-		require.ErrorAs(t, err, &rollback)
-		require.Equal(t, []string{"device nv3", "memory backend nv3"}, rollback.Left)
-	})
-}
-
-// TestLimitsOfMemory: QEMU tells its limits since 7.1.
-func TestLimitsOfMemory(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		t.Parallel()
-		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "256,slots=2,maxmem=1G"}}).Dial(t)
-		ctx := limit(t)
-		vm := hotplug.New(c, nil)
-		before := stateOf(t, c)
-		change, err := vm.SetMemory(ctx, 2*gib, nil)
-		var target *hotplug.TargetError
-		if q.AtLeast(7, 2) {
-			require.ErrorAs(t, err, &target)
-			require.Equal(t, []uint64{gib}, target.Nearest)
-		} else {
-			require.ErrorIs(t, err, qmp.ErrGeneric)
-			require.NotErrorAs(t, err, &target)
-		}
-		require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 256 * mib}, change)
-		require.Equal(t, before, stateOf(t, c))
-		if q.AtLeast(7, 2) {
-			change, err = vm.SetMemory(ctx, gib-128*mib, nil) // 512 and 128 MiB
-			require.NoError(t, err)
-			require.Equal(t, dimmIDs(0, 1), change.Added)
-			_, err = vm.SetMemory(ctx, gib, nil)
-			require.ErrorAs(t, err, &target)
-			require.ErrorContains(t, err, "no slot for a DIMM is free")
-		}
-	})
-}
-
-func seesMiB(mib int) *regexp.Regexp { return regexp.MustCompile(fmt.Sprintf("mem=%d$", mib)) }
-
-// guestSetMemory sets the memory of a machine, whose guest uses it and gives it back.
-func guestSetMemory(t *testing.T, m *guestMachine) {
-	ctx := limit(t)
-	before, fds := stateOf(t, m.c), qemuFds(t, m.VM)
-	vm := hotplug.New(m.c, nil)
-	none := guestMemoryMiB(t, m)
-	change, err := vm.SetMemory(ctx, 640*mib, nil)
-	require.NoError(t, err)
-	require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 640 * mib, Added: dimmIDs(0, 1)}, change)
-	require.NoError(t, m.WaitGuestSees(ctx, seesMiB(153+384)))
-	_, err = vm.SetMemory(ctx, 600*mib, nil)
-	require.ErrorAs(t, err, new(*hotplug.TargetError))
-	change, err = hotplug.New(m.c, nil).SetMemory(ctx, 512*mib, nil)
-	require.NoError(t, err)
-	require.Equal(t, dimmIDs(1), change.Removed)
-	require.NoError(t, m.WaitGuestSees(ctx, seesMiB(153+256)))
-	m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error {
-		_, err := vm.SetMemory(ctx, 256*mib, nil)
-		return err
-	})
-	require.NoError(t, m.WaitGuestSees(ctx, none))
-	require.Equal(t, before, stateOf(t, m.c))
-	require.Equal(t, fds, qemuFds(t, m.VM))
-}
-
-// guestSetVirtioMem sets the memory of a machine that has virtio-mem. The guest does not give back all of it, because
-// the machine stands still.
-func guestSetVirtioMem(t *testing.T, m *guestMachine) {
-	if !m.QEMU.AtLeast(7, 2) && m.machine == "q35" {
-		t.Skip("root ports of 5.2 release devices unasked")
-	}
-	ctx := limit(t)
-	vm := hotplug.New(m.c, nil)
-	none := guestMemoryMiB(t, m)
-	require.NoError(t, vm.AddMemory(ctx, hotplug.Memory{ID: "vm1", Backend: hotplug.RAM{Size: 512 * mib},
-		Driver: "virtio-mem-pci", Bus: qemutest.HotplugBus(m.machine)}))
-	change, err := vm.SetMemory(ctx, 512*mib, nil)
-	require.NoError(t, err)
-	require.Equal(t, hotplug.MemoryChange{Before: 256 * mib, After: 512 * mib, Resized: []string{"vm1"}}, change)
-	require.NoError(t, m.WaitGuestSees(ctx, seesMiB(153+256)))
-	_, err = vm.SetMemory(ctx, gib, nil)
-	require.ErrorAs(t, err, new(*hotplug.TargetError))
-	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
-	short, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	change, err = vm.SetMemory(short, 384*mib, nil)
-	require.ErrorIs(t, err, hotplug.ErrResizePending)
-	require.Equal(t, uint64(512*mib), change.After)
-	require.Equal(t, uint64(128*mib), change.Kept[0].Size)
-	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
-	_, err = vm.SetMemory(ctx, 256*mib, nil)
-	require.NoError(t, err)
-	require.NoError(t, m.WaitGuestSees(ctx, none))
-	if _, err := vm.RemoveMemory(ctx, "vm1"); m.QEMU.AtLeast(10, 0) {
-		require.NoError(t, err)
-	} else {
-		require.ErrorIs(t, err, qmp.ErrGeneric)
-	}
-}
-
-// TestGuestUsesMemory is with a guest that gives memory back.
-func TestGuestUsesMemory(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		t.Parallel()
-		for _, machine := range qemutest.MatrixMachines() {
-			t.Run(machine, func(t *testing.T) {
-				t.Parallel()
-				m := startGuest(t, q, machine, false)
-				t.Run("DIMMs", func(t *testing.T) { guestSetMemory(t, m) })
-				t.Run("virtio-mem", func(t *testing.T) { guestSetVirtioMem(t, m) })
-			})
-		}
-	})
-}
-
-// TestGuestKeepsMore asks a guest that keeps its CPUs and memory for some of them.
-func TestGuestKeepsMore(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		t.Parallel()
-		m := startGuest(t, q, "pc", true)
-		ctx := limit(t)
-		vm := hotplug.New(m.c, nil)
-		_, err := vm.SetCPUs(ctx, 2, nil)
-		require.NoError(t, err)
-		_, err = vm.SetMemory(ctx, 640*mib, nil)
-		require.NoError(t, err)
-		require.NoError(t, m.WaitGuestSees(ctx, regexp.MustCompile(`^cpus=2 mem=537$`)))
-		before := stateOf(t, m.c)
-		cpus, err := vm.SetCPUs(ctx, 1, nil)
-		require.Equal(t, 2, cpus.After)
-		if losesCPUs(q) {
-			require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
-			require.Len(t, cpus.Kept, 1)
-		} else {
-			require.ErrorIs(t, err, errors.ErrUnsupported)
-		}
-		memory, err := vm.SetMemory(ctx, 256*mib, nil)
-		require.ErrorIs(t, err, hotplug.ErrUnplugRefused)
-		require.Equal(t, uint64(640*mib), memory.After)
-		require.Len(t, memory.Kept, 2)
-		require.Equal(t, before, stateOf(t, m.c))
-	})
-}
-
-// TestTwoManagersOfMemory set the same amount, each by a monitor of its own, and reach just that.
-func TestTwoManagersOfMemory(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-m", "128,slots=64,maxmem=64G"}})
-		ctx := limit(t)
-		var vms []*hotplug.VM
-		for _, socket := range qvm.Sockets {
-			c, err := qmp.Dial(ctx, socket, nil)
-			require.NoError(t, err)
-			t.Cleanup(func() { c.Close() })
-			vms = append(vms, hotplug.New(c, nil))
-		}
-		for _, size := range []uint64{gib, 3 * gib, 4*gib - 128*mib, 7*gib + 640*mib} {
-			var running sync.WaitGroup
-			errs := make([]error, 2)
-			for i, vm := range vms {
-				running.Go(func() { _, errs[i] = vm.SetMemory(ctx, size, nil) })
-			}
-			running.Wait()
-			require.NoError(t, errors.Join(errs...))
-			change, err := vms[0].SetMemory(ctx, size, nil)
-			require.NoError(t, err)
-			require.Equal(t, hotplug.MemoryChange{Before: size, After: size}, change)
-		}
-	})
-}
-
-// late is a connection on which a command takes a minute.
-type late struct {
-	*qmp.Client
-	command string
-}
-
-func (l late) Execute(ctx context.Context, call *qmp.Call) error {
-	if call.Command == l.command {
-		time.Sleep(time.Minute)
-	}
-	return l.Client.Execute(ctx, call)
-}
-
-// TestSetWaitsForIDs has SetMemory and SetCPUs work on a device while another operation has its ID: one waits for the other.
-func TestSetWaitsForIDs(t *testing.T) {
-	for name, test := range map[string]struct {
-		command string
-		set     func(ctx context.Context, vm *hotplug.VM) error
-		remove  func(ctx context.Context, vm *hotplug.VM) error
-	}{
-		"memory": {"device_add",
-			func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.SetMemory(ctx, 2*gib, nil); return err },
-			func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveMemory(ctx, "dimm-slot0")) }},
-		"CPUs": {"device_add",
-			func(ctx context.Context, vm *hotplug.VM) error { _, err := vm.SetCPUs(ctx, 1, nil); return err },
-			func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, "cpu-socket0-core0") }},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := fakeqemu.New(t)
-				m.SetRoom(gib, 8*gib, 4)
-				m.SetPlaces(2)
-				before := m.State()
-				vm := hotplug.New(late{pipe(t, m, nil), test.command}, nil)
-				set := make(chan error, 1)
-				go func() { set <- test.set(t.Context(), vm) }()
-				synctest.Wait()
-				begin := time.Now()
-				err := test.remove(t.Context(), vm)
-				waited := time.Since(begin)
-				require.NoError(t, <-set)
-				require.NoError(t, err)
-				require.Equal(t, time.Minute, waited)
-				require.Equal(t, before, m.State())
-			})
-		})
-	}
 }
 
 // TestSetMemoryRemovesMarks of memory whose object has a name of the caller's.

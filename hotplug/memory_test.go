@@ -90,6 +90,7 @@ func TestMemoryRequests(t *testing.T) {
 
 // TestMemoryOfABranch has a backend whose type follows from its branch.
 func TestMemoryOfABranch(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "128,slots=2,maxmem=1G"}}).Dial(t)
 		require.NoError(t, hotplug.New(c, nil).AddMemory(limit(t), hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{
@@ -123,7 +124,7 @@ func TestMemoryThatCannotBeAdded(t *testing.T) {
 		{hotplug.Memory{ID: "m", Backend: hotplug.Object{Options: qemu.ObjectOptions{QOMType: "iothread", Branch: &qemu.MemoryBackendMemfdProperties{}}}}, "Options: "},
 		{hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: 1}, Props: qmp.Args{"memdev": "x"}}, `Props has "memdev"`},
 		{hotplug.Memory{ID: "other", Backend: hotplug.RAM{Size: 1}}, `hotplug: add memory "other": device ID is in use`},
-		{hotplug.Memory{ID: "io", Backend: hotplug.RAM{Size: 1}}, "ID is in use by an object (iothread) without a device"},
+		{hotplug.Memory{ID: "io", Backend: hotplug.RAM{Size: 1}}, `object "io" exists (iothread)`},
 	} {
 		require.ErrorContains(t, vm.AddMemory(ctx, c.memory), c.says)
 		require.Equal(t, before, m.State())

@@ -90,6 +90,15 @@ func markedBy(o object, id, what string) (name string, ok bool) {
 	return name, ok && o.kind == "secret" && name != ""
 }
 
+// unmark removes the mark for a part of a device, if it has one.
+func (vm *VM) unmark(ctx context.Context, id, what, name string) error {
+	if slices.Contains(defaultNames(what, id), name) {
+		return nil
+	}
+	_, err := vm.removeObject(ctx, markOf(id, what, name))
+	return err
+}
+
 // mark adds the mark for a part of a device, as a step of an operation before the part is added. A mark that exists
 // already is enough: an interrupted operation left it, or a device with this ID exists, which a later step notices.
 func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) error {
@@ -119,7 +128,7 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 	case kind == "secret":
 		return nil
 	case kind != "":
-		return because(ErrExists, "ID %q is in use by an object (%s)", mark, kind)
+		return exists(anObject, mark, kind)
 	}
 	return err
 }

@@ -29,6 +29,7 @@ func whatOf(kept []hotplug.Kept) (all []string) {
 
 // TestNamesOfTheCaller adds things with names of the caller's, and removes them in another process.
 func TestNamesOfTheCaller(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		qvm, c := startUSB(t, q)
@@ -69,7 +70,7 @@ func TestNamesOfTheCaller(t *testing.T) {
 		taken := stateOf(t, c)
 		err := vm.AddDisk(ctx, disk)
 		require.ErrorIs(t, err, hotplug.ErrExists)
-		require.ErrorContains(t, err, `node name "root" is in use`)
+		require.ErrorContains(t, err, `node "root" exists`)
 		err = vm.AddNIC(ctx, nic)
 		require.ErrorIs(t, err, hotplug.ErrExists)
 		require.ErrorContains(t, err, `netdev "net0" exists`)
@@ -125,6 +126,7 @@ func over(storage string, backing string) *qemu.BlockdevOptions {
 
 // TestDisksOfOthers removes disks as other managers add them.
 func TestDisksOfOthers(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		base := filepath.Join(t.TempDir(), "base.qcow2")

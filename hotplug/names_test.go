@@ -20,12 +20,9 @@ import (
 func TestFaultsWithNames(t *testing.T) {
 	taps, _ := fakeTaps(t, 2)
 	disk := func(d hotplug.Disk) addition { return addsDisk(d) }
-	nic := func(n hotplug.NIC) addition {
-		return addition{
-			add:    func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, n) },
-			remove: func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, n.ID)) },
-		}
-	}
+	nic := addsNIC
+	port := listen("/run/agent")
+	port.ID = "char0"
 	far := server("/run/s")
 	far.ChardevID = "char0"
 	for name, op := range map[string]struct {
@@ -45,6 +42,8 @@ func TestFaultsWithNames(t *testing.T) {
 			[]string{"object-add", "closefd", "getfd", "getfd", "netdev_add", "device_add"}},
 		"vhost-user NIC": {nic(hotplug.NIC{ID: "dev-n", NetdevID: "net0", Backend: far}),
 			[]string{"object-add", "query-chardev", "chardev-add", "netdev_add", "device_add"}},
+		"port": {addsDevice(hotplug.Device{ID: "d", Backend: port}),
+			[]string{"object-add", "query-chardev", "chardev-add", "device_add"}},
 		"memory": {addsMemory(hotplug.Memory{ID: "dimm0", ObjectID: "mem0", Backend: hotplug.RAM{Size: mib}}),
 			[]string{"qom-list-types", "query-acpi-ospm-status", "object-add", "object-add", "device_add"}},
 	} {
@@ -57,6 +56,57 @@ func TestFaultsWithNames(t *testing.T) {
 				require.Empty(t, m.State())
 			})
 		}
+	}
+}
+
+// addsNIC is AddNIC.
+func addsNIC(n hotplug.NIC) addition {
+	return addition{
+		add:    func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, n) },
+		remove: func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, n.ID)) },
+	}
+}
+
+// A killed is the connection of a program that ends after some commands.
+type killed struct {
+	*qmp.Client
+	after int
+}
+
+func (k *killed) Execute(ctx context.Context, call *qmp.Call) error {
+	if k.after--; k.after < 0 {
+		return qmp.ErrClosed
+	}
+	return k.Client.Execute(ctx, call)
+}
+
+// TestKilledWithNames has the program end after each command of an addition. The removal in another process finds all parts.
+func TestKilledWithNames(t *testing.T) {
+	far := server("/run/s")
+	far.ChardevID = "char0"
+	port := listen("/run/agent")
+	port.ID = "char0"
+	nic := hotplug.NIC{ID: "d", Backend: far}
+	other := nic
+	other.NetdevID = "net0"
+	for name, op := range map[string]addition{
+		"disk":                     addsDisk(hotplug.Disk{ID: "d", Backend: far}),
+		"device":                   addsDevice(hotplug.Device{ID: "d", Driver: "vhost-user-vsock-pci", Backend: far}),
+		"port":                     addsDevice(hotplug.Device{ID: "d", Backend: port}),
+		"NIC":                      addsNIC(nic),
+		"NIC with a netdev's name": addsNIC(other),
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			for after, done := 0, false; !done; after++ {
+				done = op.add(t.Context(), hotplug.New(&killed{c, after}, nil)) == nil
+				for range 2 {
+					require.NoError(t, op.remove(t.Context(), hotplug.New(c, nil)))
+					require.Empty(t, m.State(), "after %d commands", after)
+				}
+			}
+		})
 	}
 }
 
@@ -224,9 +274,11 @@ func TestPartsOfOthers(t *testing.T) {
 
 // TestWithBackendCutOff lets each command of a removal go wrong. What the removal keeps is enough to finish it.
 func TestWithBackendCutOff(t *testing.T) {
+	t.Parallel()
 	for _, fault := range fakeqemu.Faults {
 		for _, r := range foreignRemovals {
 			t.Run(string(fault)+", "+r.id, func(t *testing.T) {
+				t.Parallel()
 				m := fakeqemu.New(t)
 				c := m.Dial()
 				f := &foreign{t, nil, c, t.Context()}
@@ -304,7 +356,8 @@ func TestCommandsWithBackend(t *testing.T) {
 		for _, r := range m.Requests()[sent:] {
 			commands = append(commands, r.Command)
 		}
-		require.Equal(t, []string{"qom-get", "qom-get", "query-blockstats", "query-fdsets", "query-block", "qom-list", "device_del",
+		require.Equal(t, []string{"qom-get", "qom-get", "query-blockstats", "query-fdsets", "query-block",
+			"query-jobs", "query-block-exports", "qom-list", "device_del",
 			"query-fdsets", "qom-list", "blockdev-del", "blockdev-del", "blockdev-del", "query-blockstats",
 			"query-fdsets", "remove-fd", "query-fdsets", "query-fdsets", "qom-list"}, commands)
 		require.Equal(t, before, m.State())

@@ -31,8 +31,9 @@ type NIC struct {
 	// Bus is the ID of the bus for the device, as in [Disk].
 	Bus string
 
-	// LinkDown adds the NIC with its link down, as if the cable was not plugged in, until [qemu.SetLink] with the ID
-	// turns the link on. No frame passes before that. The guest learns that the link is down right after device_add.
+	// LinkDown adds the NIC with its link down, as if the cable was not plugged in. [qemu.SetLink] with the NetdevID turns
+	// the link on; no frame passes before that. The guest learns that the link is down right after device_add.
+	// set_link takes the names of netdevs and NICs, so no other NIC may have the NetdevID as its ID.
 	LinkDown bool
 
 	// NoROM leaves out the ROM that lets a guest boot from the NIC. When a device with a ROM is added, QEMU

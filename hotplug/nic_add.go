@@ -47,6 +47,11 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	if err := vm.chooseDriver(ctx, &n.Driver, defaultNICDriver); err != nil {
 		return err
 	}
+	if n.LinkDown {
+		if err := vm.checkLink(ctx, n); err != nil {
+			return err
+		}
+	}
 	if err := vm.mark(ctx, undo, n.ID, aNetdev, n.NetdevID); err != nil {
 		return err
 	}
@@ -56,6 +61,11 @@ func (vm *VM) addNIC(ctx context.Context, undo *rollback, n *NIC) error {
 	netdev := n.Backend.netdev(n)
 	if err := vm.addNetdev(ctx, undo, n, netdev); err != nil {
 		return err
+	}
+	if server, ok := n.Backend.(VhostUser); ok { // QEMU removes the character device with the netdev
+		if err := vm.unmark(ctx, n.ID, aChardev, server.chardevID(n.ID)); err != nil {
+			return err
+		}
 	}
 	device := n.device(queuesOf(netdev))
 	if !n.LinkDown {
@@ -149,21 +159,17 @@ func (vm *VM) whyNoNetdev(ctx context.Context, n *NIC, queues int64) (half bool,
 	if err != nil || !netdev {
 		return several && err != nil, err
 	}
+	version, err := vm.version(ctx)
+	if err != nil || version.Compare(qmp.Version{Major: 7}) < 0 {
+		return true, err // checkNetdevNew has seen no netdev, so QEMU has added the netdev that it refused
+	}
 	if several {
 		known, taken, err := n.Backend.taken(ctx, vm, n.ID)
 		if err != nil || taken || !known {
 			return true, err
 		}
 	}
-	return false, n.netdevExists()
-}
-
-// netdevExists is the error of AddNIC if there is a netdev with the name.
-func (n *NIC) netdevExists() error {
-	if n.NetdevID == n.ID {
-		return because(ErrExists, "ID is in use by a netdev without a device")
-	}
-	return because(ErrExists, "netdev %q exists", n.NetdevID)
+	return false, exists(aNetdev, n.NetdevID, "")
 }
 
 // checkNetdevIdle returns an error if a device has the ID of a NIC, or uses a netdev with the name of the NIC's netdev.

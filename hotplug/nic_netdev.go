@@ -42,12 +42,12 @@ func (vm *VM) checkNetdevNew(ctx context.Context, n *NIC) error {
 		return nil
 	}
 	for line := range strings.Lines(text) {
-		name, rest, ok := strings.Cut(strings.TrimLeft(line, ` \`), ": index=")
-		if ok && name == n.NetdevID && !strings.Contains(rest, "type=nic") {
+		name, rest, _ := strings.Cut(strings.Trim(line, " \\\r\n"), ":") // a port of a hub has its peer or nothing after its name
+		if isNIC := strings.HasPrefix(rest, " index=") && strings.Contains(rest, "type=nic"); name == n.NetdevID && !isNIC {
 			if err := vm.checkNoDevice(ctx, n.ID); err != nil {
 				return err
 			}
-			return n.netdevExists()
+			return exists(aNetdev, n.NetdevID, "")
 		}
 	}
 	return err

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
@@ -19,13 +20,15 @@ import (
 // ReplaceNIC checks n before it removes anything. It asks the guest to release the old NIC and waits as [VM.RemoveNIC]
 // does; give ctx a deadline. If ctx ends after the guest released the old NIC, ReplaceNIC still adds the new one, for at
 // most 5 seconds. Operations of this VM that find a place by themselves do not take the place while it is
-// free, except that QEMU can choose it on a pc (see [Options.Reserved]).
+// free, except that QEMU can choose it on a pc (see [Options.Reserved]). If another device takes the place, the new NIC
+// gets another place, and the error is ErrMoved.
 //
 // ReplaceNIC returns an error that matches:
 //   - [qmp.ErrDeviceNotFound]: there is no such NIC. Nothing has been changed.
 //   - [ErrNotOurs]: somebody else added the old netdev, so it would stay, and n needs its name. Nothing has been changed.
 //   - [ErrNotShared]: a vhost-user server cannot use the machine's memory. Nothing has been changed.
 //   - an error of [VM.RemoveNIC]: the old NIC is in the state that RemoveNIC describes.
+//   - [ErrMoved]: the NIC is replaced, and is in another place.
 //   - an error of [VM.AddNIC]: the old NIC is removed, and the new one is not added. The text says so.
 //
 // Source: the commands of RemoveNIC and AddNIC.
@@ -54,12 +57,12 @@ func (vm *VM) replaceNIC(ctx context.Context, n *NIC, r *removal) error {
 	if err != nil {
 		return err
 	}
+	at := *n
 	if inherits {
-		n.Bus = old.Bus
+		at.Bus = old.Bus
 		if old.PCI != nil {
-			props := qmp.Args{"addr": old.PCI.String()}
-			maps.Copy(props, n.Props)
-			n.Props = props
+			at.Props = qmp.Args{"addr": old.PCI.String()}
+			maps.Copy(at.Props, n.Props)
 			defer vm.pciChoice.take(PCISlot{old.Bus, old.PCI.Slot})()
 		}
 	}
@@ -68,11 +71,37 @@ func (vm *VM) replaceNIC(ctx context.Context, n *NIC, r *removal) error {
 	}
 	ctx, cancel := wait.Outlive(ctx, answerLimit)
 	defer cancel()
+	err = vm.addReplacement(ctx, &at)
+	if err == nil || !inherits || !vm.lostPlace(ctx, old, err) {
+		return err
+	}
+	if err := vm.addReplacement(ctx, n); err != nil {
+		return err
+	}
+	return ErrMoved
+}
+
+// addReplacement adds the new NIC after the old one is removed.
+func (vm *VM) addReplacement(ctx context.Context, n *NIC) error {
 	var undo rollback
 	if err := vm.addNIC(ctx, &undo, n); err != nil {
 		return fmt.Errorf("the old NIC is removed: %w", undo.run(ctx, err))
 	}
 	return nil
+}
+
+// lostPlace reports whether QEMU refused a NIC because another device is in the place of the old NIC, or because that place
+// is gone. On another bus than PCI, QEMU chooses the address, so the reason is not known.
+func (vm *VM) lostPlace(ctx context.Context, old *DeviceInfo, err error) bool {
+	if _, left := errors.AsType[*RollbackError](err); left || !refused(err) || errors.Is(err, ErrExists) {
+		return false
+	}
+	if old.PCI == nil {
+		return true
+	}
+	tree, lookErr := vm.pciTree(ctx)
+	bus := tree.Bus(old.Bus)
+	return lookErr == nil && (bus == nil || !bus.isFree(old.PCI.Slot))
 }
 
 // checkReplacement makes sure that QEMU can take n after the old NIC is removed, as far as can be seen. It sets the address
@@ -85,6 +114,11 @@ func (vm *VM) checkReplacement(ctx context.Context, n *NIC, old *parts) error {
 	n.MAC = cmp.Or(n.MAC, mac)
 	if err := vm.chooseDriver(ctx, &n.Driver, defaultNICDriver); err != nil {
 		return err
+	}
+	if n.LinkDown && n.NetdevID != n.ID {
+		if err := vm.checkLink(ctx, n); err != nil {
+			return err
+		}
 	}
 	if _, ok := n.Backend.(VhostUser); ok {
 		if err := vm.checkShared(ctx); err != nil {
@@ -116,6 +150,20 @@ func (vm *VM) inheritsBus(ctx context.Context, n *NIC, old *DeviceInfo) (bool, e
 	}
 	before, err := vm.kindOfBus(ctx, old.Driver)
 	return kind == before, err
+}
+
+// checkLink returns an error if set_link of the new netdev would also turn off the link of a NIC that has the name of the
+// netdev as its ID.
+func (vm *VM) checkLink(ctx context.Context, n *NIC) error {
+	var used string
+	_, isNIC, err := vm.property(ctx, n.NetdevID, "netdev", &used)
+	switch {
+	case err != nil || !isNIC:
+		return err
+	case n.NetdevID == n.ID:
+		return ErrExists
+	}
+	return because(ErrExists, "LinkDown would turn off the link of the NIC %q: set another NetdevID", n.NetdevID)
 }
 
 // setLinkDown turns a netdev's link off, and that of its NIC if there is one.

@@ -23,7 +23,7 @@ func TestLinkDown(t *testing.T) {
 	nic := userNet("d")
 	nic.LinkDown = true
 	require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), nic))
-	require.Equal(t, []string{"query-target", "netdev_add", "set_link", "device_add", "set_link"}, c.take())
+	require.Equal(t, []string{"query-target", "qom-get", "netdev_add", "set_link", "device_add", "set_link"}, c.take())
 	require.JSONEq(t, `{"name":"d","up":false}`, argumentsOf(m, "set_link"))
 	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveNIC(t.Context(), "d")))
 	for _, fault := range fakeqemu.Faults {
@@ -32,6 +32,32 @@ func TestLinkDown(t *testing.T) {
 			remove: func(ctx context.Context, vm *hotplug.VM) error { return errorOf(vm.RemoveNIC(ctx, "d")) },
 		}, m.State)
 	}
+}
+
+// TestLinkOfAnother leaves the link of a NIC up whose ID is the name of the new netdev: set_link would turn off both.
+func TestLinkOfAnother(t *testing.T) {
+	ctx := t.Context()
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	for _, id := range []string{"a", "b"} {
+		nic := userNet(id)
+		nic.NetdevID = "host-" + id
+		require.NoError(t, vm.AddNIC(ctx, nic))
+	}
+	m.Intercept("set_link", func(*qmptest.Request, qmptest.Handler) (any, error) {
+		t.Error("set_link was sent")
+		return nil, nil
+	})
+	before := m.State()
+	for _, nic := range []hotplug.NIC{{ID: "c", NetdevID: "a"}, {ID: "a"}} {
+		nic.LinkDown, nic.Backend = true, userNet("").Backend
+		require.ErrorIs(t, vm.AddNIC(ctx, nic), hotplug.ErrExists)
+		require.Equal(t, before, m.State())
+	}
+	nic := hotplug.NIC{ID: "b", NetdevID: "a", Backend: userNet("").Backend, LinkDown: true}
+	_, err := vm.ReplaceNIC(ctx, nic)
+	require.ErrorIs(t, err, hotplug.ErrExists)
+	require.Equal(t, before, m.State(), "the old NIC is there")
 }
 
 // TestReplaceNIC keeps the place and the address, if the caller does not say others.
@@ -130,6 +156,7 @@ func TestReplaceNICInTheLastMoment(t *testing.T) {
 
 // TestReplaceNICOfUSB replaces one on a real QEMU, which needs no guest for it.
 func TestReplaceNICOfUSB(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "qemu-xhci,id=usb0", "-device", "qemu-xhci,id=usb1"}}).Dial(t)
 		ctx := limit(t)
@@ -147,6 +174,58 @@ func TestReplaceNICOfUSB(t *testing.T) {
 		info, err := vm.DeviceInfo(ctx, "n")
 		require.NoError(t, err)
 		require.Equal(t, "pci.0", info.Bus)
+	})
+}
+
+// hooked is a connection that calls functions before and after commands.
+type hooked struct {
+	*qmp.Client
+	before, after map[string]func()
+}
+
+func (h hooked) Execute(ctx context.Context, call *qmp.Call) error {
+	if hook := h.before[call.Command]; hook != nil {
+		hook()
+	}
+	err := h.Client.Execute(ctx, call)
+	if hook := h.after[call.Command]; hook != nil {
+		hook()
+	}
+	return err
+}
+
+// TestReplaceNICWithoutItsPlace has another manager take the place of the old NIC: the new one gets another place. If QEMU
+// refuses the new NIC for another reason, it does not.
+func TestReplaceNICWithoutItsPlace(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S"}}).Dial(t)
+		ctx := limit(t)
+		vm := hotplug.New(c, nil)
+		nic := userNet("n")
+		nic.Bus, nic.MAC, nic.Props = "pci.0", "52:54:00:00:00:01", qmp.Args{"addr": "1c"}
+		require.NoError(t, vm.AddNIC(ctx, nic))
+		before := stateOf(t, c)
+		conn := hooked{c, map[string]func(){}, map[string]func(){}}
+		conn.before["netdev_add"] = func() { // the old NIC is gone
+			delete(conn.before, "netdev_add")
+			require.NoError(t, vm.AddDevice(ctx, hotplug.Device{ID: "theirs", Driver: "virtio-rng-pci", Bus: "pci.0", Props: nic.Props}))
+		}
+		conn.after["device_del"] = func() { require.NoError(t, qemu.SystemReset{}.Do(ctx, c)) } // in place of a guest
+		_, err := hotplug.New(conn, nil).ReplaceNIC(ctx, userNet("n"))
+		require.ErrorIs(t, err, hotplug.ErrMoved)
+		info, err := vm.DeviceInfo(ctx, "n")
+		require.NoError(t, err)
+		require.Equal(t, "pci.0", info.Bus)
+		requirePlace(t, c, "n", "pci.0", info.PCI)
+		require.NotEqual(t, 0x1c, info.PCI.Slot)
+		require.Equal(t, slices.Sorted(slices.Values(append(before, "device theirs"))), stateOf(t, c))
+
+		nic = userNet("n")
+		nic.Props = qmp.Args{"no-such-property": 1}
+		_, err = hotplug.New(conn, nil).ReplaceNIC(ctx, nic)
+		require.ErrorContains(t, err, "the old NIC is removed")
+		require.ErrorContains(t, err, "no-such-property")
+		require.NotErrorIs(t, err, hotplug.ErrMoved)
 	})
 }
 

@@ -34,6 +34,7 @@ func sharedSlot(t *testing.T, err error, id string, others ...string) {
 // TestSharedSlotOfQEMU has functions of one slot, a disk, a NIC and a watchdog. None of them is removed
 // alone; all of them go together.
 func TestSharedSlotOfQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
 		bus, slot := qemutest.HotplugBus(machine), "9"
@@ -72,6 +73,7 @@ func TestSharedSlotOfQEMU(t *testing.T) {
 
 // TestSharedSlotOfAPort has a second device on the bus of a port, in a slot that no guest looks at.
 func TestSharedSlotOfAPort(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, []string{"7.2", "10.0"}, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{
 			"-device", "virtio-rng-pci,id=a,bus=rp1,addr=0", "-device", "virtio-rng-pci,id=b,bus=rp1,addr=1"}})
@@ -161,6 +163,7 @@ func TestSharedSlotIsNotUndone(t *testing.T) {
 // TestControllersOfQEMU has devices on the buses of others: a disk on a SCSI and on a USB bus, and a
 // device without an id. QEMU would remove them with their controller. It would never remove the bridge.
 func TestControllersOfQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
 			"-device", "virtio-scsi-pci,id=scsi", "-device", "qemu-xhci,id=usb",

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
 	"path"
 	"slices"
@@ -42,6 +43,21 @@ type PCIDevice struct {
 	// Buses are the buses behind a bridge, a port or an expander.
 	Buses []*PCIBus
 	seen  *seenDevice // while the tree is read
+}
+
+// String returns the name of the bus and everything behind it: "pci.0 [03.0 virtio-net-pci net1]".
+func (b PCIBus) String() string { return fmt.Sprintf("%s %v", b.Name, b.Devices) }
+
+// String returns the address, the driver and the ID of the device, and everything behind it.
+func (d PCIDevice) String() string {
+	text := fmt.Sprintf("%v %s", PCIAddress{d.Slot, d.Function}, d.Driver)
+	if d.ID != "" {
+		text += " " + d.ID
+	}
+	if len(d.Buses) > 0 {
+		text += fmt.Sprintf(" %v", d.Buses)
+	}
+	return text
 }
 
 // Buses iterates over all buses: the root buses, then the buses of their bridges, and so on.

@@ -138,6 +138,14 @@ func TestPCITreeOfAFake(t *testing.T) {
 	require.ErrorIs(t, err, hotplug.ErrNoFreeSlot)
 }
 
+// TestPCITreePrinted has no addresses of Go's pointers.
+func TestPCITreePrinted(t *testing.T) {
+	bridge := &hotplug.PCIDevice{ID: "br", Driver: "pci-bridge", Slot: 0x1d, Buses: []*hotplug.PCIBus{{Name: "br"}}}
+	tree := hotplug.PCITree{{Name: "pci.0", Devices: []*hotplug.PCIDevice{{Driver: "VGA", Slot: 2, Function: 1}, bridge}}}
+	require.Equal(t, "[pci.0 [02.1 VGA 1d.0 pci-bridge br [br []]]]", fmt.Sprint(tree))
+	require.Equal(t, "1d.0 pci-bridge br [br []]", fmt.Sprintf("%+v", *bridge))
+}
+
 // TestPCITreeAgain reads a tree again, with a command for each bus, after a port was replaced by one with the same
 // id in another slot.
 func TestPCITreeAgain(t *testing.T) {

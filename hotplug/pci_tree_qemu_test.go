@@ -51,6 +51,7 @@ func fill(t *testing.T, c *qmp.Client, bus string) (n int) {
 // TestSlotsOfPC looks for slots on the bus of a pc, and on bridges, before the firmware has
 // numbered them.
 func TestSlotsOfPC(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-S",
 			"-device", "pci-bridge,id=br,chassis_nr=1,addr=1e",
@@ -100,6 +101,7 @@ func TestSlotsOfPC(t *testing.T) {
 
 // TestSlotsOfQ35 looks for ports, before and after the firmware has numbered the buses.
 func TestSlotsOfQ35(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		args := []string{"-S", "-device", "pcie-pci-bridge,id=conventional,bus=rp2",
 			"-device", "x3130-upstream,id=up,bus=rp3", "-device", "xio3130-downstream,id=down,bus=up,chassis=11,slot=11"}
@@ -159,6 +161,7 @@ func numbered(t *testing.T, c *qmp.Client) bool {
 }
 
 func TestSlotsOfNone(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		vm := hotplug.New(q.Start(t, qemutest.Config{}).Dial(t), nil)
 		tree, err := vm.PCITree(t.Context())
@@ -174,6 +177,7 @@ func TestSlotsOfNone(t *testing.T) {
 
 // TestDeviceInfo looks at devices of every kind.
 func TestDeviceInfo(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "64,slots=1,maxmem=1G",
 			"-device", "virtio-scsi-pci,id=scsi0", "-device", "pci-bridge,id=br,chassis_nr=1",
@@ -223,6 +227,7 @@ func TestDeviceInfo(t *testing.T) {
 
 // TestPortThatIsTaken takes no second device, also where QEMU would.
 func TestPortThatIsTaken(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		ctx := limit(t)
@@ -243,6 +248,7 @@ func TestPortThatIsTaken(t *testing.T) {
 
 // TestEmptyBus adds devices of which the caller does not say the bus.
 func TestEmptyBus(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		for _, machine := range []string{"pc", "q35"} {
 			c := q.Start(t, qemutest.Config{Machine: machine, Args: []string{"-device", "virtio-scsi-pci,id=scsi0"}}).Dial(t)

@@ -108,23 +108,16 @@ func (p *plugging) as(ctx context.Context, device qemu.DeviceAdd, chosen bool) e
 	if err := p.vm.nameSlot(ctx, &device); err != nil {
 		return err
 	}
-	keys := arriveKeys(&device)
-	unlock, ok := p.vm.buses.TryLock(keys...)
-	if !ok && chosen {
-		return errDeparts
-	}
-	if !ok {
-		var err error
-		if unlock, err = p.vm.buses.Lock(ctx, keys...); err != nil {
-			return err
-		}
+	unlock, err := p.vm.arrive(ctx, &device, chosen)
+	if err != nil {
+		return err
 	}
 	if device.Bus == nil && !p.stays && p.vm.carriers.Load() > 0 {
 		unlock()
 		return errDeparts // QEMU could choose it
 	}
 	id := qmp.Value(device.ID)
-	err := p.undo.step(ctx, step{
+	err = p.undo.step(ctx, step{
 		what: "device " + id,
 		do:   func(ctx context.Context) error { return device.Do(ctx, p.vm.conn) },
 		undo: p.unplug,
@@ -264,8 +257,12 @@ func (p *plugging) behind(ctx context.Context, kind *busKind, refusal error) err
 			device := p.device
 			device.Bus, device.Props = new(bus), maps.Clone(props)
 			maps.Copy(device.Props, p.device.Props)
-			if err := p.as(ctx, device, true); !elsewhere(err) {
+			err := p.as(ctx, device, true)
+			if !elsewhere(err) {
 				return err
+			}
+			if refused(err) {
+				refusal = err
 			}
 		}
 	}

@@ -51,6 +51,7 @@ func ports(t *testing.T, q *qemutest.QEMU, n int) *qemutest.VM {
 
 // TestPortIsFound for disks, NICs and other devices on a q35, until there is none left.
 func TestPortIsFound(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := &counted{Client: ports(t, q, 1).Dial(t)}
 		ctx := limit(t)
@@ -99,18 +100,11 @@ func TestPortIsFound(t *testing.T) {
 // TestRaceForPorts has two managers, with four goroutines each, race for the ports of a machine. Each device gets a
 // port of its own, and those that get none are told so.
 func TestRaceForPorts(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := ports(t, q, 10)
 		ctx := limit(t)
-		var vms []*hotplug.VM
-		var c *qmp.Client
-		for _, socket := range qvm.Sockets {
-			var err error
-			c, err = qmp.Dial(ctx, socket, nil)
-			require.NoError(t, err)
-			t.Cleanup(func() { c.Close() })
-			vms = append(vms, hotplug.New(c, nil))
-		}
+		c, vms := managers(t, qvm)
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		var added, none int
@@ -147,6 +141,7 @@ func TestRaceForPorts(t *testing.T) {
 
 // TestReservedSlots are left to others, also on a pc, whose QEMU would choose them.
 func TestReservedSlots(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		for machine, want := range map[string]string{"pc": "pci.0 0c.0", "q35": "rp3 00.0"} {
 			c := q.Start(t, qemutest.Config{Machine: machine, Args: []string{"-device", "virtio-scsi-pci,id=scsi0"}}).Dial(t)
@@ -178,6 +173,7 @@ func TestReservedSlots(t *testing.T) {
 
 // TestOtherController is used when the one that QEMU chooses is full.
 func TestOtherController(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
 			"-device", "virtio-scsi-pci,id=scsi0", "-device", "lsi53c895a,id=lsi",
@@ -216,7 +212,8 @@ func TestOtherController(t *testing.T) {
 
 // TestFullTargets: a virtio-scsi controller has more units when all of its 256 targets are used.
 func TestFullTargets(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "virtio-scsi-pci,id=scsi0"}}).Dial(t)
 		ctx := limit(t)
 		vm := hotplug.New(c, nil)
@@ -233,8 +230,29 @@ func TestFullTargets(t *testing.T) {
 	})
 }
 
+// TestFullControllers fills all controllers of a kind. The error is QEMU's: no query tells how many places a controller has.
+func TestFullControllers(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
+			"-device", "virtio-serial-pci,id=ser1,max_ports=3", "-device", "virtio-serial-pci,max_ports=2"}}).Dial(t)
+		vm := hotplug.New(c, nil)
+		var err error
+		var before []string
+		for i := 0; err == nil; i++ {
+			require.LessOrEqual(t, i, 3)
+			before = stateOf(t, c)
+			err = vm.AddDevice(limit(t), hotplug.Device{Driver: "virtserialport", ID: fmt.Sprint("port", i)})
+		}
+		require.ErrorAs(t, err, new(*qmp.Error))
+		require.NotErrorIs(t, err, hotplug.ErrNoFreePlace)
+		require.Equal(t, before, stateOf(t, c))
+	})
+}
+
 // TestNoController names what QEMU needs.
 func TestNoController(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		ctx := limit(t)
@@ -262,6 +280,7 @@ func TestNoController(t *testing.T) {
 
 // TestControllerThatLeaves gets no disk while the guest is asked to release it, even if QEMU would choose it.
 func TestControllerThatLeaves(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
 			"-device", "virtio-scsi-pci,id=scsi0", "-device", "virtio-scsi-pci,id=scsi1"}}).Dial(t)
@@ -300,6 +319,7 @@ func TestControllerThatLeaves(t *testing.T) {
 // TestPortFaults has each command go wrong while a port is found, by a VM that does not know the machine and by one
 // that does.
 func TestPortFaults(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		if !q.AtLeast(7, 2) {

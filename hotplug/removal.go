@@ -61,6 +61,8 @@ type removal struct {
 	backend bool   // what somebody else added, too
 	told    []part // parts that the caller named
 	kept    []Kept
+
+	cancelJobs bool // on the disk
 }
 
 func newRemoval(opts []RemoveOption) *removal {
@@ -98,7 +100,7 @@ var (
 	}
 	nicRemoval = removalKind{
 		check: func(f *found) error { return unless(f.kind.has("netdev"), ErrNotNIC) },
-		gone:  []string{aNetdev},
+		gone:  []string{aNetdev, aChardev}, // a vhost-user server's, if no netdev uses it yet
 	}
 	memoryRemoval = removalKind{
 		check: func(f *found) error { return unless(f.kind.has("memdev"), ErrNotMemory) },

@@ -27,6 +27,7 @@ type parts struct {
 
 	askedMarks, askedSets bool
 	own                   []part   // that sets and marks tell
+	claimed               bool     // a set or a mark tells that the node with the device's ID is of another disk
 	seen                  []string // the kinds of parts that were removed
 	sets                  []string // the numbers of all sets that have descriptors
 	marks                 []object // of the device
@@ -34,7 +35,8 @@ type parts struct {
 	stopped               error    // why no more commands are sent
 }
 
-// partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone.
+// partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone. If jobs are on
+// the disk, it cancels them or returns an error.
 func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKind) (*parts, error) {
 	if err := checkID(id); err != nil {
 		return nil, err
@@ -44,6 +46,20 @@ func (vm *VM) partsOf(ctx context.Context, id string, r *removal, kind removalKi
 			return nil, fmt.Errorf("name of the %s is empty", told.what)
 		}
 	}
+	for range jobAttempts {
+		p, err := vm.readParts(ctx, id, r, kind)
+		if err != nil {
+			return nil, err
+		}
+		if cancelled, err := p.checkIdle(ctx); err != nil || !cancelled {
+			return p, err
+		}
+	}
+	return nil, because(ErrBusy, "new jobs start on the disk all the time")
+}
+
+// readParts finds a device and its parts.
+func (vm *VM) readParts(ctx context.Context, id string, r *removal, kind removalKind) (*parts, error) {
 	f, err := vm.find(ctx, id)
 	if err != nil {
 		return nil, err
@@ -163,10 +179,14 @@ func (r *removal) tells(what string) bool {
 
 // remove removes the parts of a device that is gone. The parts that stay are in p.kept.
 func (p *parts) remove(ctx context.Context) error {
+	before := len(p.kept)
 	for _, what := range []string{aNode, aNetdev, aChardev, anObject, anFDSet} {
 		_, uses := p.used(what)
 		switch isGone := !p.exists && slices.Contains(p.gone, what); {
 		case !uses && !isGone && !p.tells(what):
+			continue
+		case what == aChardev && !uses && !p.tells(what) && slices.ContainsFunc(p.kept[before:], func(k Kept) bool { return k.What == aNetdev }):
+			// which may use it
 			continue
 		case what == aNode:
 			p.removeStorage(ctx)
@@ -220,8 +240,11 @@ func (p *parts) ask(ctx context.Context, what string) error {
 			}
 			for _, fd := range s.FDs {
 				opaque := qmp.Value(fd.Opaque)
-				if id, node := ownerOf(opaque); id == p.id && node != "" {
+				switch id, node := ownerOf(opaque); {
+				case id == p.id && node != "":
 					p.own = append(p.own, part{aNode, node})
+				case id != "" && node == p.id:
+					p.claimed = true
 				}
 				if strings.HasPrefix(opaque, deviceOpaque(p.id)) {
 					p.own = append(p.own, part{anFDSet, number})
@@ -243,6 +266,9 @@ func (p *parts) ask(ctx context.Context, what string) error {
 				p.marks = append(p.marks, o)
 				p.own = append(p.own, part{what, name})
 			}
+		}
+		if of, ok := strings.CutSuffix(o.name, markOf("", aNode, p.id)); ok && of != p.id && o.kind == "secret" {
+			p.claimed = true
 		}
 	}
 	p.askedMarks = true
@@ -281,7 +307,11 @@ func (p *parts) names(ctx context.Context, what string) (all []string, ours map[
 	switch {
 	case isDefault:
 		own = append(own, used)
-	case len(own) == 0 && (what == aNode && p.exists || slices.Contains(p.gone, what)):
+	case what == aNode: // there can also be nodes that operations on the disk have added
+		if (p.exists || slices.Contains(p.gone, what)) && !p.claimed {
+			own = append(own, byDefault...)
+		}
+	case len(own) == 0 && slices.Contains(p.gone, what):
 		own = append(own, byDefault...)
 	}
 	isOwn := func(name string) bool { return slices.Contains(own, name) }
@@ -345,7 +375,7 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 			return p.vm.removeObject(ctx, name)
 		})
 		if what == aNetdev && ours[name] && !removed && !kept {
-			p.removeNetdevRest(ctx)
+			p.closeRest(ctx)
 		}
 	}
 	if what == anFDSet && !p.exists && p.stopped == nil { // a device has taken the files that were sent for it
@@ -353,16 +383,14 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 	}
 }
 
-// removeNetdevRest removes what an interrupted AddNIC can have left before it added the netdev.
-func (p *parts) removeNetdevRest(ctx context.Context) {
+// closeRest closes the descriptors that an interrupted AddNIC can have sent before it added the netdev.
+func (p *parts) closeRest(ctx context.Context) {
 	for _, name := range []func(queue int) string{tapNames(p.id), vhostNames(p.id)} {
 		if err := p.vm.closeNames(ctx, name, 0, maxMissing); err != nil {
 			p.stop(err)
 			return
 		}
 	}
-	chardev := chardevOf(p.id)
-	p.try(aChardev, chardev, true, func() (bool, error) { return p.vm.removeChardev(ctx, chardev) })
 }
 
 // removeMarks removes the marks of the parts that are gone. A mark of a kind that this removal leaves out stays: another

@@ -39,9 +39,10 @@ func (p *parts) removeStorage(ctx context.Context) {
 
 // removeNodes removes nodes and returns the names of those that stay. used is the node that the device used, or "".
 //
-// QEMU refuses to remove a node as long as a node above it is there. The order of the nodes is not known if the device
-// is gone, so removeNodes goes through them again as long as it removes any. Only what the device used may be in use
-// for a while after the device is gone.
+// QEMU refuses to remove a node as long as a node above it is there. The order of the nodes is not known, so removeNodes
+// goes through them again as long as it removes any. A node above can also be one that an operation left, for example an
+// overlay after its commit: removeNodes then looks for all nodes of the disk. Only what the device used may be in use for
+// a while after the device is gone.
 func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string]bool, used string) (kept []string) {
 	remove := func(name string, limit time.Duration) (removed, there bool) {
 		removed, there = p.try(aNode, name, ours[name], func() (bool, error) { return p.vm.removeDrive(ctx, name, limit) })
@@ -62,27 +63,47 @@ func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string
 	}
 	before := *p.removal
 	failed := p.err
-	for progress := true; progress && len(left) > 0; {
-		progress = false
+	for waits := false; len(left) > 0; {
 		*p.removal, p.err = before, failed // only the errors of the last pass count
+		progress := false
 		left = slices.DeleteFunc(left, func(name string) bool {
 			limit := time.Duration(0)
-			if name == used {
+			if waits && (name == used || used == "") {
 				limit = busyGrace
 			}
 			removed, there := remove(name, limit)
 			progress = progress || removed
 			return !there
 		})
-		if p.stopped != nil {
-			break
+		switch {
+		case p.stopped != nil, len(left) == 0, waits && !progress:
+			return append(kept, left...)
+		case progress:
+			waits = false
+		default:
+			more := p.moreNodes(ctx, names)
+			if p.stopped != nil {
+				return append(kept, left...)
+			}
+			for _, name := range more {
+				ours[name] = true
+			}
+			names, left = append(names, more...), append(left, more...)
+			waits = len(more) == 0
 		}
 	}
-	if used == "" && len(left) > 0 && p.stopped == nil {
-		*p.removal, p.err = before, failed
-		left = slices.DeleteFunc(left, func(name string) bool { _, there := remove(name, busyGrace); return !there })
-	}
 	return append(kept, left...)
+}
+
+// moreNodes asks for the nodes that this package added for the disk, and returns those that are not among names.
+func (p *parts) moreNodes(ctx context.Context, names []string) (more []string) {
+	p.stop(p.ask(ctx, aNode))
+	for _, o := range p.own {
+		if o.what == aNode && !slices.Contains(names, o.name) && !slices.Contains(more, o.name) {
+			more = append(more, o.name)
+		}
+	}
+	return more
 }
 
 // keepNode records that a node or a drive of -drive stays, if it does: QEMU removes most drives with their device.
@@ -131,12 +152,46 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 	}
 }
 
+// removeClosedSets removes the sets of descriptors with an opaque text for which match returns true, except those that a
+// disk still has open. A node with several files can leave nodes below it that the disk uses, for example after the commit
+// of an overlay: QEMU takes descriptors from their sets again when it reopens the files. RemoveDisk removes these sets.
+func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bool) error {
+	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	var sets []int64
+	for _, set := range all {
+		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) }) {
+			sets = append(sets, set.FDSetID)
+		}
+	}
+	if len(sets) > 1 {
+		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			open := setsOpen(b.Inserted)
+			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
+		}
+	}
+	for _, set := range sets {
+		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
+		err = errors.Join(err, setErr)
+	}
+	return err
+}
+
 // isNameless reports whether a node has no name of a user. QEMU has made up its name.
 func isNameless(node string) bool { return strings.HasPrefix(node, "#") }
 
 // namesIn lists the names of a node and the nodes below it. A node comes before all that are below it. Nodes without a
 // name are parts of others.
-func namesIn(s *qemu.BlockStats) (all []string) {
+func namesIn(s *qemu.BlockStats) (all []string) { return slices.DeleteFunc(nodesIn(s), isNameless) }
+
+// nodesIn is namesIn with the nodes that have no name of a user.
+func nodesIn(s *qemu.BlockStats) (all []string) {
 	var walk func(s *qemu.BlockStats)
 	walk = func(s *qemu.BlockStats) {
 		if s == nil || slices.Contains(all, qmp.Value(s.NodeName)) {
@@ -144,7 +199,7 @@ func namesIn(s *qemu.BlockStats) (all []string) {
 		}
 		walk(s.Parent) // a filter has the same nodes in both
 		walk(s.Backing)
-		if name := qmp.Value(s.NodeName); name != "" && !isNameless(name) {
+		if name := qmp.Value(s.NodeName); name != "" {
 			all = append(all, name)
 		}
 	}

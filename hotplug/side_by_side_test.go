@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -182,6 +183,34 @@ func TestWhatWaits(t *testing.T) {
 	}
 }
 
+// TestDeviceWithTheNameOfABus is removed while a function is added to its slot. Neither waits until its context ends.
+func TestDeviceWithTheNameOfABus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := fakeqemu.New(t)
+		c := pipe(t, m, nil)
+		vm := hotplug.New(c, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		function := func(id, addr string) hotplug.Device {
+			return hotplug.Device{Driver: "i6300esb", ID: id, Bus: "pci.0", Props: qmp.Args{"addr": addr, "multifunction": true}}
+		}
+		require.NoError(t, vm.AddDevice(ctx, function("pci", "5.0")))
+		added := make(chan error, 1)
+		var once sync.Once
+		m.Intercept("qom-get", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+			if strings.Contains(string(r.Arguments), "multifunction") { // the removal has the lock of the device
+				once.Do(func() {
+					go func() { added <- vm.AddDevice(ctx, function("d", "5.1")) }()
+					time.Sleep(time.Second) // until the addition waits
+				})
+			}
+			return machine(r)
+		})
+		require.NoError(t, errorOf(vm.RemoveDevice(ctx, "pci")))
+		require.NoError(t, <-added)
+	})
+}
+
 // TestNetdevThatGetsADevice is not removed while the device is added, which would cut it off.
 func TestNetdevThatGetsADevice(t *testing.T) {
 	adds := map[string]func(ctx context.Context, vm *hotplug.VM, c *qmp.Client) error{
@@ -245,6 +274,7 @@ func TestCPUsGetPlaces(t *testing.T) {
 
 // TestOthersComeAndGoOnQEMU has a machine without an operating system, which keeps a disk until it is reset.
 func TestOthersComeAndGoOnQEMU(t *testing.T) {
+	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
 		qvm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
 			"-device", "virtio-scsi-pci,id=scsi0", "-device", "qemu-xhci,id=usb0,p2=15,p3=15"}})

@@ -71,8 +71,9 @@ func (vm *VM) whyNoPCI(ctx context.Context, driver, advice string, err error) er
 }
 
 const (
-	diskWithoutPCI = `set Driver to "scsi-hd": QEMU must have been started with a controller, for example -device virtio-scsi-device`
-	nicWithoutPCI  = "QEMU can only have a NIC there that it was started with"
+	diskWithoutPCI   = `set Driver to "scsi-hd": QEMU must have been started with a controller, for example -device virtio-scsi-device`
+	deviceWithoutPCI = "set Driver to one for a bus that the machine has: SCSI, USB or virtio-serial"
+	nicWithoutPCI    = "QEMU can only have a NIC there that it was started with"
 )
 
 // hasPCI reports whether the machine has a PCI bus, with or without devices.
@@ -153,6 +154,22 @@ func (vm *VM) checkMemoryDriver(ctx context.Context, driver string) error {
 		vm.memoryDrivers.Store(driver, true)
 	}
 	return err
+}
+
+// defaultMemory returns the driver for memory if the caller has not chosen one: a DIMM, or a channel device if the machine
+// takes only that.
+func (vm *VM) defaultMemory(ctx context.Context) (string, error) {
+	return vm.memoryDriver.Get(ctx, func() (string, error) {
+		err := vm.checkMemoryDriver(ctx, defaultMemoryDriver)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return defaultMemoryDriver, err
+		}
+		other, lookErr := vm.virtioMem(ctx)
+		if lookErr == nil && strings.HasSuffix(other, ccwDriver) {
+			return other, nil
+		}
+		return "", errors.Join(err, lookErr)
+	})
 }
 
 // checkMemoryType returns an error if QEMU does not have a driver of memory. The error names another one, if that can

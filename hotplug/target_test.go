@@ -130,6 +130,10 @@ func TestMachinesThatCannot(t *testing.T) {
 		unsupported(t, m, vm.Supports(ctx, hotplug.NICs),
 			"check support for NICs: machine has no PCI bus; QEMU can only have a NIC there that it was started with")
 		require.NoError(t, vm.Supports(ctx, hotplug.Disks))
+		err := vm.AddDevice(ctx, hotplug.Device{ID: "r", Backend: rng})
+		require.ErrorAs(t, err, new(*qmp.Error))
+		unsupported(t, m, err, `add device "r": machine has no PCI bus for a virtio-rng-pci; `+
+			"set Driver to one for a bus that the machine has: SCSI, USB or virtio-serial")
 	})
 	t.Run("CPUs", func(t *testing.T) {
 		m := newMachine(t, "x86_64")
@@ -152,8 +156,24 @@ func TestMachinesThatCannot(t *testing.T) {
 		m := newMachine(t, "s390x")
 		m.Handle("qom-list-types", noTypes("virtio-mem-ccw"))
 		vm := hotplug.New(m.Dial(), nil)
-		unsupported(t, m, vm.AddMemory(ctx, memory), `add memory "m": QEMU has no pc-dimm for s390x; set Driver to "virtio-mem-ccw"`)
+		dimm := memory
+		dimm.Driver = "pc-dimm"
+		unsupported(t, m, vm.AddMemory(ctx, dimm), `add memory "m": QEMU has no pc-dimm for s390x; set Driver to "virtio-mem-ccw"`)
+		_, err := vm.SetMemory(ctx, 2<<30, nil)
+		require.ErrorContains(t, err, "QEMU has no pc-dimm for s390x")
 		require.NoError(t, vm.Supports(ctx, hotplug.MemoryDevices))
+		require.NoError(t, vm.AddMemory(ctx, memory))
+		require.JSONEq(t, `{"driver":"virtio-mem-ccw","id":"m","memdev":"m","requested-size":134217728}`, lastDevice(m))
+		other := memory
+		other.ID, other.Props = "o", qmp.Args{"requested-size": 0, "devno": "fe.0.0009"}
+		require.NoError(t, vm.AddMemory(ctx, other))
+		require.JSONEq(t, `{"driver":"virtio-mem-ccw","id":"o","memdev":"o","requested-size":0,"devno":"fe.0.0009"}`, lastDevice(m))
+	})
+	t.Run("s390x before QEMU 10.0", func(t *testing.T) {
+		m := newMachine(t, "s390x")
+		m.Handle("qom-list-types", noTypes(""))
+		vm := hotplug.New(m.Dial(), nil)
+		unsupported(t, m, vm.AddMemory(ctx, memory), `add memory "m": QEMU has no pc-dimm for s390x; start it with all memory (-m)`)
 	})
 	t.Run("no ACPI", func(t *testing.T) {
 		m := newMachine(t, "aarch64")
@@ -219,6 +239,7 @@ func TestCPUsOfS390xStay(t *testing.T) {
 
 // TestGuestWithoutPCI never releases a PCI device: a caller without a deadline does not wait for it.
 func TestGuestWithoutPCI(t *testing.T) {
+	t.Parallel()
 	m := newMachine(t, "s390x")
 	m.SetGuest(fakeqemu.Deaf)
 	m.Handle("query-cpus-fast", qmptest.Return([]qemu.CPUInfoFast{{QOMPath: "/machine/cpu", Target: "s390x", Branch: &qemu.CPUInfoS390{CPUState: "operating"}}}))

@@ -27,6 +27,7 @@ type unplugMachine struct {
 
 // TestUnplug removes devices in all the ways in which a removal can be held up. The steps share a guest.
 func TestUnplug(t *testing.T) {
+	t.Parallel()
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
 		t.Parallel()
 		if machine == "q35" && !q.AtLeast(6, 1) {

@@ -76,20 +76,15 @@ func (v VhostUser) chardev(id string) qemu.ChardevAdd {
 	return qemu.ChardevAdd{ID: v.chardevID(id), Backend: qemu.ChardevBackend{Branch: socket}}
 }
 
-// connectDevice is connect for a device that uses the character device itself.
-func (v VhostUser) connectDevice(ctx context.Context, vm *VM, undo *rollback, id string) error {
-	if err := vm.mark(ctx, undo, id, aChardev, v.chardevID(id)); err != nil {
-		return err
-	}
-	return v.connect(ctx, vm, undo, id)
-}
-
 // connect connects QEMU to the server, as steps of an operation.
 func (v VhostUser) connect(ctx context.Context, vm *VM, undo *rollback, id string) error {
 	if err := vm.checkShared(ctx); err != nil {
 		return err
 	}
 	add := v.chardev(id)
+	if err := vm.mark(ctx, undo, id, aChardev, add.ID); err != nil {
+		return err
+	}
 	err := vm.addChardev(ctx, undo, add)
 	if err == nil && v.Reconnect > 0 {
 		err = vm.awaitServer(ctx, add.ID)
@@ -113,7 +108,7 @@ func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Di
 	if err := vm.checkUnused(ctx, d); err != nil {
 		return err
 	}
-	return v.connectDevice(ctx, vm, undo, d.ID)
+	return v.connect(ctx, vm, undo, d.ID)
 }
 
 func (v VhostUser) diskDevice(d *Disk) (driver string, props qmp.Args) {

@@ -55,8 +55,9 @@ type VM struct {
 	pciSeen             atomic.Pointer[seenRoots] // by the last walk
 	asked               wait.Answer[qmp.Version]  // if the connection has no greeting
 	targetAnswer        wait.Answer[qemu.SysEmuTarget]
-	memoryDrivers       sync.Map // those that the machine can get
-	deviceTypes         sync.Map // from the name of a type to its deviceType
+	memoryDriver        wait.Answer[string] // the default
+	memoryDrivers       sync.Map            // those that the machine can get
+	deviceTypes         sync.Map            // from the name of a type to its deviceType
 }
 
 // New returns a VM that sends its commands over conn. The caller still owns conn and closes it. opts may be

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/internal/fakeqemu"
 	"github.com/qmpkit/qmpkit/job"
@@ -92,4 +93,21 @@ func ExampleFind() {
 	// Output:
 	// data1.copy mirror
 	// done
+}
+
+// The jobs on a disk, by the names of its nodes. A job that has ended can be on the disk, too.
+func ExampleOnDisk() {
+	jobsOn := func(ctx context.Context, client *qmp.Client, disk string, nodes ...string) ([]qemu.JobInfo, error) {
+		all, err := job.List(ctx, client)
+		if err != nil || len(all) == 0 {
+			return nil, err
+		}
+		used, err := job.Nodes(ctx, client)
+		if err != nil {
+			return nil, err
+		}
+		isOn := func(node string) bool { return slices.Contains(nodes, node) }
+		return job.OnDisk(all, used, disk, isOn), nil
+	}
+	_ = jobsOn
 }

@@ -38,9 +38,12 @@ type Job struct {
 // Start starts the job of a request, with this ID, and returns when the server has accepted the job. The request is a
 // [qemu.BlockdevMirror], [qemu.BlockCommit], [qemu.BlockStream], [qemu.BlockdevBackup], [qemu.BlockdevCreate],
 // [qemu.XBlockdevAmend], [qemu.SnapshotSave], [qemu.SnapshotLoad] or [qemu.SnapshotDelete], or the same command of
-// another generated package. Leave JobID and AutoDismiss out of the request. If its AutoFinalize is false, the job
-// waits for [Job.Complete] before it takes effect, see [Job.WaitPending]. Start refuses the error policy "ignore": the
-// job would succeed with data missing.
+// another generated package. It can also be a [qemu.DriveMirror] or a [qemu.DriveBackup]. Leave JobID and AutoDismiss out
+// of the request. If its AutoFinalize is false, the job waits for [Job.Complete] before it takes effect, see
+// [Job.WaitPending].
+//
+// Start refuses options with which a job can succeed without all the data: the error policy "ignore", and "break-snapshot"
+// for on-cbw-error, with which a backup can contain what the guest wrote after the backup began.
 //
 // Except for a stream, the node of Device must be at the top of a chain, and no other job may use it.
 //
@@ -201,12 +204,43 @@ type Progress struct {
 	Speed   float64 // units a second since the last report; 0 in the first report
 }
 
+// still returns an error if the job has ended, as far as the events tell, or after Detach: the ID can be that of another
+// job then. A goroutine that waits for the job takes the events itself.
+func (j *Job) still() error {
+	if !j.mu.TryLock() {
+		return nil
+	}
+	defer j.unlock()
+	j.drain()
+	switch {
+	case j.gone || j.over:
+		return j.end(ErrGone)
+	case j.detached.Err() != nil:
+		return j.end(ErrGoesOn, errDetached)
+	}
+	return nil
+}
+
+// act sends a command for the job, unless it has ended.
+func (j *Job) act(ctx context.Context, command qmp.Request) error {
+	if err := j.still(); err != nil {
+		return err
+	}
+	return command.Do(ctx, j.conn)
+}
+
 // Progress asks QEMU for the progress of the job. The Speed of the result is 0. If the job no longer exists, the error
-// matches [ErrGone].
+// matches [ErrGone], and after Detach [ErrGoesOn].
 //
 // Source: query-jobs.
 func (j *Job) Progress(ctx context.Context) (Progress, error) {
+	if err := j.still(); err != nil {
+		return Progress{}, err
+	}
 	info, err := find(ctx, j.conn, j.id)
+	if err == nil {
+		err = j.still()
+	}
 	switch {
 	case err != nil:
 		return Progress{}, err
@@ -223,20 +257,23 @@ func progressOf(info *qemu.JobInfo) Progress {
 // Pause pauses the job until Resume. QEMU refuses to pause a job twice. A job that is ready becomes "standby" and no
 // longer copies what the guest writes.
 //
+// Pause, Resume and SetSpeed send nothing if the job has ended, because another job can have its ID: the error matches
+// [ErrGone]. After Detach, it matches [ErrGoesOn].
+//
 // Source: job-pause.
-func (j *Job) Pause(ctx context.Context) error { return qemu.JobPause{ID: j.id}.Do(ctx, j.conn) }
+func (j *Job) Pause(ctx context.Context) error { return j.act(ctx, qemu.JobPause{ID: j.id}) }
 
 // Resume continues a job that was paused, or that an I/O error has stopped, see [StoppedError].
 //
 // Source: job-resume.
-func (j *Job) Resume(ctx context.Context) error { return qemu.JobResume{ID: j.id}.Do(ctx, j.conn) }
+func (j *Job) Resume(ctx context.Context) error { return j.act(ctx, qemu.JobResume{ID: j.id}) }
 
 // SetSpeed limits the speed of a block job, in bytes a second; 0 means no limit. QEMU refuses the command for other
 // jobs.
 //
 // Source: block-job-set-speed.
 func (j *Job) SetSpeed(ctx context.Context, speed int64) error {
-	return qemu.BlockJobSetSpeed{Device: j.id, Speed: speed}.Do(ctx, j.conn)
+	return j.act(ctx, qemu.BlockJobSetSpeed{Device: j.id, Speed: speed})
 }
 
 const (

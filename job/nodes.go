@@ -9,6 +9,23 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
+// IsOf reports whether the ID of a job is the ID of a disk, a dot and a purpose without dots, as in "data1.move".
+func IsOf(id, disk string) bool {
+	purpose, ok := strings.CutPrefix(id, disk+".")
+	return ok && disk != "" && purpose != "" && !strings.Contains(purpose, ".")
+}
+
+// OnDisk returns those of the jobs that are on a disk: those that use a node of the disk, and those whose ID is of the disk,
+// see [IsOf]. jobs are from [List], nodes from [Nodes]; nodes can be nil. isOn reports whether a node is one of the disk.
+func OnDisk(jobs []qemu.JobInfo, nodes map[string][]string, disk string, isOn func(node string) bool) (on []qemu.JobInfo) {
+	for _, j := range jobs {
+		if IsOf(j.ID, disk) || slices.ContainsFunc(nodes[j.ID], isOn) {
+			on = append(on, j)
+		}
+	}
+	return on
+}
+
 // Nodes returns the names of the block nodes that each job uses, by the job's ID: the source and the target, and the
 // nodes below them that have no name of a user. A job that has ended and was not dismissed can still use nodes. Jobs
 // without nodes, for example of blockdev-create, are not in the result.

@@ -39,7 +39,7 @@ type state struct {
 }
 
 // Wait waits until the job has ended, and dismisses it. It completes a job that becomes ready, and finalizes one that
-// becomes pending. progress may be nil.
+// becomes pending. A backup whose Sync is "none" never ends by itself: call [Job.Cancel]. progress may be nil.
 //
 // If ctx ends, Wait cancels the job and waits for that, 15 seconds at most. The package comment lists the errors. If the
 // job has ended already, Wait returns the same ending again.
@@ -94,7 +94,7 @@ func (j *Job) EndWithoutPivot(ctx context.Context) error {
 // Cancel cancels the job and waits until it has ended. It returns nil if the job was cancelled, or has failed.
 //
 // Give ctx a deadline: QEMU cannot cancel a backup while its target does not answer. If ctx has ended already, Cancel
-// sends nothing, and the next wait for the job cancels it.
+// changes nothing.
 //
 // Cancel returns an error that matches:
 //   - [ErrTooLate]: the job has succeeded. QEMU 5.2 ignores job-cancel when a job was completed.
@@ -121,6 +121,16 @@ func (j *Job) Cancel(ctx context.Context) error {
 // cancel cancels the job and returns its ending. ctx limits the wait for the ending. If another goroutine waits for the
 // job, that goroutine sends job-cancel. undismissed is the reason why QEMU did not dismiss a job that has not succeeded.
 func (j *Job) cancel(ctx context.Context) (err, undismissed error) {
+	if err := wait.Err(ctx); err != nil {
+		if !j.mu.TryLock() {
+			return j.end(ErrGoesOn, err), nil
+		}
+		defer j.unlock()
+		if j.over {
+			return j.outcome, nil
+		}
+		return j.end(ErrGoesOn, err), nil
+	}
 	j.ask()
 	if err := j.lock(ctx); err != nil {
 		return err, nil

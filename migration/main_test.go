@@ -20,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var allVersions = qemutest.MatrixVersions()
+var allVersions = qemutest.Versions
 
 // limit is for what QEMUs do while all CPUs are busy.
 func limit(t *testing.T) context.Context {

@@ -65,7 +65,7 @@ func TestPostcopy(t *testing.T) {
 // resumed. The machine is stopped, because a machine that runs and waits for memory can keep QEMU
 // from answering.
 func TestPostcopyIsNotCancelled(t *testing.T) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
 		qemutest.CheckFds(t)
 		src, dst, can := postcopyPair(t, q, "-S")
 		if !can {

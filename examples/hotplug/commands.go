@@ -20,9 +20,7 @@ var commands = []command{
 	{"list", nil, "lists the devices that have IDs, with their places", plain(list)},
 	{"add-disk", []string{"ID", "FILE"}, "adds a file or a block device of this host as a disk", addDisk},
 	{"resize-disk", []string{"ID", "BYTES"}, "changes the size of a disk, and of its file", plain(resizeDisk)},
-	{"remove-disk", []string{"ID"}, "removes a disk", plain(func(ctx context.Context, m machine, args []string) error {
-		return m.removed(m.RemoveDisk(ctx, args[0]))
-	})},
+	{"remove-disk", []string{"ID"}, "removes a disk, and its nodes also after moves and snapshots", removeDisk},
 	{"add-nic", []string{"ID", "TAP"}, "adds a NIC on a tap of this host, and makes the tap if it does not exist", addNIC},
 	{"remove-nic", []string{"ID"}, "removes a NIC", plain(func(ctx context.Context, m machine, args []string) error {
 		return m.removed(m.RemoveNIC(ctx, args[0]))
@@ -47,6 +45,21 @@ func (m machine) removed(kept []hotplug.Kept, err error) error {
 		fmt.Fprintln(m.out, "kept", k)
 	}
 	return err
+}
+
+func removeDisk(set *flag.FlagSet) func(ctx context.Context, m machine, args []string) error {
+	cancel := set.Bool("cancel-jobs", false, "cancel the jobs that run on the disk; without it, the disk stays")
+	all := set.Bool("with-backend", false, "also remove the nodes that another program added for the disk")
+	return func(ctx context.Context, m machine, args []string) error {
+		var opts []hotplug.RemoveOption
+		if *cancel {
+			opts = append(opts, hotplug.WithJobs())
+		}
+		if *all {
+			opts = append(opts, hotplug.WithBackend())
+		}
+		return m.removed(m.RemoveDisk(ctx, args[0], opts...))
+	}
 }
 
 func list(ctx context.Context, m machine, _ []string) error {
@@ -176,7 +189,7 @@ func addCPU(ctx context.Context, m machine, args []string) error {
 }
 
 func addMemory(set *flag.FlagSet) func(context.Context, machine, []string) error {
-	driver := set.String("driver", "", "the `DRIVER` of the device, for example virtio-mem-pci; by default pc-dimm")
+	driver := set.String("driver", "", "the `DRIVER` of the device, for example virtio-mem-pci; by default pc-dimm, on s390x virtio-mem-ccw")
 	bus := set.String("bus", "", "the `BUS` to plug it into, for example rp1; a pc-dimm needs none")
 	return func(ctx context.Context, m machine, args []string) error {
 		size, err := strconv.ParseUint(args[1], 10, 64)

@@ -131,11 +131,16 @@ func usage(set *flag.FlagSet) {
 // advise adds to an error what the user can do about it.
 func advise(c *command, err error) error {
 	var left *hotplug.RollbackError
+	var busy *hotplug.BusyError
 	switch {
 	case errors.Is(err, hotplug.ErrUnplugPending):
 		return fmt.Errorf("%w\nThe device is still there. Run %s again to continue waiting.", err, c.name)
 	case errors.Is(err, hotplug.ErrUnplugRefused):
 		return fmt.Errorf("%w\nThe guest uses the device: unmount it there, or take the interface down.", err)
+	case errors.As(err, &busy) && len(busy.Exports) > 0:
+		return fmt.Errorf("%w\nRemove the exports first, by the command block-export-del of QEMU.", err)
+	case errors.Is(err, hotplug.ErrBusy):
+		return fmt.Errorf("%w\nWait until the jobs have ended, or run %s with -cancel-jobs.", err, c.name)
 	case errors.As(err, &left):
 		return fmt.Errorf("%w\nRun the command that removes the device, to remove the things that are left.", err)
 	}

@@ -16,6 +16,9 @@ import (
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // TestOnAMachine does what the program is for.
@@ -89,6 +92,28 @@ func TestMigrate(t *testing.T) {
 	require.Contains(t, out.String(), "the machine is at the destination; it was stopped for ")
 }
 
+// TestBusyDisk cancels a job that runs on a disk.
+func TestBusyDisk(t *testing.T) {
+	vm := qemutest.Get(t, "10.0").Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-device", "virtio-scsi-pci,id=sc"}})
+	client, err := qmp.Dial(t.Context(), vm.Sockets[1], nil)
+	require.NoError(t, err)
+	defer client.Close()
+	image := filepath.Join(t.TempDir(), "disk.img")
+	require.NoError(t, os.WriteFile(image, make([]byte, 1<<20), 0o600))
+	do := func(command ...string) error {
+		return run(t.Context(), append([]string{"-qmp", vm.Sockets[0]}, command...), new(bytes.Buffer))
+	}
+	require.NoError(t, do("add-disk", "data1", image, "-driver=scsi-hd", "-bus=sc.0"))
+	target := qemu.BlockdevAdd{NodeName: new("t"), Driver: "null-co", Branch: &qemu.BlockdevOptionsNull{Size: new(int64(1 << 20))}}
+	require.NoError(t, target.Do(t.Context(), client))
+	j, err := job.Start(t.Context(), client, "", qemu.BlockdevMirror{Device: "data1", Target: "t", Sync: qemu.MirrorSyncModeFull})
+	require.NoError(t, err)
+	defer j.Detach()
+	require.ErrorContains(t, do("remove-disk", "data1"), "jobs are on the disk: data1.mirror\nWait")
+	require.NoError(t, do("remove-disk", "data1", "-cancel-jobs", "-with-backend"))
+	require.ErrorIs(t, j.Wait(t.Context(), nil), job.ErrCancelled)
+}
+
 func TestErrors(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "qmp")
 	for _, c := range []struct {
@@ -133,6 +158,8 @@ func TestAdvice(t *testing.T) {
 	require.NoError(t, advise(c, nil))
 	require.ErrorContains(t, advise(c, fmt.Errorf("x: %w", hotplug.ErrUnplugPending)), "Run remove-disk again")
 	require.ErrorContains(t, advise(c, hotplug.ErrUnplugRefused), "unmount it")
+	require.ErrorContains(t, advise(c, &hotplug.BusyError{Jobs: []string{"data1.move"}}), "run remove-disk with -cancel-jobs")
+	require.ErrorContains(t, advise(c, &hotplug.BusyError{Exports: []string{"e"}}), "Remove the exports first")
 	require.ErrorContains(t, advise(c, &hotplug.RollbackError{Err: os.ErrClosed, Undo: os.ErrExist}), "remove the things that are left")
 	require.Equal(t, os.ErrClosed, advise(c, os.ErrClosed))
 }

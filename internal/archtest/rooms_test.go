@@ -56,7 +56,7 @@ var rooms = []room{
 		why: "asks a server for its schema, once for each connection, and compares requests with it"},
 	{path: "job", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu"}, library: true,
 		why: "runs QEMU's jobs to their ends"},
-	{path: "hotplug", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
+	{path: "hotplug", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema", "job"}, library: true,
 		why: "adds and removes devices of a running QEMU"},
 	{path: "migration", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "moves a running machine to another QEMU"},

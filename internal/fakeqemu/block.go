@@ -181,3 +181,20 @@ func (m *Machine) queryBlock(*arguments) (any, error) {
 	}
 	return all, nil
 }
+
+// queryJobs has no jobs. NewJobs gives the machine some.
+func (m *Machine) queryJobs(*arguments) (any, error) { return []qemu.JobInfo{}, nil }
+
+// SetExports sets the exports of the machine, by their IDs, with the names of the nodes.
+func (m *Machine) SetExports(nodes map[string]string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.exports = nil
+	for _, id := range slices.Sorted(maps.Keys(nodes)) {
+		m.exports = append(m.exports, qemu.BlockExportInfo{ID: id, NodeName: nodes[id], Type: qemu.BlockExportTypeNBD})
+	}
+}
+
+func (m *Machine) queryExports(*arguments) (any, error) {
+	return append([]qemu.BlockExportInfo{}, m.exports...), nil
+}

@@ -41,11 +41,12 @@ type Machine struct {
 	sets    map[int64][]descriptor
 	places  []place // for CPUs
 	room    room    // for memory
-	lingers int     // how many attempts to remove a node fail after its device is gone
-	strict  bool    // see RefuseSecondUnplug
-	mute    bool    // see Mute
-	stopped bool    // see Stop
-	private bool    // see Private
+	exports []qemu.BlockExportInfo
+	lingers int  // how many attempts to remove a node fail after its device is gone
+	strict  bool // see RefuseSecondUnplug
+	mute    bool // see Mute
+	stopped bool // see Stop
+	private bool // see Private
 	target  qemu.SysEmuTarget
 }
 
@@ -101,6 +102,8 @@ func newMachine(t qmptest.T, opts qmptest.Options) *Machine {
 		"block_resize":            m.blockResize,
 		"query-blockstats":        m.queryStats,
 		"query-block":             m.queryBlock,
+		"query-jobs":              m.queryJobs,
+		"query-block-exports":     m.queryExports,
 		"device_add":              m.deviceAdd,
 		"device_del":              m.deviceDel,
 		"query-hotpluggable-cpus": m.queryCPUs,

@@ -41,6 +41,17 @@ func CheckFds(t testing.TB) {
 	})
 }
 
+// CheckFdsOrParallel is for a test that waits for a guest most of the time. It calls CheckFds if QMPKIT_MATRIX is "all".
+// Otherwise it lets the test run in parallel with others, which takes less time.
+func CheckFdsOrParallel(t *testing.T) {
+	t.Helper()
+	if matrix() == "all" {
+		CheckFds(t)
+		return
+	}
+	t.Parallel()
+}
+
 // ownFds leaves out what the runtime opens once and keeps: its poller.
 func ownFds() ([]string, error) {
 	open, err := descriptors(os.Getpid())

@@ -8,20 +8,24 @@ import (
 
 // The matrix is every version on every machine. QMPKIT_MATRIX chooses how much of it tests run on:
 //
-//   - all: the whole matrix, which takes a quarter of an hour (make test-qemu);
+//   - all: the whole matrix, which takes more than a quarter of an hour (make test-qemu);
 //   - machines: the tests on machines of other targets too (make test-machines);
-//   - one: one version and machine for each test, since the race detector sees the same Go code with
+//   - one: version 10.0 on one machine for each test, since the race detector sees the same Go code with
 //     each QEMU (make race);
-//   - otherwise two versions on one machine.
+//   - otherwise every version on one machine, but slow tests, such as those with a guest, only version 11.1.
 func matrix() string { return os.Getenv("QMPKIT_MATRIX") }
 
-// MatrixVersions returns the versions of the matrix: 7.2 and 10.0. If QMPKIT_MATRIX is "all", they are 5.2,
-// 7.2, 10.0 and 11.1.
-func MatrixVersions() []string {
-	if matrix() == "all" {
-		return []string{"5.2", "7.2", "10.0", "11.1"}
+// Versions are the versions of the matrix: all that scripts/get-qemu.sh knows.
+var Versions = []string{"5.2", "7.2", "10.0", "11.1"}
+
+// SlowVersions returns the versions for a slow test: 11.1. If QMPKIT_MATRIX is "all", they are all Versions; if it is
+// "one", Run chooses 10.0 of them.
+func SlowVersions() []string {
+	switch matrix() {
+	case "all", "one":
+		return Versions
 	}
-	return []string{"7.2", "10.0"}
+	return []string{"11.1"}
 }
 
 // one returns the version for a test that runs on one version only: the version that most tests have.
@@ -40,10 +44,10 @@ func MatrixMachines() []string {
 	return []string{"pc"}
 }
 
-// Matrix runs f as a subtest, "qemu-7.2/pc", for each version and machine of the matrix.
+// Matrix runs f as a subtest, "qemu-11.1/pc", for each of SlowVersions and each machine of the matrix.
 func Matrix(t *testing.T, f func(t *testing.T, q *QEMU, machine string)) {
 	t.Helper()
-	Run(t, MatrixVersions(), func(t *testing.T, q *QEMU) {
+	Run(t, SlowVersions(), func(t *testing.T, q *QEMU) {
 		for _, machine := range MatrixMachines() {
 			t.Run(machine, func(t *testing.T) { f(t, q, machine) })
 		}

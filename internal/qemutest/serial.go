@@ -32,7 +32,11 @@ func (vm *VM) Serial() (string, error) {
 
 // WaitGuest waits until the guest is up.
 func (vm *VM) WaitGuest(ctx context.Context) error {
-	return vm.WaitSerial(ctx, ready)
+	err := vm.WaitSerial(ctx, ready)
+	if err == nil && vm.booted != nil {
+		vm.booted()
+	}
+	return err
 }
 
 // WaitSerial waits until re matches the output of the guest.

@@ -14,30 +14,31 @@ import (
 // slotPoll is how often a test that waits for a slot tries to get it.
 const slotPoll = 50 * time.Millisecond
 
-// slotCount returns how many tests can have guests at the same time, over all processes of this user: as
-// many as there are CPUs, and at least 2. Guests are busy while they boot, and test binaries run side by
-// side.
+// slotCount returns how many tests can boot guests at the same time, over all processes of this user: as many as there
+// are CPUs, and at least 2. A guest that boots keeps a CPU busy, and test binaries run side by side.
 func slotCount() int { return max(2, runtime.NumCPU()) }
 
-// holders are the tests that have a slot. All guests of a test share its slot, so a test with two guests
-// does not wait for itself.
+// holders are the tests that have a slot. The guests that a test boots share its slot, so a test with two guests does
+// not wait for itself.
 var holders sync.Map
 
-// holdSlot returns once t has a slot, which it keeps until its end.
-func holdSlot(t testing.TB) {
+// holdSlot returns once t has a slot. t keeps the slot until it calls free, or until its end.
+func holdSlot(t testing.TB) (free func()) {
 	t.Helper()
 	if _, held := holders.LoadOrStore(t, true); held {
-		return
+		return func() {}
 	}
 	slot, err := takeSlot(t.Context())
 	if err != nil {
 		holders.Delete(t)
-		t.Fatalf("waiting until fewer guests run: %v", err)
+		t.Fatalf("waiting until fewer guests boot: %v", err)
 	}
-	t.Cleanup(func() {
+	free = sync.OnceFunc(func() {
 		holders.Delete(t)
 		slot.Close()
 	})
+	t.Cleanup(free)
+	return free
 }
 
 // takeSlot waits for a free slot. Closing the file frees it, as does the end of the process.

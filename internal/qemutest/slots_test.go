@@ -33,3 +33,22 @@ func TestSlotsAreLimited(t *testing.T) {
 		require.NoError(t, slot.Close())
 	}
 }
+
+func TestSlotIsFreeOnceTheGuestIsUp(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux limits the number of guests")
+	}
+	t.Setenv("TMPDIR", t.TempDir())
+	vm := qemutest.Get(t, "").Start(t, qemutest.Config{Machine: "pc", Guest: true})
+	for range qemutest.SlotCount() - 1 {
+		slot, err := qemutest.TakeSlot(expired(t))
+		require.NoError(t, err)
+		defer slot.Close()
+	}
+	_, err := qemutest.TakeSlot(expired(t))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, vm.WaitGuest(limited(t)))
+	slot, err := qemutest.TakeSlot(expired(t))
+	require.NoError(t, err)
+	require.NoError(t, slot.Close())
+}

@@ -49,14 +49,17 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// Start starts q until the end of the test. If cfg.Guest is set, Start first waits until few enough tests run guests.
+// Start starts q until the end of the test. If cfg.Guest is set, Start first waits until few enough tests boot guests.
+// A guest counts until the test has waited for it by WaitGuest.
 func (q *QEMU) Start(t testing.TB, cfg Config) *VM {
 	t.Helper()
+	var booted func()
 	if cfg.Guest {
-		holdSlot(t)
+		booted = holdSlot(t)
 	}
 	vm, err := q.Launch(cfg)
 	must(t, err)
+	vm.booted = booted
 	endWithTest(t, vm.Server)
 	t.Cleanup(func() { // runs first: the log goes with the server
 		if log, _ := vm.Serial(); t.Failed() && log != "" {

@@ -13,7 +13,8 @@ import (
 // A VM is a running QEMU. Several goroutines can call its methods.
 type VM struct {
 	*Server
-	QEMU *QEMU
+	QEMU   *QEMU
+	booted func() // tells Start that the guest is up; nil without Start
 }
 
 // Launch starts q. Tests use [QEMU.Start].

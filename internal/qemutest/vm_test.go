@@ -17,9 +17,6 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// all are the versions that scripts/get-qemu.sh knows.
-var all = []string{"5.2", "7.2", "10.0", "11.1"}
-
 // greeting returns the first line of a server on a socket.
 func greeting(t *testing.T, socket string) string {
 	t.Helper()
@@ -40,7 +37,7 @@ func limited(t *testing.T) context.Context {
 
 func TestMonitorsAnswerAtOnce(t *testing.T) {
 	qemutest.CheckFds(t)
-	qemutest.Run(t, all, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
 		vm := q.Start(t, qemutest.Config{Monitors: 2})
 		require.Len(t, vm.Sockets, 2)
 		for _, socket := range vm.Sockets {
@@ -51,7 +48,7 @@ func TestMonitorsAnswerAtOnce(t *testing.T) {
 
 func TestDial(t *testing.T) {
 	qemutest.CheckFds(t)
-	qemutest.Run(t, all, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
 		c := q.Start(t, qemutest.Config{Machine: "q35"}).Dial(t)
 		require.Equal(t, q.Major, c.Version().Major)
 		require.Equal(t, q.Minor, c.Version().Minor)
@@ -160,13 +157,13 @@ func TestWaitGuestSeesEitherLine(t *testing.T) {
 }
 
 func TestStorageDaemon(t *testing.T) {
-	qemutest.Run(t, all, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
 		require.Contains(t, greeting(t, q.StartStorage(t).Socket()), `{"QMP": {"version": {"qemu": {`)
 	})
 }
 
 func TestAgent(t *testing.T) {
-	qemutest.Run(t, all, func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
 		c, err := net.Dial("unix", q.StartAgent(t).Socket())
 		require.NoError(t, err)
 		defer c.Close()

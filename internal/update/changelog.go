@@ -116,7 +116,7 @@ func (u *update) entry(r *recipe, before string, told map[string]bool) (string, 
 	head := fmt.Sprintf("**schema** %s %s, after %s: %s, %s.", servers[r.pkg], u.version(r.newest()), u.version(before),
 		count(len(s.Commands()), "command"), count(len(s.Events()), "event"))
 	if changes == nil {
-		head += " What changed is among what changed in QEMU."
+		head += " All of these changes are also among QEMU's."
 	}
 	writeItem(&b, "- ", head)
 	for _, row := range rows(changes) {

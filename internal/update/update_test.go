@@ -115,6 +115,7 @@ func TestNewerSource(t *testing.T) {
 	require.Contains(t, log, "\n- **schema** QEMU 99.1.2, after "+strings.TrimSpace(read(t, root, schemas, "11.1/VERSION"))+": 240 commands, 56 events.\n")
 	require.Contains(t, log, "\n  - **breaking** removed event: `SCLP_CPI_INFO_AVAILABLE`\n")
 	require.Contains(t, log, "\n- **schema** qemu-storage-daemon 99.1.2, after ")
+	require.Contains(t, strings.Join(strings.Fields(log), " "), "events. All of these changes are also among QEMU's. ")
 	require.NotContains(t, log, "guest agent 99.1", "10.0's and 10.2's are the same")
 	requireNothingChanges(t, dir, opts)
 

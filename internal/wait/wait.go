@@ -46,6 +46,14 @@ func (m *Mutex) LockUnless(ctx context.Context, ended <-chan struct{}) (locked b
 	}
 }
 
+// TryLock locks the mutex if it is free, and reports whether it did.
+func (m *Mutex) TryLock() bool {
+	ended := make(chan struct{})
+	close(ended)
+	locked, _ := m.LockUnless(context.Background(), ended) // Background has no error
+	return locked
+}
+
 // Unlock unlocks a locked mutex. Any goroutine can call it.
 func (m *Mutex) Unlock() { <-m.held }
 

@@ -141,3 +141,11 @@ func TestErr(t *testing.T) {
 	require.Equal(t, context.Canceled, wait.Err(ctx))
 	require.Equal(t, errStop, wait.Err(ownContext{ctx}))
 }
+
+func TestTryLock(t *testing.T) {
+	var m wait.Mutex
+	require.True(t, m.TryLock())
+	require.False(t, m.TryLock())
+	m.Unlock()
+	require.True(t, m.TryLock())
+}
