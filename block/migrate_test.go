@@ -297,3 +297,36 @@ func TestMigrateGuest(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, log, "READY", "the guest has not booted again")
 }
+
+// TestMigrateCutOff loses the connection to the source when the machine stands still. A new process cancels the migration and
+// removes what is left: the machine goes on at the source.
+func TestMigrateCutOff(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		m.plugged(t, "data2", 2)
+		dst := m.destination(t)
+		to, opts := dst.to()
+		opts.Migration = &migration.Options{PreSwitchover: func(context.Context) error { return m.Close() }}
+		_, err := m.disks.Migrate(ctx, dst.disks, to, opts)
+		require.ErrorIs(t, err, migration.ErrUnknown)
+		require.ErrorAs(t, err, new(*hotplug.RollbackError))
+
+		m.Client = m.vm.Dial(t)
+		m.plug, m.disks = hotplug.New(m, nil), block.New(m)
+		_, err = migration.Cancel(ctx, m)
+		require.NoError(t, err)
+		for _, id := range opts.Disks {
+			j, err := job.Find(ctx, m, id+".move")
+			if !errors.Is(err, job.ErrGone) { // the job is ready, or has failed
+				require.NoError(t, err)
+				require.NoError(t, j.Cancel(ctx))
+			}
+			kept, err := m.disks.Clean(ctx, id)
+			require.NoError(t, err)
+			require.Empty(t, kept)
+		}
+		require.NoError(t, migration.Disable("pause-before-switchover").Do(ctx, m))
+		m.unmoved(t)
+	})
+}
