@@ -111,7 +111,7 @@ func TestExportWritable(t *testing.T) {
 		write(8)
 		m.read(t, "data1", 8, 0, imageSize)
 		out, err = m.image("compare", "-f", "raw", "-F", "raw", "nbd+unix:///e2?socket="+m.path("nbd"), m.path("new"))
-		require.NoError(t, err)
+		require.NoError(t, err, out)
 		m.same(t, "raw", m.path("t1"), m.path("new"))
 		for _, id := range []string{"", "e2"} {
 			require.NoError(t, m.disks.Unexport(ctx, "data1", &block.UnexportOptions{ID: id, Hard: true, StopServer: true}))
@@ -160,7 +160,7 @@ func TestExportErrors(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, d.Exports, 1)
 
-		m = startMachine(t, m.qemu, m.dir, "-device", "scsi-cd,id=cd1")
+		m = startMachine(t, m.qemu, t.TempDir(), "-device", "scsi-cd,id=cd1")
 		require.ErrorIs(t, m.disks.Export(ctx, "cd1", nil), block.ErrNoDisk)
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,10 +16,14 @@ import (
 // A faultyConn has a fault at one of its commands.
 type faultyConn struct {
 	qmp.Conn
+	mu     sync.Mutex
 	left   int // commands before the fault
 	cancel context.CancelCauseFunc
 	kind   string
 	at     string // the command with the fault
+
+	changes bool     // count only commands that change something
+	sent    []string // all commands
 }
 
 var faultKinds = []string{"context ends before", "context ends after", "refused"}
@@ -26,7 +32,11 @@ var faultKinds = []string{"context ends before", "context ends after", "refused"
 var undoing = []string{"blockdev-del", "object-del", "remove-fd", "job-dismiss", "block-export-del", "nbd-server-stop"}
 
 func (f *faultyConn) Execute(ctx context.Context, call *qmp.Call) error {
-	if f.kind == "refused" && (len(call.Command) > 3 && (call.Command[:4] == "quer" || call.Command[:3] == "qom") || slices.Contains(undoing, call.Command)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent = append(f.sent, call.Command)
+	isQuery := strings.HasPrefix(call.Command, "query-") || strings.HasPrefix(call.Command, "qom-")
+	if isQuery && f.changes || f.kind == "refused" && (isQuery || slices.Contains(undoing, call.Command)) {
 		return f.Conn.Execute(ctx, call)
 	}
 	f.left--

@@ -97,7 +97,7 @@ func TestChangeMedium(t *testing.T) {
 func TestChangeMediumOfCommandLine(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
-		m = startMachine(t, m.qemu, m.dir, "-drive", "if=none,id=d0,readonly=on,media=cdrom,format=raw,file="+m.raw(t, "first", 1),
+		m = startMachine(t, m.qemu, t.TempDir(), "-drive", "if=none,id=d0,readonly=on,media=cdrom,format=raw,file="+m.raw(t, "first", 1),
 			"-device", "ide-cd,id=cd1,drive=d0", "-device", "scsi-cd,id=cd2")
 		for _, id := range []string{"cd1", "cd2"} {
 			for fill := byte(2); fill < 4; fill++ {

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/migration"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -58,8 +61,9 @@ type MigrateOptions struct {
 //
 // If Migrate returns nil, the machine is at the destination. End the source then.
 //
-// If Migrate fails or ctx ends, the machine is at the source with its disks as before, and the copies have ended, with
-// these exceptions. Then, and only then, ask both sides where the machine is; the comment of package migration says how:
+// If Migrate fails or ctx ends, the machine is at the source with its disks as before, and the copies have ended. If ctx ends
+// after the disks have changed over, Migrate still moves the machine, which takes 15 seconds at most. There are exceptions,
+// after which you must ask both sides where the machine is, see package migration:
 //   - [migration.ErrUnknown], [migration.ErrGoesOn]: QEMU did not answer, or did not cancel the migration in time. If the
 //     migration waits in the state pre-switchover, [migration.Cancel] makes the machine continue at the source.
 //   - an error of [migration.WaitIncoming]: the source has sent the machine.
@@ -85,22 +89,18 @@ func (vm *VM) Migrate(ctx context.Context, destination *VM, to migration.Target,
 	if opts != nil {
 		m.opts = *opts
 	}
-	err = vm.do(ctx, "migrate with disks", fmt.Sprint(m.opts.Disks), func() error {
+	err = vm.do(ctx, "migrate with disks", strings.Join(m.opts.Disks, ", "), func() error {
 		if err := m.prepare(ctx); err != nil {
-			return fmt.Errorf("%w: %w", migration.ErrNotStarted, m.undo.run(ctx, err))
+			return fmt.Errorf("%w: %w", migration.ErrNotStarted, m.there.run(ctx, m.here.run(ctx, err)))
 		}
-		from := to
-		if m.opts.Incoming != nil {
-			from = *m.opts.Incoming
+		var err error
+		if p, err = m.run(ctx, to); err != nil {
+			_ = m.there.run(ctx, nil) // the destination must end, and an older QEMU has ended
+			return m.here.run(ctx, err)
 		}
-		err := migration.StartIncoming(ctx, destination.conn, from)
-		if err == nil {
-			p, err = migration.Run(ctx, vm.conn, to, m.migration())
-		}
-		if err != nil {
-			return m.undo.run(ctx, err)
-		}
-		_, err = migration.WaitIncoming(ctx, destination.conn, nil)
+		longer, cancel := wait.Outlive(ctx, switchLimit)
+		defer cancel()
+		_, err = migration.WaitIncoming(longer, destination.conn, nil)
 		return err
 	})
 	return p, err
@@ -110,8 +110,10 @@ func (vm *VM) Migrate(ctx context.Context, destination *VM, to migration.Target,
 type move struct {
 	src, dst *VM
 	opts     MigrateOptions
-	undo     rollback // of what prepare has done, at both sides
 	disks    []*movingDisk
+
+	here, there rollback    // of what prepare has done at the source and at the destination
+	hold        func() bool // from now on, the end of the context does not cancel the migration; false if it has ended
 }
 
 // A movingDisk is a disk that is copied to the destination.
@@ -131,12 +133,12 @@ func (m *move) prepare(ctx context.Context) error {
 	if err := m.enablePause(ctx); err != nil {
 		return err
 	}
-	if err := m.dst.startServer(ctx, &m.undo, m.opts.Server); err != nil {
+	if err := m.dst.startServer(ctx, &m.there, m.opts.Server); err != nil {
 		return fmt.Errorf("destination: %w", err)
 	}
 	for _, d := range m.disks {
 		export := &ExportOptions{ID: jobID(d.id, "move"), Name: d.id, Writable: true}
-		if err := m.dst.export(ctx, &m.undo, d.id, export); err != nil {
+		if err := m.dst.export(ctx, &m.there, d.id, export); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}
 	}
@@ -192,7 +194,7 @@ func (m *move) enablePause(ctx context.Context) error {
 	if err != nil || slices.Contains(states, qemu.MigrationCapabilityStatus{Capability: pause, State: true}) {
 		return err
 	}
-	return m.undo.step(ctx, "capability "+string(pause),
+	return m.here.step(ctx, "capability "+string(pause),
 		func(ctx context.Context) error { return migration.Enable(pause).Do(ctx, m.src.conn) },
 		func(ctx context.Context) error { return migration.Disable(pause).Do(ctx, m.src.conn) })
 }
@@ -208,10 +210,16 @@ func (m *move) start(ctx context.Context, d *movingDisk) (err error) {
 	} else {
 		nbd.Server = m.opts.Server.Addr
 	}
-	target := Target{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{Driver: qemu.BlockdevDriverNBD, Branch: nbd}}}
-	if d.node, err = m.src.addTarget(ctx, &m.undo, d.id, target, d.size, backing{}); err != nil {
+	options, _, err := m.src.withOpenTimeout(ctx, qemu.BlockdevOptions{Driver: qemu.BlockdevDriverNBD, Branch: nbd})
+	if err != nil {
 		return err
 	}
+	if d.node, err = m.src.addNode(ctx, &m.here, d.id, "", hotplug.Blockdev{Options: options}); err != nil {
+		return err
+	}
+	m.here.add("connection of node "+d.node, func(ctx context.Context) error { // else a destination that is silent blocks the next step
+		return ignore(m.src.yank(ctx, d.node), errors.ErrUnsupported)
+	})
 	mirror := qemu.BlockdevMirror{Device: d.root, Target: d.node, Sync: qemu.MirrorSyncModeFull, Speed: qmp.NonZero(m.opts.Speed)}
 	if m.opts.WriteBlocking {
 		mirror.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
@@ -219,7 +227,12 @@ func (m *move) start(ctx context.Context, d *movingDisk) (err error) {
 	id := jobID(d.id, "move")
 	d.job, err = job.Start(ctx, m.src.conn, id, mirror)
 	if err == nil || !errors.Is(err, job.ErrNotStarted) {
-		m.undo.add("job "+id, func(ctx context.Context) error { return m.src.cancelJob(ctx, id, d.job) })
+		m.here.add("job "+id, func(ctx context.Context) error {
+			if d.job != nil {
+				d.job.Detach()
+			}
+			return m.src.endJob(ctx, id)
+		})
 	}
 	return err
 }
@@ -254,8 +267,20 @@ func (m *move) waitReady(ctx context.Context) error {
 	return failed
 }
 
-// migration returns the options for migration.Run.
-func (m *move) migration() *migration.Options {
+// switchLimit is how long QEMU may take to send the rest of the machine, which has been stopped, and to start it at the
+// destination. Then ctx no longer cancels the migration: QEMU 5.2 can end, because it gives the disks to the machine of the
+// source too late.
+const switchLimit = 15 * time.Second
+
+// run sends the machine.
+func (m *move) run(ctx context.Context, to migration.Target) (migration.Progress, error) {
+	from := to
+	if m.opts.Incoming != nil {
+		from = *m.opts.Incoming
+	}
+	if err := migration.StartIncoming(ctx, m.dst.conn, from); err != nil {
+		return migration.Progress{}, err
+	}
 	opts := migration.Options{}
 	if m.opts.Migration != nil {
 		opts = *m.opts.Migration
@@ -269,14 +294,25 @@ func (m *move) migration() *migration.Options {
 		}
 		return m.handOver(ctx)
 	}
-	return &opts
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() { cancel(wait.Err(ctx)) })
+	defer stop()
+	m.hold = func() bool {
+		held := stop()
+		time.AfterFunc(switchLimit, func() { cancel(fmt.Errorf("machine is not sent within %s", switchLimit)) })
+		return held
+	}
+	return migration.Run(longer, m.src.conn, to, &opts)
 }
 
 // handOver completes the copies and ends the exports. The machine stands still. The source can still continue it: its disks
 // have everything, too.
 func (m *move) handOver(ctx context.Context) error {
+	longer, cancel := wait.Outlive(ctx, switchLimit) // it takes milliseconds, and QEMU 5.2 can end if a job is cancelled now
+	defer cancel()
 	for _, d := range m.disks {
-		if err := d.job.EndWithoutPivot(ctx); err != nil {
+		if err := d.job.EndWithoutPivot(longer); err != nil {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
 	}
@@ -284,30 +320,24 @@ func (m *move) handOver(ctx context.Context) error {
 		if err := m.src.removeNodes(ctx, d.id, d.node); err != nil {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
-		if err := m.dst.removeExport(ctx, jobID(d.id, "move"), qemu.BlockExportRemoveModeHard); err != nil {
+		if err := m.dst.removeExportAfter(ctx, jobID(d.id, "move")); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}
 	}
-	if m.opts.Server == nil {
-		return nil
-	}
-	return m.dst.stopServer(ctx)
-}
-
-// cancelJob cancels a job and waits for its end. j is nil if nobody knows whether the job began.
-func (vm *VM) cancelJob(ctx context.Context, id string, j *job.Job) (err error) {
-	if j == nil {
-		if j, err = job.Find(ctx, vm.conn, id); err != nil {
-			return ignore(err, job.ErrGone)
+	if m.opts.Server != nil {
+		if err := m.dst.stopServer(ctx); err != nil {
+			return fmt.Errorf("destination: %w", err)
 		}
 	}
-	defer j.Detach()
-	return ignore(j.Cancel(ctx), job.ErrGone, job.ErrTooLate)
+	if !m.hold() {
+		return wait.Err(ctx)
+	}
+	return nil
 }
 
-// ignore returns err, or nil if err matches one of the others.
-func ignore(err error, others ...error) error {
-	if slices.ContainsFunc(others, func(other error) bool { return errors.Is(err, other) }) {
+// ignore returns err, or nil if err matches other.
+func ignore(err, other error) error {
+	if errors.Is(err, other) {
 		return nil
 	}
 	return err

@@ -435,33 +435,25 @@ func (i *image) sizeInHeader() (int64, error) {
 
 // createImage makes the image of a target.
 func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+	if i.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+		return errors.New("a raw image has no backing image: use qcow2")
+	}
 	if err := i.checkEmpty(); err != nil {
 		return err
 	}
 	if i.format == qemu.BlockdevDriverRaw {
 		return i.setSize(size)
 	}
-	steps := len(*undo)
-	err := vm.format(ctx, undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+	return vm.format(ctx, undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
 		return createQcow2(file, size, clusterSize, below)
 	})
-	if err != nil {
-		return err
-	}
-	node := (*undo)[steps] // an image gets another node
-	*undo = (*undo)[:steps]
-	if err := node.run(ctx); err != nil {
-		*undo = append(*undo, node)
-		return err
-	}
-	return nil
 }
 
 // checkEmpty returns an error if the file has content. A block device always has, and it does not count.
 func (i *image) checkEmpty() error {
 	end, err := i.end()
 	if err == nil && i.driver == qemu.BlockdevDriverFile && end > 0 {
-		return because(ErrNotEmpty, "file %s has %d bytes, and Create needs an empty one", i.file.Name(), end)
+		return because(ErrNotEmpty, "file %s has content, and Create needs an empty one", i.file.Name())
 	}
 	return err
 }
@@ -474,8 +466,23 @@ func (i *image) setSize(size int64) error {
 	return i.file.Truncate(size)
 }
 
-// format writes the header of an image. The first step of undo is the node of the file.
+// format writes the header of an image.
 func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
+	steps := len(*undo)
+	if err := vm.writeHeader(ctx, undo, disk, i, options); err != nil {
+		return err
+	}
+	node := (*undo)[steps] // an image gets another node
+	*undo = (*undo)[:steps]
+	if err := node.run(ctx); err != nil {
+		*undo = append(*undo, node)
+		return err
+	}
+	return nil
+}
+
+// writeHeader writes the header of an image. The first step of undo is the node of the file.
+func (vm *VM) writeHeader(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
 	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
 	if err != nil {
 		return err

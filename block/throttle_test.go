@@ -87,7 +87,7 @@ func TestThrottleErrors(t *testing.T) {
 		require.ErrorIs(t, none, block.ErrNoDisk)
 		_, err := m.disks.Throttle(ctx, "data2")
 		require.ErrorIs(t, err, block.ErrNoDisk)
-		m = startMachine(t, m.qemu, m.dir, "-device", "scsi-cd,id=cd1")
+		m = startMachine(t, m.qemu, t.TempDir(), "-device", "scsi-cd,id=cd1")
 		require.ErrorIs(t, m.disks.SetThrottle(ctx, "cd1", block.Throttle{Bytes: one}), block.ErrNoDisk)
 		_, err = m.disks.Throttle(ctx, "cd1")
 		require.ErrorIs(t, err, block.ErrNoDisk)
