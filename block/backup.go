@@ -132,6 +132,7 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 		return nil, errors.New("needs a disk")
 	}
 	t := job.Transaction{Grouped: true}
+	var nodes []string // of the targets, also those of the caller
 	for i, s := range all {
 		target, err := vm.addTarget(ctx, undo, s.ID, disks[i].Target, s.Size(), backing{})
 		if err != nil {
@@ -147,6 +148,7 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 			request.Sync, request.Bitmap, request.BitmapMode = qemu.MirrorSyncModeBitmap, &s.chain.name, new(qemu.BitmapSyncModeNever)
 		}
 		t.Jobs = append(t.Jobs, job.Planned{ID: jobID(s.ID, backupPurpose), Request: request})
+		nodes = append(nodes, target)
 		if isNode(disks[i].Target.Backend) {
 			target = ""
 		}
@@ -164,7 +166,40 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 	if opts.Progress != nil {
 		progress = func(id string, p job.Progress) { opts.Progress(strings.TrimSuffix(id, "."+backupPurpose), p) }
 	}
-	return targets, job.RunAll(ctx, vm.conn, t, progress)
+	if !freezes { // the guest's writes would fail with the connection
+		return targets, job.RunAll(ctx, vm.conn, t, progress)
+	}
+	return targets, vm.runFrozen(ctx, t, nodes, progress)
+}
+
+// yankLimit is how long cutting the connections of targets may take.
+const yankLimit = 5 * time.Second
+
+// runFrozen is job.RunAll for jobs that read frozen views. If ctx ends, it cuts the connections to targets in the network
+// before it cancels the jobs: if such a target does not answer, QEMU executes no more commands after job-cancel.
+func (vm *VM) runFrozen(ctx context.Context, t job.Transaction, targets []string, progress func(string, job.Progress)) error {
+	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		inTime, done := wait.Detach(ctx, yankLimit)
+		defer done()
+		for _, target := range targets {
+			if err := vm.yank(inTime, target); err != nil {
+				break // cancelling may take longer
+			}
+		}
+		cancel(wait.Err(ctx))
+	})
+	err := job.RunAll(running, vm.conn, t, progress)
+	if !stop() {
+		<-cut
+	}
+	if _, failed := errors.AsType[*job.FailedError](err); failed && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", wait.Err(ctx), err)
+	}
+	return err
 }
 
 // addSource appends a disk for a backup or a view.

@@ -12,6 +12,7 @@ import (
 	"github.com/qmpkit/qmpkit/block"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -283,5 +284,43 @@ func TestKilled(t *testing.T) {
 		require.NoError(t, err)
 		m.restored(t, a.holds, "second", "third")
 		m.unused(t, "data1", "b")
+	})
+}
+
+// TestBackupKinds backs up a disk of virtio-blk with an iothread, one with a filter on top, and a read-only one.
+func TestBackupKinds(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		file := func(name string) *qemu.BlockdevOptions {
+			return &qemu.BlockdevOptions{Driver: "file", Branch: &qemu.BlockdevOptionsFile{Filename: m.raw(t, name, 3)}}
+		}
+		content := bytes.Repeat([]byte{3}, imageSize)
+		require.NoError(t, qemu.ObjectAdd{ID: "io1", Branch: &qemu.IOThreadProperties{}}.Do(ctx, m))
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{
+			ID: "virtio", Backend: hotplug.Blockdev{Options: *file("virtio")}, Props: qmp.Args{"iothread": "io1"},
+		}))
+		require.NoError(t, qemu.ObjectAdd{ID: "limit", Branch: &qemu.ThrottleGroupProperties{}}.Do(ctx, m))
+		throttle := qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsThrottle{ThrottleGroup: "limit", File: qemu.BlockdevRef{Definition: file("throttled")}}}
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "throttled", Driver: "scsi-hd", Backend: hotplug.Blockdev{Options: throttle}}))
+		fixed := file("fixed")
+		fixed.ReadOnly = new(true)
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "fixed", Driver: "scsi-hd", Backend: hotplug.Blockdev{Options: *fixed}}))
+		for _, id := range []string{"virtio", "throttled", "fixed"} {
+			for mode, opts := range modes {
+				disk := block.BackupDisk{ID: id, Target: m.into(id + mode), Bitmap: "b-" + mode}
+				kept, err := m.disks.Backup(ctx, []block.BackupDisk{disk}, &opts)
+				require.NoError(t, err, "%s %s", id, mode)
+				require.Empty(t, kept)
+				m.restored(t, content, id+mode)
+				disk.Target, disk.Incremental = m.into(id+mode+"1"), true
+				if id == "throttled" {
+					m.write(t, id, 3, 0, 4096)
+				}
+				kept, err = m.disks.Backup(ctx, []block.BackupDisk{disk}, &opts)
+				require.NoError(t, err, "%s %s", id, mode)
+				require.Empty(t, kept)
+				m.restored(t, content, id+mode, id+mode+"1")
+			}
+		}
 	})
 }

@@ -376,11 +376,13 @@ func (vm *VM) removeExports(ctx context.Context, ids []string) error {
 		case len(ours) == 0:
 			return nil
 		case serves && !others:
-			err = vm.stopServer(ctx)
+			if err = (qemu.NBDServerStop{}).Do(ctx, vm.conn); refused(err) { // it does not run any more
+				err = nil
+			}
 		default:
 			for _, id := range ours {
 				delErr := qemu.BlockExportDel{ID: id, Mode: new(qemu.BlockExportRemoveModeHard)}.Do(ctx, vm.conn)
-				if _, refused := errors.AsType[*qmp.Error](delErr); !refused { // QEMU refuses if the export is about to end
+				if !refused(delErr) { // QEMU refuses if the export is about to end
 					err = errors.Join(err, delErr)
 				}
 			}

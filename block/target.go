@@ -508,6 +508,7 @@ func createQcow2(file qemu.BlockdevRef, size int64, clusterSize uint64, below ba
 func (vm *VM) endJob(ctx context.Context, id string) error {
 	j, err := job.Find(ctx, vm.conn, id)
 	if err == nil {
+		defer j.Detach()
 		err = j.Cancel(ctx)
 	}
 	if errors.Is(err, job.ErrGone) || errors.Is(err, job.ErrTooLate) {

@@ -105,6 +105,8 @@ var rooms = []room{
 		why: "make update: snapshot, bindings and changelog for another QEMU; runs qapigen"},
 	{path: "examples/demo", top: true,
 		why: "the program that make demo runs"},
+	{path: "examples/backup", top: true,
+		why: "a command that backs up the disks of a machine"},
 	{path: "examples/hotplug", top: true, modules: []string{sys},
 		why: "a command for the operations of hotplug; x/sys opens taps"},
 	{path: "internal/bench", top: true, modules: []string{sync},
