@@ -80,9 +80,7 @@ func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept 
 				return err
 			}
 		}
-		if len(c.bitmaps.bitmaps) > 0 {
-			c.ready = func(ctx context.Context) error { return c.record(ctx, undo) }
-		}
+		c.ready = func(ctx context.Context) error { return c.bitmaps.record(ctx, undo) }
 		if err = c.run(ctx); errors.Is(err, job.ErrNotStarted) && !errors.Is(err, ErrBusy) && opts.BaseFile == nil {
 			err = fmt.Errorf("%w (if QEMU has opened the file of the base for reading only, set BaseFile)", err)
 		}
@@ -255,22 +253,6 @@ func (vm *VM) masksProtocol() *bool {
 		return nil
 	}
 	return new(true)
-}
-
-// record makes the base record what the guest writes from now on.
-func (c *commit) record(ctx context.Context, undo *rollback) error {
-	remove := func(ctx context.Context) error {
-		err := qemu.BlockDirtyBitmapRemove{Node: c.bitmaps.to, Name: c.bitmaps.recorder}.Do(ctx, c.vm.conn)
-		if _, refused := errors.AsType[*qmp.Error](err); refused {
-			return nil // there is none
-		}
-		return err
-	}
-	if err := remove(ctx); err != nil { // of a commit that was interrupted
-		return err
-	}
-	undo.add("bitmap "+c.bitmaps.recorder, remove)
-	return c.bitmaps.record(ctx)
 }
 
 // StreamOptions configures [VM.Stream]. The zero value copies all that is below the first image into it.

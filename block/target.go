@@ -331,7 +331,24 @@ func (i *image) close() {
 }
 
 // openImage opens the file of a target that is a File or a Descriptor. With Create, it makes the file.
-func openImage(backend hotplug.DiskBackend, t Target) (i *image, err error) {
+func openImage(backend hotplug.DiskBackend, t Target) (*image, error) {
+	i, err := openFile(backend, t.Create)
+	switch {
+	case err != nil:
+		return nil, err
+	case i.format != qemu.BlockdevDriverRaw && i.format != qemu.BlockdevDriverQcow2:
+		err = fmt.Errorf("target has the format %q: it must be raw or qcow2; a Blockdev can have others", i.format)
+	case i.format == qemu.BlockdevDriverRaw && t.ClusterSize != 0:
+		err = errors.New("ClusterSize is for qcow2")
+	default:
+		return i, nil
+	}
+	i.close()
+	return nil, err
+}
+
+// openFile opens the file of a File or a Descriptor for writing.
+func openFile(backend hotplug.DiskBackend, create bool) (i *image, err error) {
 	i = &image{}
 	switch b := backend.(type) {
 	case hotplug.File:
@@ -342,7 +359,7 @@ func openImage(backend hotplug.DiskBackend, t Target) (i *image, err error) {
 		if open == nil {
 			open = func(path string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0o600) }
 		}
-		if t.Create {
+		if create {
 			flags |= os.O_CREATE
 		}
 		i.format, i.ours = b.Format, true
@@ -363,17 +380,11 @@ func openImage(backend hotplug.DiskBackend, t Target) (i *image, err error) {
 	if i.format == "" {
 		i.format = qemu.BlockdevDriverRaw
 	}
-	switch i.driver, err = qmpfd.Driver(i.file); {
-	case err != nil:
-	case i.format != qemu.BlockdevDriverRaw && i.format != qemu.BlockdevDriverQcow2:
-		err = fmt.Errorf("target has the format %q: it must be raw or qcow2; a Blockdev can have others", i.format)
-	case i.format == qemu.BlockdevDriverRaw && t.ClusterSize != 0:
-		err = errors.New("ClusterSize is for qcow2")
-	default:
-		return i, nil
+	if i.driver, err = qmpfd.Driver(i.file); err != nil {
+		i.close()
+		return nil, err
 	}
-	i.close()
-	return nil, err
+	return i, nil
 }
 
 // end returns the size of the file or the device.
@@ -424,19 +435,41 @@ func (i *image) sizeInHeader() (int64, error) {
 
 // createImage makes the image of a target.
 func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
-	end, err := i.end()
-	switch {
-	case err != nil:
-		return err
-	case i.driver == qemu.BlockdevDriverFile && end > 0:
-		return because(ErrNotEmpty, "file %s has content, and Create needs an empty one", i.file.Name())
-	case i.isRawDevice():
-		return i.checkSize(size)
-	case i.format == qemu.BlockdevDriverRaw:
-		return i.file.Truncate(size)
+	if i.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+		return errors.New("a raw image has no backing image: use qcow2")
 	}
+	if err := i.checkEmpty(); err != nil {
+		return err
+	}
+	if i.format == qemu.BlockdevDriverRaw {
+		return i.setSize(size)
+	}
+	return vm.format(ctx, undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+		return createQcow2(file, size, clusterSize, below)
+	})
+}
+
+// checkEmpty returns an error if the file has content. A block device always has, and it does not count.
+func (i *image) checkEmpty() error {
+	end, err := i.end()
+	if err == nil && i.driver == qemu.BlockdevDriverFile && end > 0 {
+		return because(ErrNotEmpty, "file %s has content, and Create needs an empty one", i.file.Name())
+	}
+	return err
+}
+
+// setSize makes a raw image of a file that is empty.
+func (i *image) setSize(size int64) error {
+	if i.isRawDevice() {
+		return i.checkSize(size)
+	}
+	return i.file.Truncate(size)
+}
+
+// format writes the header of an image.
+func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
 	steps := len(*undo)
-	if err := vm.format(ctx, undo, disk, i, clusterSize, size, below); err != nil {
+	if err := vm.writeHeader(ctx, undo, disk, i, options); err != nil {
 		return err
 	}
 	node := (*undo)[steps] // an image gets another node
@@ -448,33 +481,37 @@ func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *i
 	return nil
 }
 
-// format writes the header of a qcow2 image. The first step of undo is the node of the file.
-func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+// writeHeader writes the header of an image. The first step of undo is the node of the file.
+func (vm *VM) writeHeader(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
 	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
 	if err != nil {
 		return err
 	}
-	options := &qemu.BlockdevCreateOptionsQcow2{
-		File: qemu.BlockdevRef{Reference: new(node)}, Size: uint64(size),
-		BackingFile: qmp.NonZero(below.file), ClusterSize: qmp.NonZero(clusterSize),
-	}
-	if below.file != "" {
-		options.BackingFmt = new(below.format)
-	}
+	create := qemu.BlockdevCreate{Options: options(qemu.BlockdevRef{Reference: new(node)})}
 	id := jobID(disk, "create")
-	err = job.Run(ctx, vm.conn, id, qemu.BlockdevCreate{
-		Options: qemu.BlockdevCreateOptions{Driver: qemu.BlockdevDriverQcow2, Branch: options},
-	}, nil)
+	err = job.Run(ctx, vm.conn, id, create, nil)
 	if err != nil && !errors.Is(err, job.ErrNotStarted) {
 		undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
 	}
 	return err
 }
 
+// createQcow2 returns the options for a qcow2 image.
+func createQcow2(file qemu.BlockdevRef, size int64, clusterSize uint64, below backing) qemu.BlockdevCreateOptions {
+	options := &qemu.BlockdevCreateOptionsQcow2{
+		File: file, Size: uint64(size), BackingFile: qmp.NonZero(below.file), ClusterSize: qmp.NonZero(clusterSize),
+	}
+	if below.file != "" {
+		options.BackingFmt = new(below.format)
+	}
+	return qemu.BlockdevCreateOptions{Driver: qemu.BlockdevDriverQcow2, Branch: options}
+}
+
 // endJob cancels a job, if it has not ended, and dismisses it.
 func (vm *VM) endJob(ctx context.Context, id string) error {
 	j, err := job.Find(ctx, vm.conn, id)
 	if err == nil {
+		defer j.Detach()
 		err = j.Cancel(ctx)
 	}
 	if errors.Is(err, job.ErrGone) || errors.Is(err, job.ErrTooLate) {
