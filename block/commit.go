@@ -139,7 +139,10 @@ func (m *merge) run(ctx context.Context) error {
 		err = nil
 	case err != nil:
 		if j, findErr := job.Find(ctx, m.vm.conn, m.job); findErr == nil {
-			_ = j.Cancel(ctx) // the nodes show the outcome
+			cancelErr := j.Cancel(ctx) // the nodes show the outcome
+			if cancelErr == nil && !errors.Is(err, job.ErrUnknown) && !errors.Is(err, job.ErrGoesOn) { // ready has failed
+				err = fmt.Errorf("%w: %w", job.ErrCancelled, err)
+			}
 			j.Detach()
 		}
 	}
