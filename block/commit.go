@@ -139,7 +139,7 @@ func (m *merge) run(ctx context.Context) error {
 		err = nil
 	case err != nil:
 		if j, findErr := job.Find(ctx, m.vm.conn, m.job); findErr == nil {
-			cancelErr := j.Cancel(ctx) // the nodes show the outcome
+			cancelErr := j.Cancel(ctx)                                                                 // the nodes show the outcome
 			if cancelErr == nil && !errors.Is(err, job.ErrUnknown) && !errors.Is(err, job.ErrGoesOn) { // ready has failed
 				err = fmt.Errorf("%w: %w", job.ErrCancelled, err)
 			}
