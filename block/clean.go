@@ -11,14 +11,14 @@ import (
 
 // Clean removes what operations on a disk have left because they were interrupted, or could not remove it then. It
 // dismisses the jobs with IDs of this package ("ID.move") that have ended, and removes the nodes in [Disk.Left] with their
-// descriptors. It ends no job. Do not call it while an operation works on the disk: Clean removes the nodes that the
+// descriptors and bitmaps, and a bitmap "ID.move" or "ID.commit" of the disk. It ends no job. Do not call it while an operation works on the disk: Clean removes the nodes that the
 // operation has added and does not use yet.
 //
 // kept lists the nodes that stay because something uses them, for example a job that runs. If nothing is left, Clean
 // does nothing. The error matches [ErrNoDisk] if there is no such disk; [hotplug.VM.RemoveDisk] removes what is left of a
 // disk that was removed.
 //
-// Source: job-dismiss, blockdev-del, remove-fd, object-del.
+// Source: job-dismiss, blockdev-del, remove-fd, object-del, block-dirty-bitmap-remove.
 func (vm *VM) Clean(ctx context.Context, id string) (kept []hotplug.Kept, err error) {
 	err = vm.do(ctx, "clean disk", id, func() error {
 		kept, err = vm.clean(ctx, id)
@@ -42,6 +42,16 @@ func (vm *VM) clean(ctx context.Context, id string) (kept []hotplug.Kept, err er
 			if lookErr != nil || slices.ContainsFunc(again.Jobs, isThere) {
 				return nil, err
 			}
+		}
+	}
+	for _, purpose := range []string{"move", "commit"} { // see bitmapMove
+		name := jobID(id, purpose)
+		isThere := slices.ContainsFunc(d.Bitmaps, func(b qemu.BlockDirtyInfo) bool { return *b.Name == name })
+		if !isThere || slices.ContainsFunc(d.Jobs, func(j qemu.JobInfo) bool { return j.ID == name && j.Status != qemu.JobStatusConcluded }) {
+			continue
+		}
+		if err := (qemu.BlockDirtyBitmapRemove{Node: d.root(), Name: name}).Do(ctx, vm.conn); err != nil {
+			return nil, err
 		}
 	}
 	jobs, err := job.Nodes(ctx, vm.conn)

@@ -24,9 +24,11 @@ type Disk struct {
 	// layers.
 	Layers []Layer
 
+	ReadOnly bool // the guest cannot write
+
 	Jobs    []qemu.JobInfo         // on the disk: running, or ended and not dismissed
-	Bitmaps []qemu.BlockDirtyInfo  // of the first image; not those of jobs
-	Exports []qemu.BlockExportInfo // of the nodes of the disk
+	Bitmaps []qemu.BlockDirtyInfo  // of the first layer; not those of jobs
+	Exports []qemu.BlockExportInfo // of the nodes of the disk, or of a frozen view
 
 	// Left are the nodes that this library added for the disk and that the disk does not use: the target of a job that
 	// runs, or what an operation left that was interrupted. A node can be gone already, with its descriptors left.
@@ -98,10 +100,10 @@ func (d *Disk) uses(node string) bool {
 
 // busy returns a *BusyError if there are jobs on the disk.
 func (d *Disk) busy() error {
-	if len(d.Jobs) == 0 {
+	if len(d.Jobs) == 0 && !d.frozen() {
 		return nil
 	}
-	e := &BusyError{}
+	e := &BusyError{View: d.frozen()}
 	for _, j := range d.Jobs {
 		e.Jobs = append(e.Jobs, j.ID)
 	}
@@ -158,6 +160,25 @@ func (vm *VM) lookIdle(ctx context.Context, id string) (*Disk, error) {
 		return nil, because(ErrNoDisk, "drive has no medium")
 	}
 	return d, d.busy()
+}
+
+// orBusy looks for the jobs of a disk, if a job was not started. An operation on the same disk can have been faster: the
+// error then matches ErrBusy, too.
+func (vm *VM) orBusy(ctx context.Context, id, jobID string, err error) error {
+	if !errors.Is(err, job.ErrNotStarted) || ctx.Err() != nil {
+		return err
+	}
+	var busy error
+	if d, lookErr := vm.look(ctx, id); lookErr == nil {
+		busy = d.busy()
+	}
+	if busy == nil && errors.Is(err, job.ErrExists) { // it has ended since
+		busy = &BusyError{Jobs: []string{jobID}}
+	}
+	if busy == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %w", busy, err)
 }
 
 // findLeft fills in Left.
@@ -301,6 +322,7 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 	if b.Inserted == nil {
 		return d, true
 	}
+	d.ReadOnly = b.Inserted.RO
 	d.Layers, fit = layers(b.Inserted, v.stats[qdevOf(b.Qdev, &b.Device)])
 	for _, bitmap := range b.Inserted.DirtyBitmaps {
 		if bitmap.Name != nil {
@@ -313,7 +335,8 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 		filters = append(filters, v.jobNodes[j.ID]...)
 	}
 	for _, e := range v.exports {
-		if d.uses(e.NodeName) || isNameless(e.NodeName) && slices.Contains(filters, e.NodeName) {
+		isView := d.ID != "" && e.NodeName == viewNode(d.ID, accessNode)
+		if d.uses(e.NodeName) || isView || isNameless(e.NodeName) && slices.Contains(filters, e.NodeName) {
 			d.Exports = append(d.Exports, e)
 		}
 	}

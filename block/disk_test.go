@@ -41,16 +41,18 @@ type machine struct {
 
 // onMachines runs a test on each QEMU.
 func onMachines(t *testing.T, test func(t *testing.T, m *machine)) {
-	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
-		test(t, startMachine(t, q))
-	})
+	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) { test(t, startMachine(t, q, t.TempDir())) })
 }
 
-func startMachine(t *testing.T, q *qemutest.QEMU, args ...string) *machine {
+func onQEMUs(t *testing.T, test func(t *testing.T, q *qemutest.QEMU)) {
+	qemutest.Run(t, allVersions, test)
+}
+
+func startMachine(t *testing.T, q *qemutest.QEMU, dir string, args ...string) *machine {
 	t.Helper()
 	vm := q.Start(t, qemutest.Config{Machine: "pc", Args: append([]string{"-device", "virtio-scsi-pci"}, args...)})
 	c := vm.Dial(t)
-	return &machine{Client: c, qemu: q, vm: vm, plug: hotplug.New(c, nil), disks: block.New(c), dir: t.TempDir()}
+	return &machine{Client: c, qemu: q, vm: vm, plug: hotplug.New(c, nil), disks: block.New(c), dir: dir}
 }
 
 // within is a context for a test on a busy machine.
@@ -182,7 +184,11 @@ func (m *machine) clean(t *testing.T) {
 	t.Helper()
 	nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(t.Context(), m)
 	require.NoError(t, err)
-	require.Empty(t, nodes)
+	names := make([]string, len(nodes)) // of nodes; the statistics are long
+	for i, n := range nodes {
+		names[i] = qmp.Value(n.NodeName)
+	}
+	require.Empty(t, names)
 	sets, err := qemu.QueryFDSets{}.Do(t.Context(), m)
 	require.NoError(t, err)
 	require.Empty(t, sets)

@@ -24,6 +24,39 @@ var ErrSize = errors.New("size differs from the disk's")
 // has changed nothing.
 var ErrNoDisk = errors.New("no such disk")
 
+// ErrNoLayer means that a node is not a layer of the disk, or that no layer is below it. The operation has changed nothing.
+var ErrNoLayer = errors.New("no such layer")
+
+// ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
+var ErrNoSnapshot = errors.New("no such snapshot")
+
+// ErrNoBitmap means that the disk has no bitmap with the name. The operation has changed nothing.
+var ErrNoBitmap = errors.New("no such bitmap")
+
+// ErrInconsistent means that a bitmap cannot be used, because the QEMU that wrote it was killed. It can only be
+// removed. The operation has changed nothing.
+var ErrInconsistent = errors.New("bitmap is inconsistent")
+
+// ErrBitmapBusy means that a job or an export uses a bitmap. The operation has changed nothing.
+var ErrBitmapBusy = errors.New("bitmap is in use")
+
+// ErrNeedFull means that a disk needs a full backup before the next increment: its bitmap is missing, inconsistent or
+// disabled. The error also matches [ErrNoBitmap] or [ErrInconsistent]. The operation has changed nothing.
+var ErrNeedFull = errors.New("take a full backup first")
+
+// ErrBitmapsUnknown means that a backup is complete, and QEMU did not answer when its bitmaps were updated. Keep the
+// backup: the next increment may need it, and fits to it in any case.
+var ErrBitmapsUnknown = errors.New("backup is complete, state of its bitmaps unknown")
+
+// ErrNoView means that no frozen view of the disks is open. It was closed, or QEMU was restarted.
+var ErrNoView = errors.New("no frozen view is open")
+
+// A needFullError is why an increment is impossible.
+type needFullError struct{ reason error }
+
+func (e *needFullError) Error() string   { return fmt.Sprintf("%v: %v", e.reason, ErrNeedFull) }
+func (e *needFullError) Unwrap() []error { return []error{ErrNeedFull, e.reason} }
+
 // because returns an error that matches err and has another text.
 func because(err error, format string, args ...any) error {
 	return &reason{fmt.Sprintf(format, args...), err}

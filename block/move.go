@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -27,13 +28,21 @@ type MoveOptions struct {
 	// the target: else the copy never ends.
 	WriteBlocking bool
 
+	// DropBitmaps leaves the bitmaps on the old image; they are removed with its node. Otherwise Move moves them to the
+	// target.
+	DropBitmaps bool
+
 	Speed    int64              // the limit for the copy in bytes a second; 0 means none
 	Progress func(job.Progress) // called about once a second, see [job.Job.Wait]; may be nil
 }
 
 // Move moves the storage of a disk to a target while the guest uses the disk. Then it removes the nodes that the disk used
-// before, with their descriptors, whoever added them. Files stay. Bitmaps are lost with the old nodes. A filter on top of
-// the disk stays on top. The job has the ID "ID.move".
+// before, with their descriptors, whoever added them. Files stay. A filter on top of the disk stays on top. The job has the
+// ID "ID.move".
+//
+// The target gets the bitmaps of the disk with their content, except for inconsistent ones. A target that cannot hold a
+// persistent bitmap gets one that is not. If a bitmap cannot be moved, the old nodes stay with it, and their Err in kept
+// says why. Below a filter, QEMU does not report bitmaps: they are lost.
 //
 // If Move returns nil, the device uses the target. kept lists the old nodes and descriptors that are still in QEMU, because
 // something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes them later.
@@ -48,23 +57,34 @@ type MoveOptions struct {
 //   - the other errors of [job.Run].
 //
 // If the program ends first, QEMU goes on with the job until it is ready. [job.Find] with "ID.move" and [job.Job.Wait]
-// finish the move, and Clean removes the rest.
+// finish the move, and Clean removes the rest. The bitmaps are lost then.
 //
-// Source: blockdev-mirror with sync full or top, job-complete, blockdev-create, blockdev-add, blockdev-del.
+// Source: blockdev-mirror with sync full or top, job-complete, blockdev-create, blockdev-add, blockdev-del,
+// block-dirty-bitmap-add, block-dirty-bitmap-merge.
 func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) (kept []hotplug.Kept, err error) {
 	var old []Layer
+	var bitmaps bitmapMove
 	err = vm.changing(ctx, "move disk", id, func(undo *rollback) error {
 		m, err := vm.planMirror(ctx, undo, id, t, opts)
 		if err != nil {
-			return err
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
 		m.job, m.pivots = jobID(id, "move"), true
+		m.bitmaps = bitmapMove{vm, m.old[0].Node, m.Target, m.job, m.disk.movable(opts != nil && opts.DropBitmaps)}
 		_, err = m.run(ctx)
-		old, kept = m.old, m.kept
+		old, kept, bitmaps = m.old, m.kept, m.bitmaps
 		return err
 	})
 	if err != nil {
 		return nil, err
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit) // the disk has moved
+	defer cancel()
+	if err := bitmaps.finish(ctx); err != nil {
+		for _, l := range old {
+			kept = append(kept, hotplug.Kept{What: "node", Name: l.Node, Err: err})
+		}
+		return kept, nil
 	}
 	return append(kept, vm.release(ctx, id, old)...), nil
 }
@@ -76,6 +96,13 @@ type CopyOptions struct {
 	WriteBlocking bool
 	Speed         int64
 	Progress      func(job.Progress)
+}
+
+func (o *CopyOptions) mirror() *MoveOptions {
+	if o == nil {
+		return nil
+	}
+	return &MoveOptions{Top: o.Top, BackingFile: o.BackingFile, WriteBlocking: o.WriteBlocking, Speed: o.Speed, Progress: o.Progress}
 }
 
 // Copy copies a disk to a target while the guest uses the disk. Then it removes the target's node, unless the target is a
@@ -92,9 +119,9 @@ type CopyOptions struct {
 func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) (kept []hotplug.Kept, err error) {
 	target := ""
 	err = vm.changing(ctx, "copy disk", id, func(undo *rollback) error {
-		m, err := vm.planMirror(ctx, undo, id, t, (*MoveOptions)(opts))
+		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror())
 		if err != nil {
-			return err
+			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
 		m.job = jobID(id, "copy")
 		moved, err := m.run(ctx)
@@ -121,13 +148,14 @@ func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) 
 type mirror struct {
 	qemu.BlockdevMirror
 	vm       *VM
-	disk     string
+	disk     *Disk
 	job      string // its ID
 	pivots   bool   // the disk uses the target afterwards
 	progress func(job.Progress)
 
-	old  []Layer        // that the disk does not use if it uses the target
-	kept []hotplug.Kept // the job, if QEMU did not dismiss it
+	old     []Layer // that the disk does not use if it uses the target
+	bitmaps bitmapMove
+	kept    []hotplug.Kept // the job, if QEMU did not dismiss it
 }
 
 // planMirror adds the target for a mirror.
@@ -140,7 +168,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 		return nil, err
 	}
 	first := d.imageIndex()
-	m := &mirror{vm: vm, disk: id, old: d.Layers[first:], progress: opts.Progress}
+	m := &mirror{vm: vm, disk: d, old: d.Layers[first:], progress: opts.Progress}
 	m.Device, m.Sync, m.Speed = d.root(), qemu.MirrorSyncModeFull, qmp.NonZero(opts.Speed)
 	var below backing
 	if opts.Top {
@@ -168,24 +196,22 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	switch {
 	case err != nil:
 	case m.pivots:
-		err = j.Complete(ctx)
+		err = m.pivot(ctx, j)
 	default:
 		err = j.EndWithoutPivot(ctx)
 	}
 	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
-		return false, err
+		return false, m.vm.orBusy(ctx, m.disk.ID, m.job, err)
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
 	if errors.Is(err, job.ErrGoesOn) || errors.Is(err, job.ErrUnknown) {
-		if j, findErr := job.Find(ctx, m.vm.conn, m.job); findErr == nil {
-			_ = j.Cancel(ctx) // the nodes show the outcome
-		}
+		_ = m.vm.endJob(ctx, m.job) // the nodes show the outcome
 	}
 	if errors.Is(err, job.ErrNotDismissed) {
 		m.kept, err = append(m.kept, hotplug.Kept{What: "job", Name: m.job, Err: err}), nil
 	}
-	d, lookErr := m.vm.look(ctx, m.disk)
+	d, lookErr := m.vm.look(ctx, m.disk.ID)
 	switch {
 	case lookErr == nil && d.uses(m.Target):
 		return true, nil
@@ -196,9 +222,21 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	case errors.Is(lookErr, ErrNoDisk):
 		return false, because(ErrNoDisk, "disk was removed while it moved")
 	case lookErr == nil:
-		return false, because(job.ErrCancelled, "another client has ended job %q: the disk does not use node %q", m.job, m.Target)
+		return false, because(job.ErrCancelled, "disk does not use node %q: another client has ended job %q, or has moved the disk again", m.Target, m.job)
 	}
 	return true, nil // the job has succeeded, and QEMU does not answer any more
+}
+
+// pivot ends the job so that the disk uses the target.
+func (m *mirror) pivot(ctx context.Context, j *job.Job) error {
+	err := m.bitmaps.record(ctx)
+	if err == nil {
+		return j.Complete(ctx)
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	_ = j.Cancel(ctx) // the nodes show the outcome
+	return err
 }
 
 // below returns what is below a layer, for a target with the same image below. file is the caller's name for that image.
@@ -248,6 +286,9 @@ func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotpl
 		return nil
 	}
 	kept, err := vm.plug.RemoveNodes(ctx, id, names...)
+	if err != nil {
+		kept, err = vm.plug.RemoveNodes(ctx, id, names...)
+	}
 	isKept := func(node string) bool {
 		return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })
 	}
@@ -276,7 +317,13 @@ func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node str
 	keep := func(set int64, err error) {
 		kept = append(kept, hotplug.Kept{What: "fdset", Name: strconv.FormatInt(set, 10), Err: err})
 	}
-	all, err := vm.Disks(ctx)
+	foreign, err := vm.foreignSets(ctx)
+	sets = slices.DeleteFunc(sets, func(set int64) bool { return err == nil && !slices.Contains(foreign, set) })
+	if len(sets) == 0 {
+		return nil
+	}
+	all, disksErr := vm.Disks(ctx)
+	err = errors.Join(err, disksErr)
 	for _, set := range sets {
 		uses := func(l Layer) bool { s, ok := l.FDSet(); return ok && s == set }
 		switch {
@@ -292,4 +339,17 @@ func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node str
 		}
 	}
 	return kept
+}
+
+// foreignSets lists the sets of descriptors that this library has not added. RemoveNodes removes those of this library. A
+// layer can name a set that is gone, and whose number another set has: QEMU 5.2 removes the set of an image below an overlay
+// when the last monitor disconnects.
+func (vm *VM) foreignSets(ctx context.Context) (ids []int64, err error) {
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	for _, s := range sets {
+		if !slices.ContainsFunc(s.FDs, func(fd qemu.FDSetFDInfo) bool { return strings.HasPrefix(qmp.Value(fd.Opaque), "qmpkit:") }) {
+			ids = append(ids, s.FDSetID)
+		}
+	}
+	return ids, err
 }

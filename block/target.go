@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -29,6 +30,7 @@ type Target struct {
 	//
 	// An nbd node of a Blockdev that has no open-timeout gets one of 10 seconds. QEMU before 7.0 has no open-timeout: if
 	// the NBD server accepts the connection and is silent, the monitor answers no command until the server closes it.
+	// QEMU before 6.0 has no yank: if ctx ends, the node stays, because removing it could block the monitor, too.
 	Backend hotplug.DiskBackend
 
 	// NodeName names the node. If it is empty, it is the disk's ID with a number: "data1.1". A Node has a name already.
@@ -107,7 +109,7 @@ func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t 
 			return "", errors.New("a raw image has no backing image: use qcow2")
 		}
 		if t.Create {
-			err = vm.createImage(ctx, disk, image, t.ClusterSize, size, below)
+			err = vm.createImage(ctx, undo, disk, image, t.ClusterSize, size, below)
 		} else {
 			err = image.checkSize(size)
 		}
@@ -131,10 +133,23 @@ func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t 
 		if t.Create {
 			return "", errors.New("Create needs a File or a Descriptor, and the target is a Blockdev")
 		}
-		if b.Options, err = vm.withOpenTimeout(ctx, withBacking(b.Options, below)); err != nil {
+		b.Options = withBacking(b.Options, below)
+		isNBD := false
+		if b.Options, isNBD, err = vm.withOpenTimeout(ctx, b.Options); err != nil {
 			return "", err
 		}
-		return vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
+		node, err = vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
+		if err == nil && isNBD {
+			last := &(*undo)[len(*undo)-1]
+			remove := last.run
+			last.run = func(undoCtx context.Context) error {
+				if err := vm.yank(undoCtx, node); err != nil && ctx.Err() != nil {
+					return err
+				}
+				return remove(undoCtx)
+			}
+		}
+		return node, err
 	case hotplug.Node:
 		if t.Create || t.NodeName != "" {
 			return "", errors.New("Create and NodeName do not fit a target that is a Node")
@@ -168,30 +183,52 @@ func withBacking(options qemu.BlockdevOptions, below backing) qemu.BlockdevOptio
 
 const openTimeout = 10 // seconds
 
-// withOpenTimeout returns the options of a node in which each nbd node has an open-timeout, if QEMU knows that.
-func (vm *VM) withOpenTimeout(ctx context.Context, options qemu.BlockdevOptions) (qemu.BlockdevOptions, error) {
+// withOpenTimeout returns the options of a node in which each nbd node has an open-timeout, if QEMU knows that. isNBD
+// reports whether there is such a node.
+func (vm *VM) withOpenTimeout(ctx context.Context, options qemu.BlockdevOptions) (_ qemu.BlockdevOptions, isNBD bool, err error) {
 	text, err := options.MarshalJSON()
 	if err != nil || !bytes.Contains(text, []byte(`"nbd"`)) {
-		return options, nil // AddNode reports the error, if it does not know better
+		return options, false, nil // AddNode reports the error, if it does not know better
 	}
 	lacks, err := qmpschema.Missing(ctx, vm.conn, qemu.BlockdevAdd{Branch: &qemu.BlockdevOptionsNBD{
 		Server: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{}}, OpenTimeout: new(uint32(openTimeout)),
 	}})
 	if err != nil || len(lacks) > 0 {
-		return options, err
+		return options, true, err
 	}
 	members := map[string]any{}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&members); err != nil {
-		return options, err
+		return options, true, err
 	}
 	limitOpening(members)
 	limited := qemu.BlockdevOptions{NodeName: options.NodeName, Branch: &qemu.RawBranch{Members: members}}
 	limited.Driver = qemu.BlockdevDriver(fmt.Sprint(members["driver"]))
 	delete(members, "driver")
 	delete(members, "node-name")
-	return limited, nil
+	return limited, true, nil
+}
+
+// yank closes the connections of a node, and of the nodes below it, to their servers. blockdev-del waits for a server that
+// does not answer, and blocks the monitor. If QEMU has no yank, the error matches errors.ErrUnsupported.
+func (vm *VM) yank(ctx context.Context, node string) error {
+	stats, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(stats, func(s qemu.BlockStats) bool { return qmp.Value(s.NodeName) == node })
+	if i < 0 {
+		return nil
+	}
+	for s := &stats[i]; s != nil; s = s.Parent {
+		err := qemu.Yank{Instances: []qemu.YankInstance{{Branch: &qemu.YankInstanceBlockNode{NodeName: qmp.Value(s.NodeName)}}}}.Do(ctx, vm.conn)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return because(errors.ErrUnsupported, "stays, because QEMU before 6.0 would wait for its NBD server: call Clean when the server answers")
+		}
+		// QEMU refuses it for a node without a connection.
+	}
+	return nil
 }
 
 // limitOpening gives each nbd node of a tree an open-timeout.
@@ -294,7 +331,24 @@ func (i *image) close() {
 }
 
 // openImage opens the file of a target that is a File or a Descriptor. With Create, it makes the file.
-func openImage(backend hotplug.DiskBackend, t Target) (i *image, err error) {
+func openImage(backend hotplug.DiskBackend, t Target) (*image, error) {
+	i, err := openFile(backend, t.Create)
+	switch {
+	case err != nil:
+		return nil, err
+	case i.format != qemu.BlockdevDriverRaw && i.format != qemu.BlockdevDriverQcow2:
+		err = fmt.Errorf("target has the format %q: it must be raw or qcow2; a Blockdev can have others", i.format)
+	case i.format == qemu.BlockdevDriverRaw && t.ClusterSize != 0:
+		err = errors.New("ClusterSize is for qcow2")
+	default:
+		return i, nil
+	}
+	i.close()
+	return nil, err
+}
+
+// openFile opens the file of a File or a Descriptor for writing.
+func openFile(backend hotplug.DiskBackend, create bool) (i *image, err error) {
 	i = &image{}
 	switch b := backend.(type) {
 	case hotplug.File:
@@ -305,7 +359,7 @@ func openImage(backend hotplug.DiskBackend, t Target) (i *image, err error) {
 		if open == nil {
 			open = func(path string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0o600) }
 		}
-		if t.Create {
+		if create {
 			flags |= os.O_CREATE
 		}
 		i.format, i.ours = b.Format, true
@@ -326,17 +380,11 @@ func openImage(backend hotplug.DiskBackend, t Target) (i *image, err error) {
 	if i.format == "" {
 		i.format = qemu.BlockdevDriverRaw
 	}
-	switch i.driver, err = qmpfd.Driver(i.file); {
-	case err != nil:
-	case i.format != qemu.BlockdevDriverRaw && i.format != qemu.BlockdevDriverQcow2:
-		err = fmt.Errorf("target has the format %q: it must be raw or qcow2; a Blockdev can have others", i.format)
-	case i.format == qemu.BlockdevDriverRaw && t.ClusterSize != 0:
-		err = errors.New("ClusterSize is for qcow2")
-	default:
-		return i, nil
+	if i.driver, err = qmpfd.Driver(i.file); err != nil {
+		i.close()
+		return nil, err
 	}
-	i.close()
-	return nil, err
+	return i, nil
 }
 
 // end returns the size of the file or the device.
@@ -386,38 +434,89 @@ func (i *image) sizeInHeader() (int64, error) {
 }
 
 // createImage makes the image of a target.
-func (vm *VM) createImage(ctx context.Context, disk string, i *image, clusterSize uint64, size int64, below backing) error {
-	end, err := i.end()
-	switch {
-	case err != nil:
-		return err
-	case i.driver == qemu.BlockdevDriverFile && end > 0:
-		return because(ErrNotEmpty, "file %s has %d bytes, and Create needs an empty one", i.file.Name(), end)
-	case i.isRawDevice():
-		return i.checkSize(size)
-	case i.format == qemu.BlockdevDriverRaw:
-		return i.file.Truncate(size)
+func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+	if i.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+		return errors.New("a raw image has no backing image: use qcow2")
 	}
-	var undo rollback
-	return undo.run(ctx, vm.format(ctx, &undo, disk, i, clusterSize, size, below)) // also after success: an image gets another node
+	if err := i.checkEmpty(); err != nil {
+		return err
+	}
+	if i.format == qemu.BlockdevDriverRaw {
+		return i.setSize(size)
+	}
+	return vm.format(ctx, undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+		return createQcow2(file, size, clusterSize, below)
+	})
 }
 
-// format writes the header of a qcow2 image.
-func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
+// checkEmpty returns an error if the file has content. A block device always has, and it does not count.
+func (i *image) checkEmpty() error {
+	end, err := i.end()
+	if err == nil && i.driver == qemu.BlockdevDriverFile && end > 0 {
+		return because(ErrNotEmpty, "file %s has content, and Create needs an empty one", i.file.Name())
+	}
+	return err
+}
+
+// setSize makes a raw image of a file that is empty.
+func (i *image) setSize(size int64) error {
+	if i.isRawDevice() {
+		return i.checkSize(size)
+	}
+	return i.file.Truncate(size)
+}
+
+// format writes the header of an image.
+func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
+	steps := len(*undo)
+	if err := vm.writeHeader(ctx, undo, disk, i, options); err != nil {
+		return err
+	}
+	node := (*undo)[steps] // an image gets another node
+	*undo = (*undo)[:steps]
+	if err := node.run(ctx); err != nil {
+		*undo = append(*undo, node)
+		return err
+	}
+	return nil
+}
+
+// writeHeader writes the header of an image. The first step of undo is the node of the file.
+func (vm *VM) writeHeader(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
 	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
 	if err != nil {
 		return err
 	}
+	create := qemu.BlockdevCreate{Options: options(qemu.BlockdevRef{Reference: new(node)})}
+	id := jobID(disk, "create")
+	err = job.Run(ctx, vm.conn, id, create, nil)
+	if err != nil && !errors.Is(err, job.ErrNotStarted) {
+		undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
+	}
+	return err
+}
+
+// createQcow2 returns the options for a qcow2 image.
+func createQcow2(file qemu.BlockdevRef, size int64, clusterSize uint64, below backing) qemu.BlockdevCreateOptions {
 	options := &qemu.BlockdevCreateOptionsQcow2{
-		File: qemu.BlockdevRef{Reference: new(node)}, Size: uint64(size),
-		BackingFile: qmp.NonZero(below.file), ClusterSize: qmp.NonZero(clusterSize),
+		File: file, Size: uint64(size), BackingFile: qmp.NonZero(below.file), ClusterSize: qmp.NonZero(clusterSize),
 	}
 	if below.file != "" {
 		options.BackingFmt = new(below.format)
 	}
-	return job.Run(ctx, vm.conn, jobID(disk, "create"), qemu.BlockdevCreate{
-		Options: qemu.BlockdevCreateOptions{Driver: qemu.BlockdevDriverQcow2, Branch: options},
-	}, nil)
+	return qemu.BlockdevCreateOptions{Driver: qemu.BlockdevDriverQcow2, Branch: options}
+}
+
+// endJob cancels a job, if it has not ended, and dismisses it.
+func (vm *VM) endJob(ctx context.Context, id string) error {
+	j, err := job.Find(ctx, vm.conn, id)
+	if err == nil {
+		err = j.Cancel(ctx)
+	}
+	if errors.Is(err, job.ErrGone) || errors.Is(err, job.ErrTooLate) {
+		return nil
+	}
+	return err
 }
 
 // backing returns the backing of the node for the image, or nil if its format has none.

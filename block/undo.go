@@ -9,6 +9,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/qmp"
 )
 
 // undoLimit is how long undoing may take: a job that is cancelled can need 15 s to end, a node 10 s to become free.
@@ -26,6 +27,27 @@ type undo struct {
 
 func (r *rollback) add(what string, run func(ctx context.Context) error) {
 	*r = append(*r, undo{what, run})
+}
+
+// answerLimit is how long a step waits for QEMU's answer after the context of its operation has ended.
+const answerLimit = 5 * time.Second
+
+// step does a step of a single command, unless ctx has ended. If ctx ends while the step runs, the step may still be done;
+// the error is then that of ctx.
+func (r *rollback) step(ctx context.Context, what string, do, undo func(ctx context.Context) error) error {
+	if err := wait.Err(ctx); err != nil {
+		return err
+	}
+	longer, cancel := wait.Outlive(ctx, answerLimit)
+	defer cancel()
+	err := do(longer)
+	if err == nil || qmp.MayHaveExecuted(err) {
+		r.add(what, undo)
+	}
+	if err == nil {
+		err = wait.Err(ctx)
+	}
+	return err
 }
 
 // run undoes the steps because of err, the last one first. It returns err, or a *hotplug.RollbackError. It goes on

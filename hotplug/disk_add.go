@@ -57,7 +57,9 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 	if err := tree.addFDSets(ctx, vm, undo, d); err != nil {
 		return err
 	}
-	if len(tree.files) == 0 { // a set has the names, too
+	// A set has the names, too. QEMU 5.2 loses the set of an image that is below an overlay, when the last monitor
+	// disconnects.
+	if len(tree.files) == 0 || d.nodeOnly && checkReading(d.ID) == nil {
 		if err := vm.mark(ctx, undo, d.ID, aNode, d.NodeName); err != nil {
 			return err
 		}

@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // AddNode adds storage for a disk, and no device: a node, its descriptors and its secrets. The node is for an operation
@@ -51,11 +55,12 @@ func (vm *VM) AddNode(ctx context.Context, d Disk) error {
 // QEMU does not have is skipped. QEMU also removes the nodes below a node that the same blockdev-add added.
 //
 // A node that something else uses stays, and is in kept: its Err matches [ErrInUse]. A node can be in use for some
-// seconds after its user is gone; RemoveNodes waits up to 10 seconds for each. Secrets stay until [VM.RemoveDisk].
+// seconds after its user is gone, so RemoveNodes waits up to 10 seconds. Secrets stay until [VM.RemoveDisk].
 //
-// RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. Call it again then.
+// RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. kept then ends with the
+// node of that command, and lacks those after it. Call RemoveNodes again.
 //
-// Source: blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
+// Source: query-fdsets, blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
 func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
 	err = vm.removing(ctx, "nodes of disk", id, func() error {
 		if err := checkID(id); err != nil {
@@ -68,33 +73,60 @@ func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept
 }
 
 func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kept []Kept, err error) {
+	sets, err := vm.setsOfNodes(ctx, id, nodes) // later, another operation can have nodes with these names
+	if err != nil {
+		return nil, err
+	}
 	left := slices.Clone(nodes)
-	for progress := true; progress && len(left) > 0; { // a node above is removed first, in whatever order they are given
-		progress, kept = false, nil
-		for i, name := range slices.Clone(left) {
-			limit := busyGrace
-			if i > 0 || len(kept) > 0 {
-				limit = 0 // the nodes above have waited
-			}
-			removed, err := vm.removeNodeWithin(ctx, name, limit)
-			if err != nil && !errors.Is(err, ErrInUse) {
-				return append(kept, Kept{aNode, name, err}), err
+	remove := func() (progress, wait bool, err error) {
+		kept = nil
+		for _, name := range left {
+			sure := false // that the node stays in use
+			removed, err := removeBusy(ctx, 0,
+				func() error { return qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn) },
+				func() (bool, error) {
+					exists, err := vm.nodeExistsInUse(ctx, name)
+					sure = errors.Is(err, ErrInUse)
+					return exists, err
+				})
+			switch {
+			case errors.Is(err, ErrInUse):
+				kept, wait = append(kept, Kept{aNode, name, err}), wait || !sure
+			case err != nil:
+				kept = append(kept, Kept{aNode, name, err})
+				return progress, false, err
 			}
 			progress = progress || removed
-			if err != nil {
-				kept = append(kept, Kept{aNode, name, err})
-			}
 		}
-		left = left[:0]
-		for _, k := range kept {
-			left = append(left, k.Name)
+		left = slices.DeleteFunc(left, func(name string) bool { return !isKept(kept, name) })
+		return progress, wait, nil
+	}
+	// A node is in use as long as a node above it exists, in whatever order the caller gives them.
+	deadline := time.Now().Add(busyGrace)
+	for pause := busyRetry; len(left) > 0; pause = min(2*pause, maxBusyRetry) {
+		progress, wait, err := remove()
+		if err != nil {
+			return kept, err
+		}
+		if progress {
+			pause, deadline = busyRetry, time.Now().Add(busyGrace)
+			continue
+		}
+		if !wait || time.Now().After(deadline) {
+			break
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done(): // the next command ends the loop
 		}
 	}
-	isGone := func(node string) bool { return slices.Contains(nodes, node) && !slices.Contains(left, node) }
-	err = vm.removeClosedSets(ctx, func(opaque string) bool {
-		owner, node := ownerOf(opaque)
-		return owner == id && isGone(node)
-	})
+	isGone := func(node string) bool { return slices.Contains(nodes, node) && !isKept(kept, node) }
+	if len(sets) > 0 {
+		err = vm.removeClosedSets(ctx, func(opaque string) bool {
+			_, node := ownerOf(opaque)
+			return slices.Contains(sets, opaque) && isGone(node)
+		})
+	}
 	for _, name := range nodes {
 		if name == id || !isGone(name) {
 			continue
@@ -108,6 +140,27 @@ func (vm *VM) removeNodesOf(ctx context.Context, id string, nodes []string) (kep
 		err = errors.Join(err, markErr)
 	}
 	return kept, err
+}
+
+// setsOfNodes returns the opaque texts of the sets that were added for nodes of a disk.
+func (vm *VM) setsOfNodes(ctx context.Context, id string, nodes []string) (opaques []string, err error) {
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil, nil
+	}
+	for _, s := range sets {
+		for _, fd := range s.FDs {
+			opaque := qmp.Value(fd.Opaque)
+			if owner, node := ownerOf(opaque); owner == id && slices.Contains(nodes, node) {
+				opaques = append(opaques, opaque)
+			}
+		}
+	}
+	return opaques, err
+}
+
+func isKept(kept []Kept, node string) bool {
+	return slices.ContainsFunc(kept, func(k Kept) bool { return k.Name == node })
 }
 
 // NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with

@@ -71,6 +71,7 @@
 //   - A set of descriptors has the ID and the name of the node in its opaque text, or the ID of a USB device.
 //   - An object marks the part: "ID.node.NODE", "ID.netdev.NETDEV", "ID.object.OBJECT" or "ID.character-device.CHARDEV".
 //     The methods that add create this object (a secret without content) if a part has neither a default name nor a set.
+//     [VM.AddNode] always does.
 //
 // All other parts belong to somebody else and stay, see [Kept]. [WithBackend] removes them, too, for example on machines
 // that another manager has started.

@@ -137,6 +137,11 @@ func checkID(id string) error {
 
 // do sends the request.
 func (s *start) do(ctx context.Context, x qmp.Executor, selfDismissing bool) error {
+	return x.Execute(ctx, &qmp.Call{Command: s.command, Args: s.args(selfDismissing)})
+}
+
+// args returns the arguments of the command.
+func (s *start) args(selfDismissing bool) qmp.Args {
 	args := qmp.Args{"job-id": s.id}
 	for name, value := range s.members {
 		if name != "job-id" {
@@ -150,7 +155,7 @@ func (s *start) do(ctx context.Context, x qmp.Executor, selfDismissing bool) err
 			args["auto-finalize"] = false
 		}
 	}
-	return x.Execute(ctx, &qmp.Call{Command: s.command, Args: args})
+	return args
 }
 
 // A reader is an executor that keeps the command and sends nothing.

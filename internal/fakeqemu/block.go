@@ -120,7 +120,7 @@ func (m *Machine) find(name string) node {
 // info describes a node and those below it. As in QEMU, the name of an image is that of its file.
 func (m *Machine) info(n node) qemu.BlockDeviceInfo {
 	info := qemu.BlockDeviceInfo{File: m.fileOf(n), NodeName: new(n.name), Drv: n.driver, RO: n.readOnly}
-	info.Image.Filename = info.File
+	info.Image.Filename, info.Image.Format = info.File, n.driver
 	if len(n.backing) > 0 {
 		info.Image.BackingImage = new(m.info(m.find(n.backing[0])).Image)
 	}
@@ -161,7 +161,7 @@ func (m *Machine) queryStats(args *arguments) (any, error) {
 		}
 		for _, id := range m.drives(n.name) {
 			s := m.stats(n)
-			s.Device, s.Qdev = new(""), new(id)
+			s.Device, s.Qdev = new(""), new("/machine/peripheral/"+id+"/virtio-backend")
 			all = append(all, s)
 		}
 	}

@@ -29,6 +29,7 @@ type fakeJob struct {
 	autoFinalize, autoDismiss bool
 	reason                    *string
 	ioStatus                  qemu.BlockDeviceIOStatus
+	group                     []*fakeJob // of a transaction, if they end together
 }
 
 // block reports whether QEMU calls a job a block job.
@@ -71,6 +72,7 @@ func NewJobs(s *qmptest.Server) *Jobs {
 			return nil, verb(j, args)
 		})
 	}
+	s.Handle("transaction", jobs.transaction)
 	jobs.handle("query-jobs", jobs.query)
 	jobs.handle("query-block-jobs", jobs.queryBlock)
 	return jobs
@@ -165,9 +167,67 @@ func (s *Jobs) to(j *fakeJob, status qemu.JobStatus) {
 	s.event(qemu.EventJobStatusChange, map[string]any{"id": j.id, "status": status})
 }
 
+// transaction starts the backups among its actions, and ignores the other actions.
+func (s *Jobs) transaction(r *qmptest.Request) (any, error) {
+	var args struct {
+		Actions []struct {
+			Type qemu.TransactionActionKind `json:"type"`
+			Data jobArguments               `json:"data"`
+		} `json:"actions"`
+		Properties struct {
+			Mode qemu.ActionCompletionMode `json:"completion-mode"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal(r.Arguments, &args); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var started []*fakeJob
+	for i := range args.Actions {
+		if args.Actions[i].Type != qemu.TransactionActionKindBlockdevBackup {
+			continue
+		}
+		j, err := s.create(qemu.JobTypeBackup, &args.Actions[i].Data)
+		if err != nil {
+			for _, j := range started {
+				s.to(j, qemu.JobStatusAborting)
+				s.to(j, qemu.JobStatusConcluded)
+				s.drop(j)
+			}
+			return nil, err
+		}
+		started = append(started, j)
+	}
+	for _, j := range started {
+		if args.Properties.Mode == qemu.ActionCompletionModeGrouped {
+			j.group = started
+		}
+		s.to(j, qemu.JobStatusRunning)
+	}
+	for _, j := range started {
+		if !s.hold && s.find(j.id) == j && j.status == qemu.JobStatusRunning { // it has not ended with another one
+			s.advance(j)
+		}
+	}
+	return nil, nil
+}
+
 func (s *Jobs) start(kind qemu.JobType, args *jobArguments) error {
+	j, err := s.create(kind, args)
+	if err != nil {
+		return err
+	}
+	s.to(j, qemu.JobStatusRunning)
+	if !s.hold {
+		s.advance(j)
+	}
+	return nil
+}
+
+func (s *Jobs) create(kind qemu.JobType, args *jobArguments) (*fakeJob, error) {
 	if s.find(args.JobID) != nil {
-		return generic("Job ID '%s' already in use", args.JobID)
+		return nil, generic("Job ID '%s' already in use", args.JobID)
 	}
 	j := &fakeJob{
 		id: args.JobID, kind: kind, ready: kind == qemu.JobTypeMirror, ioStatus: qemu.BlockDeviceIOStatusOk,
@@ -176,11 +236,7 @@ func (s *Jobs) start(kind qemu.JobType, args *jobArguments) error {
 	j.autoDismiss = j.block() && (args.AutoDismiss == nil || *args.AutoDismiss)
 	s.all = append(s.all, j)
 	s.to(j, qemu.JobStatusCreated)
-	s.to(j, qemu.JobStatusRunning)
-	if !s.hold {
-		s.advance(j)
-	}
-	return nil
+	return j, nil
 }
 
 func (s *Jobs) advance(j *fakeJob) {
@@ -192,14 +248,47 @@ func (s *Jobs) advance(j *fakeJob) {
 		s.to(j, qemu.JobStatusReady)
 	default:
 		s.to(j, qemu.JobStatusWaiting)
-		s.to(j, qemu.JobStatusPending)
-		if j.autoFinalize {
-			s.conclude(j)
+		group := j.together()
+		if slices.ContainsFunc(group, func(j *fakeJob) bool { return j.status != qemu.JobStatusWaiting }) {
+			return
+		}
+		for _, j := range group {
+			s.to(j, qemu.JobStatusPending)
+		}
+		if !slices.ContainsFunc(group, func(j *fakeJob) bool { return !j.autoFinalize }) {
+			s.concludeAll(group)
 		}
 	}
 }
 
+// together returns the jobs that end with a job, which is one of them.
+func (j *fakeJob) together() []*fakeJob {
+	if j.group == nil {
+		return []*fakeJob{j}
+	}
+	return j.group
+}
+
+func (s *Jobs) concludeAll(group []*fakeJob) {
+	for _, j := range group {
+		j.group = nil
+	}
+	for _, j := range group {
+		s.conclude(j)
+	}
+}
+
+// conclude ends a job. If it has not succeeded, the others of its group are cancelled.
 func (s *Jobs) conclude(j *fakeJob) {
+	if group := j.together(); j.reason != nil && len(group) > 1 {
+		for _, other := range group {
+			if other != j {
+				other.reason = new(cancelled)
+			}
+		}
+		s.concludeAll(group)
+		return
+	}
 	if j.reason != nil {
 		s.to(j, qemu.JobStatusAborting)
 	}
@@ -247,7 +336,7 @@ func (s *Jobs) complete(j *fakeJob, _ *jobArguments) error {
 func (s *Jobs) finalize(j *fakeJob, _ *jobArguments) error {
 	err := j.allow("finalize", qemu.JobStatusPending)
 	if err == nil {
-		s.conclude(j)
+		s.concludeAll(j.together())
 	}
 	return err
 }

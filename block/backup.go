@@ -1,0 +1,237 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A BackupDisk is a disk to back up.
+type BackupDisk struct {
+	ID     string // of the device
+	Target Target // gets the data; a qcow2 image for an increment
+
+	// Bitmap names the bitmap that connects a full backup and its increments. A full backup begins a chain with it. If it is
+	// empty, the backup is a full one that no increment can follow.
+	Bitmap string
+
+	// Incremental copies only what the guest has written since the last backup with the Bitmap. The target has no backing
+	// image in QEMU; to read the increment, put the image of the last backup below it, for example with qemu-img rebase.
+	Incremental bool
+
+	// Scratch is where QEMU keeps the old data of what the guest overwrites during the backup. If it is nil, QEMU uses a
+	// temporary file, see BackupOptions.
+	Scratch *Target
+}
+
+// BackupOptions configures [VM.Backup].
+type BackupOptions struct {
+	// ScratchDir is the folder for the temporary files of disks without Scratch. They have no names, and grow with what
+	// the guest overwrites during the backup. An empty ScratchDir is [os.TempDir]. Use a local disk.
+	ScratchDir string
+
+	// WriteTimeout is how long a write of the guest may wait for the scratch image, in whole seconds. After that the write
+	// goes through, and the backup fails. 0 means 15 seconds.
+	WriteTimeout time.Duration
+
+	// Direct makes the guest's writes wait for the target, without a scratch image. If the target is slow, the guest is
+	// slow; if the target is full or fails, writes of the guest fail. QEMU before 7.1 always works like that.
+	Direct bool
+
+	Speed    int64                             // the limit for each disk in bytes a second; 0 means none
+	Progress func(disk string, p job.Progress) // called about once a second for each disk; may be nil
+}
+
+// Backup copies disks as they are at one moment, while the guest uses them. It copies all data, or for an increment what
+// has changed since the last backup with the same bitmap. The jobs have the IDs "ID.backup". All disks succeed or none.
+//
+// The guest's writes do not wait for the targets: QEMU first copies the old data to a scratch image. If the scratch image
+// is full, or slower than WriteTimeout, the guest's write goes through and the backup fails. To freeze several disks at one
+// moment, Backup stops the machine for some milliseconds. QEMU before 7.1 cannot do this: see [BackupOptions.Direct].
+//
+// If Backup returns nil, the targets are complete, and the bitmaps record what the guest has written since the moment of
+// the backup. kept lists nodes and descriptors that are still in QEMU, because a command failed.
+//
+// If Backup fails or ctx ends, the bitmaps are as if there had been no backup, so an increment can be repeated with
+// another target. Everything that Backup has added is removed, unless the error is a [*hotplug.RollbackError]. Files
+// stay. The error matches:
+//   - [ErrNeedFull]: an increment is impossible, because the bitmap is missing, inconsistent or disabled.
+//   - [ErrNoDisk]: there is no such disk, or it has no medium.
+//   - [ErrBusy]: jobs run on a disk, or another backup or frozen view is open.
+//   - [ErrBitmapBusy]: something else uses the bitmap.
+//   - [ErrNotEmpty], [ErrSize]: a target does not fit.
+//   - [ErrBitmapsUnknown]: the backup is complete. Keep it as part of the chain.
+//   - [*job.FailedError]: the copy failed, for example because a target or a scratch image is full.
+//   - the other errors of [job.RunAll].
+//
+// If the process ends during a backup, [VM.AbortBackups] removes what is left.
+//
+// Source: transaction, blockdev-backup, block-dirty-bitmap-add, -merge, -clear and -remove; blockdev-add of
+// copy-before-write and snapshot-access, qom-set of drive; stop and cont for several disks.
+func (vm *VM) Backup(ctx context.Context, disks []BackupDisk, opts *BackupOptions) (kept []hotplug.Kept, err error) {
+	if opts == nil {
+		opts = &BackupOptions{}
+	}
+	var ids []string
+	for _, d := range disks {
+		ids = append(ids, d.ID)
+	}
+	var targets []string // by disk; empty for a node of the caller
+	err = vm.changing(ctx, "back up disk", strings.Join(ids, ", "), func(undo *rollback) error {
+		targets, err = vm.backup(ctx, undo, disks, opts)
+		if err != nil {
+			return err
+		}
+		longer, cancel := wait.Detach(ctx, undoLimit)
+		defer cancel()
+		kept, err = vm.end(longer, ids, succeeded)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	longer, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	for i, node := range targets {
+		if node == "" {
+			continue
+		}
+		stays, err := vm.plug.RemoveNodes(longer, ids[i], node)
+		if err != nil && len(stays) == 0 {
+			stays = []hotplug.Kept{{What: "node", Name: node, Err: err}}
+		}
+		kept = append(kept, stays...)
+	}
+	return kept, nil
+}
+
+// backup runs the jobs of a backup, and returns the nodes of the targets that it has added.
+func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, opts *BackupOptions) (targets []string, err error) {
+	freezes := false
+	if !opts.Direct {
+		if freezes, err = vm.freezes(ctx); err != nil {
+			return nil, err
+		}
+	}
+	var all []*source
+	for _, d := range disks {
+		if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
+			return nil, err
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("needs a disk")
+	}
+	t := job.Transaction{Grouped: true}
+	var nodes []string // of the targets, also those of the caller
+	for i, s := range all {
+		target, err := vm.addTarget(ctx, undo, s.ID, disks[i].Target, s.Size(), backing{})
+		if err != nil {
+			return nil, err
+		}
+		request := qemu.BlockdevBackup{
+			Device: s.root(), Target: target, Sync: qemu.MirrorSyncModeFull, Speed: qmp.NonZero(opts.Speed),
+		}
+		if freezes {
+			request.Device = viewNode(s.ID, accessNode)
+		}
+		if s.incremental {
+			request.Sync, request.Bitmap, request.BitmapMode = qemu.MirrorSyncModeBitmap, &s.chain.name, new(qemu.BitmapSyncModeNever)
+		}
+		t.Jobs = append(t.Jobs, job.Planned{ID: jobID(s.ID, backupPurpose), Request: request})
+		nodes = append(nodes, target)
+		if isNode(disks[i].Target.Backend) {
+			target = ""
+		}
+		targets = append(targets, target)
+	}
+	if freezes {
+		err = vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout})
+	} else { // QEMU refuses bitmaps in the transaction of jobs that end together
+		err = vm.beginChains(ctx, undo, all)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var progress func(string, job.Progress)
+	if opts.Progress != nil {
+		progress = func(id string, p job.Progress) { opts.Progress(strings.TrimSuffix(id, "."+backupPurpose), p) }
+	}
+	if !freezes { // the guest's writes would fail with the connection
+		return targets, job.RunAll(ctx, vm.conn, t, progress)
+	}
+	return targets, vm.runFrozen(ctx, t, nodes, progress)
+}
+
+// yankLimit is how long cutting the connections of targets may take.
+const yankLimit = 5 * time.Second
+
+// runFrozen is job.RunAll for jobs that read frozen views. If ctx ends, it cuts the connections to targets in the network
+// before it cancels the jobs: if such a target does not answer, QEMU executes no more commands after job-cancel.
+func (vm *VM) runFrozen(ctx context.Context, t job.Transaction, targets []string, progress func(string, job.Progress)) error {
+	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cut)
+		inTime, done := wait.Detach(ctx, yankLimit)
+		defer done()
+		for _, target := range targets {
+			if err := vm.yank(inTime, target); err != nil {
+				break // cancelling may take longer
+			}
+		}
+		cancel(wait.Err(ctx))
+	})
+	err := job.RunAll(running, vm.conn, t, progress)
+	if !stop() {
+		<-cut
+	}
+	if _, failed := errors.AsType[*job.FailedError](err); failed && ctx.Err() != nil {
+		return fmt.Errorf("%w: %w", wait.Err(ctx), err)
+	}
+	return err
+}
+
+// addSource appends a disk for a backup or a view.
+func (vm *VM) addSource(ctx context.Context, all []*source, id, bitmap string, incremental bool, scratch *Target) ([]*source, error) {
+	if slices.ContainsFunc(all, func(s *source) bool { return s.ID == id }) {
+		return nil, fmt.Errorf("disk %q is there twice", id)
+	}
+	d, err := vm.lookIdle(ctx, id)
+	if err != nil {
+		return nil, onDisk(id, err)
+	}
+	c, err := d.chain(bitmap, incremental)
+	if err != nil {
+		return nil, onDisk(id, err)
+	}
+	return append(all, &source{Disk: d, chain: c, incremental: incremental, scratch: scratch}), nil
+}
+
+func onDisk(id string, err error) error { return fmt.Errorf("disk %q: %w", id, err) }
+
+// AbortBackups ends backups and frozen views of disks that another process has left. It cancels the jobs, cuts the clients
+// of a view, and removes what [VM.Backup] and [VM.OpenView] have added. The bitmaps are as if there had been no backup. It
+// also removes nodes that other operations have left, see [Disk.Left]. A disk without such things, or without a device,
+// is not an error. AbortBackups ends a backup that still runs, too: its process gets an error.
+//
+// kept lists what is still in QEMU. If AbortBackups fails, call it again.
+//
+// Source: job-cancel, block-export-del, nbd-server-stop, qom-set, blockdev-del, block-dirty-bitmap-remove.
+func (vm *VM) AbortBackups(ctx context.Context, ids ...string) (kept []hotplug.Kept, err error) {
+	err = vm.do(ctx, "abort backups of disk", strings.Join(ids, ", "), func() error {
+		kept, err = vm.end(ctx, ids, abandoned)
+		return err
+	})
+	return kept, err
+}

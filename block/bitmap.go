@@ -1,0 +1,314 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// BitmapOptions configures [VM.AddBitmap].
+type BitmapOptions struct {
+	// Granularity is how many bytes of the disk a bit stands for: a power of 2, from 512 on. 0 leaves it to QEMU: 64 KiB.
+	Granularity uint32
+
+	// Volatile makes the bitmap end with the QEMU process. Without Volatile, QEMU stores the bitmap in the image when the
+	// process ends, if the image can hold bitmaps: a qcow2 image that is not read-only, without a filter on top.
+	Volatile bool
+
+	// Disabled makes a bitmap that does not record writes until [VM.EnableBitmap].
+	Disabled bool
+}
+
+// AddBitmap adds a bitmap to a disk, which records the parts of the disk that the guest writes. [VM.Backup] and
+// [VM.OpenView] add their bitmaps themselves. [VM.Disk] lists the bitmaps with their state.
+//
+// A bitmap belongs to the node at the top of the disk. If a QEMU is killed, its bitmaps are lost: those that were in the
+// image before are inconsistent afterwards, and only [VM.RemoveBitmap] and a full backup accept them.
+//
+// AddBitmap returns an error that matches:
+//   - [ErrNoDisk]: there is no such disk, or it has no medium.
+//   - [hotplug.ErrExists]: the disk has a bitmap with this name.
+//   - [ErrBusy]: a frozen view of the disk is open.
+//
+// Source: block-dirty-bitmap-add.
+func (vm *VM) AddBitmap(ctx context.Context, id, name string, opts *BitmapOptions) error {
+	if opts == nil {
+		opts = &BitmapOptions{}
+	}
+	return vm.do(ctx, "add bitmap to disk", id, func() error {
+		d, err := vm.lookBitmaps(ctx, id)
+		if err != nil {
+			return err
+		}
+		if d.bitmap(name) != nil {
+			return because(hotplug.ErrExists, "disk has a bitmap %q", name)
+		}
+		add := qemu.BlockDirtyBitmapAdd{Node: d.root(), Name: name, Granularity: qmp.NonZero(opts.Granularity)}
+		if !opts.Volatile && d.storesBitmaps() {
+			add.Persistent = new(true)
+		}
+		if opts.Disabled {
+			add.Disabled = new(true)
+		}
+		return add.Do(ctx, vm.conn)
+	})
+}
+
+// RemoveBitmap removes a bitmap of a disk, also an inconsistent one. The next backup with this bitmap must be a full
+// one.
+//
+// RemoveBitmap returns an error that matches:
+//   - [ErrNoDisk]: there is no such disk, or it has no medium.
+//   - [ErrNoBitmap]: the disk has no bitmap with this name.
+//   - [ErrBitmapBusy]: a job or an export uses the bitmap.
+//   - [ErrBusy]: a frozen view of the disk is open.
+//
+// Source: block-dirty-bitmap-remove.
+func (vm *VM) RemoveBitmap(ctx context.Context, id, name string) error {
+	return vm.onBitmap(ctx, "remove bitmap of disk", id, name, true, func(node string) error {
+		return qemu.BlockDirtyBitmapRemove{Node: node, Name: name}.Do(ctx, vm.conn)
+	})
+}
+
+// ClearBitmap makes a bitmap of a disk empty. The errors are those of [VM.RemoveBitmap], and [ErrInconsistent].
+//
+// Source: block-dirty-bitmap-clear.
+func (vm *VM) ClearBitmap(ctx context.Context, id, name string) error {
+	return vm.onBitmap(ctx, "clear bitmap of disk", id, name, false, func(node string) error {
+		return qemu.BlockDirtyBitmapClear{Node: node, Name: name}.Do(ctx, vm.conn)
+	})
+}
+
+// EnableBitmap makes a bitmap of a disk record writes. It is not needed after AddBitmap without Disabled. The errors are
+// those of [VM.ClearBitmap].
+//
+// Source: block-dirty-bitmap-enable.
+func (vm *VM) EnableBitmap(ctx context.Context, id, name string) error {
+	return vm.onBitmap(ctx, "enable bitmap of disk", id, name, false, func(node string) error {
+		return qemu.BlockDirtyBitmapEnable{Node: node, Name: name}.Do(ctx, vm.conn)
+	})
+}
+
+// DisableBitmap makes a bitmap of a disk keep its content, and record no more writes. An increment then needs a full
+// backup first, because the bitmap lacks what the guest has written since. The errors are those of [VM.ClearBitmap].
+//
+// Source: block-dirty-bitmap-disable.
+func (vm *VM) DisableBitmap(ctx context.Context, id, name string) error {
+	return vm.onBitmap(ctx, "disable bitmap of disk", id, name, false, func(node string) error {
+		return qemu.BlockDirtyBitmapDisable{Node: node, Name: name}.Do(ctx, vm.conn)
+	})
+}
+
+// MergeBitmaps adds the content of other bitmaps to a bitmap of a disk. A source without a Node is a bitmap of the same
+// disk; Node can be any node of the same size, for example an image below. MergeBitmaps merges all of them or none.
+//
+// The errors are those of [VM.ClearBitmap]. MergeBitmaps refuses to merge no bitmaps, which terminates QEMU.
+//
+// Source: block-dirty-bitmap-merge.
+func (vm *VM) MergeBitmaps(ctx context.Context, id, into string, sources ...qemu.BlockDirtyBitmap) error {
+	return vm.do(ctx, "merge bitmaps of disk", id, func() error {
+		if len(sources) == 0 {
+			return errors.New("needs bitmaps to merge")
+		}
+		d, err := vm.lookBitmaps(ctx, id)
+		if err == nil {
+			err = d.usable(into)
+		}
+		merge := qemu.BlockDirtyBitmapMerge{Node: d.rootOrNone(), Target: into}
+		for _, source := range sources {
+			if err == nil && (source.Node == "" || source.Node == merge.Node) {
+				source.Node = merge.Node
+				err = d.usable(source.Name)
+			}
+			merge.Bitmaps = append(merge.Bitmaps, qemu.BlockDirtyBitmapOrStr{External: &source})
+		}
+		if err != nil {
+			return err
+		}
+		return merge.Do(ctx, vm.conn)
+	})
+}
+
+// onBitmap does something with a bitmap of a disk.
+func (vm *VM) onBitmap(ctx context.Context, operation, id, name string, inconsistent bool, do func(node string) error) error {
+	return vm.do(ctx, operation, id, func() error {
+		d, err := vm.lookBitmaps(ctx, id)
+		if err == nil {
+			err = d.usable(name)
+		}
+		if err != nil && !(inconsistent && errors.Is(err, ErrInconsistent)) {
+			return err
+		}
+		return do(d.root())
+	})
+}
+
+// lookBitmaps is look for an operation on the bitmaps of a disk. QEMU does not list those below the filter of a view.
+func (vm *VM) lookBitmaps(ctx context.Context, id string) (*Disk, error) {
+	d, err := vm.look(ctx, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(d.Layers) == 0:
+		return nil, because(ErrNoDisk, "drive has no medium")
+	case d.frozen():
+		return nil, &BusyError{View: true}
+	}
+	return d, nil
+}
+
+// bitmap returns a bitmap of the disk, or nil.
+func (d *Disk) bitmap(name string) *qemu.BlockDirtyInfo {
+	i := slices.IndexFunc(d.Bitmaps, func(b qemu.BlockDirtyInfo) bool { return *b.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &d.Bitmaps[i]
+}
+
+// usable returns an error if QEMU refuses to work with a bitmap.
+func (d *Disk) usable(name string) error {
+	switch b := d.bitmap(name); {
+	case b == nil:
+		return because(ErrNoBitmap, "disk has no bitmap %q", name)
+	case b.Busy:
+		return because(ErrBitmapBusy, "a job or an export uses bitmap %q", name)
+	case qmp.Value(b.Inconsistent):
+		return because(ErrInconsistent, "bitmap %q is inconsistent: a QEMU was killed", name)
+	}
+	return nil
+}
+
+// storesBitmaps reports whether the top of the disk can hold persistent bitmaps.
+func (d *Disk) storesBitmaps() bool {
+	return d.Layers[0].Driver == qemu.BlockdevDriverQcow2 && !d.ReadOnly
+}
+
+// rootOrNone is root for a disk that may be nil.
+func (d *Disk) rootOrNone() string {
+	if d == nil {
+		return ""
+	}
+	return d.root()
+}
+
+// A chain is the bitmap of a chain of backups of a disk: a full one and increments.
+//
+// While a backup runs, the chain's bitmap goes on recording, and so does a second one that begins at the moment of the
+// backup. If the backup succeeds, the content of the second one replaces that of the first. If anything fails, the first
+// one is as if there had been no backup: it never says too little. The second one is never stored in an image.
+type chain struct {
+	node, name  string
+	known       *qemu.BlockDirtyInfo // nil if there is no such bitmap
+	persistent  bool                 // for a new one
+	granularity *uint32
+}
+
+const nextSuffix = ".next"
+
+// next returns the name of the second bitmap.
+func (c *chain) next() string { return c.name + nextSuffix }
+
+// chain returns the chain for a backup with a bitmap, or nil if name is empty.
+func (d *Disk) chain(name string, incremental bool) (*chain, error) {
+	switch {
+	case name == "" && incremental:
+		return nil, errors.New("an increment needs a Bitmap")
+	case name == "":
+		return nil, nil
+	}
+	c := d.chainOf(name)
+	err := d.usable(name)
+	switch {
+	case errors.Is(err, ErrBitmapBusy):
+		return nil, err
+	case slices.ContainsFunc(d.Bitmaps, isNext):
+		return nil, &BusyError{View: true}
+	case incremental && err != nil:
+		return nil, &needFullError{err}
+	case incremental && !c.known.Recording:
+		return nil, &needFullError{fmt.Errorf("bitmap %q is disabled", name)}
+	}
+	if c.known != nil {
+		c.granularity = new(c.known.Granularity)
+	}
+	return c, nil
+}
+
+func (d *Disk) chainOf(name string) *chain {
+	return &chain{node: d.root(), name: name, known: d.bitmap(name), persistent: d.storesBitmaps()}
+}
+
+func isNext(b qemu.BlockDirtyInfo) bool { return strings.HasSuffix(*b.Name, nextSuffix) }
+
+// chains returns the chains that have a second bitmap.
+func (d *Disk) chains() (all []*chain) {
+	for _, b := range d.Bitmaps {
+		if isNext(b) {
+			c := d.chainOf(strings.TrimSuffix(*b.Name, nextSuffix))
+			c.granularity = new(b.Granularity)
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// begin returns the action that makes the second bitmap.
+func (c *chain) begin() qemu.TransactionAction {
+	return qemu.TransactionAction{Branch: &qemu.BlockDirtyBitmapAdd{Node: c.node, Name: c.next(), Granularity: c.granularity}}
+}
+
+// removeNext removes the second bitmap if there is one.
+func (vm *VM) removeNext(ctx context.Context, id string, c *chain) error {
+	d, err := vm.look(ctx, id)
+	switch {
+	case errors.Is(err, ErrNoDisk):
+		return nil
+	case err != nil:
+		return err
+	case len(d.Layers) > 0 && !d.frozen() && d.bitmap(c.next()) == nil:
+		return nil
+	}
+	return qemu.BlockDirtyBitmapRemove{Node: c.node, Name: c.next()}.Do(ctx, vm.conn)
+}
+
+// drop returns the action that removes the second bitmap.
+func (c *chain) drop() qemu.TransactionAction {
+	return qemu.TransactionAction{
+		Type: qemu.TransactionActionKindBlockDirtyBitmapRemove, Branch: &qemu.BlockDirtyBitmap{Node: c.node, Name: c.next()},
+	}
+}
+
+// advance returns the actions that replace the content of the chain's bitmap with that of the second one.
+func (c *chain) advance() []qemu.TransactionAction {
+	first := qemu.TransactionAction{
+		Type: qemu.TransactionActionKindBlockDirtyBitmapClear, Branch: &qemu.BlockDirtyBitmap{Node: c.node, Name: c.name},
+	}
+	if c.known == nil {
+		add := &qemu.BlockDirtyBitmapAdd{Node: c.node, Name: c.name, Granularity: c.granularity}
+		if c.persistent {
+			add.Persistent = new(true)
+		}
+		first = qemu.TransactionAction{Branch: add}
+	}
+	return []qemu.TransactionAction{first, mergeInto(c.node, c.name, c.node, c.next()), c.drop()}
+}
+
+// copyTo returns the actions that make a copy of the chain's bitmap at another node.
+func (c *chain) copyTo(node string) []qemu.TransactionAction {
+	add := &qemu.BlockDirtyBitmapAdd{Node: node, Name: c.name, Granularity: c.granularity, Disabled: new(true)}
+	return []qemu.TransactionAction{{Branch: add}, mergeInto(node, c.name, c.node, c.name)}
+}
+
+func mergeInto(node, into, from, name string) qemu.TransactionAction {
+	return qemu.TransactionAction{Branch: &qemu.BlockDirtyBitmapMerge{
+		Node: node, Target: into,
+		Bitmaps: []qemu.BlockDirtyBitmapOrStr{{External: &qemu.BlockDirtyBitmap{Node: from, Name: name}}},
+	}}
+}

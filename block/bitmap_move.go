@@ -1,0 +1,77 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A bitmapMove gives the bitmaps of a node to another one, which the disk will use instead. Until the disk uses it, the
+// guest's writes are in the bitmaps of the first node; then a bitmap of the other node, the recorder, has them. So both
+// together have all writes. If the operation is interrupted, the other node has no bitmap with the name of a user: one with
+// a part of the writes would make the next backup incomplete.
+type bitmapMove struct {
+	vm       *VM
+	from, to string // nodes
+	recorder string // the name of the bitmap
+	bitmaps  []qemu.BlockDirtyInfo
+}
+
+// record adds the recorder. It must be there before the disk uses the node.
+func (m *bitmapMove) record(ctx context.Context) error {
+	if len(m.bitmaps) == 0 {
+		return nil
+	}
+	granularity := m.bitmaps[0].Granularity
+	for _, b := range m.bitmaps {
+		granularity = min(granularity, b.Granularity)
+	}
+	return qemu.BlockDirtyBitmapAdd{Node: m.to, Name: m.recorder, Granularity: &granularity}.Do(ctx, m.vm.conn)
+}
+
+// finish gives the node the bitmaps. It must be called before the first node is removed.
+func (m *bitmapMove) finish(ctx context.Context) (err error) {
+	if len(m.bitmaps) == 0 {
+		return nil
+	}
+	for _, b := range m.bitmaps {
+		if moveErr := m.move(ctx, b); moveErr != nil {
+			err = errors.Join(err, fmt.Errorf("bitmap %q: %w", *b.Name, moveErr))
+		}
+	}
+	if err == nil {
+		err = qemu.BlockDirtyBitmapRemove{Node: m.to, Name: m.recorder}.Do(ctx, m.vm.conn)
+	}
+	return err
+}
+
+// move gives the node one bitmap. It is persistent if the image can have such a bitmap.
+func (m *bitmapMove) move(ctx context.Context, b qemu.BlockDirtyInfo) error {
+	from := qemu.BlockDirtyBitmap{Node: m.from, Name: *b.Name}
+	merge := mergeBitmaps(m.to, *b.Name, from)
+	if b.Recording {
+		merge = mergeBitmaps(m.to, *b.Name, from, qemu.BlockDirtyBitmap{Node: m.to, Name: m.recorder})
+	}
+	merged := []qemu.TransactionAction{merge}
+	if b.Recording {
+		merged = append(merged, qemu.TransactionAction{
+			Type: qemu.TransactionActionKindBlockDirtyBitmapEnable, Branch: &qemu.BlockDirtyBitmap{Node: m.to, Name: *b.Name},
+		})
+	}
+	attempts := [][]qemu.TransactionAction{
+		{addBitmap(m.to, b, b.Persistent), merge},
+		{addBitmap(m.to, b, false), merge},
+		merged, // if the node has the bitmap, also because the answer to one of the others was lost
+	}
+	var errs []error
+	for _, actions := range attempts {
+		err := qemu.Transaction{Actions: actions}.Do(ctx, m.vm.conn)
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}

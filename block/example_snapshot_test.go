@@ -1,0 +1,103 @@
+package block_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"time"
+
+	"github.com/qmpkit/qmpkit/block"
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp"
+	agent "github.com/qmpkit/qmpkit/qmp/generated/guest"
+)
+
+// Two disks get a snapshot at one moment. What the guest writes from then on is in the new images.
+func ExampleVM_Snapshot() {
+	snapshot := func(ctx context.Context, disks *block.VM) error {
+		return disks.Snapshot(ctx, []block.Overlay{
+			{Disk: "root", BackingFile: "/srv/root.qcow2", Target: block.Target{Backend: hotplug.File{Path: "/srv/root-1.qcow2"}}},
+			{Disk: "data1", BackingFile: "/srv/data1.img", Target: block.Target{Backend: hotplug.File{Path: "/srv/data1-1.qcow2"}}},
+		}, nil)
+	}
+	_ = snapshot
+}
+
+// An agentFreezer freezes the file systems of a guest by its agent.
+type agentFreezer struct{ client *qmp.GuestClient }
+
+func (f agentFreezer) Freeze(ctx context.Context) error {
+	_, err := agent.GuestFsfreezeFreeze{}.Do(ctx, f.client)
+	return err
+}
+
+func (f agentFreezer) Thaw(ctx context.Context) error {
+	_, err := agent.GuestFsfreezeThaw{}.Do(ctx, f.client)
+	return err
+}
+
+// The guest agent freezes the file systems for the moment of the snapshot, so that they need no repair when they are used.
+func ExampleFreezer() {
+	snapshot := func(ctx context.Context, disks *block.VM, client *qmp.GuestClient) error {
+		err := disks.Snapshot(ctx, []block.Overlay{
+			{Disk: "root", BackingFile: "/srv/root.qcow2", Target: block.Target{Backend: hotplug.File{Path: "/srv/root-1.qcow2"}}},
+		}, &block.SnapshotOptions{Freezer: agentFreezer{client}, FreezeLimit: 5 * time.Second})
+		if thaw, ok := errors.AsType[*block.ThawError](err); ok {
+			log.Print("the guest may be frozen: ", thaw.Err)
+		}
+		return err
+	}
+	_ = snapshot
+}
+
+// The overlay is merged into the image below. The guest uses that image then, and the overlay can be deleted.
+func ExampleVM_Commit() {
+	commit := func(ctx context.Context, disks *block.VM) error {
+		kept, err := disks.Commit(ctx, "root", nil)
+		for _, k := range kept {
+			log.Print("still in QEMU: ", k)
+		}
+		return err
+	}
+	_ = commit
+}
+
+// The older one of two snapshots is merged into the base. The guest's overlay stays, and is on top of the base then.
+func ExampleVM_Commit_middle() {
+	commit := func(ctx context.Context, disks *block.VM) error {
+		d, err := disks.Disk(ctx, "root")
+		if err != nil {
+			return err
+		}
+		if len(d.Layers) < 3 {
+			return fmt.Errorf("disk has %d layers", len(d.Layers))
+		}
+		_, err = disks.Commit(ctx, "root", &block.CommitOptions{Top: d.Layers[1].Node, BackingFile: "/srv/root.qcow2"})
+		return err
+	}
+	_ = commit
+}
+
+// All images below the overlay are copied into it. The overlay stands alone then.
+func ExampleVM_Stream() {
+	stream := func(ctx context.Context, disks *block.VM) error {
+		_, err := disks.Stream(ctx, "root", nil)
+		return err
+	}
+	_ = stream
+}
+
+// The machine goes back to what it was before an upgrade.
+func ExampleVM_SaveMachine() {
+	upgrade := func(ctx context.Context, disks *block.VM, upgrade func() error) error {
+		if err := disks.SaveMachine(ctx, "before-upgrade", nil); err != nil {
+			return err
+		}
+		if err := upgrade(); err != nil {
+			return errors.Join(err, disks.LoadMachine(ctx, "before-upgrade", nil))
+		}
+		return disks.DeleteSavedMachine(ctx, "before-upgrade", nil)
+	}
+	_ = upgrade
+}

@@ -1,0 +1,261 @@
+package block_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/block"
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/migration"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// destination starts a QEMU that waits for the machine of m, with two disks.
+func (m *machine) destination(t *testing.T) *machine {
+	t.Helper()
+	dst := startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
+	dst.plugged(t, "data1", 0)
+	dst.plugged(t, "data2", 0)
+	return dst
+}
+
+// to returns options for a migration of both disks, and the target.
+func (m *machine) to() (migration.Target, *block.MigrateOptions) {
+	return migration.Unix(m.path("migrate")), &block.MigrateOptions{Disks: []string{"data1", "data2"}, Server: m.nbdAt("nbd")}
+}
+
+func (m *machine) runState(t *testing.T) qemu.RunState {
+	t.Helper()
+	status, err := qemu.QueryStatus{}.Do(t.Context(), m)
+	require.NoError(t, err)
+	return status.Status
+}
+
+// unmoved checks that the machine runs here with its two disks as before.
+func (m *machine) unmoved(t *testing.T) {
+	t.Helper()
+	require.Equal(t, qemu.RunStateRunning, m.runState(t))
+	for i, id := range []string{"data1", "data2"} {
+		d, err := m.disks.Disk(t.Context(), id)
+		require.NoError(t, err)
+		require.Len(t, d.Layers, 1)
+		require.Equal(t, id, d.Layers[0].Node)
+		require.Empty(t, d.Jobs)
+		require.Empty(t, d.Left)
+		m.read(t, id, byte(i+1), 1<<20, 1<<20)
+		m.write(t, id, 9, 0, 4096)
+		m.read(t, id, 9, 0, 4096)
+	}
+	nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(t.Context(), m)
+	require.NoError(t, err)
+	require.Len(t, nodes, 2)
+	states, err := qemu.QueryMigrateCapabilities{}.Do(t.Context(), m)
+	require.NoError(t, err)
+	require.NotContains(t, states, qemu.MigrationCapabilityStatus{Capability: "pause-before-switchover", State: true})
+}
+
+// TestMigrate moves a machine with two disks that are written to before, during and after the copy.
+func TestMigrate(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		m.plugged(t, "data2", 2)
+		dst := m.destination(t)
+		to, opts := dst.to()
+		copied, switched := map[string]bool{}, false
+		opts.WriteBlocking = true
+		opts.DiskProgress = func(disk string, p job.Progress) {
+			copied[disk] = copied[disk] || p.Status == "ready"
+			m.write(t, disk, 5, 2<<20, 4096)
+		}
+		opts.Migration = &migration.Options{
+			Progress: func(p migration.Progress) {
+				if p.Status == qemu.MigrationStatusActive {
+					m.write(t, "data1", 6, 3<<20, 4096)
+				}
+			},
+			PreSwitchover: func(context.Context) error {
+				switched = true
+				m.write(t, "data2", 7, 4<<20, 4096)
+				return nil
+			},
+		}
+		p, err := m.disks.Migrate(ctx, dst.disks, to, opts)
+		require.NoError(t, err)
+		require.Equal(t, qemu.MigrationStatusCompleted, p.Status)
+		require.Equal(t, map[string]bool{"data1": true, "data2": true}, copied)
+		require.True(t, switched)
+		require.Equal(t, qemu.RunStatePostmigrate, m.runState(t))
+		require.Equal(t, qemu.RunStateRunning, dst.runState(t))
+		require.False(t, dst.serves("nbd"))
+		for i, id := range []string{"data1", "data2"} {
+			dst.read(t, id, byte(i+1), 0, 2<<20)
+			dst.read(t, id, 5, 2<<20, 4096)
+			dst.same(t, "raw", dst.path(id+".img"), m.path(id+".img"))
+			dst.write(t, id, 8, 0, 4096)
+			dst.read(t, id, 8, 0, 4096)
+			d, err := m.disks.Disk(ctx, id)
+			require.NoError(t, err)
+			require.Empty(t, d.Jobs)
+			require.Empty(t, d.Left)
+		}
+		dst.read(t, "data2", 7, 4<<20, 4096)
+		for _, id := range []string{"data1", "data2"} {
+			kept, err := dst.plug.RemoveDisk(ctx, id)
+			require.NoError(t, err)
+			require.Empty(t, kept)
+		}
+		dst.clean(t)
+	})
+}
+
+// TestMigrateErrors checks what Migrate finds before it begins, and that the machine stays at the source.
+func TestMigrateErrors(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		m.plugged(t, "data2", 2)
+		dst := m.destination(t)
+		fails := func(want error, text string, disks *block.VM, change func(*block.MigrateOptions)) {
+			t.Helper()
+			to, opts := dst.to()
+			change(opts)
+			_, err := m.disks.Migrate(ctx, disks, to, opts)
+			require.ErrorIs(t, err, migration.ErrNotStarted)
+			require.ErrorContains(t, err, text)
+			if want != nil {
+				require.ErrorIs(t, err, want)
+			}
+			m.unmoved(t)
+			require.False(t, dst.serves("nbd"))
+		}
+		fails(nil, "Disks is empty", dst.disks, func(o *block.MigrateOptions) { o.Disks = nil })
+		fails(nil, "are nil", dst.disks, func(o *block.MigrateOptions) { o.Server = nil })
+		fails(nil, "postcopy", dst.disks, func(o *block.MigrateOptions) {
+			o.Migration = &migration.Options{Postcopy: func(migration.Progress) bool { return true }}
+		})
+		fails(nil, "-incoming defer", m.disks, func(*block.MigrateOptions) {})
+		fails(nil, "listed twice", dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data1", "data1"} })
+		fails(block.ErrNoDisk, `disk "none"`, dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"none"} })
+		fails(nil, "nbd-server-start", dst.disks, func(o *block.MigrateOptions) { o.Server = dst.nbdAt("no/nbd") })
+		fails(nil, "blockdev-add", dst.disks, func(o *block.MigrateOptions) {
+			o.Address = &qemu.SocketAddress{Type: "unix", Branch: &qemu.UnixSocketAddress{Path: dst.path("none")}}
+		})
+		_, err := m.disks.Migrate(ctx, new(block.VM), migration.Unix("x"), nil)
+		require.ErrorContains(t, err, "not made by New")
+
+		other := startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
+		require.NoError(t, os.Truncate(other.raw(t, "large", 0), imageSize+4096))
+		large := hotplug.File{Path: other.path("large")}
+		require.NoError(t, other.plug.AddDisk(ctx, hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: large}))
+		fails(block.ErrSize, "has 8388608 bytes, and at the destination 8392704", other.disks, func(o *block.MigrateOptions) {
+			o.Disks = []string{"data1"}
+		})
+		fails(block.ErrNoDisk, `destination: disk "data2"`, other.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data2"} })
+	})
+}
+
+// TestMigrateFails ends a migration with disks at several points: the machine goes on at the source.
+func TestMigrateFails(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		m.plugged(t, "data2", 2)
+		reason := errors.New("a reason")
+
+		// The callback refuses.
+		dst := m.destination(t)
+		to, opts := dst.to()
+		opts.Migration = &migration.Options{PreSwitchover: func(context.Context) error { return reason }}
+		_, err := m.disks.Migrate(within(t), dst.disks, to, opts)
+		require.ErrorIs(t, err, migration.ErrCancelled)
+		require.ErrorIs(t, err, reason)
+		m.unmoved(t)
+		require.NoError(t, dst.vm.Close())
+
+		// The context ends while the disks are copied.
+		dst = m.destination(t)
+		to, opts = dst.to()
+		ctx, cancel := context.WithCancelCause(within(t))
+		opts.Speed = 1 << 20
+		opts.DiskProgress = func(string, job.Progress) { cancel(reason) }
+		_, err = m.disks.Migrate(ctx, dst.disks, to, opts)
+		require.ErrorIs(t, err, migration.ErrNotStarted)
+		require.ErrorIs(t, err, reason)
+		m.unmoved(t)
+		require.False(t, dst.serves("nbd"))
+
+		// The destination ends while the disks are copied.
+		opts.Speed = 0
+		opts.DiskProgress = func(string, job.Progress) { _ = dst.vm.Close() }
+		_, err = m.disks.Migrate(within(t), dst.disks, to, opts)
+		require.ErrorIs(t, err, migration.ErrNotStarted)
+		m.unmoved(t)
+
+		// The destination ends before the disks change over.
+		dst = m.destination(t)
+		to, opts = dst.to()
+		opts.Migration = &migration.Options{PreSwitchover: func(context.Context) error { return dst.vm.Close() }}
+		_, err = m.disks.Migrate(within(t), dst.disks, to, opts)
+		require.Error(t, err)
+		require.NotErrorIs(t, err, migration.ErrUnknown)
+		m.unmoved(t)
+	})
+}
+
+// TestMigrateFaults ends the context, or has a QEMU refuse, at each command of both sides that changes something. The machine
+// goes on at the source, or is at the destination if that was too late.
+func TestMigrateFaults(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		var dst *machine
+		for _, kind := range faultKinds {
+			for side := range 2 {
+				for n := 1; ; n++ {
+					if d, err := m.disks.Disks(t.Context()); err != nil || len(d) == 0 {
+						m.plugged(t, "data1", 1)
+						m.plugged(t, "data2", 2)
+					}
+					if dst == nil {
+						dst = m.destination(t)
+					}
+					ctx, cancel := context.WithCancelCause(within(t))
+					sides := []*faultyConn{{Conn: m, changes: true}, {Conn: dst, changes: true}}
+					f := sides[side]
+					f.left, f.kind, f.cancel = n, kind, cancel
+					to, opts := dst.to()
+					opts.Disks = opts.Disks[:1]
+					_, err := block.New(sides[0]).Migrate(ctx, block.New(sides[1]), to, opts)
+					cancel(nil)
+					t.Logf("%s %d of side %d, %s: %v", kind, n, side, f.at, err)
+					require.False(t, dst.serves("nbd"))
+					isMoved := m.runState(t) == qemu.RunStatePostmigrate
+					if isMoved {
+						_, err := migration.WaitIncoming(within(t), dst, nil)
+						require.NoError(t, err)
+						require.Equal(t, qemu.RunStateRunning, dst.runState(t))
+						dst.read(t, "data1", 1, 1<<20, 1<<20)
+						dst.write(t, "data1", 9, 0, 4096)
+						require.NoError(t, m.vm.Close())
+						m = startMachine(t, m.qemu, t.TempDir())
+					} else {
+						require.Error(t, err)
+						m.unmoved(t)
+					}
+					if isMoved || slices.Contains(sides[1].sent, "migrate-incoming") {
+						require.NoError(t, dst.vm.Close())
+						dst = nil
+					}
+					if f.at == "" {
+						require.NoError(t, err)
+						break
+					}
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,206 @@
+package block
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A ViewDisk is a disk to show in a frozen view.
+type ViewDisk struct {
+	ID string // of the device; also the name of the NBD export
+
+	// Bitmap names the bitmap of a chain of backups, as in [BackupDisk]. Without Incremental, [View.Finish] begins a chain.
+	Bitmap string
+
+	// Incremental exports the bitmap, so that the client reads only what the guest has written since the last backup: NBD
+	// clients know it as the metadata context "qemu:dirty-bitmap:" and its name.
+	Incremental bool
+
+	Scratch *Target // as in [BackupDisk]
+}
+
+// ViewOptions configures [VM.OpenView].
+type ViewOptions struct {
+	// Server starts QEMU's NBD server at an address, and View ends it. A QEMU has one NBD server. If Server is nil, one must
+	// run already.
+	Server *qemu.NBDServerStart
+
+	ScratchDir   string        // as in [BackupOptions]
+	WriteTimeout time.Duration // as in [BackupOptions]; after that, the client of the view reads errors
+}
+
+// A View shows disks to NBD clients as they were at one moment.
+type View struct {
+	vm  *VM
+	ids []string
+}
+
+// OpenView exports disks over NBD as they are at one moment, until [View.Finish] or [View.Discard]. The guest uses the
+// disks as usual. The names of the exports are the IDs of the disks. If ctx ends later, the view stays open.
+//
+// The scratch images grow with what the guest overwrites. If one is full or too slow, the guest goes on, and the client
+// reads errors. To freeze several disks at one moment, OpenView stops the machine for some milliseconds.
+//
+// A view stays open if its process ends: [VM.FindView] finds it. Until it is closed, other operations on the disk return
+// an error that matches [ErrBusy].
+//
+// If OpenView fails, everything is as before, unless the error is a [*hotplug.RollbackError]. The error matches:
+//   - [errors.ErrUnsupported]: QEMU is older than 7.1. There, use [VM.Backup].
+//   - [ErrNeedFull], [ErrNoDisk], [ErrBusy], [ErrBitmapBusy]: as for [VM.Backup].
+//   - [*qmp.Error]: QEMU refused a command, for example to start a second NBD server.
+//
+// Source: as [VM.Backup]; nbd-server-start, block-export-add.
+func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions) (*View, error) {
+	if opts == nil {
+		opts = &ViewOptions{}
+	}
+	view := &View{vm: vm}
+	for _, d := range disks {
+		view.ids = append(view.ids, d.ID)
+	}
+	err := vm.changing(ctx, "open frozen view of disk", view.name(), func(undo *rollback) error {
+		freezes, err := vm.freezes(ctx)
+		if err != nil {
+			return err
+		}
+		if !freezes {
+			return because(errors.ErrUnsupported, "frozen views need QEMU 7.1")
+		}
+		var all []*source
+		for _, d := range disks {
+			if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
+				return err
+			}
+		}
+		if len(all) == 0 {
+			return errors.New("needs a disk")
+		}
+		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
+			return err
+		}
+		return vm.exportViews(ctx, undo, all, opts.Server)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return view, nil
+}
+
+// exportViews exports the nodes that show disks.
+func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerStart) error {
+	if server != nil {
+		err := server.Do(ctx, vm.conn)
+		if err == nil || qmp.MayHaveExecuted(err) {
+			undo.add("NBD server", vm.stopServer)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range all {
+		undo.add("export of disk "+s.ID, func(ctx context.Context) error { return vm.removeExports(ctx, []string{s.ID}) })
+	}
+	for _, s := range all {
+		access := viewNode(s.ID, accessNode)
+		nbd := &qemu.BlockExportOptionsNBD{Name: &s.ID}
+		if s.incremental {
+			nbd.Bitmaps = []qemu.BlockDirtyBitmapOrStr{{External: &qemu.BlockDirtyBitmap{Node: access, Name: s.chain.name}}}
+		}
+		err := qemu.BlockExportAdd{ID: exportID(s.ID, server != nil), NodeName: access, Branch: nbd}.Do(ctx, vm.conn)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FindView finds a view of these disks that is open, for example after a restart of the program. The error matches
+// [ErrNoView] if there is none.
+//
+// Source: query-block, query-block-exports.
+func (vm *VM) FindView(ctx context.Context, ids ...string) (view *View, err error) {
+	view = &View{vm: vm, ids: ids}
+	err = vm.do(ctx, "find frozen view of disk", view.name(), func() error { return view.isOpen(ctx) })
+	if err != nil {
+		return nil, err
+	}
+	return view, nil
+}
+
+// isOpen returns an error unless all disks are frozen.
+func (v *View) isOpen(ctx context.Context) error {
+	if len(v.ids) == 0 {
+		return errors.New("needs a disk")
+	}
+	for _, id := range v.ids {
+		d, err := v.vm.look(ctx, id)
+		switch {
+		case err != nil:
+			return onDisk(id, err)
+		case !d.frozen():
+			return onDisk(id, ErrNoView)
+		}
+	}
+	return nil
+}
+
+// isThere returns an error if nothing is left of the view.
+func (v *View) isThere(ctx context.Context) error {
+	for _, id := range v.ids {
+		d, err := v.vm.look(ctx, id)
+		if err != nil {
+			return onDisk(id, err)
+		}
+		if d.frozen() || len(d.chains()) > 0 {
+			return nil
+		}
+	}
+	return ErrNoView
+}
+
+func (v *View) name() string { return strings.Join(v.ids, ", ") }
+
+// Finish closes the view after the client has read it: the bitmaps then record what the guest has written since the
+// view was opened, and the next increment follows this backup. Finish cuts clients that are still connected.
+//
+// If Finish fails, call it again. The error matches:
+//   - [ErrNoView]: the view is closed, or QEMU was restarted.
+//   - [ErrBitmapsUnknown]: the view is closed. Keep what the client has read as part of the chain.
+//
+// kept lists nodes that are still in QEMU, because something else uses them.
+//
+// Source: block-export-del, nbd-server-stop, qom-set, blockdev-del, block-dirty-bitmap-merge.
+func (v *View) Finish(ctx context.Context) (kept []hotplug.Kept, err error) {
+	return v.close(ctx, succeeded)
+}
+
+// Discard closes the view as if there had been no backup: the next increment has everything since the last one that was
+// finished. Discarding a view that is closed is not an error. If Discard fails, call it again.
+//
+// Source: as [View.Finish].
+func (v *View) Discard(ctx context.Context) (kept []hotplug.Kept, err error) {
+	return v.close(ctx, failed)
+}
+
+func (v *View) close(ctx context.Context, how outcome) (kept []hotplug.Kept, err error) {
+	if v == nil {
+		return nil, fmt.Errorf("block: close a frozen view: %w", ErrNoView)
+	}
+	err = v.vm.do(ctx, "close frozen view of disk", v.name(), func() error {
+		if how == succeeded {
+			if err := v.isThere(ctx); err != nil {
+				return err
+			}
+		}
+		kept, err = v.vm.end(ctx, v.ids, how)
+		return err
+	})
+	return kept, err
+}

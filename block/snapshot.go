@@ -1,0 +1,285 @@
+package block
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/wait"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// An Overlay is a new image on top of a disk, for [VM.Snapshot]. The guest writes to the overlay from then on; the image
+// below it keeps the content of the snapshot.
+type Overlay struct {
+	// Disk is the ID of the disk.
+	Disk string
+
+	// Target is the overlay. Snapshot always creates the image, as if Create were true, so the Backend is a
+	// [hotplug.File] or a [hotplug.Descriptor]. Its format must be qcow2, or empty.
+	Target Target
+
+	// BackingFile is the name of the image below, for the header of the overlay. If it is empty, it is the file of that
+	// image; Snapshot returns an error if QEMU was given a descriptor and does not know the name.
+	BackingFile string
+
+	// Bitmaps are new bitmaps on the overlay. They record what the guest writes after the snapshot. Node is ignored.
+	Bitmaps []qemu.BlockDirtyBitmapAdd
+}
+
+// SnapshotOptions configures [VM.Snapshot].
+type SnapshotOptions struct {
+	// Freezer, if not nil, freezes the guest's file systems for the moment of the snapshot. Snapshot calls Freeze when
+	// everything else is prepared. It always calls Thaw after that, even if Freeze fails or ctx ends.
+	Freezer Freezer
+
+	// FreezeLimit is the time for Freeze and the snapshot, and again the time for Thaw. 0 means 10 seconds.
+	FreezeLimit time.Duration
+
+	// DropBitmaps leaves the bitmaps of a disk on the image below, where they record nothing more. Otherwise Snapshot
+	// moves them to the overlay.
+	DropBitmaps bool
+}
+
+// A Freezer freezes the file systems of a guest: nothing is written to its disks until it thaws them. The guest agent can
+// do that with guest-fsfreeze-freeze and guest-fsfreeze-thaw.
+type Freezer interface {
+	Freeze(ctx context.Context) error
+
+	// Thaw is also called after Freeze has failed. Thawing file systems that are not frozen must not be an error.
+	Thaw(ctx context.Context) error
+}
+
+const defaultFreezeLimit = 10 * time.Second
+
+// A ThawError reports that the guest's file systems may still be frozen after [VM.Snapshot].
+type ThawError struct {
+	Taken bool  // the snapshot is complete
+	Err   error // of Thaw
+}
+
+// Error says whether the snapshot was taken.
+func (e *ThawError) Error() string {
+	if e.Taken {
+		return fmt.Sprintf("snapshot is taken, and thawing the guest failed: %v", e.Err)
+	}
+	return fmt.Sprintf("thawing the guest failed: %v", e.Err)
+}
+
+// Unwrap returns Err.
+func (e *ThawError) Unwrap() error { return e.Err }
+
+// Snapshot takes a snapshot of one disk, or of several disks at one moment: each disk gets an overlay. The guest uses the
+// disks meanwhile. A filter on top of a disk stays on top, and the overlay is below it.
+//
+// The bitmaps of a disk move to its overlay with their content, so that the next incremental backup has all that changed
+// since the last one. They are persistent if they were. Bitmaps that are inconsistent stay. So do the bitmaps of an image
+// below a filter, because QEMU does not list them.
+//
+// If Snapshot fails, all disks are as before, and the nodes of the overlays are removed; files that were created stay. There
+// are two exceptions: a [*hotplug.RollbackError], and a [*ThawError] with Taken. If ctx ends while QEMU takes the snapshot,
+// Snapshot looks at the disks: it returns nil if they use the overlays. The error matches:
+//   - [ErrNoDisk]: there is no such disk, or it has no medium.
+//   - [ErrBusy]: jobs run on a disk.
+//   - [ErrNotEmpty]: the file for an overlay has content.
+//   - [*ThawError]: the file systems of the guest may still be frozen.
+//   - [*qmp.Error]: QEMU refused a command.
+//
+// Source: blockdev-snapshot and block-dirty-bitmap-add, -merge and -remove in a transaction, blockdev-create, blockdev-add.
+func (vm *VM) Snapshot(ctx context.Context, overlays []Overlay, opts *SnapshotOptions) error {
+	if opts == nil {
+		opts = &SnapshotOptions{}
+	}
+	ids := make([]string, len(overlays))
+	for i, o := range overlays {
+		ids[i] = o.Disk
+	}
+	return vm.changing(ctx, "take snapshot of disks", strings.Join(ids, ", "), func(undo *rollback) error {
+		return vm.snapshot(ctx, undo, overlays, opts)
+	})
+}
+
+func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, opts *SnapshotOptions) error {
+	disks, err := vm.lookAllIdle(ctx, overlays)
+	if err != nil {
+		return err
+	}
+	var all qemu.Transaction
+	nodes := make([]string, len(overlays))
+	for i, o := range overlays {
+		nodes[i], err = vm.addOverlay(ctx, undo, disks[i], o)
+		if err != nil {
+			return fmt.Errorf("disk %q: %w", o.Disk, vm.orBusy(ctx, o.Disk, jobID(o.Disk, "create"), err))
+		}
+		all.Actions = append(all.Actions, o.actions(disks[i], nodes[i], opts.DropBitmaps)...)
+	}
+	take := func(ctx context.Context) error {
+		err := all.Do(ctx, vm.conn)
+		if err != nil && qmp.MayHaveExecuted(err) {
+			err = vm.checkTaken(ctx, overlays[0].Disk, nodes[0], err)
+		}
+		return err
+	}
+	if opts.Freezer != nil {
+		err = frozen(ctx, opts, take)
+	} else {
+		err = take(ctx)
+	}
+	if thaw, ok := errors.AsType[*ThawError](err); ok && thaw.Taken {
+		*undo = nil
+	}
+	return err
+}
+
+// lookAllIdle finds the disks of overlays.
+func (vm *VM) lookAllIdle(ctx context.Context, overlays []Overlay) (disks []*Disk, err error) {
+	if len(overlays) == 0 {
+		return nil, errors.New("no disk is given")
+	}
+	given := map[string]bool{}
+	for _, o := range overlays {
+		if given[o.Disk] {
+			return nil, fmt.Errorf("disk %q is given twice", o.Disk)
+		}
+		given[o.Disk] = true
+		d, err := vm.lookIdle(ctx, o.Disk)
+		if err == nil {
+			_, _, err = d.image().named(o.BackingFile)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("disk %q: %w", o.Disk, err)
+		}
+		disks = append(disks, d)
+	}
+	return disks, nil
+}
+
+// addOverlay creates the image of an overlay and adds its node, as a step of an operation. The node has no backing node:
+// blockdev-snapshot connects it with the image below.
+func (vm *VM) addOverlay(ctx context.Context, undo *rollback, d *Disk, o Overlay) (node string, err error) {
+	var below backing
+	if below.file, below.format, err = d.image().named(o.BackingFile); err != nil {
+		return "", err
+	}
+	t, err := o.target()
+	if err != nil {
+		return "", err
+	}
+	return vm.addTarget(ctx, undo, o.Disk, t, d.Size(), below)
+}
+
+// target returns the target of the overlay, which is created and has the format qcow2.
+func (o *Overlay) target() (t Target, err error) {
+	t = o.Target
+	t.Create = true
+	var format *qemu.BlockdevDriver
+	switch b := t.Backend.(type) {
+	case hotplug.File:
+		t.Backend, format = &b, &b.Format
+	case hotplug.Descriptor:
+		t.Backend, format = &b, &b.Format
+	case *hotplug.File:
+		if b != nil {
+			copied := *b
+			t.Backend, format = &copied, &copied.Format
+		}
+	case *hotplug.Descriptor:
+		if b != nil {
+			copied := *b
+			t.Backend, format = &copied, &copied.Format
+		}
+	}
+	if format == nil {
+		return t, fmt.Errorf("target of an overlay is a %T: it must be a File or a Descriptor", t.Backend)
+	}
+	*format = cmp.Or(*format, qemu.BlockdevDriverQcow2)
+	if *format != qemu.BlockdevDriverQcow2 {
+		return t, fmt.Errorf("overlay has the format %q: it must be qcow2", *format)
+	}
+	return t, nil
+}
+
+// actions returns what the transaction does for an overlay. A bitmap moves: if it stayed on the image below as well, and
+// the disk went back to that image later, it would lack what the guest has written since then.
+func (o *Overlay) actions(d *Disk, node string, dropBitmaps bool) (all []qemu.TransactionAction) {
+	image := d.image().Node
+	for _, b := range d.movable(dropBitmaps) {
+		at := qemu.BlockDirtyBitmap{Node: image, Name: *b.Name}
+		all = append(all, addBitmap(node, b, b.Persistent), mergeBitmaps(node, *b.Name, at),
+			qemu.TransactionAction{Type: qemu.TransactionActionKindBlockDirtyBitmapRemove, Branch: &at})
+	}
+	for _, b := range o.Bitmaps {
+		b.Node = node
+		all = append(all, qemu.TransactionAction{Branch: &b})
+	}
+	return append(all, qemu.TransactionAction{Branch: &qemu.BlockdevSnapshot{Node: image, Overlay: node}})
+}
+
+// movable returns the bitmaps of the image of a disk that another image can get. A filter on top of the image has bitmaps
+// of its own, which stay where they are.
+func (d *Disk) movable(dropped bool) (bitmaps []qemu.BlockDirtyInfo) {
+	if dropped || d.imageIndex() > 0 {
+		return nil
+	}
+	for _, b := range d.Bitmaps {
+		if !qmp.Value(b.Inconsistent) {
+			bitmaps = append(bitmaps, b)
+		}
+	}
+	return bitmaps
+}
+
+// addBitmap is the action that adds a bitmap like another one, without its content.
+func addBitmap(node string, like qemu.BlockDirtyInfo, persistent bool) qemu.TransactionAction {
+	return qemu.TransactionAction{Branch: &qemu.BlockDirtyBitmapAdd{
+		Node: node, Name: *like.Name, Granularity: new(like.Granularity), Persistent: new(persistent), Disabled: new(!like.Recording),
+	}}
+}
+
+// mergeBitmaps is the action that merges bitmaps into the bitmap of a node. There must be at least one: an empty list
+// terminates QEMU.
+func mergeBitmaps(node, name string, first qemu.BlockDirtyBitmap, others ...qemu.BlockDirtyBitmap) qemu.TransactionAction {
+	merge := &qemu.BlockDirtyBitmapMerge{Node: node, Target: name}
+	for _, b := range append([]qemu.BlockDirtyBitmap{first}, others...) {
+		merge.Bitmaps = append(merge.Bitmaps, qemu.BlockDirtyBitmapOrStr{External: &b})
+	}
+	return qemu.TransactionAction{Branch: merge}
+}
+
+// checkTaken looks whether a disk uses its overlay, because the answer of the transaction is lost. The transaction changes
+// all disks or none.
+func (vm *VM) checkTaken(ctx context.Context, disk, overlay string, err error) error {
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	d, lookErr := vm.look(ctx, disk)
+	if lookErr != nil {
+		return errors.Join(err, lookErr)
+	}
+	if _, uses := d.layer(overlay); uses {
+		return nil
+	}
+	return err
+}
+
+// frozen calls take while the guest's file systems are frozen.
+func frozen(ctx context.Context, opts *SnapshotOptions, take func(ctx context.Context) error) (err error) {
+	limit := cmp.Or(opts.FreezeLimit, defaultFreezeLimit)
+	defer func() {
+		ctx, cancel := wait.Detach(ctx, limit)
+		defer cancel()
+		if thawErr := opts.Freezer.Thaw(ctx); thawErr != nil {
+			err = errors.Join(err, &ThawError{Taken: err == nil, Err: thawErr})
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if err := opts.Freezer.Freeze(ctx); err != nil {
+		return fmt.Errorf("freeze the guest: %w", err)
+	}
+	return take(ctx)
+}

@@ -1,0 +1,96 @@
+package block_test
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/block"
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A refuser refuses blockdev-add, and keeps its arguments.
+type refuser struct {
+	*qmp.Client
+	arguments map[string]any
+}
+
+func (r *refuser) Execute(ctx context.Context, call *qmp.Call) error {
+	if call.Command != "blockdev-add" {
+		return r.Client.Execute(ctx, call)
+	}
+	text, err := call.AppendArgs(nil)
+	if err == nil {
+		err = json.Unmarshal(text, &r.arguments)
+	}
+	if err != nil {
+		return err
+	}
+	return &qmp.Error{Command: call.Command, Class: qmp.ErrGeneric, Desc: "refused"}
+}
+
+// TestOpenTimeout gives the nodes of NBD servers a time limit, and has a server that is silent.
+func TestOpenTimeout(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		server := qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: m.path("nbd")}}
+		limited := 10.0
+		knows := m.qemu.AtLeast(7, 0)
+		sent := func(options qemu.BlockdevOptions) map[string]any {
+			t.Helper()
+			conn := &refuser{Client: m.Client}
+			_, err := block.New(conn).Move(within(t), "data1", block.Target{Backend: hotplug.Blockdev{Options: options}}, nil)
+			require.ErrorContains(t, err, "refused")
+			require.NotEmpty(t, conn.arguments["node-name"])
+			return conn.arguments
+		}
+		arguments := sent(qemu.BlockdevOptions{ReadOnly: new(false), Branch: &qemu.BlockdevOptionsNBD{Server: server, Export: new("x")}})
+		require.Equal(t, "nbd", arguments["driver"])
+		require.Equal(t, map[string]any{"type": "unix", "path": m.path("nbd")}, arguments["server"])
+		require.Equal(t, false, arguments["read-only"])
+		require.Equal(t, knows, arguments["open-timeout"] == limited)
+		nested := sent(qemu.BlockdevOptions{Driver: "raw", NodeName: new("mine"), Branch: &qemu.RawBranch{Members: qmp.Args{
+			"size": 1 << 53, "file": qmp.Args{"driver": "nbd", "server": server}}}})
+		require.Equal(t, "mine", nested["node-name"])
+		require.EqualValues(t, 1<<53, nested["size"])
+		require.Equal(t, knows, nested["file"].(map[string]any)["open-timeout"] == limited)
+		if !knows {
+			return
+		}
+		require.EqualValues(t, 1, sent(qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsNBD{Server: server, OpenTimeout: new(uint32(1))}})["open-timeout"])
+
+		listener, err := net.Listen("unix", m.path("nbd")) // accepts, and is silent
+		require.NoError(t, err)
+		defer listener.Close()
+		begin := time.Now()
+		_, err = m.disks.Move(within(t), "data1", block.Target{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
+			Branch: &qemu.BlockdevOptionsNBD{Server: server, OpenTimeout: new(uint32(1))}}}}, nil)
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+		require.Less(t, time.Since(begin), 5*time.Second)
+		m.onlyUses(t, "data1", "data1")
+		m.removed(t, "data1")
+	})
+}
+
+// TestNodeNames finds names for nodes that no other node has, also for the longest IDs.
+func TestNodeNames(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		id := "d23456789-123456789-123456789-1"
+		m.plugged(t, id, 1)
+		m.add(t, "d23456789-123456789-123456789.1", "null-co", nil)
+		for _, node := range []string{"d23456789-123456789-123456789.2", "d23456789-123456789-123456789.3"} {
+			_, err := m.disks.Move(within(t), id, m.ofTarget(t), &block.MoveOptions{Progress: func(job.Progress) {}})
+			require.NoError(t, err)
+			m.onlyUses(t, id, node)
+		}
+		require.NoError(t, qemu.BlockdevDel{NodeName: "d23456789-123456789-123456789.1"}.Do(within(t), m))
+		m.removed(t, id)
+	})
+}
