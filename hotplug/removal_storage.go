@@ -160,7 +160,7 @@ func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bo
 	if err != nil {
 		return err
 	}
-	var sets []int64
+	var sets, open []int64
 	for _, set := range all {
 		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) }) {
 			sets = append(sets, set.FDSetID)
@@ -172,11 +172,17 @@ func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bo
 			return err
 		}
 		for _, b := range blocks {
-			open := setsOpen(b.Inserted)
-			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
+			open = append(open, setsOpen(b.Inserted)...)
 		}
 	}
-	for _, set := range sets {
+	isOpen := func(set int64) bool { return slices.Contains(open, set) }
+	switch {
+	case len(sets) == 0:
+		return nil
+	case !slices.ContainsFunc(sets, isOpen): // by the text, because another operation can get the number of a set that is gone
+		return qmpfd.RemoveSetsFunc(ctx, vm.conn, match)
+	}
+	for _, set := range slices.DeleteFunc(sets, isOpen) {
 		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
 		err = errors.Join(err, setErr)
 	}
