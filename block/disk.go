@@ -195,30 +195,7 @@ func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 			d.Left = append(d.Left, name)
 		}
 	}
-	if err != nil || len(d.Left) == 0 {
-		return err
-	}
-	exist, err := vm.nodes(ctx)
-	if err != nil {
-		return err
-	}
-	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	d.Left = slices.DeleteFunc(d.Left, func(name string) bool { return !exist[name] && d.needsSetsOf(name, sets) })
 	return err
-}
-
-// needsSetsOf reports whether the layers of a disk have descriptors open that were added for a node. The node can be gone:
-// it was the overlay in a tree of nodes, and was merged into an image of that tree.
-func (d *Disk) needsSetsOf(node string, sets []qemu.FDSetInfo) bool {
-	return slices.ContainsFunc(sets, func(s qemu.FDSetInfo) bool {
-		isOpen := slices.ContainsFunc(d.Layers, func(l Layer) bool { set, ok := l.FDSet(); return ok && set == s.FDSetID })
-		return isOpen && slices.ContainsFunc(s.FDs, func(fd qemu.FDSetFDInfo) bool {
-			return strings.HasPrefix(qmp.Value(fd.Opaque), "qmpkit:"+d.ID+":"+node+":")
-		})
-	})
 }
 
 // A view is what QEMU tells about its storage.
