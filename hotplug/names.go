@@ -115,8 +115,11 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 		do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
 		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, mark); return err },
 		ours: func(ctx context.Context) (bool, error) {
-			device, err := vm.deviceExists(ctx, id)
-			return !device, err
+			exists, err := vm.deviceExists(ctx, id)
+			if exists && err == nil && what == aNode { // AddNode adds to a device that exists
+				exists, err = vm.nodeExists(ctx, name)
+			}
+			return !exists, err
 		},
 	})
 	if !refused(err) {
