@@ -34,6 +34,7 @@ func TestAddNodeFaults(t *testing.T) {
 			t.Run(name+", "+string(fault), func(t *testing.T) {
 				qemutest.CheckFds(t)
 				m := fakeqemu.New(t)
+				require.NoError(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), memory("d")))
 				faultsAtEveryStep(t, m.Dial(), fault, addition{
 					add: func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNode(ctx, nodeOf("n", backend)) },
 					remove: func(ctx context.Context, vm *hotplug.VM) error {

@@ -115,12 +115,11 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 		do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
 		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, mark); return err },
 		ours: func(ctx context.Context) (bool, error) {
-			exists := func() (bool, error) { return vm.deviceExists(ctx, id) }
-			if what == aNode { // AddNode adds one for a device that exists
-				exists = func() (bool, error) { return vm.nodeExists(ctx, name) }
+			exists, err := vm.deviceExists(ctx, id)
+			if exists && err == nil && what == aNode { // AddNode adds to a device that exists
+				exists, err = vm.nodeExists(ctx, name)
 			}
-			there, err := exists()
-			return !there, err
+			return !exists, err
 		},
 	})
 	if !refused(err) {
