@@ -101,14 +101,13 @@ func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, d *Disk, s step
 	return undo.step(ctx, s)
 }
 
-// removeSecrets removes all secrets of a disk.
-func (vm *VM) removeSecrets(ctx context.Context, disk string) error {
-	ids, err := vm.secrets(ctx, disk)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if _, err := vm.removeObject(ctx, id); err != nil {
+// removeSecrets removes those of the objects that are secrets of a disk.
+func (vm *VM) removeSecrets(ctx context.Context, disk string, objects []object) error {
+	for _, o := range objects {
+		if !secretOf(disk, o) {
+			continue
+		}
+		if _, err := vm.removeObject(ctx, o.name); err != nil {
 			return err
 		}
 	}

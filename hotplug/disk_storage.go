@@ -165,28 +165,45 @@ func isKept(kept []Kept, node string) bool {
 
 // NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with
 // a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. If a node is
-// gone and its descriptors or its mark are left, NodesOf lists it, too. The device need not exist.
+// gone and its mark is left, or descriptors that no disk has open, NodesOf lists it, too. The device need not exist.
 //
-// Source: query-fdsets, qom-list, query-blockstats.
+// Source: query-fdsets, qom-list, query-blockstats; query-block if a node is gone and its descriptors are left.
 func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error) {
 	if err := cmp.Or(vm.made(), checkID(id)); err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
 	p := &parts{found: &found{id: id}, removal: &removal{}, vm: vm}
-	exists := false
+	var exist []qemu.BlockStats
 	if err = p.ask(ctx, aNode); err == nil {
-		exists, err = vm.nodeExists(ctx, id)
+		exist, err = vm.nodes(ctx)
+	}
+	exists := func(node string) bool {
+		return slices.ContainsFunc(exist, func(s qemu.BlockStats) bool { return qmp.Value(s.NodeName) == node })
+	}
+	if err == nil && exists(id) && !p.claimed {
+		names = append(names, id)
+	}
+	var blocks []qemu.BlockInfo
+	isOpen := func(set int64) bool {
+		return slices.ContainsFunc(blocks, func(b qemu.BlockInfo) bool { return slices.Contains(setsOpen(b.Inserted), set) })
+	}
+	for _, own := range p.own {
+		if err != nil || own.what != aNode || slices.Contains(names, own.name) {
+			continue
+		}
+		sets := p.setsOf[own.name]
+		if len(sets) > 0 && !exists(own.name) {
+			if blocks == nil {
+				blocks, err = qemu.QueryBlock{}.Do(ctx, vm.conn)
+			}
+			if slices.ContainsFunc(sets, isOpen) { // a disk needs them, see removeClosedSets
+				continue
+			}
+		}
+		names = append(names, own.name)
 	}
 	if err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
-	}
-	if exists && !p.claimed {
-		names = append(names, id)
-	}
-	for _, own := range p.own {
-		if own.what == aNode && !slices.Contains(names, own.name) {
-			names = append(names, own.name)
-		}
 	}
 	return names, nil
 }
