@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -19,8 +20,8 @@ type bitmapMove struct {
 	bitmaps  []qemu.BlockDirtyInfo
 }
 
-// record adds the recorder. It must be there before the disk uses the node.
-func (m *bitmapMove) record(ctx context.Context) error {
+// record adds the recorder, as a step of an operation. It must be there before the disk uses the node.
+func (m *bitmapMove) record(ctx context.Context, undo *rollback) error {
 	if len(m.bitmaps) == 0 {
 		return nil
 	}
@@ -28,7 +29,23 @@ func (m *bitmapMove) record(ctx context.Context) error {
 	for _, b := range m.bitmaps {
 		granularity = min(granularity, b.Granularity)
 	}
+	remove := func(ctx context.Context) error {
+		err := m.stop(ctx)
+		if _, refused := errors.AsType[*qmp.Error](err); refused {
+			return nil // there is none
+		}
+		return err
+	}
+	if err := remove(ctx); err != nil { // of an operation that was interrupted
+		return err
+	}
+	undo.add("bitmap "+m.recorder, remove)
 	return qemu.BlockDirtyBitmapAdd{Node: m.to, Name: m.recorder, Granularity: &granularity}.Do(ctx, m.vm.conn)
+}
+
+// stop removes the recorder.
+func (m *bitmapMove) stop(ctx context.Context) error {
+	return qemu.BlockDirtyBitmapRemove{Node: m.to, Name: m.recorder}.Do(ctx, m.vm.conn)
 }
 
 // finish gives the node the bitmaps. It must be called before the first node is removed.
@@ -42,7 +59,7 @@ func (m *bitmapMove) finish(ctx context.Context) (err error) {
 		}
 	}
 	if err == nil {
-		err = qemu.BlockDirtyBitmapRemove{Node: m.to, Name: m.recorder}.Do(ctx, m.vm.conn)
+		err = m.stop(ctx)
 	}
 	return err
 }
@@ -60,10 +77,10 @@ func (m *bitmapMove) move(ctx context.Context, b qemu.BlockDirtyInfo) error {
 			Type: qemu.TransactionActionKindBlockDirtyBitmapEnable, Branch: &qemu.BlockDirtyBitmap{Node: m.to, Name: *b.Name},
 		})
 	}
-	attempts := [][]qemu.TransactionAction{
-		{addBitmap(m.to, b, b.Persistent), merge},
-		{addBitmap(m.to, b, false), merge},
-		merged, // if the node has the bitmap, also because the answer to one of the others was lost
+	added := []qemu.TransactionAction{addBitmap(m.to, b, b.Persistent), merge}
+	attempts := [][]qemu.TransactionAction{added, merged, added} // again, if an answer was lost, or the node has the bitmap
+	if b.Persistent {
+		attempts = append(attempts, []qemu.TransactionAction{addBitmap(m.to, b, false), merge})
 	}
 	var errs []error
 	for _, actions := range attempts {

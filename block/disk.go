@@ -98,12 +98,15 @@ func (d *Disk) uses(node string) bool {
 	return slices.ContainsFunc(d.Layers, func(l Layer) bool { return l.Node == node || slices.Contains(l.below, node) })
 }
 
-// busy returns a *BusyError if there are jobs on the disk.
+// busy returns an error if there are jobs on the disk, or a frozen view.
 func (d *Disk) busy() error {
-	if len(d.Jobs) == 0 && !d.frozen() {
+	switch {
+	case d.frozen():
+		return ErrFrozen
+	case len(d.Jobs) == 0:
 		return nil
 	}
-	e := &BusyError{View: d.frozen()}
+	e := &BusyError{}
 	for _, j := range d.Jobs {
 		e.Jobs = append(e.Jobs, j.ID)
 	}
@@ -192,7 +195,30 @@ func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 			d.Left = append(d.Left, name)
 		}
 	}
+	if err != nil || len(d.Left) == 0 {
+		return err
+	}
+	exist, err := vm.nodes(ctx)
+	if err != nil {
+		return err
+	}
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	d.Left = slices.DeleteFunc(d.Left, func(name string) bool { return !exist[name] && d.needsSetsOf(name, sets) })
 	return err
+}
+
+// needsSetsOf reports whether the layers of a disk have descriptors open that were added for a node. The node can be gone:
+// it was the overlay in a tree of nodes, and was merged into an image of that tree.
+func (d *Disk) needsSetsOf(node string, sets []qemu.FDSetInfo) bool {
+	return slices.ContainsFunc(sets, func(s qemu.FDSetInfo) bool {
+		isOpen := slices.ContainsFunc(d.Layers, func(l Layer) bool { set, ok := l.FDSet(); return ok && set == s.FDSetID })
+		return isOpen && slices.ContainsFunc(s.FDs, func(fd qemu.FDSetFDInfo) bool {
+			return strings.HasPrefix(qmp.Value(fd.Opaque), "qmpkit:"+d.ID+":"+node+":")
+		})
+	})
 }
 
 // A view is what QEMU tells about its storage.

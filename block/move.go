@@ -148,6 +148,7 @@ func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) 
 type mirror struct {
 	qemu.BlockdevMirror
 	vm       *VM
+	undo     *rollback
 	disk     *Disk
 	job      string // its ID
 	pivots   bool   // the disk uses the target afterwards
@@ -168,7 +169,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 		return nil, err
 	}
 	first := d.imageIndex()
-	m := &mirror{vm: vm, disk: d, old: d.Layers[first:], progress: opts.Progress}
+	m := &mirror{vm: vm, undo: undo, disk: d, old: d.Layers[first:], progress: opts.Progress}
 	m.Device, m.Sync, m.Speed = d.root(), qemu.MirrorSyncModeFull, qmp.NonZero(opts.Speed)
 	var below backing
 	if opts.Top {
@@ -191,6 +192,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	j, err := job.Start(ctx, m.vm.conn, m.job, m.BlockdevMirror)
 	if err == nil {
+		defer j.Detach()
 		err = j.WaitReady(ctx, m.progress)
 	}
 	switch {
@@ -229,7 +231,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 
 // pivot ends the job so that the disk uses the target.
 func (m *mirror) pivot(ctx context.Context, j *job.Job) error {
-	err := m.bitmaps.record(ctx)
+	err := m.bitmaps.record(ctx, m.undo)
 	if err == nil {
 		return j.Complete(ctx)
 	}

@@ -165,45 +165,66 @@ func isKept(kept []Kept, node string) bool {
 
 // NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with
 // a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. If a node is
-// gone and its mark is left, or descriptors that no disk has open, NodesOf lists it, too. The device need not exist.
+// gone and its mark is left, or descriptors that no disk uses, NodesOf lists it, too. The device need not exist.
 //
-// Source: query-fdsets, qom-list, query-blockstats; query-block if a node is gone and its descriptors are left.
+// Source: query-fdsets, qom-list, query-blockstats; query-block if a node is gone.
 func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error) {
 	if err := cmp.Or(vm.made(), checkID(id)); err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
 	p := &parts{found: &found{id: id}, removal: &removal{}, vm: vm}
 	var exist []qemu.BlockStats
+	open := map[string]bool{}
+	exists := func(name string) bool {
+		return slices.ContainsFunc(exist, func(n qemu.BlockStats) bool { return qmp.Value(n.NodeName) == name })
+	}
+	isGone := func(own part) bool { return own.what == aNode && !exists(own.name) }
 	if err = p.ask(ctx, aNode); err == nil {
 		exist, err = vm.nodes(ctx)
 	}
-	exists := func(node string) bool {
-		return slices.ContainsFunc(exist, func(s qemu.BlockStats) bool { return qmp.Value(s.NodeName) == node })
-	}
-	if err == nil && exists(id) && !p.claimed {
-		names = append(names, id)
-	}
-	var blocks []qemu.BlockInfo
-	isOpen := func(set int64) bool {
-		return slices.ContainsFunc(blocks, func(b qemu.BlockInfo) bool { return slices.Contains(setsOpen(b.Inserted), set) })
-	}
-	for _, own := range p.own {
-		if err != nil || own.what != aNode || slices.Contains(names, own.name) {
-			continue
-		}
-		sets := p.setsOf[own.name]
-		if len(sets) > 0 && !exists(own.name) {
-			if blocks == nil {
-				blocks, err = qemu.QueryBlock{}.Do(ctx, vm.conn)
-			}
-			if slices.ContainsFunc(sets, isOpen) { // a disk needs them, see removeClosedSets
-				continue
-			}
-		}
-		names = append(names, own.name)
+	if err == nil && slices.ContainsFunc(p.own, isGone) {
+		open, err = vm.openSets(ctx, id)
 	}
 	if err != nil {
 		return nil, failed(fmt.Sprintf("list nodes of disk %q", id), err)
 	}
+	if exists(id) && !p.claimed {
+		names = append(names, id)
+	}
+	isMarked := func(name string) bool {
+		return slices.ContainsFunc(p.marks, func(o object) bool { marked, ok := markedBy(o, id, aNode); return ok && marked == name })
+	}
+	for _, own := range p.own {
+		if own.what == aNode && !slices.Contains(names, own.name) && (exists(own.name) || isMarked(own.name) || !open[own.name]) {
+			names = append(names, own.name)
+		}
+	}
 	return names, nil
+}
+
+// openSets reports for each node that has sets whether a disk has all of them open: a node below it uses them, see
+// removeClosedSets.
+func (vm *VM) openSets(ctx context.Context, id string) (all map[string]bool, err error) {
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if err != nil {
+		return nil, err
+	}
+	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+	if err != nil {
+		return nil, err
+	}
+	var open []int64
+	for _, b := range blocks {
+		open = append(open, setsOpen(b.Inserted)...)
+	}
+	all = map[string]bool{}
+	for _, s := range sets {
+		for _, fd := range s.FDs {
+			if owner, node := ownerOf(qmp.Value(fd.Opaque)); owner == id {
+				before, ok := all[node]
+				all[node] = slices.Contains(open, s.FDSetID) && (before || !ok)
+			}
+		}
+	}
+	return all, nil
 }

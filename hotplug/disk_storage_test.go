@@ -55,7 +55,6 @@ func TestAddNodeRefuses(t *testing.T) {
 	require.NoError(t, vm.AddNode(ctx, nodeOf("n", memory("").Backend)))
 	before := m.State()
 	for text, disk := range map[string]hotplug.Disk{
-		"exists":                 nodeOf("n", hotplug.File{Path: image(t)}),
 		"needs a Backend":        nodeOf("o", nil),
 		"Backend is a hotplug.N": {ID: "d", Backend: hotplug.Node{Name: "n"}},
 		"are for a device":       {ID: "d", NodeName: "o", Driver: "scsi-hd", Backend: hotplug.File{Path: image(t)}},

@@ -115,8 +115,12 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 		do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
 		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, mark); return err },
 		ours: func(ctx context.Context) (bool, error) {
-			device, err := vm.deviceExists(ctx, id)
-			return !device, err
+			exists := func() (bool, error) { return vm.deviceExists(ctx, id) }
+			if what == aNode { // AddNode adds one for a device that exists
+				exists = func() (bool, error) { return vm.nodeExists(ctx, name) }
+			}
+			there, err := exists()
+			return !there, err
 		},
 	})
 	if !refused(err) {

@@ -26,14 +26,13 @@ type parts struct {
 	fdsets []int64         // the sets of other owners that the nodes have open, and no other device's
 
 	askedMarks, askedSets bool
-	own                   []part             // that sets and marks tell
-	setsOf                map[string][]int64 // of these nodes
-	claimed               bool               // a set or a mark tells that the node with the device's ID is of another disk
-	seen                  []string           // the kinds of parts that were removed
-	sets                  []string           // the numbers of all sets that have descriptors
-	marks                 []object           // of the device
-	err                   error              // the errors of all parts
-	stopped               error              // why no more commands are sent
+	own                   []part   // that sets and marks tell
+	claimed               bool     // a set or a mark tells that the node with the device's ID is of another disk
+	seen                  []string // the kinds of parts that were removed
+	sets                  []string // the numbers of all sets that have descriptors
+	marks                 []object // of the device
+	err                   error    // the errors of all parts
+	stopped               error    // why no more commands are sent
 }
 
 // partsOf finds a device, and the facts about its parts that QEMU does not report when the device is gone. If jobs are on
@@ -234,7 +233,6 @@ func (p *parts) ask(ctx context.Context, what string) error {
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
-		p.setsOf = map[string][]int64{}
 		for _, s := range sets {
 			number := strconv.FormatInt(s.FDSetID, 10)
 			if len(s.FDs) > 0 {
@@ -245,7 +243,6 @@ func (p *parts) ask(ctx context.Context, what string) error {
 				switch id, node := ownerOf(opaque); {
 				case id == p.id && node != "":
 					p.own = append(p.own, part{aNode, node})
-					p.setsOf[node] = append(p.setsOf[node], s.FDSetID)
 				case id != "" && node == p.id:
 					p.claimed = true
 				}
