@@ -114,17 +114,6 @@ func (vm *VM) removeSecrets(ctx context.Context, disk string, objects []object) 
 	return nil
 }
 
-// secrets lists the IDs of a disk's secrets.
-func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error) {
-	objects, err := vm.objects(ctx, objectsPath, "child")
-	for _, o := range objects {
-		if secretOf(disk, o) {
-			ids = append(ids, o.name)
-		}
-	}
-	return ids, err
-}
-
 // checkSecrets returns an error if a secret of a disk has an invalid name.
 func checkSecrets(secrets map[string][]byte) error {
 	for name := range secrets {
