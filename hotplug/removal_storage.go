@@ -33,8 +33,26 @@ func (p *parts) removeStorage(ctx context.Context) {
 		return
 	}
 	p.removeOwnSets(ctx, all)
-	// The secrets do not depend on the descriptors.
-	p.err = errors.Join(p.err, p.vm.removeSecrets(ctx, p.id))
+	// The rest does not depend on the descriptors.
+	objects, err := p.vm.objects(ctx, objectsPath, "child")
+	if err != nil {
+		p.err = errors.Join(p.err, err)
+		return
+	}
+	if !p.askedMarks {
+		p.takeMarks(objects)
+	}
+	var left []string // nodes of AddNode, without descriptors
+	leftOurs := map[string]bool{}
+	for _, o := range p.own {
+		if o.what == aNode && !slices.Contains(all, o.name) && !leftOurs[o.name] {
+			left, leftOurs[o.name] = append(left, o.name), true
+		}
+	}
+	if len(left) > 0 && len(p.removeNodes(ctx, left, leftOurs, "")) > 0 {
+		return
+	}
+	p.err = errors.Join(p.err, p.vm.removeSecrets(ctx, p.id, objects))
 }
 
 // removeNodes removes nodes and returns the names of those that stay. used is the node that the device used, or "".
