@@ -37,9 +37,9 @@ func ExampleVM_Backup() {
 func ExampleVM_OpenView() {
 	pull := func(ctx context.Context, disks *block.VM, read func(url string) error) error {
 		const socket = "/run/vm1/backup.sock"
-		address := qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: socket}}
+		address := qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: socket}}
 		view, err := disks.OpenView(ctx, []block.ViewDisk{{ID: "data1", Bitmap: "pull"}}, &block.ViewOptions{
-			Server: &qemu.NBDServerStart{Addr: address},
+			Server: &qemu.NBDServerOptions{Addr: address},
 		})
 		if err != nil {
 			return err

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
-	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -30,7 +29,7 @@ type ViewDisk struct {
 type ViewOptions struct {
 	// Server starts QEMU's NBD server at an address, and View ends it. A QEMU has one NBD server. If Server is nil, one must
 	// run already.
-	Server *qemu.NBDServerStart
+	Server *qemu.NBDServerOptions
 
 	ScratchDir   string        // as in [BackupOptions]
 	WriteTimeout time.Duration // as in [BackupOptions]; after that, the client of the view reads errors
@@ -94,15 +93,9 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 }
 
 // exportViews exports the nodes that show disks.
-func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerStart) error {
-	if server != nil {
-		err := server.Do(ctx, vm.conn)
-		if err == nil || qmp.MayHaveExecuted(err) {
-			undo.add("NBD server", vm.stopServer)
-		}
-		if err != nil {
-			return err
-		}
+func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerOptions) error {
+	if err := vm.startServer(ctx, undo, server); err != nil {
+		return err
 	}
 	for _, s := range all {
 		undo.add("export of disk "+s.ID, func(ctx context.Context) error { return vm.removeExports(ctx, []string{s.ID}) })

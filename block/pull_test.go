@@ -24,8 +24,8 @@ import (
 
 // served returns the options for a server at a UNIX socket.
 func (m *machine) served() *block.ViewOptions {
-	address := qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: m.path("nbd.sock")}}
-	return &block.ViewOptions{Server: &qemu.NBDServerStart{Addr: address}}
+	address := qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: m.path("nbd.sock")}}
+	return &block.ViewOptions{Server: &qemu.NBDServerOptions{Addr: address}}
 }
 
 // pulled checks what a client reads from a view.
@@ -115,7 +115,8 @@ func TestView(t *testing.T) {
 		for n := range 3 {
 			options := m.served()
 			if n == 2 {
-				require.NoError(t, options.Server.Do(ctx, m))
+		start := qemu.NBDServerStart{Addr: qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: m.path("nbd.sock")}}}
+		require.NoError(t, start.Do(ctx, m))
 				_, err = m.disks.OpenView(ctx, disks, options)
 				_, refused := errors.AsType[*qmp.Error](err)
 				require.True(t, refused, "%v", err)
