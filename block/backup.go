@@ -73,7 +73,10 @@ type BackupOptions struct {
 //   - [*job.FailedError]: the copy failed, for example because a target or a scratch image is full.
 //   - the other errors of [job.RunAll].
 //
-// If the process ends during a backup, [VM.AbortBackups] removes what is left.
+// If an NBD server does not answer, Backup waits until ctx ends, and then cuts the connection. QEMU cannot cut the connection
+// to a UNIX socket whose buffer is full: the disk stays frozen until the server answers, and [VM.AbortBackups] is called.
+//
+// If the process ends during a backup, AbortBackups removes what is left.
 //
 // Source: transaction, blockdev-backup, block-dirty-bitmap-add, -merge, -clear and -remove; blockdev-add of
 // copy-before-write and snapshot-access, qom-set of drive; stop and cont for several disks.
@@ -172,27 +175,37 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 	return targets, vm.runFrozen(ctx, t, nodes, progress)
 }
 
-// yankLimit is how long cutting the connections of targets may take.
-const yankLimit = 5 * time.Second
+// yankGrace is how long a job may take to fail after the connection to its target was cut.
+const yankGrace = 3 * time.Second
 
 // runFrozen is job.RunAll for jobs that read frozen views. If ctx ends, it cuts the connections to targets in the network
-// before it cancels the jobs: if such a target does not answer, QEMU executes no more commands after job-cancel.
+// before it cancels the jobs. After job-cancel, QEMU executes no more commands until such a target answers.
 func (vm *VM) runFrozen(ctx context.Context, t job.Transaction, targets []string, progress func(string, job.Progress)) error {
 	running, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	cut := make(chan struct{})
+	ended, cut := make(chan struct{}), make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(cut)
-		inTime, done := wait.Detach(ctx, yankLimit)
+		defer func() { cancel(wait.Err(ctx)) }()
+		inTime, done := wait.Detach(ctx, yankGrace)
 		defer done()
+		connections, err := qemu.QueryYank{}.Do(inTime, vm.conn)
+		isNode := func(c qemu.YankInstance) bool { return c.Type == qemu.YankInstanceTypeBlockNode }
+		if err != nil || !slices.ContainsFunc(connections, isNode) {
+			return
+		}
 		for _, target := range targets {
 			if err := vm.yank(inTime, target); err != nil {
-				break // cancelling may take longer
+				return
 			}
 		}
-		cancel(wait.Err(ctx))
+		select {
+		case <-ended:
+		case <-inTime.Done():
+		}
 	})
 	err := job.RunAll(running, vm.conn, t, progress)
+	close(ended)
 	if !stop() {
 		<-cut
 	}

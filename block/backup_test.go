@@ -196,8 +196,11 @@ func TestBackupFails(t *testing.T) {
 			m.unused(t, "data2", "b")
 			a.write(t, 4, 2<<20, 1<<16)
 		}
-		_, err = m.disks.Backup(ctx, both("inc"), nil)
+		last := both("inc")
+		last[0].Scratch = new(m.into("scratch")) // ignored where there are no frozen views
+		_, err = m.disks.Backup(ctx, last, nil)
 		require.NoError(t, err)
+		m.unused(t, "data1", "b")
 		m.restored(t, a.holds, "full1", "inc1")
 		m.restored(t, b.holds, "full2", "inc2")
 
@@ -322,5 +325,38 @@ func TestBackupKinds(t *testing.T) {
 				m.restored(t, content, id+mode, id+mode+"1")
 			}
 		}
+	})
+}
+
+// TestBackupAfterOthers: a chain goes on after a snapshot and a move of the disk.
+func TestBackupAfterOthers(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		a := m.shadowed(t, "data1")
+		a.write(t, 1, 0, 1<<20)
+		next := block.BackupDisk{ID: "data1", Target: m.into("0"), Bitmap: "b"}
+		chain := []string{"0"}
+		backUp := func() {
+			t.Helper()
+			kept, err := m.disks.Backup(ctx, []block.BackupDisk{next}, nil)
+			require.NoError(t, err)
+			require.Empty(t, kept)
+			m.restored(t, a.holds, chain...)
+			name := string(rune('0' + len(chain)))
+			chain = append(chain, name)
+			next.Target, next.Incremental = m.into(name), true
+		}
+		backUp()
+		a.write(t, 2, 1<<20, 1<<20)
+		overlay := block.Overlay{Disk: "data1", BackingFile: m.path("data1.qcow2"), Target: m.into("overlay")}
+		overlay.Target.Create = false
+		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{overlay}, nil))
+		a.write(t, 3, 2<<20, 1<<20)
+		backUp()
+		a.write(t, 4, 3<<20, 1<<20)
+		_, err := m.disks.Move(ctx, "data1", m.into("moved"), nil)
+		require.NoError(t, err)
+		a.write(t, 5, 4<<20, 1<<20)
+		backUp()
 	})
 }

@@ -158,7 +158,7 @@ func (vm *VM) lookBitmaps(ctx context.Context, id string) (*Disk, error) {
 	case len(d.Layers) == 0:
 		return nil, because(ErrNoDisk, "drive has no medium")
 	case d.frozen():
-		return nil, &BusyError{View: true}
+		return nil, ErrFrozen
 	}
 	return d, nil
 }
@@ -229,7 +229,7 @@ func (d *Disk) chain(name string, incremental bool) (*chain, error) {
 	case errors.Is(err, ErrBitmapBusy):
 		return nil, err
 	case slices.ContainsFunc(d.Bitmaps, isNext):
-		return nil, &BusyError{View: true}
+		return nil, ErrFrozen
 	case incremental && err != nil:
 		return nil, &needFullError{err}
 	case incremental && !c.known.Recording:

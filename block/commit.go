@@ -139,7 +139,10 @@ func (m *merge) run(ctx context.Context) error {
 		err = nil
 	case err != nil:
 		if j, findErr := job.Find(ctx, m.vm.conn, m.job); findErr == nil {
-			_ = j.Cancel(ctx) // the nodes show the outcome
+			cancelErr := j.Cancel(ctx)                                                                 // the nodes show the outcome
+			if cancelErr == nil && !errors.Is(err, job.ErrUnknown) && !errors.Is(err, job.ErrGoesOn) { // ready has failed
+				err = fmt.Errorf("%w: %w", job.ErrCancelled, err)
+			}
 			j.Detach()
 		}
 	}
@@ -274,9 +277,6 @@ type StreamOptions struct {
 // Stream copies the data of the layers below an image into it while the guest uses the disk, and then removes the nodes of
 // these layers. Their files stay, unchanged: other disks can use them. The job has the ID "ID.stream".
 //
-// QEMU before 11 does not flush the image at the end. Keep the files until the guest has flushed its disk, for example with
-// sync: if the host loses power before that, data is missing in the image.
-//
 // If Stream returns nil, the disk does not use the layers any more. kept lists their nodes and descriptors that are still in
 // QEMU, because something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes
 // them later.
@@ -292,7 +292,7 @@ type StreamOptions struct {
 // If the program ends first, QEMU goes on with the job. [job.Find] with "ID.stream" and [job.Job.Wait] finish the stream,
 // and Clean removes the rest.
 //
-// Source: block-stream, blockdev-del.
+// Source: block-stream, blockdev-snapshot (to flush the image), blockdev-del.
 func (vm *VM) Stream(ctx context.Context, id string, opts *StreamOptions) (kept []hotplug.Kept, err error) {
 	if opts == nil {
 		opts = &StreamOptions{}
@@ -304,10 +304,21 @@ func (vm *VM) Stream(ctx context.Context, id string, opts *StreamOptions) (kept 
 		}
 		return m.run(ctx)
 	})
-	if err != nil {
+	if err != nil || len(m.gone) == 0 {
 		return nil, err
 	}
+	vm.flush(ctx, m.request.(qemu.BlockStream).Device)
 	return append(m.kept, vm.release(ctx, id, m.gone)...), nil
+}
+
+// flush makes QEMU write out what it has of an image in its caches. QEMU before 11 does not do that at the end of a stream:
+// if the host then lost power, the image would lack data, and its header would no longer name the images that have the data.
+// No command flushes. But QEMU flushes an image before it looks for the overlay of a snapshot, and then refuses the
+// snapshot, because no node has such a name.
+func (vm *VM) flush(ctx context.Context, node string) {
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	_ = qemu.BlockdevSnapshot{Node: node, Overlay: "#none"}.Do(ctx, vm.conn)
 }
 
 func (vm *VM) planStream(ctx context.Context, id string, opts *StreamOptions) (*merge, error) {

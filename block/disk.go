@@ -98,12 +98,15 @@ func (d *Disk) uses(node string) bool {
 	return slices.ContainsFunc(d.Layers, func(l Layer) bool { return l.Node == node || slices.Contains(l.below, node) })
 }
 
-// busy returns a *BusyError if there are jobs on the disk.
+// busy returns an error if there are jobs on the disk, or a frozen view.
 func (d *Disk) busy() error {
-	if len(d.Jobs) == 0 && !d.frozen() {
+	switch {
+	case d.frozen():
+		return ErrFrozen
+	case len(d.Jobs) == 0:
 		return nil
 	}
-	e := &BusyError{View: d.frozen()}
+	e := &BusyError{}
 	for _, j := range d.Jobs {
 		e.Jobs = append(e.Jobs, j.ID)
 	}

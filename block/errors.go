@@ -7,12 +7,16 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 )
 
-// ErrBusy means that jobs run on the disk, or have ended and were not dismissed. The error is a [*BusyError]. The
-// operation has changed nothing.
+// ErrBusy means that jobs run on the disk, or have ended and were not dismissed: the error is a [*BusyError]. It also means
+// [ErrFrozen]. The operation has changed nothing.
 var ErrBusy = hotplug.ErrBusy
 
 // A BusyError names the jobs of a disk. It matches [ErrBusy].
 type BusyError = hotplug.BusyError
+
+// ErrFrozen means that a backup or a frozen view of the disk is open, perhaps of a process that has ended:
+// [VM.AbortBackups] ends it. The error also matches [ErrBusy]. The operation has changed nothing.
+var ErrFrozen = because(ErrBusy, "a backup or a frozen view of the disk is open; AbortBackups ends it")
 
 // ErrNotEmpty means that the file for a new image has content. The operation has changed nothing.
 var ErrNotEmpty = errors.New("file is not empty")
@@ -23,12 +27,6 @@ var ErrSize = errors.New("size differs from the disk's")
 // ErrNoDisk means that there is no device with the ID, that it is not a disk, or that it has no medium. The operation
 // has changed nothing.
 var ErrNoDisk = errors.New("no such disk")
-
-// ErrNoLayer means that a node is not a layer of the disk, or that no layer is below it. The operation has changed nothing.
-var ErrNoLayer = errors.New("no such layer")
-
-// ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
-var ErrNoSnapshot = errors.New("no such snapshot")
 
 // ErrNoBitmap means that the disk has no bitmap with the name. The operation has changed nothing.
 var ErrNoBitmap = errors.New("no such bitmap")
@@ -56,6 +54,12 @@ type needFullError struct{ reason error }
 
 func (e *needFullError) Error() string   { return fmt.Sprintf("%v: %v", e.reason, ErrNeedFull) }
 func (e *needFullError) Unwrap() []error { return []error{ErrNeedFull, e.reason} }
+
+// ErrNoLayer means that a node is not a layer of the disk, or that no layer is below it. The operation has changed nothing.
+var ErrNoLayer = errors.New("no such layer")
+
+// ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
+var ErrNoSnapshot = errors.New("no such snapshot")
 
 // because returns an error that matches err and has another text.
 func because(err error, format string, args ...any) error {

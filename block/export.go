@@ -61,10 +61,10 @@ func (vm *VM) Export(ctx context.Context, id string, opts *ExportOptions) error 
 	if opts == nil {
 		opts = &ExportOptions{}
 	}
-	return vm.changing(ctx, "export disk", id, func(undo *rollback) error { return vm.export(ctx, undo, id, opts) })
+	return vm.changing(ctx, "export disk", id, func(undo *rollback) error { return vm.exportDisk(ctx, undo, id, opts) })
 }
 
-func (vm *VM) export(ctx context.Context, undo *rollback, id string, opts *ExportOptions) error {
+func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *ExportOptions) error {
 	d, err := vm.look(ctx, id)
 	switch {
 	case err != nil:

@@ -184,7 +184,7 @@ func (vm *VM) addViewNode(ctx context.Context, undo *rollback, id, purpose strin
 
 func busyIfExists(err error) error {
 	if errors.Is(err, hotplug.ErrExists) {
-		return &BusyError{View: true}
+		return ErrFrozen
 	}
 	return err
 }

@@ -65,7 +65,8 @@ type MigrateOptions struct {
 // after the disks have changed over, Migrate still moves the machine, which takes 15 seconds at most. There are exceptions,
 // after which you must ask both sides where the machine is, see package migration:
 //   - [migration.ErrUnknown], [migration.ErrGoesOn]: QEMU did not answer, or did not cancel the migration in time. If the
-//     migration waits in the state pre-switchover, [migration.Cancel] makes the machine continue at the source.
+//     migration waits in the state pre-switchover, [migration.Cancel] makes the machine continue at the source. Then cancel the
+//     jobs ([job.Find]), and call [VM.Clean] for each disk.
 //   - an error of [migration.WaitIncoming]: the source has sent the machine.
 //   - [*migration.FailedError] with Halted.
 //
@@ -138,7 +139,7 @@ func (m *move) prepare(ctx context.Context) error {
 	}
 	for _, d := range m.disks {
 		export := &ExportOptions{ID: jobID(d.id, "move"), Name: d.id, Writable: true}
-		if err := m.dst.export(ctx, &m.there, d.id, export); err != nil {
+		if err := m.dst.exportDisk(ctx, &m.there, d.id, export); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}
 	}

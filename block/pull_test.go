@@ -157,9 +157,10 @@ func TestView(t *testing.T) {
 	})
 }
 
-// TestBackupFaults: each command of a backup and of a view goes wrong. Afterwards the disk is as before, or AbortBackups
-// makes it so, and the next increment has what the guest wrote. Each fault has its turn on one of the machines.
+// TestBackupFaults: commands of a backup and of a view go wrong. Afterwards the disk is as before, or AbortBackups makes it
+// so, and the next increment has what the guest wrote. Each machine has its faults and its commands, to save time.
 func TestBackupFaults(t *testing.T) {
+	const stride = 3 // 1 is thorough
 	turn := 0
 	onMachines(t, func(t *testing.T, m *machine) {
 		a := m.shadowed(t, "data1")
@@ -173,16 +174,12 @@ func TestBackupFaults(t *testing.T) {
 			return []block.BackupDisk{{ID: "data1", Target: m.into(strconv.Itoa(count)), Bitmap: "b", Incremental: true}}
 		}
 		operations := map[string]func(ctx context.Context, disks *block.VM) error{
-			"direct": func(ctx context.Context, disks *block.VM) error {
-				kept, err := disks.Backup(ctx, increment(), &block.BackupOptions{Direct: true})
+			"backup": func(ctx context.Context, disks *block.VM) error { // without a scratch image on QEMU 5.2
+				kept, err := disks.Backup(ctx, increment(), nil)
 				return keptError(kept, err)
 			},
 		}
 		if m.Version().Major >= 7 {
-			operations["scratch"] = func(ctx context.Context, disks *block.VM) error {
-				kept, err := disks.Backup(ctx, increment(), nil)
-				return keptError(kept, err)
-			}
 			operations["view"] = func(ctx context.Context, disks *block.VM) error {
 				view, err := disks.OpenView(ctx, []block.ViewDisk{{ID: "data1", Bitmap: "b", Incremental: true}, {ID: "data2"}}, m.served())
 				if err != nil {
@@ -196,9 +193,16 @@ func TestBackupFaults(t *testing.T) {
 			fault := fakeqemu.Faults[turn%len(fakeqemu.Faults)]
 			turn++
 			a.write(t, byte(turn), 5<<16, 1<<16)
-			run := func(ctx context.Context, conn *fakeqemu.Faulty) error { return operations[name](ctx, block.New(conn)) }
-			_, err := fakeqemu.AtEveryStep(within(t), m.Client, fault, run, func(command string, err error) {
-				what := name + ", " + string(fault) + ", " + command
+			for at := turn % stride; ; at += stride {
+				ctx, cancel := context.WithCancel(within(t))
+				conn := &fakeqemu.Faulty{Client: m.Client, Fault: fault, At: at, Cancel: cancel}
+				err := operations[name](ctx, block.New(conn))
+				cancel()
+				if conn.Met == "" {
+					require.NoError(t, err)
+					break
+				}
+				what := name + ", " + string(fault) + ", " + conn.Met
 				complete := err == nil || errors.Is(err, block.ErrBitmapsUnknown) || errors.Is(err, errKept)
 				if name != "view" && complete {
 					chain = append(chain, strconv.Itoa(count))
@@ -213,12 +217,11 @@ func TestBackupFaults(t *testing.T) {
 				require.True(t, status.Running, "%s: %v", what, err)
 				m.unused(t, "data1", "b")
 				m.unused(t, "data2")
-			})
-			require.NoError(t, err)
+			}
 			if name != "view" {
 				chain = append(chain, strconv.Itoa(count))
 			}
-			_, err = m.disks.Backup(within(t), increment(), nil)
+			_, err := m.disks.Backup(within(t), increment(), nil)
 			require.NoError(t, err)
 			chain = append(chain, strconv.Itoa(count))
 			m.restored(t, a.holds, chain...)

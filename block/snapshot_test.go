@@ -127,7 +127,6 @@ func TestSnapshot(t *testing.T) {
 		require.Empty(t, kept)
 		require.Equal(t, []string{"o4", "data1"}, m.layers(t, "data1"))
 		require.NoError(t, os.Remove(m.path("o3")))
-		m.flush(t, "data1")
 		m.same(t, "qcow2", m.path("o4"), w.expected)
 		m.same(t, "raw", m.path("data1.img"), base)
 		out, err := m.image("info", "-U", "-f", "qcow2", m.path("o4"))
@@ -154,7 +153,6 @@ func TestSnapshot(t *testing.T) {
 		}
 		require.Equal(t, []string{"o5"}, m.layers(t, "data1"))
 		require.NoError(t, os.Remove(m.path("data1.img")))
-		m.flush(t, "data1")
 		m.same(t, "qcow2", m.path("o5"), w.expected)
 		m.sound(t, m.path("o5"))
 		m.removedAll(t, "data1")
@@ -187,7 +185,6 @@ func TestSnapshotOfPaths(t *testing.T) {
 				kept, err := m.disks.Stream(ctx, "data1", &block.StreamOptions{Base: "inner"})
 				require.NoError(t, err)
 				require.Empty(t, kept)
-				m.flush(t, "data1")
 				m.same(t, "qcow2", m.path(name), w.expected)
 				require.NoError(t, errorsOf(m.disks.Commit(ctx, "data1", nil)))
 				require.Equal(t, []string{"root", "inner"}, m.layers(t, "data1"))
@@ -196,7 +193,6 @@ func TestSnapshotOfPaths(t *testing.T) {
 		}
 		require.Equal(t, []string{"root", "o3", "inner"}, m.layers(t, "data1"))
 		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data1", nil)))
-		m.flush(t, "data1")
 		m.same(t, "qcow2", m.path("o3"), w.expected)
 
 		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{Disk: "data2", Target: target("d2")}}, nil))
@@ -205,7 +201,6 @@ func TestSnapshotOfPaths(t *testing.T) {
 		m.read(t, "data2", 9, 0, mib)
 		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{Disk: "data2", Target: block.Target{Backend: hotplug.File{Path: m.path("d3")}}}}, nil))
 		require.NoError(t, errorsOf(m.disks.Stream(ctx, "data2", nil)))
-		m.flush(t, "data2")
 		m.read(t, "data2", 9, 0, mib)
 		m.sound(t, m.path("d3"))
 	})

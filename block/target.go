@@ -435,9 +435,6 @@ func (i *image) sizeInHeader() (int64, error) {
 
 // createImage makes the image of a target.
 func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
-	if i.format == qemu.BlockdevDriverRaw && below != (backing{}) {
-		return errors.New("a raw image has no backing image: use qcow2")
-	}
 	if err := i.checkEmpty(); err != nil {
 		return err
 	}

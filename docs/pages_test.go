@@ -78,6 +78,7 @@ import (
 	"log"
 	"log/slog"
 	"os"
+	"os/exec"
 	"testing"
 	"time"
 
@@ -201,7 +202,7 @@ func TestNames(t *testing.T) {
 func exportData(t *testing.T) map[string]string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-export", "-f", "{{.ImportPath}} {{.Export}}",
-		"./block", "./hotplug", "./job", "./migration", "./qmp/...", "testing", "log/slog", "os/signal")
+		"./block", "./hotplug", "./job", "./migration", "./qmp/...", "testing", "log/slog", "os/exec", "os/signal")
 	cmd.Dir = root
 	out, err := cmd.Output()
 	require.NoError(t, err)

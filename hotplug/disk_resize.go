@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -21,6 +22,8 @@ import (
 //   - [ErrNotDisk]: the device has no storage that QEMU could resize. Examples are a vhost-user disk,
 //     whose server decides the size, and a drive without a medium.
 //   - [qmp.ErrGeneric]: QEMU refuses, for example while a block job runs on the disk.
+//   - [qmp.ErrNotSent]: the machine has not arrived yet (-incoming). QEMU 5.2 and 7.2 terminate if a disk gets another size
+//     then.
 //
 // Source: block_resize.
 func (vm *VM) ResizeDisk(ctx context.Context, id string, size int64) error {
@@ -45,6 +48,23 @@ func (vm *VM) resizeDisk(ctx context.Context, id string, size int64) error {
 	case *drive == "":
 		return because(ErrNotDisk, "drive has no medium")
 	}
+	if err := vm.checkArrived(ctx); err != nil {
+		return err
+	}
 	// The name is a node's, or a drive's of -drive. QEMU does not let one be both.
 	return qemu.BlockResize{Device: drive, NodeName: drive, Size: size}.Do(ctx, vm.conn)
+}
+
+// checkArrived returns an error if the machine waits for a migration, and QEMU would terminate instead of refusing to use
+// its disks.
+func (vm *VM) checkArrived(ctx context.Context) error {
+	version, err := vm.version(ctx)
+	if err != nil || version.Compare(qmp.Version{Major: 10}) >= 0 {
+		return err
+	}
+	status, err := qemu.QueryStatus{}.Do(ctx, vm.conn)
+	if err == nil && status.Status == qemu.RunStateInmigrate {
+		return because(qmp.ErrNotSent, "machine waits for a migration (inmigrate)")
+	}
+	return err
 }

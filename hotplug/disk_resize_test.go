@@ -31,6 +31,19 @@ func TestResize(t *testing.T) {
 	}
 }
 
+// TestResizeBeforeArrival is refused: QEMU 5.2 and 7.2 would terminate.
+func TestResizeBeforeArrival(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "virtio-scsi-pci", "-incoming", "defer"}}).Dial(t)
+		vm := hotplug.New(c, nil)
+		require.NoError(t, vm.AddDisk(t.Context(), hotplug.Disk{ID: "d", Driver: "scsi-hd", Backend: hotplug.File{Path: image(t)}}))
+		require.Error(t, vm.ResizeDisk(t.Context(), "d", 1<<20))
+		_, err := qemu.QueryStatus{}.Do(t.Context(), c)
+		require.NoError(t, err)
+	})
+}
+
 // TestDiskOfAnotherNode has disks whose storage has another name than the device: drives of -drive,
 // nodes of the caller's, filters. They are resized, looked at and removed. The nodes stay.
 func TestDiskOfAnotherNode(t *testing.T) {

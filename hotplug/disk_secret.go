@@ -101,29 +101,17 @@ func (vm *VM) replaceSecret(ctx context.Context, undo *rollback, d *Disk, s step
 	return undo.step(ctx, s)
 }
 
-// removeSecrets removes all secrets of a disk.
-func (vm *VM) removeSecrets(ctx context.Context, disk string) error {
-	ids, err := vm.secrets(ctx, disk)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if _, err := vm.removeObject(ctx, id); err != nil {
+// removeSecrets removes those of the objects that are secrets of a disk.
+func (vm *VM) removeSecrets(ctx context.Context, disk string, objects []object) error {
+	for _, o := range objects {
+		if !secretOf(disk, o) {
+			continue
+		}
+		if _, err := vm.removeObject(ctx, o.name); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// secrets lists the IDs of a disk's secrets.
-func (vm *VM) secrets(ctx context.Context, disk string) (ids []string, err error) {
-	objects, err := vm.objects(ctx, objectsPath, "child")
-	for _, o := range objects {
-		if secretOf(disk, o) {
-			ids = append(ids, o.name)
-		}
-	}
-	return ids, err
 }
 
 // checkSecrets returns an error if a secret of a disk has an invalid name.

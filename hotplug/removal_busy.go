@@ -20,10 +20,6 @@ var ErrBusy = errors.New("disk is busy")
 type BusyError struct {
 	Jobs    []string // the IDs of jobs that run, or have ended and were not dismissed
 	Exports []string // the IDs of exports
-
-	// View reports that a backup or a frozen view of the disk is open, perhaps of a process that has ended. Only the methods
-	// of package block set it. VM.AbortBackups of that package ends the backup or the view.
-	View bool
 }
 
 // Error names the jobs and the exports.
@@ -34,9 +30,6 @@ func (e *BusyError) Error() string {
 	}
 	if len(e.Exports) > 0 {
 		all = append(all, "exports serve the disk: "+strings.Join(e.Exports, ", "))
-	}
-	if e.View {
-		all = append(all, "a backup or a frozen view of the disk is open; AbortBackups ends it")
 	}
 	return strings.Join(all, "; ")
 }

@@ -260,6 +260,12 @@ func (p *parts) ask(ctx context.Context, what string) error {
 	if err != nil {
 		return err
 	}
+	p.takeMarks(objects)
+	return nil
+}
+
+// takeMarks records the marks of the device among the objects.
+func (p *parts) takeMarks(objects []object) {
 	for _, o := range objects {
 		for _, what := range []string{aNode, aNetdev, aChardev, anObject} {
 			if name, ok := markedBy(o, p.id, what); ok {
@@ -272,7 +278,6 @@ func (p *parts) ask(ctx context.Context, what string) error {
 		}
 	}
 	p.askedMarks = true
-	return nil
 }
 
 // stop ends the operation because of an error that does not belong to one part.

@@ -33,8 +33,26 @@ func (p *parts) removeStorage(ctx context.Context) {
 		return
 	}
 	p.removeOwnSets(ctx, all)
-	// The secrets do not depend on the descriptors.
-	p.err = errors.Join(p.err, p.vm.removeSecrets(ctx, p.id))
+	// The rest does not depend on the descriptors.
+	objects, err := p.vm.objects(ctx, objectsPath, "child")
+	if err != nil {
+		p.err = errors.Join(p.err, err)
+		return
+	}
+	if !p.askedMarks {
+		p.takeMarks(objects)
+	}
+	var left []string // nodes of AddNode, without descriptors
+	leftOurs := map[string]bool{}
+	for _, o := range p.own {
+		if o.what == aNode && !slices.Contains(all, o.name) && !leftOurs[o.name] {
+			left, leftOurs[o.name] = append(left, o.name), true
+		}
+	}
+	if len(left) > 0 && len(p.removeNodes(ctx, left, leftOurs, "")) > 0 {
+		return
+	}
+	p.err = errors.Join(p.err, p.vm.removeSecrets(ctx, p.id, objects))
 }
 
 // removeNodes removes nodes and returns the names of those that stay. used is the node that the device used, or "".
@@ -160,7 +178,7 @@ func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bo
 	if err != nil {
 		return err
 	}
-	var sets []int64
+	var sets, open []int64
 	for _, set := range all {
 		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) }) {
 			sets = append(sets, set.FDSetID)
@@ -172,11 +190,17 @@ func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bo
 			return err
 		}
 		for _, b := range blocks {
-			open := setsOpen(b.Inserted)
-			sets = slices.DeleteFunc(sets, func(set int64) bool { return slices.Contains(open, set) })
+			open = append(open, setsOpen(b.Inserted)...)
 		}
 	}
-	for _, set := range sets {
+	isOpen := func(set int64) bool { return slices.Contains(open, set) }
+	switch {
+	case len(sets) == 0:
+		return nil
+	case !slices.ContainsFunc(sets, isOpen): // by the text, because another operation can get the number of a set that is gone
+		return qmpfd.RemoveSetsFunc(ctx, vm.conn, match)
+	}
+	for _, set := range slices.DeleteFunc(sets, isOpen) {
 		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
 		err = errors.Join(err, setErr)
 	}

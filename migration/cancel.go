@@ -96,7 +96,7 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 			return w.last, end(ErrGoesOn, "postcopy cannot be cancelled", why...)
 		case refusal != nil:
 			return w.last, end(ErrGoesOn, "it could not be cancelled", append([]error{refusal}, why...)...)
-		case !asked && w.unreadable == 0:
+		case !asked && w.unreadable == 0 && !w.handsOver(ctx):
 			asked = true
 			refusal = qemu.MigrateCancel{}.Do(ctx, w.conn)
 			continue
@@ -108,4 +108,14 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 			return w.last, end(ErrGoesOn, notYet, why...)
 		}
 	}
+}
+
+// handsOver reports whether QEMU must not be asked to cancel because it gives the disks to the destination right now. If
+// QEMU 5.2 cancels then, the machine can continue without them: QEMU terminates when the guest writes.
+func (w *watch) handsOver(ctx context.Context) bool {
+	if w.last.Status != qemu.MigrationStatusDevice {
+		return false
+	}
+	old, err := isBefore72(ctx, w.conn)
+	return old || err != nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/migration"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -286,6 +287,30 @@ func TestQuestionsBeforeMigrate(t *testing.T) {
 			require.ErrorContains(t, err, "injected")
 			require.NotErrorIs(t, err, migration.ErrUnknown)
 			require.Zero(t, f.sent("migrate"))
+		})
+	}
+}
+
+// TestCancelWhileQEMUHandsOver: QEMU 5.2 would run the machine without its disks, so Cancel waits for the end of the state.
+func TestCancelWhileQEMUHandsOver(t *testing.T) {
+	for _, c := range []struct{ major, cancels int }{{5, 0}, {7, 1}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t)
+			f.Handle("query-version", qmptest.Return(map[string]any{
+				"qemu": map[string]int{"major": c.major, "minor": 2, "micro": 0}, "package": ""}))
+			f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
+				f.is("cancelled")
+				return nil, nil
+			})
+			f.is("device")
+			time.AfterFunc(3*time.Second, func() { f.isIn(qemu.RunStatePostmigrate); f.is("completed") })
+			_, err := migration.Cancel(t.Context(), f.Client)
+			require.Equal(t, c.cancels, f.sent("migrate_cancel"))
+			if c.cancels == 0 {
+				require.ErrorIs(t, err, migration.ErrCompleted)
+			} else {
+				require.NoError(t, err)
+			}
 		})
 	}
 }

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestOnAMachine backs up two disks, and restores each backup.
 func TestOnAMachine(t *testing.T) {
-	qemutest.Run(t, qemutest.MatrixVersions(), func(t *testing.T, q *qemutest.QEMU) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
 		dir, backups := t.TempDir(), t.TempDir()
 		vm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{"-device", "virtio-scsi-pci"}})
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
