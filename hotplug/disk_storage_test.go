@@ -34,8 +34,9 @@ func TestAddNodeFaults(t *testing.T) {
 			t.Run(name+", "+string(fault), func(t *testing.T) {
 				qemutest.CheckFds(t)
 				m := fakeqemu.New(t)
-				require.NoError(t, hotplug.New(m.Dial(), nil).AddDisk(t.Context(), memory("d")))
-				faultsAtEveryStep(t, m.Dial(), fault, addition{
+				c := m.Dial()
+				require.NoError(t, hotplug.New(c, nil).AddDisk(t.Context(), memory("d")))
+				faultsAtEveryStep(t, c, fault, addition{
 					add: func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNode(ctx, nodeOf("n", backend)) },
 					remove: func(ctx context.Context, vm *hotplug.VM) error {
 						kept, err := vm.RemoveNodes(ctx, "d", "n")
