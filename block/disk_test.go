@@ -44,8 +44,13 @@ func onMachines(t *testing.T, test func(t *testing.T, m *machine)) {
 	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) { test(t, startMachine(t, q, t.TempDir())) })
 }
 
+// onQEMUs runs a test on each QEMU. It mostly waits for them, so the tests run side by side.
 func onQEMUs(t *testing.T, test func(t *testing.T, q *qemutest.QEMU)) {
-	qemutest.Run(t, allVersions, test)
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		test(t, q)
+	})
 }
 
 func startMachine(t *testing.T, q *qemutest.QEMU, dir string, args ...string) *machine {

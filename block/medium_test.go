@@ -44,7 +44,10 @@ func TestChangeMedium(t *testing.T) {
 		has := func(fill byte, want ...string) {
 			t.Helper()
 			nodes, open := m.medium(t, "cd1")
-			require.Equal(t, want, nodes)
+			require.Len(t, nodes, len(want))
+			for i := range want {
+				require.Regexp(t, "^"+want[i]+"$", nodes[i])
+			}
 			if want != nil { // the firmware may close an empty drive
 				require.False(t, open)
 				m.read(t, "cd1", fill, 0, imageSize)
@@ -58,7 +61,7 @@ func TestChangeMedium(t *testing.T) {
 		}
 		has(1, "cd1")
 		change(hotplug.File{Path: m.raw(t, "second", 2)}, nil)
-		has(2, "cd1.1")
+		has(2, `cd1\..{6}`)
 		b, err := m.plug.BlockInfo(ctx, "cd1")
 		require.NoError(t, err)
 		require.True(t, b.Inserted.RO)

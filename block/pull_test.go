@@ -115,8 +115,8 @@ func TestView(t *testing.T) {
 		for n := range 3 {
 			options := m.served()
 			if n == 2 {
-		start := qemu.NBDServerStart{Addr: qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: m.path("nbd.sock")}}}
-		require.NoError(t, start.Do(ctx, m))
+				start := qemu.NBDServerStart{Addr: qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: m.path("nbd.sock")}}}
+				require.NoError(t, start.Do(ctx, m))
 				_, err = m.disks.OpenView(ctx, disks, options)
 				_, refused := errors.AsType[*qmp.Error](err)
 				require.True(t, refused, "%v", err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
-	"strconv"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
@@ -33,7 +34,7 @@ type Target struct {
 	// QEMU before 6.0 has no yank: if ctx ends, the node stays, because removing it could block the monitor, too.
 	Backend hotplug.DiskBackend
 
-	// NodeName names the node. If it is empty, it is the disk's ID with a number: "data1.1". A Node has a name already.
+	// NodeName names the node. If it is empty, it is the disk's ID with a random text: "data1.k3fa5c". A Node has a name already.
 	NodeName string
 
 	// Create makes the image, with exactly the size of the disk. The Backend is then a File or a Descriptor. A regular
@@ -256,18 +257,15 @@ func (b backing) ref() *qemu.BlockdevRefOrNull {
 	return &qemu.BlockdevRefOrNull{Reference: new(b.node)}
 }
 
-// addNode adds a node for a disk, as a step of an operation. If the caller gave no name, addNode finds one.
+// addNode adds a node for a disk, as a step of an operation. If the caller gave no name, addNode makes one.
 func (vm *VM) addNode(ctx context.Context, undo *rollback, disk, name string, backend hotplug.DiskBackend) (string, error) {
 	given := name
 	for try := 1; ; try++ {
 		if given == "" {
-			var err error
-			if name, err = vm.freeName(ctx, disk); err != nil {
-				return "", err
-			}
+			name = newName(disk)
 		}
 		err := vm.plug.AddNode(ctx, hotplug.Disk{ID: disk, NodeName: name, Backend: backend})
-		if given == "" && errors.Is(err, hotplug.ErrExists) && try < attempts { // another manager was faster
+		if given == "" && errors.Is(err, hotplug.ErrExists) && try < attempts {
 			continue
 		}
 		if err != nil {
@@ -291,19 +289,11 @@ func (vm *VM) removeNodes(ctx context.Context, disk string, nodes ...string) err
 
 const maxNodeName = 31 // bytes, of BDS.node_name in include/block/block_int-common.h
 
-// freeName returns a name for a new node of a disk: the ID with the first number that no node has.
-func (vm *VM) freeName(ctx context.Context, disk string) (string, error) {
-	taken, err := vm.nodes(ctx)
-	if err != nil {
-		return "", err
-	}
-	for n := 1; ; n++ {
-		number := "." + strconv.Itoa(n)
-		name := disk[:min(len(disk), maxNodeName-len(number))] + number
-		if !taken[name] {
-			return name, nil
-		}
-	}
+// newName returns a name for a new node of a disk: the ID and a random text, so that two programs that work on one disk at
+// once do not get the same name.
+func newName(disk string) string {
+	random := "." + strings.ToLower(rand.Text()[:6])
+	return disk[:min(len(disk), maxNodeName-len(random))] + random
 }
 
 // nodes returns the names of all nodes.
