@@ -239,8 +239,9 @@ func onDisk(id string, err error) error { return fmt.Errorf("disk %q: %w", id, e
 // connections of a view's clients, and removes everything that [VM.Backup] and [VM.OpenView] have added. If a process still
 // waits for such a backup, it gets an error. The bitmaps are as if there had been no backup.
 //
-// AbortBackups also does the work of [VM.Clean]. A disk without a backup, and a disk that does not exist, are not errors.
-// kept lists the nodes that are still in QEMU. If AbortBackups fails, call it again.
+// AbortBackups also does the work of [VM.Clean]: do not call it while another operation works on the disk. A disk without a
+// backup, and a disk that does not exist, are not errors. kept lists the nodes that are still in QEMU. If AbortBackups
+// fails, call it again.
 //
 // Source: job-cancel, block-export-del, nbd-server-stop, qom-set, blockdev-del, block-dirty-bitmap-remove.
 func (vm *VM) AbortBackups(ctx context.Context, ids ...string) (kept []hotplug.Kept, err error) {
