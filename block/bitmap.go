@@ -200,9 +200,9 @@ func (d *Disk) rootOrNone() string {
 
 // A chain is the bitmap of a chain of backups of a disk: a full one and increments.
 //
-// While a backup runs, the chain's bitmap goes on recording, and so does a second one that begins at the moment of the
+// While a backup runs, the chain's bitmap continues to record, and so does a second one that begins at the moment of the
 // backup. If the backup succeeds, the content of the second one replaces that of the first. If anything fails, the first
-// one is as if there had been no backup: it never says too little. The second one is never stored in an image.
+// one is as if there had been no backup: it lacks no writes. The second one is never stored in an image.
 type chain struct {
 	node, name  string
 	known       *qemu.BlockDirtyInfo // nil if there is no such bitmap

@@ -113,7 +113,7 @@ type merge struct {
 	kept []hotplug.Kept // the job, if QEMU did not dismiss it
 }
 
-// run runs the job. If it returns nil, the disk does not use the layers any more.
+// run runs the job. If it returns nil, the disk no longer uses the layers.
 func (m *merge) run(ctx context.Context) error {
 	j, err := job.Start(ctx, m.vm.conn, m.job, m.request)
 	if err == nil {

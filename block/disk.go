@@ -195,7 +195,7 @@ func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 	return err
 }
 
-// A view is what QEMU tells about its storage.
+// A view has the answers of QEMU about its storage.
 type view struct {
 	blocks   []qemu.BlockInfo
 	stats    map[string]*qemu.BlockStats // by the disk's qdev

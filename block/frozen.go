@@ -376,7 +376,7 @@ func (vm *VM) removeExports(ctx context.Context, ids []string) error {
 		case len(ours) == 0:
 			return nil
 		case serves && !others:
-			if err = (qemu.NBDServerStop{}).Do(ctx, vm.conn); refused(err) { // it does not run any more
+			if err = (qemu.NBDServerStop{}).Do(ctx, vm.conn); refused(err) { // it no longer runs
 				err = nil
 			}
 		default:

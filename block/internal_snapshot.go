@@ -188,8 +188,8 @@ func (vm *VM) LoadMachine(ctx context.Context, name string, opts *MachineOptions
 	})
 }
 
-// continueUnloaded lets the guest go on after QEMU could not load a snapshot, if it is sure that QEMU has not changed the
-// disks: QEMU does not touch them if one of them does not have the snapshot.
+// continueUnloaded continues the guest after QEMU could not load a snapshot, if QEMU has certainly not changed the disks: it
+// does not touch them if one of them does not have the snapshot.
 func (vm *VM) continueUnloaded(ctx context.Context, name string, opts *MachineOptions, err error) error {
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()

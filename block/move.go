@@ -226,7 +226,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	case lookErr == nil:
 		return false, because(job.ErrCancelled, "disk does not use node %q: another client has ended job %q, or has moved the disk again", m.Target, m.job)
 	}
-	return true, nil // the job has succeeded, and QEMU does not answer any more
+	return true, nil // the job has succeeded, and QEMU no longer answers
 }
 
 // pivot ends the job so that the disk uses the target.
@@ -271,7 +271,7 @@ func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err 
 	return file, l.Driver, nil
 }
 
-// release removes the layers that a disk does not use any more, and their descriptors, whoever added them. It returns
+// release removes the layers that a disk no longer uses, and their descriptors, also those of other programs. It returns
 // what stays. The disk does not go back, so release works even if ctx has ended.
 func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotplug.Kept) {
 	ctx, cancel := wait.Detach(ctx, undoLimit)

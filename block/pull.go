@@ -44,7 +44,7 @@ type View struct {
 // OpenView exports disks over NBD as they are at one moment, until [View.Finish] or [View.Discard]. The guest uses the
 // disks as before. The exports have the IDs of the disks as their names. The view stays open if ctx ends later.
 //
-// The scratch images grow with what the guest overwrites. If one is full or too slow, the guest goes on, and the client
+// The scratch images grow with what the guest overwrites. If one is full or too slow, the guest continues, and the client
 // reads errors. To freeze several disks at one moment, OpenView stops the machine for some milliseconds.
 //
 // A view also stays open if its process ends: [VM.FindView] finds it. Until it is closed, other operations on the disk

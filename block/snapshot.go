@@ -220,8 +220,8 @@ func (o *Overlay) actions(d *Disk, node string, dropBitmaps bool) (all []qemu.Tr
 	return append(all, qemu.TransactionAction{Branch: &qemu.BlockdevSnapshot{Node: image, Overlay: node}})
 }
 
-// movable returns the bitmaps of the image of a disk that another image can get. A filter on top of the image has bitmaps
-// of its own, which stay where they are.
+// movable returns the bitmaps of the image of a disk that another image can get. The bitmaps of a filter on top of the
+// image stay with the filter.
 func (d *Disk) movable(dropped bool) (bitmaps []qemu.BlockDirtyInfo) {
 	if dropped || d.imageIndex() > 0 {
 		return nil
