@@ -1,5 +1,6 @@
 // Package block works on the disks of a running machine: it moves and copies them, takes and merges snapshots, backs them
-// up, exports them, and describes the storage that they use. The guest uses its disks all the time.
+// up, exports them, and describes the storage that they use. The guest uses its disks during the operations; only
+// [VM.SaveMachine] and [VM.LoadMachine] stop it for long.
 //
 //	disks := block.New(client)
 //	kept, err := disks.Move(ctx, "data1", block.Target{Backend: hotplug.File{Path: "/srv/data1.img"}, Create: true}, nil)
@@ -21,8 +22,8 @@
 // ([hotplug.Blockdev]), or a node that exists ([hotplug.Node]). QEMU gets descriptors of a File and a Descriptor, so it
 // needs no access to the files.
 //
-// The target has exactly the size of the disk. With Create, the operation makes the image. Files belong to the caller:
-// no operation deletes them.
+// The target has exactly the size of the disk; only a raw block device can be larger. With Create, the operation makes the
+// image. Files belong to the caller: no operation deletes them.
 //
 // If QEMU connects to an NBD server, its monitor answers no command until the server answers. Package block limits this
 // time to 10 seconds. QEMU before 7.0 has no such limit: connect to the server yourself first, to see that it answers.
@@ -45,12 +46,13 @@
 //
 // # Jobs and names
 //
-// The jobs have the ID of the disk and the operation as their IDs: "data1.move". Those of SaveMachine, LoadMachine and
-// DeleteSavedMachine begin with "machine". The nodes that operations add have the ID of the disk and a random text as
-// their names: "data1.k3fa5c". Those of a backup or a frozen view are "data1.frozen", "data1.scratch" and "data1.view".
+// The ID of a job is the ID of the disk and the operation: "data1.move". The jobs of [VM.SaveMachine], [VM.LoadMachine] and
+// [VM.DeleteSavedMachine] are "machine.save", "machine.load" and "machine.delete". The name of a node is the ID of the disk
+// and a random text: "data1.k3fa5c". The nodes of a backup or a frozen view are "data1.frozen", "data1.scratch" and
+// "data1.view".
 //
-// A disk has one operation at a time. If jobs are on the disk, also jobs of other programs, an operation does not wait: its
-// error matches [ErrBusy]. [hotplug.VM.RemoveDisk] refuses to remove such a disk, too. Limits, bitmaps and read-only
+// A disk has one operation at a time. An operation does not wait for a job on the disk, not even for one of another program:
+// its error matches [ErrBusy]. [hotplug.VM.RemoveDisk] refuses to remove such a disk, too. Limits, bitmaps and read-only
 // exports are exceptions: they can change while jobs run.
 //
 // # Backups

@@ -7,8 +7,8 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 )
 
-// ErrBusy means that jobs are on the disk, which run, or have ended and were not dismissed: the error is a [*BusyError]. An
-// error that matches [ErrFrozen] matches ErrBusy, too. The operation has changed nothing.
+// ErrBusy means that the disk has jobs. They run, or have ended and were not dismissed. The error is a [*BusyError], or
+// matches [ErrFrozen]. The operation has changed nothing.
 var ErrBusy = hotplug.ErrBusy
 
 // A BusyError names the jobs of a disk. It matches [ErrBusy].
