@@ -22,9 +22,9 @@ type CommitOptions struct {
 	// below Top.
 	Base string
 
-	// BackingFile is the name of the base, for the header of the image above Top. If it is empty, it is the file of the
-	// base; Commit returns an error if QEMU was given a descriptor and does not know the name. It has no effect if Top is
-	// the first image.
+	// BackingFile is the name of the base, for the header of the image above Top. By default, Commit writes the name that
+	// QEMU knows. If QEMU got a descriptor, it knows no name, and Commit returns an error. BackingFile has no effect if Top
+	// is the first image.
 	BackingFile string
 
 	// BaseFile makes QEMU open the file of the base again, for writing. Set it if blockdev-add gave the node of the file a
@@ -258,16 +258,16 @@ func (vm *VM) masksProtocol() *bool {
 	return new(true)
 }
 
-// StreamOptions configures [VM.Stream]. The zero value copies all that is below the first image into it.
+// StreamOptions configures [VM.Stream]. The zero value copies the data of all images below the first image into it.
 type StreamOptions struct {
 	// Top is the node of the layer that gets the data. If it is empty, it is the first image of the disk.
 	Top string
 
-	// Base is the node of a layer that stays below Top. If it is empty, nothing stays, and Top stands alone.
+	// Base is the node of a layer that stays below Top. If it is empty, Top then has no image below it.
 	Base string
 
-	// BackingFile is the name of the base, for the header of Top. If it is empty, it is the file of the base; Stream returns
-	// an error if QEMU was given a descriptor and does not know the name. It has no effect without Base.
+	// BackingFile is the name of the base, for the header of Top. By default, Stream writes the name that QEMU knows. If QEMU
+	// got a descriptor, it knows no name, and Stream returns an error. BackingFile has no effect without Base.
 	BackingFile string
 
 	Speed    int64              // the limit in bytes a second; 0 means none

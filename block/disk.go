@@ -37,7 +37,7 @@ type Disk struct {
 
 // A Layer is an image or a filter of a disk.
 type Layer struct {
-	Node   string              // its name; QEMU's, "#block123", if nobody gave one
+	Node   string              // its name; if nobody gave one, QEMU's: "#block123"
 	Driver qemu.BlockdevDriver // "qcow2"; "file" or "host_device" for a raw image without a format node
 
 	// File is the file, the device or the URL of the image. It is "/dev/fdset/N" if QEMU got a descriptor, and empty if

@@ -17,7 +17,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// MigrateOptions configures [VM.Migrate]. Disks is required, and Server or Address.
+// MigrateOptions configures [VM.Migrate]. Disks is required, and one of Server and Address.
 type MigrateOptions struct {
 	// Disks are the IDs of the disks that move with the machine. The destination has disks with the same IDs and sizes. All
 	// other disks are shared: both QEMUs open the same storage.

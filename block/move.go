@@ -20,8 +20,8 @@ type MoveOptions struct {
 	// Top moves only the first image of the disk. The target gets the images below it.
 	Top bool
 
-	// BackingFile is the name of the image below, for the header of a target that Create makes with Top. If it is empty,
-	// it is the file of that image; Move returns an error if QEMU was given a descriptor and does not know the name.
+	// BackingFile is the name of the image below, for the header of a target that Create makes with Top. By default, Move
+	// writes the name that QEMU knows. If QEMU got a descriptor, it knows no name, and Move returns an error.
 	BackingFile string
 
 	// WriteBlocking makes each write of the guest wait until the target has it, too. Use it if the guest writes faster than

@@ -24,8 +24,8 @@ type Overlay struct {
 	// [hotplug.File] or a [hotplug.Descriptor]. Its format must be qcow2, or empty.
 	Target Target
 
-	// BackingFile is the name of the image below, for the header of the overlay. If it is empty, it is the file of that
-	// image; Snapshot returns an error if QEMU was given a descriptor and does not know the name.
+	// BackingFile is the name of the image below, for the header of the overlay. By default, Snapshot writes the name that
+	// QEMU knows. If QEMU got a descriptor, it knows no name, and Snapshot returns an error.
 	BackingFile string
 
 	// Bitmaps are new bitmaps on the overlay. They record what the guest writes after the snapshot. Node is ignored.
@@ -49,9 +49,10 @@ type SnapshotOptions struct {
 // A Freezer freezes the file systems of a guest, so that the guest writes nothing to them until Thaw. The guest agent has
 // guest-fsfreeze-freeze and guest-fsfreeze-thaw for that.
 type Freezer interface {
+	// Freeze returns when the file systems are frozen. If only some are frozen, it returns an error.
 	Freeze(ctx context.Context) error
 
-	// Thaw is also called after Freeze has failed. Thawing file systems that are not frozen must not be an error.
+	// Thaw thaws all file systems. Snapshot also calls it after Freeze has failed: if nothing is frozen, Thaw returns nil.
 	Thaw(ctx context.Context) error
 }
 

@@ -17,7 +17,7 @@ type Throttle struct {
 	Bytes, ReadBytes, WriteBytes          Limit // bytes a second
 	Requests, ReadRequests, WriteRequests Limit // I/O requests a second
 
-	// RequestSize is the size in bytes from which a request counts as several; 0 counts each as one.
+	// RequestSize is in bytes: a larger request counts as several. 0 means that each request counts as one.
 	RequestSize int64
 
 	// Group names a group of disks that share the limits. Setting the limits of one disk sets those of its group. By default,
@@ -27,7 +27,7 @@ type Throttle struct {
 
 // A Limit is a limit of a [Throttle]; 0 means none.
 type Limit struct {
-	Rate int64
+	Rate int64 // bytes or requests a second
 
 	// Burst is a higher rate that the guest can use for BurstTime, after it has used less than Rate. 0 leaves it to QEMU,
 	// which allows a tenth of a second of Rate at once. BurstTime is in whole seconds; 0 means 1 s.
