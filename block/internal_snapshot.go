@@ -154,8 +154,8 @@ func (vm *VM) SaveMachine(ctx context.Context, name string, opts *MachineOptions
 // devices. If the guest ran before LoadMachine, it runs afterwards. The machine must have the same devices as at SaveMachine.
 // The job has the ID "machine.load".
 //
-// LoadMachine needs QEMU 6.0. It first looks whether each disk has the snapshot, because QEMU would leave the machine
-// stopped otherwise. The error matches:
+// LoadMachine needs QEMU 6.0. It first checks that each disk has the snapshot: if one lacks it, QEMU would leave the machine
+// stopped. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 6.0.
 //   - [ErrNoSnapshot]: a disk does not have the snapshot, or no disk has the state of the machine. Nothing has changed.
 //   - [ErrNoDisk], [ErrBusy]: as for SaveMachine. Nothing has changed.

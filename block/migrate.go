@@ -70,7 +70,8 @@ type MigrateOptions struct {
 //   - an error of [migration.WaitIncoming]: the source has sent the machine.
 //   - [*migration.FailedError] with Halted.
 //
-// After a failure, end the destination: a QEMU does not stop to listen for a machine, and its disks are partly overwritten.
+// After a failure, end the destination: no command makes it stop listening for a machine, and its disks are partly
+// overwritten.
 //
 // The other errors match [migration.ErrNotStarted], [migration.ErrCancelled] or [*migration.FailedError], and their reasons:
 //   - [ErrNoDisk]: one side does not have the disk.

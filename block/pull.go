@@ -114,8 +114,8 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 	return nil
 }
 
-// FindView finds a view of these disks that is open, for example after a restart of the program. The error matches
-// [ErrNoView] if there is none.
+// FindView finds an open view of these disks, for example after a restart of the program. If there is none, the error
+// matches [ErrNoView], and if there is no such disk, [ErrNoDisk].
 //
 // Source: query-block, query-block-exports.
 func (vm *VM) FindView(ctx context.Context, ids ...string) (view *View, err error) {
