@@ -233,7 +233,16 @@ func (vm *VM) addSource(ctx context.Context, all []*source, id, bitmap string, i
 	return append(all, &source{Disk: d, chain: c, incremental: incremental, scratch: scratch}), nil
 }
 
-func onDisk(id string, err error) error { return fmt.Errorf("disk %q: %w", id, err) }
+// A diskError is the error of one of the disks of an operation.
+type diskError struct {
+	id  string
+	err error
+}
+
+func onDisk(id string, err error) error { return &diskError{id, err} }
+
+func (e *diskError) Error() string { return fmt.Sprintf("disk %q: %v", e.id, e.err) }
+func (e *diskError) Unwrap() error { return e.err }
 
 // AbortBackups ends the backups and frozen views of disks, also those of another process. It cancels the jobs, cuts the
 // connections of a view's clients, and removes everything that [VM.Backup] and [VM.OpenView] have added. If a process still

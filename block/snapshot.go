@@ -115,7 +115,7 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, 
 	for i, o := range overlays {
 		nodes[i], err = vm.addOverlay(ctx, undo, disks[i], o)
 		if err != nil {
-			return fmt.Errorf("disk %q: %w", o.Disk, vm.orBusy(ctx, o.Disk, jobID(o.Disk, "create"), err))
+			return onDisk(o.Disk, vm.orBusy(ctx, o.Disk, jobID(o.Disk, "create"), err))
 		}
 		all.Actions = append(all.Actions, o.actions(disks[i], nodes[i], opts.DropBitmaps)...)
 	}
@@ -153,7 +153,7 @@ func (vm *VM) lookAllIdle(ctx context.Context, overlays []Overlay) (disks []*Dis
 			_, _, err = d.image().named(o.BackingFile)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("disk %q: %w", o.Disk, err)
+			return nil, onDisk(o.Disk, err)
 		}
 		disks = append(disks, d)
 	}

@@ -41,6 +41,9 @@ func (vm *VM) do(ctx context.Context, operation, name string, run func() error) 
 	if err == nil {
 		return nil
 	}
+	if e, ok := err.(*diskError); ok && e.id == name {
+		err = e.err // the text names a single disk once
+	}
 	return fmt.Errorf("block: %s %q: %w", operation, name, err)
 }
 
