@@ -20,8 +20,8 @@ type BackupDisk struct {
 	ID     string // of the device
 	Target Target // gets the data; a qcow2 image for an increment
 
-	// Bitmap names the bitmap that connects a full backup and its increments. A full backup begins a chain with it. If it is
-	// empty, the backup is a full one that no increment can follow.
+	// Bitmap names the bitmap that connects a full backup with its increments. A full backup begins a chain with it. Without
+	// a Bitmap, the backup is a full one, and no increment can follow it.
 	Bitmap string
 
 	// Incremental copies only what the guest has written since the last backup with the Bitmap. The target has no backing
@@ -43,20 +43,22 @@ type BackupOptions struct {
 	// goes through, and the backup fails. 0 means 15 seconds.
 	WriteTimeout time.Duration
 
-	// Direct makes the guest's writes wait for the target, without a scratch image. If the target is slow, the guest is
-	// slow; if the target is full or fails, writes of the guest fail. QEMU before 7.1 always works like that.
+	// Direct makes QEMU save the old data in the target, without a scratch image. If the target is slow, the guest is slow.
+	// If the target is full or fails, writes of the guest fail. If the target is on an NBD server that does not answer,
+	// writes of the guest hang, and cancelling the backup blocks QEMU's monitor. QEMU before 7.1 always works like that.
 	Direct bool
 
 	Speed    int64                             // the limit for each disk in bytes a second; 0 means none
 	Progress func(disk string, p job.Progress) // called about once a second for each disk; may be nil
 }
 
-// Backup copies disks as they are at one moment, while the guest uses them. It copies all data, or for an increment what
-// has changed since the last backup with the same bitmap. The jobs have the IDs "ID.backup". All disks succeed or none.
+// Backup copies disks as they are at one moment, while the guest uses them. A full backup has all data, an increment has
+// the data that changed since the last backup with the same bitmap. All disks of a call succeed or none. The jobs have the
+// IDs "ID.backup".
 //
 // The guest's writes do not wait for the targets: QEMU first copies the old data to a scratch image. If the scratch image
-// is full, or slower than WriteTimeout, the guest's write goes through and the backup fails. To freeze several disks at one
-// moment, Backup stops the machine for some milliseconds. QEMU before 7.1 cannot do this: see [BackupOptions.Direct].
+// is full, or slower than WriteTimeout, the guest continues and the backup fails. To freeze several disks at one moment,
+// Backup stops the machine for some milliseconds. QEMU before 7.1 cannot use scratch images: see [BackupOptions.Direct].
 //
 // If Backup returns nil, the targets are complete, and the bitmaps record what the guest has written since the moment of
 // the backup. kept lists nodes and descriptors that are still in QEMU, because a command failed.
@@ -73,10 +75,10 @@ type BackupOptions struct {
 //   - [*job.FailedError]: the copy failed, for example because a target or a scratch image is full.
 //   - the other errors of [job.RunAll].
 //
-// If an NBD server does not answer, Backup waits until ctx ends, and then cuts the connection. QEMU cannot cut the connection
-// to a UNIX socket whose buffer is full: the disk stays frozen until the server answers, and [VM.AbortBackups] is called.
+// If an NBD server does not answer, Backup waits until ctx ends, and then cuts the connection. QEMU cannot cut a connection
+// over a UNIX socket whose buffer is full. The disk then stays frozen: when the server answers, call [VM.AbortBackups].
 //
-// If the process ends during a backup, AbortBackups removes what is left.
+// If the process ends during a backup, AbortBackups removes what is left. Do not migrate the machine during a backup.
 //
 // Source: transaction, blockdev-backup, block-dirty-bitmap-add, -merge, -clear and -remove; blockdev-add of
 // copy-before-write and snapshot-access, qom-set of drive; stop and cont for several disks.
@@ -132,7 +134,7 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 		}
 	}
 	if len(all) == 0 {
-		return nil, errors.New("needs a disk")
+		return nil, errors.New("no disk is given")
 	}
 	t := job.Transaction{Grouped: true}
 	var nodes []string // of the targets, also those of the caller
@@ -218,7 +220,7 @@ func (vm *VM) runFrozen(ctx context.Context, t job.Transaction, targets []string
 // addSource appends a disk for a backup or a view.
 func (vm *VM) addSource(ctx context.Context, all []*source, id, bitmap string, incremental bool, scratch *Target) ([]*source, error) {
 	if slices.ContainsFunc(all, func(s *source) bool { return s.ID == id }) {
-		return nil, fmt.Errorf("disk %q is there twice", id)
+		return nil, fmt.Errorf("disk %q is given twice", id)
 	}
 	d, err := vm.lookIdle(ctx, id)
 	if err != nil {
@@ -231,14 +233,24 @@ func (vm *VM) addSource(ctx context.Context, all []*source, id, bitmap string, i
 	return append(all, &source{Disk: d, chain: c, incremental: incremental, scratch: scratch}), nil
 }
 
-func onDisk(id string, err error) error { return fmt.Errorf("disk %q: %w", id, err) }
+// A diskError is the error of one of the disks of an operation.
+type diskError struct {
+	id  string
+	err error
+}
 
-// AbortBackups ends backups and frozen views of disks that another process has left. It cancels the jobs, cuts the clients
-// of a view, and removes what [VM.Backup] and [VM.OpenView] have added. The bitmaps are as if there had been no backup. It
-// also removes nodes that other operations have left, see [Disk.Left]. A disk without such things, or without a device,
-// is not an error. AbortBackups ends a backup that still runs, too: its process gets an error.
+func onDisk(id string, err error) error { return &diskError{id, err} }
+
+func (e *diskError) Error() string { return fmt.Sprintf("disk %q: %v", e.id, e.err) }
+func (e *diskError) Unwrap() error { return e.err }
+
+// AbortBackups ends the backups and frozen views of disks, also those of another process. It cancels the jobs, cuts the
+// connections of a view's clients, and removes everything that [VM.Backup] and [VM.OpenView] have added. If a process still
+// waits for such a backup, it gets an error. The bitmaps are as if there had been no backup.
 //
-// kept lists what is still in QEMU. If AbortBackups fails, call it again.
+// AbortBackups also does the work of [VM.Clean]: do not call it while another operation works on the disk. A disk without a
+// backup, and a disk that does not exist, are not errors. kept lists the nodes that are still in QEMU. If AbortBackups
+// fails, call it again.
 //
 // Source: job-cancel, block-export-del, nbd-server-stop, qom-set, blockdev-del, block-dirty-bitmap-remove.
 func (vm *VM) AbortBackups(ctx context.Context, ids ...string) (kept []hotplug.Kept, err error) {

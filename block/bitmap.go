@@ -14,22 +14,22 @@ import (
 
 // BitmapOptions configures [VM.AddBitmap].
 type BitmapOptions struct {
-	// Granularity is how many bytes of the disk a bit stands for: a power of 2, from 512 on. 0 leaves it to QEMU: 64 KiB.
+	// Granularity is the number of bytes of the disk for each bit: a power of 2, at least 512. 0 leaves it to QEMU: 64 KiB.
 	Granularity uint32
 
-	// Volatile makes the bitmap end with the QEMU process. Without Volatile, QEMU stores the bitmap in the image when the
-	// process ends, if the image can hold bitmaps: a qcow2 image that is not read-only, without a filter on top.
+	// Volatile makes a bitmap that ends with QEMU. Without Volatile, QEMU stores the bitmap in the image when it ends, if the
+	// image is a qcow2 image that is not read-only, and has no filter on top.
 	Volatile bool
 
 	// Disabled makes a bitmap that does not record writes until [VM.EnableBitmap].
 	Disabled bool
 }
 
-// AddBitmap adds a bitmap to a disk, which records the parts of the disk that the guest writes. [VM.Backup] and
-// [VM.OpenView] add their bitmaps themselves. [VM.Disk] lists the bitmaps with their state.
+// AddBitmap adds a bitmap to a disk. The bitmap records which parts of the disk the guest writes. [VM.Backup] and
+// [VM.OpenView] add their bitmaps themselves. [Disk.Bitmaps] lists bitmaps with their states.
 //
-// A bitmap belongs to the node at the top of the disk. If a QEMU is killed, its bitmaps are lost: those that were in the
-// image before are inconsistent afterwards, and only [VM.RemoveBitmap] and a full backup accept them.
+// A bitmap belongs to the node at the top of the disk. If QEMU is killed, its bitmaps are lost. If an image has stored one
+// before, this bitmap is then inconsistent: only [VM.RemoveBitmap] and a full backup accept it.
 //
 // AddBitmap returns an error that matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
@@ -85,8 +85,7 @@ func (vm *VM) ClearBitmap(ctx context.Context, id, name string) error {
 	})
 }
 
-// EnableBitmap makes a bitmap of a disk record writes. It is not needed after AddBitmap without Disabled. The errors are
-// those of [VM.ClearBitmap].
+// EnableBitmap makes a disabled bitmap of a disk record writes. The errors are those of [VM.ClearBitmap].
 //
 // Source: block-dirty-bitmap-enable.
 func (vm *VM) EnableBitmap(ctx context.Context, id, name string) error {
@@ -95,8 +94,9 @@ func (vm *VM) EnableBitmap(ctx context.Context, id, name string) error {
 	})
 }
 
-// DisableBitmap makes a bitmap of a disk keep its content, and record no more writes. An increment then needs a full
-// backup first, because the bitmap lacks what the guest has written since. The errors are those of [VM.ClearBitmap].
+// DisableBitmap makes a bitmap of a disk record no more writes, and keep its content. The next backup with this bitmap
+// must be a full one, because the bitmap lacks what the guest writes from then on. The errors are those of
+// [VM.ClearBitmap].
 //
 // Source: block-dirty-bitmap-disable.
 func (vm *VM) DisableBitmap(ctx context.Context, id, name string) error {
@@ -108,13 +108,13 @@ func (vm *VM) DisableBitmap(ctx context.Context, id, name string) error {
 // MergeBitmaps adds the content of other bitmaps to a bitmap of a disk. A source without a Node is a bitmap of the same
 // disk; Node can be any node of the same size, for example an image below. MergeBitmaps merges all of them or none.
 //
-// The errors are those of [VM.ClearBitmap]. MergeBitmaps refuses to merge no bitmaps, which terminates QEMU.
+// The errors are those of [VM.ClearBitmap]. Without sources, MergeBitmaps returns an error: QEMU would terminate.
 //
 // Source: block-dirty-bitmap-merge.
 func (vm *VM) MergeBitmaps(ctx context.Context, id, into string, sources ...qemu.BlockDirtyBitmap) error {
 	return vm.do(ctx, "merge bitmaps of disk", id, func() error {
 		if len(sources) == 0 {
-			return errors.New("needs bitmaps to merge")
+			return errors.New("no bitmap to merge is given")
 		}
 		d, err := vm.lookBitmaps(ctx, id)
 		if err == nil {
@@ -200,9 +200,9 @@ func (d *Disk) rootOrNone() string {
 
 // A chain is the bitmap of a chain of backups of a disk: a full one and increments.
 //
-// While a backup runs, the chain's bitmap goes on recording, and so does a second one that begins at the moment of the
+// While a backup runs, the chain's bitmap continues to record, and so does a second one that begins at the moment of the
 // backup. If the backup succeeds, the content of the second one replaces that of the first. If anything fails, the first
-// one is as if there had been no backup: it never says too little. The second one is never stored in an image.
+// one is as if there had been no backup: it lacks no writes. The second one is never stored in an image.
 type chain struct {
 	node, name  string
 	known       *qemu.BlockDirtyInfo // nil if there is no such bitmap

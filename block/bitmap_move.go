@@ -11,8 +11,8 @@ import (
 
 // A bitmapMove gives the bitmaps of a node to another one, which the disk will use instead. Until the disk uses it, the
 // guest's writes are in the bitmaps of the first node; then a bitmap of the other node, the recorder, has them. So both
-// together have all writes. If the operation is interrupted, the other node has no bitmap with the name of a user: one with
-// a part of the writes would make the next backup incomplete.
+// together have all writes. If the operation is interrupted, the other node has the recorder only: a bitmap with the name of
+// the first one would lack writes, and make the next backup incomplete.
 type bitmapMove struct {
 	vm       *VM
 	from, to string // nodes

@@ -50,7 +50,7 @@ func TestBitmaps(t *testing.T) {
 		require.NoError(t, m.disks.ClearBitmap(ctx, "data1", "one"))
 		require.Zero(t, state("data1", "one").Count)
 
-		require.ErrorContains(t, m.disks.MergeBitmaps(ctx, "data1", "one"), "needs bitmaps to merge") // which terminates QEMU
+		require.ErrorContains(t, m.disks.MergeBitmaps(ctx, "data1", "one"), "no bitmap to merge is given") // which terminates QEMU
 		require.ErrorIs(t, m.disks.MergeBitmaps(ctx, "data1", "none", qemu.BlockDirtyBitmap{Name: "two"}), block.ErrNoBitmap)
 		require.ErrorIs(t, m.disks.MergeBitmaps(ctx, "data1", "one", qemu.BlockDirtyBitmap{Name: "none"}), block.ErrNoBitmap)
 		require.ErrorIs(t, m.disks.MergeBitmaps(ctx, "none", "one", qemu.BlockDirtyBitmap{Name: "two"}), block.ErrNoDisk)

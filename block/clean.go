@@ -9,14 +9,17 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Clean removes what operations on a disk have left because they were interrupted, or could not remove it then. It
-// dismisses the jobs with IDs of this package ("ID.move") that have ended, and removes the nodes in [Disk.Left] with their
-// descriptors and bitmaps, and a bitmap "ID.move" or "ID.commit" of the disk. It ends no job. Do not call it while an operation works on the disk: Clean removes the nodes that the
-// operation has added and does not use yet.
+// Clean removes what operations on a disk have left, because they were interrupted or a command failed:
 //
-// kept lists the nodes that stay because something uses them, for example a job that runs. If nothing is left, Clean
-// does nothing. The error matches [ErrNoDisk] if there is no such disk; [hotplug.VM.RemoveDisk] removes what is left of a
-// disk that was removed.
+//   - jobs with IDs of this package ("ID.move") that have ended: Clean dismisses them
+//   - the nodes in [Disk.Left], with their descriptors and bitmaps
+//   - the bitmaps "ID.move" and "ID.commit" of the disk
+//
+// Clean does not end jobs. Do not call it while an operation works on the disk: it would remove nodes that the operation
+// has added and does not use yet.
+//
+// kept lists the nodes that stay because something uses them, for example a job. If there is no such disk, the error
+// matches [ErrNoDisk]; to remove what is left of a disk that was removed, call [hotplug.VM.RemoveDisk].
 //
 // Source: job-dismiss, blockdev-del, remove-fd, object-del, block-dirty-bitmap-remove.
 func (vm *VM) Clean(ctx context.Context, id string) (kept []hotplug.Kept, err error) {

@@ -22,15 +22,15 @@ type CommitOptions struct {
 	// below Top.
 	Base string
 
-	// BackingFile is the name of the base, for the header of the image above Top. If it is empty, it is the file of the
-	// base; Commit returns an error if QEMU was given a descriptor and does not know the name. It has no effect if Top is
-	// the first image.
+	// BackingFile is the name of the base, for the header of the image above Top. By default, Commit writes the name that
+	// QEMU knows. If QEMU got a descriptor, it knows no name, and Commit returns an error. BackingFile has no effect if Top
+	// is the first image.
 	BackingFile string
 
-	// BaseFile makes QEMU open the file of the base again, for writing. Set it if blockdev-add has opened that file with
-	// read-only, and gave its node a name: then QEMU does not open the file for writing itself. BaseFile has all the
-	// options that the node was added with. If the file is a set of descriptors, one of them must be open for reading and
-	// writing. After a commit that succeeded, the file stays open for writing.
+	// BaseFile makes QEMU open the file of the base again, for writing. Set it if blockdev-add gave the node of the file a
+	// name and the option read-only: QEMU does not open such a file for writing by itself. BaseFile has all options with
+	// which the node was added. If the file is a set of descriptors, one of them must be open for reading and writing. After
+	// a successful commit, the file stays open for writing.
 	BaseFile *qemu.BlockdevOptions
 
 	// DropBitmaps leaves the bitmaps on the first image; they are removed with it. Otherwise Commit moves them to the base.
@@ -41,28 +41,28 @@ type CommitOptions struct {
 }
 
 // Commit merges layers of a disk into an image below them while the guest uses the disk, and then removes the nodes of
-// these layers. Their files stay; they are no images of the disk any more. A filter on top of the disk stays on top. The
-// job has the ID "ID.commit".
+// these layers. Their files stay, but the disk no longer uses them. Other disks must not use the base: its content changes.
+// A filter on top of the disk stays on top. The job has the ID "ID.commit".
 //
-// If the first image is merged, the guest uses the base afterwards. The base gets the bitmaps of the first image with their
-// content, except for inconsistent ones; a base that cannot hold a persistent bitmap gets one that is not. A commit of
-// layers below the first image changes no bitmap of the first image.
+// If the first image is merged, the guest then uses the base. The bitmaps of the first image move to the base with their
+// content, except for inconsistent ones. If the base cannot hold persistent bitmaps, they are no longer persistent. A commit
+// of layers below the first image changes no bitmap of the first image.
 //
 // If Commit returns nil, the layers are merged. kept lists their nodes and descriptors that are still in QEMU, because
 // something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes them later. If a
-// bitmap could not be moved, the nodes stay with the bitmap, Err says why, and the base has a bitmap "ID.commit" with what
-// the guest has written since.
+// bitmap could not move, the nodes stay with the bitmap, their Err in kept gives the reason, and the base has a bitmap
+// "ID.commit" with what the guest has written since.
 //
 // If Commit fails or ctx ends, the disk has the same layers as before, unless the error is a [*hotplug.RollbackError]. The
-// base may have some of the data; the guest does not see a difference. The error matches:
+// base may already have some of the data, which changes nothing for the guest. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrNoLayer]: Top or Base is not a layer of the disk, or nothing is below Top.
 //   - [ErrBusy]: jobs run on the disk.
 //   - [*job.FailedError]: the commit failed, for example because the file system of the base is full.
 //   - the other errors of [job.Run].
 //
-// If the program ends first, QEMU goes on with the job until it is ready or has ended. [job.Find] with "ID.commit" and
-// [job.Job.Wait] finish the commit, and Clean removes the rest. The bitmaps of the first image are lost then.
+// If the program ends during a commit, QEMU continues the job until it is ready or has ended. [job.Find] with "ID.commit"
+// and [job.Job.Wait] finish the commit, and Clean removes the rest. The bitmaps of the first image are then lost.
 //
 // Source: block-commit, block-dirty-bitmap-add, block-dirty-bitmap-merge, blockdev-reopen (x-blockdev-reopen before QEMU
 // 6.1), blockdev-del.
@@ -113,7 +113,7 @@ type merge struct {
 	kept []hotplug.Kept // the job, if QEMU did not dismiss it
 }
 
-// run runs the job. If it returns nil, the disk does not use the layers any more.
+// run runs the job. If it returns nil, the disk no longer uses the layers.
 func (m *merge) run(ctx context.Context) error {
 	j, err := job.Start(ctx, m.vm.conn, m.job, m.request)
 	if err == nil {
@@ -258,16 +258,16 @@ func (vm *VM) masksProtocol() *bool {
 	return new(true)
 }
 
-// StreamOptions configures [VM.Stream]. The zero value copies all that is below the first image into it.
+// StreamOptions configures [VM.Stream]. The zero value copies the data of all images below the first image into it.
 type StreamOptions struct {
 	// Top is the node of the layer that gets the data. If it is empty, it is the first image of the disk.
 	Top string
 
-	// Base is the node of a layer that stays below Top. If it is empty, nothing stays, and Top stands alone.
+	// Base is the node of a layer that stays below Top. If it is empty, Top then has no image below it.
 	Base string
 
-	// BackingFile is the name of the base, for the header of Top. If it is empty, it is the file of the base; Stream returns
-	// an error if QEMU was given a descriptor and does not know the name. It has no effect without Base.
+	// BackingFile is the name of the base, for the header of Top. By default, Stream writes the name that QEMU knows. If QEMU
+	// got a descriptor, it knows no name, and Stream returns an error. BackingFile has no effect without Base.
 	BackingFile string
 
 	Speed    int64              // the limit in bytes a second; 0 means none
@@ -277,11 +277,11 @@ type StreamOptions struct {
 // Stream copies the data of the layers below an image into it while the guest uses the disk, and then removes the nodes of
 // these layers. Their files stay, unchanged: other disks can use them. The job has the ID "ID.stream".
 //
-// If Stream returns nil, the disk does not use the layers any more. kept lists their nodes and descriptors that are still in
+// If Stream returns nil, the disk no longer uses the layers. kept lists their nodes and descriptors that are still in
 // QEMU, because something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes
 // them later.
 //
-// If Stream fails or ctx ends, the disk has the same layers as before. The image may have got some of the data; a second
+// If Stream fails or ctx ends, the disk has the same layers as before. The image may already have some of the data; a second
 // Stream copies the rest. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrNoLayer]: Top or Base is not a layer of the disk.
@@ -289,8 +289,8 @@ type StreamOptions struct {
 //   - [*job.FailedError]: the stream failed, for example because the file system is full.
 //   - the other errors of [job.Run].
 //
-// If the program ends first, QEMU goes on with the job. [job.Find] with "ID.stream" and [job.Job.Wait] finish the stream,
-// and Clean removes the rest.
+// If the program ends during a stream, QEMU continues the job. [job.Find] with "ID.stream" and [job.Job.Wait] finish the
+// stream, and Clean removes the rest.
 //
 // Source: block-stream, blockdev-snapshot (to flush the image), blockdev-del.
 func (vm *VM) Stream(ctx context.Context, id string, opts *StreamOptions) (kept []hotplug.Kept, err error) {

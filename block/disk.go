@@ -19,9 +19,8 @@ type Disk struct {
 	ID   string // of the device; empty if it has none
 	Path string // the device in QEMU's tree of objects, or its ID: the "qdev" of the block layer's answers
 
-	// Layers are the images and the filters of the disk from the top: QEMU looks up what the guest reads in this order.
-	// A filter that a job has put on top is not among them, unless it has a name. A drive without a medium has no
-	// layers.
+	// Layers are the images and the filters of the disk, in the order in which QEMU reads them for the guest. The filter
+	// of a job is among them only if somebody gave it a name. A drive without a medium has no layers.
 	Layers []Layer
 
 	ReadOnly bool // the guest cannot write
@@ -30,19 +29,19 @@ type Disk struct {
 	Bitmaps []qemu.BlockDirtyInfo  // of the first layer; not those of jobs
 	Exports []qemu.BlockExportInfo // of the nodes of the disk, or of a frozen view
 
-	// Left are the nodes that this library added for the disk and that the disk does not use: the target of a job that
-	// runs, or what an operation left that was interrupted. A node can be gone already, with its descriptors left.
-	// [VM.Clean] removes them.
+	// Left are nodes that this library added for the disk and that the disk does not use: the target of a job that runs, or
+	// nodes of an operation that was interrupted. If only the descriptors or the mark of a node are left, its name is here,
+	// too. [VM.Clean] removes them.
 	Left []string
 }
 
 // A Layer is an image or a filter of a disk.
 type Layer struct {
-	Node   string              // its name; QEMU's, "#block123", if nobody gave one
+	Node   string              // its name; if nobody gave one, QEMU's: "#block123"
 	Driver qemu.BlockdevDriver // "qcow2"; "file" or "host_device" for a raw image without a format node
 
-	// File is the file, the device or the URL of the image. It is "/dev/fdset/N" if QEMU was given a descriptor, and
-	// empty if QEMU tells no name.
+	// File is the file, the device or the URL of the image. It is "/dev/fdset/N" if QEMU got a descriptor, and empty if
+	// QEMU reports no name.
 	File string
 
 	Size int64 // of the disk that the guest sees, in bytes
@@ -50,23 +49,23 @@ type Layer struct {
 	below []string // the named nodes that the layer uses besides the next layer: that of its file
 }
 
-// filters are the drivers of nodes that have no data of their own. Those of jobs have no names of users as a rule.
+// filters are the drivers of nodes that have no data. QEMU names the nodes of jobs, unless the request has a name.
 var filters = []string{
 	"backup-top", "blkdebug", "blklogwrites", "blkreplay", "commit_top", "compress", "copy-before-write", "copy-on-read", "mirror_top",
 	"preallocate", "throttle",
 }
 
-// Filter reports whether the layer has no data of its own: a throttle, or the filter of a job that got a name.
+// Filter reports whether the layer is a filter, which has no data: a throttle, or the filter of a job that got a name.
 func (l Layer) Filter() bool { return slices.Contains(filters, string(l.Driver)) }
 
-// FDSet returns the number of the set of descriptors that the image was opened from.
+// FDSet returns the number of the set of descriptors from which QEMU opened the image. ok is false if there is none.
 func (l Layer) FDSet() (set int64, ok bool) {
 	number, ok := strings.CutPrefix(l.File, "/dev/fdset/")
 	set, err := strconv.ParseInt(number, 10, 64)
 	return set, ok && err == nil
 }
 
-// Image returns the first layer that is not a filter. The disk must have one.
+// image returns the first layer that is not a filter. The disk must have one.
 func (d *Disk) image() Layer { return d.Layers[d.imageIndex()] }
 
 func (d *Disk) imageIndex() int {
@@ -113,11 +112,8 @@ func (d *Disk) busy() error {
 	return e
 }
 
-// Disk describes the storage of the device with this ID. QEMU answers for all disks of the machine, which takes some
-// 20 ms a query for 400 disks.
-//
-// If there is no such device, it is not a disk of QEMU's block layer, or has no storage, the error matches [ErrNoDisk]. A
-// drive without a medium is a disk.
+// Disk describes the storage of the device with this ID. A drive without a medium is a disk. If there is no such device, or
+// QEMU's block layer does not serve it, the error matches [ErrNoDisk].
 //
 // Source: query-block, query-blockstats, query-jobs, query-block-exports, query-fdsets, qom-list; x-debug-query-block-graph
 // if there are jobs.
@@ -129,8 +125,9 @@ func (vm *VM) Disk(ctx context.Context, id string) (d *Disk, err error) {
 	return d, err
 }
 
-// Disks describes the storage of all devices, in the order of query-block: also of those without an ID. The sources are
-// those of [VM.Disk].
+// Disks describes the storage of all devices, also of those without an ID, in the order of query-block.
+//
+// Source: as [VM.Disk].
 func (vm *VM) Disks(ctx context.Context) (all []*Disk, err error) {
 	if err := vm.made(ctx); err != nil {
 		return nil, err
@@ -198,7 +195,7 @@ func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
 	return err
 }
 
-// A view is what QEMU tells about its storage.
+// A view has the answers of QEMU about its storage.
 type view struct {
 	blocks   []qemu.BlockInfo
 	stats    map[string]*qemu.BlockStats // by the disk's qdev
@@ -236,7 +233,7 @@ func (vm *VM) find(ctx context.Context, wanted func(b *qemu.BlockInfo) bool) (fo
 		}
 		return found, nil
 	}
-	return nil, errors.New("the block graph changes all the time: try again")
+	return nil, errors.New("block graph keeps changing: try again")
 }
 
 func (vm *VM) readView(ctx context.Context) (v *view, err error) {

@@ -7,15 +7,15 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 )
 
-// ErrBusy means that jobs run on the disk, or have ended and were not dismissed: the error is a [*BusyError]. It also means
-// [ErrFrozen]. The operation has changed nothing.
+// ErrBusy means that the disk has jobs. They run, or have ended and were not dismissed. The error is a [*BusyError], or
+// matches [ErrFrozen]. The operation has changed nothing.
 var ErrBusy = hotplug.ErrBusy
 
 // A BusyError names the jobs of a disk. It matches [ErrBusy].
 type BusyError = hotplug.BusyError
 
-// ErrFrozen means that a backup or a frozen view of the disk is open, perhaps of a process that has ended:
-// [VM.AbortBackups] ends it. The error also matches [ErrBusy]. The operation has changed nothing.
+// ErrFrozen means that a backup or a frozen view of the disk is open. If its process has ended, call [VM.AbortBackups]. The
+// error also matches [ErrBusy]. The operation has changed nothing.
 var ErrFrozen = because(ErrBusy, "a backup or a frozen view of the disk is open; AbortBackups ends it")
 
 // ErrNotEmpty means that the file for a new image has content. The operation has changed nothing.
@@ -38,12 +38,13 @@ var ErrInconsistent = errors.New("bitmap is inconsistent")
 // ErrBitmapBusy means that a job or an export uses a bitmap. The operation has changed nothing.
 var ErrBitmapBusy = errors.New("bitmap is in use")
 
-// ErrNeedFull means that a disk needs a full backup before the next increment: its bitmap is missing, inconsistent or
-// disabled. The error also matches [ErrNoBitmap] or [ErrInconsistent]. The operation has changed nothing.
+// ErrNeedFull means that a disk needs a full backup before the next increment. If its bitmap is missing, the error also
+// matches [ErrNoBitmap], and if it is inconsistent, [ErrInconsistent]. Otherwise the bitmap is disabled. The operation has
+// changed nothing.
 var ErrNeedFull = errors.New("take a full backup first")
 
-// ErrBitmapsUnknown means that a backup is complete, and QEMU did not answer when its bitmaps were updated. Keep the
-// backup: the next increment may need it, and fits to it in any case.
+// ErrBitmapsUnknown means that a backup is complete, but QEMU did not answer when its bitmaps were updated. Keep the
+// backup: the next increment follows it, and may need it.
 var ErrBitmapsUnknown = errors.New("backup is complete, state of its bitmaps unknown")
 
 // ErrNoView means that no frozen view of the disks is open. It was closed, or QEMU was restarted.

@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Two disks are backed up as they are at one moment: only what has changed, or everything if the bitmap is lost.
+// This backs up two disks as they are at one moment: an increment, or a full backup if a bitmap is lost.
 func ExampleVM_Backup() {
 	backUp := func(ctx context.Context, disks *block.VM, name string) error {
 		run := func(incremental bool) error {
@@ -33,7 +33,7 @@ func ExampleVM_Backup() {
 	_ = backUp
 }
 
-// A program reads a disk as it was at one moment, over NBD, while the guest goes on.
+// A program reads a disk as it was at one moment, over NBD, while the guest uses the disk.
 func ExampleVM_OpenView() {
 	pull := func(ctx context.Context, disks *block.VM, read func(url string) error) error {
 		const socket = "/run/vm1/backup.sock"
@@ -54,7 +54,7 @@ func ExampleVM_OpenView() {
 	_ = pull
 }
 
-// A manager that was restarted closes the view that it had opened before.
+// After a restart, a manager closes the view that it had opened.
 func ExampleVM_FindView() {
 	restarted := func(ctx context.Context, disks *block.VM) error {
 		view, err := disks.FindView(ctx, "data1")
@@ -69,7 +69,7 @@ func ExampleVM_FindView() {
 	_ = restarted
 }
 
-// A manager that was restarted ends a backup that it had begun before. The increment can be taken again.
+// After a restart, a manager ends a backup that it had begun. It can then take the increment again.
 func ExampleVM_AbortBackups() {
 	restarted := func(ctx context.Context, disks *block.VM) error {
 		kept, err := disks.AbortBackups(ctx, "root", "data1")

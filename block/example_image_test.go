@@ -15,7 +15,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A new image, and a disk that uses it.
+// This creates an image, and adds a disk that uses it.
 func ExampleVM_CreateImage() {
 	add := func(ctx context.Context, client *qmp.Client) error {
 		file := hotplug.File{Path: "/srv/data2.qcow2", Format: "qcow2"}
@@ -27,7 +27,7 @@ func ExampleVM_CreateImage() {
 	_ = add
 }
 
-// A CD with drivers, if the guest releases the one that is in the drive.
+// This inserts a CD with drivers, if the guest releases the medium in the drive.
 func ExampleVM_ChangeMedium() {
 	change := func(ctx context.Context, disks *block.VM) error {
 		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -41,7 +41,7 @@ func ExampleVM_ChangeMedium() {
 	_ = change
 }
 
-// At most 100 MiB a second, and for ten seconds 400 MiB.
+// This limits a disk to 100 MiB a second, and to 400 MiB a second for ten seconds.
 func ExampleVM_SetThrottle() {
 	limit := func(ctx context.Context, disks *block.VM) error {
 		return disks.SetThrottle(ctx, "data1", block.Throttle{
@@ -51,7 +51,7 @@ func ExampleVM_SetThrottle() {
 	_ = limit
 }
 
-// A disk that NBD clients can read at a UNIX socket, until the function returns.
+// NBD clients can read the disk at a UNIX socket until the function returns.
 func ExampleVM_Export() {
 	serve := func(ctx context.Context, disks *block.VM, read func(url string) error) (err error) {
 		socket := "/run/vm1.nbd"
@@ -69,7 +69,7 @@ func ExampleVM_Export() {
 	_ = serve
 }
 
-// The machine moves to another host, with two disks that the hosts do not share.
+// This moves a machine to another host, with two disks that the hosts do not share.
 func ExampleVM_Migrate() {
 	move := func(ctx context.Context, source, destination *qmp.Client) error {
 		nbd := qemu.SocketAddress{Branch: &qemu.InetSocketAddress{Host: "192.0.2.2", Port: "10809"}}

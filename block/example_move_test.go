@@ -16,7 +16,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// What a disk uses now, whoever has added or moved it.
+// This prints the storage that a disk uses now, also if another program has added or moved it.
 func ExampleVM_Disk() {
 	var p qmptest.Program
 	defer p.Close()
@@ -47,7 +47,7 @@ func ExampleVM_Disk() {
 	// 0 jobs; left over: [data1.1]
 }
 
-// A new image, which has the size of the disk. The old image stays: it is the caller's.
+// This moves a disk to a new image of the same size. The file of the old image stays.
 func ExampleVM_Move() {
 	move := func(ctx context.Context, disks *block.VM) error {
 		kept, err := disks.Move(ctx, "data1", block.Target{
@@ -68,7 +68,7 @@ func ExampleVM_Move() {
 	_ = move
 }
 
-// A block device that the caller has opened, for a guest that writes faster than the device.
+// The target is a block device that the caller has opened. The guest may write faster than the device.
 func ExampleVM_Move_descriptor() {
 	move := func(ctx context.Context, disks *block.VM, device *os.File) error {
 		defer device.Close() // QEMU has a copy by then
@@ -78,7 +78,7 @@ func ExampleVM_Move_descriptor() {
 	_ = move
 }
 
-// An NBD server. If ctx ends, the guest goes on with the old image.
+// The target is on an NBD server. If ctx ends, the guest continues with the old image.
 func ExampleVM_Move_nbd() {
 	move := func(ctx context.Context, disks *block.VM) error {
 		_, err := disks.Move(ctx, "data1", block.Target{Backend: hotplug.Blockdev{Options: qemu.BlockdevOptions{
@@ -92,7 +92,7 @@ func ExampleVM_Move_nbd() {
 	_ = move
 }
 
-// Only the overlay of a disk. The image below it stays where it is.
+// This moves only the overlay of a disk. The image below it stays where it is.
 func ExampleVM_Move_top() {
 	move := func(ctx context.Context, disks *block.VM) error {
 		_, err := disks.Move(ctx, "data1", block.Target{
@@ -104,7 +104,7 @@ func ExampleVM_Move_top() {
 	_ = move
 }
 
-// A copy of a disk that the guest uses.
+// This copies a disk while the guest uses it.
 func ExampleVM_Copy() {
 	copyDisk := func(ctx context.Context, disks *block.VM) error {
 		_, err := disks.Copy(ctx, "data1", block.Target{Backend: hotplug.File{Path: "/mnt/copies/data1.img"}, Create: true},
@@ -114,7 +114,7 @@ func ExampleVM_Copy() {
 	_ = copyDisk
 }
 
-// A manager that was restarted finishes a move, and removes what is left.
+// After a restart, a manager finishes a move, and removes what is left.
 func ExampleVM_Clean() {
 	finish := func(ctx context.Context, client *qmp.Client) error {
 		j, err := job.Find(ctx, client, "data1.move")

@@ -13,7 +13,7 @@ import (
 	agent "github.com/qmpkit/qmpkit/qmp/generated/guest"
 )
 
-// Two disks get a snapshot at one moment. What the guest writes from then on is in the new images.
+// This takes a snapshot of two disks at one moment. The guest then writes to the new images.
 func ExampleVM_Snapshot() {
 	snapshot := func(ctx context.Context, disks *block.VM) error {
 		return disks.Snapshot(ctx, []block.Overlay{
@@ -37,7 +37,7 @@ func (f agentFreezer) Thaw(ctx context.Context) error {
 	return err
 }
 
-// The guest agent freezes the file systems for the moment of the snapshot, so that they need no repair when they are used.
+// The guest agent freezes the file systems for the moment of the snapshot, so that they need no repair.
 func ExampleFreezer() {
 	snapshot := func(ctx context.Context, disks *block.VM, client *qmp.GuestClient) error {
 		err := disks.Snapshot(ctx, []block.Overlay{
@@ -51,7 +51,7 @@ func ExampleFreezer() {
 	_ = snapshot
 }
 
-// The overlay is merged into the image below. The guest uses that image then, and the overlay can be deleted.
+// This merges the overlay into the image below. The guest then uses that image, and the overlay can be deleted.
 func ExampleVM_Commit() {
 	commit := func(ctx context.Context, disks *block.VM) error {
 		kept, err := disks.Commit(ctx, "root", nil)
@@ -63,7 +63,7 @@ func ExampleVM_Commit() {
 	_ = commit
 }
 
-// The older one of two snapshots is merged into the base. The guest's overlay stays, and is on top of the base then.
+// This merges the older one of two overlays into the base. The guest's overlay is then on top of the base.
 func ExampleVM_Commit_middle() {
 	commit := func(ctx context.Context, disks *block.VM) error {
 		d, err := disks.Disk(ctx, "root")
@@ -79,7 +79,7 @@ func ExampleVM_Commit_middle() {
 	_ = commit
 }
 
-// All images below the overlay are copied into it. The overlay stands alone then.
+// This copies all images below the overlay into it. The overlay then needs no image below it.
 func ExampleVM_Stream() {
 	stream := func(ctx context.Context, disks *block.VM) error {
 		_, err := disks.Stream(ctx, "root", nil)
@@ -88,7 +88,7 @@ func ExampleVM_Stream() {
 	_ = stream
 }
 
-// The machine goes back to what it was before an upgrade.
+// This takes the machine back to the state before an upgrade.
 func ExampleVM_SaveMachine() {
 	upgrade := func(ctx context.Context, disks *block.VM, upgrade func() error) error {
 		if err := disks.SaveMachine(ctx, "before-upgrade", nil); err != nil {

@@ -19,23 +19,23 @@ var ErrExportInUse = errors.New("a client uses the export")
 
 // ExportOptions configures [VM.Export].
 type ExportOptions struct {
-	ID   string // of the export; if it is empty, it is the disk's ID and ".export"
-	Name string // for clients; if it is empty, it is Node, or the disk's ID
+	ID   string // of the export; by default, the disk's ID and ".export"
+	Name string // for clients; by default, Node or the disk's ID
 
-	// Node is another node to export, for example one that shows the disk as it was. If it is empty, Export takes the node
-	// that the disk uses now. If the disk moves, the export is that of its new node.
+	// Node is another node to export, for example one that shows the disk as it was. By default, Export exports the node that
+	// the disk uses, and if the disk moves, its new node.
 	Node string
 
 	// Server starts QEMU's NBD server if it does not run, for example at a UNIX socket:
 	//
 	//	&qemu.NBDServerOptions{Addr: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: "/run/data1.nbd"}}}
 	//
-	// A QEMU has one server. If it runs already, it serves the export, at the address that it has. TLSCreds names an object
-	// that the caller has added. nil means that the server runs already.
+	// A QEMU has one server. If it runs already, the export is at the server's address, and Server has no effect. TLSCreds
+	// names an object that the caller has added. nil means that the server runs already.
 	Server *qemu.NBDServerOptions
 
-	// Writable lets clients write. QEMU refuses that while a device uses the node, unless the device has the property
-	// share-rw. A machine that waits for a migration does not use its disks yet.
+	// Writable lets clients write. QEMU refuses this if a device uses the node and does not have the property share-rw. A
+	// machine that waits for a migration does not use its disks yet.
 	Writable bool
 
 	// Bitmaps are names of bitmaps of the disk. Clients can read them as "qemu:dirty-bitmap:NAME". A bitmap that records
@@ -52,8 +52,8 @@ func (o *ExportOptions) exportID(disk string) string { return cmp.Or(o.ID, disk+
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: the export is Writable, and jobs run on the disk: they would miss what clients write.
 //   - [hotplug.ErrExists]: there is an export with this ID.
-//   - [*qmp.Error]: QEMU refused a command. If it refused to start the server, it may run already: then Export tries to add
-//     the export, and returns both reasons if QEMU refuses that, too.
+//   - [*qmp.Error]: QEMU refused a command. If QEMU refuses to start the server, Export tries to add the export, because the
+//     server may run already. If QEMU refuses that, too, the error has both reasons.
 //   - [errors.ErrUnsupported]: QEMU is older than 5.2.
 //
 // Source: nbd-server-start, block-export-add.
@@ -130,8 +130,8 @@ type UnexportOptions struct {
 	StopServer bool
 }
 
-// Unexport ends an export of [VM.Export], and waits until it has ended. opts may be nil. An export that is gone is not an
-// error, and the disk need not exist.
+// Unexport ends an export of [VM.Export], and waits until it has ended. opts may be nil. Ending an export that does not
+// exist is not an error. The disk need not exist.
 //
 // Unexport returns an error that matches:
 //   - [ErrExportInUse]: a client is connected, and opts.Hard is not set.

@@ -146,7 +146,7 @@ func (vm *VM) addScratch(ctx context.Context, undo *rollback, s *source, dir str
 	if s.scratch != nil {
 		t := *s.scratch
 		if t.NodeName != "" {
-			return errors.New("NodeName does not fit to a Scratch")
+			return errors.New("a Scratch must not have a NodeName")
 		}
 		if !isNode(t.Backend) {
 			t.NodeName = viewNode(s.ID, scratchNode)
@@ -259,7 +259,7 @@ type outcome int
 const (
 	failed outcome = iota
 	succeeded
-	abandoned // it is that of another process, perhaps, and may still run
+	abandoned // perhaps of another process, and it may still run
 )
 
 // end ends frozen views and backups: it removes exports and nodes, and updates the bitmaps. It begins with what QEMU has.
@@ -348,8 +348,8 @@ const (
 	exportPoll  = 50 * time.Millisecond
 )
 
-// removeExports removes the exports of views, with clients and all. If the view has started the NBD server, and there are
-// no other exports, it stops the server, which removes the exports: as long as there are exports, they say so.
+// removeExports removes the exports of views, and cuts their clients. If the view has started the NBD server, and there are
+// no other exports, it stops the server, which removes the exports. The IDs of the exports say that the view has started it.
 func (vm *VM) removeExports(ctx context.Context, ids []string) error {
 	ctx, cancel := context.WithTimeout(ctx, exportGrace)
 	defer cancel()
@@ -376,7 +376,7 @@ func (vm *VM) removeExports(ctx context.Context, ids []string) error {
 		case len(ours) == 0:
 			return nil
 		case serves && !others:
-			if err = (qemu.NBDServerStop{}).Do(ctx, vm.conn); refused(err) { // it does not run any more
+			if err = (qemu.NBDServerStop{}).Do(ctx, vm.conn); refused(err) { // it no longer runs
 				err = nil
 			}
 		default:

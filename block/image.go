@@ -15,9 +15,9 @@ import (
 // An Image describes an image for [VM.CreateImage].
 type Image struct {
 	// Backend is the file and its format: a [hotplug.File] or a [hotplug.Descriptor]. The formats are "raw" (or empty),
-	// "qcow2" and "luks"; Options makes others. A regular file need not exist, and must be empty if it does. What a block
-	// device holds is lost. CreateImage makes a file that does not exist with the permissions 0600, unless File.Open opens
-	// it.
+	// "qcow2" and "luks"; Options makes others. A regular file need not exist. If it has content, the error matches
+	// [ErrNotEmpty]. The content of a block device is lost. Unless File.Open opens the file, CreateImage makes it with the
+	// permissions 0600.
 	Backend hotplug.DiskBackend
 
 	Size        int64  // of the disk in the image, in bytes; QEMU wants a multiple of 512 for qcow2
@@ -27,17 +27,17 @@ type Image struct {
 	// the key as an object, and removes the object at the end.
 	Key []byte
 
-	// KeyTime is how long QEMU works to turn the Key into the key of the image, each time that it opens the image. It slows
-	// down those who guess. 0 leaves it to QEMU: 2 s. QEMU rounds it up to milliseconds and has a minimum of its own.
+	// KeyTime is how long QEMU computes each time that it opens the image with the Key. A long time slows down a person who
+	// guesses keys. 0 leaves it to QEMU: 2 s. CreateImage rounds it up to milliseconds, and QEMU has a minimum.
 	KeyTime time.Duration
 
-	// BackingFile is the name of the image below a qcow2 image, and BackingFormat its format. Empty names make an image
-	// that stands alone.
+	// BackingFile is the name of the image below a qcow2 image, and BackingFormat its format. If both are empty, the image
+	// has no image below it.
 	BackingFile   string
 	BackingFormat qemu.BlockdevDriver
 
-	// Options, if not nil, returns QEMU's options for the image. file refers to the file, and secret is the ID of the
-	// object with the Key. The fields for the size and the header above have no effect then.
+	// Options returns QEMU's options for the image; may be nil. file refers to the file, and secret is the ID of the object
+	// with the Key. With Options, only Backend and Key have an effect.
 	//
 	//	Options: func(file qemu.BlockdevRef, _ string) qemu.BlockdevCreateOptions {
 	//		return qemu.BlockdevCreateOptions{Branch: &qemu.BlockdevCreateOptionsVMDK{File: file, Size: 10 << 30}}
@@ -45,11 +45,11 @@ type Image struct {
 	Options func(file qemu.BlockdevRef, secret string) qemu.BlockdevCreateOptions
 }
 
-// CreateImage makes an image. QEMU writes the image and gets a descriptor of the file, so it needs no access to it. The job
-// has the ID "ID.create". A disk with this ID need not exist: [hotplug.VM.AddDisk] can add it with the image afterwards.
+// CreateImage creates an image. QEMU writes the image and gets a descriptor of the file, so it needs no access to the file.
+// The job has the ID "ID.create". A disk with this ID need not exist: [hotplug.VM.AddDisk] can add it later.
 //
-// If CreateImage fails, nothing is left in QEMU, unless the error is a [*hotplug.RollbackError], and a regular file is
-// empty. The error matches:
+// If CreateImage fails, nothing is left in QEMU, and a regular file is empty, unless the error is a
+// [*hotplug.RollbackError]. The error matches:
 //   - [ErrNotEmpty]: the file has content.
 //   - [ErrSize]: a raw image is on a block device that is too small.
 //   - [*job.FailedError]: QEMU cannot write the image, or does not know the format or an option.

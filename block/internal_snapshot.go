@@ -13,8 +13,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// InternalSnapshots lists the snapshots inside the first image of a disk. The VMStateSize of a snapshot is not 0 if it has
-// the state of the machine, see [VM.SaveMachine]. The error can match [ErrNoDisk].
+// InternalSnapshots lists the snapshots inside the first image of a disk. If a snapshot has the state of the machine, see
+// [VM.SaveMachine], its VMStateSize is not 0. If there is no such disk, or it has no medium, the error matches [ErrNoDisk].
 //
 // Source: query-block.
 func (vm *VM) InternalSnapshots(ctx context.Context, id string) (all []qemu.SnapshotInfo, err error) {
@@ -34,9 +34,9 @@ func (vm *VM) snapshotsOf(ctx context.Context, id string) ([]qemu.SnapshotInfo, 
 }
 
 // CreateInternalSnapshot takes a snapshot of a disk inside its image, which must be qcow2. It does not save the guest's
-// memory. QEMU cannot take a running machine back to such a snapshot; qemu-img can, when the machine is off.
+// memory. QEMU cannot take a disk of a running machine back to such a snapshot; qemu-img can when the machine is off.
 //
-// If ctx ends while QEMU takes the snapshot, CreateInternalSnapshot looks at the disk: it returns nil if the snapshot
+// If ctx ends while QEMU takes the snapshot, CreateInternalSnapshot looks at the disk, and returns nil if the snapshot
 // exists. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on the disk.
@@ -61,8 +61,8 @@ func (vm *VM) CreateInternalSnapshot(ctx context.Context, id, name string) error
 	})
 }
 
-// DeleteInternalSnapshot deletes a snapshot inside the image of a disk. A snapshot that does not exist is skipped. The
-// errors are those of [VM.CreateInternalSnapshot].
+// DeleteInternalSnapshot deletes a snapshot inside the image of a disk. Deleting a snapshot that does not exist is not an
+// error. The errors are those of [VM.CreateInternalSnapshot].
 //
 // Source: blockdev-snapshot-delete-internal-sync.
 func (vm *VM) DeleteInternalSnapshot(ctx context.Context, id, name string) error {
@@ -107,24 +107,24 @@ func named(all []qemu.SnapshotInfo, name string) *qemu.SnapshotInfo {
 
 // MachineOptions configures [VM.SaveMachine], [VM.LoadMachine] and [VM.DeleteSavedMachine].
 type MachineOptions struct {
-	// Disks are the IDs of the disks that get a snapshot. If it is empty, these are all disks that the guest can write to,
-	// also those without an ID. Give the disks if the machine has a writable disk that is not qcow2: SaveMachine and
-	// LoadMachine leave it as it is, so it does not fit to the guest's memory after LoadMachine.
+	// Disks are the IDs of the disks that get a snapshot. By default, these are all disks that the guest can write to, also
+	// disks without an ID. If the machine has a writable disk that is not qcow2, name the others here. SaveMachine and
+	// LoadMachine leave a disk that is not named as it is, so after LoadMachine it does not match the guest's memory.
 	Disks []string
 
-	// StateDisk is the ID of the disk that gets the memory of the guest and the state of the devices. If it is empty, it
-	// is the first disk. It has an effect in SaveMachine only.
+	// StateDisk is the ID of the disk that gets the memory of the guest and the state of the devices. By default, this is
+	// the first disk. Only SaveMachine uses it.
 	StateDisk string
 
 	Progress func(job.Progress) // called about once a second, see [job.Job.Wait]; may be nil
 }
 
 // SaveMachine takes a snapshot of the machine inside the images of its disks: the disks, the guest's memory, and the state
-// of the devices. The guest stops while QEMU does that, and then goes on as before. The job has the ID "machine.save".
+// of the devices. The guest stops while QEMU saves, and then runs as before. The job has the ID "machine.save".
 //
-// SaveMachine needs QEMU 6.0. If it fails, the guest goes on, and no disk has the snapshot. The error matches:
+// SaveMachine needs QEMU 6.0. If it fails, the guest runs as before, and no disk has the snapshot. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 6.0.
-//   - [ErrNoDisk]: a disk of opts does not exist, or the machine has no disk that it can write to.
+//   - [ErrNoDisk]: a disk of opts does not exist, or the machine has no disk that the guest can write to.
 //   - [ErrBusy]: jobs run on a disk.
 //   - [*job.FailedError]: QEMU's reason, for example that a writable disk does not support snapshots, or that the snapshot
 //     exists.
@@ -151,11 +151,11 @@ func (vm *VM) SaveMachine(ctx context.Context, name string, opts *MachineOptions
 }
 
 // LoadMachine takes the machine back to a snapshot of [VM.SaveMachine]: the disks, the guest's memory, and the state of the
-// devices. The guest then runs if it ran before LoadMachine. The machine must have the same devices as when it was saved.
+// devices. If the guest ran before LoadMachine, it runs afterwards. The machine must have the same devices as at SaveMachine.
 // The job has the ID "machine.load".
 //
-// LoadMachine needs QEMU 6.0. It first looks whether each disk has the snapshot, because QEMU would leave the machine
-// stopped otherwise. The error matches:
+// LoadMachine needs QEMU 6.0. It first checks that each disk has the snapshot: if one lacks it, QEMU would leave the machine
+// stopped. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 6.0.
 //   - [ErrNoSnapshot]: a disk does not have the snapshot, or no disk has the state of the machine. Nothing has changed.
 //   - [ErrNoDisk], [ErrBusy]: as for SaveMachine. Nothing has changed.
@@ -188,8 +188,8 @@ func (vm *VM) LoadMachine(ctx context.Context, name string, opts *MachineOptions
 	})
 }
 
-// continueUnloaded lets the guest go on after QEMU could not load a snapshot, if it is sure that QEMU has not changed the
-// disks: QEMU does not touch them if one of them does not have the snapshot.
+// continueUnloaded continues the guest after QEMU could not load a snapshot, if QEMU has certainly not changed the disks: it
+// does not touch them if one of them does not have the snapshot.
 func (vm *VM) continueUnloaded(ctx context.Context, name string, opts *MachineOptions, err error) error {
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
@@ -203,8 +203,9 @@ func (vm *VM) continueUnloaded(ctx context.Context, name string, opts *MachineOp
 	return err
 }
 
-// DeleteSavedMachine deletes a snapshot of [VM.SaveMachine] from the disks. A disk that does not have it is skipped. The job has
-// the ID "machine.delete". The errors are those of SaveMachine; if it fails, some disks may not have the snapshot any more.
+// DeleteSavedMachine deletes a snapshot of [VM.SaveMachine] from the disks. It skips a disk that does not have the snapshot.
+// The job has the ID "machine.delete". The errors are those of SaveMachine. If DeleteSavedMachine fails, some disks may no
+// longer have the snapshot.
 //
 // Source: snapshot-delete.
 func (vm *VM) DeleteSavedMachine(ctx context.Context, name string, opts *MachineOptions) error {

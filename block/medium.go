@@ -11,8 +11,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
 
-// ErrTrayLocked means that the guest has locked the tray of a drive, and has not opened it. QEMU has asked the guest to open
-// it, as a person does who presses the button of the drive: the guest can do so later.
+// ErrTrayLocked means that the guest has locked the tray of a drive, and has not opened it. QEMU has sent the guest an eject
+// request, as the button of a drive does, so the guest may still open the tray.
 var ErrTrayLocked = errors.New("guest has locked the tray")
 
 // ErrNotRemovable means that the medium of a disk cannot be changed. The operation has changed nothing.
@@ -20,25 +20,29 @@ var ErrNotRemovable = errors.New("disk has no removable medium")
 
 // MediumOptions configures [VM.ChangeMedium].
 type MediumOptions struct {
-	// NodeName names the node of the medium. If it is empty, it is the drive's ID with a number: "cd1.1". A Node has a name
-	// already.
+	// NodeName names the node of the medium. By default, the name is the drive's ID and a random text: "cd1.k3fa5c". It must
+	// be empty for a Node.
 	NodeName string
 
 	// Force opens the tray even if the guest has locked it. The guest may then use a medium that is not there.
 	Force bool
 }
 
-// ChangeMedium changes the medium of a CD-ROM, and then removes the nodes of the old one. medium is a [hotplug.File], a
-// [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]; nil ejects the medium and leaves the tray open, until the guest closes it. The new
-// medium is read-only: ChangeMedium opens a File with O_RDONLY, and a Descriptor must be open with O_RDONLY. A Node should be
-// read-only. In any other case the tray is closed at the end.
+// ChangeMedium changes the medium of a CD-ROM, closes the tray, and removes the nodes of the old medium. medium is a
+// [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. If medium is nil, ChangeMedium ejects
+// the medium and leaves the tray open.
 //
-// If the guest has locked the tray, QEMU asks it to open the tray, and ChangeMedium waits until the guest does so or ctx ends:
-// give ctx a deadline. Most guests lock the tray of a drive that they use, and ignore the request while it is mounted.
+// The new medium is read-only: ChangeMedium opens a File with O_RDONLY, and a Descriptor must be open with O_RDONLY. A Node
+// should be read-only.
 //
-// If ChangeMedium fails or ctx ends, the old medium is in the drive, the tray is closed if it was closed before, and the new node is removed,
-// unless the error is a [*hotplug.RollbackError]: a medium that QEMU opened for "-cdrom" or "-drive" has gone when the drive
-// is empty, and cannot be put back. kept lists old nodes and descriptors that are still in QEMU. The error matches:
+// If the guest has locked the tray, QEMU sends it an eject request, and ChangeMedium waits until the guest opens the tray or
+// ctx ends: give ctx a deadline. Most guests lock the tray while the medium is mounted, and ignore the request.
+//
+// kept lists old nodes and descriptors that are still in QEMU.
+//
+// If ChangeMedium fails or ctx ends, the old medium is in the drive, the tray is as before, and the new node is removed,
+// unless the error is a [*hotplug.RollbackError]. A medium of "-cdrom" or "-drive" cannot be put back: QEMU closes it when it
+// leaves the drive. The error matches:
 //   - [ErrNoDisk]: there is no such drive.
 //   - [ErrNotRemovable]: the device has no removable medium.
 //   - [ErrBusy]: jobs run on the medium.

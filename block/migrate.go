@@ -17,10 +17,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// MigrateOptions configures [VM.Migrate]. Disks is required, and Server or Address.
+// MigrateOptions configures [VM.Migrate]. Disks is required, and one of Server and Address.
 type MigrateOptions struct {
-	// Disks are the IDs of the disks that move with the machine. Both machines have a disk with this ID and size. The other
-	// disks are shared: both QEMUs open the same storage.
+	// Disks are the IDs of the disks that move with the machine. The destination has disks with the same IDs and sizes. All
+	// other disks are shared: both QEMUs open the same storage.
 	Disks []string
 
 	// Server is the NBD server that Migrate starts at the destination, and stops when the disks have moved. Anybody who
@@ -32,18 +32,18 @@ type MigrateOptions struct {
 	Address *qemu.SocketAddress
 
 	TLSCreds    string // for TLS: the ID of the object at the source
-	TLSHostname string // for TLS: the name in the certificate of the server; QEMU 7.2 and newer
+	TLSHostname string // for TLS: the name in the certificate of the server; QEMU 7.0 and later
 
-	// Incoming is where the destination listens for the machine: "migration.TCP("[::]:4444")". nil means the target to
-	// which the source sends.
+	// Incoming is where the destination listens for the machine, for example migration.TCP("[::]:4444"). nil means the target
+	// to which the source sends.
 	Incoming *migration.Target
 
 	// WriteBlocking and Speed are as in [MoveOptions].
 	WriteBlocking bool
 	Speed         int64
 
-	// DiskProgress is called about once a second for each disk until all disks are copied; may be nil. One call runs at a
-	// time.
+	// DiskProgress is called about once a second for each disk until all disks are copied; may be nil. It is never called
+	// twice at the same time.
 	DiskProgress func(disk string, p job.Progress)
 
 	// Migration configures [migration.Run]. Postcopy must be nil. PreSwitchover is called before the disks change over; the
@@ -52,26 +52,26 @@ type MigrateOptions struct {
 }
 
 // Migrate moves the machine to another QEMU with disks that are not shared. vm is the source. The destination was started
-// with "-incoming defer", and its disks exist; what they hold is lost.
+// with "-incoming defer" and has the disks; their content is lost.
 //
 // Migrate exports the disks of the destination, copies the disks of the source there while the guest runs, and then runs
-// [migration.StartIncoming], [migration.Run] and [migration.WaitIncoming]. The disks change over when the machine stands still
-// at the source (capability pause-before-switchover): the copies are then complete, and the exports end before the destination
-// runs the machine. The jobs have the IDs "ID.move".
+// [migration.StartIncoming], [migration.Run] and [migration.WaitIncoming]. When the machine stands still at the source
+// (capability pause-before-switchover), the copies are complete: Migrate ends them and the exports, and then lets the
+// destination run the machine. The jobs have the IDs "ID.move". The bitmaps of the disks do not move.
 //
 // If Migrate returns nil, the machine is at the destination. End the source then.
 //
 // If Migrate fails or ctx ends, the machine is at the source with its disks as before, and the copies have ended. If ctx ends
-// after the disks have changed over, Migrate still moves the machine, which takes 15 seconds at most. There are exceptions,
-// after which you must ask both sides where the machine is, see package migration:
+// after the exports have ended, Migrate still moves the machine, which takes 15 seconds at most. After one of these errors,
+// ask both sides where the machine is, see package migration:
 //   - [migration.ErrUnknown], [migration.ErrGoesOn]: QEMU did not answer, or did not cancel the migration in time. If the
 //     migration waits in the state pre-switchover, [migration.Cancel] makes the machine continue at the source. Then cancel the
 //     jobs ([job.Find]), and call [VM.Clean] for each disk.
 //   - an error of [migration.WaitIncoming]: the source has sent the machine.
 //   - [*migration.FailedError] with Halted.
 //
-// After a failure, end the destination: a QEMU that listens for a machine cannot be told to stop, and its disks are
-// overwritten in part.
+// After a failure, end the destination: no command makes it stop listening for a machine, and its disks are partly
+// overwritten.
 //
 // The other errors match [migration.ErrNotStarted], [migration.ErrCancelled] or [*migration.FailedError], and their reasons:
 //   - [ErrNoDisk]: one side does not have the disk.

@@ -20,12 +20,12 @@ type MoveOptions struct {
 	// Top moves only the first image of the disk. The target gets the images below it.
 	Top bool
 
-	// BackingFile is the name of the image below, for the header of a target that Create makes with Top. If it is empty,
-	// it is the file of that image; Move returns an error if QEMU was given a descriptor and does not know the name.
+	// BackingFile is the name of the image below, for the header of a target that Create makes with Top. By default, Move
+	// writes the name that QEMU knows. If QEMU got a descriptor, it knows no name, and Move returns an error.
 	BackingFile string
 
-	// WriteBlocking makes the guest's writes wait until the target has them too. Use it if the guest writes faster than
-	// the target: else the copy never ends.
+	// WriteBlocking makes each write of the guest wait until the target has it, too. Use it if the guest writes faster than
+	// the target: otherwise the copy never ends.
 	WriteBlocking bool
 
 	// DropBitmaps leaves the bitmaps on the old image; they are removed with its node. Otherwise Move moves them to the
@@ -37,12 +37,12 @@ type MoveOptions struct {
 }
 
 // Move moves the storage of a disk to a target while the guest uses the disk. Then it removes the nodes that the disk used
-// before, with their descriptors, whoever added them. Files stay. A filter on top of the disk stays on top. The job has the
-// ID "ID.move".
+// before, with their descriptors, also nodes of other programs. Files stay. A filter on top of the disk stays on top. The
+// job has the ID "ID.move".
 //
-// The target gets the bitmaps of the disk with their content, except for inconsistent ones. A target that cannot hold a
-// persistent bitmap gets one that is not. If a bitmap cannot be moved, the old nodes stay with it, and their Err in kept
-// says why. Below a filter, QEMU does not report bitmaps: they are lost.
+// The bitmaps of the disk move to the target with their content, except for inconsistent ones. If the target cannot hold
+// persistent bitmaps, they are no longer persistent. If a bitmap cannot move, the old nodes stay with it, and their Err in
+// kept gives the reason. Bitmaps below a filter are lost, because QEMU does not report them.
 //
 // If Move returns nil, the device uses the target. kept lists the old nodes and descriptors that are still in QEMU, because
 // something else uses them or a command failed, and the job if QEMU did not dismiss it. [VM.Clean] removes them later.
@@ -52,12 +52,12 @@ type MoveOptions struct {
 //   - [ErrNoDisk]: there is no such disk, it has no medium, or it was removed while the job ran.
 //   - [ErrBusy]: jobs run on the disk.
 //   - [ErrNotEmpty], [ErrSize]: the target does not fit.
-//   - [*job.FailedError]: the copy failed, for example because the target is full or has another size than the disk.
+//   - [*job.FailedError]: the copy failed, for example because the target is full, or is a Node of another size.
 //   - [job.ErrCancelled]: ctx ended, or another client cancelled the job, or ended it without moving the disk.
 //   - the other errors of [job.Run].
 //
-// If the program ends first, QEMU goes on with the job until it is ready. [job.Find] with "ID.move" and [job.Job.Wait]
-// finish the move, and Clean removes the rest. The bitmaps are lost then.
+// If the program ends during a move, QEMU continues the job until it is ready. [job.Find] with "ID.move" and
+// [job.Job.Wait] finish the move, and Clean removes the rest. The bitmaps are then lost.
 //
 // Source: blockdev-mirror with sync full or top, job-complete, blockdev-create, blockdev-add, blockdev-del,
 // block-dirty-bitmap-add, block-dirty-bitmap-merge.
@@ -106,13 +106,13 @@ func (o *CopyOptions) mirror() *MoveOptions {
 }
 
 // Copy copies a disk to a target while the guest uses the disk. Then it removes the target's node, unless the target is a
-// [hotplug.Node]. The copy has what the disk has when the job ends, as after a power failure. The guest uses the same
-// nodes as before. The job has the ID "ID.copy".
+// [hotplug.Node]. The copy has the content of the disk at the end of the job, as after a power failure. The guest uses the
+// same nodes as before. The job has the ID "ID.copy".
 //
 // If Copy returns nil, the copy is complete. kept lists what is still in QEMU: the target's node if something else uses
 // it, and the job if QEMU did not dismiss it. [VM.Clean] removes them later.
 //
-// If Copy fails or ctx ends, the target's node is removed, and the copy is of no use. The errors are those of [VM.Move].
+// If Copy fails or ctx ends, the target's node is removed, and the copy is incomplete. The errors are those of [VM.Move].
 // If another client completes the job, the error matches [job.ErrTooLate]: the guest then uses the target.
 //
 // Source: blockdev-mirror with sync full or top, block-job-cancel, blockdev-create, blockdev-add, blockdev-del.
@@ -226,7 +226,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	case lookErr == nil:
 		return false, because(job.ErrCancelled, "disk does not use node %q: another client has ended job %q, or has moved the disk again", m.Target, m.job)
 	}
-	return true, nil // the job has succeeded, and QEMU does not answer any more
+	return true, nil // the job has succeeded, and QEMU no longer answers
 }
 
 // pivot ends the job so that the disk uses the target.
@@ -271,7 +271,7 @@ func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err 
 	return file, l.Driver, nil
 }
 
-// release removes the layers that a disk does not use any more, and their descriptors, whoever added them. It returns
+// release removes the layers that a disk no longer uses, and their descriptors, also those of other programs. It returns
 // what stays. The disk does not go back, so release works even if ctx has ended.
 func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotplug.Kept) {
 	ctx, cancel := wait.Detach(ctx, undoLimit)

@@ -18,8 +18,8 @@ type ViewDisk struct {
 	// Bitmap names the bitmap of a chain of backups, as in [BackupDisk]. Without Incremental, [View.Finish] begins a chain.
 	Bitmap string
 
-	// Incremental exports the bitmap, so that the client reads only what the guest has written since the last backup: NBD
-	// clients know it as the metadata context "qemu:dirty-bitmap:" and its name.
+	// Incremental also exports the bitmap. NBD clients see it as the metadata context "qemu:dirty-bitmap:NAME", and read only
+	// what the guest has written since the last backup.
 	Incremental bool
 
 	Scratch *Target // as in [BackupDisk]
@@ -27,8 +27,8 @@ type ViewDisk struct {
 
 // ViewOptions configures [VM.OpenView].
 type ViewOptions struct {
-	// Server starts QEMU's NBD server at an address, and View ends it. A QEMU has one NBD server. If Server is nil, one must
-	// run already.
+	// Server starts QEMU's NBD server. When the view is closed, the server stops, unless it has other exports. A QEMU has one
+	// NBD server. If Server is nil, it must run already.
 	Server *qemu.NBDServerOptions
 
 	ScratchDir   string        // as in [BackupOptions]
@@ -42,13 +42,13 @@ type View struct {
 }
 
 // OpenView exports disks over NBD as they are at one moment, until [View.Finish] or [View.Discard]. The guest uses the
-// disks as usual. The names of the exports are the IDs of the disks. If ctx ends later, the view stays open.
+// disks as before. The exports have the IDs of the disks as their names. The view stays open if ctx ends later.
 //
-// The scratch images grow with what the guest overwrites. If one is full or too slow, the guest goes on, and the client
+// The scratch images grow with what the guest overwrites. If one is full or too slow, the guest continues, and the client
 // reads errors. To freeze several disks at one moment, OpenView stops the machine for some milliseconds.
 //
-// A view stays open if its process ends: [VM.FindView] finds it. Until it is closed, other operations on the disk return
-// an error that matches [ErrBusy].
+// A view also stays open if its process ends: [VM.FindView] finds it. Until it is closed, other operations on the disk
+// return an error that matches [ErrFrozen].
 //
 // If OpenView fails, everything is as before, unless the error is a [*hotplug.RollbackError]. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 7.1. There, use [VM.Backup].
@@ -79,7 +79,7 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 			}
 		}
 		if len(all) == 0 {
-			return errors.New("needs a disk")
+			return errors.New("no disk is given")
 		}
 		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
 			return err
@@ -114,8 +114,8 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 	return nil
 }
 
-// FindView finds a view of these disks that is open, for example after a restart of the program. The error matches
-// [ErrNoView] if there is none.
+// FindView finds an open view of these disks, for example after a restart of the program. If there is none, the error
+// matches [ErrNoView], and if there is no such disk, [ErrNoDisk].
 //
 // Source: query-block, query-block-exports.
 func (vm *VM) FindView(ctx context.Context, ids ...string) (view *View, err error) {
@@ -130,7 +130,7 @@ func (vm *VM) FindView(ctx context.Context, ids ...string) (view *View, err erro
 // isOpen returns an error unless all disks are frozen.
 func (v *View) isOpen(ctx context.Context) error {
 	if len(v.ids) == 0 {
-		return errors.New("needs a disk")
+		return errors.New("no disk is given")
 	}
 	for _, id := range v.ids {
 		d, err := v.vm.look(ctx, id)
@@ -160,8 +160,8 @@ func (v *View) isThere(ctx context.Context) error {
 
 func (v *View) name() string { return strings.Join(v.ids, ", ") }
 
-// Finish closes the view after the client has read it: the bitmaps then record what the guest has written since the
-// view was opened, and the next increment follows this backup. Finish cuts clients that are still connected.
+// Finish closes the view after the client has read it. The next increment follows this backup: it has what the guest has
+// written since the view was opened. Finish cuts the connections of clients.
 //
 // If Finish fails, call it again. The error matches:
 //   - [ErrNoView]: the view is closed, or QEMU was restarted.
@@ -174,8 +174,8 @@ func (v *View) Finish(ctx context.Context) (kept []hotplug.Kept, err error) {
 	return v.close(ctx, succeeded)
 }
 
-// Discard closes the view as if there had been no backup: the next increment has everything since the last one that was
-// finished. Discarding a view that is closed is not an error. If Discard fails, call it again.
+// Discard closes the view as if there had been no backup: the next increment has everything that the guest has written
+// since the last backup that succeeded. To discard a view that is closed is not an error. If Discard fails, call it again.
 //
 // Source: as [View.Finish].
 func (v *View) Discard(ctx context.Context) (kept []hotplug.Kept, err error) {

@@ -24,8 +24,8 @@ type Overlay struct {
 	// [hotplug.File] or a [hotplug.Descriptor]. Its format must be qcow2, or empty.
 	Target Target
 
-	// BackingFile is the name of the image below, for the header of the overlay. If it is empty, it is the file of that
-	// image; Snapshot returns an error if QEMU was given a descriptor and does not know the name.
+	// BackingFile is the name of the image below, for the header of the overlay. By default, Snapshot writes the name that
+	// QEMU knows. If QEMU got a descriptor, it knows no name, and Snapshot returns an error.
 	BackingFile string
 
 	// Bitmaps are new bitmaps on the overlay. They record what the guest writes after the snapshot. Node is ignored.
@@ -34,24 +34,25 @@ type Overlay struct {
 
 // SnapshotOptions configures [VM.Snapshot].
 type SnapshotOptions struct {
-	// Freezer, if not nil, freezes the guest's file systems for the moment of the snapshot. Snapshot calls Freeze when
-	// everything else is prepared. It always calls Thaw after that, even if Freeze fails or ctx ends.
+	// Freezer freezes the guest's file systems for the moment of the snapshot; may be nil. Snapshot creates the images, then
+	// calls Freeze, and then always calls Thaw, even if Freeze fails or ctx ends.
 	Freezer Freezer
 
 	// FreezeLimit is the time for Freeze and the snapshot, and again the time for Thaw. 0 means 10 seconds.
 	FreezeLimit time.Duration
 
-	// DropBitmaps leaves the bitmaps of a disk on the image below, where they record nothing more. Otherwise Snapshot
+	// DropBitmaps leaves the bitmaps of a disk on the image below, where they record no more writes. Otherwise Snapshot
 	// moves them to the overlay.
 	DropBitmaps bool
 }
 
-// A Freezer freezes the file systems of a guest: nothing is written to its disks until it thaws them. The guest agent can
-// do that with guest-fsfreeze-freeze and guest-fsfreeze-thaw.
+// A Freezer freezes the file systems of a guest, so that the guest writes nothing to them until Thaw. The guest agent has
+// guest-fsfreeze-freeze and guest-fsfreeze-thaw for that.
 type Freezer interface {
+	// Freeze returns when the file systems are frozen. If only some are frozen, it returns an error.
 	Freeze(ctx context.Context) error
 
-	// Thaw is also called after Freeze has failed. Thawing file systems that are not frozen must not be an error.
+	// Thaw thaws all file systems. Snapshot also calls it after Freeze has failed: if nothing is frozen, Thaw returns nil.
 	Thaw(ctx context.Context) error
 }
 
@@ -74,16 +75,16 @@ func (e *ThawError) Error() string {
 // Unwrap returns Err.
 func (e *ThawError) Unwrap() error { return e.Err }
 
-// Snapshot takes a snapshot of one disk, or of several disks at one moment: each disk gets an overlay. The guest uses the
-// disks meanwhile. A filter on top of a disk stays on top, and the overlay is below it.
+// Snapshot takes a snapshot of one disk, or of several disks at one moment: each disk gets an overlay. The guest keeps
+// running. A filter on top of a disk stays on top, and the overlay is below it.
 //
-// The bitmaps of a disk move to its overlay with their content, so that the next incremental backup has all that changed
-// since the last one. They are persistent if they were. Bitmaps that are inconsistent stay. So do the bitmaps of an image
-// below a filter, because QEMU does not list them.
+// The bitmaps of a disk move to its overlay with their content, so that the next incremental backup has everything that
+// changed since the last one. Persistent bitmaps stay persistent. Inconsistent bitmaps stay on the image below. The bitmaps
+// of an image below a filter stay there, too, because QEMU does not list them.
 //
-// If Snapshot fails, all disks are as before, and the nodes of the overlays are removed; files that were created stay. There
-// are two exceptions: a [*hotplug.RollbackError], and a [*ThawError] with Taken. If ctx ends while QEMU takes the snapshot,
-// Snapshot looks at the disks: it returns nil if they use the overlays. The error matches:
+// If Snapshot fails, all disks are as before, and the nodes of the overlays are removed; created files stay. There are two
+// exceptions: a [*hotplug.RollbackError], and a [*ThawError] with Taken. If ctx ends while QEMU takes the snapshot, Snapshot
+// looks at the disks, and returns nil if they use the overlays. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on a disk.
 //   - [ErrNotEmpty]: the file for an overlay has content.
@@ -114,7 +115,7 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, 
 	for i, o := range overlays {
 		nodes[i], err = vm.addOverlay(ctx, undo, disks[i], o)
 		if err != nil {
-			return fmt.Errorf("disk %q: %w", o.Disk, vm.orBusy(ctx, o.Disk, jobID(o.Disk, "create"), err))
+			return onDisk(o.Disk, vm.orBusy(ctx, o.Disk, jobID(o.Disk, "create"), err))
 		}
 		all.Actions = append(all.Actions, o.actions(disks[i], nodes[i], opts.DropBitmaps)...)
 	}
@@ -152,7 +153,7 @@ func (vm *VM) lookAllIdle(ctx context.Context, overlays []Overlay) (disks []*Dis
 			_, _, err = d.image().named(o.BackingFile)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("disk %q: %w", o.Disk, err)
+			return nil, onDisk(o.Disk, err)
 		}
 		disks = append(disks, d)
 	}
@@ -220,8 +221,8 @@ func (o *Overlay) actions(d *Disk, node string, dropBitmaps bool) (all []qemu.Tr
 	return append(all, qemu.TransactionAction{Branch: &qemu.BlockdevSnapshot{Node: image, Overlay: node}})
 }
 
-// movable returns the bitmaps of the image of a disk that another image can get. A filter on top of the image has bitmaps
-// of its own, which stay where they are.
+// movable returns the bitmaps of the image of a disk that another image can get. The bitmaps of a filter on top of the
+// image stay with the filter.
 func (d *Disk) movable(dropped bool) (bitmaps []qemu.BlockDirtyInfo) {
 	if dropped || d.imageIndex() > 0 {
 		return nil

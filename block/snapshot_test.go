@@ -290,10 +290,16 @@ func TestSnapshotOfSeveral(t *testing.T) {
 			}
 			unchanged(what)
 		}
+		// The text names the disk once.
+		none := []block.Overlay{{Disk: "none"}}
+		require.EqualError(t, m.disks.Snapshot(ctx, none, nil), `block: take snapshot of disks "none": no such disk`)
+		_, err := m.disks.Backup(ctx, []block.BackupDisk{{ID: "none"}}, nil)
+		require.EqualError(t, err, `block: back up disk "none": no such disk`)
+
 		// QEMU refuses an action: no disk has changed.
 		refused := overlays()
 		refused[1].Bitmaps = []qemu.BlockDirtyBitmapAdd{{Name: "b", Granularity: new(uint32(3))}}
-		err := m.disks.Snapshot(ctx, refused, nil)
+		err = m.disks.Snapshot(ctx, refused, nil)
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 		unchanged("refused")
 

@@ -24,25 +24,27 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// A Target is storage that an operation writes to: where a disk moves to, an overlay, a backup.
+// A Target is storage that an operation writes to: the new storage of a disk, an overlay, a copy or a backup.
 type Target struct {
 	// Backend is the storage: a [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. QEMU
 	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node.
 	//
-	// An nbd node of a Blockdev that has no open-timeout gets one of 10 seconds. QEMU before 7.0 has no open-timeout: if
-	// the NBD server accepts the connection and is silent, the monitor answers no command until the server closes it.
-	// QEMU before 6.0 has no yank: if ctx ends, the node stays, because removing it could block the monitor, too.
+	// An nbd node of a Blockdev gets an open-timeout of 10 seconds, unless it has one. QEMU before 7.0 has no open-timeout:
+	// if the NBD server accepts the connection and does not answer, the monitor executes no command until the server closes
+	// the connection. QEMU before 6.0 has no yank: if ctx ends, the node stays, because removing it could block the
+	// monitor, too.
 	Backend hotplug.DiskBackend
 
-	// NodeName names the node. If it is empty, it is the disk's ID with a random text: "data1.k3fa5c". A Node has a name already.
+	// NodeName names the node. By default, the name is the disk's ID and a random text: "data1.k3fa5c". It must be empty for
+	// a Node.
 	NodeName string
 
-	// Create makes the image, with exactly the size of the disk. The Backend is then a File or a Descriptor. A regular
-	// file need not exist, and must be empty if it does; else the error matches [ErrNotEmpty]. What a block device holds is
-	// lost. If the operation fails, the file stays.
+	// Create makes the image, with exactly the size of the disk. The Backend must be a File or a Descriptor. A regular file
+	// need not exist. If it has content, the error matches [ErrNotEmpty]. The content of a block device is lost. If the
+	// operation fails, the file stays.
 	//
-	// Without Create, the image must exist and have the size of the disk; else the error matches [ErrSize]. A raw block
-	// device that is a File can be larger: the operation uses its beginning.
+	// Without Create, the image must exist. If it does not have the size of the disk, the error matches [ErrSize]. A raw
+	// block device that is a File can be larger: QEMU uses its beginning.
 	Create bool
 
 	// ClusterSize is the cluster size of a qcow2 image that Create makes, in bytes. 0 leaves it to QEMU: 64 KiB.
@@ -225,7 +227,7 @@ func (vm *VM) yank(ctx context.Context, node string) error {
 	for s := &stats[i]; s != nil; s = s.Parent {
 		err := qemu.Yank{Instances: []qemu.YankInstance{{Branch: &qemu.YankInstanceBlockNode{NodeName: qmp.Value(s.NodeName)}}}}.Do(ctx, vm.conn)
 		if errors.Is(err, errors.ErrUnsupported) {
-			return because(errors.ErrUnsupported, "stays, because QEMU before 6.0 would wait for its NBD server: call Clean when the server answers")
+			return because(errors.ErrUnsupported, "stays, because QEMU before 6.0 would wait for its NBD server; call Clean when the server answers")
 		}
 		// QEMU refuses it for a node without a connection.
 	}
@@ -257,7 +259,7 @@ func (b backing) ref() *qemu.BlockdevRefOrNull {
 	return &qemu.BlockdevRefOrNull{Reference: new(b.node)}
 }
 
-// addNode adds a node for a disk, as a step of an operation. If the caller gave no name, addNode makes one.
+// addNode adds a node for a disk, as a step of an operation. If name is empty, addNode makes one.
 func (vm *VM) addNode(ctx context.Context, undo *rollback, disk, name string, backend hotplug.DiskBackend) (string, error) {
 	given := name
 	for try := 1; ; try++ {

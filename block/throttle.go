@@ -17,27 +17,26 @@ type Throttle struct {
 	Bytes, ReadBytes, WriteBytes          Limit // bytes a second
 	Requests, ReadRequests, WriteRequests Limit // I/O requests a second
 
-	// RequestSize is the size in bytes from which a request counts as several; 0 counts each as one.
+	// RequestSize is in bytes: a larger request counts as several. 0 means that each request counts as one.
 	RequestSize int64
 
-	// Group names disks that share the limits: they count together. Changing the limits of a disk changes those of its
-	// group. If it is empty, it is the disk's ID, and the disk has limits of its own.
+	// Group names a group of disks that share the limits. Setting the limits of one disk sets those of its group. By default,
+	// the group is the disk's ID, and only this disk is in it.
 	Group string
 }
 
 // A Limit is a limit of a [Throttle]; 0 means none.
 type Limit struct {
-	Rate int64
+	Rate int64 // bytes or requests a second
 
-	// Burst is a higher rate, which the guest can use for BurstTime, after it has used less than Rate before. It needs a
-	// Rate. 0 leaves it to QEMU, which allows a tenth of a second of Rate at once. BurstTime is in whole seconds; 0 means
-	// 1 s.
+	// Burst is a higher rate that the guest can use for BurstTime, after it has used less than Rate. 0 leaves it to QEMU,
+	// which allows a tenth of a second of Rate at once. BurstTime is in whole seconds; 0 means 1 s.
 	Burst     int64
 	BurstTime time.Duration
 }
 
-// SetThrottle sets the limits of a disk, and removes those it had. The disk keeps the limits when it uses another node, for
-// example after [VM.Move], and jobs may run on it. A filter "throttle" is another limit, which SetThrottle does not change.
+// SetThrottle replaces the limits of a disk. The disk keeps the limits when it uses another node, for example after
+// [VM.Move]. Jobs may run on the disk. SetThrottle does not change the limits of a "throttle" filter.
 //
 // SetThrottle returns an error that matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
@@ -129,7 +128,7 @@ func (t *Throttle) check() error {
 	case t.Requests != none && (t.ReadRequests != none || t.WriteRequests != none):
 		return errors.New("Requests excludes ReadRequests and WriteRequests")
 	case t.RequestSize < 0:
-		return fmt.Errorf("RequestSize is %d", t.RequestSize)
+		return fmt.Errorf("RequestSize is %d: it must not be negative", t.RequestSize)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ type rollback []undo
 
 // An undo undoes a step. Undoing a step that had no effect is not an error.
 type undo struct {
-	what string // the thing to undo, for people
+	what string // the thing to undo, for the texts of errors
 	run  func(ctx context.Context) error
 }
 
@@ -50,7 +50,7 @@ func (r *rollback) step(ctx context.Context, what string, do, undo func(ctx cont
 	return err
 }
 
-// run undoes the steps because of err, the last one first. It returns err, or a *hotplug.RollbackError. It goes on
+// run undoes the steps because of err, the last one first. It returns err, or a *hotplug.RollbackError. It continues
 // after a step that cannot be undone, because the steps are about different things.
 func (r rollback) run(ctx context.Context, err error) error {
 	ctx, cancel := wait.Detach(ctx, undoLimit)

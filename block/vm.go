@@ -12,8 +12,8 @@ import (
 
 // A VM does operations on the disks of a running QEMU. [New] makes a VM; the methods of a zero VM return an error.
 //
-// Any number of goroutines can call the methods. QEMU does one operation that changes a disk at a time: a second one
-// on the same disk does not wait for the first, its error matches [ErrBusy].
+// Any number of goroutines can call the methods. A disk has one operation at a time: a second operation does not wait for
+// the first; its error matches [ErrBusy].
 type VM struct {
 	plug *hotplug.VM
 	conn qmp.Conn
@@ -40,6 +40,9 @@ func (vm *VM) do(ctx context.Context, operation, name string, run func() error) 
 	}
 	if err == nil {
 		return nil
+	}
+	if e, ok := err.(*diskError); ok && e.id == name {
+		err = e.err // the text names a single disk once
 	}
 	return fmt.Errorf("block: %s %q: %w", operation, name, err)
 }

@@ -50,15 +50,15 @@ func (vm *VM) AddNode(ctx context.Context, d Disk) error {
 	})
 }
 
-// RemoveNodes removes nodes of a disk that the disk no longer uses, whoever added them, with the descriptors and the
-// marks that [VM.AddDisk] or [VM.AddNode] added for them. id is the disk's ID; the device need not exist. A node that
-// QEMU does not have is skipped. QEMU also removes the nodes below a node that the same blockdev-add added.
+// RemoveNodes removes nodes of a disk that the disk no longer uses, also nodes of other programs, with the descriptors and
+// the marks that [VM.AddDisk] or [VM.AddNode] added for them. QEMU also removes the nodes below that the same blockdev-add
+// added. id is the disk's ID; the device need not exist. Removing a node that QEMU does not have is not an error.
 //
-// A node that something else uses stays, and is in kept: its Err matches [ErrInUse]. A node can be in use for some
-// seconds after its user is gone, so RemoveNodes waits up to 10 seconds. Secrets stay until [VM.RemoveDisk].
+// If something else uses a node, the node stays and is in kept, and its Err matches [ErrInUse]. A node can be in use for
+// some seconds after its user is gone, so RemoveNodes waits up to 10 seconds. Secrets stay until [VM.RemoveDisk].
 //
-// RemoveNodes returns an error if a command fails for another reason, or QEMU does not answer. kept then ends with the
-// node of that command, and lacks those after it. Call RemoveNodes again.
+// If a command fails for another reason, or QEMU does not answer, RemoveNodes returns an error. kept then ends with the
+// node of that command; the nodes after it are not in kept. Call RemoveNodes again.
 //
 // Source: query-fdsets, blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
 func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
@@ -163,9 +163,9 @@ func isKept(kept []Kept, node string) bool {
 	return slices.ContainsFunc(kept, func(k Kept) bool { return k.Name == node })
 }
 
-// NodesOf lists the nodes that this package added for a disk: with the disk's ID as its name, with descriptors, or with
-// a mark. The disk uses some of them; the others are those of [VM.AddNode], or are left from an operation. If a node is
-// gone and its mark is left, or descriptors that no disk uses, NodesOf lists it, too. The device need not exist.
+// NodesOf lists the nodes that this package added for a disk, whether the disk uses them or not: nodes with the disk's ID
+// as their name, with descriptors, or with a mark. If a node is gone, but its mark or descriptors that no disk uses are
+// left, NodesOf lists the node, too. The device need not exist.
 //
 // Source: query-fdsets, qom-list, query-blockstats; query-block if a node is gone.
 func (vm *VM) NodesOf(ctx context.Context, id string) (names []string, err error) {

@@ -6,8 +6,8 @@
 //	go run ./examples/backup list -dir /backup/vm1
 //	go run ./examples/backup restore -dir /backup/vm1 -to /srv/restored.img data1
 //
-// "full" copies everything and begins a chain, "inc" copies what the guest has written since. The disks of one backup have
-// the content of one moment. Each folder has its own chain.
+// "full" copies everything and begins a chain; "inc" copies what the guest has written since the last backup. The disks of
+// one backup have the content of one moment. Each folder has its own chain.
 package main
 
 import (
@@ -68,9 +68,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	set.StringVar(&o.socket, "qmp", "", "the machine's QMP `SOCKET`")
 	set.StringVar(&o.dir, "dir", "", "the `FOLDER` with the backups")
 	set.StringVar(&o.scratch, "scratch", "", "a `FOLDER` on a local disk for what the guest overwrites during a backup")
-	set.StringVar(&o.to, "to", "", "the new `FILE` to restore to")
-	set.StringVar(&o.format, "format", "raw", "the format of the restored image")
-	set.StringVar(&o.image, "qemu-img", "qemu-img", "the program that restores")
+	set.StringVar(&o.to, "to", "", "the new `FILE` for the restored image")
+	set.StringVar(&o.format, "format", "raw", "the `FORMAT` of the restored image")
+	set.StringVar(&o.image, "qemu-img", "qemu-img", "the `PROGRAM` qemu-img, which restores")
 	set.IntVar(&o.at, "at", 0, "restore the backup with this `NUMBER` instead of the last one")
 	if err := set.Parse(args[1:]); err != nil {
 		return err
@@ -108,7 +108,7 @@ func (o *options) bitmap() (string, error) {
 
 func (o *options) backUp(ctx context.Context, ids []string, incremental bool, out io.Writer) error {
 	if len(ids) == 0 {
-		return errors.New("name the disks")
+		return errors.New("no DISK is given")
 	}
 	client, err := o.connect(ctx)
 	if err != nil {

@@ -116,7 +116,7 @@ func TestErrors(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "d.0002.after-0001.qcow2"), nil, 0o600))
 	for _, c := range []struct{ args, want string }{
-		{"full -dir " + dir, "name the disks"},
+		{"full -dir " + dir, "no DISK is given"},
 		{"full -dir " + dir + " d", "-qmp is missing"},
 		{"inc -qmp " + dir + "/none -dir " + dir + " d", "no such file"},
 		{"list", "-dir is missing"},
