@@ -49,7 +49,7 @@ type Image struct {
 // has the ID "ID.create". A disk with this ID need not exist: [hotplug.VM.AddDisk] can add it with the image afterwards.
 //
 // If CreateImage fails, nothing is left in QEMU, unless the error is a [*hotplug.RollbackError], and a regular file is
-// empty. The error matches:
+// empty again on Linux, if no other program has made a disk of it meanwhile. The error matches:
 //   - [ErrNotEmpty]: the file has content.
 //   - [ErrSize]: a raw image is on a block device that is too small.
 //   - [*job.FailedError]: QEMU cannot write the image, or does not know the format or an option.
@@ -78,7 +78,7 @@ func (vm *VM) CreateImage(ctx context.Context, id string, image Image) error {
 			var undo rollback
 			err = undo.run(ctx, vm.writeImage(ctx, &undo, id, file, image)) // also after success: an image gets another node
 		}
-		if _, isLeft := errors.AsType[*hotplug.RollbackError](err); err != nil && !isLeft && file.driver == qemu.BlockdevDriverFile {
+		if _, isLeft := errors.AsType[*hotplug.RollbackError](err); err != nil && !isLeft && file.driver == qemu.BlockdevDriverFile && !locked(file.file) {
 			err = errors.Join(err, file.file.Truncate(0))
 		}
 		return err
