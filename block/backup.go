@@ -129,6 +129,9 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 	}
 	var all []*source
 	for _, d := range disks {
+		if d.Incremental && d.Target.createsRaw() {
+			return nil, onDisk(d.ID, errors.New("a new raw image cannot tell which parts an increment has: use qcow2"))
+		}
 		if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
 			return nil, err
 		}

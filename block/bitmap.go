@@ -42,6 +42,9 @@ func (vm *VM) AddBitmap(ctx context.Context, id, name string, opts *BitmapOption
 		opts = &BitmapOptions{}
 	}
 	return vm.do(ctx, "add bitmap to disk", id, func() error {
+		if strings.HasSuffix(name, nextSuffix) {
+			return fmt.Errorf("bitmap %q: backups use the names that end with %q", name, nextSuffix)
+		}
 		d, err := vm.lookBitmaps(ctx, id)
 		if err != nil {
 			return err
@@ -245,7 +248,10 @@ func (d *Disk) chainOf(name string) *chain {
 	return &chain{node: d.root(), name: name, known: d.bitmap(name), persistent: d.storesBitmaps()}
 }
 
-func isNext(b qemu.BlockDirtyInfo) bool { return strings.HasSuffix(*b.Name, nextSuffix) }
+// isNext reports whether a bitmap is a second one. A persistent bitmap is one of a user.
+func isNext(b qemu.BlockDirtyInfo) bool {
+	return strings.HasSuffix(*b.Name, nextSuffix) && !b.Persistent
+}
 
 // chains returns the chains that have a second bitmap.
 func (d *Disk) chains() (all []*chain) {

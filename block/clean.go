@@ -78,6 +78,6 @@ func (vm *VM) clean(ctx context.Context, id string) (kept []hotplug.Kept, err er
 	if len(unused) == 0 {
 		return kept, nil
 	}
-	inUse, err := vm.plug.RemoveNodes(ctx, id, unused...)
+	inUse, err := vm.releaseNodes(ctx, id, unused...)
 	return append(kept, inUse...), err
 }

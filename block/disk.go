@@ -47,6 +47,7 @@ type Layer struct {
 	Size int64 // of the disk that the guest sees, in bytes
 
 	below []string // the named nodes that the layer uses besides the next layer: that of its file
+	part  bool     // the image begins inside File, so File alone does not open it
 }
 
 // filters are the drivers of nodes that have no data. QEMU names the nodes of jobs, unless the request has a name.
@@ -279,7 +280,7 @@ func layers(inserted *qemu.BlockDeviceInfo, stats *qemu.BlockStats) (all []Layer
 	for s := stats; s != nil && image != nil; s, image = s.Backing, image.BackingImage {
 		all = append(all, Layer{
 			Node: qmp.Value(s.NodeName), Driver: qemu.BlockdevDriver(image.Format), File: fileOf(image.Filename), Size: image.VirtualSize,
-			below: filesOf(s),
+			below: filesOf(s), part: isPart(image.Filename),
 		})
 		fit = s.Backing == nil && image.BackingImage == nil
 	}
@@ -345,6 +346,15 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 
 // jobID returns the ID of the job for a purpose on a disk. [job.IsOf] recognizes it.
 func jobID(disk, purpose string) string { return disk + "." + purpose }
+
+// isPart reports whether an image begins inside its file.
+func isPart(filename string) bool {
+	text, _ := strings.CutPrefix(filename, "json:")
+	var options struct {
+		Offset json.RawMessage `json:"offset"`
+	}
+	return json.Unmarshal([]byte(text), &options) == nil && len(options.Offset) > 0 && strings.Trim(string(options.Offset), `"`) != "0"
+}
 
 // fileOf returns the name of the file of an image. QEMU writes all options of a node as "json:" if a name alone would
 // not open the image in the same way.

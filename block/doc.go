@@ -72,7 +72,9 @@
 //
 // A VM keeps no state, and QEMU continues the jobs. The next program finds out what the last one has left:
 //
-//   - [VM.Disk] lists the jobs and the nodes that are left. [job.Find] takes a job up: Wait finishes it, Cancel ends it.
+//   - [VM.Disk] lists the jobs and the nodes that are left. [job.Find] takes a job up. For a move or a merge, call
+//     [job.Job.Wait] or [job.Job.Cancel]. For "ID.copy" and "ID.migrate", call only Cancel: Wait would complete the job, and
+//     the guest would use the target.
 //   - [VM.Clean] then removes the nodes that the disk does not use.
 //   - [VM.FindView] finds a frozen view, and [VM.AbortBackups] ends backups and views.
 //
@@ -88,7 +90,8 @@
 //   - QEMU before 6.0 cannot cut the connection to an NBD server. If ctx ends during a move to such a server, the node
 //     stays until [VM.Clean], because removing it could block the monitor.
 //   - QEMU before 6.0 has no SaveMachine, LoadMachine and DeleteSavedMachine.
-//   - While the machine is stopped, QEMU 5.2 and 7.2 keep descriptors open, see [hotplug.ErrDescriptorsKept].
+//   - While the machine is stopped, QEMU 5.2 and 7.2 keep descriptors open, see [hotplug.ErrDescriptorsKept]. They are in
+//     [Disk.Left] until [VM.Clean].
 //   - query-named-block-nodes terminates some versions while a job is not dismissed, see package job. Package block does
 //     not send it.
 package block

@@ -204,13 +204,24 @@ func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) er
 			}
 			c.known = nil
 		}
-		undo.add(fmt.Sprintf("bitmap %q of disk %s", c.next(), s.ID), func(ctx context.Context) error { return vm.removeNext(ctx, s.ID, c) })
 		actions = append(actions, c.begin())
 	}
 	if len(actions) == 0 {
 		return nil
 	}
-	return qemu.Transaction{Actions: actions}.Do(ctx, vm.conn)
+	err := qemu.Transaction{Actions: actions}.Do(ctx, vm.conn)
+	for _, s := range all {
+		switch c := s.chain; {
+		case c == nil:
+		case err == nil || qmp.MayHaveExecuted(err):
+			undo.add(fmt.Sprintf("bitmap %q of disk %s", c.next(), s.ID), func(ctx context.Context) error { return vm.removeNext(ctx, s.ID, c) })
+		default: // a bitmap with this name is that of another backup, which needs it
+			if d, lookErr := vm.look(ctx, s.ID); lookErr == nil && d.bitmap(c.next()) != nil {
+				return onDisk(s.ID, fmt.Errorf("%w: %w", ErrFrozen, err))
+			}
+		}
+	}
+	return err
 }
 
 // whileStopped does something while the machine does not run.
@@ -300,7 +311,7 @@ func (vm *VM) end(ctx context.Context, ids []string, how outcome) (kept []hotplu
 				}
 			}
 		}
-		stays, err = vm.plug.RemoveNodes(ctx, id, nodes...)
+		stays, err = vm.releaseNodes(ctx, id, nodes...)
 		if err == nil && how == abandoned && d != nil {
 			stays, err = vm.clean(ctx, id)
 		}

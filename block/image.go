@@ -48,8 +48,8 @@ type Image struct {
 // CreateImage creates an image. QEMU writes the image and gets a descriptor of the file, so it needs no access to the file.
 // The job has the ID "ID.create". A disk with this ID need not exist: [hotplug.VM.AddDisk] can add it later.
 //
-// If CreateImage fails, nothing is left in QEMU, and a regular file is empty, unless the error is a
-// [*hotplug.RollbackError]. The error matches:
+// If CreateImage fails, nothing is left in QEMU, and on Linux a regular file is empty, unless the error is a
+// [*hotplug.RollbackError] or another program has made a disk of the file. The error matches:
 //   - [ErrNotEmpty]: the file has content.
 //   - [ErrSize]: a raw image is on a block device that is too small.
 //   - [*job.FailedError]: QEMU cannot write the image, or does not know the format or an option.
@@ -78,7 +78,7 @@ func (vm *VM) CreateImage(ctx context.Context, id string, image Image) error {
 			var undo rollback
 			err = undo.run(ctx, vm.writeImage(ctx, &undo, id, file, image)) // also after success: an image gets another node
 		}
-		if _, isLeft := errors.AsType[*hotplug.RollbackError](err); err != nil && !isLeft && file.driver == qemu.BlockdevDriverFile {
+		if _, isLeft := errors.AsType[*hotplug.RollbackError](err); err != nil && !isLeft && file.driver == qemu.BlockdevDriverFile && !locked(file.file) {
 			err = errors.Join(err, file.file.Truncate(0))
 		}
 		return err

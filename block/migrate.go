@@ -57,7 +57,7 @@ type MigrateOptions struct {
 // Migrate exports the disks of the destination, copies the disks of the source there while the guest runs, and then runs
 // [migration.StartIncoming], [migration.Run] and [migration.WaitIncoming]. When the machine stands still at the source
 // (capability pause-before-switchover), the copies are complete: Migrate ends them and the exports, and then lets the
-// destination run the machine. The jobs have the IDs "ID.move". The bitmaps of the disks do not move.
+// destination run the machine. The jobs have the IDs "ID.migrate". The bitmaps of the disks do not move.
 //
 // If Migrate returns nil, the machine is at the destination. End the source then.
 //
@@ -66,7 +66,8 @@ type MigrateOptions struct {
 // ask both sides where the machine is, see package migration:
 //   - [migration.ErrUnknown], [migration.ErrGoesOn]: QEMU did not answer, or did not cancel the migration in time. If the
 //     migration waits in the state pre-switchover, [migration.Cancel] makes the machine continue at the source. Then cancel the
-//     jobs ([job.Find]), and call [VM.Clean] for each disk.
+//     jobs ([job.Find], [job.Job.Cancel]), and call [VM.Clean] for each disk. Never complete them: the guest would use the
+//     disks of the destination.
 //   - an error of [migration.WaitIncoming]: the source has sent the machine.
 //   - [*migration.FailedError] with Halted.
 //
@@ -107,6 +108,9 @@ func (vm *VM) Migrate(ctx context.Context, destination *VM, to migration.Target,
 	return p, err
 }
 
+// migratePurpose is in the IDs of jobs and exports. It is not that of Move: the next manager completes the job of a Move.
+const migratePurpose = "migrate"
+
 // A move is a migration with disks.
 type move struct {
 	src, dst *VM
@@ -138,7 +142,7 @@ func (m *move) prepare(ctx context.Context) error {
 		return fmt.Errorf("destination: %w", err)
 	}
 	for _, d := range m.disks {
-		export := &ExportOptions{ID: jobID(d.id, "move"), Name: d.id, Writable: true}
+		export := &ExportOptions{ID: jobID(d.id, migratePurpose), Name: d.id, Writable: true}
 		if err := m.dst.exportDisk(ctx, &m.there, d.id, export); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}
@@ -225,7 +229,7 @@ func (m *move) start(ctx context.Context, d *movingDisk) (err error) {
 	if m.opts.WriteBlocking {
 		mirror.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
 	}
-	id := jobID(d.id, "move")
+	id := jobID(d.id, migratePurpose)
 	d.job, err = job.Start(ctx, m.src.conn, id, mirror)
 	if err == nil || !errors.Is(err, job.ErrNotStarted) {
 		m.here.add("job "+id, func(ctx context.Context) error {
@@ -321,7 +325,7 @@ func (m *move) handOver(ctx context.Context) error {
 		if err := m.src.removeNodes(ctx, d.id, d.node); err != nil {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
-		if err := m.dst.removeExportAfter(ctx, jobID(d.id, "move")); err != nil {
+		if err := m.dst.removeExportAfter(ctx, jobID(d.id, migratePurpose)); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}
 	}

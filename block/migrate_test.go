@@ -317,7 +317,7 @@ func TestMigrateCutOff(t *testing.T) {
 		_, err = migration.Cancel(ctx, m)
 		require.NoError(t, err)
 		for _, id := range opts.Disks {
-			j, err := job.Find(ctx, m, id+".move")
+			j, err := job.Find(ctx, m, id+".migrate")
 			if !errors.Is(err, job.ErrGone) { // the job is ready, or has failed
 				require.NoError(t, err)
 				require.NoError(t, j.Cancel(ctx))

@@ -115,6 +115,9 @@ func (o *CopyOptions) mirror() *MoveOptions {
 // If Copy fails or ctx ends, the target's node is removed, and the copy is incomplete. The errors are those of [VM.Move].
 // If another client completes the job, the error matches [job.ErrTooLate]: the guest then uses the target.
 //
+// If the program ends during a copy, QEMU continues the job. Cancel it ([job.Find] with "ID.copy", [job.Job.Cancel]), and
+// call [VM.Clean]. Do not call [job.Job.Wait]: it completes the job, and the guest then uses the target.
+//
 // Source: blockdev-mirror with sync full or top, block-job-cancel, blockdev-create, blockdev-add, blockdev-del.
 func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) (kept []hotplug.Kept, err error) {
 	target := ""
@@ -258,7 +261,7 @@ func (d *Disk) below(layer int, file string, create bool) (backing, error) {
 
 // named returns the name and the format of an image, for the header of the image above it. file is the caller's name.
 func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err error) {
-	if _, isSet := l.FDSet(); file == "" && (isSet || l.File == "") {
+	if _, isSet := l.FDSet(); file == "" && (isSet || l.File == "" || l.part) {
 		return "", "", fmt.Errorf("BackingFile is empty, and QEMU does not know the name of the file of node %q", l.Node)
 	}
 	if file == "" {
@@ -287,9 +290,9 @@ func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotpl
 	if len(names) == 0 {
 		return nil
 	}
-	kept, err := vm.plug.RemoveNodes(ctx, id, names...)
+	kept, err := vm.releaseNodes(ctx, id, names...)
 	if err != nil {
-		kept, err = vm.plug.RemoveNodes(ctx, id, names...)
+		kept, err = vm.releaseNodes(ctx, id, names...)
 	}
 	isKept := func(node string) bool {
 		return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })

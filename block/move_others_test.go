@@ -15,9 +15,9 @@ import (
 )
 
 // fdset gives QEMU a file as another program does, and returns the name of the set.
-func (m *machine) fdset(t *testing.T, file *os.File) string {
+func (m *machine) fdset(t *testing.T, files ...*os.File) string {
 	t.Helper()
-	set, err := qmpfd.AddSet(within(t), m, "of-another-program", file)
+	set, err := qmpfd.AddSet(within(t), m, "of-another-program", files...)
 	require.NoError(t, err)
 	return set.Path()
 }

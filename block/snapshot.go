@@ -88,6 +88,7 @@ func (e *ThawError) Unwrap() error { return e.Err }
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on a disk.
 //   - [ErrNotEmpty]: the file for an overlay has content.
+//   - [ErrSize]: a disk was resized after Snapshot had created its overlay.
 //   - [*ThawError]: the file systems of the guest may still be frozen.
 //   - [*qmp.Error]: QEMU refused a command.
 //
@@ -120,6 +121,15 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, 
 		all.Actions = append(all.Actions, o.actions(disks[i], nodes[i], opts.DropBitmaps)...)
 	}
 	take := func(ctx context.Context) error {
+		for _, d := range disks { // the guest would lose what is behind the end of a smaller overlay
+			now, err := vm.look(ctx, d.ID)
+			if err == nil && now.Size() != d.Size() {
+				err = because(ErrSize, "disk has %d bytes, and had %d when its overlay was created", now.Size(), d.Size())
+			}
+			if err != nil {
+				return onDisk(d.ID, err)
+			}
+		}
 		err := all.Do(ctx, vm.conn)
 		if err != nil && qmp.MayHaveExecuted(err) {
 			err = vm.checkTaken(ctx, overlays[0].Disk, nodes[0], err)

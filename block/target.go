@@ -51,6 +51,26 @@ type Target struct {
 	ClusterSize uint64
 }
 
+// createsRaw reports whether the target is a new raw image.
+func (t *Target) createsRaw() bool {
+	var format qemu.BlockdevDriver
+	switch b := t.Backend.(type) {
+	case hotplug.File:
+		format = b.Format
+	case *hotplug.File:
+		if b != nil {
+			format = b.Format
+		}
+	case hotplug.Descriptor:
+		format = b.Format
+	case *hotplug.Descriptor:
+		if b != nil {
+			format = b.Format
+		}
+	}
+	return t.Create && (format == "" || format == qemu.BlockdevDriverRaw)
+}
+
 // A backing is the image below a target.
 type backing struct {
 	node string // the node to open the target with; empty opens it without a backing image
@@ -278,6 +298,16 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, disk, name string, ba
 	}
 }
 
+// releaseNodes is RemoveNodes. Descriptors that QEMU does not close while the machine is stopped are in kept, and no error:
+// [Disk.Left] lists them.
+func (vm *VM) releaseNodes(ctx context.Context, disk string, nodes ...string) (kept []hotplug.Kept, err error) {
+	kept, err = vm.plug.RemoveNodes(ctx, disk, nodes...)
+	if errors.Is(err, hotplug.ErrDescriptorsKept) {
+		kept, err = append(kept, hotplug.Kept{What: "descriptors of node", Name: strings.Join(nodes, ", "), Err: err}), nil
+	}
+	return kept, err
+}
+
 // removeNodes removes nodes with all that was added for them. One that is in use is an error.
 func (vm *VM) removeNodes(ctx context.Context, disk string, nodes ...string) error {
 	kept, err := vm.plug.RemoveNodes(ctx, disk, nodes...)
@@ -463,11 +493,14 @@ func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image,
 	}
 	node := (*undo)[steps] // an image gets another node
 	*undo = (*undo)[:steps]
-	if err := node.run(ctx); err != nil {
-		*undo = append(*undo, node)
-		return err
+	err := node.run(ctx)
+	if errors.Is(err, hotplug.ErrDescriptorsKept) { // only QEMU's descriptor of the file is left
+		return nil
 	}
-	return nil
+	if err != nil {
+		*undo = append(*undo, node)
+	}
+	return err
 }
 
 // writeHeader writes the header of an image. The first step of undo is the node of the file.
