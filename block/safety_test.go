@@ -226,3 +226,36 @@ func TestCommitIntoSharedPath(t *testing.T) {
 		m.read(t, "data1", 7, 0, 1<<20)
 	})
 }
+
+// TestMoveOntoItself moves a disk to its own image, and to that of another disk: QEMU's locks prevent it.
+func TestMoveOntoItself(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		m.plugged(t, "data2", 2)
+		for _, file := range []string{"data1.img", "data2.img"} {
+			_, err := m.disks.Move(ctx, "data1", block.Target{Backend: hotplug.File{Path: m.path(file)}}, nil)
+			require.Error(t, err)
+			_, err = m.disks.Copy(ctx, "data1", block.Target{Backend: hotplug.File{Path: m.path(file)}}, nil)
+			require.Error(t, err)
+			_, err = m.disks.Backup(ctx, []block.BackupDisk{{ID: "data1", Target: block.Target{Backend: hotplug.File{Path: m.path(file)}}}}, nil)
+			require.Error(t, err)
+		}
+		m.read(t, "data1", 1, 0, imageSize)
+		m.read(t, "data2", 2, 0, imageSize)
+		require.Empty(t, m.disk(t, "data1").Left)
+	})
+}
+
+// TestNilBackends gives operations pointers that are nil.
+func TestNilBackends(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "cd1", Driver: "scsi-cd", Backend: hotplug.File{Path: m.raw(t, "cd1", 1), ReadOnly: true}}))
+		_, err := m.disks.ChangeMedium(ctx, "cd1", (*hotplug.File)(nil), nil)
+		require.ErrorContains(t, err, "it must be a File")
+		err = m.disks.CreateImage(ctx, "data1", block.Image{Backend: (*hotplug.File)(nil), Size: imageSize})
+		require.ErrorContains(t, err, "CreateImage needs a File")
+		m.read(t, "cd1", 1, 0, imageSize)
+	})
+}
