@@ -1,6 +1,7 @@
 package block
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -58,6 +59,7 @@ type CommitOptions struct {
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrNoLayer]: Top or Base is not a layer of the disk, or nothing is below Top.
 //   - [ErrBusy]: jobs run on the disk.
+//   - [hotplug.ErrInUse]: another disk of the machine uses the file of the base.
 //   - [*job.FailedError]: the commit failed, for example because the file system of the base is full.
 //   - the other errors of [job.Run].
 //
@@ -190,6 +192,9 @@ func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*
 	}
 	c := &commit{}
 	purpose, below := jobID(id, "commit"), d.Layers[base]
+	if err := vm.checkShared(ctx, below, opts.BaseFile != nil); err != nil {
+		return nil, err
+	}
 	request := qemu.BlockCommit{Device: d.root(), BaseNode: &below.Node, Speed: qmp.NonZero(opts.Speed)}
 	if top > 0 {
 		request.TopNode = new(d.Layers[top].Node)
@@ -205,6 +210,28 @@ func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*
 	}
 	c.merge = merge{vm: vm, disk: id, job: purpose, request: request, progress: opts.Progress, gone: d.Layers[top:base]}
 	return c, nil
+}
+
+// checkShared returns an error if another disk of the machine has a node of its own for the file of a base. The commit would
+// change that disk, too. If QEMU opens the file again from a set of descriptors that both use, its locks do not prevent that,
+// and QEMU terminates.
+func (vm *VM) checkShared(ctx context.Context, base Layer, reopens bool) error {
+	if _, isSet := base.FDSet(); base.File == "" || base.part || isSet && !reopens { // a set can be gone, and its number another's
+		return nil
+	}
+	v, err := vm.readView(ctx)
+	if err != nil {
+		return err
+	}
+	for i := range v.blocks {
+		other, _ := v.disk(&v.blocks[i])
+		for _, l := range other.Layers {
+			if l.File == base.File && l.Node != base.Node && !l.part {
+				return because(hotplug.ErrInUse, "disk %q uses the file of node %q, too", cmp.Or(other.ID, other.Path), base.Node)
+			}
+		}
+	}
+	return nil
 }
 
 // topLayer returns the index of the image with a node, or of the first image.

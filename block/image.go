@@ -87,12 +87,7 @@ func (vm *VM) CreateImage(ctx context.Context, id string, image Image) error {
 
 // check returns an error if CreateImage cannot use the fields together, whatever the format.
 func (i *Image) check() error {
-	switch b := i.Backend.(type) {
-	case *hotplug.File:
-		i.Backend = *b
-	case *hotplug.Descriptor:
-		i.Backend = *b
-	}
+	i.Backend = pointedTo(i.Backend)
 	switch i.Backend.(type) {
 	case hotplug.File, hotplug.Descriptor:
 	default:

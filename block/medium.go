@@ -112,16 +112,7 @@ func (vm *VM) changeMedium(ctx context.Context, undo *rollback, id string, mediu
 
 // addMedium adds the node of a medium, read-only.
 func (vm *VM) addMedium(ctx context.Context, undo *rollback, id string, medium hotplug.DiskBackend, name string) (node string, err error) {
-	switch b := medium.(type) {
-	case *hotplug.File:
-		medium = *b
-	case *hotplug.Descriptor:
-		medium = *b
-	case *hotplug.Blockdev:
-		medium = *b
-	case *hotplug.Node:
-		medium = *b
-	}
+	medium = pointedTo(medium)
 	switch b := medium.(type) {
 	case nil:
 		return "", nil

@@ -176,7 +176,8 @@ func TestCreateImageInUse(t *testing.T) {
 	})
 }
 
-// TestCommitIntoShared commits a disk into an image that another disk uses: QEMU's locks prevent it.
+// TestCommitIntoShared commits a disk into an image that another disk uses. If both use one set of descriptors, QEMU would
+// terminate.
 func TestCommitIntoShared(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
@@ -191,7 +192,7 @@ func TestCommitIntoShared(t *testing.T) {
 		_, err := m.disks.Commit(ctx, "data1", &block.CommitOptions{BaseFile: &qemu.BlockdevOptions{
 			Driver: "file", NodeName: new("base-data1"), AutoReadOnly: new(true), Branch: &qemu.BlockdevOptionsFile{Filename: shared},
 		}})
-		t.Log(err)
+		require.ErrorIs(t, err, hotplug.ErrInUse)
 		m.read(t, "data2", 1, 0, imageSize)
 		m.read(t, "data1", 7, 0, 1<<20)
 	})
@@ -206,5 +207,55 @@ func TestMoveOntoOld(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, kept)
 		m.read(t, "data1", 0, 0, imageSize)
+	})
+}
+
+// TestCommitIntoSharedPath is TestCommitIntoShared with an image that QEMU opened by its name.
+func TestCommitIntoSharedPath(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		base := m.raw(t, "base", 1)
+		for _, id := range []string{"data1", "data2"} {
+			m.add(t, id, "qcow2", qmp.Args{"file": qmp.Args{"driver": "file", "filename": m.qcow2(t, id, "")}, "backing": qmp.Args{"driver": "raw", "node-name": "base-" + id, "read-only": true, "auto-read-only": true, "file": qmp.Args{"driver": "file", "filename": base}}})
+			require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.Node{Name: id}}))
+		}
+		m.write(t, "data1", 7, 0, 1<<20)
+		_, err := m.disks.Commit(ctx, "data1", nil)
+		require.ErrorIs(t, err, hotplug.ErrInUse)
+		m.read(t, "data2", 1, 0, imageSize)
+		m.read(t, "data1", 7, 0, 1<<20)
+	})
+}
+
+// TestMoveOntoItself moves a disk to its own image, and to that of another disk: QEMU's locks prevent it.
+func TestMoveOntoItself(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		m.plugged(t, "data2", 2)
+		for _, file := range []string{"data1.img", "data2.img"} {
+			_, err := m.disks.Move(ctx, "data1", block.Target{Backend: hotplug.File{Path: m.path(file)}}, nil)
+			require.Error(t, err)
+			_, err = m.disks.Copy(ctx, "data1", block.Target{Backend: hotplug.File{Path: m.path(file)}}, nil)
+			require.Error(t, err)
+			_, err = m.disks.Backup(ctx, []block.BackupDisk{{ID: "data1", Target: block.Target{Backend: hotplug.File{Path: m.path(file)}}}}, nil)
+			require.Error(t, err)
+		}
+		m.read(t, "data1", 1, 0, imageSize)
+		m.read(t, "data2", 2, 0, imageSize)
+		require.Empty(t, m.disk(t, "data1").Left)
+	})
+}
+
+// TestNilBackends gives operations pointers that are nil.
+func TestNilBackends(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "cd1", Driver: "scsi-cd", Backend: hotplug.File{Path: m.raw(t, "cd1", 1), ReadOnly: true}}))
+		_, err := m.disks.ChangeMedium(ctx, "cd1", (*hotplug.File)(nil), nil)
+		require.ErrorContains(t, err, "it must be a File")
+		err = m.disks.CreateImage(ctx, "data1", block.Image{Backend: (*hotplug.File)(nil), Size: imageSize})
+		require.ErrorContains(t, err, "CreateImage needs a File")
+		m.read(t, "cd1", 1, 0, imageSize)
 	})
 }

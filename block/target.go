@@ -54,19 +54,11 @@ type Target struct {
 // createsRaw reports whether the target is a new raw image.
 func (t *Target) createsRaw() bool {
 	var format qemu.BlockdevDriver
-	switch b := t.Backend.(type) {
+	switch b := pointedTo(t.Backend).(type) {
 	case hotplug.File:
 		format = b.Format
-	case *hotplug.File:
-		if b != nil {
-			format = b.Format
-		}
 	case hotplug.Descriptor:
 		format = b.Format
-	case *hotplug.Descriptor:
-		if b != nil {
-			format = b.Format
-		}
 	}
 	return t.Create && (format == "" || format == qemu.BlockdevDriverRaw)
 }
@@ -83,13 +75,19 @@ type backing struct {
 // addTarget adds the node of a target for a disk, as a step of an operation, and returns its name. It creates the image
 // if the caller wants that.
 func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
-	if v := reflect.ValueOf(t.Backend); v.Kind() == reflect.Pointer && !v.IsNil() {
-		t.Backend = v.Elem().Interface().(hotplug.DiskBackend)
-	}
+	t.Backend = pointedTo(t.Backend)
 	if node, err = vm.addTargetNode(ctx, undo, disk, t, size, below); err != nil || below.node == "" {
 		return node, err
 	}
 	return node, vm.checkBelow(ctx, node, below.node)
+}
+
+// pointedTo returns the backend that a backend points to, or the backend itself.
+func pointedTo(backend hotplug.DiskBackend) hotplug.DiskBackend {
+	if v := reflect.ValueOf(backend); v.Kind() == reflect.Pointer && !v.IsNil() {
+		return v.Elem().Interface().(hotplug.DiskBackend)
+	}
+	return backend
 }
 
 // checkBelow returns an error unless a target is on top of the node that the operation needs below it. Without that node,

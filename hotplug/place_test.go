@@ -2,6 +2,7 @@ package hotplug_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -225,7 +226,7 @@ func TestFullTargets(t *testing.T) {
 		var lun int
 		raw, err := qemu.QOMGet{Path: "/machine/peripheral/d257", Property: "lun"}.Do(ctx, c)
 		require.NoError(t, err)
-		require.NoError(t, unmarshal(raw, &lun))
+		require.NoError(t, json.Unmarshal(raw, &lun))
 		require.Equal(t, 2, lun)
 	})
 }

@@ -2,6 +2,7 @@ package block_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -55,5 +56,40 @@ func TestSilentTarget(t *testing.T) {
 		require.Less(t, time.Since(begin), 20*time.Second)
 		m.read(t, "data1", 2, 0, imageSize)
 		m.unused(t, "data1")
+	})
+}
+
+// TestMoveToSilentServer has an NBD server that stops answering, and one that never answers.
+func TestMoveToSilentServer(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		m.plugged(t, "data1", 1)
+		g := m.guestOf(t, "data1", 1)
+		server, nbd := m.nbdServer(t, m.raw(t, "served", 0))
+		ctx, cancel := context.WithCancel(within(t))
+		defer cancel()
+		begin := time.Now()
+		_, err := m.disks.Move(ctx, "data1", block.Target{Backend: hotplug.Blockdev{Options: nbd}}, &block.MoveOptions{
+			Speed: 1 << 20, Progress: func(job.Progress) {
+				require.NoError(t, syscall.Kill(server.Pid(), syscall.SIGSTOP))
+				g.work(t)
+				cancel()
+			}})
+		require.Less(t, time.Since(begin), 5*time.Second)
+		require.ErrorIs(t, err, job.ErrCancelled)
+		require.ErrorIs(t, err, context.Canceled)
+		g.work(t)
+		if m.qemu.AtLeast(6, 0) {
+			require.NotErrorAs(t, err, new(*hotplug.RollbackError))
+		} else { // the monitor must not wait for the server
+			require.ErrorIs(t, err, errors.ErrUnsupported)
+			require.Len(t, m.disk(t, "data1").Left, 1)
+			require.NoError(t, syscall.Kill(server.Pid(), syscall.SIGCONT))
+			kept, err := m.disks.Clean(within(t), "data1")
+			require.NoError(t, err)
+			require.Empty(t, kept)
+		}
+		m.onlyUses(t, "data1", "data1")
+		g.holds(t, "raw", m.path("data1.img"))
+		m.removed(t, "data1")
 	})
 }
