@@ -197,7 +197,7 @@ func (vm *VM) removeExport(ctx context.Context, id string, mode qemu.BlockExport
 	}
 }
 
-// removeExportAfter ends an export whose clients are about to leave. It cuts those that do not leave soon.
+// removeExportAfter ends an export whose clients are about to leave. If a client does not leave soon, it cuts the connection.
 func (vm *VM) removeExportAfter(ctx context.Context, id string) error {
 	for begun := time.Now(); time.Since(begun) < leaveLimit; {
 		err := vm.removeExport(ctx, id, qemu.BlockExportRemoveModeSafe)

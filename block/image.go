@@ -151,7 +151,7 @@ func (vm *VM) writeImage(ctx context.Context, undo *rollback, id string, file *i
 	})
 }
 
-// addSecret adds the object with a key, as a step of an operation. It replaces one that an interrupted operation left.
+// addSecret adds the object with a key, as a step of an operation. If an interrupted operation left such an object, addSecret replaces it.
 func (vm *VM) addSecret(ctx context.Context, undo *rollback, id string, key []byte) error {
 	if _, err := vm.plug.RemoveObject(ctx, id); err != nil {
 		return err

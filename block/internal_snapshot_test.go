@@ -116,7 +116,7 @@ func TestSaveMachine(t *testing.T) {
 		_, failed := errors.AsType[*job.FailedError](m.disks.SaveMachine(ctx, "s", nil))
 		require.True(t, failed, "the snapshot exists")
 
-		// A disk that cannot have a snapshot, and one that is left out.
+		// A disk cannot have a snapshot, and another disk is left out.
 		m.plugged(t, "raw1", 5)
 		_, failed = errors.AsType[*job.FailedError](m.disks.SaveMachine(ctx, "t", nil))
 		require.True(t, failed, "a raw disk")
@@ -144,7 +144,7 @@ func TestSaveMachine(t *testing.T) {
 		running()
 		m.read(t, "data1", 1, 0, mib)
 
-		// The devices are others than those that were saved: the machine stays stopped until it is loaded as it can be.
+		// The machine has other devices than the saved one: the machine stays stopped until it is loaded as it can be.
 		require.NoError(t, m.disks.SaveMachine(ctx, "v", nil))
 		m.write(t, "data1", 7, 0, mib)
 		_, failed = errors.AsType[*job.FailedError](m.disks.LoadMachine(ctx, "t", nil))

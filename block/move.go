@@ -308,7 +308,7 @@ func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotpl
 	return append(kept, vm.releaseSets(ctx, old, isKept)...)
 }
 
-// releaseSets removes the sets of layers, except for those that another disk or a layer that stays uses.
+// releaseSets removes the sets of layers. If another disk, or a layer that stays, uses a set, the set stays.
 func (vm *VM) releaseSets(ctx context.Context, old []Layer, isKept func(node string) bool) (kept []hotplug.Kept) {
 	var sets []int64
 	for _, l := range old {

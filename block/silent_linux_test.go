@@ -59,7 +59,7 @@ func TestSilentTarget(t *testing.T) {
 	})
 }
 
-// TestMoveToSilentServer has an NBD server that stops answering, and one that never answers.
+// TestMoveToSilentServer has an NBD server that stops answering.
 func TestMoveToSilentServer(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		m.plugged(t, "data1", 1)

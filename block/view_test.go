@@ -91,7 +91,7 @@ func TestDiskOfOthers(t *testing.T) {
 			require.Equal(t, m.disk(t, d.ID), d)
 		}
 
-		// A disk as Incus makes it: a node of its own for a descriptor, and one for the device.
+		// A disk as Incus makes it: the descriptor has a node, and the device has another.
 		m.add(t, "incus_root", "throttle", qmp.Args{"throttle-group": m.throttleGroup(t), "file": qmp.Args{
 			"driver": "qcow2", "node-name": "inner", "backing": nil, "file": qmp.Args{"driver": "file", "filename": m.qcow2(t, "i", "")},
 		}})
