@@ -22,7 +22,8 @@ import (
 // A Target is storage that an operation writes to: the new storage of a disk, an overlay, a copy or a backup.
 type Target struct {
 	// Backend is the storage: a [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. QEMU
-	// must be able to write to it. It has its own settings, for example Discard, not those of the old storage. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node.
+	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node. The target
+	// has the settings of Backend, not those of the old storage: set Direct and Discard again.
 	//
 	// An nbd node of a Blockdev gets an open-timeout of 10 seconds, unless it has one. QEMU before 7.0 has no open-timeout:
 	// if the NBD server accepts the connection and does not answer, the monitor executes no command until the server closes

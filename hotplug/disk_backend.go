@@ -143,6 +143,10 @@ type Blockdev struct {
 	// Options describes the node. If its NodeName is empty, it is that of the Disk. RemoveDisk also removes the
 	// nodes inside the tree, even if they have names. It does not remove a node that existed before AddDisk
 	// and that the tree refers to by its name.
+	//
+	// Set OpenTimeout in the node of an NBD server (QEMU 7.0 and later). If the server accepts the connection and
+	// does not answer, QEMU executes no command until the timeout; without one, until the server closes the
+	// connection. Package block sets OpenTimeout for its targets.
 	Options qemu.BlockdevOptions
 
 	// Open, if not nil, opens the file of each node in Options whose driver is file, host_device or host_cdrom,
