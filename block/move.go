@@ -73,11 +73,11 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 	var old []Layer
 	var bitmaps bitmapMove
 	err = vm.changing(ctx, "move disk", id, func(undo *rollback) error {
-		m, err := vm.planMirror(ctx, undo, id, t, opts)
+		m, err := vm.planMirror(ctx, undo, id, t, opts, true)
 		if err != nil {
 			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
-		m.job, m.pivots = jobID(id, "move"), true
+		m.job = jobID(id, "move")
 		m.bitmaps = bitmapMove{vm, m.old[0].Node, m.Target, m.job, m.disk.movable(opts != nil && opts.DropBitmaps)}
 		_, err = m.run(ctx)
 		old, kept, bitmaps = m.old, m.kept, m.bitmaps
@@ -99,6 +99,9 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 
 // CopyOptions configures [VM.Copy]. The fields are those of [MoveOptions]. The copy has the content of the disk when Ready
 // returns.
+//
+// Top copies only the first image. The target can be on top of another image, or have the data of the images below already,
+// for example because the caller has copied their files.
 type CopyOptions struct {
 	Top           bool
 	BackingFile   string
@@ -134,7 +137,7 @@ func (o *CopyOptions) mirror() *MoveOptions {
 func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) (kept []hotplug.Kept, err error) {
 	target := ""
 	err = vm.changing(ctx, "copy disk", id, func(undo *rollback) error {
-		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror())
+		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror(), false)
 		if err != nil {
 			return vm.orBusy(ctx, id, jobID(id, "create"), err)
 		}
@@ -176,7 +179,7 @@ type mirror struct {
 }
 
 // planMirror adds the target for a mirror.
-func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Target, opts *MoveOptions) (*mirror, error) {
+func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Target, opts *MoveOptions, pivots bool) (*mirror, error) {
 	if opts == nil {
 		opts = &MoveOptions{}
 	}
@@ -185,7 +188,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 		return nil, err
 	}
 	first := d.imageIndex()
-	m := &mirror{vm: vm, undo: undo, disk: d, old: d.Layers[first:], ready: opts.Ready, progress: opts.Progress}
+	m := &mirror{vm: vm, undo: undo, disk: d, pivots: pivots, old: d.Layers[first:], ready: opts.Ready, progress: opts.Progress}
 	m.Device, m.Sync, m.Speed = d.root(), qemu.MirrorSyncModeFull, qmp.NonZero(opts.Speed)
 	var below backing
 	if opts.Top {
@@ -193,6 +196,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 		if below, err = d.below(first, opts.BackingFile, t.Create); err != nil {
 			return nil, err
 		}
+		below.needed = pivots
 	}
 	if first > 0 {
 		m.Replaces = new(m.old[0].Node)

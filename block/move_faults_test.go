@@ -478,10 +478,11 @@ func TestCopy(t *testing.T) {
 			{Backend: hotplug.File{Path: m.path("a")}, Create: true},
 			{Backend: hotplug.File{Path: m.path("b"), Format: "qcow2"}, Create: true},
 			{Backend: hotplug.File{Path: m.path("c"), Format: "qcow2"}, Create: true},
+			{Backend: hotplug.File{Path: m.raw(t, "d", 1)}}, // has what the base has
 			{Backend: hotplug.Node{Name: "mine"}},
 		} {
 			g.work(t)
-			kept, err := m.disks.Copy(ctx, "data1", target, &block.CopyOptions{Top: i == 2, WriteBlocking: i == 1, Speed: 64 << 20, Progress: g.works(t)})
+			kept, err := m.disks.Copy(ctx, "data1", target, &block.CopyOptions{Top: i == 2 || i == 3, WriteBlocking: i == 1, Speed: 64 << 20, Progress: g.works(t)})
 			require.NoError(t, err)
 			require.Empty(t, kept)
 			format, path := qemu.BlockdevDriver("raw"), m.path("mine")

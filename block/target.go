@@ -61,7 +61,8 @@ func (t *Target) createsRaw() bool {
 
 // A backing is the image below a target.
 type backing struct {
-	node string // the node to open the target with; empty opens it without a backing image
+	node   string // the node to open the target with; empty opens it without a backing image
+	needed bool   // the guest will use the target, and would read zeros without the node
 
 	// What Create writes into the header of the target. They are empty for an image that stands alone.
 	file   string
@@ -72,7 +73,7 @@ type backing struct {
 // if the caller wants that.
 func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
 	t.Backend = pointedTo(t.Backend)
-	if node, err = vm.addTargetNode(ctx, undo, disk, t, size, below); err != nil || below.node == "" {
+	if node, err = vm.addTargetNode(ctx, undo, disk, t, size, below); err != nil || !below.needed {
 		return node, err
 	}
 	return node, vm.checkBelow(ctx, node, below.node)
@@ -86,8 +87,7 @@ func pointedTo(backend hotplug.DiskBackend) hotplug.DiskBackend {
 	return backend
 }
 
-// checkBelow returns an error unless a target is on top of the node that the operation needs below it. Without that node,
-// the guest would read zeros.
+// checkBelow returns an error unless a target is on top of the node that the operation needs below it.
 func (vm *VM) checkBelow(ctx context.Context, target, below string) error {
 	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, vm.conn)
 	if err != nil {
@@ -122,7 +122,7 @@ func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t 
 			return "", err
 		}
 		defer image.close()
-		if image.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+		if image.format == qemu.BlockdevDriverRaw && (below.needed || t.Create && below != backing{}) {
 			return "", errors.New("a raw image has no backing image: use qcow2")
 		}
 		if t.Create {
