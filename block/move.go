@@ -268,7 +268,7 @@ func (m *mirror) hold(ctx context.Context, j *job.Job) error {
 	err := m.ready(holding)
 	stop()
 	<-watched
-	if err != nil && ended {
+	if err != nil && ended && ctx.Err() == nil {
 		return cmp.Or(j.Wait(ctx, nil), err)
 	}
 	if err == nil {
