@@ -233,7 +233,11 @@ func (vm *VM) addSource(ctx context.Context, all []*source, id, bitmap string, i
 	if err != nil {
 		return nil, onDisk(id, err)
 	}
-	return append(all, &source{Disk: d, chain: c, incremental: incremental, scratch: scratch}), nil
+	s := &source{Disk: d, chain: c, incremental: incremental, scratch: scratch}
+	if incremental {
+		s.bitmaps = []string{bitmap}
+	}
+	return append(all, s), nil
 }
 
 // A diskError is the error of one of the disks of an operation.

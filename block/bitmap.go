@@ -306,10 +306,10 @@ func (c *chain) advance() []qemu.TransactionAction {
 	return []qemu.TransactionAction{first, mergeInto(c.node, c.name, c.node, c.next()), c.drop()}
 }
 
-// copyTo returns the actions that make a copy of the chain's bitmap at another node.
-func (c *chain) copyTo(node string) []qemu.TransactionAction {
-	add := &qemu.BlockDirtyBitmapAdd{Node: node, Name: c.name, Granularity: c.granularity, Disabled: new(true)}
-	return []qemu.TransactionAction{{Branch: add}, mergeInto(node, c.name, c.node, c.name)}
+// copyBitmap returns the actions that make a copy of a bitmap at another node.
+func (d *Disk) copyBitmap(name, node string) []qemu.TransactionAction {
+	add := &qemu.BlockDirtyBitmapAdd{Node: node, Name: name, Granularity: new(d.bitmap(name).Granularity), Disabled: new(true)}
+	return []qemu.TransactionAction{{Branch: add}, mergeInto(node, name, d.root(), name)}
 }
 
 func mergeInto(node, into, from, name string) qemu.TransactionAction {

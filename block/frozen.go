@@ -67,6 +67,7 @@ type source struct {
 	*Disk
 	chain       *chain // nil without a bitmap
 	incremental bool
+	bitmaps     []string // with copies at the view: that of an increment, and those that a client wants to read
 	scratch     *Target
 }
 
@@ -78,8 +79,8 @@ type freezeOptions struct {
 
 const defaultWriteTimeout = 15 * time.Second
 
-// freeze makes frozen views of disks at one moment. The nodes with the names of viewNode(id, accessNode) show them. If the
-// disk is incremental, that node has a copy of the bitmap.
+// freeze makes frozen views of disks at one moment. The nodes with the names of viewNode(id, accessNode) show them, and have
+// copies of bitmaps.
 func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freezeOptions) error {
 	for _, s := range all {
 		if err := vm.addScratch(ctx, undo, s, o.scratchDir); err != nil {
@@ -124,9 +125,13 @@ func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freez
 		if err := vm.addViewNode(ctx, undo, s.ID, accessNode, hotplug.Blockdev{Options: options}); err != nil {
 			return err
 		}
-		if s.incremental {
-			if err := (qemu.Transaction{Actions: s.chain.copyTo(access)}).Do(ctx, vm.conn); err != nil {
-				return err // the bitmap goes with the node
+		var copies []qemu.TransactionAction
+		for _, name := range s.bitmaps {
+			copies = append(copies, s.copyBitmap(name, access)...)
+		}
+		if len(copies) > 0 {
+			if err := (qemu.Transaction{Actions: copies}).Do(ctx, vm.conn); err != nil {
+				return err // the bitmaps go with the node
 			}
 		}
 	}

@@ -236,7 +236,11 @@ func (i *image) cut(f hotplug.File, size int64) hotplug.Blockdev {
 	device := qemu.BlockdevOptions{
 		Driver: i.driver, Cache: &qemu.BlockdevCacheOptions{Direct: new(f.Direct)}, Branch: &qemu.BlockdevOptionsFile{Filename: f.Path},
 	}
-	return hotplug.Blockdev{Open: open, Options: qemu.BlockdevOptions{
+	options := qemu.BlockdevOptions{
 		Driver: qemu.BlockdevDriverRaw, Branch: &qemu.BlockdevOptionsRaw{Size: new(size), File: qemu.BlockdevRef{Definition: &device}},
-	}}
+	}
+	if f.Discard {
+		options.Discard = new(qemu.BlockdevDiscardOptionsUnmap)
+	}
+	return hotplug.Blockdev{Open: open, Options: options}
 }

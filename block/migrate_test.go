@@ -117,6 +117,83 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
+// TestMigrateOneSide has another program at the destination, which has the data below the overlay of a disk already.
+func TestMigrateOneSide(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		m.plugged(t, "data1", 1)
+		m.plugged(t, "data2", 2)
+		dst := startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
+		dst.plugged(t, "data1", 1)
+		dst.plugged(t, "data2", 2)
+		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{
+			{Disk: "data1", BackingFile: "data1.img", Target: block.Target{Backend: hotplug.File{Path: m.path("overlay1")}}},
+			{Disk: "data2", BackingFile: "data2.img", Target: block.Target{Backend: hotplug.File{Path: m.path("overlay2")}}},
+		}, nil))
+		m.write(t, "data1", 5, 1<<20, 1<<20)
+		// What the copy must not read: the image below the overlay.
+		require.NoError(t, os.WriteFile(m.path("data2.img"), make([]byte, imageSize), 0o600))
+
+		ids := []string{"data1", "data2"}
+		to := migration.Unix(dst.path("machine"))
+		for _, id := range ids {
+			require.NoError(t, dst.disks.Export(ctx, id, &block.ExportOptions{Server: dst.nbdAt("nbd"), Writable: true}))
+		}
+		require.NoError(t, migration.StartIncoming(ctx, dst, to))
+		opts := &block.MigrateOptions{Disks: ids, Top: true, Address: &dst.nbdAt("nbd").Addr}
+		_, err := m.disks.Migrate(ctx, nil, to, opts)
+		require.ErrorIs(t, err, migration.ErrNotStarted)
+		require.ErrorContains(t, err, "HandOver are required")
+
+		refused := errors.New("refused")
+		opts.HandOver = func(context.Context) error { return refused }
+		_, err = m.disks.Migrate(ctx, nil, to, opts)
+		require.ErrorIs(t, err, migration.ErrCancelled)
+		require.ErrorIs(t, err, refused)
+		require.Equal(t, qemu.RunStateRunning, m.runState(t))
+		for _, id := range ids {
+			d := m.disk(t, id)
+			require.Len(t, d.Layers, 2)
+			require.Empty(t, d.Left)
+			require.Empty(t, d.Jobs)
+		}
+
+		dst = startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
+		dst.plugged(t, "data1", 1)
+		dst.plugged(t, "data2", 2)
+		for _, id := range ids {
+			require.NoError(t, dst.disks.Export(ctx, id, &block.ExportOptions{Server: dst.nbdAt("nbd"), Writable: true}))
+		}
+		to = migration.Unix(dst.path("machine"))
+		require.NoError(t, migration.StartIncoming(ctx, dst, to))
+		opts.Address = &dst.nbdAt("nbd").Addr
+		m.write(t, "data2", 6, 2<<20, 1<<20)
+		opts.HandOver = func(context.Context) error {
+			for _, id := range ids {
+				require.Empty(t, m.disk(t, id).Jobs)
+				require.NoError(t, dst.disks.Unexport(ctx, id, &block.UnexportOptions{Hard: true, StopServer: true}))
+			}
+			return nil
+		}
+		p, err := m.disks.Migrate(ctx, nil, to, opts)
+		require.NoError(t, err)
+		require.Equal(t, qemu.MigrationStatusCompleted, p.Status)
+		_, err = migration.WaitIncoming(ctx, dst, nil)
+		require.NoError(t, err)
+		dst.read(t, "data1", 1, 0, 1<<20)
+		dst.read(t, "data1", 5, 1<<20, 1<<20)
+		dst.read(t, "data2", 2, 0, 2<<20)
+		dst.read(t, "data2", 6, 2<<20, 1<<20)
+		for _, id := range ids {
+			dst.write(t, id, 8, 0, 4096)
+			kept, err := dst.plug.RemoveDisk(ctx, id)
+			require.NoError(t, err)
+			require.Empty(t, kept)
+		}
+		dst.clean(t)
+	})
+}
+
 // TestMigrateErrors checks what Migrate finds before it begins, and that the machine stays at the source.
 func TestMigrateErrors(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {

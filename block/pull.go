@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,10 @@ type ViewDisk struct {
 	// Incremental also exports the bitmap. NBD clients see it as the metadata context "qemu:dirty-bitmap:NAME", and read only
 	// what the guest has written since the last backup.
 	Incremental bool
+
+	// ExportBitmaps are names of other bitmaps of the disk that clients can read, also disabled ones. The view has copies of
+	// them, made just after its moment, and does not change the bitmaps.
+	ExportBitmaps []string
 
 	Scratch *Target // as in [BackupDisk]
 }
@@ -53,6 +58,7 @@ type View struct {
 // If OpenView fails, everything is as before, unless the error is a [*hotplug.RollbackError]. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 7.1. There, use [VM.Backup].
 //   - [ErrNeedFull], [ErrNoDisk], [ErrBusy], [ErrBitmapBusy]: as for [VM.Backup].
+//   - [ErrNoBitmap], [ErrInconsistent]: the view cannot have one of the ExportBitmaps.
 //   - [*qmp.Error]: QEMU refused a command, for example to start a second NBD server.
 //
 // Source: as [VM.Backup]; nbd-server-start, block-export-add.
@@ -77,6 +83,9 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 			if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
 				return err
 			}
+			if err := all[len(all)-1].show(d.ExportBitmaps); err != nil {
+				return onDisk(d.ID, err)
+			}
 		}
 		if len(all) == 0 {
 			return errors.New("no disk is given")
@@ -92,6 +101,19 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 	return view, nil
 }
 
+// show makes the view have bitmaps.
+func (s *source) show(bitmaps []string) error {
+	for _, name := range bitmaps {
+		if err := s.usable(name); err != nil {
+			return err
+		}
+		if !slices.Contains(s.bitmaps, name) {
+			s.bitmaps = append(s.bitmaps, name)
+		}
+	}
+	return nil
+}
+
 // exportViews exports the nodes that show disks.
 func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerOptions) error {
 	if err := vm.startServer(ctx, undo, server); err != nil {
@@ -103,8 +125,8 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 	for _, s := range all {
 		access := viewNode(s.ID, accessNode)
 		nbd := &qemu.BlockExportOptionsNBD{Name: &s.ID}
-		if s.incremental {
-			nbd.Bitmaps = []qemu.BlockDirtyBitmapOrStr{{External: &qemu.BlockDirtyBitmap{Node: access, Name: s.chain.name}}}
+		for _, name := range s.bitmaps {
+			nbd.Bitmaps = append(nbd.Bitmaps, qemu.BlockDirtyBitmapOrStr{External: &qemu.BlockDirtyBitmap{Node: access, Name: name}})
 		}
 		err := qemu.BlockExportAdd{ID: exportID(s.ID, server != nil), NodeName: access, Branch: nbd}.Do(ctx, vm.conn)
 		if err != nil {

@@ -22,7 +22,8 @@ import (
 // A Target is storage that an operation writes to: the new storage of a disk, an overlay, a copy or a backup.
 type Target struct {
 	// Backend is the storage: a [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. QEMU
-	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node.
+	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node. The target
+	// has the settings of Backend, not those of the old storage: set Direct and Discard again.
 	//
 	// An nbd node of a Blockdev gets an open-timeout of 10 seconds, unless it has one. QEMU before 7.0 has no open-timeout:
 	// if the NBD server accepts the connection and does not answer, the monitor executes no command until the server closes
@@ -60,7 +61,8 @@ func (t *Target) createsRaw() bool {
 
 // A backing is the image below a target.
 type backing struct {
-	node string // the node to open the target with; empty opens it without a backing image
+	node   string // the node to open the target with; empty opens it without a backing image
+	needed bool   // the guest will use the target, and would read zeros without the node
 
 	// What Create writes into the header of the target. They are empty for an image that stands alone.
 	file   string
@@ -71,7 +73,7 @@ type backing struct {
 // if the caller wants that.
 func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
 	t.Backend = pointedTo(t.Backend)
-	if node, err = vm.addTargetNode(ctx, undo, disk, t, size, below); err != nil || below.node == "" {
+	if node, err = vm.addTargetNode(ctx, undo, disk, t, size, below); err != nil || !below.needed {
 		return node, err
 	}
 	return node, vm.checkBelow(ctx, node, below.node)
@@ -85,8 +87,7 @@ func pointedTo(backend hotplug.DiskBackend) hotplug.DiskBackend {
 	return backend
 }
 
-// checkBelow returns an error unless a target is on top of the node that the operation needs below it. Without that node,
-// the guest would read zeros.
+// checkBelow returns an error unless a target is on top of the node that the operation needs below it.
 func (vm *VM) checkBelow(ctx context.Context, target, below string) error {
 	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, vm.conn)
 	if err != nil {
@@ -121,7 +122,7 @@ func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t 
 			return "", err
 		}
 		defer image.close()
-		if image.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+		if image.format == qemu.BlockdevDriverRaw && (below.needed || t.Create && below != backing{}) {
 			return "", errors.New("a raw image has no backing image: use qcow2")
 		}
 		if t.Create {

@@ -291,6 +291,7 @@ func TestSilence(t *testing.T) {
 		err = j.Wait(ctx, nil)
 		require.ErrorIs(t, err, job.ErrGoesOn)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, `job: mirror "one": still there: QEMU has not cancelled it within 15s: context deadline exceeded`)
 		require.LessOrEqual(t, time.Since(start), 76*time.Second)
 	})
 }
