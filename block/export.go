@@ -61,14 +61,18 @@ func (vm *VM) Export(ctx context.Context, id string, opts *ExportOptions) error 
 	if opts == nil {
 		opts = &ExportOptions{}
 	}
-	return vm.changing(ctx, "export disk", id, func(undo *rollback) error { return vm.exportDisk(ctx, undo, id, opts) })
+	return vm.changing(ctx, "export disk", id, func(undo *rollback) error {
+		d, err := vm.look(ctx, id)
+		if err != nil {
+			return err
+		}
+		return vm.exportDisk(ctx, undo, d, opts)
+	})
 }
 
-func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *ExportOptions) error {
-	d, err := vm.look(ctx, id)
+func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *ExportOptions) error {
+	id := d.ID
 	switch {
-	case err != nil:
-		return err
 	case len(d.Layers) == 0:
 		return because(ErrNoDisk, "drive has no medium")
 	case opts.Writable && opts.Node == "" && len(d.Jobs) > 0: // what clients write would not pass the filter of a job
@@ -92,7 +96,7 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *E
 	if notStarted != nil && !refused(notStarted) {
 		return notStarted
 	}
-	err = undo.step(ctx, "export "+export.ID, func(ctx context.Context) error { return export.Do(ctx, vm.conn) },
+	err := undo.step(ctx, "export "+export.ID, func(ctx context.Context) error { return export.Do(ctx, vm.conn) },
 		func(ctx context.Context) error {
 			return vm.removeExport(ctx, export.ID, qemu.BlockExportRemoveModeHard)
 		})

@@ -143,7 +143,7 @@ func TestMigrateErrors(t *testing.T) {
 			o.Migration = &migration.Options{Postcopy: func(migration.Progress) bool { return true }}
 		})
 		fails(nil, "-incoming defer", m.disks, func(*block.MigrateOptions) {})
-		fails(nil, "listed twice", dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data1", "data1"} })
+		fails(nil, "given twice", dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data1", "data1"} })
 		fails(block.ErrNoDisk, `disk "none"`, dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"none"} })
 		fails(nil, "nbd-server-start", dst.disks, func(o *block.MigrateOptions) { o.Server = dst.nbdAt("no/nbd") })
 		_, err := m.disks.Migrate(ctx, new(block.VM), migration.Unix("x"), nil)
