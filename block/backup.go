@@ -142,7 +142,7 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 	t := job.Transaction{Grouped: true}
 	var nodes []string // of the targets, also those of the caller
 	for i, s := range all {
-		target, err := vm.addTarget(ctx, undo, s.ID, disks[i].Target, s.Size(), backing{})
+		target, err := vm.addTarget(ctx, undo, s.ID, disks[i].Target, s.Size(), backing{later: s.incremental})
 		if err != nil {
 			return nil, err
 		}

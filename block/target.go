@@ -40,6 +40,10 @@ type Target struct {
 	//
 	// Without Create, the image must exist. If it does not have the size of the disk, the error matches [ErrSize]. A raw
 	// block device that is a File can be larger: QEMU uses its beginning.
+	//
+	// A target for the first image only ([MoveOptions.Top]) or for an increment must have no data, because the operation
+	// would leave old data where it writes nothing. If a qcow2 image has data or bitmaps, the error matches [ErrNotEmpty].
+	// The images of a Blockdev and of a Node are not checked.
 	Create bool
 
 	// ClusterSize is the cluster size of a qcow2 image that Create makes, in bytes. 0 leaves it to QEMU: 64 KiB.
@@ -61,6 +65,9 @@ func (t *Target) createsRaw() bool {
 // A backing is the image below a target.
 type backing struct {
 	node string // the node to open the target with; empty opens it without a backing image
+
+	// later says that the image below is not there yet: the target gets it after an incremental backup.
+	later bool
 
 	// What Create writes into the header of the target. They are empty for an image that stands alone.
 	file   string
@@ -121,13 +128,16 @@ func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t 
 			return "", err
 		}
 		defer image.close()
-		if image.format == qemu.BlockdevDriverRaw && below != (backing{}) {
+		if image.format == qemu.BlockdevDriverRaw && below.node != "" {
 			return "", errors.New("a raw image has no backing image: use qcow2")
 		}
 		if t.Create {
 			err = vm.createImage(ctx, undo, disk, image, t.ClusterSize, size, below)
 		} else {
 			err = image.checkSize(size)
+		}
+		if err == nil && !t.Create && image.format == qemu.BlockdevDriverQcow2 && (below.node != "" || below.later) {
+			err = image.checkUnwritten()
 		}
 		if err != nil {
 			return "", err
