@@ -270,18 +270,17 @@ func (c *chain) begin() qemu.TransactionAction {
 	return qemu.TransactionAction{Branch: &qemu.BlockDirtyBitmapAdd{Node: c.node, Name: c.next(), Granularity: c.granularity}}
 }
 
-// removeNext removes the second bitmap if there is one.
-func (vm *VM) removeNext(ctx context.Context, id string, c *chain) error {
-	d, err := vm.look(ctx, id)
-	switch {
-	case errors.Is(err, ErrNoDisk):
-		return nil
-	case err != nil:
-		return err
-	case len(d.Layers) > 0 && !d.frozen() && d.bitmap(c.next()) == nil:
-		return nil
+// removeNext removes the second bitmaps that exist.
+func (vm *VM) removeNext(ctx context.Context, all []*source) error {
+	disks, err := vm.lookAll(ctx, idsOf(all)...)
+	for i, d := range disks {
+		c := all[i].chain
+		if d == nil || c == nil || len(d.Layers) > 0 && !d.frozen() && d.bitmap(c.next()) == nil {
+			continue
+		}
+		err = errors.Join(err, qemu.BlockDirtyBitmapRemove{Node: c.node, Name: c.next()}.Do(ctx, vm.conn))
 	}
-	return qemu.BlockDirtyBitmapRemove{Node: c.node, Name: c.next()}.Do(ctx, vm.conn)
+	return err
 }
 
 // drop returns the action that removes the second bitmap.

@@ -24,17 +24,60 @@ import (
 // Source: job-dismiss, blockdev-del, remove-fd, object-del, block-dirty-bitmap-remove.
 func (vm *VM) Clean(ctx context.Context, id string) (kept []hotplug.Kept, err error) {
 	err = vm.do(ctx, "clean disk", id, func() error {
-		kept, err = vm.clean(ctx, id)
+		d, err := vm.look(ctx, id)
+		if err == nil {
+			err = vm.complete(ctx, d)
+		}
+		if err == nil {
+			kept, err = vm.clean(ctx, d)
+		}
 		return err
 	})
 	return kept, err
 }
 
-func (vm *VM) clean(ctx context.Context, id string) (kept []hotplug.Kept, err error) {
-	d, err := vm.look(ctx, id)
+// clean removes what is left of operations on disks.
+func (vm *VM) clean(ctx context.Context, disks ...*Disk) (kept []hotplug.Kept, err error) {
+	isLeft := false
+	for _, d := range disks {
+		if err := vm.cleanJobs(ctx, d); err != nil {
+			return nil, err
+		}
+		isLeft = isLeft || len(d.Left) > 0
+	}
+	if !isLeft {
+		return nil, nil
+	}
+	jobs, err := job.Nodes(ctx, vm.conn)
 	if err != nil {
 		return nil, err
 	}
+	unused := map[string][]string{}
+	for _, d := range disks {
+		for _, node := range d.Left {
+			user := ""
+			for id, nodes := range jobs {
+				if slices.Contains(nodes, node) {
+					user = id
+				}
+			}
+			if user == "" {
+				unused[d.ID] = append(unused[d.ID], node)
+				continue
+			}
+			kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: because(hotplug.ErrInUse, "job %q uses it", user)})
+		}
+	}
+	if len(unused) == 0 {
+		return kept, nil
+	}
+	inUse, err := vm.releaseNodes(ctx, unused)
+	return append(kept, inUse...), err
+}
+
+// cleanJobs dismisses jobs that have ended, and removes the bitmaps that moves and commits have left.
+func (vm *VM) cleanJobs(ctx context.Context, d *Disk) error {
+	id := d.ID
 	for _, j := range d.Jobs {
 		if j.Status != qemu.JobStatusConcluded || !job.IsOf(j.ID, id) {
 			continue
@@ -43,7 +86,7 @@ func (vm *VM) clean(ctx context.Context, id string) (kept []hotplug.Kept, err er
 			again, lookErr := vm.look(ctx, id)
 			isThere := func(other qemu.JobInfo) bool { return other.ID == j.ID }
 			if lookErr != nil || slices.ContainsFunc(again.Jobs, isThere) {
-				return nil, err
+				return err
 			}
 		}
 	}
@@ -54,30 +97,8 @@ func (vm *VM) clean(ctx context.Context, id string) (kept []hotplug.Kept, err er
 			continue
 		}
 		if err := (qemu.BlockDirtyBitmapRemove{Node: d.root(), Name: name}).Do(ctx, vm.conn); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	jobs, err := job.Nodes(ctx, vm.conn)
-	if err != nil {
-		return nil, err
-	}
-	var unused []string
-	for _, node := range d.Left {
-		user := ""
-		for id, nodes := range jobs {
-			if slices.Contains(nodes, node) {
-				user = id
-			}
-		}
-		if user == "" {
-			unused = append(unused, node)
-			continue
-		}
-		kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: because(hotplug.ErrInUse, "job %q uses it", user)})
-	}
-	if len(unused) == 0 {
-		return kept, nil
-	}
-	inUse, err := vm.releaseNodes(ctx, id, unused...)
-	return append(kept, inUse...), err
+	return nil
 }

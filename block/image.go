@@ -132,7 +132,7 @@ func (vm *VM) writeImage(ctx context.Context, undo *rollback, id string, file *i
 		}
 	}
 	iterTime := qmp.NonZero(int64((i.KeyTime + time.Millisecond - 1) / time.Millisecond))
-	return vm.format(ctx, undo, id, file, func(ref qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+	return vm.format(ctx, undo, header{id, file, func(ref qemu.BlockdevRef) qemu.BlockdevCreateOptions {
 		switch {
 		case i.Options != nil:
 			return i.Options(ref, secret)
@@ -148,7 +148,7 @@ func (vm *VM) writeImage(ctx context.Context, undo *rollback, id string, file *i
 			}
 		}
 		return options
-	})
+	}})
 }
 
 // addSecret adds the object with a key, as a step of an operation. If an interrupted operation left such an object, addSecret replaces it.

@@ -156,17 +156,23 @@ func (i *image) checkUnwritten() error {
 	return nil
 }
 
-// createImage makes the image of a target.
-func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
-	if err := i.checkEmpty(); err != nil {
-		return err
+// createImages makes the images of the targets that are to be created.
+func (vm *VM) createImages(ctx context.Context, undo *rollback, all []wanted) error {
+	var headers []header
+	for _, w := range all {
+		switch {
+		case !w.Create:
+		case w.image.format == qemu.BlockdevDriverRaw:
+			if err := w.image.setSize(w.size); err != nil {
+				return onDisk(w.disk, err)
+			}
+		default:
+			headers = append(headers, header{w.disk, w.image, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+				return createQcow2(file, w.size, w.ClusterSize, w.below)
+			}})
+		}
 	}
-	if i.format == qemu.BlockdevDriverRaw {
-		return i.setSize(size)
-	}
-	return vm.format(ctx, undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
-		return createQcow2(file, size, clusterSize, below)
-	})
+	return vm.format(ctx, undo, headers...)
 }
 
 // checkEmpty returns an error if the file has content. A block device always has, and it does not count.
@@ -186,35 +192,45 @@ func (i *image) setSize(size int64) error {
 	return i.file.Truncate(size)
 }
 
-// format writes the header of an image.
-func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
+// A header is the header of an image that QEMU writes.
+type header struct {
+	disk    string
+	image   *image
+	options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions
+}
+
+// format writes the headers of images.
+func (vm *VM) format(ctx context.Context, undo *rollback, all ...header) error {
+	if len(all) == 0 {
+		return nil
+	}
 	steps := len(*undo)
-	if err := vm.writeHeader(ctx, undo, disk, i, options); err != nil {
+	var files []hotplug.Disk
+	for _, h := range all {
+		files = append(files, hotplug.Disk{ID: h.disk, NodeName: newName(h.disk), Backend: hotplug.Descriptor{File: h.image.file}})
+	}
+	if err := vm.addNodes(ctx, undo, files); err != nil {
 		return err
 	}
-	node := (*undo)[steps] // an image gets another node
+	for i, h := range all {
+		create := qemu.BlockdevCreate{Options: h.options(qemu.BlockdevRef{Reference: &files[i].NodeName})}
+		id := jobID(h.disk, "create")
+		err := job.Run(ctx, vm.conn, id, create, nil)
+		if err != nil && !errors.Is(err, job.ErrNotStarted) {
+			undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
+		}
+		if err != nil {
+			return onDisk(h.disk, vm.orBusy(ctx, h.disk, id, err))
+		}
+	}
+	nodes := (*undo)[steps] // the images get other nodes
 	*undo = (*undo)[:steps]
-	err := node.run(ctx)
-	if errors.Is(err, hotplug.ErrDescriptorsKept) { // only QEMU's descriptor of the file is left
+	err := nodes.run(ctx)
+	if errors.Is(err, hotplug.ErrDescriptorsKept) { // only QEMU's descriptors of the files are left
 		return nil
 	}
 	if err != nil {
-		*undo = append(*undo, node)
-	}
-	return err
-}
-
-// writeHeader writes the header of an image. The first step of undo is the node of the file.
-func (vm *VM) writeHeader(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
-	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
-	if err != nil {
-		return err
-	}
-	create := qemu.BlockdevCreate{Options: options(qemu.BlockdevRef{Reference: new(node)})}
-	id := jobID(disk, "create")
-	err = job.Run(ctx, vm.conn, id, create, nil)
-	if err != nil && !errors.Is(err, job.ErrNotStarted) {
-		undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
+		*undo = append(*undo, nodes)
 	}
 	return err
 }

@@ -322,7 +322,7 @@ func (m *move) handOver(ctx context.Context) error {
 		}
 	}
 	for _, d := range m.disks {
-		if err := m.src.removeNodes(ctx, d.id, d.node); err != nil {
+		if err := m.src.removeNodes(ctx, map[string][]string{d.id: {d.node}}); err != nil {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
 		if err := m.dst.removeExportAfter(ctx, jobID(d.id, migratePurpose)); err != nil {

@@ -72,14 +72,9 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 		if !freezes {
 			return because(errors.ErrUnsupported, "frozen views need QEMU 7.1")
 		}
-		var all []*source
-		for _, d := range disks {
-			if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
-				return err
-			}
-		}
-		if len(all) == 0 {
-			return errors.New("no disk is given")
+		all, err := vm.sources(ctx, view.ids, disks)
+		if err != nil {
+			return err
 		}
 		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
 			return err
@@ -97,9 +92,8 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 	if err := vm.startServer(ctx, undo, server); err != nil {
 		return err
 	}
-	for _, s := range all {
-		undo.add("export of disk "+s.ID, func(ctx context.Context) error { return vm.removeExports(ctx, []string{s.ID}) })
-	}
+	ids := idsOf(all)
+	undo.add("export of disk "+strings.Join(ids, ", "), func(ctx context.Context) error { return vm.removeExports(ctx, ids) })
 	for _, s := range all {
 		access := viewNode(s.ID, accessNode)
 		nbd := &qemu.BlockExportOptionsNBD{Name: &s.ID}
@@ -132,13 +126,16 @@ func (v *View) isOpen(ctx context.Context) error {
 	if len(v.ids) == 0 {
 		return errors.New("no disk is given")
 	}
-	for _, id := range v.ids {
-		d, err := v.vm.look(ctx, id)
+	disks, err := v.vm.lookAll(ctx, v.ids...)
+	if err != nil {
+		return err
+	}
+	for i, d := range disks {
 		switch {
-		case err != nil:
-			return onDisk(id, err)
+		case d == nil:
+			return onDisk(v.ids[i], ErrNoDisk)
 		case !d.frozen():
-			return onDisk(id, ErrNoView)
+			return onDisk(v.ids[i], ErrNoView)
 		}
 	}
 	return nil
@@ -146,10 +143,13 @@ func (v *View) isOpen(ctx context.Context) error {
 
 // isThere returns an error if nothing is left of the view.
 func (v *View) isThere(ctx context.Context) error {
-	for _, id := range v.ids {
-		d, err := v.vm.look(ctx, id)
-		if err != nil {
-			return onDisk(id, err)
+	disks, err := v.vm.lookAll(ctx, v.ids...)
+	if err != nil {
+		return err
+	}
+	for i, d := range disks {
+		if d == nil {
+			return onDisk(v.ids[i], ErrNoDisk)
 		}
 		if d.frozen() || len(d.chains()) > 0 {
 			return nil

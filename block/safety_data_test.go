@@ -10,8 +10,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// written makes a qcow2 image with a byte in a part of it, and with a bitmap if its name is not empty.
-func (m *machine) written(t *testing.T, name string, pattern byte, offset, length int64, bitmap string) string {
+// used makes a qcow2 image with a byte in a part of it, and with a bitmap if its name is not empty.
+func (m *machine) used(t *testing.T, name string, pattern byte, offset, length int64, bitmap string) string {
 	t.Helper()
 	path := m.qcow2(t, name, "")
 	require.NoError(t, m.plug.AddDisk(within(t), hotplug.Disk{ID: "writer", Driver: "scsi-hd", Backend: hotplug.File{Path: path, Format: "qcow2"}}))
@@ -38,7 +38,7 @@ func TestTargetWithOldData(t *testing.T) {
 		_, err := m.disks.Backup(ctx, []block.BackupDisk{{ID: "data1", Bitmap: "b", Target: m.into("full")}}, nil)
 		require.NoError(t, err)
 		old := func(name string, pattern byte, offset, length int64, bitmap string) block.Target {
-			return block.Target{Backend: hotplug.File{Path: m.written(t, name, pattern, offset, length, bitmap), Format: "qcow2"}}
+			return block.Target{Backend: hotplug.File{Path: m.used(t, name, pattern, offset, length, bitmap), Format: "qcow2"}}
 		}
 		for _, target := range []block.Target{old("first", 9, 0, 65536, ""), old("last", 9, imageSize-512, 512, ""), old("bitmap", 0, 0, 0, "b")} {
 			_, err = m.disks.Move(ctx, "data1", target, &block.MoveOptions{Top: true})

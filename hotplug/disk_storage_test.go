@@ -87,7 +87,7 @@ func TestRemoveNodesFaults(t *testing.T) {
 				}
 				nodes, err := vm.NodesOf(ctx, "d")
 				require.NoError(t, err, command)
-				kept, err := vm.RemoveNodes(ctx, "d", nodes...)
+				kept, err := vm.RemoveNodes(ctx, "d", nodes["d"]...)
 				require.NoError(t, err, command)
 				require.Empty(t, kept, command)
 				require.Empty(t, m.State(), command)
@@ -139,7 +139,7 @@ func TestNodesOfAndRemoveNodes(t *testing.T) {
 			t.Helper()
 			nodes, err := vm.NodesOf(ctx, "d")
 			require.NoError(t, err)
-			require.ElementsMatch(t, want, nodes)
+			require.ElementsMatch(t, want, nodes["d"])
 		}
 		remove := func(nodes ...string) (kept []string) {
 			t.Helper()
@@ -194,7 +194,7 @@ func TestAddNodeMarks(t *testing.T) {
 		}
 		names, err := vm.NodesOf(ctx, id)
 		require.NoError(t, err)
-		require.Equal(t, []string{"n"}, names)
+		require.Equal(t, []string{"n"}, names[id])
 		kept, err := vm.RemoveNodes(ctx, id, "n")
 		require.NoError(t, err)
 		require.Empty(t, kept)

@@ -170,43 +170,6 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 	}
 }
 
-// removeClosedSets removes the sets of descriptors with an opaque text for which match returns true, except those that a
-// disk still has open. A node with several files can leave nodes below it that the disk uses, for example after the commit
-// of an overlay: QEMU takes descriptors from their sets again when it reopens the files. RemoveDisk removes these sets.
-func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bool) error {
-	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
-	if err != nil {
-		return err
-	}
-	var sets, open []int64
-	for _, set := range all {
-		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) }) {
-			sets = append(sets, set.FDSetID)
-		}
-	}
-	if len(sets) > 1 {
-		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
-		if err != nil {
-			return err
-		}
-		for _, b := range blocks {
-			open = append(open, setsOpen(b.Inserted)...)
-		}
-	}
-	isOpen := func(set int64) bool { return slices.Contains(open, set) }
-	switch {
-	case len(sets) == 0:
-		return nil
-	case !slices.ContainsFunc(sets, isOpen): // by the text, because another operation can get the number of a set that is gone
-		return qmpfd.RemoveSetsFunc(ctx, vm.conn, match)
-	}
-	for _, set := range slices.DeleteFunc(sets, isOpen) {
-		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
-		err = errors.Join(err, setErr)
-	}
-	return err
-}
-
 // isNameless reports whether a node has no name of a user. QEMU has made up its name.
 func isNameless(node string) bool { return strings.HasPrefix(node, "#") }
 
