@@ -305,6 +305,59 @@ func (vm *VM) yank(ctx context.Context, node string) error {
 	return nil
 }
 
+// yankUnused closes the connections of nodes, and of the nodes that only they use, to NBD servers: blockdev-del waits for a
+// server. nodes are by the disk's ID.
+func (vm *VM) yankUnused(ctx context.Context, nodes map[string][]string) error {
+	connections, err := vm.connections(ctx)
+	if err != nil || len(connections) == 0 {
+		return err
+	}
+	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	unused, names := map[uint64]bool{}, map[uint64]string{}
+	isUsed := func(id uint64) bool {
+		return slices.ContainsFunc(graph.Edges, func(e qemu.XDbgBlockGraphEdge) bool { return e.Child == id && !unused[e.Parent] })
+	}
+	for _, n := range graph.Nodes {
+		isGiven := func(ofDisk []string) bool { return slices.Contains(ofDisk, n.Name) }
+		names[n.ID] = n.Name
+		if n.Type == qemu.XDbgBlockGraphNodeTypeBlockDriver && slices.ContainsFunc(slices.Collect(maps.Values(nodes)), isGiven) && !isUsed(n.ID) {
+			unused[n.ID] = true
+		}
+	}
+	for grows := true; grows; {
+		grows = false
+		for _, e := range graph.Edges {
+			if unused[e.Parent] && !unused[e.Child] && !isUsed(e.Child) {
+				unused[e.Child], grows = true, true
+			}
+		}
+	}
+	for id := range unused {
+		if !slices.Contains(connections, names[id]) {
+			continue
+		}
+		err := qemu.Yank{Instances: []qemu.YankInstance{{Branch: &qemu.YankInstanceBlockNode{NodeName: names[id]}}}}.Do(ctx, vm.conn)
+		if err != nil && !refused(err) { // it can be closed already
+			return err
+		}
+	}
+	return nil
+}
+
+// connections returns the names of the nodes that have a connection to an NBD server. QEMU before 6.0 does not report them.
+func (vm *VM) connections(ctx context.Context) (nodes []string, err error) {
+	all, err := qemu.QueryYank{}.Do(ctx, vm.conn)
+	for _, c := range all {
+		if b, ok := c.Branch.(*qemu.YankInstanceBlockNode); ok {
+			nodes = append(nodes, b.NodeName)
+		}
+	}
+	return nodes, ignore(err, errors.ErrUnsupported)
+}
+
 // limitOpening gives each nbd node of a tree an open-timeout.
 func limitOpening(value any) {
 	switch v := value.(type) {
