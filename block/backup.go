@@ -131,7 +131,7 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, ids []string, disks []
 	t := job.Transaction{Grouped: true}
 	storage := make([]wanted, len(all))
 	for i, s := range all {
-		storage[i] = wanted{Target: disks[i].Target, disk: s.ID, size: s.Size()}
+		storage[i] = wanted{Target: disks[i].Target, disk: s.ID, size: s.Size(), below: backing{later: s.incremental}}
 	}
 	nodes, err := vm.addTargets(ctx, undo, storage)
 	if err != nil {

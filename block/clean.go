@@ -2,6 +2,7 @@ package block
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -18,13 +19,19 @@ import (
 // Clean does not end jobs. Do not call it while an operation works on the disk: it would remove nodes that the operation
 // has added and does not use yet.
 //
-// kept lists the nodes that stay because something uses them, for example a job. If there is no such disk, the error
-// matches [ErrNoDisk]; to remove what is left of a disk that was removed, call [hotplug.VM.RemoveDisk].
+// kept lists the nodes that stay because something uses them, for example a job. If there is no such disk, Clean only
+// dismisses the job of a [VM.CreateImage], and the error matches [ErrNoDisk]; [hotplug.VM.RemoveDisk] removes the rest.
 //
-// Source: job-dismiss, blockdev-del, remove-fd, object-del, block-dirty-bitmap-remove.
+// Clean closes the connections of unused nodes to NBD servers before it removes them: a server may not answer. QEMU before
+// 6.0 cannot do that. If a server does not answer, Clean then blocks the monitor.
+//
+// Source: job-dismiss, yank, blockdev-del, remove-fd, object-del, block-dirty-bitmap-remove.
 func (vm *VM) Clean(ctx context.Context, id string) (kept []hotplug.Kept, err error) {
 	err = vm.do(ctx, "clean disk", id, func() error {
 		d, err := vm.look(ctx, id)
+		if errors.Is(err, ErrNoDisk) { // RemoveDisk removes nothing while a job is there
+			return errors.Join(err, vm.cleanCreation(ctx, id))
+		}
 		if err == nil {
 			err = vm.complete(ctx, d)
 		}
@@ -71,8 +78,22 @@ func (vm *VM) clean(ctx context.Context, disks ...*Disk) (kept []hotplug.Kept, e
 	if len(unused) == 0 {
 		return kept, nil
 	}
+	if err := vm.yankUnused(ctx, unused); err != nil {
+		return kept, err
+	}
 	inUse, err := vm.releaseNodes(ctx, unused)
 	return append(kept, inUse...), err
+}
+
+// cleanCreation dismisses the job that created an image for a disk that does not exist, if the job has ended.
+func (vm *VM) cleanCreation(ctx context.Context, id string) error {
+	jobs, err := job.List(ctx, vm.conn)
+	for _, j := range jobs {
+		if j.ID == jobID(id, "create") && j.Status == qemu.JobStatusConcluded {
+			err = qemu.JobDismiss{ID: j.ID}.Do(ctx, vm.conn)
+		}
+	}
+	return err
 }
 
 // cleanJobs dismisses jobs that have ended, and removes the bitmaps that moves and commits have left.

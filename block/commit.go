@@ -59,6 +59,7 @@ type CommitOptions struct {
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrNoLayer]: Top or Base is not a layer of the disk, or nothing is below Top.
 //   - [ErrBusy]: jobs run on the disk.
+//   - [ErrSize]: the first image is merged, and the base is larger than the disk.
 //   - [hotplug.ErrInUse]: another disk of the machine uses the file of the base.
 //   - [*job.FailedError]: the commit failed, for example because the file system of the base is full.
 //   - the other errors of [job.Run].
@@ -194,6 +195,9 @@ func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*
 	purpose, below := jobID(id, "commit"), d.Layers[base]
 	if err := vm.checkShared(ctx, below, opts.BaseFile != nil); err != nil {
 		return nil, err
+	}
+	if top == d.imageIndex() && below.Size > d.Layers[top].Size {
+		return nil, because(ErrSize, "base %q has %d bytes, and the disk %d: the disk would grow", below.Node, below.Size, d.Layers[top].Size)
 	}
 	request := qemu.BlockCommit{Device: d.root(), BaseNode: &below.Node, Speed: qmp.NonZero(opts.Speed)}
 	if top > 0 {

@@ -401,13 +401,24 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 // jobID returns the ID of the job for a purpose on a disk. [job.IsOf] recognizes it.
 func jobID(disk, purpose string) string { return disk + "." + purpose }
 
-// isPart reports whether an image begins inside its file.
+// isPart reports whether an image begins inside its file, or is inside another image: a qcow2 image in a raw one with an
+// offset, or in an encrypted one.
 func isPart(filename string) bool {
 	text, _ := strings.CutPrefix(filename, "json:")
 	var options struct {
-		Offset json.RawMessage `json:"offset"`
+		Driver qemu.BlockdevDriver `json:"driver"`
+		Offset json.RawMessage     `json:"offset"`
+		File   json.RawMessage     `json:"file"`
 	}
-	return json.Unmarshal([]byte(text), &options) == nil && len(options.Offset) > 0 && strings.Trim(string(options.Offset), `"`) != "0"
+	if json.Unmarshal([]byte(text), &options) != nil {
+		return false
+	}
+	var file struct {
+		Driver qemu.BlockdevDriver `json:"driver"`
+	}
+	isEncrypted := json.Unmarshal(options.File, &file) == nil && file.Driver == qemu.BlockdevDriverLUKS
+	hasOffset := len(options.Offset) > 0 && strings.Trim(string(options.Offset), `"`) != "0"
+	return hasOffset || isEncrypted || isPart(string(options.File))
 }
 
 // fileOf returns the name of the file of an image. QEMU writes all options of a node as "json:" if a name alone would

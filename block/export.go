@@ -3,9 +3,11 @@ package block
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -54,7 +56,8 @@ func (o *ExportOptions) exportID(disk string) string { return cmp.Or(o.ID, disk+
 //   - [hotplug.ErrExists]: there is an export with this ID.
 //   - [*qmp.Error]: QEMU refused a command. If QEMU refuses to start the server, Export tries to add the export, because the
 //     server may run already. If QEMU refuses that, too, the error has both reasons.
-//   - [errors.ErrUnsupported]: QEMU is older than 5.2.
+//   - [errors.ErrUnsupported]: QEMU is older than 5.2, or is 6.0 to 8.1 and the disk has an iothread: such a QEMU can
+//     terminate when a client leaves.
 //
 // Source: nbd-server-start, block-export-add.
 func (vm *VM) Export(ctx context.Context, id string, opts *ExportOptions) error {
@@ -75,8 +78,15 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *Exp
 	switch {
 	case len(d.Layers) == 0:
 		return because(ErrNoDisk, "drive has no medium")
-	case opts.Writable && opts.Node == "" && len(d.Jobs) > 0: // what clients write would not pass the filter of a job
+	case opts.Writable && opts.Node == "" && d.busy() != nil: // what clients write would not pass the filter of a job
 		return d.busy()
+	}
+	root := d.root()
+	if d.frozen() { // a second user of the filter would keep it in place
+		root = d.Layers[1].Node
+	}
+	if err := vm.checkThread(ctx, d); err != nil {
+		return err
 	}
 	nbd := &qemu.BlockExportOptionsNBD{Name: new(cmp.Or(opts.Name, opts.Node, id))}
 	for _, name := range opts.Bitmaps {
@@ -87,7 +97,7 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *Exp
 		nbd.Bitmaps = append(nbd.Bitmaps, b)
 	}
 	export := qemu.BlockExportAdd{
-		ID: opts.exportID(id), NodeName: cmp.Or(opts.Node, d.root()), Writable: new(opts.Writable), Branch: nbd,
+		ID: opts.exportID(id), NodeName: cmp.Or(opts.Node, root), Writable: new(opts.Writable), Branch: nbd,
 	}
 	if _, err := vm.findExport(ctx, export.ID); !errors.Is(err, errNoExport) {
 		return cmp.Or(err, because(hotplug.ErrExists, "export ID %q is in use", export.ID))
@@ -104,6 +114,45 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *Exp
 		return errors.Join(notStarted, err)
 	}
 	return err
+}
+
+// checkThread returns an error if a disk has an iothread, and QEMU would terminate when a client of its export leaves: its
+// server handles that in the iothread since it closes all clients at its end (7.2.14), until 8.2.
+func (vm *VM) checkThread(ctx context.Context, d *Disk) error {
+	v, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
+	if err != nil || v.QEMU.Major < 6 || v.QEMU.Major > 8 || v.QEMU.Major == 8 && v.QEMU.Minor >= 2 {
+		return err
+	}
+	threads, err := qemu.QueryIOThreads{}.Do(ctx, vm.conn)
+	if err != nil || len(threads) == 0 {
+		return err
+	}
+	get := func(path, property string) (text string, err error) {
+		value, err := qemu.QOMGet{Path: path, Property: property}.Do(ctx, vm.conn)
+		if err != nil {
+			if refused(err) { // it has no such property
+				err = nil
+			}
+			return "", err
+		}
+		_ = json.Unmarshal(value, &text) // it can be no text
+		return text, nil
+	}
+	for at := d.devicePath(); at != ""; { // the device, and the adapters of its buses
+		thread, err := get(at, "iothread")
+		if err != nil {
+			return err
+		}
+		if thread != "" {
+			return because(errors.ErrUnsupported, "disk has an iothread, and QEMU 7.2 can terminate when a client of its export leaves")
+		}
+		bus, err := get(at, "parent_bus")
+		if err != nil {
+			return err
+		}
+		at = bus[:max(strings.LastIndex(bus, "/"), 0)]
+	}
+	return nil
 }
 
 // startServer starts the NBD server, as a step of an operation, if options is not nil.

@@ -254,6 +254,33 @@ func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) er
 	return err
 }
 
+// checkStop returns an error if a job has a connection to an NBD server. If the server does not answer, QEMU cannot stop the
+// machine, and executes no command until the server answers.
+func (vm *VM) checkStop(ctx context.Context) error {
+	jobs, err := job.List(ctx, vm.conn)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	connections, err := vm.connections(ctx)
+	if err != nil || len(connections) == 0 {
+		return err
+	}
+	nodes, err := job.Nodes(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	busy := &BusyError{}
+	for id, used := range nodes {
+		if slices.ContainsFunc(used, func(node string) bool { return slices.Contains(connections, node) }) {
+			busy.Jobs = append(busy.Jobs, id)
+		}
+	}
+	if len(busy.Jobs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("jobs of other disks use NBD servers, and the machine must stop for a moment: %w", busy)
+}
+
 // whileStopped does something while the machine does not run.
 func (vm *VM) whileStopped(ctx context.Context, undo *rollback, do func() error) error {
 	status, err := qemu.QueryStatus{}.Do(ctx, vm.conn)
@@ -262,6 +289,9 @@ func (vm *VM) whileStopped(ctx context.Context, undo *rollback, do func() error)
 	}
 	if !status.Running {
 		return do()
+	}
+	if err := vm.checkStop(ctx); err != nil {
+		return err
 	}
 	resume := func(ctx context.Context) error { return qemu.Cont{}.Do(ctx, vm.conn) }
 	if err := (qemu.Stop{}).Do(ctx, vm.conn); err != nil {

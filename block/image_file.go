@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
@@ -130,6 +131,29 @@ func (i *image) sizeInHeader() (int64, error) {
 		return 0, fmt.Errorf("file %s is not a qcow2 image", i.file.Name())
 	}
 	return int64(binary.BigEndian.Uint64(header[24:])), nil
+}
+
+// checkUnwritten returns an error if a qcow2 image has data or bitmaps. See docs/interop/qcow2.txt of QEMU.
+func (i *image) checkUnwritten() error {
+	block := make([]byte, 64<<10) // as in sizeInHeader
+	if _, err := i.file.ReadAt(block, 0); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	version, autoclear := binary.BigEndian.Uint32(block[4:]), binary.BigEndian.Uint64(block[88:])
+	hasData := version >= 3 && autoclear&1 != 0 // bitmaps
+	begin := int64(binary.BigEndian.Uint64(block[40:]))
+	for left := 8 * int(binary.BigEndian.Uint32(block[36:])); left > 0 && !hasData; left -= len(block) { // the table of tables
+		n, err := i.file.ReadAt(block, begin)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		hasData = slices.ContainsFunc(block[:min(n, left)], func(b byte) bool { return b != 0 })
+		begin += int64(len(block))
+	}
+	if hasData {
+		return because(ErrNotEmpty, "image %s has data or bitmaps", i.file.Name())
+	}
+	return nil
 }
 
 // createImages makes the images of the targets that are to be created.

@@ -51,7 +51,8 @@ type View struct {
 // return an error that matches [ErrFrozen].
 //
 // If OpenView fails, everything is as before, unless the error is a [*hotplug.RollbackError]. The error matches:
-//   - [errors.ErrUnsupported]: QEMU is older than 7.1. There, use [VM.Backup].
+//   - [errors.ErrUnsupported]: QEMU is older than 7.1, or older than 8.2 and a disk has an iothread: such a QEMU can terminate
+//     when a client leaves. There, use [VM.Backup].
 //   - [ErrNeedFull], [ErrNoDisk], [ErrBusy], [ErrBitmapBusy]: as for [VM.Backup].
 //   - [*qmp.Error]: QEMU refused a command, for example to start a second NBD server.
 //
@@ -75,6 +76,11 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 		all, err := vm.sources(ctx, view.ids, disks)
 		if err != nil {
 			return err
+		}
+		for _, s := range all {
+			if err := vm.checkThread(ctx, s.Disk); err != nil {
+				return onDisk(s.ID, err)
+			}
 		}
 		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
 			return err

@@ -40,6 +40,10 @@ type Target struct {
 	//
 	// Without Create, the image must exist. If it does not have the size of the disk, the error matches [ErrSize]. A raw
 	// block device that is a File can be larger: QEMU uses its beginning.
+	//
+	// A target for the first image only ([MoveOptions.Top]) or for an increment must have no data, because the operation
+	// would leave old data where it writes nothing. If a qcow2 image has data or bitmaps, the error matches [ErrNotEmpty].
+	// The images of a Blockdev and of a Node are not checked.
 	Create bool
 
 	// ClusterSize is the cluster size of a qcow2 image that Create makes, in bytes. 0 leaves it to QEMU: 64 KiB.
@@ -61,6 +65,9 @@ func (t *Target) createsRaw() bool {
 // A backing is the image below a target.
 type backing struct {
 	node string // the node to open the target with; empty opens it without a backing image
+
+	// later says that the image below is not there yet: the target gets it after an incremental backup.
+	later bool
 
 	// What Create writes into the header of the target. They are empty for an image that stands alone.
 	file   string
@@ -201,12 +208,15 @@ func (w *wanted) openImage() (err error) {
 		return err
 	}
 	switch {
-	case w.image.format == qemu.BlockdevDriverRaw && w.below != (backing{}):
+	case w.image.format == qemu.BlockdevDriverRaw && w.below.node != "":
 		err = errors.New("a raw image has no backing image: use qcow2")
 	case w.Create:
 		err = w.image.checkEmpty()
 	default:
 		err = w.image.checkSize(w.size)
+		if err == nil && w.image.format == qemu.BlockdevDriverQcow2 && (w.below.node != "" || w.below.later) {
+			err = w.image.checkUnwritten()
+		}
 	}
 	if err != nil {
 		w.image.close()
@@ -293,6 +303,59 @@ func (vm *VM) yank(ctx context.Context, node string) error {
 		// QEMU refuses it for a node without a connection.
 	}
 	return nil
+}
+
+// yankUnused closes the connections of nodes, and of the nodes that only they use, to NBD servers: blockdev-del waits for a
+// server. nodes are by the disk's ID.
+func (vm *VM) yankUnused(ctx context.Context, nodes map[string][]string) error {
+	connections, err := vm.connections(ctx)
+	if err != nil || len(connections) == 0 {
+		return err
+	}
+	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	unused, names := map[uint64]bool{}, map[uint64]string{}
+	isUsed := func(id uint64) bool {
+		return slices.ContainsFunc(graph.Edges, func(e qemu.XDbgBlockGraphEdge) bool { return e.Child == id && !unused[e.Parent] })
+	}
+	for _, n := range graph.Nodes {
+		isGiven := func(ofDisk []string) bool { return slices.Contains(ofDisk, n.Name) }
+		names[n.ID] = n.Name
+		if n.Type == qemu.XDbgBlockGraphNodeTypeBlockDriver && slices.ContainsFunc(slices.Collect(maps.Values(nodes)), isGiven) && !isUsed(n.ID) {
+			unused[n.ID] = true
+		}
+	}
+	for grows := true; grows; {
+		grows = false
+		for _, e := range graph.Edges {
+			if unused[e.Parent] && !unused[e.Child] && !isUsed(e.Child) {
+				unused[e.Child], grows = true, true
+			}
+		}
+	}
+	for id := range unused {
+		if !slices.Contains(connections, names[id]) {
+			continue
+		}
+		err := qemu.Yank{Instances: []qemu.YankInstance{{Branch: &qemu.YankInstanceBlockNode{NodeName: names[id]}}}}.Do(ctx, vm.conn)
+		if err != nil && !refused(err) { // it can be closed already
+			return err
+		}
+	}
+	return nil
+}
+
+// connections returns the names of the nodes that have a connection to an NBD server. QEMU before 6.0 does not report them.
+func (vm *VM) connections(ctx context.Context) (nodes []string, err error) {
+	all, err := qemu.QueryYank{}.Do(ctx, vm.conn)
+	for _, c := range all {
+		if b, ok := c.Branch.(*qemu.YankInstanceBlockNode); ok {
+			nodes = append(nodes, b.NodeName)
+		}
+	}
+	return nodes, ignore(err, errors.ErrUnsupported)
 }
 
 // limitOpening gives each nbd node of a tree an open-timeout.
