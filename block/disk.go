@@ -48,6 +48,8 @@ type Layer struct {
 
 	Size int64 // of the disk that the guest sees, in bytes
 
+	Encrypted bool // QEMU encrypts the data, with LUKS or an older method
+
 	below []string // the named nodes that the layer uses besides the next layer: that of its file
 	part  bool     // the image begins inside File, so File alone does not open it
 }
@@ -341,7 +343,8 @@ func layers(inserted *qemu.BlockDeviceInfo, stats *qemu.BlockStats) (all []Layer
 	for s := stats; s != nil && image != nil; s, image = s.Backing, image.BackingImage {
 		all = append(all, Layer{
 			Node: qmp.Value(s.NodeName), Driver: qemu.BlockdevDriver(image.Format), File: fileOf(image.Filename), Size: image.VirtualSize,
-			below: filesOf(s), part: isPart(image.Filename),
+			Encrypted: qmp.Value(image.Encrypted),
+			below:     filesOf(s), part: isPart(image.Filename),
 		})
 		fit = s.Backing == nil && image.BackingImage == nil
 	}

@@ -42,6 +42,9 @@ var ErrBitmapBusy = errors.New("bitmap is in use")
 // wrong. The operation has changed nothing.
 var ErrHasBitmaps = hotplug.ErrHasBitmaps
 
+// ErrEncrypted means that the image of a disk is encrypted, and its overlay would not be. The operation has changed nothing.
+var ErrEncrypted = errors.New("image is encrypted")
+
 // ErrNeedFull means that a disk needs a full backup before the next increment. If its bitmap is missing, the error also
 // matches [ErrNoBitmap], and if it is inconsistent, [ErrInconsistent]. Otherwise the bitmap is disabled. The operation has
 // changed nothing.

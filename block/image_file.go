@@ -184,10 +184,19 @@ func (i *image) checkEmpty() error {
 	return err
 }
 
-// setSize makes a raw image of a file that is empty.
+// setSize makes a raw image of a file that is empty. Another program that does the same, or a QEMU that uses the file, gets
+// no other size.
 func (i *image) setSize(size int64) error {
 	if i.isRawDevice() {
 		return i.checkSize(size)
+	}
+	unlock, err := lock(i.file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := i.checkEmpty(); err != nil {
+		return err
 	}
 	return i.file.Truncate(size)
 }

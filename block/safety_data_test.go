@@ -1,7 +1,10 @@
 package block_test
 
 import (
+	"os"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -139,6 +142,49 @@ func TestMoveOntoOldBitmap(t *testing.T) {
 		require.NotEmpty(t, kept)
 		for _, b := range m.disk(t, "data1").Bitmaps {
 			require.NotEqual(t, "b", *b.Name)
+		}
+	})
+}
+
+// TestCreateRawInUse creates a raw image in an empty file that a QEMU uses.
+func TestCreateRawInUse(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		if runtime.GOOS != "linux" {
+			t.Skip("no locks that belong to an open file")
+		}
+		ctx := within(t)
+		require.NoError(t, os.WriteFile(m.path("empty"), nil, 0o600))
+		m.add(t, "user", "file", qmp.Args{"filename": m.path("empty")})
+		require.NoError(t, m.plug.AddDevice(ctx, hotplug.Device{ID: "data1", Driver: "scsi-hd", Props: qmp.Args{"drive": "user"}}))
+		err := m.disks.CreateImage(ctx, "data2", block.Image{Backend: hotplug.File{Path: m.path("empty")}, Size: imageSize})
+		require.ErrorIs(t, err, hotplug.ErrInUse)
+		require.Zero(t, m.disk(t, "data1").Size())
+		require.NoError(t, m.disks.CreateImage(ctx, "data2", block.Image{Backend: hotplug.File{Path: m.path("other")}, Size: imageSize}))
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "data2", Driver: "scsi-hd", Backend: hotplug.File{Path: m.path("other")}}))
+	})
+}
+
+// TestSnapshotOfEncrypted takes a snapshot of encrypted disks. The overlay would not be encrypted.
+func TestSnapshotOfEncrypted(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		require.NoError(t, qemu.ObjectAdd{ID: "key", QOMType: "secret", Branch: &qemu.RawBranch{Members: qmp.Args{"data": "a key"}}}.Do(ctx, m))
+		for id, options := range map[string]qmp.Args{
+			"luks": {"key-secret": "key"}, "qcow2": {"encrypt": qmp.Args{"format": "luks", "key-secret": "key"}},
+		} {
+			file := hotplug.File{Path: m.path(id), Format: qemu.BlockdevDriver(id)}
+			image := block.Image{Backend: file, Size: imageSize, Key: []byte("a key"), KeyTime: time.Millisecond}
+			require.NoError(t, m.disks.CreateImage(ctx, id, image))
+			options["file"] = qmp.Args{"driver": "file", "filename": m.path(id)}
+			m.add(t, id, file.Format, options)
+			require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.Node{Name: id}}))
+			require.True(t, m.disk(t, id).Layers[0].Encrypted)
+			overlay := block.Overlay{Disk: id, Target: m.into(id + ".o")}
+			require.ErrorIs(t, m.disks.Snapshot(ctx, []block.Overlay{overlay}, nil), block.ErrEncrypted)
+			require.Len(t, m.disk(t, id).Layers, 1)
+			overlay.Unencrypted = true
+			require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{overlay}, nil))
+			require.False(t, m.disk(t, id).Layers[0].Encrypted)
 		}
 	})
 }

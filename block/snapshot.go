@@ -29,6 +29,10 @@ type Overlay struct {
 	// QEMU knows. If QEMU got a descriptor, it knows no name, and Snapshot returns an error.
 	BackingFile string
 
+	// Unencrypted allows an overlay on top of an encrypted image. The overlay is not encrypted: what the guest writes from
+	// then on is readable in its file.
+	Unencrypted bool
+
 	// Bitmaps are new bitmaps on the overlay. They record what the guest writes after the snapshot. Node is ignored.
 	Bitmaps []qemu.BlockDirtyBitmapAdd
 }
@@ -88,6 +92,7 @@ func (e *ThawError) Unwrap() error { return e.Err }
 // looks at the disks, and returns nil if they use the overlays. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on a disk.
+//   - [ErrEncrypted]: the image of a disk is encrypted, and Unencrypted is not set.
 //   - [ErrNotEmpty]: the file for an overlay has content.
 //   - [ErrSize]: a disk was resized after Snapshot had created its overlay.
 //   - [*ThawError]: the file systems of the guest may still be frozen.
@@ -170,6 +175,9 @@ func (vm *VM) checkSizes(ctx context.Context, before []*Disk) error {
 // blockdev-snapshot connects it with the image below.
 func (o *Overlay) target(d *Disk) (w wanted, err error) {
 	w = wanted{disk: o.Disk, size: d.Size()}
+	if d.image().Encrypted && !o.Unencrypted {
+		return w, because(ErrEncrypted, "image is encrypted, and its overlay would not be: set Unencrypted to allow that")
+	}
 	if w.below.file, w.below.format, err = d.image().named(o.BackingFile); err != nil {
 		return w, err
 	}

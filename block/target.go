@@ -19,7 +19,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// A Target is storage that an operation writes to: the new storage of a disk, an overlay, a copy or a backup.
+// A Target is storage that an operation writes to: the new storage of a disk, an overlay, a copy or a backup. A File and a
+// Descriptor are not encrypted, even if the disk is.
 type Target struct {
 	// Backend is the storage: a [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. QEMU
 	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node.
