@@ -119,8 +119,8 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *Exp
 // checkThread returns an error if a disk has an iothread, and QEMU would terminate when a client of its export leaves: its
 // server handles that in the iothread since it closes all clients at its end (7.2.14), until 8.2.
 func (vm *VM) checkThread(ctx context.Context, d *Disk) error {
-	v, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
-	if err != nil || v.QEMU.Major < 6 || v.QEMU.Major > 8 || v.QEMU.Major == 8 && v.QEMU.Minor >= 2 {
+	v, err := vm.version(ctx)
+	if err != nil || v.Major < 6 || v.Major > 8 || v.Major == 8 && v.Minor >= 2 {
 		return err
 	}
 	threads, err := qemu.QueryIOThreads{}.Do(ctx, vm.conn)
@@ -288,11 +288,11 @@ func (vm *VM) stopServer(ctx context.Context) error {
 	if err != nil || slices.ContainsFunc(all, func(e qemu.BlockExportInfo) bool { return e.Type == qemu.BlockExportTypeNBD }) {
 		return err
 	}
-	version, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
+	version, err := vm.version(ctx)
 	if err != nil {
 		return err
 	}
-	if version.QEMU.Major < 6 {
+	if version.Major < 6 {
 		if err := sleep(ctx, forgetTime); err != nil {
 			return err
 		}
