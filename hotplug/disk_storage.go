@@ -210,9 +210,9 @@ func (vm *VM) setsOfNodes(ctx context.Context, nodes map[string][]string) (all [
 	return all, err
 }
 
-// removeClosedSets removes the sets of nodes that are gone, except those that a disk still has open. A node with several
-// files can leave nodes below it that the disk uses, for example after the commit of an overlay: QEMU takes descriptors from
-// their sets again when it reopens the files. RemoveDisk removes these sets.
+// removeClosedSets removes the sets of nodes that are gone. If a disk still has a set open, the set stays until RemoveDisk: a
+// node with several files can leave nodes below it that the disk uses, for example after the commit of an overlay. When QEMU
+// reopens the files of these nodes, it takes descriptors from the sets again.
 func (vm *VM) removeClosedSets(ctx context.Context, sets []nodeSet, kept []Kept) (err error) {
 	sets = slices.DeleteFunc(sets, func(s nodeSet) bool { return isKept(kept, s.node) })
 	if len(sets) == 0 {

@@ -99,7 +99,7 @@ func TestRemoveNodesFaults(t *testing.T) {
 	}
 }
 
-// TestRemoveNodesWaits has a node that is in use for a while, then one that stays in use.
+// TestRemoveNodesWaits removes a node that is in use for a while, and then a node that stays in use.
 func TestRemoveNodesWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
