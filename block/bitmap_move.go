@@ -90,5 +90,7 @@ func (m *bitmapMove) move(ctx context.Context, b qemu.BlockDirtyInfo) error {
 		}
 		errs = append(errs, err)
 	}
+	// A bitmap that the image had before lacks writes. QEMU refuses this if there is none.
+	_ = qemu.BlockDirtyBitmapRemove{Node: m.to, Name: *b.Name}.Do(ctx, m.vm.conn)
 	return errors.Join(errs...)
 }

@@ -141,11 +141,11 @@ type move struct {
 
 // A movingDisk is a disk that is copied to the destination.
 type movingDisk struct {
-	id   string
-	root string // the node of the source
-	size int64
-	node string // the node of the source for the export of the destination
-	job  *job.Job
+	id    string
+	root  string // the node of the source
+	there *Disk  // the disk of the destination; nil without one
+	node  string // the node of the source for the export of the destination
+	job   *job.Job
 }
 
 // prepare copies the disks, until the destination has everything that the guest has written.
@@ -176,7 +176,7 @@ func (m *move) export(ctx context.Context) error {
 	}
 	for _, d := range m.disks {
 		export := &ExportOptions{ID: jobID(d.id, migratePurpose), Name: d.id, Writable: true}
-		if err := m.dst.exportDisk(ctx, &m.there, d.id, export); err != nil {
+		if err := m.dst.exportDisk(ctx, &m.there, d.there, export); err != nil {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
 	}
@@ -204,24 +204,25 @@ func (m *move) check(ctx context.Context) error {
 			return &migration.StateError{RunState: status.Status, Reason: "destination does not wait for a machine: start it with -incoming defer"}
 		}
 	}
-	for i, id := range m.opts.Disks {
-		if slices.Contains(m.opts.Disks[:i], id) {
-			return fmt.Errorf("disk %q is listed twice", id)
+	here, err := m.src.lookAllIdle(ctx, m.opts.Disks)
+	if err != nil {
+		return err
+	}
+	for _, d := range here {
+		m.disks = append(m.disks, &movingDisk{id: d.ID, root: d.root()})
+	}
+	if m.dst == nil {
+		return nil
+	}
+	there, err := m.dst.lookAllIdle(ctx, m.opts.Disks)
+	if err != nil {
+		return fmt.Errorf("destination: %w", err)
+	}
+	for i, d := range here {
+		if d.Size() != there[i].Size() {
+			return because(ErrSize, "disk %q has %d bytes, and at the destination %d", d.ID, d.Size(), there[i].Size())
 		}
-		d, err := m.src.lookIdle(ctx, id)
-		if err != nil {
-			return fmt.Errorf("disk %q: %w", id, err)
-		}
-		if m.dst != nil {
-			there, err := m.dst.lookIdle(ctx, id)
-			if err != nil {
-				return fmt.Errorf("destination: disk %q: %w", id, err)
-			}
-			if d.Size() != there.Size() {
-				return because(ErrSize, "disk %q has %d bytes, and at the destination %d", id, d.Size(), there.Size())
-			}
-		}
-		m.disks = append(m.disks, &movingDisk{id: id, root: d.root(), size: d.Size()})
+		m.disks[i].there = there[i]
 	}
 	return nil
 }
@@ -360,10 +361,14 @@ func (m *move) handOver(ctx context.Context) error {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
 	}
+	nodes := map[string][]string{}
 	for _, d := range m.disks {
-		if err := m.src.removeNodes(ctx, d.id, d.node); err != nil {
-			return fmt.Errorf("disk %q: %w", d.id, err)
-		}
+		nodes[d.id] = []string{d.node}
+	}
+	if err := m.src.removeNodes(ctx, nodes); err != nil {
+		return err
+	}
+	for _, d := range m.disks {
 		if m.dst == nil {
 			continue
 		}

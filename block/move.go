@@ -75,7 +75,7 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 	err = vm.changing(ctx, "move disk", id, func(undo *rollback) error {
 		m, err := vm.planMirror(ctx, undo, id, t, opts, true)
 		if err != nil {
-			return vm.orBusy(ctx, id, jobID(id, "create"), err)
+			return err
 		}
 		m.job = jobID(id, "move")
 		m.bitmaps = bitmapMove{vm, m.old[0].Node, m.Target, m.job, m.disk.movable(opts != nil && opts.DropBitmaps)}
@@ -139,7 +139,7 @@ func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) 
 	err = vm.changing(ctx, "copy disk", id, func(undo *rollback) error {
 		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror(), false)
 		if err != nil {
-			return vm.orBusy(ctx, id, jobID(id, "create"), err)
+			return err
 		}
 		m.job = jobID(id, "copy")
 		moved, err := m.run(ctx)
@@ -204,7 +204,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 	if opts.WriteBlocking {
 		m.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
 	}
-	m.Target, err = vm.addTarget(ctx, undo, id, t, d.Size(), below)
+	m.Target, err = vm.addTarget(ctx, undo, wanted{Target: t, disk: id, size: d.Size(), below: below})
 	return m, err
 }
 
@@ -342,22 +342,31 @@ func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotpl
 	if len(names) == 0 {
 		return nil
 	}
-	kept, err := vm.releaseNodes(ctx, id, names...)
+	kept = vm.releaseAll(ctx, map[string][]string{id: names})
+	isKept := func(node string) bool { return isKept(kept, node) }
+	return append(kept, vm.releaseSets(ctx, old, isKept)...)
+}
+
+func isKept(kept []hotplug.Kept, node string) bool {
+	return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })
+}
+
+// releaseAll removes nodes after an operation has succeeded, by the IDs of their disks. It returns what stays.
+func (vm *VM) releaseAll(ctx context.Context, nodes map[string][]string) (kept []hotplug.Kept) {
+	kept, err := vm.releaseNodes(ctx, nodes)
 	if err != nil {
-		kept, err = vm.releaseNodes(ctx, id, names...)
+		kept, err = vm.releaseNodes(ctx, nodes)
 	}
-	isKept := func(node string) bool {
-		return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })
+	if err == nil {
+		return kept
 	}
-	if err != nil { // RemoveNodes has stopped
-		exist, nodesErr := vm.nodes(ctx)
-		for _, node := range names {
-			if (nodesErr != nil || exist[node]) && !isKept(node) {
-				kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: err})
-			}
+	exist, nodesErr := vm.nodes(ctx) // RemoveNodesOf has stopped
+	for _, node := range namesIn(nodes) {
+		if (nodesErr != nil || exist[node]) && !isKept(kept, node) {
+			kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: err})
 		}
 	}
-	return append(kept, vm.releaseSets(ctx, old, isKept)...)
+	return kept
 }
 
 // releaseSets removes the sets of layers. If another disk, or a layer that stays, uses a set, the set stays.

@@ -56,7 +56,8 @@ type View struct {
 // return an error that matches [ErrFrozen].
 //
 // If OpenView fails, everything is as before, unless the error is a [*hotplug.RollbackError]. The error matches:
-//   - [errors.ErrUnsupported]: QEMU is older than 7.1. There, use [VM.Backup].
+//   - [errors.ErrUnsupported]: QEMU is older than 7.1, or older than 8.2 and a disk has an iothread: such a QEMU can terminate
+//     when a client leaves. There, use [VM.Backup].
 //   - [ErrNeedFull], [ErrNoDisk], [ErrBusy], [ErrBitmapBusy]: as for [VM.Backup].
 //   - [ErrNoBitmap], [ErrInconsistent]: the view cannot have one of the ExportBitmaps.
 //   - [*qmp.Error]: QEMU refused a command, for example to start a second NBD server.
@@ -78,17 +79,14 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 		if !freezes {
 			return because(errors.ErrUnsupported, "frozen views need QEMU 7.1")
 		}
-		var all []*source
-		for _, d := range disks {
-			if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
-				return err
-			}
-			if err := all[len(all)-1].show(d.ExportBitmaps); err != nil {
-				return onDisk(d.ID, err)
-			}
+		all, err := vm.sources(ctx, view.ids, disks)
+		if err != nil {
+			return err
 		}
-		if len(all) == 0 {
-			return errors.New("no disk is given")
+		for _, s := range all {
+			if err := vm.checkThread(ctx, s.Disk); err != nil {
+				return onDisk(s.ID, err)
+			}
 		}
 		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
 			return err
@@ -119,9 +117,8 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 	if err := vm.startServer(ctx, undo, server); err != nil {
 		return err
 	}
-	for _, s := range all {
-		undo.add("export of disk "+s.ID, func(ctx context.Context) error { return vm.removeExports(ctx, []string{s.ID}) })
-	}
+	ids := idsOf(all)
+	undo.add("export of disk "+strings.Join(ids, ", "), func(ctx context.Context) error { return vm.removeExports(ctx, ids) })
 	for _, s := range all {
 		access := viewNode(s.ID, accessNode)
 		nbd := &qemu.BlockExportOptionsNBD{Name: &s.ID}
@@ -154,13 +151,16 @@ func (v *View) isOpen(ctx context.Context) error {
 	if len(v.ids) == 0 {
 		return errors.New("no disk is given")
 	}
-	for _, id := range v.ids {
-		d, err := v.vm.look(ctx, id)
+	disks, err := v.vm.lookAll(ctx, v.ids...)
+	if err != nil {
+		return err
+	}
+	for i, d := range disks {
 		switch {
-		case err != nil:
-			return onDisk(id, err)
+		case d == nil:
+			return onDisk(v.ids[i], ErrNoDisk)
 		case !d.frozen():
-			return onDisk(id, ErrNoView)
+			return onDisk(v.ids[i], ErrNoView)
 		}
 	}
 	return nil
@@ -168,10 +168,13 @@ func (v *View) isOpen(ctx context.Context) error {
 
 // isThere returns an error if nothing is left of the view.
 func (v *View) isThere(ctx context.Context) error {
-	for _, id := range v.ids {
-		d, err := v.vm.look(ctx, id)
-		if err != nil {
-			return onDisk(id, err)
+	disks, err := v.vm.lookAll(ctx, v.ids...)
+	if err != nil {
+		return err
+	}
+	for i, d := range disks {
+		if d == nil {
+			return onDisk(v.ids[i], ErrNoDisk)
 		}
 		if d.frozen() || len(d.chains()) > 0 {
 			return nil

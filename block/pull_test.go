@@ -31,7 +31,12 @@ func (m *machine) served() *block.ViewOptions {
 // pulled checks what a client reads from a view.
 func (m *machine) pulled(t *testing.T, s *shadow, want []byte) {
 	t.Helper()
-	out, err := m.image("convert", "-f", "raw", "-O", "raw", "nbd+unix:///"+s.id+"?socket="+m.path("nbd.sock"), m.path("pulled"))
+	m.pulledAs(t, s.id, want)
+}
+
+func (m *machine) pulledAs(t *testing.T, export string, want []byte) {
+	t.Helper()
+	out, err := m.image("convert", "-f", "raw", "-O", "raw", "nbd+unix:///"+export+"?socket="+m.path("nbd.sock"), m.path("pulled"))
 	require.NoError(t, err, out)
 	got, err := os.ReadFile(m.path("pulled"))
 	require.NoError(t, err)
