@@ -64,14 +64,18 @@ func (vm *VM) Export(ctx context.Context, id string, opts *ExportOptions) error 
 	if opts == nil {
 		opts = &ExportOptions{}
 	}
-	return vm.changing(ctx, "export disk", id, func(undo *rollback) error { return vm.exportDisk(ctx, undo, id, opts) })
+	return vm.changing(ctx, "export disk", id, func(undo *rollback) error {
+		d, err := vm.look(ctx, id)
+		if err != nil {
+			return err
+		}
+		return vm.exportDisk(ctx, undo, d, opts)
+	})
 }
 
-func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *ExportOptions) error {
-	d, err := vm.look(ctx, id)
+func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *ExportOptions) error {
+	id := d.ID
 	switch {
-	case err != nil:
-		return err
 	case len(d.Layers) == 0:
 		return because(ErrNoDisk, "drive has no medium")
 	case opts.Writable && opts.Node == "" && d.busy() != nil: // what clients write would not pass the filter of a job
@@ -102,7 +106,7 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *E
 	if notStarted != nil && !refused(notStarted) {
 		return notStarted
 	}
-	err = undo.step(ctx, "export "+export.ID, func(ctx context.Context) error { return export.Do(ctx, vm.conn) },
+	err := undo.step(ctx, "export "+export.ID, func(ctx context.Context) error { return export.Do(ctx, vm.conn) },
 		func(ctx context.Context) error {
 			return vm.removeExport(ctx, export.ID, qemu.BlockExportRemoveModeHard)
 		})
@@ -115,8 +119,8 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *E
 // checkThread returns an error if a disk has an iothread, and QEMU would terminate when a client of its export leaves: its
 // server handles that in the iothread since it closes all clients at its end (7.2.14), until 8.2.
 func (vm *VM) checkThread(ctx context.Context, d *Disk) error {
-	v, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
-	if err != nil || v.QEMU.Major < 6 || v.QEMU.Major > 8 || v.QEMU.Major == 8 && v.QEMU.Minor >= 2 {
+	v, err := vm.version(ctx)
+	if err != nil || v.Major < 6 || v.Major > 8 || v.Major == 8 && v.Minor >= 2 {
 		return err
 	}
 	threads, err := qemu.QueryIOThreads{}.Do(ctx, vm.conn)
@@ -284,11 +288,11 @@ func (vm *VM) stopServer(ctx context.Context) error {
 	if err != nil || slices.ContainsFunc(all, func(e qemu.BlockExportInfo) bool { return e.Type == qemu.BlockExportTypeNBD }) {
 		return err
 	}
-	version, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
+	version, err := vm.version(ctx)
 	if err != nil {
 		return err
 	}
-	if version.QEMU.Major < 6 {
+	if version.Major < 6 {
 		if err := sleep(ctx, forgetTime); err != nil {
 			return err
 		}

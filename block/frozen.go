@@ -58,8 +58,8 @@ func (vm *VM) setDrive(ctx context.Context, d *Disk, node string) error {
 
 // freezes reports whether QEMU can make frozen views: it has the drivers, and changes the node of a device that exists.
 func (vm *VM) freezes(ctx context.Context) (bool, error) {
-	v, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
-	return v.QEMU.Major > 7 || v.QEMU.Major == 7 && v.QEMU.Minor >= 1, err
+	v, err := vm.version(ctx)
+	return v.Major > 7 || v.Major == 7 && v.Minor >= 1, err
 }
 
 // A source is a disk that a backup reads, or a frozen view shows.

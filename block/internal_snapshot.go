@@ -45,22 +45,9 @@ func (vm *VM) snapshotsOf(ctx context.Context, id string) ([]qemu.SnapshotInfo, 
 // Source: blockdev-snapshot-internal-sync.
 func (vm *VM) CreateInternalSnapshot(ctx context.Context, id, name string) error {
 	return vm.do(ctx, "create internal snapshot of disk", id, func() error {
-		d, err := vm.lookIdle(ctx, id)
-		if err == nil {
-			err = vm.checkHere(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		before, err := vm.snapshotsOf(ctx, id)
-		if err != nil {
-			return err
-		}
-		err = qemu.BlockdevSnapshotInternalSync{Device: d.root(), Name: name}.Do(ctx, vm.conn)
-		if err != nil && named(before, name) == nil && qmp.MayHaveExecuted(err) {
-			return vm.checkInternal(ctx, id, name, true, err)
-		}
-		return err
+		return vm.changeInternal(ctx, id, name, true, func(root string) error {
+			return qemu.BlockdevSnapshotInternalSync{Device: root, Name: name}.Do(ctx, vm.conn)
+		})
 	})
 }
 
@@ -70,23 +57,32 @@ func (vm *VM) CreateInternalSnapshot(ctx context.Context, id, name string) error
 // Source: blockdev-snapshot-delete-internal-sync.
 func (vm *VM) DeleteInternalSnapshot(ctx context.Context, id, name string) error {
 	return vm.do(ctx, "delete internal snapshot of disk", id, func() error {
-		d, err := vm.lookIdle(ctx, id)
-		if err == nil {
-			err = vm.checkHere(ctx)
-		}
-		if err != nil {
+		return vm.changeInternal(ctx, id, name, false, func(root string) error {
+			_, err := qemu.BlockdevSnapshotDeleteInternalSync{Device: root, Name: &name}.Do(ctx, vm.conn)
 			return err
-		}
-		before, err := vm.snapshotsOf(ctx, id)
-		if err != nil || named(before, name) == nil {
-			return err
-		}
-		_, err = qemu.BlockdevSnapshotDeleteInternalSync{Device: d.root(), Name: &name}.Do(ctx, vm.conn)
-		if err != nil && qmp.MayHaveExecuted(err) {
-			return vm.checkInternal(ctx, id, name, false, err)
-		}
-		return err
+		})
 	})
+}
+
+// changeInternal creates or deletes a snapshot inside a disk. want reports whether the disk has the snapshot afterwards.
+func (vm *VM) changeInternal(ctx context.Context, id, name string, want bool, change func(root string) error) error {
+	disks, err := vm.findImages(ctx, []string{id})
+	if err != nil {
+		return err
+	}
+	d := disks[0]
+	if err = d.busy(); err == nil {
+		err = vm.checkHere(ctx)
+	}
+	had := named(d.snapshots, name) != nil
+	if err != nil || !had && !want {
+		return err
+	}
+	err = change(d.root())
+	if err != nil && had != want && qmp.MayHaveExecuted(err) {
+		return vm.checkInternal(ctx, id, name, want, err)
+	}
+	return err
 }
 
 // checkInternal looks whether a disk has a snapshot or not, because the answer of a command is lost.

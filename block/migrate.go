@@ -123,11 +123,11 @@ type move struct {
 
 // A movingDisk is a disk that is copied to the destination.
 type movingDisk struct {
-	id   string
-	root string // the node of the source
-	size int64
-	node string // the node of the source for the export of the destination
-	job  *job.Job
+	id    string
+	root  string // the node of the source
+	there *Disk  // the disk of the destination
+	node  string // the node of the source for the export of the destination
+	job   *job.Job
 }
 
 // prepare copies the disks, until the destination has everything that the guest has written.
@@ -143,7 +143,7 @@ func (m *move) prepare(ctx context.Context) error {
 	}
 	for _, d := range m.disks {
 		export := &ExportOptions{ID: jobID(d.id, migratePurpose), Name: d.id, Writable: true}
-		if err := m.dst.exportDisk(ctx, &m.there, d.id, export); err != nil {
+		if err := m.dst.exportDisk(ctx, &m.there, d.there, export); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}
 	}
@@ -172,22 +172,19 @@ func (m *move) check(ctx context.Context) error {
 	if status.Status != qemu.RunStateInmigrate {
 		return &migration.StateError{RunState: status.Status, Reason: "destination does not wait for a machine: start it with -incoming defer"}
 	}
-	for i, id := range m.opts.Disks {
-		if slices.Contains(m.opts.Disks[:i], id) {
-			return fmt.Errorf("disk %q is listed twice", id)
+	here, err := m.src.lookAllIdle(ctx, m.opts.Disks)
+	if err != nil {
+		return err
+	}
+	there, err := m.dst.lookAllIdle(ctx, m.opts.Disks)
+	if err != nil {
+		return fmt.Errorf("destination: %w", err)
+	}
+	for i, d := range here {
+		if d.Size() != there[i].Size() {
+			return because(ErrSize, "disk %q has %d bytes, and at the destination %d", d.ID, d.Size(), there[i].Size())
 		}
-		d, err := m.src.lookIdle(ctx, id)
-		if err != nil {
-			return fmt.Errorf("disk %q: %w", id, err)
-		}
-		there, err := m.dst.lookIdle(ctx, id)
-		if err != nil {
-			return fmt.Errorf("destination: disk %q: %w", id, err)
-		}
-		if d.Size() != there.Size() {
-			return because(ErrSize, "disk %q has %d bytes, and at the destination %d", id, d.Size(), there.Size())
-		}
-		m.disks = append(m.disks, &movingDisk{id: id, root: d.root(), size: d.Size()})
+		m.disks = append(m.disks, &movingDisk{id: d.ID, root: d.root(), there: there[i]})
 	}
 	return nil
 }
@@ -321,10 +318,14 @@ func (m *move) handOver(ctx context.Context) error {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
 	}
+	nodes := map[string][]string{}
 	for _, d := range m.disks {
-		if err := m.src.removeNodes(ctx, map[string][]string{d.id: {d.node}}); err != nil {
-			return fmt.Errorf("disk %q: %w", d.id, err)
-		}
+		nodes[d.id] = []string{d.node}
+	}
+	if err := m.src.removeNodes(ctx, nodes); err != nil {
+		return err
+	}
+	for _, d := range m.disks {
 		if err := m.dst.removeExportAfter(ctx, jobID(d.id, migratePurpose)); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
 		}

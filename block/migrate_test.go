@@ -27,6 +27,14 @@ func (m *machine) destination(t *testing.T) *machine {
 	return dst
 }
 
+// withDestination adds two disks, and starts a machine to which they can move.
+func (m *machine) withDestination(t *testing.T) *machine {
+	t.Helper()
+	m.plugged(t, "data1", 1)
+	m.plugged(t, "data2", 2)
+	return m.destination(t)
+}
+
 // to returns options for a migration of both disks, and the target.
 func (m *machine) to() (migration.Target, *block.MigrateOptions) {
 	return migration.Unix(m.path("migrate")), &block.MigrateOptions{Disks: []string{"data1", "data2"}, Server: m.nbdAt("nbd")}
@@ -66,9 +74,7 @@ func (m *machine) unmoved(t *testing.T) {
 func TestMigrate(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
-		m.plugged(t, "data1", 1)
-		m.plugged(t, "data2", 2)
-		dst := m.destination(t)
+		dst := m.withDestination(t)
 		to, opts := dst.to()
 		copied, switched := map[string]bool{}, false
 		opts.WriteBlocking = true
@@ -121,9 +127,7 @@ func TestMigrate(t *testing.T) {
 func TestMigrateErrors(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
-		m.plugged(t, "data1", 1)
-		m.plugged(t, "data2", 2)
-		dst := m.destination(t)
+		dst := m.withDestination(t)
 		fails := func(want error, text string, disks *block.VM, change func(*block.MigrateOptions)) {
 			t.Helper()
 			to, opts := dst.to()
@@ -143,7 +147,7 @@ func TestMigrateErrors(t *testing.T) {
 			o.Migration = &migration.Options{Postcopy: func(migration.Progress) bool { return true }}
 		})
 		fails(nil, "-incoming defer", m.disks, func(*block.MigrateOptions) {})
-		fails(nil, "listed twice", dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data1", "data1"} })
+		fails(nil, "given twice", dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data1", "data1"} })
 		fails(block.ErrNoDisk, `disk "none"`, dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"none"} })
 		fails(nil, "nbd-server-start", dst.disks, func(o *block.MigrateOptions) { o.Server = dst.nbdAt("no/nbd") })
 		_, err := m.disks.Migrate(ctx, new(block.VM), migration.Unix("x"), nil)
@@ -163,12 +167,10 @@ func TestMigrateErrors(t *testing.T) {
 // TestMigrateFails ends a migration with disks at several points: the machine goes on at the source.
 func TestMigrateFails(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
-		m.plugged(t, "data1", 1)
-		m.plugged(t, "data2", 2)
+		dst := m.withDestination(t)
 		reason := errors.New("a reason")
 
 		// The callback refuses.
-		dst := m.destination(t)
 		to, opts := dst.to()
 		opts.Migration = &migration.Options{PreSwitchover: func(context.Context) error { return reason }}
 		_, err := m.disks.Migrate(within(t), dst.disks, to, opts)
@@ -303,9 +305,7 @@ func TestMigrateGuest(t *testing.T) {
 func TestMigrateCutOff(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
-		m.plugged(t, "data1", 1)
-		m.plugged(t, "data2", 2)
-		dst := m.destination(t)
+		dst := m.withDestination(t)
 		to, opts := dst.to()
 		opts.Migration = &migration.Options{PreSwitchover: func(context.Context) error { return m.Close() }}
 		_, err := m.disks.Migrate(ctx, dst.disks, to, opts)

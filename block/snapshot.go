@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -131,19 +132,10 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, ids []string, overla
 		all.Actions = append(all.Actions, o.actions(disks[i], nodes[i], opts.DropBitmaps)...)
 	}
 	take := func(ctx context.Context) error {
-		now, err := vm.lookAll(ctx, ids...)
-		if err != nil {
+		if err := vm.checkSizes(ctx, disks); err != nil {
 			return err
 		}
-		for i, d := range disks { // the guest would lose what is behind the end of a smaller overlay
-			switch {
-			case now[i] == nil:
-				return onDisk(d.ID, ErrNoDisk)
-			case now[i].Size() != d.Size():
-				return onDisk(d.ID, because(ErrSize, "disk has %d bytes, and had %d when its overlay was created", now[i].Size(), d.Size()))
-			}
-		}
-		err = all.Do(ctx, vm.conn)
+		err := all.Do(ctx, vm.conn)
 		if err != nil && qmp.MayHaveExecuted(err) {
 			err = vm.checkTaken(ctx, overlays[0].Disk, nodes[0], err)
 		}
@@ -158,6 +150,25 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, ids []string, overla
 		*undo = nil
 	}
 	return err
+}
+
+// checkSizes returns an error if a disk has another size than before. The guest would lose what is behind the end of a
+// smaller overlay.
+func (vm *VM) checkSizes(ctx context.Context, before []*Disk) error {
+	all, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	for _, d := range before {
+		i := slices.IndexFunc(all, func(b qemu.BlockInfo) bool { return idOf(&b) == d.ID && b.Inserted != nil })
+		if i < 0 {
+			return onDisk(d.ID, ErrNoDisk)
+		}
+		if size := all[i].Inserted.Image.VirtualSize; size != d.Size() {
+			return onDisk(d.ID, because(ErrSize, "disk has %d bytes, and had %d when its overlay was created", size, d.Size()))
+		}
+	}
+	return nil
 }
 
 // target returns the target of the overlay, which is created and has the format qcow2. Its node has no backing node:

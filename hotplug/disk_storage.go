@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -138,12 +139,17 @@ func (vm *VM) removeNodesOf(ctx context.Context, nodes map[string][]string) (kep
 	}
 	remove := func() (progress, wait bool, err error) {
 		kept = nil
+		look := sync.OnceValues(func() ([]qemu.BlockStats, error) { return vm.nodes(ctx) }) // the next round looks again
 		for _, name := range left {
 			sure := false // that the node stays in use
 			removed, err := removeBusy(ctx, 0,
 				func() error { return qemu.BlockdevDel{NodeName: name}.Do(ctx, vm.conn) },
 				func() (bool, error) {
-					exists, err := vm.nodeExistsInUse(ctx, name)
+					nodes, err := look()
+					if err != nil {
+						return false, err
+					}
+					exists, err := existsInUse(nodes, name)
 					sure = errors.Is(err, ErrInUse)
 					return exists, err
 				})
