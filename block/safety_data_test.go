@@ -88,6 +88,13 @@ func TestBitmapsOfChangedDisk(t *testing.T) {
 		if saves {
 			require.NoError(t, m.disks.LoadMachine(ctx, "s", nil))
 		}
+		if m.qemu.AtLeast(7, 1) {
+			view, err := m.disks.OpenView(ctx, []block.ViewDisk{{ID: "data1"}}, m.served())
+			require.NoError(t, err)
+			require.ErrorIs(t, m.plug.ResizeDisk(ctx, "data1", 4<<20), block.ErrBusy)
+			_, err = view.Discard(ctx)
+			require.NoError(t, err)
+		}
 		require.NoError(t, m.plug.ResizeDisk(ctx, "data1", 4<<20))
 		require.NoError(t, m.plug.ResizeDisk(ctx, "data1", imageSize))
 		clear(a.holds[4<<20:])
