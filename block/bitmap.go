@@ -203,9 +203,9 @@ func (d *Disk) rootOrNone() string {
 
 // A chain is the bitmap of a chain of backups of a disk: a full one and increments.
 //
-// While a backup runs, the chain's bitmap continues to record, and so does a second one that begins at the moment of the
-// backup. If the backup succeeds, the content of the second one replaces that of the first. If anything fails, the first
-// one is as if there had been no backup: it lacks no writes. The second one is never stored in an image.
+// While a backup runs, two bitmaps record: the chain's bitmap, and a second bitmap that begins at the moment of the backup.
+// If the backup succeeds, the content of the second bitmap replaces the content of the first. If the backup fails, the first
+// bitmap lacks no writes, because it has recorded all the time. No image stores the second bitmap.
 type chain struct {
 	node, name  string
 	known       *qemu.BlockDirtyInfo // nil if there is no such bitmap

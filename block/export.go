@@ -24,8 +24,8 @@ type ExportOptions struct {
 	ID   string // of the export; by default, the disk's ID and ".export"
 	Name string // for clients; by default, Node or the disk's ID
 
-	// Node is another node to export, for example one that shows the disk as it was. By default, Export exports the node that
-	// the disk uses, and if the disk moves, its new node.
+	// Node is another node to export, for example a node that shows the disk as it was. By default, Export exports the node
+	// that the disk uses. If the disk moves, clients then read its new node.
 	Node string
 
 	// Server starts QEMU's NBD server if it does not run, for example at a UNIX socket:

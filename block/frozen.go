@@ -310,8 +310,8 @@ func (vm *VM) whileStopped(ctx context.Context, undo *rollback, do func() error)
 	return err
 }
 
-// unfreeze makes disks use the nodes below the filters of their views, if they use the filters. It returns the disks after
-// that; one that does not exist is nil.
+// unfreeze makes disks use the nodes below the filters of their views, if they use the filters. It then returns the disks. A
+// disk that does not exist is nil.
 func (vm *VM) unfreeze(ctx context.Context, ids []string) (disks []*Disk, err error) {
 	if disks, err = vm.lookAll(ctx, ids...); err != nil {
 		return nil, err

@@ -151,7 +151,7 @@ func TestExportOfView(t *testing.T) {
 	})
 }
 
-// TestElsewhere takes internal snapshots in a machine that waits for a migration, and in one that was migrated. QEMU 5.2
+// TestElsewhere takes internal snapshots in a machine that waits for a migration, and in a machine that was migrated. QEMU 5.2
 // would terminate.
 func TestElsewhere(t *testing.T) {
 	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) {

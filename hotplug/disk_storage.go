@@ -53,7 +53,11 @@ func (vm *VM) AddNodes(ctx context.Context, nodes ...Disk) error {
 			return err
 		}
 		for i := range all {
-			if err := all[i].Backend.addStorage(ctx, vm, undo, &all[i]); err != nil {
+			err := all[i].Backend.addStorage(ctx, vm, undo, &all[i])
+			if err != nil && len(all) > 1 {
+				err = fmt.Errorf("node %q: %w", all[i].NodeName, err)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -104,7 +108,7 @@ func (vm *VM) checkNodesUnused(ctx context.Context, nodes []Disk) error {
 // If a command fails for another reason, or QEMU does not answer, RemoveNodes returns an error. kept then ends with the
 // node of that command; the nodes after it are not in kept. Call RemoveNodes again.
 //
-// Source: query-fdsets, blockdev-del, remove-fd, object-del; query-block if several sets belong to the nodes.
+// Source: query-fdsets, blockdev-del, remove-fd, object-del; query-block if several sets belong to a node.
 func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept []Kept, err error) {
 	return vm.RemoveNodesOf(ctx, map[string][]string{id: nodes})
 }
@@ -210,9 +214,9 @@ func (vm *VM) setsOfNodes(ctx context.Context, nodes map[string][]string) (all [
 	return all, err
 }
 
-// removeClosedSets removes the sets of nodes that are gone, except those that a disk still has open. A node with several
-// files can leave nodes below it that the disk uses, for example after the commit of an overlay: QEMU takes descriptors from
-// their sets again when it reopens the files. RemoveDisk removes these sets.
+// removeClosedSets removes the sets of nodes that are gone. If a disk still has a set open, the set stays until RemoveDisk: a
+// node with several files can leave nodes below it that the disk uses, for example after the commit of an overlay. When QEMU
+// reopens the files of these nodes, it takes descriptors from the sets again.
 func (vm *VM) removeClosedSets(ctx context.Context, sets []nodeSet, kept []Kept) (err error) {
 	sets = slices.DeleteFunc(sets, func(s nodeSet) bool { return isKept(kept, s.node) })
 	if len(sets) == 0 {

@@ -292,7 +292,7 @@ func (p *parts) stop(err error) {
 	}
 }
 
-// names lists the parts of a kind to remove. The one that the device uses comes first. ours has the parts that this
+// names lists the parts of a kind to remove. The part that the device uses comes first. ours has the parts that this
 // package added.
 func (p *parts) names(ctx context.Context, what string) (all []string, ours map[string]bool) {
 	ours = map[string]bool{}

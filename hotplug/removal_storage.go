@@ -58,9 +58,9 @@ func (p *parts) removeStorage(ctx context.Context) {
 // removeNodes removes nodes and returns the names of those that stay. used is the node that the device used, or "".
 //
 // QEMU refuses to remove a node as long as a node above it is there. The order of the nodes is not known, so removeNodes
-// goes through them again as long as it removes any. A node above can also be one that an operation left, for example an
-// overlay after its commit: removeNodes then looks for all nodes of the disk. Only what the device used may be in use for
-// a while after the device is gone.
+// goes through them again as long as it removes any. An operation can also have left a node above, for example an overlay
+// after its commit: removeNodes then looks for all nodes of the disk. Only what the device used may be in use for a while
+// after the device is gone.
 func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string]bool, used string) (kept []string) {
 	remove := func(name string, limit time.Duration) (removed, there bool) {
 		removed, there = p.try(aNode, name, ours[name], func() (bool, error) { return p.vm.removeDrive(ctx, name, limit) })
@@ -113,7 +113,7 @@ func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string
 	return append(kept, left...)
 }
 
-// moreNodes asks for the nodes that this package added for the disk, and returns those that are not among names.
+// moreNodes asks for the nodes that this package added for the disk, and returns the nodes that are not among names.
 func (p *parts) moreNodes(ctx context.Context, names []string) (more []string) {
 	p.stop(p.ask(ctx, aNode))
 	for _, o := range p.own {

@@ -155,8 +155,8 @@ func TestBusyEvents(t *testing.T) {
 	})
 }
 
-// TestActsOnItsOwn: the methods that do not wait leave another job with the same ID as it is, and one that Detach was
-// called for.
+// TestActsOnItsOwn calls the methods that do not wait. When the job is gone, they leave another job with the same ID as it is.
+// After Detach, they send nothing.
 func TestActsOnItsOwn(t *testing.T) {
 	for name, act := range map[string]func(ctx context.Context, j *job.Job) error{
 		"Pause":    func(ctx context.Context, j *job.Job) error { return j.Pause(ctx) },

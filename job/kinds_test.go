@@ -83,7 +83,7 @@ func TestNodes(t *testing.T) {
 		}
 		s.raw(t, "other", imageSize, 1)
 		s.raw(t, "t1", imageSize, 0)
-		// Without data to copy, a job ends at once. A paused one does not, and neither does one that waits for the end.
+		// Without data to copy, a job ends at once, unless it is paused or waits for the end.
 		for name, of := range map[string]struct {
 			request qmp.Request
 			has     []string
