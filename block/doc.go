@@ -76,6 +76,8 @@
 //     [job.Job.Wait] or [job.Job.Cancel]. For "ID.copy" and "ID.migrate", call only Cancel: Wait would complete the job, and
 //     the guest would use the target.
 //   - [VM.Clean] then removes the nodes that the disk does not use.
+//   - If the program ended in the milliseconds in which a backup of several disks stops the machine, the machine is stopped:
+//     send cont.
 //   - [VM.FindView] finds a frozen view, and [VM.AbortBackups] ends backups and views.
 //
 // # Cost
@@ -102,6 +104,8 @@
 //   - QEMU before 6.0 cannot cut the connection to an NBD server. If ctx ends during a move to such a server, the node
 //     stays until [VM.Clean], because removing it could block the monitor.
 //   - QEMU before 6.0 has no SaveMachine, LoadMachine and DeleteSavedMachine.
+//   - QEMU 7.2 can terminate when an NBD client leaves the export of a disk with an iothread. If QEMU is older than 8.2, the
+//     error of [VM.Export] and [VM.OpenView] matches [errors.ErrUnsupported] for such a disk. QEMU 5.2 does not terminate.
 //   - While the machine is stopped, QEMU 5.2 and 7.2 keep descriptors open, see [hotplug.ErrDescriptorsKept]. They are in
 //     [Disk.Left] until [VM.Clean].
 //   - query-named-block-nodes terminates some versions while a job is not dismissed, see package job. Package block does

@@ -51,7 +51,7 @@ type Image struct {
 // If CreateImage fails, nothing is left in QEMU, and on Linux a regular file is empty, unless the error is a
 // [*hotplug.RollbackError] or another program has made a disk of the file. The error matches:
 //   - [ErrNotEmpty]: the file has content.
-//   - [hotplug.ErrInUse]: the image is raw, and another program uses the file.
+//   - [hotplug.ErrInUse]: another program uses the file, or creates an image in it.
 //   - [ErrSize]: a raw image is on a block device that is too small.
 //   - [*job.FailedError]: QEMU cannot write the image, or does not know the format or an option.
 //   - the other errors of [job.Run].
@@ -70,6 +70,11 @@ func (vm *VM) CreateImage(ctx context.Context, id string, image Image) error {
 		if err := image.checkFormat(file.format); err != nil {
 			return err
 		}
+		unlock, err := lock(file.file) // QEMU locks through the same open file, so this lock does not hinder it
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		if err := file.checkEmpty(); err != nil {
 			return err
 		}

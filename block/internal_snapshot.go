@@ -40,6 +40,7 @@ func (vm *VM) snapshotsOf(ctx context.Context, id string) ([]qemu.SnapshotInfo, 
 // exists. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on the disk.
+//   - [qmp.ErrNotSent]: the machine is at another host: it waits for a migration, or was migrated. QEMU 5.2 would terminate.
 //   - [*qmp.Error]: QEMU refused, for example because the snapshot exists, or the format has no snapshots.
 //
 // Source: blockdev-snapshot-internal-sync.
@@ -127,7 +128,8 @@ type MachineOptions struct {
 // SaveMachine needs QEMU 6.0. If it fails, the guest runs as before, and no disk has the snapshot. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 6.0.
 //   - [ErrNoDisk]: a disk of opts does not exist, or the machine has no disk that the guest can write to.
-//   - [ErrBusy]: jobs run on a disk.
+//   - [ErrBusy]: jobs run on a disk, or a job of any disk uses an NBD server. If the server did not answer, QEMU could not stop
+//     the guest, and would execute no other command.
 //   - [*job.FailedError]: QEMU's reason, for example that a writable disk does not support snapshots, or that the snapshot
 //     exists.
 //   - the other errors of [job.Run].

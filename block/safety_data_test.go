@@ -88,6 +88,13 @@ func TestBitmapsOfChangedDisk(t *testing.T) {
 		if saves {
 			require.NoError(t, m.disks.LoadMachine(ctx, "s", nil))
 		}
+		if m.qemu.AtLeast(7, 1) {
+			view, err := m.disks.OpenView(ctx, []block.ViewDisk{{ID: "data1"}}, m.served())
+			require.NoError(t, err)
+			require.ErrorIs(t, m.plug.ResizeDisk(ctx, "data1", 4<<20), block.ErrBusy)
+			_, err = view.Discard(ctx)
+			require.NoError(t, err)
+		}
 		require.NoError(t, m.plug.ResizeDisk(ctx, "data1", 4<<20))
 		require.NoError(t, m.plug.ResizeDisk(ctx, "data1", imageSize))
 		clear(a.holds[4<<20:])
@@ -164,27 +171,23 @@ func TestCreateRawInUse(t *testing.T) {
 	})
 }
 
-// TestSnapshotOfEncrypted takes a snapshot of encrypted disks. The overlay would not be encrypted.
+// TestSnapshotOfEncrypted takes a snapshot of an encrypted disk. The overlay would not be encrypted.
 func TestSnapshotOfEncrypted(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
 		require.NoError(t, qemu.ObjectAdd{ID: "key", QOMType: "secret", Branch: &qemu.RawBranch{Members: qmp.Args{"data": "a key"}}}.Do(ctx, m))
-		for id, options := range map[string]qmp.Args{
-			"luks": {"key-secret": "key"}, "qcow2": {"encrypt": qmp.Args{"format": "luks", "key-secret": "key"}},
-		} {
-			file := hotplug.File{Path: m.path(id), Format: qemu.BlockdevDriver(id)}
-			image := block.Image{Backend: file, Size: imageSize, Key: []byte("a key"), KeyTime: time.Millisecond}
-			require.NoError(t, m.disks.CreateImage(ctx, id, image))
-			options["file"] = qmp.Args{"driver": "file", "filename": m.path(id)}
-			m.add(t, id, file.Format, options)
-			require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.Node{Name: id}}))
-			require.True(t, m.disk(t, id).Layers[0].Encrypted)
-			overlay := block.Overlay{Disk: id, Target: m.into(id + ".o")}
-			require.ErrorIs(t, m.disks.Snapshot(ctx, []block.Overlay{overlay}, nil), block.ErrEncrypted)
-			require.Len(t, m.disk(t, id).Layers, 1)
-			overlay.Unencrypted = true
-			require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{overlay}, nil))
-			require.False(t, m.disk(t, id).Layers[0].Encrypted)
+		image := block.Image{
+			Backend: hotplug.File{Path: m.path("luks"), Format: "luks"}, Size: imageSize, Key: []byte("a key"), KeyTime: time.Millisecond,
 		}
+		require.NoError(t, m.disks.CreateImage(ctx, "data1", image))
+		m.add(t, "data1", "luks", qmp.Args{"key-secret": "key", "file": qmp.Args{"driver": "file", "filename": m.path("luks")}})
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.Node{Name: "data1"}}))
+		require.True(t, m.disk(t, "data1").Layers[0].Encrypted)
+		overlay := block.Overlay{Disk: "data1", Target: m.into("o")}
+		require.ErrorIs(t, m.disks.Snapshot(ctx, []block.Overlay{overlay}, nil), block.ErrEncrypted)
+		require.Len(t, m.disk(t, "data1").Layers, 1)
+		overlay.Unencrypted = true
+		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{overlay}, nil))
+		require.False(t, m.disk(t, "data1").Layers[0].Encrypted)
 	})
 }

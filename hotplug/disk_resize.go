@@ -25,6 +25,7 @@ var ErrHasBitmaps = errors.New("disk has bitmaps")
 //   - [qmp.ErrDeviceNotFound]: there is no such device.
 //   - [ErrNotDisk]: the device has no storage that QEMU could resize. Examples are a vhost-user disk,
 //     whose server decides the size, and a drive without a medium.
+//   - [ErrBusy]: size is smaller, and a backup or a frozen view of the disk is open.
 //   - [ErrHasBitmaps]: size is smaller, and the disk has bitmaps. Remove them, and take a full backup afterwards.
 //   - [qmp.ErrGeneric]: QEMU refuses, for example while a block job runs on the disk.
 //   - [qmp.ErrNotSent]: the machine has not arrived yet (-incoming). QEMU 5.2 and 7.2 terminate if a disk gets another size
@@ -69,6 +70,9 @@ func (vm *VM) checkShrinks(ctx context.Context, drive string, size int64) error 
 	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
 	for _, b := range blocks {
 		if i := b.Inserted; i != nil && (b.Device == drive || qmp.Value(i.NodeName) == drive) && size < i.Image.VirtualSize {
+			if i.Drv == string(qemu.BlockdevDriverCopyBeforeWrite) { // QEMU does not list the bitmaps below it
+				return because(ErrBusy, "a backup or a frozen view of the disk is open")
+			}
 			for _, bitmap := range i.DirtyBitmaps {
 				if bitmap.Name != nil {
 					return because(ErrHasBitmaps, "disk has bitmap %q, which would lack the change: remove it first", *bitmap.Name)
