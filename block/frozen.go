@@ -254,6 +254,14 @@ func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) er
 	return err
 }
 
+// checkTransaction is checkStop for a transaction: QEMU before 10 waits for all requests in the machine there, too.
+func (vm *VM) checkTransaction(ctx context.Context) error {
+	if v, err := vm.version(ctx); err != nil || v.Major >= 10 {
+		return err
+	}
+	return vm.checkStop(ctx)
+}
+
 // checkStop returns an error if a job has a connection to an NBD server. If the server does not answer, QEMU cannot stop the
 // machine, and executes no command until the server answers.
 func (vm *VM) checkStop(ctx context.Context) error {
@@ -278,7 +286,7 @@ func (vm *VM) checkStop(ctx context.Context) error {
 	if len(busy.Jobs) == 0 {
 		return nil
 	}
-	return fmt.Errorf("jobs of other disks use NBD servers, and the machine must stop for a moment: %w", busy)
+	return fmt.Errorf("jobs of other disks use NBD servers, for which QEMU would wait: %w", busy)
 }
 
 // whileStopped does something while the machine does not run.

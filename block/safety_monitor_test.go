@@ -54,6 +54,17 @@ func TestStopWithSilentServer(t *testing.T) {
 		backup := []block.BackupDisk{{ID: "data1", Target: m.into("b1")}, {ID: "data2", Target: m.into("b2")}}
 		_, err := m.disks.Backup(within(t), backup, nil)
 		check(err)
+		if !m.qemu.AtLeast(10, 0) {
+			_, err = m.disks.Backup(within(t), backup[:1], nil)
+			check(err)
+			_, err = m.disks.OpenView(within(t), []block.ViewDisk{{ID: "data1"}}, m.served())
+			check(err)
+			check(m.disks.Snapshot(within(t), []block.Overlay{{Disk: "data1", BackingFile: m.path("data1.qcow2"), Target: m.into("o1")}}, nil))
+		} else {
+			_, err = m.disks.Backup(within(t), []block.BackupDisk{{ID: "data1", Bitmap: "b", Target: m.into("b3")}}, nil)
+			require.NoError(t, err)
+			require.NoError(t, m.disks.RemoveBitmap(within(t), "data1", "b"))
+		}
 		only := &block.MachineOptions{Disks: []string{"data1"}}
 		check(m.disks.SaveMachine(within(t), "t", only))
 		check(m.disks.LoadMachine(within(t), "s", only))
