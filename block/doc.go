@@ -82,9 +82,21 @@
 //
 // # Cost
 //
-// Each view of a disk takes seven queries, and one or two more if there are jobs or things that are left. QEMU answers
-// some of them for all disks of the machine: query-block and query-blockstats take some 20 ms each for 400 disks. An
-// operation on several disks looks at each of them.
+// QEMU answers queries about disks for all disks of the machine. With 400 disks, query-block takes 15 ms, query-blockstats
+// 10 ms and query-fdsets 2 ms. Other commands take 0.1 or 0.2 ms. An operation on several disks queries as often as an
+// operation on one disk.
+//
+// These are the commands on QEMU 10.0, with new qcow2 files as targets. In parentheses is a program that does the same work by
+// hand, and does not prepare for failures and restarts:
+//
+//   - Disk, and Disks for all disks: 7 (4), and one more if there are jobs
+//   - Snapshot: 9, and 12 for each disk; Snapshot and Commit of one disk: 39 (16)
+//   - Move: 34 (15)
+//   - Backup: 29, and 33 for each disk; Backup of one disk: 62 (25)
+//
+// Disk takes 2 ms, and 50 ms if the machine has 400 other disks. For a disk of 1 MiB, Snapshot and Commit together take 30 ms,
+// and so do Move and Backup; with 400 other disks, they take 0.15 to 0.3 s. By hand it takes half the time, and a quarter to a
+// half with 400 other disks. "make bench block" measures this.
 //
 // # Old versions
 //

@@ -139,7 +139,7 @@ func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freez
 	return qemu.Transaction{Actions: copies}.Do(ctx, vm.conn) // if it fails, the bitmaps go with the nodes
 }
 
-// timeoutOf returns the seconds for cbw-timeout, in which 0 is no limit.
+// timeoutOf returns the seconds for cbw-timeout. There, 0 means no limit.
 func timeoutOf(d time.Duration) uint32 {
 	if d <= 0 {
 		d = defaultWriteTimeout
@@ -147,7 +147,7 @@ func timeoutOf(d time.Duration) uint32 {
 	return uint32(min(math.Ceil(d.Seconds()), math.MaxUint32))
 }
 
-// addScratches adds the scratch images of views: those of the caller, or files without names.
+// addScratches adds the scratch images of views: targets of the caller, or files without names.
 func (vm *VM) addScratches(ctx context.Context, undo *rollback, all []*source, dir string) error {
 	targets := make([]wanted, len(all))
 	for i, s := range all {
@@ -218,8 +218,8 @@ func busyIfExists(err error) error {
 	return err
 }
 
-// beginChains makes the second bitmaps of all chains, before the moment of the backup: they may hold too much. It removes
-// bitmaps that are inconsistent.
+// beginChains adds the second bitmaps of all chains. They begin shortly before the moment of the backup, so they may have more
+// than the next increment needs. beginChains removes inconsistent bitmaps.
 func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) error {
 	var actions []qemu.TransactionAction
 	for _, s := range all {
@@ -255,6 +255,14 @@ func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) er
 	return err
 }
 
+// checkTransaction is checkStop for a transaction: QEMU before 10 waits for all requests in the machine there, too.
+func (vm *VM) checkTransaction(ctx context.Context) error {
+	if v, err := vm.version(ctx); err != nil || v.Major >= 10 {
+		return err
+	}
+	return vm.checkStop(ctx)
+}
+
 // checkStop returns an error if a job has a connection to an NBD server. If the server does not answer, QEMU cannot stop the
 // machine, and executes no command until the server answers.
 func (vm *VM) checkStop(ctx context.Context) error {
@@ -279,7 +287,7 @@ func (vm *VM) checkStop(ctx context.Context) error {
 	if len(busy.Jobs) == 0 {
 		return nil
 	}
-	return fmt.Errorf("jobs of other disks use NBD servers, and the machine must stop for a moment: %w", busy)
+	return fmt.Errorf("jobs of other disks use NBD servers, for which QEMU would wait: %w", busy)
 }
 
 // whileStopped does something while the machine does not run.

@@ -60,7 +60,7 @@ type MigrateOptions struct {
 	Migration *migration.Options
 }
 
-// Migrate moves the machine to another QEMU with disks that are not shared. vm is the source. The destination was started
+// Migrate moves the machine to another QEMU, together with disks that are not shared. vm is the source. The destination was started
 // with "-incoming defer" and has the disks; their content is lost.
 //
 // Migrate exports the disks of the destination, copies the disks of the source there while the guest runs, and then runs

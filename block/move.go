@@ -208,7 +208,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 	return m, err
 }
 
-// run runs the job, and looks whether the disk uses the target then. If err is nil, that is as planned.
+// run runs the job, and then looks whether the disk uses the target. If err is nil, moved is as planned.
 func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	j, err := job.Start(ctx, m.vm.conn, m.job, m.BlockdevMirror)
 	if err == nil {

@@ -136,7 +136,7 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 // FindView finds an open view of these disks, for example after a restart of the program. If there is none, the error
 // matches [ErrNoView], and if there is no such disk, [ErrNoDisk].
 //
-// Source: query-block, query-block-exports.
+// Source: query-block, query-blockstats, query-jobs.
 func (vm *VM) FindView(ctx context.Context, ids ...string) (view *View, err error) {
 	view = &View{vm: vm, ids: ids}
 	err = vm.do(ctx, "find frozen view of disk", view.name(), func() error { return view.isOpen(ctx) })

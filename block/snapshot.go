@@ -91,7 +91,8 @@ func (e *ThawError) Unwrap() error { return e.Err }
 // exceptions: a [*hotplug.RollbackError], and a [*ThawError] with Taken. If ctx ends while QEMU takes the snapshot, Snapshot
 // looks at the disks, and returns nil if they use the overlays. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
-//   - [ErrBusy]: jobs run on a disk.
+//   - [ErrBusy]: jobs run on a disk. With QEMU 6.0 to 9.2, also if a job of any disk uses an NBD server: if the server did not
+//     answer, QEMU would execute no command.
 //   - [ErrEncrypted]: the image of a disk is encrypted, and Unencrypted is not set.
 //   - [ErrNotEmpty]: the file for an overlay has content.
 //   - [ErrSize]: a disk was resized after Snapshot had created its overlay.
@@ -114,6 +115,9 @@ func (vm *VM) Snapshot(ctx context.Context, overlays []Overlay, opts *SnapshotOp
 
 func (vm *VM) snapshot(ctx context.Context, undo *rollback, ids []string, overlays []Overlay, opts *SnapshotOptions) error {
 	disks, err := vm.lookAllIdle(ctx, ids)
+	if err == nil {
+		err = vm.checkTransaction(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -238,7 +238,7 @@ func (w *wanted) openImage() (err error) {
 	return nil
 }
 
-// withBacking returns the options of a node with the backing node, if it can have one and does not name its own.
+// withBacking adds the backing node to the options of a node, unless its format has none, or the options name one.
 func withBacking(options qemu.BlockdevOptions, below backing) qemu.BlockdevOptions {
 	switch b := options.Branch.(type) {
 	case *qemu.BlockdevOptionsQcow2:
@@ -393,8 +393,8 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, disk, name string, ba
 	return name, vm.addNodes(ctx, undo, []hotplug.Disk{{ID: disk, NodeName: name, Backend: backend}})
 }
 
-// addNodes adds nodes for disks, all or none, as a step of an operation. nbd names those with connections to NBD servers:
-// if ctx ends, a server may not answer, so undoing cuts the connections first.
+// addNodes adds nodes for disks, all or none, as a step of an operation. nbd names the nodes with connections to NBD servers.
+// Such a server may not answer, so undoing first cuts the connections.
 func (vm *VM) addNodes(ctx context.Context, undo *rollback, nodes []hotplug.Disk, nbd ...string) error {
 	if len(nodes) == 0 {
 		return nil
@@ -454,8 +454,8 @@ func namesIn(nodes map[string][]string) (names []string) {
 
 const maxNodeName = 31 // bytes, of BDS.node_name in include/block/block_int-common.h
 
-// newName returns a name for a new node of a disk: the ID and a random text, so that two programs that work on one disk at
-// once do not get the same name.
+// newName returns a name for a new node of a disk: the ID and a random text. So two programs that work on one disk at once
+// get different names.
 func newName(disk string) string {
 	random := "." + strings.ToLower(rand.Text()[:6])
 	return disk[:min(len(disk), maxNodeName-len(random))] + random

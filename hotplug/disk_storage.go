@@ -32,7 +32,8 @@ import (
 // Source: object-add, add-fd, blockdev-add.
 func (vm *VM) AddNode(ctx context.Context, d Disk) error { return vm.AddNodes(ctx, d) }
 
-// AddNodes is [VM.AddNode] for several nodes, also of several disks. It adds all of them in this order, or none.
+// AddNodes is [VM.AddNode] for several nodes, also of several disks. It adds them in this order, all or none. The queries that
+// QEMU answers for the whole machine are sent once for all nodes.
 func (vm *VM) AddNodes(ctx context.Context, nodes ...Disk) error {
 	names, keys := make([]string, len(nodes)), make([]wait.Key, len(nodes))
 	for i, d := range nodes {
@@ -113,7 +114,8 @@ func (vm *VM) RemoveNodes(ctx context.Context, id string, nodes ...string) (kept
 	return vm.RemoveNodesOf(ctx, map[string][]string{id: nodes})
 }
 
-// RemoveNodesOf is [VM.RemoveNodes] for the nodes of several disks, by the IDs of the disks.
+// RemoveNodesOf is [VM.RemoveNodes] for the nodes of several disks, by the IDs of the disks. The queries that QEMU answers for
+// the whole machine are sent once for all nodes.
 func (vm *VM) RemoveNodesOf(ctx context.Context, nodes map[string][]string) (kept []Kept, err error) {
 	ids := slices.Sorted(maps.Keys(nodes))
 	var keys []wait.Key
