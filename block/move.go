@@ -101,7 +101,7 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 // returns.
 //
 // Top copies only the first image. The target can be on top of another image, or have the data of the images below already,
-// for example because the caller has copied their files.
+// for example because the caller has copied their files: then it is raw, or a [hotplug.Blockdev].
 type CopyOptions struct {
 	Top           bool
 	BackingFile   string

@@ -216,7 +216,7 @@ func (w *wanted) openImage() (err error) {
 		err = w.image.checkEmpty()
 	default:
 		err = w.image.checkSize(w.size)
-		if err == nil && w.image.format == qemu.BlockdevDriverQcow2 && (w.below.needed || w.below.later) {
+		if err == nil && w.image.format == qemu.BlockdevDriverQcow2 && (w.below.node != "" || w.below.later) {
 			err = w.image.checkUnwritten()
 		}
 	}
