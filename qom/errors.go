@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -55,7 +56,7 @@ func why(ctx context.Context, x qmp.Executor, path, property string, err error) 
 	}
 	all, lookErr := qemu.QOMList{Path: path}.Do(ctx, x)
 	switch {
-	case refused(lookErr):
+	case isNoObject(path, lookErr):
 		return &refusal{ErrNoObject, err}
 	case lookErr != nil:
 		return fmt.Errorf("%w; the reason is unknown: %v", err, lookErr) // the command was refused all the same
@@ -66,6 +67,20 @@ func why(ctx context.Context, x qmp.Executor, path, property string, err error) 
 		}
 	}
 	return &refusal{ErrNoProperty, err}
+}
+
+// isNoObject reports whether the answer to a command with only a path means that there is no such object. If several objects
+// match the end of a path, the class is GenericError.
+func isNoObject(path string, err error) bool {
+	return errors.Is(err, qmp.ErrDeviceNotFound) || refused(err) && !strings.HasPrefix(path, "/")
+}
+
+// noObject returns the error for the answer to a command with only a path.
+func noObject(path string, err error) error {
+	if isNoObject(path, err) {
+		return &refusal{ErrNoObject, err}
+	}
+	return err
 }
 
 // failed adds what failed to an error.

@@ -76,7 +76,7 @@ func FindPCI(ctx context.Context, x qmp.Executor, device string) (*PCIPlace, err
 
 func findPCI(ctx context.Context, x qmp.Executor, device string) (*PCIPlace, error) {
 	if _, err := get[string](ctx, x, device, "type"); err != nil {
-		return nil, noObject(err)
+		return nil, noObject(device, err)
 	}
 	types, err := qemu.QOMListTypes{Implements: new("PCI")}.Do(ctx, x)
 	if err != nil {
@@ -137,7 +137,8 @@ func idOf(device string) string {
 }
 
 // number sets the numbers of buses from an answer to query-pci. The answer does not name root buses: the right one has
-// devices with the same IDs in the same slots. If several have, the numbers stay unknown.
+// most of the devices, by slots and IDs. If several have as many, the numbers stay unknown. The bridge of a pxb has an ID
+// in the answer, and none in its path.
 func (p *PCIPlace) number(roots []qemu.PCIInfo) {
 	var best []int
 	tie := false
@@ -163,7 +164,7 @@ func (p *PCIPlace) follow(devices []qemu.PCIDeviceInfo) (numbers []int) {
 		var next []qemu.PCIDeviceInfo
 		found := false
 		for _, d := range devices {
-			if int(d.Slot) == step.Slot && int(d.Function) == step.Function && d.QdevID == step.ID {
+			if int(d.Slot) == step.Slot && int(d.Function) == step.Function && (d.QdevID == step.ID || step.ID == "") {
 				numbers, found = append(numbers, int(d.Bus)), true
 				if d.PCIBridge != nil {
 					next = d.PCIBridge.Devices

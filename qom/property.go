@@ -163,21 +163,13 @@ func List(ctx context.Context, x qmp.Executor, path string) ([]Property, error) 
 func list(ctx context.Context, x qmp.Executor, path string) ([]Property, error) {
 	infos, err := qemu.QOMList{Path: path}.Do(ctx, x)
 	if err != nil {
-		return nil, noObject(err)
+		return nil, noObject(path, err)
 	}
 	all := make([]Property, len(infos))
 	for i, info := range infos {
 		all[i] = Property{Name: info.Name, Type: info.Type}
 	}
 	return all, nil
-}
-
-// noObject returns the error for a refusal of a command that has only a path.
-func noObject(err error) error {
-	if refused(err) {
-		return &refusal{ErrNoObject, err}
-	}
-	return err
 }
 
 // ListValues returns the properties of an object with their values. If there is no such object, the error matches
@@ -197,7 +189,7 @@ func listValues(ctx context.Context, x qmp.Executor, path string, wants func(Pro
 		case errors.Is(err, qmp.ErrCommandNotFound):
 			lacks.Store(true)
 		case err != nil:
-			return nil, noObject(err)
+			return nil, noObject(path, err)
 		case len(objects) != 1:
 			return nil, &qmp.DecodeError{Command: "qom-list-get", Reason: fmt.Sprintf("got %d objects instead of one", len(objects))}
 		default:
@@ -219,7 +211,7 @@ func listValues(ctx context.Context, x qmp.Executor, path string, wants func(Pro
 		value, err := qemu.QOMGet{Path: path, Property: all[i].Name}.Do(ctx, x)
 		switch {
 		case errors.Is(err, qmp.ErrDeviceNotFound): // the object is gone
-			return noObject(err)
+			return &refusal{ErrNoObject, err}
 		case refused(err):
 			return nil
 		}
