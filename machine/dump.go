@@ -51,7 +51,7 @@ type DumpOptions struct {
 //   - [errors.ErrUnsupported]: QEMU does not have the format, or the connection cannot carry descriptors.
 //   - [*qmp.Error]: QEMU refused the dump.
 //
-// Source: getfd, dump-guest-memory, query-dump, query-status, DUMP_COMPLETED, RESUME.
+// Source: getfd, dump-guest-memory, query-dump, query-status, query-migrate, DUMP_COMPLETED, RESUME.
 func DumpMemory(ctx context.Context, conn qmp.Conn, w io.Writer, opts *DumpOptions) error {
 	if opts == nil {
 		opts = &DumpOptions{}
@@ -65,6 +65,9 @@ func seeks(format qemu.DumpGuestMemoryFormat) bool {
 }
 
 func dumpMemory(ctx context.Context, conn qmp.Conn, w io.Writer, opts *DumpOptions) error {
+	if opts.Begin < 0 || opts.Length < 0 || opts.Begin > 0 && opts.Length == 0 { // QEMU takes some of these
+		return fmt.Errorf("begin is %d and length is %d: they must not be negative, and Begin needs a Length", opts.Begin, opts.Length)
+	}
 	d := &dump{conn: conn, opts: opts, events: conn.Events(qemu.EventDumpCompleted, qemu.EventResume)} // before the dump causes any
 	defer d.events.Close()
 	if !seeks(opts.Format) {
@@ -85,8 +88,9 @@ type dump struct {
 	conn   qmp.Conn
 	opts   *DumpOptions
 	events qmp.EventStream
-	reason string // why it has failed
-	told   bool   // the event about its end has come
+	before []string // why the machine could not be migrated before the dump
+	reason string   // why it has failed
+	told   bool     // the event about its end has come
 }
 
 // pipe has the dump written into a pipe, and copies it to w.
@@ -141,6 +145,9 @@ func (d *dump) pipe(ctx context.Context, w io.Writer) error {
 
 // start starts the dump into a file. If it fails, begun reports whether QEMU may have started all the same.
 func (d *dump) start(ctx context.Context, to *os.File) (begun bool, err error) {
+	if d.before, err = d.blockers(ctx); err != nil {
+		return false, err
+	}
 	name := "dump-" + rand.Text()
 	if err := qmpfd.Send(ctx, d.conn, name, to); err != nil {
 		return false, err
@@ -176,23 +183,55 @@ func (d *dump) why(ctx context.Context, err error) error {
 
 // wait waits until QEMU has ended the dump, and the machine runs again. If ctx ends first, the error matches ErrDumpGoesOn.
 func (d *dump) wait(ctx context.Context) error {
+	result, err := d.result(ctx)
+	if err == nil {
+		err = d.cleanedUp(ctx)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrDumpGoesOn, err)
+	case err == nil && result.Status != qemu.DumpStatusCompleted:
+		return fmt.Errorf("%w: %s", ErrDumpFailed, cmp.Or(d.reason, "QEMU has told no reason"))
+	}
+	return err
+}
+
+// result waits until QEMU has ended the dump, and the machine runs again.
+func (d *dump) result(ctx context.Context) (qemu.DumpQueryResult, error) {
 	for seen := false; ; {
 		result, over, err := d.look(ctx)
-		switch {
-		case err != nil && ctx.Err() != nil:
-			return fmt.Errorf("%w: %w", ErrDumpGoesOn, err)
-		case err != nil:
-			return err
-		case over && result.Status == qemu.DumpStatusCompleted:
-			return nil
-		case over && (d.told || seen):
-			return fmt.Errorf("%w: %s", ErrDumpFailed, cmp.Or(d.reason, "QEMU has told no reason"))
+		if err != nil || over && (result.Status == qemu.DumpStatusCompleted || d.told || seen) {
+			return result, err
 		}
 		seen = over // QEMU tells the reason right afterwards
 		if err := d.next(ctx); err != nil {
-			return err
+			return result, err
 		}
 	}
+}
+
+// blockers returns why the machine cannot be migrated. QEMU 5.2 does not tell.
+func (d *dump) blockers(ctx context.Context) ([]string, error) {
+	info, err := qemu.QueryMigrate{}.Do(ctx, d.conn)
+	return info.BlockedReasons, err
+}
+
+// cleanedUp waits until the machine can be migrated again, but not for long: another client may have done something else that
+// prevents a migration. The dump prevents it a moment longer than it pauses the machine. QEMU 11.1 terminates if the
+// next dump begins in that moment.
+func (d *dump) cleanedUp(ctx context.Context) error {
+	for range 100 {
+		now, err := d.blockers(ctx)
+		if err != nil || !slices.ContainsFunc(now, func(reason string) bool { return !slices.Contains(d.before, reason) }) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return wait.Err(ctx)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 // look asks for the state of the dump.

@@ -149,7 +149,7 @@ func TestDumpMemory(t *testing.T) {
 		}
 		err = machine.DumpMemory(ctx, c, io.Discard, &machine.DumpOptions{Format: qemu.DumpGuestMemoryFormatKdumpRawZlib})
 		require.ErrorContains(t, err, "needs an *os.File")
-		err = machine.DumpMemory(ctx, c, io.Discard, &machine.DumpOptions{Begin: 1, Length: -5})
+		err = machine.DumpMemory(ctx, c, io.Discard, &machine.DumpOptions{Begin: 1 << 40, Length: 1})
 		var refusal *qmp.Error
 		require.ErrorAs(t, err, &refusal)
 		require.NotErrorIs(t, err, errors.ErrUnsupported)
@@ -209,7 +209,13 @@ func TestDumpIsCancelled(t *testing.T) {
 		ended()
 		require.ErrorIs(t, <-other, machine.ErrDumping)
 
-		require.NoError(t, machine.DumpMemory(ctx, c, io.Discard, nil))
+		for range 5 { // QEMU terminates if a dump begins before it has cleaned up after the last one
+			require.NoError(t, machine.DumpMemory(ctx, c, io.Discard, nil))
+		}
+		require.NoError(t, qemu.Stop{}.Do(ctx, c))
+		for range 5 {
+			require.NoError(t, machine.DumpMemory(ctx, c, io.Discard, nil))
+		}
 		after, err := vm.Fds()
 		require.NoError(t, err)
 		require.Equal(t, before, after)
