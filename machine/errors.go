@@ -3,6 +3,7 @@ package machine
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -26,7 +27,8 @@ type HMPError struct {
 
 // Error returns the command without its arguments, which may be secret, and the reason.
 func (e *HMPError) Error() string {
-	return fmt.Sprintf("machine: %s: %s", nameOf(e.Line), qmp.Redact([]byte(reason(e.Output))))
+	redacted := (&qmp.Error{Desc: reason(e.Output)}).Error() // hides secrets
+	return "machine: " + nameOf(e.Line) + ": " + strings.TrimPrefix(redacted, "qmp: ")
 }
 
 // refused reports whether the server answered that a command failed.

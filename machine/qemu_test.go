@@ -365,3 +365,19 @@ func viewVNC(t *testing.T, network, address string) net.Conn {
 	exchange("\x01", 24)                                               // shared; the size of the screen
 	return conn
 }
+
+// pixels returns the pixels of a PNG.
+func pixels(t *testing.T, text string) string {
+	t.Helper()
+	picture, err := png.Decode(strings.NewReader(text))
+	require.NoError(t, err)
+	var all []string
+	bounds := picture.Bounds()
+	for y := range bounds.Dy() {
+		for x := range bounds.Dx() {
+			r, g, b, _ := picture.At(x, y).RGBA()
+			all = append(all, fmt.Sprintf("(%d,%d,%d)", r>>8, g>>8, b>>8))
+		}
+	}
+	return strings.Join(all, " ")
+}
