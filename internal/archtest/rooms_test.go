@@ -60,6 +60,8 @@ var rooms = []room{
 		why: "runs QEMU's jobs to their ends"},
 	{path: "hotplug", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema", "qom", "job"}, library: true,
 		why: "adds and removes devices of a running QEMU"},
+	{path: "machine", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd"}, library: true,
+		why: "does what takes more than one command on a whole machine: pictures, dumps, HMP, display sessions"},
 	{path: "migration", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema"}, library: true,
 		why: "moves a running machine to another QEMU"},
 	{path: "block", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema", "qom", "job", "hotplug", "migration"}, library: true,
