@@ -45,6 +45,15 @@ func TestDecode(t *testing.T) {
 		return err
 	})
 
+	type pair struct {
+		A int `json:"a"`
+		B int `json:"b"`
+	}
+	value = `{"a":1,"b":"x"}`
+	part, err := qom.Get[pair](t.Context(), c, "/a", "b")
+	require.Error(t, err)
+	require.Zero(t, part, "no part of a value")
+
 	value = `{"a":[18446744073709551615,null]}`
 	same[any](t, c, "/a", "b", qmp.Args{"a": []any{uint64(math.MaxUint64), nil}})
 	value = `null`

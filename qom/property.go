@@ -71,24 +71,22 @@ func get[T any](ctx context.Context, x qmp.Executor, path, property string) (val
 // decode decodes the value of a property.
 func decode[T any](raw qmp.RawJSON) (value T, err error) {
 	switch into := any(&value).(type) {
+	case *qmp.RawJSON:
+		*into = raw
 	case *any: // as in Args: integers stay integers
 		var args qmp.Args
 		err = args.UnmarshalJSON(slices.Concat([]byte(`{"v":`), raw, []byte(`}`)))
 		*into = args["v"]
 	default:
-		if err = json.Unmarshal(raw, into); err == nil && string(raw) == "null" && !holdsNull[T]() {
+		if err = json.Unmarshal(raw, into); err == nil && string(raw) == "null" && reflect.TypeFor[T]().Kind() != reflect.Pointer {
 			err = errors.New("value is null")
 		}
 	}
 	if err != nil {
-		err = &qmp.DecodeError{Command: "qom-get", Reason: err.Error()}
+		var none T // instead of a part of the value
+		return none, &qmp.DecodeError{Command: "qom-get", Reason: err.Error()}
 	}
-	return value, err
-}
-
-// holdsNull reports whether a T can be null.
-func holdsNull[T any]() bool {
-	return reflect.TypeFor[T]().Kind() == reflect.Pointer || reflect.TypeFor[T]() == reflect.TypeFor[qmp.RawJSON]()
+	return value, nil
 }
 
 // Set sets a property. [qmp.Args] lists the possible types of value.

@@ -82,6 +82,26 @@ func TestValues(t *testing.T) {
 	})
 }
 
+// TestStorageDaemon: a storage daemon has objects, too.
+func TestStorageDaemon(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		ctx := within(t)
+		c := q.StartStorage(t, "--object", "iothread,id=io0").Dial(t)
+		same(t, c, qom.ObjectPath("io0"), "type", "iothread")
+		require.NoError(t, qom.Set(ctx, c, qom.ObjectPath("io0"), "poll-max-ns", 7))
+		same(t, c, qom.ObjectPath("io0"), "poll-max-ns", 7)
+		require.ErrorIs(t, qom.Set(ctx, c, qom.ObjectPath("io1"), "poll-max-ns", 7), qom.ErrNoObject)
+		var paths []string
+		for object, err := range qom.WalkValues(ctx, c, "/objects") {
+			require.NoError(t, err)
+			paths = append(paths, object.Path)
+		}
+		require.Subset(t, paths, []string{"/objects", "/objects/io0"}) // 11.1 has its monitor there, too
+	})
+}
+
 // TestRefusals: a missing object, a missing property and a refused value are told apart on all versions, even where QEMU's
 // classes do not.
 func TestRefusals(t *testing.T) {
