@@ -417,6 +417,7 @@ func TestSessionsOfSPICE(t *testing.T) {
 						"client": map[string]any{"host": "b", "port": "2", "family": "ipv4", "connection-id": 1, "channel-type": 1, "channel-id": 1, "tls": true},
 					})
 				}
+				synctest.Wait() // all events are in the queue
 			case 2:
 				require.Zero(t, time.Since(begun))
 				require.Equal(t, []machine.Session{

@@ -3,6 +3,10 @@ package machine_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"crypto/x509"
 	"debug/elf"
 	"encoding/base64"
 	"errors"
@@ -380,4 +384,74 @@ func pixels(t *testing.T, text string) string {
 		}
 	}
 	return strings.Join(all, " ")
+}
+
+// TestSPICESession follows a SPICE client, on versions that are built with SPICE. It has no host, as SPICE reports a UNIX
+// socket.
+func TestSPICESession(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, []string{"5.2", "7.2"}, func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		if q.AtLeast(8, 0) {
+			t.Skip("SPICE is in a package of its own")
+		}
+		ctx := within(t)
+		socket := filepath.Join(t.TempDir(), "spice")
+		c := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
+			"-device", "VGA", "-spice", "unix=on,addr=" + socket + ",disable-ticketing=on",
+		}}).Dial(t)
+		n := 0
+		var viewer net.Conn
+		for sessions, err := range machine.Sessions(ctx, c) {
+			require.NoError(t, err)
+			switch n++; n {
+			case 1:
+				require.Empty(t, sessions)
+				viewer = viewSPICE(t, socket)
+			case 2:
+				require.Len(t, sessions, 1)
+				require.Equal(t, "spice", sessions[0].Protocol)
+				require.Equal(t, 1, sessions[0].Channels)
+				require.False(t, sessions[0].TLS)
+				viewer.Close()
+			case 3:
+				require.Empty(t, sessions)
+			}
+			if n == 3 {
+				break
+			}
+		}
+		require.Equal(t, 3, n)
+	})
+}
+
+// viewSPICE connects the main channel of a SPICE client: it sends a link message, and an empty ticket.
+func viewSPICE(t *testing.T, socket string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("unix", socket)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close() })
+	message := []byte{
+		'R', 'E', 'D', 'Q', 2, 0, 0, 0, 2, 0, 0, 0, 18, 0, 0, 0, // the version, and the length of the rest
+		0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 18, 0, 0, 0, // a new connection, the main channel, no capabilities
+	}
+	_, err = conn.Write(message)
+	require.NoError(t, err)
+	reply := make([]byte, 16+178)
+	_, err = io.ReadFull(conn, reply)
+	require.NoError(t, err)
+	rest := make([]byte, int(reply[12])+16-len(reply))
+	_, err = io.ReadFull(conn, rest)
+	require.NoError(t, err)
+	key, err := x509.ParsePKIXPublicKey(reply[20:182])
+	require.NoError(t, err)
+	ticket, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, key.(*rsa.PublicKey), []byte{0}, nil)
+	require.NoError(t, err)
+	_, err = conn.Write(ticket)
+	require.NoError(t, err)
+	result := make([]byte, 4)
+	_, err = io.ReadFull(conn, result)
+	require.NoError(t, err)
+	require.Equal(t, make([]byte, 4), result)
+	return conn
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,11 +25,10 @@ func TestDecode(t *testing.T) {
 	t.Parallel()
 	s := qmptest.NewServer(t, nil)
 	c := s.Dial()
-	value := ""
-	s.Handle("qom-get", func(*qmptest.Request) (any, error) { return json.RawMessage(value), nil })
+	answer := func(text string) { s.Handle("qom-get", qmptest.Return(json.RawMessage(text))) }
 	fails := func(text string, get func() error) {
 		t.Helper()
-		value = text
+		answer(text)
 		var wrong *qmp.DecodeError
 		require.ErrorAs(t, get(), &wrong)
 		require.True(t, qmp.MayHaveExecuted(wrong), "the command succeeded")
@@ -49,14 +49,14 @@ func TestDecode(t *testing.T) {
 		A int `json:"a"`
 		B int `json:"b"`
 	}
-	value = `{"a":1,"b":"x"}`
+	answer(`{"a":1,"b":"x"}`)
 	part, err := qom.Get[pair](t.Context(), c, "/a", "b")
 	require.Error(t, err)
 	require.Zero(t, part, "no part of a value")
 
-	value = `{"a":[18446744073709551615,null]}`
+	answer(`{"a":[18446744073709551615,null]}`)
 	same[any](t, c, "/a", "b", qmp.Args{"a": []any{uint64(math.MaxUint64), nil}})
-	value = `null`
+	answer(`null`)
 	same[*string](t, c, "/a", "b", nil)
 	same(t, c, "/a", "b", qmp.RawJSON("null"))
 }
@@ -277,22 +277,23 @@ func TestObjectGoesWhileListed(t *testing.T) {
 func TestBalloonInTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		interval, updated := int64(0), int64(1000)
+		var interval, updated atomic.Int64
+		updated.Store(1000)
 		s := qmptest.NewServer(t, nil)
 		s.Handle("qom-list", qmptest.Return([]qemu.ObjectPropertyInfo{{Name: "guest-stats-polling-interval", Type: "int"}}))
 		s.Handle("qom-get", func(r *qmptest.Request) (any, error) {
 			if argument[qemu.QOMGet](r).Property == "guest-stats-polling-interval" {
-				return interval, nil
+				return interval.Load(), nil
 			}
-			return map[string]any{"last-update": updated, "stats": map[string]uint64{
+			return map[string]any{"last-update": updated.Load(), "stats": map[string]uint64{
 				"stat-free-memory": 7, "stat-swap-in": math.MaxUint64, "stat-of-tomorrow": 3, "stat-oom-kills": 0,
 			}}, nil
 		})
 		s.Handle("qom-set", func(r *qmptest.Request) (any, error) {
-			if interval = 10; string(argument[qemu.QOMSet](r).Value) != "10" {
+			if interval.Store(10); string(argument[qemu.QOMSet](r).Value) != "10" {
 				return nil, errors.New("want 10")
 			}
-			time.AfterFunc(time.Minute, func() { updated++ })
+			time.AfterFunc(time.Minute, func() { updated.Add(1) })
 			return nil, nil
 		})
 		c, err := qmp.NewClient(t.Context(), s.Pipe(), nil)
@@ -314,7 +315,7 @@ func TestBalloonInTime(t *testing.T) {
 		require.NoError(t, err)
 		require.Zero(t, time.Since(begun))
 
-		updated = 0 // a new guest, which never reports
+		updated.Store(0) // a new guest, which never reports
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Hour, errors.New("too slow"))
 		defer cancel()
 		_, err = qom.Balloon(ctx, c, "/b", time.Second)
@@ -357,7 +358,7 @@ func TestPlaceFaults(t *testing.T) {
 		return nil, errors.New("no such property")
 	})
 	s.Handle("qom-list-types", qmptest.Return([]qemu.ObjectTypeInfo{{Name: "PCI"}}))
-	s.Handle("query-pci", func(*qmptest.Request) (any, error) { return roots, nil })
+	s.Handle("query-pci", qmptest.Return(roots))
 	c := s.Dial()
 
 	place, err := qom.FindPCI(t.Context(), c, qom.DevicePath("d"))
@@ -369,6 +370,7 @@ func TestPlaceFaults(t *testing.T) {
 	require.False(t, ok)
 	device.QdevID = "d"
 	roots[0].Devices[0].PCIBridge.Devices[0] = device
+	s.Handle("query-pci", qmptest.Return(roots))
 	place, err = qom.FindPCI(t.Context(), c, qom.DevicePath("d"))
 	require.NoError(t, err)
 	address, ok := place.Address()
