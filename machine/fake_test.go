@@ -350,7 +350,11 @@ func TestHMPErrors(t *testing.T) {
 		}
 	}
 	s.Expect("human-monitor-command").Refuse(qmp.ErrGeneric, "no")
-	_, err := machine.HumanMonitor(t.Context(), c, " ")
+	_, err := machine.HumanMonitor(t.Context(), c, "info x secret")
+	require.ErrorContains(t, err, "machine: info x: ")
+	require.NotContains(t, err.Error(), "secret")
+	s.Expect("human-monitor-command").Refuse(qmp.ErrGeneric, "no")
+	_, err = machine.HumanMonitor(t.Context(), c, " ")
 	require.ErrorContains(t, err, "machine: empty command: ")
 }
 
@@ -487,4 +491,52 @@ func TestSessionsLosesEvents(t *testing.T) {
 		}
 	}
 	require.Equal(t, 2, n)
+}
+
+// TestDumpLosesConnection: the connection ends at the n-th look. DumpMemory returns the reason, and does not wait for more.
+func TestDumpLosesConnection(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"dump-guest-memory", "query-dump", "query-status", "query-migrate"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.content = []byte("core")
+			c := f.Dial()
+			asked := 0
+			conn := &intercepted{c, func(call *qmp.Call) {
+				if asked++; call.Command == command && asked > 1 {
+					f.Disconnect()
+				}
+			}}
+			var core bytes.Buffer
+			err := machine.DumpMemory(t.Context(), conn, &core, nil)
+			require.Error(t, err)
+			<-c.Done()
+			require.NotErrorIs(t, err, machine.ErrDumpGoesOn, "nobody knows")
+		})
+	}
+}
+
+// An intercepted connection calls a function before each command.
+type intercepted struct {
+	*qmp.Client
+	before func(call *qmp.Call)
+}
+
+func (c *intercepted) Execute(ctx context.Context, call *qmp.Call) error {
+	c.before(call)
+	return c.Client.Execute(ctx, call)
+}
+
+// TestNoTemporaryFile: without a folder for temporary files, nothing is sent.
+func TestNoTemporaryFile(t *testing.T) {
+	s := qmptest.NewServer(t, nil)
+	c := s.Dial()
+	missing := t.TempDir() + "/nosuch"
+	t.Setenv("TMPDIR", missing)
+	t.Setenv("TMP", missing)
+	err := machine.Screendump(t.Context(), c, io.Discard, nil)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, "machine: screendump: ")
+	require.Empty(t, s.Requests())
 }
