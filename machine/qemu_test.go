@@ -386,8 +386,7 @@ func pixels(t *testing.T, text string) string {
 	return strings.Join(all, " ")
 }
 
-// TestSPICESession follows a SPICE client, on versions that are built with SPICE. It has no host, as SPICE reports a UNIX
-// socket.
+// TestSPICESession follows a SPICE client, on versions that are built with SPICE.
 func TestSPICESession(t *testing.T) {
 	t.Parallel()
 	qemutest.Run(t, []string{"5.2", "7.2"}, func(t *testing.T, q *qemutest.QEMU) {

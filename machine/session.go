@@ -15,7 +15,7 @@ import (
 // A Session is a client that is connected to a display of the machine.
 type Session struct {
 	Protocol string // "vnc" or "spice"
-	Host     string // of the client; empty for a UNIX socket
+	Host     string // of the client; for a UNIX socket empty, or "localhost" of SPICE
 
 	// Of VNC.
 	Display   string // the ID of the display

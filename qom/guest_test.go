@@ -70,7 +70,7 @@ func TestAddressesInGuest(t *testing.T) {
 			"-device", "virtio-balloon-pci,id=balloon,bus=pci.0",
 		},
 		"q35": {
-			"-device", "virtio-rng-pci,bus=rp1,id=rng1,disable-legacy=off",
+			"-device", "virtio-rng-pci,bus=rp3,id=rng1,disable-legacy=off",
 			"-device", "x3130-upstream,bus=rp2,id=up", "-device", "xio3130-downstream,bus=up,id=down,chassis=19",
 			"-device", "virtio-balloon-pci,bus=down,id=balloon,disable-legacy=off",
 			"-device", "pxb-pcie,bus_nr=64,id=pxb1,bus=pcie.0", "-device", "pcie-root-port,id=port3,bus=pxb1,chassis=13",
@@ -78,34 +78,30 @@ func TestAddressesInGuest(t *testing.T) {
 		},
 	}
 	kinds := map[string]string{"rng1": "0x1af4 0x1005", "balloon": "0x1af4 0x1002", "e1": "0x8086 0x100e", "new1": "0x8086 0x10d3"}
-	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
-		for name, buses := range map[string]string{"pc": "pci.0", "q35": "rp4"} {
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				ctx := within(t)
-				vm := q.Start(t, qemutest.Config{Machine: name, Guest: true, Args: slices.Concat(args[name], []string{"-append", reportPCI})})
-				c := vm.Dial(t)
-				compare := func(id string) {
-					t.Helper()
-					require.NoError(t, vm.WaitSerial(ctx, regexp.MustCompile(`PCI `+kinds[id]+` /sys/devices/\S+`)), id)
-					place, err := qom.FindPCI(ctx, c, qom.DevicePath(id))
-					require.NoError(t, err, id)
-					sysfs, ok := place.Sysfs()
-					require.True(t, ok, "%s: %+v", id, place)
-					text, err := vm.Serial()
-					require.NoError(t, err)
-					require.Regexp(t, `PCI `+kinds[id]+` /sys/devices/`+regexp.QuoteMeta(sysfs)+`\s`, text, id)
-					address, ok := place.Address()
-					require.True(t, ok)
-					require.Regexp(t, regexp.QuoteMeta(address)+"$", sysfs)
-				}
-				for _, id := range []string{"rng1", "balloon", "e1"} {
-					compare(id)
-				}
-				add := qemu.DeviceAdd{Driver: "e1000e", ID: new("new1"), Bus: new(buses)}
-				require.NoError(t, add.Do(ctx, c))
-				compare("new1")
-			})
+	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, machine string) {
+		t.Parallel()
+		ctx := within(t)
+		vm := q.Start(t, qemutest.Config{Machine: machine, Guest: true, Args: slices.Concat(args[machine], []string{"-append", reportPCI})})
+		c := vm.Dial(t)
+		compare := func(id string) {
+			t.Helper()
+			require.NoError(t, vm.WaitSerial(ctx, regexp.MustCompile(`PCI `+kinds[id]+` /sys/devices/\S+`)), id)
+			place, err := qom.FindPCI(ctx, c, qom.DevicePath(id))
+			require.NoError(t, err, id)
+			sysfs, ok := place.Sysfs()
+			require.True(t, ok, "%s: %+v", id, place)
+			text, err := vm.Serial()
+			require.NoError(t, err)
+			require.Regexp(t, `PCI `+kinds[id]+` /sys/devices/`+regexp.QuoteMeta(sysfs)+`\s`, text, id)
+			address, ok := place.Address()
+			require.True(t, ok)
+			require.Regexp(t, regexp.QuoteMeta(address)+"$", sysfs)
 		}
+		for _, id := range []string{"rng1", "balloon", "e1"} {
+			compare(id)
+		}
+		add := qemu.DeviceAdd{Driver: "e1000e", ID: new("new1"), Bus: new(qemutest.HotplugBus(machine))}
+		require.NoError(t, add.Do(ctx, c))
+		compare("new1")
 	})
 }
