@@ -58,7 +58,8 @@ type BackupOptions struct {
 //
 // The guest's writes do not wait for the targets: QEMU first copies the old data to a scratch image. If the scratch image
 // is full, or slower than WriteTimeout, the guest continues and the backup fails. To freeze several disks at one moment,
-// Backup stops the machine for some milliseconds. QEMU before 7.1 cannot use scratch images: see [BackupOptions.Direct].
+// Backup stops the machine for some milliseconds. If a job of any disk uses an NBD server, which could prevent that, the error
+// matches [ErrBusy]; with QEMU 6.0 to 9.2 also for a single disk. QEMU before 7.1 cannot use scratch images: see [BackupOptions.Direct].
 //
 // If Backup returns nil, the targets are complete, and the bitmaps record what the guest has written since the moment of
 // the backup. kept lists nodes and descriptors that are still in QEMU, because a command failed.
@@ -90,9 +91,9 @@ func (vm *VM) Backup(ctx context.Context, disks []BackupDisk, opts *BackupOption
 	for _, d := range disks {
 		ids = append(ids, d.ID)
 	}
-	var targets []string // by disk; empty for a node of the caller
+	var targets map[string][]string
 	err = vm.changing(ctx, "back up disk", strings.Join(ids, ", "), func(undo *rollback) error {
-		targets, err = vm.backup(ctx, undo, disks, opts)
+		targets, err = vm.backup(ctx, undo, ids, disks, opts)
 		if err != nil {
 			return err
 		}
@@ -106,48 +107,41 @@ func (vm *VM) Backup(ctx context.Context, disks []BackupDisk, opts *BackupOption
 	}
 	longer, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
-	for i, node := range targets {
-		if node == "" {
-			continue
-		}
-		stays, err := vm.plug.RemoveNodes(longer, ids[i], node)
-		if err != nil && len(stays) == 0 {
-			stays = []hotplug.Kept{{What: "node", Name: node, Err: err}}
-		}
-		kept = append(kept, stays...)
-	}
-	return kept, nil
+	return append(kept, vm.releaseAll(longer, targets)...), nil
 }
 
-// backup runs the jobs of a backup, and returns the nodes of the targets that it has added.
-func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, opts *BackupOptions) (targets []string, err error) {
+// backup runs the jobs of a backup, and returns the nodes of the targets that it has added, by the IDs of the disks.
+func (vm *VM) backup(ctx context.Context, undo *rollback, ids []string, disks []BackupDisk, opts *BackupOptions) (targets map[string][]string, err error) {
 	freezes := false
 	if !opts.Direct {
 		if freezes, err = vm.freezes(ctx); err != nil {
 			return nil, err
 		}
 	}
-	var all []*source
-	for _, d := range disks {
+	views := make([]ViewDisk, len(disks))
+	for i, d := range disks {
 		if d.Incremental && d.Target.createsRaw() {
 			return nil, onDisk(d.ID, errors.New("a new raw image cannot tell which parts an increment has: use qcow2"))
 		}
-		if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
-			return nil, err
-		}
+		views[i] = ViewDisk{ID: d.ID, Bitmap: d.Bitmap, Incremental: d.Incremental, Scratch: d.Scratch}
 	}
-	if len(all) == 0 {
-		return nil, errors.New("no disk is given")
+	all, err := vm.sources(ctx, ids, views)
+	if err != nil {
+		return nil, err
 	}
 	t := job.Transaction{Grouped: true}
-	var nodes []string // of the targets, also those of the caller
+	storage := make([]wanted, len(all))
 	for i, s := range all {
-		target, err := vm.addTarget(ctx, undo, s.ID, disks[i].Target, s.Size(), backing{})
-		if err != nil {
-			return nil, err
-		}
+		storage[i] = wanted{Target: disks[i].Target, disk: s.ID, size: s.Size(), below: backing{later: s.incremental}}
+	}
+	nodes, err := vm.addTargets(ctx, undo, storage)
+	if err != nil {
+		return nil, err
+	}
+	targets = map[string][]string{}
+	for i, s := range all {
 		request := qemu.BlockdevBackup{
-			Device: s.root(), Target: target, Sync: qemu.MirrorSyncModeFull, Speed: qmp.NonZero(opts.Speed),
+			Device: s.root(), Target: nodes[i], Sync: qemu.MirrorSyncModeFull, Speed: qmp.NonZero(opts.Speed),
 		}
 		if freezes {
 			request.Device = viewNode(s.ID, accessNode)
@@ -156,11 +150,9 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, disks []BackupDisk, op
 			request.Sync, request.Bitmap, request.BitmapMode = qemu.MirrorSyncModeBitmap, &s.chain.name, new(qemu.BitmapSyncModeNever)
 		}
 		t.Jobs = append(t.Jobs, job.Planned{ID: jobID(s.ID, backupPurpose), Request: request})
-		nodes = append(nodes, target)
-		if isNode(disks[i].Target.Backend) {
-			target = ""
+		if !isNode(disks[i].Target.Backend) {
+			targets[s.ID] = nodes[i : i+1]
 		}
-		targets = append(targets, target)
 	}
 	if freezes {
 		err = vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout})
@@ -220,20 +212,37 @@ func (vm *VM) runFrozen(ctx context.Context, t job.Transaction, targets []string
 	return err
 }
 
-// addSource appends a disk for a backup or a view.
-func (vm *VM) addSource(ctx context.Context, all []*source, id, bitmap string, incremental bool, scratch *Target) ([]*source, error) {
-	if slices.ContainsFunc(all, func(s *source) bool { return s.ID == id }) {
-		return nil, fmt.Errorf("disk %q is given twice", id)
+// sources looks at the disks of a backup or a view.
+func (vm *VM) sources(ctx context.Context, ids []string, views []ViewDisk) (all []*source, err error) {
+	disks, err := vm.lookAllIdle(ctx, ids)
+	if err == nil {
+		err = vm.checkTransaction(ctx)
 	}
-	d, err := vm.lookIdle(ctx, id)
 	if err != nil {
-		return nil, onDisk(id, err)
+		return nil, err
 	}
-	c, err := d.chain(bitmap, incremental)
-	if err != nil {
-		return nil, onDisk(id, err)
+	for i, v := range views {
+		c, err := disks[i].chain(v.Bitmap, v.Incremental)
+		if err != nil {
+			return nil, onDisk(v.ID, err)
+		}
+		s := &source{Disk: disks[i], chain: c, incremental: v.Incremental, scratch: v.Scratch}
+		if v.Incremental {
+			s.bitmaps = []string{v.Bitmap}
+		}
+		if err := s.show(v.ExportBitmaps); err != nil {
+			return nil, onDisk(v.ID, err)
+		}
+		all = append(all, s)
 	}
-	return append(all, &source{Disk: d, chain: c, incremental: incremental, scratch: scratch}), nil
+	return all, nil
+}
+
+func idsOf(all []*source) (ids []string) {
+	for _, s := range all {
+		ids = append(ids, s.ID)
+	}
+	return ids
 }
 
 // A diskError is the error of one of the disks of an operation.

@@ -80,7 +80,7 @@ func (m *machine) unused(t *testing.T, id string, bitmaps ...string) {
 	for _, b := range d.Bitmaps {
 		names = append(names, *b.Name)
 	}
-	require.Equal(t, bitmaps, names)
+	require.ElementsMatch(t, bitmaps, names)
 	sets, err := qemu.QueryFDSets{}.Do(t.Context(), m)
 	require.NoError(t, err)
 	require.LessOrEqual(t, len(sets), 2, "%v", sets)

@@ -203,9 +203,9 @@ func (d *Disk) rootOrNone() string {
 
 // A chain is the bitmap of a chain of backups of a disk: a full one and increments.
 //
-// While a backup runs, the chain's bitmap continues to record, and so does a second one that begins at the moment of the
-// backup. If the backup succeeds, the content of the second one replaces that of the first. If anything fails, the first
-// one is as if there had been no backup: it lacks no writes. The second one is never stored in an image.
+// While a backup runs, two bitmaps record: the chain's bitmap, and a second bitmap that begins at the moment of the backup.
+// If the backup succeeds, the content of the second bitmap replaces the content of the first. If the backup fails, the first
+// bitmap lacks no writes, because it has recorded all the time. No image stores the second bitmap.
 type chain struct {
 	node, name  string
 	known       *qemu.BlockDirtyInfo // nil if there is no such bitmap
@@ -270,18 +270,17 @@ func (c *chain) begin() qemu.TransactionAction {
 	return qemu.TransactionAction{Branch: &qemu.BlockDirtyBitmapAdd{Node: c.node, Name: c.next(), Granularity: c.granularity}}
 }
 
-// removeNext removes the second bitmap if there is one.
-func (vm *VM) removeNext(ctx context.Context, id string, c *chain) error {
-	d, err := vm.look(ctx, id)
-	switch {
-	case errors.Is(err, ErrNoDisk):
-		return nil
-	case err != nil:
-		return err
-	case len(d.Layers) > 0 && !d.frozen() && d.bitmap(c.next()) == nil:
-		return nil
+// removeNext removes the second bitmaps that exist.
+func (vm *VM) removeNext(ctx context.Context, all []*source) error {
+	disks, err := vm.lookAll(ctx, idsOf(all)...)
+	for i, d := range disks {
+		c := all[i].chain
+		if d == nil || c == nil || len(d.Layers) > 0 && !d.frozen() && d.bitmap(c.next()) == nil {
+			continue
+		}
+		err = errors.Join(err, qemu.BlockDirtyBitmapRemove{Node: c.node, Name: c.next()}.Do(ctx, vm.conn))
 	}
-	return qemu.BlockDirtyBitmapRemove{Node: c.node, Name: c.next()}.Do(ctx, vm.conn)
+	return err
 }
 
 // drop returns the action that removes the second bitmap.
@@ -306,10 +305,10 @@ func (c *chain) advance() []qemu.TransactionAction {
 	return []qemu.TransactionAction{first, mergeInto(c.node, c.name, c.node, c.next()), c.drop()}
 }
 
-// copyTo returns the actions that make a copy of the chain's bitmap at another node.
-func (c *chain) copyTo(node string) []qemu.TransactionAction {
-	add := &qemu.BlockDirtyBitmapAdd{Node: node, Name: c.name, Granularity: c.granularity, Disabled: new(true)}
-	return []qemu.TransactionAction{{Branch: add}, mergeInto(node, c.name, c.node, c.name)}
+// copyBitmap returns the actions that make a copy of a bitmap at another node.
+func (d *Disk) copyBitmap(name, node string) []qemu.TransactionAction {
+	add := &qemu.BlockDirtyBitmapAdd{Node: node, Name: name, Granularity: new(d.bitmap(name).Granularity), Disabled: new(true)}
+	return []qemu.TransactionAction{{Branch: add}, mergeInto(node, name, d.root(), name)}
 }
 
 func mergeInto(node, into, from, name string) qemu.TransactionAction {

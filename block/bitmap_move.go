@@ -9,10 +9,10 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A bitmapMove gives the bitmaps of a node to another one, which the disk will use instead. Until the disk uses it, the
-// guest's writes are in the bitmaps of the first node; then a bitmap of the other node, the recorder, has them. So both
-// together have all writes. If the operation is interrupted, the other node has the recorder only: a bitmap with the name of
-// the first one would lack writes, and make the next backup incomplete.
+// A bitmapMove gives the bitmaps of a node to the node that the disk will use instead. Until the disk changes over, the bitmaps
+// of the old node record the guest's writes. After that, a bitmap of the new node records them: the recorder. Together they
+// have all writes. If the operation is interrupted, the new node has only the recorder. A bitmap with an old name would lack
+// writes there, and make the next backup incomplete.
 type bitmapMove struct {
 	vm       *VM
 	from, to string // nodes
@@ -90,5 +90,7 @@ func (m *bitmapMove) move(ctx context.Context, b qemu.BlockDirtyInfo) error {
 		}
 		errs = append(errs, err)
 	}
+	// A bitmap that the image had before lacks writes. QEMU refuses this if there is none.
+	_ = qemu.BlockDirtyBitmapRemove{Node: m.to, Name: *b.Name}.Do(ctx, m.vm.conn)
 	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -59,6 +60,7 @@ type CommitOptions struct {
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrNoLayer]: Top or Base is not a layer of the disk, or nothing is below Top.
 //   - [ErrBusy]: jobs run on the disk.
+//   - [ErrSize]: the first image is merged, and the base is larger than the disk.
 //   - [hotplug.ErrInUse]: another disk of the machine uses the file of the base.
 //   - [*job.FailedError]: the commit failed, for example because the file system of the base is full.
 //   - the other errors of [job.Run].
@@ -99,20 +101,37 @@ func (vm *VM) Commit(ctx context.Context, id string, opts *CommitOptions) (kept 
 		}
 		return c.kept, nil
 	}
-	return append(c.kept, vm.release(ctx, id, c.gone)...), nil
+	return c.release(ctx), nil
 }
 
 // A merge is a job that merges layers.
 type merge struct {
 	vm       *VM
-	disk     string
-	job      string // its ID
+	disk     *Disk
+	top      int     // the index of the first layer
+	all      []*Disk // of the machine
+	job      string  // its ID
 	request  qmp.Request
 	progress func(job.Progress)
 	ready    func(ctx context.Context) error // what to do when the job is ready; may be nil
 
 	gone []Layer        // what the disk does not use afterwards
 	kept []hotplug.Kept // the job, if QEMU did not dismiss it
+}
+
+// planMerge begins to plan a merge: top is the node of its first layer.
+func (vm *VM) planMerge(ctx context.Context, id, purpose, top string, progress func(job.Progress)) (m merge, err error) {
+	m = merge{vm: vm, job: jobID(id, purpose), progress: progress}
+	if m.all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err != nil {
+		return m, err
+	}
+	if i := slices.IndexFunc(m.all, func(d *Disk) bool { return id != "" && d.ID == id }); i >= 0 {
+		m.disk = m.all[i]
+	}
+	if err = m.disk.idle(); err == nil {
+		m.top, err = m.disk.topLayer(top)
+	}
+	return m, err
 }
 
 // run runs the job. If it returns nil, the disk no longer uses the layers.
@@ -129,7 +148,7 @@ func (m *merge) run(ctx context.Context) error {
 		err = j.Complete(ctx)
 	}
 	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
-		return m.vm.orBusy(ctx, m.disk, m.job, err)
+		return m.vm.orBusy(ctx, m.disk.ID, m.job, err)
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
@@ -148,7 +167,7 @@ func (m *merge) run(ctx context.Context) error {
 			j.Detach()
 		}
 	}
-	d, lookErr := m.vm.look(ctx, m.disk)
+	d, lookErr := m.vm.look(ctx, m.disk.ID)
 	switch {
 	case lookErr == nil && !d.uses(m.gone[0].Node):
 		return nil
@@ -156,6 +175,11 @@ func (m *merge) run(ctx context.Context) error {
 		return because(job.ErrCancelled, "another client has ended job %q: the disk uses node %q", m.job, m.gone[0].Node)
 	}
 	return err
+}
+
+// release removes the layers, and returns what stays.
+func (m *merge) release(ctx context.Context) []hotplug.Kept {
+	return append(m.kept, m.vm.release(ctx, m.disk.ID, m.gone)...)
 }
 
 // dismiss dismisses the job, which has ended.
@@ -178,29 +202,29 @@ type commit struct {
 }
 
 func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*commit, error) {
-	d, err := vm.lookIdle(ctx, id)
+	m, err := vm.planMerge(ctx, id, "commit", opts.Top, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
-	top, err := d.topLayer(opts.Top)
-	if err != nil {
-		return nil, err
-	}
+	d, top := m.disk, m.top
 	base, err := d.imageBelow(top, opts.Base)
 	if err != nil {
 		return nil, err
 	}
-	c := &commit{}
-	purpose, below := jobID(id, "commit"), d.Layers[base]
-	if err := vm.checkShared(ctx, below, opts.BaseFile != nil); err != nil {
+	below := d.Layers[base]
+	if err := m.checkShared(below, opts.BaseFile != nil); err != nil {
 		return nil, err
 	}
+	if top == d.imageIndex() && below.Size > d.Layers[top].Size {
+		return nil, because(ErrSize, "base %q has %d bytes, and the disk %d: the disk would grow", below.Node, below.Size, d.Layers[top].Size)
+	}
+	c := &commit{merge: m}
 	request := qemu.BlockCommit{Device: d.root(), BaseNode: &below.Node, Speed: qmp.NonZero(opts.Speed)}
 	if top > 0 {
 		request.TopNode = new(d.Layers[top].Node)
 	}
 	if top == d.imageIndex() {
-		c.bitmaps = bitmapMove{vm, d.Layers[top].Node, below.Node, purpose, d.movable(opts.DropBitmaps)}
+		c.bitmaps = bitmapMove{vm, d.Layers[top].Node, below.Node, m.job, d.movable(opts.DropBitmaps)}
 	} else {
 		file, _, err := below.named(opts.BackingFile)
 		if err != nil {
@@ -208,23 +232,18 @@ func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*
 		}
 		request.BackingFile, request.BackingMaskProtocol = &file, vm.masksProtocol()
 	}
-	c.merge = merge{vm: vm, disk: id, job: purpose, request: request, progress: opts.Progress, gone: d.Layers[top:base]}
+	c.request, c.gone = request, d.Layers[top:base]
 	return c, nil
 }
 
-// checkShared returns an error if another disk of the machine has a node of its own for the file of a base. The commit would
+// checkShared returns an error if another disk of the machine has another node for the file of a base. The commit would
 // change that disk, too. If QEMU opens the file again from a set of descriptors that both use, its locks do not prevent that,
 // and QEMU terminates.
-func (vm *VM) checkShared(ctx context.Context, base Layer, reopens bool) error {
+func (m *merge) checkShared(base Layer, reopens bool) error {
 	if _, isSet := base.FDSet(); base.File == "" || base.part || isSet && !reopens { // a set can be gone, and its number another's
 		return nil
 	}
-	v, err := vm.readView(ctx)
-	if err != nil {
-		return err
-	}
-	for i := range v.blocks {
-		other, _ := v.disk(&v.blocks[i])
+	for _, other := range m.all {
 		for _, l := range other.Layers {
 			if l.File == base.File && l.Node != base.Node && !l.part {
 				return because(hotplug.ErrInUse, "disk %q uses the file of node %q, too", cmp.Or(other.ID, other.Path), base.Node)
@@ -335,7 +354,7 @@ func (vm *VM) Stream(ctx context.Context, id string, opts *StreamOptions) (kept 
 		return nil, err
 	}
 	vm.flush(ctx, m.request.(qemu.BlockStream).Device)
-	return append(m.kept, vm.release(ctx, id, m.gone)...), nil
+	return m.release(ctx), nil
 }
 
 // flush makes QEMU write out what it has of an image in its caches. QEMU before 11 does not do that at the end of a stream:
@@ -349,15 +368,11 @@ func (vm *VM) flush(ctx context.Context, node string) {
 }
 
 func (vm *VM) planStream(ctx context.Context, id string, opts *StreamOptions) (*merge, error) {
-	d, err := vm.lookIdle(ctx, id)
+	m, err := vm.planMerge(ctx, id, "stream", opts.Top, opts.Progress)
 	if err != nil {
 		return nil, err
 	}
-	top, err := d.topLayer(opts.Top)
-	if err != nil {
-		return nil, err
-	}
-	base := len(d.Layers)
+	d, top, base := m.disk, m.top, len(m.disk.Layers)
 	// The device must not be a filter: that terminates QEMU 5.2, and later ones never remove the node again.
 	request := qemu.BlockStream{Device: d.Layers[top].Node, Speed: qmp.NonZero(opts.Speed)}
 	if opts.Base != "" {
@@ -370,5 +385,6 @@ func (vm *VM) planStream(ctx context.Context, id string, opts *StreamOptions) (*
 		}
 		request.BaseNode, request.BackingFile, request.BackingMaskProtocol = &opts.Base, &file, vm.masksProtocol()
 	}
-	return &merge{vm: vm, disk: id, job: jobID(id, "stream"), request: request, progress: opts.Progress, gone: d.Layers[top+1 : base]}, nil
+	m.request, m.gone = request, d.Layers[top+1:base]
+	return &m, nil
 }

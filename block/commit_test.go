@@ -358,8 +358,8 @@ func TestQEMUKilledDuringMerge(t *testing.T) {
 	})
 }
 
-// TestFaultsOfMerge lets each command of Commit and of Stream go wrong. The disk has its data and its bitmap afterwards,
-// and the same layers, or fewer if there is no error.
+// TestFaultsOfMerge lets each command of Commit and of Stream go wrong. The disk has its data and its bitmap afterwards.
+// It has the same layers, or fewer if the operation succeeds.
 func TestFaultsOfMerge(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		m.plugged(t, "data1", 1)

@@ -33,6 +33,8 @@ type Disk struct {
 	// nodes of an operation that was interrupted. If only the descriptors or the mark of a node are left, its name is here,
 	// too. [VM.Clean] removes them.
 	Left []string
+
+	filters []string // the nodes of Jobs; those without names are on top of the layers, or below them
 }
 
 // A Layer is an image or a filter of a disk.
@@ -45,6 +47,8 @@ type Layer struct {
 	File string
 
 	Size int64 // of the disk that the guest sees, in bytes
+
+	Encrypted bool // QEMU encrypts the data, with LUKS or an older method
 
 	below []string // the named nodes that the layer uses besides the next layer: that of its file
 	part  bool     // the image begins inside File, so File alone does not open it
@@ -120,7 +124,9 @@ func (d *Disk) busy() error {
 // if there are jobs.
 func (vm *VM) Disk(ctx context.Context, id string) (d *Disk, err error) {
 	err = vm.do(ctx, "describe disk", id, func() error {
-		d, err = vm.look(ctx, id)
+		if d, err = vm.look(ctx, id); err == nil {
+			err = vm.complete(ctx, d)
+		}
 		return err
 	})
 	return d, err
@@ -133,34 +139,87 @@ func (vm *VM) Disks(ctx context.Context) (all []*Disk, err error) {
 	if err := vm.made(ctx); err != nil {
 		return nil, err
 	}
-	if all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err != nil {
+	if all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err == nil {
+		err = vm.complete(ctx, all...)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("block: list disks: %w", err)
 	}
 	return all, nil
 }
 
-// look finds the disk of an operation.
+// look finds the disk of an operation, without Exports and Left.
 func (vm *VM) look(ctx context.Context, id string) (*Disk, error) {
-	found, err := vm.find(ctx, func(b *qemu.BlockInfo) bool { return id != "" && idOf(b) == id })
-	switch {
-	case err != nil:
+	found, err := vm.lookAll(ctx, id)
+	if err != nil {
 		return nil, err
-	case len(found) == 0:
+	}
+	return found[0].existing()
+}
+
+// lookAll is look for several disks, which QEMU describes at once. A disk that does not exist is nil.
+func (vm *VM) lookAll(ctx context.Context, ids ...string) ([]*Disk, error) {
+	found, err := vm.find(ctx, func(b *qemu.BlockInfo) bool { id := idOf(b); return id != "" && slices.Contains(ids, id) })
+	if err != nil {
+		return nil, err
+	}
+	disks := make([]*Disk, len(ids))
+	for _, d := range slices.Backward(found) { // the first one, if one device has several disks
+		for i, id := range ids {
+			if id == d.ID {
+				disks[i] = d
+			}
+		}
+	}
+	return disks, nil
+}
+
+// existing returns the disk, or an error if it is nil.
+func (d *Disk) existing() (*Disk, error) {
+	if d == nil {
 		return nil, ErrNoDisk
 	}
-	return found[0], nil
+	return d, nil
 }
 
 // lookIdle is look for an operation that needs a medium, and no jobs on the disk.
 func (vm *VM) lookIdle(ctx context.Context, id string) (*Disk, error) {
 	d, err := vm.look(ctx, id)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case len(d.Layers) == 0:
-		return nil, because(ErrNoDisk, "drive has no medium")
 	}
-	return d, d.busy()
+	return d, d.idle()
+}
+
+// lookAllIdle is lookIdle for several disks. There must be at least one, and none twice.
+func (vm *VM) lookAllIdle(ctx context.Context, ids []string) ([]*Disk, error) {
+	if len(ids) == 0 {
+		return nil, errors.New("no disk is given")
+	}
+	disks, err := vm.lookAll(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			return nil, fmt.Errorf("disk %q is given twice", id)
+		}
+		if err := disks[i].idle(); err != nil {
+			return nil, onDisk(id, err)
+		}
+	}
+	return disks, nil
+}
+
+// idle returns an error unless the disk exists, and has a medium and no jobs.
+func (d *Disk) idle() error {
+	switch {
+	case d == nil:
+		return ErrNoDisk
+	case len(d.Layers) == 0:
+		return because(ErrNoDisk, "drive has no medium")
+	}
+	return d.busy()
 }
 
 // orBusy looks for the jobs of a disk, if a job was not started. An operation on the same disk can have been faster: the
@@ -182,15 +241,30 @@ func (vm *VM) orBusy(ctx context.Context, id, jobID string, err error) error {
 	return fmt.Errorf("%w; %w", busy, err)
 }
 
-// findLeft fills in Left.
-func (vm *VM) findLeft(ctx context.Context, d *Disk) error {
-	if d.ID == "" {
-		return nil
+// complete fills in Exports and Left.
+func (vm *VM) complete(ctx context.Context, disks ...*Disk) error {
+	exports, err := qemu.QueryBlockExports{}.Do(ctx, vm.conn)
+	if err != nil && !errors.Is(err, errors.ErrUnsupported) { // before 5.2
+		return err
 	}
-	nodes, err := vm.plug.NodesOf(ctx, d.ID)
-	for _, name := range nodes {
-		if !d.uses(name) {
-			d.Left = append(d.Left, name)
+	var ids []string
+	for _, d := range disks {
+		if d.ID != "" {
+			ids = append(ids, d.ID)
+		}
+	}
+	nodes, err := vm.plug.NodesOf(ctx, ids...)
+	for _, d := range disks {
+		for _, e := range exports {
+			isView := d.ID != "" && e.NodeName == viewNode(d.ID, accessNode)
+			if d.uses(e.NodeName) || isView || isNameless(e.NodeName) && slices.Contains(d.filters, e.NodeName) {
+				d.Exports = append(d.Exports, e)
+			}
+		}
+		for _, name := range nodes[d.ID] {
+			if !d.uses(name) {
+				d.Left = append(d.Left, name)
+			}
 		}
 	}
 	return err
@@ -202,7 +276,6 @@ type view struct {
 	stats    map[string]*qemu.BlockStats // by the disk's qdev
 	jobs     []qemu.JobInfo
 	jobNodes map[string][]string // by the job's ID
-	exports  []qemu.BlockExportInfo
 }
 
 // attempts is how often an operation tries again if another client changes the same things.
@@ -224,15 +297,9 @@ func (vm *VM) find(ctx context.Context, wanted func(b *qemu.BlockInfo) bool) (fo
 				found, fits = append(found, d), fits && fit
 			}
 		}
-		if !fits {
-			continue
+		if fits {
+			return found, nil
 		}
-		for _, d := range found {
-			if err := vm.findLeft(ctx, d); err != nil {
-				return nil, err
-			}
-		}
-		return found, nil
 	}
 	return nil, errors.New("block graph keeps changing: try again")
 }
@@ -258,11 +325,7 @@ func (vm *VM) readView(ctx context.Context) (v *view, err error) {
 	for i := range stats {
 		v.stats[qdevOf(stats[i].Qdev, stats[i].Device)] = &stats[i]
 	}
-	v.exports, err = qemu.QueryBlockExports{}.Do(ctx, vm.conn)
-	if errors.Is(err, errors.ErrUnsupported) { // before 5.2
-		err = nil
-	}
-	return v, err
+	return v, nil
 }
 
 // qdevOf returns what identifies a disk in the answers of the block layer: a device, or a drive without one.
@@ -280,7 +343,8 @@ func layers(inserted *qemu.BlockDeviceInfo, stats *qemu.BlockStats) (all []Layer
 	for s := stats; s != nil && image != nil; s, image = s.Backing, image.BackingImage {
 		all = append(all, Layer{
 			Node: qmp.Value(s.NodeName), Driver: qemu.BlockdevDriver(image.Format), File: fileOf(image.Filename), Size: image.VirtualSize,
-			below: filesOf(s), part: isPart(image.Filename),
+			Encrypted: qmp.Value(image.Encrypted),
+			below:     filesOf(s), part: isPart(image.Filename),
 		})
 		fit = s.Backing == nil && image.BackingImage == nil
 	}
@@ -317,7 +381,7 @@ func idOf(b *qemu.BlockInfo) string {
 	return id
 }
 
-// disk describes a disk, without Left. fit is that of layers.
+// disk describes a disk, without Exports and Left. fit is that of layers.
 func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 	d = &Disk{ID: idOf(b), Path: qmp.Value(b.Qdev)}
 	if b.Inserted == nil {
@@ -330,16 +394,9 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 			d.Bitmaps = append(d.Bitmaps, bitmap)
 		}
 	}
-	var filters []string // of the jobs, without names
 	d.Jobs = job.OnDisk(v.jobs, v.jobNodes, d.ID, d.uses)
 	for _, j := range d.Jobs {
-		filters = append(filters, v.jobNodes[j.ID]...)
-	}
-	for _, e := range v.exports {
-		isView := d.ID != "" && e.NodeName == viewNode(d.ID, accessNode)
-		if d.uses(e.NodeName) || isView || isNameless(e.NodeName) && slices.Contains(filters, e.NodeName) {
-			d.Exports = append(d.Exports, e)
-		}
+		d.filters = append(d.filters, v.jobNodes[j.ID]...)
 	}
 	return d, fit
 }
@@ -347,13 +404,24 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 // jobID returns the ID of the job for a purpose on a disk. [job.IsOf] recognizes it.
 func jobID(disk, purpose string) string { return disk + "." + purpose }
 
-// isPart reports whether an image begins inside its file.
+// isPart reports whether an image begins inside its file, or is inside another image: a qcow2 image in a raw one with an
+// offset, or in an encrypted one.
 func isPart(filename string) bool {
 	text, _ := strings.CutPrefix(filename, "json:")
 	var options struct {
-		Offset json.RawMessage `json:"offset"`
+		Driver qemu.BlockdevDriver `json:"driver"`
+		Offset json.RawMessage     `json:"offset"`
+		File   json.RawMessage     `json:"file"`
 	}
-	return json.Unmarshal([]byte(text), &options) == nil && len(options.Offset) > 0 && strings.Trim(string(options.Offset), `"`) != "0"
+	if json.Unmarshal([]byte(text), &options) != nil {
+		return false
+	}
+	var file struct {
+		Driver qemu.BlockdevDriver `json:"driver"`
+	}
+	isEncrypted := json.Unmarshal(options.File, &file) == nil && file.Driver == qemu.BlockdevDriverLUKS
+	hasOffset := len(options.Offset) > 0 && strings.Trim(string(options.Offset), `"`) != "0"
+	return hasOffset || isEncrypted || isPart(string(options.File))
 }
 
 // fileOf returns the name of the file of an image. QEMU writes all options of a node as "json:" if a name alone would

@@ -101,9 +101,15 @@ func (m *machine) read(t *testing.T, disk string, pattern byte, offset, length i
 // ioResult is the end of what qemu-io's read or write prints. A wrong pattern comes before it.
 var ioResult = regexp.MustCompile(`Pattern verification failed[^\n]*|(?:write|read) failed: [^\n]*|[0-9]+/[0-9]+ bytes at offset`)
 
-// io does "read" or "write" of a byte with the qemu-io in QEMU, on a device with an ID or a QOM path. The result is in
-// what the process prints, which QEMU writes out only when its buffer is full: "help" fills it.
+// io does "read" or "write" of a byte.
 func (m *machine) io(t *testing.T, disk, command string, pattern byte, offset, length int64) error {
+	t.Helper()
+	return m.qemuIO(t, disk, fmt.Sprintf("%s -P %d %d %d", command, pattern, offset, length))
+}
+
+// qemuIO runs a command of the qemu-io in QEMU, on a device with an ID or a QOM path. The result is in what the process
+// prints, which QEMU writes out only when its buffer is full: "help" fills it.
+func (m *machine) qemuIO(t *testing.T, disk, command string) error {
 	t.Helper()
 	before := len(m.vm.Output())
 	hmp := func(command string) {
@@ -111,7 +117,7 @@ func (m *machine) io(t *testing.T, disk, command string, pattern byte, offset, l
 		require.NoError(t, err)
 		require.Empty(t, answer, command)
 	}
-	hmp(fmt.Sprintf("%s -P %d %d %d", command, pattern, offset, length))
+	hmp(command)
 	for {
 		hmp("help")
 		switch result := ioResult.FindString(m.vm.Output()[before:]); {

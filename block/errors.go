@@ -38,6 +38,13 @@ var ErrInconsistent = errors.New("bitmap is inconsistent")
 // ErrBitmapBusy means that a job or an export uses a bitmap. The operation has changed nothing.
 var ErrBitmapBusy = errors.New("bitmap is in use")
 
+// ErrHasBitmaps means that a disk has bitmaps, which would not record a change of the disk. The next increments would be
+// wrong. The operation has changed nothing.
+var ErrHasBitmaps = hotplug.ErrHasBitmaps
+
+// ErrEncrypted means that the image of a disk is encrypted, and its overlay would not be. The operation has changed nothing.
+var ErrEncrypted = errors.New("image is encrypted")
+
 // ErrNeedFull means that a disk needs a full backup before the next increment. If its bitmap is missing, the error also
 // matches [ErrNoBitmap], and if it is inconsistent, [ErrInconsistent]. Otherwise the bitmap is disabled. The operation has
 // changed nothing.

@@ -114,6 +114,17 @@ func ExampleVM_Copy() {
 	_ = copyDisk
 }
 
+// This copies a disk whose file systems are frozen when the copy ends. Until then the guest can write.
+func ExampleVM_Copy_frozen() {
+	copyDisk := func(ctx context.Context, disks *block.VM, guest block.Freezer) (err error) {
+		defer func() { err = errors.Join(err, guest.Thaw(context.WithoutCancel(ctx))) }()
+		_, err = disks.Copy(ctx, "data1", block.Target{Backend: hotplug.File{Path: "/mnt/copies/data1.img"}, Create: true},
+			&block.CopyOptions{Ready: guest.Freeze})
+		return err
+	}
+	_ = copyDisk
+}
+
 // After a restart, a manager finishes a move, and removes what is left.
 func ExampleVM_Clean() {
 	finish := func(ctx context.Context, client *qmp.Client) error {

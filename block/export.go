@@ -3,9 +3,11 @@ package block
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -22,8 +24,8 @@ type ExportOptions struct {
 	ID   string // of the export; by default, the disk's ID and ".export"
 	Name string // for clients; by default, Node or the disk's ID
 
-	// Node is another node to export, for example one that shows the disk as it was. By default, Export exports the node that
-	// the disk uses, and if the disk moves, its new node.
+	// Node is another node to export, for example a node that shows the disk as it was. By default, Export exports the node
+	// that the disk uses. If the disk moves, clients then read its new node.
 	Node string
 
 	// Server starts QEMU's NBD server if it does not run, for example at a UNIX socket:
@@ -54,25 +56,37 @@ func (o *ExportOptions) exportID(disk string) string { return cmp.Or(o.ID, disk+
 //   - [hotplug.ErrExists]: there is an export with this ID.
 //   - [*qmp.Error]: QEMU refused a command. If QEMU refuses to start the server, Export tries to add the export, because the
 //     server may run already. If QEMU refuses that, too, the error has both reasons.
-//   - [errors.ErrUnsupported]: QEMU is older than 5.2.
+//   - [errors.ErrUnsupported]: QEMU is older than 5.2, or is 6.0 to 8.1 and the disk has an iothread: such a QEMU can
+//     terminate when a client leaves.
 //
 // Source: nbd-server-start, block-export-add.
 func (vm *VM) Export(ctx context.Context, id string, opts *ExportOptions) error {
 	if opts == nil {
 		opts = &ExportOptions{}
 	}
-	return vm.changing(ctx, "export disk", id, func(undo *rollback) error { return vm.exportDisk(ctx, undo, id, opts) })
+	return vm.changing(ctx, "export disk", id, func(undo *rollback) error {
+		d, err := vm.look(ctx, id)
+		if err != nil {
+			return err
+		}
+		return vm.exportDisk(ctx, undo, d, opts)
+	})
 }
 
-func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *ExportOptions) error {
-	d, err := vm.look(ctx, id)
+func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *ExportOptions) error {
+	id := d.ID
 	switch {
-	case err != nil:
-		return err
 	case len(d.Layers) == 0:
 		return because(ErrNoDisk, "drive has no medium")
-	case opts.Writable && opts.Node == "" && len(d.Jobs) > 0: // what clients write would not pass the filter of a job
+	case opts.Writable && opts.Node == "" && d.busy() != nil: // what clients write would not pass the filter of a job
 		return d.busy()
+	}
+	root := d.root()
+	if d.frozen() { // a second user of the filter would keep it in place
+		root = d.Layers[1].Node
+	}
+	if err := vm.checkThread(ctx, d); err != nil {
+		return err
 	}
 	nbd := &qemu.BlockExportOptionsNBD{Name: new(cmp.Or(opts.Name, opts.Node, id))}
 	for _, name := range opts.Bitmaps {
@@ -83,7 +97,7 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *E
 		nbd.Bitmaps = append(nbd.Bitmaps, b)
 	}
 	export := qemu.BlockExportAdd{
-		ID: opts.exportID(id), NodeName: cmp.Or(opts.Node, d.root()), Writable: new(opts.Writable), Branch: nbd,
+		ID: opts.exportID(id), NodeName: cmp.Or(opts.Node, root), Writable: new(opts.Writable), Branch: nbd,
 	}
 	if _, err := vm.findExport(ctx, export.ID); !errors.Is(err, errNoExport) {
 		return cmp.Or(err, because(hotplug.ErrExists, "export ID %q is in use", export.ID))
@@ -92,7 +106,7 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *E
 	if notStarted != nil && !refused(notStarted) {
 		return notStarted
 	}
-	err = undo.step(ctx, "export "+export.ID, func(ctx context.Context) error { return export.Do(ctx, vm.conn) },
+	err := undo.step(ctx, "export "+export.ID, func(ctx context.Context) error { return export.Do(ctx, vm.conn) },
 		func(ctx context.Context) error {
 			return vm.removeExport(ctx, export.ID, qemu.BlockExportRemoveModeHard)
 		})
@@ -100,6 +114,45 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, id string, opts *E
 		return errors.Join(notStarted, err)
 	}
 	return err
+}
+
+// checkThread returns an error if a disk has an iothread, and QEMU would terminate when a client of its export leaves: its
+// server handles that in the iothread since it closes all clients at its end (7.2.14), until 8.2.
+func (vm *VM) checkThread(ctx context.Context, d *Disk) error {
+	v, err := vm.version(ctx)
+	if err != nil || v.Major < 6 || v.Major > 8 || v.Major == 8 && v.Minor >= 2 {
+		return err
+	}
+	threads, err := qemu.QueryIOThreads{}.Do(ctx, vm.conn)
+	if err != nil || len(threads) == 0 {
+		return err
+	}
+	get := func(path, property string) (text string, err error) {
+		value, err := qemu.QOMGet{Path: path, Property: property}.Do(ctx, vm.conn)
+		if err != nil {
+			if refused(err) { // it has no such property
+				err = nil
+			}
+			return "", err
+		}
+		_ = json.Unmarshal(value, &text) // it can be no text
+		return text, nil
+	}
+	for at := d.devicePath(); at != ""; { // the device, and the adapters of its buses
+		thread, err := get(at, "iothread")
+		if err != nil {
+			return err
+		}
+		if thread != "" {
+			return because(errors.ErrUnsupported, "disk has an iothread, and QEMU 7.2 can terminate when a client of its export leaves")
+		}
+		bus, err := get(at, "parent_bus")
+		if err != nil {
+			return err
+		}
+		at = bus[:max(strings.LastIndex(bus, "/"), 0)]
+	}
+	return nil
 }
 
 // startServer starts the NBD server, as a step of an operation, if options is not nil.
@@ -235,11 +288,11 @@ func (vm *VM) stopServer(ctx context.Context) error {
 	if err != nil || slices.ContainsFunc(all, func(e qemu.BlockExportInfo) bool { return e.Type == qemu.BlockExportTypeNBD }) {
 		return err
 	}
-	version, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
+	version, err := vm.version(ctx)
 	if err != nil {
 		return err
 	}
-	if version.QEMU.Major < 6 {
+	if version.Major < 6 {
 		if err := sleep(ctx, forgetTime); err != nil {
 			return err
 		}

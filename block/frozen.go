@@ -59,8 +59,8 @@ func (vm *VM) setDrive(ctx context.Context, d *Disk, node string) error {
 
 // freezes reports whether QEMU can make frozen views: it has the drivers, and changes the node of a device that exists.
 func (vm *VM) freezes(ctx context.Context) (bool, error) {
-	v, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
-	return v.QEMU.Major > 7 || v.QEMU.Major == 7 && v.QEMU.Minor >= 1, err
+	v, err := vm.version(ctx)
+	return v.Major > 7 || v.Major == 7 && v.Minor >= 1, err
 }
 
 // A source is a disk that a backup reads, or a frozen view shows.
@@ -68,7 +68,9 @@ type source struct {
 	*Disk
 	chain       *chain // nil without a bitmap
 	incremental bool
-	scratch     *Target
+	bitmaps     []string // with copies at the view: that of an increment, and those that a client wants to read
+	scratch     *Target  // the caller's, or nil
+	scratchNode string
 }
 
 // freezeOptions configures freeze.
@@ -79,36 +81,37 @@ type freezeOptions struct {
 
 const defaultWriteTimeout = 15 * time.Second
 
-// freeze makes frozen views of disks at one moment. The nodes with the names of viewNode(id, accessNode) show them. If the
-// disk is incremental, that node has a copy of the bitmap.
+// freeze makes frozen views of disks at one moment. The nodes with the names of viewNode(id, accessNode) show them, and have
+// copies of bitmaps.
 func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freezeOptions) error {
-	for _, s := range all {
-		if err := vm.addScratch(ctx, undo, s, o.scratchDir); err != nil {
-			return err
-		}
+	if err := vm.addScratches(ctx, undo, all, o.scratchDir); err != nil {
+		return err
 	}
 	if err := vm.beginChains(ctx, undo, all); err != nil {
 		return err
 	}
-	for _, s := range all {
-		options := qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCBW{
-			File: qemu.BlockdevRef{Reference: new(s.root())}, Target: qemu.BlockdevRef{Reference: new(s.scratch.NodeName)},
+	err := vm.addViewNodes(ctx, undo, all, filterNode, func(s *source) qemu.BlockdevOptions {
+		return qemu.BlockdevOptions{Branch: &qemu.BlockdevOptionsCBW{
+			File: qemu.BlockdevRef{Reference: new(s.root())}, Target: qemu.BlockdevRef{Reference: &s.scratchNode},
 			OnCBWError: new(qemu.OnCBWErrorBreakSnapshot), CBWTimeout: new(timeoutOf(o.writeTimeout)),
 		}}
-		if err := vm.addViewNode(ctx, undo, s.ID, filterNode, hotplug.Blockdev{Options: options}); err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return err
 	}
+	ids := idsOf(all)
 	set := func() error {
+		undo.add("filter of disk "+strings.Join(ids, ", "), func(ctx context.Context) error {
+			_, err := vm.unfreeze(ctx, ids)
+			return err
+		})
 		for _, s := range all {
-			undo.add("filter of disk "+s.ID, func(ctx context.Context) error { return vm.unfreeze(ctx, s.ID) })
 			if err := vm.setDrive(ctx, s.Disk, viewNode(s.ID, filterNode)); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	err := error(nil)
 	if len(all) > 1 {
 		err = vm.whileStopped(ctx, undo, set)
 	} else {
@@ -117,24 +120,27 @@ func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freez
 	if err != nil {
 		return err
 	}
-	for _, s := range all {
-		access := viewNode(s.ID, accessNode)
-		options := qemu.BlockdevOptions{Driver: qemu.BlockdevDriverSnapshotAccess, Branch: &qemu.BlockdevOptionsGenericFormat{
+	err = vm.addViewNodes(ctx, undo, all, accessNode, func(s *source) qemu.BlockdevOptions {
+		return qemu.BlockdevOptions{Driver: qemu.BlockdevDriverSnapshotAccess, Branch: &qemu.BlockdevOptionsGenericFormat{
 			File: qemu.BlockdevRef{Reference: new(viewNode(s.ID, filterNode))},
 		}}
-		if err := vm.addViewNode(ctx, undo, s.ID, accessNode, hotplug.Blockdev{Options: options}); err != nil {
-			return err
-		}
-		if s.incremental {
-			if err := (qemu.Transaction{Actions: s.chain.copyTo(access)}).Do(ctx, vm.conn); err != nil {
-				return err // the bitmap goes with the node
-			}
+	})
+	if err != nil {
+		return err
+	}
+	var copies []qemu.TransactionAction
+	for _, s := range all {
+		for _, name := range s.bitmaps {
+			copies = append(copies, s.copyBitmap(name, viewNode(s.ID, accessNode))...)
 		}
 	}
-	return nil
+	if len(copies) == 0 {
+		return nil
+	}
+	return qemu.Transaction{Actions: copies}.Do(ctx, vm.conn) // if it fails, the bitmaps go with the nodes
 }
 
-// timeoutOf returns the seconds for cbw-timeout, in which 0 is no limit.
+// timeoutOf returns the seconds for cbw-timeout. There, 0 means no limit.
 func timeoutOf(d time.Duration) uint32 {
 	if d <= 0 {
 		d = defaultWriteTimeout
@@ -142,30 +148,50 @@ func timeoutOf(d time.Duration) uint32 {
 	return uint32(min(math.Ceil(d.Seconds()), math.MaxUint32))
 }
 
-// addScratch adds the scratch image of a view: the caller's, or a file without a name.
-func (vm *VM) addScratch(ctx context.Context, undo *rollback, s *source, dir string) (err error) {
-	if s.scratch != nil {
-		t := *s.scratch
-		if t.NodeName != "" {
+// addScratches adds the scratch images of views: targets of the caller, or files without names.
+func (vm *VM) addScratches(ctx context.Context, undo *rollback, all []*source, dir string) error {
+	targets := make([]wanted, len(all))
+	for i, s := range all {
+		w := &targets[i]
+		*w = wanted{disk: s.ID, size: s.Size()}
+		if s.scratch != nil {
+			w.Target = *s.scratch
+		} else {
+			file, err := unnamedFile(dir, s.Size())
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			w.Backend = hotplug.Descriptor{File: file}
+		}
+		if w.NodeName != "" {
 			return errors.New("a Scratch must not have a NodeName")
 		}
-		if !isNode(t.Backend) {
-			t.NodeName = viewNode(s.ID, scratchNode)
+		if !isNode(w.Backend) {
+			w.NodeName = viewNode(s.ID, scratchNode)
 		}
-		t.NodeName, err = vm.addTarget(ctx, undo, s.ID, t, s.Size(), backing{})
-		s.scratch = &t
+	}
+	nodes, err := vm.addTargets(ctx, undo, targets)
+	if err != nil {
 		return busyIfExists(err)
 	}
+	for i, s := range all {
+		s.scratchNode = nodes[i]
+	}
+	return nil
+}
+
+// unnamedFile makes a file that disappears when nobody has it open.
+func unnamedFile(dir string, size int64) (*os.File, error) {
 	file, err := os.CreateTemp(dir, "scratch-*")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer file.Close()
-	if err = errors.Join(os.Remove(file.Name()), file.Truncate(s.Size())); err != nil {
-		return err
+	if err = errors.Join(os.Remove(file.Name()), file.Truncate(size)); err != nil {
+		file.Close()
+		return nil, err
 	}
-	s.scratch = &Target{NodeName: viewNode(s.ID, scratchNode)}
-	return vm.addViewNode(ctx, undo, s.ID, scratchNode, hotplug.Descriptor{File: file})
+	return file, nil
 }
 
 // isNode reports whether a backend is a node that exists.
@@ -177,10 +203,13 @@ func isNode(backend hotplug.DiskBackend) bool {
 	return false
 }
 
-// addViewNode adds a node of a view. If there is one already, there is another view.
-func (vm *VM) addViewNode(ctx context.Context, undo *rollback, id, purpose string, backend hotplug.DiskBackend) error {
-	_, err := vm.addNode(ctx, undo, id, viewNode(id, purpose), backend)
-	return busyIfExists(err)
+// addViewNodes adds a node of each view. If there is one already, there is another view.
+func (vm *VM) addViewNodes(ctx context.Context, undo *rollback, all []*source, purpose string, options func(s *source) qemu.BlockdevOptions) error {
+	var nodes []hotplug.Disk
+	for _, s := range all {
+		nodes = append(nodes, hotplug.Disk{ID: s.ID, NodeName: viewNode(s.ID, purpose), Backend: hotplug.Blockdev{Options: options(s)}})
+	}
+	return busyIfExists(vm.addNodes(ctx, undo, nodes))
 }
 
 func busyIfExists(err error) error {
@@ -190,8 +219,8 @@ func busyIfExists(err error) error {
 	return err
 }
 
-// beginChains makes the second bitmaps of all chains, before the moment of the backup: they may hold too much. It removes
-// bitmaps that are inconsistent.
+// beginChains adds the second bitmaps of all chains. They begin shortly before the moment of the backup, so they may have more
+// than the next increment needs. beginChains removes inconsistent bitmaps.
 func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) error {
 	var actions []qemu.TransactionAction
 	for _, s := range all {
@@ -211,18 +240,55 @@ func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) er
 		return nil
 	}
 	err := qemu.Transaction{Actions: actions}.Do(ctx, vm.conn)
-	for _, s := range all {
-		switch c := s.chain; {
-		case c == nil:
-		case err == nil || qmp.MayHaveExecuted(err):
-			undo.add(fmt.Sprintf("bitmap %q of disk %s", c.next(), s.ID), func(ctx context.Context) error { return vm.removeNext(ctx, s.ID, c) })
-		default: // a bitmap with this name is that of another backup, which needs it
-			if d, lookErr := vm.look(ctx, s.ID); lookErr == nil && d.bitmap(c.next()) != nil {
-				return onDisk(s.ID, fmt.Errorf("%w: %w", ErrFrozen, err))
-			}
+	if err == nil || qmp.MayHaveExecuted(err) {
+		undo.add("bitmaps of disk "+strings.Join(idsOf(all), ", "), func(ctx context.Context) error { return vm.removeNext(ctx, all) })
+		return err
+	}
+	disks, lookErr := vm.lookAll(ctx, idsOf(all)...)
+	if lookErr != nil {
+		return err
+	}
+	for i, s := range all { // a bitmap with this name is that of another backup, which needs it
+		if d := disks[i]; d != nil && s.chain != nil && d.bitmap(s.chain.next()) != nil {
+			return onDisk(s.ID, fmt.Errorf("%w: %w", ErrFrozen, err))
 		}
 	}
 	return err
+}
+
+// checkTransaction is checkStop for a transaction: QEMU before 10 waits for all requests in the machine there, too.
+func (vm *VM) checkTransaction(ctx context.Context) error {
+	if v, err := vm.version(ctx); err != nil || v.Major >= 10 {
+		return err
+	}
+	return vm.checkStop(ctx)
+}
+
+// checkStop returns an error if a job has a connection to an NBD server. If the server does not answer, QEMU cannot stop the
+// machine, and executes no command until the server answers.
+func (vm *VM) checkStop(ctx context.Context) error {
+	jobs, err := job.List(ctx, vm.conn)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	connections, err := vm.connections(ctx)
+	if err != nil || len(connections) == 0 {
+		return err
+	}
+	nodes, err := job.Nodes(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	busy := &BusyError{}
+	for id, used := range nodes {
+		if slices.ContainsFunc(used, func(node string) bool { return slices.Contains(connections, node) }) {
+			busy.Jobs = append(busy.Jobs, id)
+		}
+	}
+	if len(busy.Jobs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("jobs of other disks use NBD servers, for which QEMU would wait: %w", busy)
 }
 
 // whileStopped does something while the machine does not run.
@@ -233,6 +299,9 @@ func (vm *VM) whileStopped(ctx context.Context, undo *rollback, do func() error)
 	}
 	if !status.Running {
 		return do()
+	}
+	if err := vm.checkStop(ctx); err != nil {
+		return err
 	}
 	resume := func(ctx context.Context) error { return qemu.Cont{}.Do(ctx, vm.conn) }
 	if err := (qemu.Stop{}).Do(ctx, vm.conn); err != nil {
@@ -251,18 +320,23 @@ func (vm *VM) whileStopped(ctx context.Context, undo *rollback, do func() error)
 	return err
 }
 
-// unfreeze makes a disk use the node below the filter of its view, if it uses the filter.
-func (vm *VM) unfreeze(ctx context.Context, id string) error {
-	d, err := vm.look(ctx, id)
-	switch {
-	case errors.Is(err, ErrNoDisk):
-		return nil
-	case err != nil:
-		return err
-	case !d.frozen():
-		return nil
+// unfreeze makes disks use the nodes below the filters of their views, if they use the filters. It then returns the disks. A
+// disk that does not exist is nil.
+func (vm *VM) unfreeze(ctx context.Context, ids []string) (disks []*Disk, err error) {
+	if disks, err = vm.lookAll(ctx, ids...); err != nil {
+		return nil, err
 	}
-	return vm.setDrive(ctx, d, d.Layers[1].Node)
+	changed := false
+	for _, d := range disks {
+		if d != nil && d.frozen() {
+			changed = true
+			err = errors.Join(err, vm.setDrive(ctx, d, d.Layers[1].Node))
+		}
+	}
+	if err != nil || !changed {
+		return disks, err
+	}
+	return vm.lookAll(ctx, ids...)
 }
 
 // An outcome is how a backup or a view ends.
@@ -277,49 +351,51 @@ const (
 // end ends frozen views and backups: it removes exports and nodes, and updates the bitmaps. It begins with what QEMU has.
 func (vm *VM) end(ctx context.Context, ids []string, how outcome) (kept []hotplug.Kept, err error) {
 	if how == abandoned {
-		for _, id := range ids {
-			err = errors.Join(err, vm.abandonJob(ctx, jobID(id, backupPurpose)), vm.abandonJob(ctx, jobID(id, "create")))
-		}
+		err = vm.abandonJobs(ctx, ids)
 	}
 	if err = errors.Join(err, vm.removeExports(ctx, ids)); err != nil {
 		return nil, err
 	}
-	var actions []qemu.TransactionAction
+	access, others := map[string][]string{}, map[string][]string{}
 	for _, id := range ids {
-		// While the filter has another user, it lets nobody write to the disk.
-		stays, err := vm.plug.RemoveNodes(ctx, id, viewNode(id, accessNode))
-		if err == nil && len(stays) > 0 {
-			err = stays[0].Err
-		}
-		if err != nil {
-			return kept, err
-		}
-		if err := vm.unfreeze(ctx, id); err != nil {
-			return kept, err
-		}
-		nodes := []string{viewNode(id, filterNode), viewNode(id, scratchNode)}
-		d, err := vm.look(ctx, id)
+		access[id] = []string{viewNode(id, accessNode)}
+		others[id] = []string{viewNode(id, filterNode), viewNode(id, scratchNode)}
+	}
+	// While the filter has another user, it lets nobody write to the disk.
+	if err := vm.removeNodes(ctx, access); err != nil {
+		return nil, err
+	}
+	disks, err := vm.unfreeze(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var actions []qemu.TransactionAction
+	var existing []*Disk
+	for i, d := range disks {
 		switch {
-		case errors.Is(err, ErrNoDisk) && how == abandoned:
-		case err != nil:
-			return kept, err
+		case d != nil:
+			existing = append(existing, d)
+		case how != abandoned:
+			return nil, onDisk(ids[i], ErrNoDisk)
 		default:
-			for _, c := range d.chains() {
-				if how == succeeded {
-					actions = append(actions, c.advance()...)
-				} else {
-					actions = append(actions, c.drop())
-				}
+			continue
+		}
+		for _, c := range d.chains() {
+			if how == succeeded {
+				actions = append(actions, c.advance()...)
+			} else {
+				actions = append(actions, c.drop())
 			}
 		}
-		stays, err = vm.releaseNodes(ctx, id, nodes...)
-		if err == nil && how == abandoned && d != nil {
-			stays, err = vm.clean(ctx, id)
+	}
+	kept, err = vm.releaseNodes(ctx, others)
+	if err == nil && how == abandoned && len(existing) > 0 {
+		if err = vm.complete(ctx, existing...); err == nil {
+			kept, err = vm.clean(ctx, existing...)
 		}
-		kept = append(kept, stays...)
-		if err != nil {
-			return kept, err
-		}
+	}
+	if err != nil {
+		return kept, err
 	}
 	if len(actions) == 0 {
 		return kept, nil
@@ -334,15 +410,16 @@ func (vm *VM) end(ctx context.Context, ids []string, how outcome) (kept []hotplu
 // backupPurpose is in the IDs of the jobs of backups.
 const backupPurpose = "backup"
 
-// abandonJob cancels a job, if there is one.
-func (vm *VM) abandonJob(ctx context.Context, id string) error {
-	j, err := job.Find(ctx, vm.conn, id)
-	if err == nil {
-		defer j.Detach()
-		err = j.Cancel(ctx)
-	}
-	if errors.Is(err, job.ErrGone) || errors.Is(err, job.ErrTooLate) {
-		return nil
+// abandonJobs cancels the jobs of backups.
+func (vm *VM) abandonJobs(ctx context.Context, ids []string) error {
+	jobs, err := job.List(ctx, vm.conn)
+	for _, id := range ids {
+		for _, purpose := range []string{backupPurpose, "create"} {
+			name := jobID(id, purpose)
+			if slices.ContainsFunc(jobs, func(j qemu.JobInfo) bool { return j.ID == name }) {
+				err = errors.Join(err, vm.endJob(ctx, name))
+			}
+		}
 	}
 	return err
 }

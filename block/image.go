@@ -51,6 +51,7 @@ type Image struct {
 // If CreateImage fails, nothing is left in QEMU, and on Linux a regular file is empty, unless the error is a
 // [*hotplug.RollbackError] or another program has made a disk of the file. The error matches:
 //   - [ErrNotEmpty]: the file has content.
+//   - [hotplug.ErrInUse]: another program uses the file, or creates an image in it.
 //   - [ErrSize]: a raw image is on a block device that is too small.
 //   - [*job.FailedError]: QEMU cannot write the image, or does not know the format or an option.
 //   - the other errors of [job.Run].
@@ -69,15 +70,19 @@ func (vm *VM) CreateImage(ctx context.Context, id string, image Image) error {
 		if err := image.checkFormat(file.format); err != nil {
 			return err
 		}
+		unlock, err := lock(file.file) // QEMU locks through the same open file, so this lock does not hinder it
+		if err != nil {
+			return err
+		}
+		defer unlock()
 		if err := file.checkEmpty(); err != nil {
 			return err
 		}
 		if file.format == qemu.BlockdevDriverRaw && image.Options == nil {
-			err = file.setSize(image.Size)
-		} else {
-			var undo rollback
-			err = undo.run(ctx, vm.writeImage(ctx, &undo, id, file, image)) // also after success: an image gets another node
+			return file.setSize(image.Size)
 		}
+		var undo rollback
+		err = undo.run(ctx, vm.writeImage(ctx, &undo, id, file, image)) // also after success: an image gets another node
 		if _, isLeft := errors.AsType[*hotplug.RollbackError](err); err != nil && !isLeft && file.driver == qemu.BlockdevDriverFile && !locked(file.file) {
 			err = errors.Join(err, file.file.Truncate(0))
 		}
@@ -132,7 +137,7 @@ func (vm *VM) writeImage(ctx context.Context, undo *rollback, id string, file *i
 		}
 	}
 	iterTime := qmp.NonZero(int64((i.KeyTime + time.Millisecond - 1) / time.Millisecond))
-	return vm.format(ctx, undo, id, file, func(ref qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+	return vm.format(ctx, undo, header{id, file, func(ref qemu.BlockdevRef) qemu.BlockdevCreateOptions {
 		switch {
 		case i.Options != nil:
 			return i.Options(ref, secret)
@@ -148,7 +153,7 @@ func (vm *VM) writeImage(ctx context.Context, undo *rollback, id string, file *i
 			}
 		}
 		return options
-	})
+	}})
 }
 
 // addSecret adds the object with a key, as a step of an operation. If an interrupted operation left such an object, addSecret replaces it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
@@ -132,17 +133,46 @@ func (i *image) sizeInHeader() (int64, error) {
 	return int64(binary.BigEndian.Uint64(header[24:])), nil
 }
 
-// createImage makes the image of a target.
-func (vm *VM) createImage(ctx context.Context, undo *rollback, disk string, i *image, clusterSize uint64, size int64, below backing) error {
-	if err := i.checkEmpty(); err != nil {
+// checkUnwritten returns an error if a qcow2 image has data or bitmaps. See docs/interop/qcow2.txt of QEMU.
+func (i *image) checkUnwritten() error {
+	block := make([]byte, 64<<10) // as in sizeInHeader
+	if _, err := i.file.ReadAt(block, 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	if i.format == qemu.BlockdevDriverRaw {
-		return i.setSize(size)
+	version, autoclear := binary.BigEndian.Uint32(block[4:]), binary.BigEndian.Uint64(block[88:])
+	hasData := version >= 3 && autoclear&1 != 0 // bitmaps
+	begin := int64(binary.BigEndian.Uint64(block[40:]))
+	for left := 8 * int(binary.BigEndian.Uint32(block[36:])); left > 0 && !hasData; left -= len(block) { // the table of tables
+		n, err := i.file.ReadAt(block, begin)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return err
+		}
+		hasData = slices.ContainsFunc(block[:min(n, left)], func(b byte) bool { return b != 0 })
+		begin += int64(len(block))
 	}
-	return vm.format(ctx, undo, disk, i, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
-		return createQcow2(file, size, clusterSize, below)
-	})
+	if hasData {
+		return because(ErrNotEmpty, "image %s has data or bitmaps", i.file.Name())
+	}
+	return nil
+}
+
+// createImages makes the images of the targets that are to be created.
+func (vm *VM) createImages(ctx context.Context, undo *rollback, all []wanted) error {
+	var headers []header
+	for _, w := range all {
+		switch {
+		case !w.Create:
+		case w.image.format == qemu.BlockdevDriverRaw:
+			if err := w.image.setSize(w.size); err != nil {
+				return onDisk(w.disk, err)
+			}
+		default:
+			headers = append(headers, header{w.disk, w.image, func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions {
+				return createQcow2(file, w.size, w.ClusterSize, w.below)
+			}})
+		}
+	}
+	return vm.format(ctx, undo, headers...)
 }
 
 // checkEmpty returns an error if the file has content. A block device always has, and it does not count.
@@ -154,43 +184,62 @@ func (i *image) checkEmpty() error {
 	return err
 }
 
-// setSize makes a raw image of a file that is empty.
+// setSize makes a raw image of a file that is empty. Another program that does the same, or a QEMU that uses the file, gets
+// no other size.
 func (i *image) setSize(size int64) error {
 	if i.isRawDevice() {
 		return i.checkSize(size)
 	}
+	unlock, err := lock(i.file)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := i.checkEmpty(); err != nil {
+		return err
+	}
 	return i.file.Truncate(size)
 }
 
-// format writes the header of an image.
-func (vm *VM) format(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
+// A header is the header of an image that QEMU writes.
+type header struct {
+	disk    string
+	image   *image
+	options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions
+}
+
+// format writes the headers of images.
+func (vm *VM) format(ctx context.Context, undo *rollback, all ...header) error {
+	if len(all) == 0 {
+		return nil
+	}
 	steps := len(*undo)
-	if err := vm.writeHeader(ctx, undo, disk, i, options); err != nil {
+	var files []hotplug.Disk
+	for _, h := range all {
+		files = append(files, hotplug.Disk{ID: h.disk, NodeName: newName(h.disk), Backend: hotplug.Descriptor{File: h.image.file}})
+	}
+	if err := vm.addNodes(ctx, undo, files); err != nil {
 		return err
 	}
-	node := (*undo)[steps] // an image gets another node
+	for i, h := range all {
+		create := qemu.BlockdevCreate{Options: h.options(qemu.BlockdevRef{Reference: &files[i].NodeName})}
+		id := jobID(h.disk, "create")
+		err := job.Run(ctx, vm.conn, id, create, nil)
+		if err != nil && !errors.Is(err, job.ErrNotStarted) {
+			undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
+		}
+		if err != nil {
+			return onDisk(h.disk, vm.orBusy(ctx, h.disk, id, err))
+		}
+	}
+	nodes := (*undo)[steps] // the images get other nodes
 	*undo = (*undo)[:steps]
-	err := node.run(ctx)
-	if errors.Is(err, hotplug.ErrDescriptorsKept) { // only QEMU's descriptor of the file is left
+	err := nodes.run(ctx)
+	if errors.Is(err, hotplug.ErrDescriptorsKept) { // only QEMU's descriptors of the files are left
 		return nil
 	}
 	if err != nil {
-		*undo = append(*undo, node)
-	}
-	return err
-}
-
-// writeHeader writes the header of an image. The first step of undo is the node of the file.
-func (vm *VM) writeHeader(ctx context.Context, undo *rollback, disk string, i *image, options func(file qemu.BlockdevRef) qemu.BlockdevCreateOptions) error {
-	node, err := vm.addNode(ctx, undo, disk, "", hotplug.Descriptor{File: i.file})
-	if err != nil {
-		return err
-	}
-	create := qemu.BlockdevCreate{Options: options(qemu.BlockdevRef{Reference: new(node)})}
-	id := jobID(disk, "create")
-	err = job.Run(ctx, vm.conn, id, create, nil)
-	if err != nil && !errors.Is(err, job.ErrNotStarted) {
-		undo.add("job "+id, func(ctx context.Context) error { return vm.endJob(ctx, id) })
+		*undo = append(*undo, nodes)
 	}
 	return err
 }
@@ -236,7 +285,11 @@ func (i *image) cut(f hotplug.File, size int64) hotplug.Blockdev {
 	device := qemu.BlockdevOptions{
 		Driver: i.driver, Cache: &qemu.BlockdevCacheOptions{Direct: new(f.Direct)}, Branch: &qemu.BlockdevOptionsFile{Filename: f.Path},
 	}
-	return hotplug.Blockdev{Open: open, Options: qemu.BlockdevOptions{
+	options := qemu.BlockdevOptions{
 		Driver: qemu.BlockdevDriverRaw, Branch: &qemu.BlockdevOptionsRaw{Size: new(size), File: qemu.BlockdevRef{Definition: &device}},
-	}}
+	}
+	if f.Discard {
+		options.Discard = new(qemu.BlockdevDiscardOptionsUnmap)
+	}
+	return hotplug.Blockdev{Open: open, Options: options}
 }

@@ -40,24 +40,15 @@ func (vm *VM) snapshotsOf(ctx context.Context, id string) ([]qemu.SnapshotInfo, 
 // exists. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on the disk.
+//   - [qmp.ErrNotSent]: the machine is at another host: it waits for a migration, or was migrated. QEMU 5.2 would terminate.
 //   - [*qmp.Error]: QEMU refused, for example because the snapshot exists, or the format has no snapshots.
 //
 // Source: blockdev-snapshot-internal-sync.
 func (vm *VM) CreateInternalSnapshot(ctx context.Context, id, name string) error {
 	return vm.do(ctx, "create internal snapshot of disk", id, func() error {
-		d, err := vm.lookIdle(ctx, id)
-		if err != nil {
-			return err
-		}
-		before, err := vm.snapshotsOf(ctx, id)
-		if err != nil {
-			return err
-		}
-		err = qemu.BlockdevSnapshotInternalSync{Device: d.root(), Name: name}.Do(ctx, vm.conn)
-		if err != nil && named(before, name) == nil && qmp.MayHaveExecuted(err) {
-			return vm.checkInternal(ctx, id, name, true, err)
-		}
-		return err
+		return vm.changeInternal(ctx, id, name, true, func(root string) error {
+			return qemu.BlockdevSnapshotInternalSync{Device: root, Name: name}.Do(ctx, vm.conn)
+		})
 	})
 }
 
@@ -67,20 +58,32 @@ func (vm *VM) CreateInternalSnapshot(ctx context.Context, id, name string) error
 // Source: blockdev-snapshot-delete-internal-sync.
 func (vm *VM) DeleteInternalSnapshot(ctx context.Context, id, name string) error {
 	return vm.do(ctx, "delete internal snapshot of disk", id, func() error {
-		d, err := vm.lookIdle(ctx, id)
-		if err != nil {
+		return vm.changeInternal(ctx, id, name, false, func(root string) error {
+			_, err := qemu.BlockdevSnapshotDeleteInternalSync{Device: root, Name: &name}.Do(ctx, vm.conn)
 			return err
-		}
-		before, err := vm.snapshotsOf(ctx, id)
-		if err != nil || named(before, name) == nil {
-			return err
-		}
-		_, err = qemu.BlockdevSnapshotDeleteInternalSync{Device: d.root(), Name: &name}.Do(ctx, vm.conn)
-		if err != nil && qmp.MayHaveExecuted(err) {
-			return vm.checkInternal(ctx, id, name, false, err)
-		}
-		return err
+		})
 	})
+}
+
+// changeInternal creates or deletes a snapshot inside a disk. want reports whether the disk has the snapshot afterwards.
+func (vm *VM) changeInternal(ctx context.Context, id, name string, want bool, change func(root string) error) error {
+	disks, err := vm.findImages(ctx, []string{id})
+	if err != nil {
+		return err
+	}
+	d := disks[0]
+	if err = d.busy(); err == nil {
+		err = vm.checkHere(ctx)
+	}
+	had := named(d.snapshots, name) != nil
+	if err != nil || !had && !want {
+		return err
+	}
+	err = change(d.root())
+	if err != nil && had != want && qmp.MayHaveExecuted(err) {
+		return vm.checkInternal(ctx, id, name, want, err)
+	}
+	return err
 }
 
 // checkInternal looks whether a disk has a snapshot or not, because the answer of a command is lost.
@@ -125,7 +128,8 @@ type MachineOptions struct {
 // SaveMachine needs QEMU 6.0. If it fails, the guest runs as before, and no disk has the snapshot. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 6.0.
 //   - [ErrNoDisk]: a disk of opts does not exist, or the machine has no disk that the guest can write to.
-//   - [ErrBusy]: jobs run on a disk.
+//   - [ErrBusy]: jobs run on a disk, or a job of any disk uses an NBD server. If the server did not answer, QEMU could not stop
+//     the guest, and would execute no other command.
 //   - [*job.FailedError]: QEMU's reason, for example that a writable disk does not support snapshots, or that the snapshot
 //     exists.
 //   - the other errors of [job.Run].
@@ -135,6 +139,9 @@ func (vm *VM) SaveMachine(ctx context.Context, name string, opts *MachineOptions
 	return vm.do(ctx, "save machine", name, func() error {
 		opts := cmp.Or(opts, &MachineOptions{})
 		disks, err := vm.machineDisks(ctx, opts)
+		if err == nil {
+			err = vm.checkStop(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -158,6 +165,8 @@ func (vm *VM) SaveMachine(ctx context.Context, name string, opts *MachineOptions
 // stopped. The error matches:
 //   - [errors.ErrUnsupported]: QEMU is older than 6.0.
 //   - [ErrNoSnapshot]: a disk does not have the snapshot, or no disk has the state of the machine. Nothing has changed.
+//   - [ErrHasBitmaps]: a disk has bitmaps. Remove them ([VM.RemoveBitmap]), and take full backups afterwards. Nothing has
+//     changed.
 //   - [ErrNoDisk], [ErrBusy]: as for SaveMachine. Nothing has changed.
 //   - [*job.FailedError]: QEMU could not load the snapshot, for example because a device is missing. The machine is stopped,
 //     and its disks may be those of the snapshot: load another snapshot, or end the machine.
@@ -172,8 +181,16 @@ func (vm *VM) LoadMachine(ctx context.Context, name string, opts *MachineOptions
 			return err
 		}
 		state, err := stateOf(disks, name)
+		if err == nil {
+			err = vm.checkStop(ctx)
+		}
 		if err != nil {
 			return err
+		}
+		for _, d := range disks {
+			if len(d.Bitmaps) > 0 {
+				return onDisk(cmp.Or(d.ID, d.Path), because(ErrHasBitmaps, "disk has bitmap %q, which would lack the change: remove it first", *d.Bitmaps[0].Name))
+			}
 		}
 		before, err := qemu.QueryStatus{}.Do(ctx, vm.conn)
 		if err != nil {
@@ -217,6 +234,15 @@ func (vm *VM) DeleteSavedMachine(ctx context.Context, name string, opts *Machine
 		}
 		return job.Run(ctx, vm.conn, "machine.delete", qemu.SnapshotDelete{Tag: name, Devices: nodesOf(disks)}, opts.Progress)
 	})
+}
+
+// checkHere returns an error if the machine waits for a migration, or was migrated: QEMU 5.2 would terminate.
+func (vm *VM) checkHere(ctx context.Context) error {
+	status, err := qemu.QueryStatus{}.Do(ctx, vm.conn)
+	if err == nil && (status.Status == qemu.RunStateInmigrate || status.Status == qemu.RunStatePostmigrate) {
+		return because(qmp.ErrNotSent, "machine is at another host (%s)", status.Status)
+	}
+	return err
 }
 
 // An imaged is a disk with the snapshots of its first image.

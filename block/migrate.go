@@ -17,7 +17,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// MigrateOptions configures [VM.Migrate]. Disks is required, and one of Server and Address.
+// MigrateOptions configures [VM.Migrate]. Disks is required, and one of Server and Address. Without a destination, Address and
+// HandOver are required, and Server and Incoming must be nil.
 type MigrateOptions struct {
 	// Disks are the IDs of the disks that move with the machine. The destination has disks with the same IDs and sizes. All
 	// other disks are shared: both QEMUs open the same storage.
@@ -38,6 +39,9 @@ type MigrateOptions struct {
 	// to which the source sends.
 	Incoming *migration.Target
 
+	// Top is as in [CopyOptions]: the disks of the destination have the data of the images below already.
+	Top bool
+
 	// WriteBlocking and Speed are as in [MoveOptions].
 	WriteBlocking bool
 	Speed         int64
@@ -46,12 +50,17 @@ type MigrateOptions struct {
 	// twice at the same time.
 	DiskProgress func(disk string, p job.Progress)
 
+	// HandOver, if not nil, is called when the copies have ended. The machine stands still. If HandOver returns an error,
+	// Migrate cancels the migration. Without a destination, HandOver makes the other program end its exports, and returns
+	// when they have ended: a machine cannot run on disks that others can write to.
+	HandOver func(context.Context) error
+
 	// Migration configures [migration.Run]. Postcopy must be nil. PreSwitchover is called before the disks change over; the
 	// machine stands still.
 	Migration *migration.Options
 }
 
-// Migrate moves the machine to another QEMU with disks that are not shared. vm is the source. The destination was started
+// Migrate moves the machine to another QEMU, together with disks that are not shared. vm is the source. The destination was started
 // with "-incoming defer" and has the disks; their content is lost.
 //
 // Migrate exports the disks of the destination, copies the disks of the source there while the guest runs, and then runs
@@ -60,6 +69,10 @@ type MigrateOptions struct {
 // destination run the machine. The jobs have the IDs "ID.migrate". The bitmaps of the disks do not move.
 //
 // If Migrate returns nil, the machine is at the destination. End the source then.
+//
+// If another program controls the destination, destination is nil. That program exports the disks ([VM.Export] with Writable),
+// calls [migration.StartIncoming], ends the exports during HandOver, and calls [migration.WaitIncoming]. Migrate returns
+// when the source has sent the machine.
 //
 // If Migrate fails or ctx ends, the machine is at the source with its disks as before, and the copies have ended. If ctx ends
 // after the exports have ended, Migrate still moves the machine, which takes 15 seconds at most. After one of these errors,
@@ -84,10 +97,12 @@ type MigrateOptions struct {
 //
 // Source: nbd-server-start, block-export-add, blockdev-add, blockdev-mirror, block-job-cancel, migrate-incoming, migrate.
 func (vm *VM) Migrate(ctx context.Context, destination *VM, to migration.Target, opts *MigrateOptions) (p migration.Progress, err error) {
-	if err := destination.made(ctx); err != nil {
-		return p, err
+	if destination != nil {
+		if err := destination.made(ctx); err != nil {
+			return p, err
+		}
 	}
-	m := &move{src: vm, dst: destination, opts: MigrateOptions{}}
+	m := &move{src: vm, dst: destination}
 	if opts != nil {
 		m.opts = *opts
 	}
@@ -99,6 +114,9 @@ func (vm *VM) Migrate(ctx context.Context, destination *VM, to migration.Target,
 		if p, err = m.run(ctx, to); err != nil {
 			_ = m.there.run(ctx, nil) // the destination must end, and an older QEMU has ended
 			return m.here.run(ctx, err)
+		}
+		if destination == nil {
+			return nil
 		}
 		longer, cancel := wait.Outlive(ctx, switchLimit)
 		defer cancel()
@@ -113,7 +131,7 @@ const migratePurpose = "migrate"
 
 // A move is a migration with disks.
 type move struct {
-	src, dst *VM
+	src, dst *VM // dst is nil if another program controls the destination
 	opts     MigrateOptions
 	disks    []*movingDisk
 
@@ -123,11 +141,11 @@ type move struct {
 
 // A movingDisk is a disk that is copied to the destination.
 type movingDisk struct {
-	id   string
-	root string // the node of the source
-	size int64
-	node string // the node of the source for the export of the destination
-	job  *job.Job
+	id    string
+	root  string // the node of the source
+	there *Disk  // the disk of the destination; nil without one
+	node  string // the node of the source for the export of the destination
+	job   *job.Job
 }
 
 // prepare copies the disks, until the destination has everything that the guest has written.
@@ -138,13 +156,9 @@ func (m *move) prepare(ctx context.Context) error {
 	if err := m.enablePause(ctx); err != nil {
 		return err
 	}
-	if err := m.dst.startServer(ctx, &m.there, m.opts.Server); err != nil {
-		return fmt.Errorf("destination: %w", err)
-	}
-	for _, d := range m.disks {
-		export := &ExportOptions{ID: jobID(d.id, migratePurpose), Name: d.id, Writable: true}
-		if err := m.dst.exportDisk(ctx, &m.there, d.id, export); err != nil {
-			return fmt.Errorf("destination: disk %q: %w", d.id, err)
+	if m.dst != nil {
+		if err := m.export(ctx); err != nil {
+			return fmt.Errorf("destination: %w", err)
 		}
 	}
 	for _, d := range m.disks {
@@ -153,6 +167,20 @@ func (m *move) prepare(ctx context.Context) error {
 		}
 	}
 	return m.waitReady(ctx)
+}
+
+// export exports the disks of the destination.
+func (m *move) export(ctx context.Context) error {
+	if err := m.dst.startServer(ctx, &m.there, m.opts.Server); err != nil {
+		return err
+	}
+	for _, d := range m.disks {
+		export := &ExportOptions{ID: jobID(d.id, migratePurpose), Name: d.id, Writable: true}
+		if err := m.dst.exportDisk(ctx, &m.there, d.there, export); err != nil {
+			return fmt.Errorf("disk %q: %w", d.id, err)
+		}
+	}
+	return nil
 }
 
 // check looks at both sides before anything changes.
@@ -164,30 +192,37 @@ func (m *move) check(ctx context.Context) error {
 		return errors.New("Server and Address are nil")
 	case m.opts.Migration != nil && m.opts.Migration.Postcopy != nil:
 		return errors.New("disks cannot move with a machine in postcopy")
+	case m.dst == nil && (m.opts.Address == nil || m.opts.HandOver == nil || m.opts.Server != nil || m.opts.Incoming != nil):
+		return errors.New("without a destination, Address and HandOver are required, and Server and Incoming must be nil")
 	}
-	status, err := qemu.QueryStatus{}.Do(ctx, m.dst.conn)
+	if m.dst != nil {
+		status, err := qemu.QueryStatus{}.Do(ctx, m.dst.conn)
+		if err != nil {
+			return err
+		}
+		if status.Status != qemu.RunStateInmigrate {
+			return &migration.StateError{RunState: status.Status, Reason: "destination does not wait for a machine: start it with -incoming defer"}
+		}
+	}
+	here, err := m.src.lookAllIdle(ctx, m.opts.Disks)
 	if err != nil {
 		return err
 	}
-	if status.Status != qemu.RunStateInmigrate {
-		return &migration.StateError{RunState: status.Status, Reason: "destination does not wait for a machine: start it with -incoming defer"}
+	for _, d := range here {
+		m.disks = append(m.disks, &movingDisk{id: d.ID, root: d.root()})
 	}
-	for i, id := range m.opts.Disks {
-		if slices.Contains(m.opts.Disks[:i], id) {
-			return fmt.Errorf("disk %q is listed twice", id)
+	if m.dst == nil {
+		return nil
+	}
+	there, err := m.dst.lookAllIdle(ctx, m.opts.Disks)
+	if err != nil {
+		return fmt.Errorf("destination: %w", err)
+	}
+	for i, d := range here {
+		if d.Size() != there[i].Size() {
+			return because(ErrSize, "disk %q has %d bytes, and at the destination %d", d.ID, d.Size(), there[i].Size())
 		}
-		d, err := m.src.lookIdle(ctx, id)
-		if err != nil {
-			return fmt.Errorf("disk %q: %w", id, err)
-		}
-		there, err := m.dst.lookIdle(ctx, id)
-		if err != nil {
-			return fmt.Errorf("destination: disk %q: %w", id, err)
-		}
-		if d.Size() != there.Size() {
-			return because(ErrSize, "disk %q has %d bytes, and at the destination %d", id, d.Size(), there.Size())
-		}
-		m.disks = append(m.disks, &movingDisk{id: id, root: d.root(), size: d.Size()})
+		m.disks[i].there = there[i]
 	}
 	return nil
 }
@@ -226,6 +261,9 @@ func (m *move) start(ctx context.Context, d *movingDisk) (err error) {
 		return ignore(m.src.yank(ctx, d.node), errors.ErrUnsupported)
 	})
 	mirror := qemu.BlockdevMirror{Device: d.root, Target: d.node, Sync: qemu.MirrorSyncModeFull, Speed: qmp.NonZero(m.opts.Speed)}
+	if m.opts.Top {
+		mirror.Sync = qemu.MirrorSyncModeTop
+	}
 	if m.opts.WriteBlocking {
 		mirror.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
 	}
@@ -279,12 +317,14 @@ const switchLimit = 15 * time.Second
 
 // run sends the machine.
 func (m *move) run(ctx context.Context, to migration.Target) (migration.Progress, error) {
-	from := to
-	if m.opts.Incoming != nil {
-		from = *m.opts.Incoming
-	}
-	if err := migration.StartIncoming(ctx, m.dst.conn, from); err != nil {
-		return migration.Progress{}, err
+	if m.dst != nil {
+		from := to
+		if m.opts.Incoming != nil {
+			from = *m.opts.Incoming
+		}
+		if err := migration.StartIncoming(ctx, m.dst.conn, from); err != nil {
+			return migration.Progress{}, err
+		}
 	}
 	opts := migration.Options{}
 	if m.opts.Migration != nil {
@@ -321,9 +361,16 @@ func (m *move) handOver(ctx context.Context) error {
 			return fmt.Errorf("disk %q: %w", d.id, err)
 		}
 	}
+	nodes := map[string][]string{}
 	for _, d := range m.disks {
-		if err := m.src.removeNodes(ctx, d.id, d.node); err != nil {
-			return fmt.Errorf("disk %q: %w", d.id, err)
+		nodes[d.id] = []string{d.node}
+	}
+	if err := m.src.removeNodes(ctx, nodes); err != nil {
+		return err
+	}
+	for _, d := range m.disks {
+		if m.dst == nil {
+			continue
 		}
 		if err := m.dst.removeExportAfter(ctx, jobID(d.id, migratePurpose)); err != nil {
 			return fmt.Errorf("destination: disk %q: %w", d.id, err)
@@ -332,6 +379,11 @@ func (m *move) handOver(ctx context.Context) error {
 	if m.opts.Server != nil {
 		if err := m.dst.stopServer(ctx); err != nil {
 			return fmt.Errorf("destination: %w", err)
+		}
+	}
+	if m.opts.HandOver != nil {
+		if err := m.opts.HandOver(ctx); err != nil {
+			return err
 		}
 	}
 	if !m.hold() {

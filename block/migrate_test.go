@@ -27,6 +27,14 @@ func (m *machine) destination(t *testing.T) *machine {
 	return dst
 }
 
+// withDestination adds two disks, and starts a machine to which they can move.
+func (m *machine) withDestination(t *testing.T) *machine {
+	t.Helper()
+	m.plugged(t, "data1", 1)
+	m.plugged(t, "data2", 2)
+	return m.destination(t)
+}
+
 // to returns options for a migration of both disks, and the target.
 func (m *machine) to() (migration.Target, *block.MigrateOptions) {
 	return migration.Unix(m.path("migrate")), &block.MigrateOptions{Disks: []string{"data1", "data2"}, Server: m.nbdAt("nbd")}
@@ -66,9 +74,7 @@ func (m *machine) unmoved(t *testing.T) {
 func TestMigrate(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
-		m.plugged(t, "data1", 1)
-		m.plugged(t, "data2", 2)
-		dst := m.destination(t)
+		dst := m.withDestination(t)
 		to, opts := dst.to()
 		copied, switched := map[string]bool{}, false
 		opts.WriteBlocking = true
@@ -117,13 +123,88 @@ func TestMigrate(t *testing.T) {
 	})
 }
 
-// TestMigrateErrors checks what Migrate finds before it begins, and that the machine stays at the source.
-func TestMigrateErrors(t *testing.T) {
+// TestMigrateOneSide has another program at the destination, which has the data below the overlay of a disk already.
+func TestMigrateOneSide(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
 		m.plugged(t, "data1", 1)
 		m.plugged(t, "data2", 2)
-		dst := m.destination(t)
+		dst := startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
+		dst.plugged(t, "data1", 1)
+		dst.plugged(t, "data2", 2)
+		require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{
+			{Disk: "data1", BackingFile: "data1.img", Target: block.Target{Backend: hotplug.File{Path: m.path("overlay1")}}},
+			{Disk: "data2", BackingFile: "data2.img", Target: block.Target{Backend: hotplug.File{Path: m.path("overlay2")}}},
+		}, nil))
+		m.write(t, "data1", 5, 1<<20, 1<<20)
+		// What the copy must not read: the image below the overlay.
+		require.NoError(t, os.WriteFile(m.path("data2.img"), make([]byte, imageSize), 0o600))
+
+		ids := []string{"data1", "data2"}
+		to := migration.Unix(dst.path("machine"))
+		for _, id := range ids {
+			require.NoError(t, dst.disks.Export(ctx, id, &block.ExportOptions{Server: dst.nbdAt("nbd"), Writable: true}))
+		}
+		require.NoError(t, migration.StartIncoming(ctx, dst, to))
+		opts := &block.MigrateOptions{Disks: ids, Top: true, Address: &dst.nbdAt("nbd").Addr}
+		_, err := m.disks.Migrate(ctx, nil, to, opts)
+		require.ErrorIs(t, err, migration.ErrNotStarted)
+		require.ErrorContains(t, err, "HandOver are required")
+
+		refused := errors.New("refused")
+		opts.HandOver = func(context.Context) error { return refused }
+		_, err = m.disks.Migrate(ctx, nil, to, opts)
+		require.ErrorIs(t, err, migration.ErrCancelled)
+		require.ErrorIs(t, err, refused)
+		require.Equal(t, qemu.RunStateRunning, m.runState(t))
+		for _, id := range ids {
+			d := m.disk(t, id)
+			require.Len(t, d.Layers, 2)
+			require.Empty(t, d.Left)
+			require.Empty(t, d.Jobs)
+		}
+
+		dst = startMachine(t, m.qemu, t.TempDir(), "-incoming", "defer")
+		dst.plugged(t, "data1", 1)
+		dst.plugged(t, "data2", 2)
+		for _, id := range ids {
+			require.NoError(t, dst.disks.Export(ctx, id, &block.ExportOptions{Server: dst.nbdAt("nbd"), Writable: true}))
+		}
+		to = migration.Unix(dst.path("machine"))
+		require.NoError(t, migration.StartIncoming(ctx, dst, to))
+		opts.Address = &dst.nbdAt("nbd").Addr
+		m.write(t, "data2", 6, 2<<20, 1<<20)
+		opts.HandOver = func(context.Context) error {
+			for _, id := range ids {
+				require.Empty(t, m.disk(t, id).Jobs)
+				require.NoError(t, dst.disks.Unexport(ctx, id, &block.UnexportOptions{Hard: true, StopServer: true}))
+			}
+			return nil
+		}
+		p, err := m.disks.Migrate(ctx, nil, to, opts)
+		require.NoError(t, err)
+		require.Equal(t, qemu.MigrationStatusCompleted, p.Status)
+		_, err = migration.WaitIncoming(ctx, dst, nil)
+		require.NoError(t, err)
+		dst.read(t, "data1", 1, 0, 1<<20)
+		dst.read(t, "data1", 5, 1<<20, 1<<20)
+		dst.read(t, "data2", 2, 0, 2<<20)
+		dst.read(t, "data2", 6, 2<<20, 1<<20)
+		for _, id := range ids {
+			dst.write(t, id, 8, 0, 4096)
+			kept, err := dst.plug.RemoveDisk(ctx, id)
+			require.NoError(t, err)
+			require.Empty(t, kept)
+		}
+		dst.clean(t)
+	})
+}
+
+// TestMigrateErrors checks what Migrate finds before it begins, and that the machine stays at the source.
+func TestMigrateErrors(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		dst := m.withDestination(t)
 		fails := func(want error, text string, disks *block.VM, change func(*block.MigrateOptions)) {
 			t.Helper()
 			to, opts := dst.to()
@@ -143,7 +224,7 @@ func TestMigrateErrors(t *testing.T) {
 			o.Migration = &migration.Options{Postcopy: func(migration.Progress) bool { return true }}
 		})
 		fails(nil, "-incoming defer", m.disks, func(*block.MigrateOptions) {})
-		fails(nil, "listed twice", dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data1", "data1"} })
+		fails(nil, "given twice", dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"data1", "data1"} })
 		fails(block.ErrNoDisk, `disk "none"`, dst.disks, func(o *block.MigrateOptions) { o.Disks = []string{"none"} })
 		fails(nil, "nbd-server-start", dst.disks, func(o *block.MigrateOptions) { o.Server = dst.nbdAt("no/nbd") })
 		_, err := m.disks.Migrate(ctx, new(block.VM), migration.Unix("x"), nil)
@@ -163,12 +244,10 @@ func TestMigrateErrors(t *testing.T) {
 // TestMigrateFails ends a migration with disks at several points: the machine goes on at the source.
 func TestMigrateFails(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
-		m.plugged(t, "data1", 1)
-		m.plugged(t, "data2", 2)
+		dst := m.withDestination(t)
 		reason := errors.New("a reason")
 
 		// The callback refuses.
-		dst := m.destination(t)
 		to, opts := dst.to()
 		opts.Migration = &migration.Options{PreSwitchover: func(context.Context) error { return reason }}
 		_, err := m.disks.Migrate(within(t), dst.disks, to, opts)
@@ -303,9 +382,7 @@ func TestMigrateGuest(t *testing.T) {
 func TestMigrateCutOff(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
 		ctx := within(t)
-		m.plugged(t, "data1", 1)
-		m.plugged(t, "data2", 2)
-		dst := m.destination(t)
+		dst := m.withDestination(t)
 		to, opts := dst.to()
 		opts.Migration = &migration.Options{PreSwitchover: func(context.Context) error { return m.Close() }}
 		_, err := m.disks.Migrate(ctx, dst.disks, to, opts)

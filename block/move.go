@@ -1,12 +1,14 @@
 package block
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -32,6 +34,11 @@ type MoveOptions struct {
 	// target.
 	DropBitmaps bool
 
+	// Ready, if not nil, is called when the target has everything. Until it returns, the target also gets what the guest
+	// writes, and the guest uses the old image. Then the disk moves at once. If Ready returns an error, Move cancels the job.
+	// The context of Ready ends when the job ends, for example because the target is full.
+	Ready func(context.Context) error
+
 	Speed    int64              // the limit for the copy in bytes a second; 0 means none
 	Progress func(job.Progress) // called about once a second, see [job.Job.Wait]; may be nil
 }
@@ -53,7 +60,8 @@ type MoveOptions struct {
 //   - [ErrBusy]: jobs run on the disk.
 //   - [ErrNotEmpty], [ErrSize]: the target does not fit.
 //   - [*job.FailedError]: the copy failed, for example because the target is full, or is a Node of another size.
-//   - [job.ErrCancelled]: ctx ended, or another client cancelled the job, or ended it without moving the disk.
+//   - [job.ErrCancelled]: ctx ended, Ready returned an error, or another client cancelled the job, or ended it without moving
+//     the disk.
 //   - the other errors of [job.Run].
 //
 // If the program ends during a move, QEMU continues the job until it is ready. [job.Find] with "ID.move" and
@@ -65,11 +73,11 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 	var old []Layer
 	var bitmaps bitmapMove
 	err = vm.changing(ctx, "move disk", id, func(undo *rollback) error {
-		m, err := vm.planMirror(ctx, undo, id, t, opts)
+		m, err := vm.planMirror(ctx, undo, id, t, opts, true)
 		if err != nil {
-			return vm.orBusy(ctx, id, jobID(id, "create"), err)
+			return err
 		}
-		m.job, m.pivots = jobID(id, "move"), true
+		m.job = jobID(id, "move")
 		m.bitmaps = bitmapMove{vm, m.old[0].Node, m.Target, m.job, m.disk.movable(opts != nil && opts.DropBitmaps)}
 		_, err = m.run(ctx)
 		old, kept, bitmaps = m.old, m.kept, m.bitmaps
@@ -89,11 +97,16 @@ func (vm *VM) Move(ctx context.Context, id string, t Target, opts *MoveOptions) 
 	return append(kept, vm.release(ctx, id, old)...), nil
 }
 
-// CopyOptions configures [VM.Copy]. The fields are those of [MoveOptions].
+// CopyOptions configures [VM.Copy]. The fields are those of [MoveOptions]. The copy has the content of the disk when Ready
+// returns.
+//
+// Top copies only the first image. The target can be on top of another image, or have the data of the images below already,
+// for example because the caller has copied their files.
 type CopyOptions struct {
 	Top           bool
 	BackingFile   string
 	WriteBlocking bool
+	Ready         func(context.Context) error
 	Speed         int64
 	Progress      func(job.Progress)
 }
@@ -102,7 +115,9 @@ func (o *CopyOptions) mirror() *MoveOptions {
 	if o == nil {
 		return nil
 	}
-	return &MoveOptions{Top: o.Top, BackingFile: o.BackingFile, WriteBlocking: o.WriteBlocking, Speed: o.Speed, Progress: o.Progress}
+	return &MoveOptions{
+		Top: o.Top, BackingFile: o.BackingFile, WriteBlocking: o.WriteBlocking, Ready: o.Ready, Speed: o.Speed, Progress: o.Progress,
+	}
 }
 
 // Copy copies a disk to a target while the guest uses the disk. Then it removes the target's node, unless the target is a
@@ -122,9 +137,9 @@ func (o *CopyOptions) mirror() *MoveOptions {
 func (vm *VM) Copy(ctx context.Context, id string, t Target, opts *CopyOptions) (kept []hotplug.Kept, err error) {
 	target := ""
 	err = vm.changing(ctx, "copy disk", id, func(undo *rollback) error {
-		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror())
+		m, err := vm.planMirror(ctx, undo, id, t, opts.mirror(), false)
 		if err != nil {
-			return vm.orBusy(ctx, id, jobID(id, "create"), err)
+			return err
 		}
 		m.job = jobID(id, "copy")
 		moved, err := m.run(ctx)
@@ -155,6 +170,7 @@ type mirror struct {
 	disk     *Disk
 	job      string // its ID
 	pivots   bool   // the disk uses the target afterwards
+	ready    func(context.Context) error
 	progress func(job.Progress)
 
 	old     []Layer // that the disk does not use if it uses the target
@@ -163,7 +179,7 @@ type mirror struct {
 }
 
 // planMirror adds the target for a mirror.
-func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Target, opts *MoveOptions) (*mirror, error) {
+func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Target, opts *MoveOptions, pivots bool) (*mirror, error) {
 	if opts == nil {
 		opts = &MoveOptions{}
 	}
@@ -172,7 +188,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 		return nil, err
 	}
 	first := d.imageIndex()
-	m := &mirror{vm: vm, undo: undo, disk: d, old: d.Layers[first:], progress: opts.Progress}
+	m := &mirror{vm: vm, undo: undo, disk: d, pivots: pivots, old: d.Layers[first:], ready: opts.Ready, progress: opts.Progress}
 	m.Device, m.Sync, m.Speed = d.root(), qemu.MirrorSyncModeFull, qmp.NonZero(opts.Speed)
 	var below backing
 	if opts.Top {
@@ -180,6 +196,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 		if below, err = d.below(first, opts.BackingFile, t.Create); err != nil {
 			return nil, err
 		}
+		below.needed = pivots
 	}
 	if first > 0 {
 		m.Replaces = new(m.old[0].Node)
@@ -187,16 +204,19 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 	if opts.WriteBlocking {
 		m.CopyMode = new(qemu.MirrorCopyModeWriteBlocking)
 	}
-	m.Target, err = vm.addTarget(ctx, undo, id, t, d.Size(), below)
+	m.Target, err = vm.addTarget(ctx, undo, wanted{Target: t, disk: id, size: d.Size(), below: below})
 	return m, err
 }
 
-// run runs the job, and looks whether the disk uses the target then. If err is nil, that is as planned.
+// run runs the job, and then looks whether the disk uses the target. If err is nil, moved is as planned.
 func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	j, err := job.Start(ctx, m.vm.conn, m.job, m.BlockdevMirror)
 	if err == nil {
 		defer j.Detach()
 		err = j.WaitReady(ctx, m.progress)
+	}
+	if err == nil && m.ready != nil {
+		err = m.hold(ctx, j)
 	}
 	switch {
 	case err != nil:
@@ -231,6 +251,38 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	}
 	return true, nil // the job has succeeded, and QEMU no longer answers
 }
+
+// hold keeps the job ready until the caller's function returns. If that fails, hold cancels the job.
+func (m *mirror) hold(ctx context.Context, j *job.Job) error {
+	holding, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	ended := false
+	go func() {
+		defer close(watched)
+		for !ended && sleep(holding, holdInterval) == nil {
+			p, err := j.Progress(ctx)
+			ended = err != nil || p.Status == qemu.JobStatusAborting || p.Status == qemu.JobStatusConcluded
+		}
+		stop()
+	}()
+	err := m.ready(holding)
+	stop()
+	<-watched
+	if err != nil && ended && ctx.Err() == nil {
+		return cmp.Or(j.Wait(ctx, nil), err)
+	}
+	if err == nil {
+		return nil
+	}
+	ctx, cancel := wait.Detach(ctx, undoLimit)
+	defer cancel()
+	if cancelErr := j.Cancel(ctx); cancelErr != nil {
+		return errors.Join(err, cancelErr)
+	}
+	return fmt.Errorf("%w: %w", job.ErrCancelled, err)
+}
+
+const holdInterval = time.Second // between two looks at a job that is ready
 
 // pivot ends the job so that the disk uses the target.
 func (m *mirror) pivot(ctx context.Context, j *job.Job) error {
@@ -290,22 +342,31 @@ func (vm *VM) release(ctx context.Context, id string, old []Layer) (kept []hotpl
 	if len(names) == 0 {
 		return nil
 	}
-	kept, err := vm.releaseNodes(ctx, id, names...)
+	kept = vm.releaseAll(ctx, map[string][]string{id: names})
+	isKept := func(node string) bool { return isKept(kept, node) }
+	return append(kept, vm.releaseSets(ctx, old, isKept)...)
+}
+
+func isKept(kept []hotplug.Kept, node string) bool {
+	return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })
+}
+
+// releaseAll removes nodes after an operation has succeeded, by the IDs of their disks. It returns what stays.
+func (vm *VM) releaseAll(ctx context.Context, nodes map[string][]string) (kept []hotplug.Kept) {
+	kept, err := vm.releaseNodes(ctx, nodes)
 	if err != nil {
-		kept, err = vm.releaseNodes(ctx, id, names...)
+		kept, err = vm.releaseNodes(ctx, nodes)
 	}
-	isKept := func(node string) bool {
-		return slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return k.Name == node })
+	if err == nil {
+		return kept
 	}
-	if err != nil { // RemoveNodes has stopped
-		exist, nodesErr := vm.nodes(ctx)
-		for _, node := range names {
-			if (nodesErr != nil || exist[node]) && !isKept(node) {
-				kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: err})
-			}
+	exist, nodesErr := vm.nodes(ctx) // RemoveNodesOf has stopped
+	for _, node := range namesIn(nodes) {
+		if (nodesErr != nil || exist[node]) && !isKept(kept, node) {
+			kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: err})
 		}
 	}
-	return append(kept, vm.releaseSets(ctx, old, isKept)...)
+	return kept
 }
 
 // releaseSets removes the sets of layers. If another disk, or a layer that stays, uses a set, the set stays.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,10 @@ type ViewDisk struct {
 	// Incremental also exports the bitmap. NBD clients see it as the metadata context "qemu:dirty-bitmap:NAME", and read only
 	// what the guest has written since the last backup.
 	Incremental bool
+
+	// ExportBitmaps are names of other bitmaps of the disk that clients can read, also disabled ones. The view has copies of
+	// them, made just after its moment, and does not change the bitmaps.
+	ExportBitmaps []string
 
 	Scratch *Target // as in [BackupDisk]
 }
@@ -51,8 +56,10 @@ type View struct {
 // return an error that matches [ErrFrozen].
 //
 // If OpenView fails, everything is as before, unless the error is a [*hotplug.RollbackError]. The error matches:
-//   - [errors.ErrUnsupported]: QEMU is older than 7.1. There, use [VM.Backup].
+//   - [errors.ErrUnsupported]: QEMU is older than 7.1, or older than 8.2 and a disk has an iothread: such a QEMU can terminate
+//     when a client leaves. There, use [VM.Backup].
 //   - [ErrNeedFull], [ErrNoDisk], [ErrBusy], [ErrBitmapBusy]: as for [VM.Backup].
+//   - [ErrNoBitmap], [ErrInconsistent]: the view cannot have one of the ExportBitmaps.
 //   - [*qmp.Error]: QEMU refused a command, for example to start a second NBD server.
 //
 // Source: as [VM.Backup]; nbd-server-start, block-export-add.
@@ -72,14 +79,14 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 		if !freezes {
 			return because(errors.ErrUnsupported, "frozen views need QEMU 7.1")
 		}
-		var all []*source
-		for _, d := range disks {
-			if all, err = vm.addSource(ctx, all, d.ID, d.Bitmap, d.Incremental, d.Scratch); err != nil {
-				return err
-			}
+		all, err := vm.sources(ctx, view.ids, disks)
+		if err != nil {
+			return err
 		}
-		if len(all) == 0 {
-			return errors.New("no disk is given")
+		for _, s := range all {
+			if err := vm.checkThread(ctx, s.Disk); err != nil {
+				return onDisk(s.ID, err)
+			}
 		}
 		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
 			return err
@@ -92,19 +99,31 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 	return view, nil
 }
 
+// show makes the view have bitmaps.
+func (s *source) show(bitmaps []string) error {
+	for _, name := range bitmaps {
+		if err := s.usable(name); err != nil {
+			return err
+		}
+		if !slices.Contains(s.bitmaps, name) {
+			s.bitmaps = append(s.bitmaps, name)
+		}
+	}
+	return nil
+}
+
 // exportViews exports the nodes that show disks.
 func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, server *qemu.NBDServerOptions) error {
 	if err := vm.startServer(ctx, undo, server); err != nil {
 		return err
 	}
-	for _, s := range all {
-		undo.add("export of disk "+s.ID, func(ctx context.Context) error { return vm.removeExports(ctx, []string{s.ID}) })
-	}
+	ids := idsOf(all)
+	undo.add("export of disk "+strings.Join(ids, ", "), func(ctx context.Context) error { return vm.removeExports(ctx, ids) })
 	for _, s := range all {
 		access := viewNode(s.ID, accessNode)
 		nbd := &qemu.BlockExportOptionsNBD{Name: &s.ID}
-		if s.incremental {
-			nbd.Bitmaps = []qemu.BlockDirtyBitmapOrStr{{External: &qemu.BlockDirtyBitmap{Node: access, Name: s.chain.name}}}
+		for _, name := range s.bitmaps {
+			nbd.Bitmaps = append(nbd.Bitmaps, qemu.BlockDirtyBitmapOrStr{External: &qemu.BlockDirtyBitmap{Node: access, Name: name}})
 		}
 		err := qemu.BlockExportAdd{ID: exportID(s.ID, server != nil), NodeName: access, Branch: nbd}.Do(ctx, vm.conn)
 		if err != nil {
@@ -117,7 +136,7 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 // FindView finds an open view of these disks, for example after a restart of the program. If there is none, the error
 // matches [ErrNoView], and if there is no such disk, [ErrNoDisk].
 //
-// Source: query-block, query-block-exports.
+// Source: query-block, query-blockstats, query-jobs.
 func (vm *VM) FindView(ctx context.Context, ids ...string) (view *View, err error) {
 	view = &View{vm: vm, ids: ids}
 	err = vm.do(ctx, "find frozen view of disk", view.name(), func() error { return view.isOpen(ctx) })
@@ -132,13 +151,16 @@ func (v *View) isOpen(ctx context.Context) error {
 	if len(v.ids) == 0 {
 		return errors.New("no disk is given")
 	}
-	for _, id := range v.ids {
-		d, err := v.vm.look(ctx, id)
+	disks, err := v.vm.lookAll(ctx, v.ids...)
+	if err != nil {
+		return err
+	}
+	for i, d := range disks {
 		switch {
-		case err != nil:
-			return onDisk(id, err)
+		case d == nil:
+			return onDisk(v.ids[i], ErrNoDisk)
 		case !d.frozen():
-			return onDisk(id, ErrNoView)
+			return onDisk(v.ids[i], ErrNoView)
 		}
 	}
 	return nil
@@ -146,10 +168,13 @@ func (v *View) isOpen(ctx context.Context) error {
 
 // isThere returns an error if nothing is left of the view.
 func (v *View) isThere(ctx context.Context) error {
-	for _, id := range v.ids {
-		d, err := v.vm.look(ctx, id)
-		if err != nil {
-			return onDisk(id, err)
+	disks, err := v.vm.lookAll(ctx, v.ids...)
+	if err != nil {
+		return err
+	}
+	for i, d := range disks {
+		if d == nil {
+			return onDisk(v.ids[i], ErrNoDisk)
 		}
 		if d.frozen() || len(d.chains()) > 0 {
 			return nil

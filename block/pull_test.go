@@ -31,7 +31,12 @@ func (m *machine) served() *block.ViewOptions {
 // pulled checks what a client reads from a view.
 func (m *machine) pulled(t *testing.T, s *shadow, want []byte) {
 	t.Helper()
-	out, err := m.image("convert", "-f", "raw", "-O", "raw", "nbd+unix:///"+s.id+"?socket="+m.path("nbd.sock"), m.path("pulled"))
+	m.pulledAs(t, s.id, want)
+}
+
+func (m *machine) pulledAs(t *testing.T, export string, want []byte) {
+	t.Helper()
+	out, err := m.image("convert", "-f", "raw", "-O", "raw", "nbd+unix:///"+export+"?socket="+m.path("nbd.sock"), m.path("pulled"))
 	require.NoError(t, err, out)
 	got, err := os.ReadFile(m.path("pulled"))
 	require.NoError(t, err)
@@ -155,6 +160,52 @@ func TestView(t *testing.T) {
 		require.Error(t, err)
 		_, err = m.disks.FindView(ctx, a.id)
 		require.ErrorIs(t, err, block.ErrNoDisk)
+	})
+}
+
+// TestViewOfBitmaps exports bitmaps that belong to the caller.
+func TestViewOfBitmaps(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		if m.Version().Major < 7 {
+			t.Skip("no frozen views")
+		}
+		ctx := within(t)
+		a := m.shadowed(t, "data1")
+		bitmaps := []string{"b", "all", "off"}
+		for _, name := range bitmaps {
+			require.NoError(t, m.disks.AddBitmap(ctx, a.id, name, nil))
+			a.write(t, 1, 0, 1<<20)
+		}
+		require.NoError(t, m.disks.ClearBitmap(ctx, a.id, "b"))
+		require.NoError(t, m.disks.DisableBitmap(ctx, a.id, "off"))
+		a.write(t, 2, 2<<20, 1<<16)
+		disks := []block.ViewDisk{{ID: a.id, Bitmap: "b", Incremental: true, ExportBitmaps: append(bitmaps, "lost")}}
+		_, err := m.disks.OpenView(ctx, disks, m.served())
+		require.ErrorIs(t, err, block.ErrNoBitmap)
+		m.unused(t, a.id, bitmaps...)
+
+		disks[0].ExportBitmaps = bitmaps
+		for _, incremental := range []bool{true, false} {
+			disks[0].Incremental = incremental
+			view, err := m.disks.OpenView(ctx, disks, m.served())
+			require.NoError(t, err)
+			before := bytes.Clone(a.holds)
+			changed := map[string]int64{"b": 1 << 16, "all": 1<<20 + 1<<16, "off": 1 << 20}
+			a.write(t, 3, 2<<20, 1<<16)
+			a.write(t, 4, 4<<20, 1<<16)
+			m.pulled(t, a, before)
+			for name, want := range changed {
+				_, length := m.dirty(t, a, name)
+				require.Equal(t, want, length, name)
+			}
+			_, err = view.Discard(ctx)
+			require.NoError(t, err)
+			m.unused(t, a.id, bitmaps...)
+			require.NoError(t, m.disks.ClearBitmap(ctx, a.id, "all"))
+			a.write(t, 5, 0, 1<<20)
+			require.NoError(t, m.disks.ClearBitmap(ctx, a.id, "b"))
+			a.write(t, 5, 2<<20, 1<<16)
+		}
 	})
 }
 

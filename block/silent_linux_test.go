@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/qmpkit/qmpkit/block"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -90,6 +92,95 @@ func TestMoveToSilentServer(t *testing.T) {
 		}
 		m.onlyUses(t, "data1", "data1")
 		g.holds(t, "raw", m.path("data1.img"))
+		m.removed(t, "data1")
+	})
+}
+
+// TestStopWithSilentServer does operations that stop the machine, while another disk moves to a server that does not answer.
+// QEMU would execute no command until it answers.
+func TestStopWithSilentServer(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		if !m.qemu.AtLeast(7, 1) {
+			t.Skip("no operation stops the machine")
+		}
+		m.shadowed(t, "data1")
+		m.shadowed(t, "data2")
+		m.plugged(t, "data3", 1)
+		require.NoError(t, m.disks.SaveMachine(within(t), "s", &block.MachineOptions{Disks: []string{"data1"}}))
+		server, nbd := m.nbdServer(t, m.raw(t, "served", 0))
+		ctx, cancel := context.WithCancel(within(t))
+		defer cancel()
+		started, moved := make(chan bool), make(chan error)
+		start := sync.OnceFunc(func() { close(started) })
+		go func() {
+			_, err := m.disks.Move(ctx, "data3", block.Target{Backend: hotplug.Blockdev{Options: nbd}}, &block.MoveOptions{
+				Speed: 1 << 20, Progress: func(job.Progress) { start() },
+			})
+			moved <- err
+		}()
+		<-started
+		require.NoError(t, syscall.Kill(server.Pid(), syscall.SIGSTOP))
+		m.write(t, "data3", 2, 0, imageSize)
+		check := func(err error) {
+			t.Helper()
+			busy, ok := errors.AsType[*block.BusyError](err)
+			require.True(t, ok, err)
+			require.Equal(t, []string{"data3.move"}, busy.Jobs)
+		}
+		backup := []block.BackupDisk{{ID: "data1", Target: m.into("b1")}, {ID: "data2", Target: m.into("b2")}}
+		_, err := m.disks.Backup(within(t), backup, nil)
+		check(err)
+		if !m.qemu.AtLeast(10, 0) {
+			_, err = m.disks.Backup(within(t), backup[:1], nil)
+			check(err)
+			_, err = m.disks.OpenView(within(t), []block.ViewDisk{{ID: "data1"}}, m.served())
+			check(err)
+			check(m.disks.Snapshot(within(t), []block.Overlay{{Disk: "data1", BackingFile: m.path("data1.qcow2"), Target: m.into("o1")}}, nil))
+		} else {
+			_, err = m.disks.Backup(within(t), []block.BackupDisk{{ID: "data1", Bitmap: "b", Target: m.into("b3")}}, nil)
+			require.NoError(t, err)
+			require.NoError(t, m.disks.RemoveBitmap(within(t), "data1", "b"))
+		}
+		only := &block.MachineOptions{Disks: []string{"data1"}}
+		check(m.disks.SaveMachine(within(t), "t", only))
+		check(m.disks.LoadMachine(within(t), "s", only))
+		cancel()
+		require.ErrorIs(t, <-moved, context.Canceled)
+		require.NoError(t, m.disks.LoadMachine(within(t), "s", only))
+		m.read(t, "data3", 2, 0, imageSize)
+		m.onlyUses(t, "data1", "data1")
+	})
+}
+
+// TestCleanSilentServer removes the node of a server that does not answer, which an interrupted operation has left. If an
+// export uses the node, its connection stays.
+func TestCleanSilentServer(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		if !m.qemu.AtLeast(6, 0) {
+			t.Skip("QEMU has no yank")
+		}
+		m.plugged(t, "data1", 1)
+		server, nbd := m.nbdServer(t, m.raw(t, "served", 7))
+		add := func(name string) {
+			t.Helper()
+			nbd.NodeName = new(name)
+			require.NoError(t, m.plug.AddNode(within(t), hotplug.Disk{ID: "data1", NodeName: name, Backend: hotplug.Blockdev{Options: nbd}}))
+		}
+		add("data1.used")
+		require.NoError(t, m.disks.Export(within(t), "data1", &block.ExportOptions{Node: "data1.used", Server: m.served().Server}))
+		add("data1.left")
+		require.NoError(t, syscall.Kill(server.Pid(), syscall.SIGSTOP))
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := m.disks.Clean(ctx, "data1") // it waits for the export
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		nodes, err := qemu.QueryBlockStats{QueryNodes: new(true)}.Do(within(t), m)
+		require.NoError(t, err)
+		require.False(t, slices.ContainsFunc(nodes, func(n qemu.BlockStats) bool { return qmp.Value(n.NodeName) == "data1.left" }))
+		require.NoError(t, syscall.Kill(server.Pid(), syscall.SIGCONT))
+		out, err := m.image("convert", "-f", "raw", "-O", "raw", "nbd+unix:///data1.used?socket="+m.path("nbd.sock"), m.path("read"))
+		require.NoError(t, err, out)
+		require.NoError(t, m.disks.Unexport(within(t), "data1", &block.UnexportOptions{StopServer: true}))
 		m.removed(t, "data1")
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,10 @@ type Overlay struct {
 	// BackingFile is the name of the image below, for the header of the overlay. By default, Snapshot writes the name that
 	// QEMU knows. If QEMU got a descriptor, it knows no name, and Snapshot returns an error.
 	BackingFile string
+
+	// Unencrypted allows an overlay on top of an encrypted image. The overlay is not encrypted: what the guest writes from
+	// then on is readable in its file.
+	Unencrypted bool
 
 	// Bitmaps are new bitmaps on the overlay. They record what the guest writes after the snapshot. Node is ignored.
 	Bitmaps []qemu.BlockDirtyBitmapAdd
@@ -86,7 +91,9 @@ func (e *ThawError) Unwrap() error { return e.Err }
 // exceptions: a [*hotplug.RollbackError], and a [*ThawError] with Taken. If ctx ends while QEMU takes the snapshot, Snapshot
 // looks at the disks, and returns nil if they use the overlays. The error matches:
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
-//   - [ErrBusy]: jobs run on a disk.
+//   - [ErrBusy]: jobs run on a disk. With QEMU 6.0 to 9.2, also if a job of any disk uses an NBD server: if the server did not
+//     answer, QEMU would execute no command.
+//   - [ErrEncrypted]: the image of a disk is encrypted, and Unencrypted is not set.
 //   - [ErrNotEmpty]: the file for an overlay has content.
 //   - [ErrSize]: a disk was resized after Snapshot had created its overlay.
 //   - [*ThawError]: the file systems of the guest may still be frozen.
@@ -102,33 +109,35 @@ func (vm *VM) Snapshot(ctx context.Context, overlays []Overlay, opts *SnapshotOp
 		ids[i] = o.Disk
 	}
 	return vm.changing(ctx, "take snapshot of disks", strings.Join(ids, ", "), func(undo *rollback) error {
-		return vm.snapshot(ctx, undo, overlays, opts)
+		return vm.snapshot(ctx, undo, ids, overlays, opts)
 	})
 }
 
-func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, opts *SnapshotOptions) error {
-	disks, err := vm.lookAllIdle(ctx, overlays)
+func (vm *VM) snapshot(ctx context.Context, undo *rollback, ids []string, overlays []Overlay, opts *SnapshotOptions) error {
+	disks, err := vm.lookAllIdle(ctx, ids)
+	if err == nil {
+		err = vm.checkTransaction(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	targets := make([]wanted, len(overlays))
+	for i, o := range overlays {
+		if targets[i], err = o.target(disks[i]); err != nil {
+			return onDisk(o.Disk, err)
+		}
+	}
+	nodes, err := vm.addTargets(ctx, undo, targets)
 	if err != nil {
 		return err
 	}
 	var all qemu.Transaction
-	nodes := make([]string, len(overlays))
 	for i, o := range overlays {
-		nodes[i], err = vm.addOverlay(ctx, undo, disks[i], o)
-		if err != nil {
-			return onDisk(o.Disk, vm.orBusy(ctx, o.Disk, jobID(o.Disk, "create"), err))
-		}
 		all.Actions = append(all.Actions, o.actions(disks[i], nodes[i], opts.DropBitmaps)...)
 	}
 	take := func(ctx context.Context) error {
-		for _, d := range disks { // the guest would lose what is behind the end of a smaller overlay
-			now, err := vm.look(ctx, d.ID)
-			if err == nil && now.Size() != d.Size() {
-				err = because(ErrSize, "disk has %d bytes, and had %d when its overlay was created", now.Size(), d.Size())
-			}
-			if err != nil {
-				return onDisk(d.ID, err)
-			}
+		if err := vm.checkSizes(ctx, disks); err != nil {
+			return err
 		}
 		err := all.Do(ctx, vm.conn)
 		if err != nil && qmp.MayHaveExecuted(err) {
@@ -147,46 +156,37 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, overlays []Overlay, 
 	return err
 }
 
-// lookAllIdle finds the disks of overlays.
-func (vm *VM) lookAllIdle(ctx context.Context, overlays []Overlay) (disks []*Disk, err error) {
-	if len(overlays) == 0 {
-		return nil, errors.New("no disk is given")
-	}
-	given := map[string]bool{}
-	for _, o := range overlays {
-		if given[o.Disk] {
-			return nil, fmt.Errorf("disk %q is given twice", o.Disk)
-		}
-		given[o.Disk] = true
-		d, err := vm.lookIdle(ctx, o.Disk)
-		if err == nil {
-			_, _, err = d.image().named(o.BackingFile)
-		}
-		if err != nil {
-			return nil, onDisk(o.Disk, err)
-		}
-		disks = append(disks, d)
-	}
-	return disks, nil
-}
-
-// addOverlay creates the image of an overlay and adds its node, as a step of an operation. The node has no backing node:
-// blockdev-snapshot connects it with the image below.
-func (vm *VM) addOverlay(ctx context.Context, undo *rollback, d *Disk, o Overlay) (node string, err error) {
-	var below backing
-	if below.file, below.format, err = d.image().named(o.BackingFile); err != nil {
-		return "", err
-	}
-	t, err := o.target()
+// checkSizes returns an error if a disk has another size than before. The guest would lose what is behind the end of a
+// smaller overlay.
+func (vm *VM) checkSizes(ctx context.Context, before []*Disk) error {
+	all, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
 	if err != nil {
-		return "", err
+		return err
 	}
-	return vm.addTarget(ctx, undo, o.Disk, t, d.Size(), below)
+	for _, d := range before {
+		i := slices.IndexFunc(all, func(b qemu.BlockInfo) bool { return idOf(&b) == d.ID && b.Inserted != nil })
+		if i < 0 {
+			return onDisk(d.ID, ErrNoDisk)
+		}
+		if size := all[i].Inserted.Image.VirtualSize; size != d.Size() {
+			return onDisk(d.ID, because(ErrSize, "disk has %d bytes, and had %d when its overlay was created", size, d.Size()))
+		}
+	}
+	return nil
 }
 
-// target returns the target of the overlay, which is created and has the format qcow2.
-func (o *Overlay) target() (t Target, err error) {
-	t = o.Target
+// target returns the target of the overlay, which is created and has the format qcow2. Its node has no backing node:
+// blockdev-snapshot connects it with the image below.
+func (o *Overlay) target(d *Disk) (w wanted, err error) {
+	w = wanted{disk: o.Disk, size: d.Size()}
+	if d.image().Encrypted && !o.Unencrypted {
+		return w, because(ErrEncrypted, "image is encrypted, and its overlay would not be: set Unencrypted to allow that")
+	}
+	if w.below.file, w.below.format, err = d.image().named(o.BackingFile); err != nil {
+		return w, err
+	}
+	t := &w.Target
+	*t = o.Target
 	t.Create = true
 	var format *qemu.BlockdevDriver
 	switch b := t.Backend.(type) {
@@ -206,13 +206,13 @@ func (o *Overlay) target() (t Target, err error) {
 		}
 	}
 	if format == nil {
-		return t, fmt.Errorf("target of an overlay is a %T: it must be a File or a Descriptor", t.Backend)
+		return w, fmt.Errorf("target of an overlay is a %T: it must be a File or a Descriptor", t.Backend)
 	}
 	*format = cmp.Or(*format, qemu.BlockdevDriverQcow2)
 	if *format != qemu.BlockdevDriverQcow2 {
-		return t, fmt.Errorf("overlay has the format %q: it must be qcow2", *format)
+		return w, fmt.Errorf("overlay has the format %q: it must be qcow2", *format)
 	}
-	return t, nil
+	return w, nil
 }
 
 // actions returns what the transaction does for an overlay. A bitmap moves: if it stayed on the image below as well, and

@@ -19,10 +19,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
-// A Target is storage that an operation writes to: the new storage of a disk, an overlay, a copy or a backup.
+// A Target is storage that an operation writes to: the new storage of a disk, an overlay, a copy or a backup. A File and a
+// Descriptor are not encrypted, even if the disk is.
 type Target struct {
 	// Backend is the storage: a [hotplug.File], a [hotplug.Descriptor], a [hotplug.Blockdev] or a [hotplug.Node]. QEMU
-	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node.
+	// must be able to write to it. The format must be "raw" (or empty) or "qcow2", except in a Blockdev or a Node. The target
+	// has the settings of Backend, not those of the old storage: set Direct and Discard again.
 	//
 	// An nbd node of a Blockdev gets an open-timeout of 10 seconds, unless it has one. QEMU before 7.0 has no open-timeout:
 	// if the NBD server accepts the connection and does not answer, the monitor executes no command until the server closes
@@ -40,6 +42,10 @@ type Target struct {
 	//
 	// Without Create, the image must exist. If it does not have the size of the disk, the error matches [ErrSize]. A raw
 	// block device that is a File can be larger: QEMU uses its beginning.
+	//
+	// A target for the first image only ([MoveOptions.Top]) or for an increment must have no data, because the operation
+	// would leave old data where it writes nothing. If a qcow2 image has data or bitmaps, the error matches [ErrNotEmpty].
+	// The images of a Blockdev and of a Node are not checked.
 	Create bool
 
 	// ClusterSize is the cluster size of a qcow2 image that Create makes, in bytes. 0 leaves it to QEMU: 64 KiB.
@@ -60,21 +66,81 @@ func (t *Target) createsRaw() bool {
 
 // A backing is the image below a target.
 type backing struct {
-	node string // the node to open the target with; empty opens it without a backing image
+	node   string // the node to open the target with; empty opens it without a backing image
+	needed bool   // the guest will use the target, and would read zeros without the node
+
+	// later says that the image below is not there yet: the target gets it after an incremental backup.
+	later bool
 
 	// What Create writes into the header of the target. They are empty for an image that stands alone.
 	file   string
 	format qemu.BlockdevDriver
 }
 
-// addTarget adds the node of a target for a disk, as a step of an operation, and returns its name. It creates the image
-// if the caller wants that.
-func (vm *VM) addTarget(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
-	t.Backend = pointedTo(t.Backend)
-	if node, err = vm.addTargetNode(ctx, undo, disk, t, size, below); err != nil || below.node == "" {
-		return node, err
+// A wanted is a target to add for a disk.
+type wanted struct {
+	Target
+	disk  string
+	size  int64
+	below backing
+
+	image *image // of a File or a Descriptor
+	isNBD bool   // a node has a connection to an NBD server
+}
+
+// addTarget is addTargets for one target.
+func (vm *VM) addTarget(ctx context.Context, undo *rollback, w wanted) (node string, err error) {
+	nodes, err := vm.addTargets(ctx, undo, []wanted{w})
+	if err != nil {
+		return "", err
 	}
-	return node, vm.checkBelow(ctx, node, below.node)
+	return nodes[0], nil
+}
+
+// addTargets adds the nodes of targets, as steps of an operation, and returns their names. It creates the images if the
+// caller wants that. The commands that QEMU answers for the whole machine are sent once for all targets.
+func (vm *VM) addTargets(ctx context.Context, undo *rollback, all []wanted) (names []string, err error) {
+	all = slices.Clone(all)
+	for i := range all {
+		w := &all[i]
+		if err := vm.prepareTarget(ctx, w); err != nil {
+			return nil, onDisk(w.disk, err)
+		}
+		if w.image != nil {
+			defer w.image.close()
+		}
+	}
+	if err := vm.createImages(ctx, undo, all); err != nil {
+		return nil, err
+	}
+	var nodes []hotplug.Disk
+	var nbd []string // names of nodes
+	for _, w := range all {
+		name := w.NodeName
+		if existing, ok := w.Backend.(hotplug.Node); ok {
+			names = append(names, existing.Name)
+			continue
+		}
+		if name == "" {
+			name = newName(w.disk)
+		}
+		if w.isNBD {
+			nbd = append(nbd, name)
+		}
+		names = append(names, name)
+		nodes = append(nodes, hotplug.Disk{ID: w.disk, NodeName: name, Backend: w.Backend})
+	}
+	if err := vm.addNodes(ctx, undo, nodes, nbd...); err != nil {
+		return nil, err
+	}
+	for i, w := range all {
+		if w.below.needed {
+			if err := vm.checkBelow(ctx, names[i], w.below.node); err != nil {
+				return nil, onDisk(w.disk, err)
+			}
+		}
+	}
+	return names, nil
 }
 
 // pointedTo returns the backend that a backend points to, or the backend itself.
@@ -85,8 +151,7 @@ func pointedTo(backend hotplug.DiskBackend) hotplug.DiskBackend {
 	return backend
 }
 
-// checkBelow returns an error unless a target is on top of the node that the operation needs below it. Without that node,
-// the guest would read zeros.
+// checkBelow returns an error unless a target is on top of the node that the operation needs below it.
 func (vm *VM) checkBelow(ctx context.Context, target, below string) error {
 	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, vm.conn)
 	if err != nil {
@@ -113,72 +178,67 @@ func (vm *VM) checkBelow(ctx context.Context, target, below string) error {
 	return nil
 }
 
-func (vm *VM) addTargetNode(ctx context.Context, undo *rollback, disk string, t Target, size int64, below backing) (node string, err error) {
-	switch b := t.Backend.(type) {
+// prepareTarget checks a target, opens its file, and completes the options of its node. It adds nothing to QEMU.
+func (vm *VM) prepareTarget(ctx context.Context, w *wanted) (err error) {
+	w.Backend = pointedTo(w.Backend)
+	switch b := w.Backend.(type) {
 	case hotplug.File, hotplug.Descriptor:
-		image, err := openImage(b, t)
-		if err != nil {
-			return "", err
-		}
-		defer image.close()
-		if image.format == qemu.BlockdevDriverRaw && below != (backing{}) {
-			return "", errors.New("a raw image has no backing image: use qcow2")
-		}
-		if t.Create {
-			err = vm.createImage(ctx, undo, disk, image, t.ClusterSize, size, below)
-		} else {
-			err = image.checkSize(size)
-		}
-		if err != nil {
-			return "", err
-		}
-		backend := t.Backend
-		switch b := b.(type) {
-		case hotplug.File:
-			b.Backing = cmp.Or(b.Backing, image.backing(below))
-			backend = b
-			if image.cuts() {
-				backend = image.cut(b, size)
-			}
-		case hotplug.Descriptor:
-			b.Backing = cmp.Or(b.Backing, image.backing(below))
-			backend = b
-		}
-		return vm.addNode(ctx, undo, disk, t.NodeName, backend)
+		return w.openImage()
 	case hotplug.Blockdev:
-		if t.Create {
-			return "", errors.New("Create needs a File or a Descriptor, and the target is a Blockdev")
+		if w.Create {
+			return errors.New("Create needs a File or a Descriptor, and the target is a Blockdev")
 		}
-		b.Options = withBacking(b.Options, below)
-		isNBD := false
-		if b.Options, isNBD, err = vm.withOpenTimeout(ctx, b.Options); err != nil {
-			return "", err
-		}
-		node, err = vm.addNode(ctx, undo, disk, cmp.Or(t.NodeName, qmp.Value(b.Options.NodeName)), b)
-		if err == nil && isNBD {
-			last := &(*undo)[len(*undo)-1]
-			remove := last.run
-			last.run = func(undoCtx context.Context) error {
-				if err := vm.yank(undoCtx, node); err != nil && ctx.Err() != nil {
-					return err
-				}
-				return remove(undoCtx)
-			}
-		}
-		return node, err
+		w.NodeName = cmp.Or(w.NodeName, qmp.Value(b.Options.NodeName))
+		b.Options, w.isNBD, err = vm.withOpenTimeout(ctx, withBacking(b.Options, w.below))
+		w.Backend = b
+		return err
 	case hotplug.Node:
-		if t.Create || t.NodeName != "" {
-			return "", errors.New("Create and NodeName do not fit a target that is a Node")
+		if w.Create || w.NodeName != "" {
+			return errors.New("Create and NodeName do not fit a target that is a Node")
 		}
 		if b.Name == "" {
-			return "", errors.New("Node needs a Name")
+			return errors.New("Node needs a Name")
 		}
-		return b.Name, nil
+		return nil
 	}
-	return "", fmt.Errorf("target is a %T: it must be a File, a Descriptor, a Blockdev or a Node", t.Backend)
+	return fmt.Errorf("target is a %T: it must be a File, a Descriptor, a Blockdev or a Node", w.Backend)
 }
 
-// withBacking returns the options of a node with the backing node, if it can have one and does not name its own.
+// openImage opens the file of a target, and checks that it fits.
+func (w *wanted) openImage() (err error) {
+	if w.image, err = openImage(w.Backend, w.Target); err != nil {
+		return err
+	}
+	switch {
+	case w.image.format == qemu.BlockdevDriverRaw && (w.below.needed || w.Create && w.below.node != ""):
+		err = errors.New("a raw image has no backing image: use qcow2")
+	case w.Create:
+		err = w.image.checkEmpty()
+	default:
+		err = w.image.checkSize(w.size)
+		if err == nil && w.image.format == qemu.BlockdevDriverQcow2 && (w.below.needed || w.below.later) {
+			err = w.image.checkUnwritten()
+		}
+	}
+	if err != nil {
+		w.image.close()
+		return err
+	}
+	switch b := w.Backend.(type) {
+	case hotplug.File:
+		b.Backing = cmp.Or(b.Backing, w.image.backing(w.below))
+		w.Backend = b
+		if w.image.cuts() {
+			w.Backend = w.image.cut(b, w.size)
+		}
+	case hotplug.Descriptor:
+		b.Backing = cmp.Or(b.Backing, w.image.backing(w.below))
+		w.Backend = b
+	}
+	return nil
+}
+
+// withBacking adds the backing node to the options of a node, unless its format has none, or the options name one.
 func withBacking(options qemu.BlockdevOptions, below backing) qemu.BlockdevOptions {
 	switch b := options.Branch.(type) {
 	case *qemu.BlockdevOptionsQcow2:
@@ -247,6 +307,59 @@ func (vm *VM) yank(ctx context.Context, node string) error {
 	return nil
 }
 
+// yankUnused closes the connections of nodes, and of the nodes that only they use, to NBD servers: blockdev-del waits for a
+// server. nodes are by the disk's ID.
+func (vm *VM) yankUnused(ctx context.Context, nodes map[string][]string) error {
+	connections, err := vm.connections(ctx)
+	if err != nil || len(connections) == 0 {
+		return err
+	}
+	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	unused, names := map[uint64]bool{}, map[uint64]string{}
+	isUsed := func(id uint64) bool {
+		return slices.ContainsFunc(graph.Edges, func(e qemu.XDbgBlockGraphEdge) bool { return e.Child == id && !unused[e.Parent] })
+	}
+	for _, n := range graph.Nodes {
+		isGiven := func(ofDisk []string) bool { return slices.Contains(ofDisk, n.Name) }
+		names[n.ID] = n.Name
+		if n.Type == qemu.XDbgBlockGraphNodeTypeBlockDriver && slices.ContainsFunc(slices.Collect(maps.Values(nodes)), isGiven) && !isUsed(n.ID) {
+			unused[n.ID] = true
+		}
+	}
+	for grows := true; grows; {
+		grows = false
+		for _, e := range graph.Edges {
+			if unused[e.Parent] && !unused[e.Child] && !isUsed(e.Child) {
+				unused[e.Child], grows = true, true
+			}
+		}
+	}
+	for id := range unused {
+		if !slices.Contains(connections, names[id]) {
+			continue
+		}
+		err := qemu.Yank{Instances: []qemu.YankInstance{{Branch: &qemu.YankInstanceBlockNode{NodeName: names[id]}}}}.Do(ctx, vm.conn)
+		if err != nil && !refused(err) { // it can be closed already
+			return err
+		}
+	}
+	return nil
+}
+
+// connections returns the names of the nodes that have a connection to an NBD server. QEMU before 6.0 does not report them.
+func (vm *VM) connections(ctx context.Context) (nodes []string, err error) {
+	all, err := qemu.QueryYank{}.Do(ctx, vm.conn)
+	for _, c := range all {
+		if b, ok := c.Branch.(*qemu.YankInstanceBlockNode); ok {
+			nodes = append(nodes, b.NodeName)
+		}
+	}
+	return nodes, ignore(err, errors.ErrUnsupported)
+}
+
 // limitOpening gives each nbd node of a tree an open-timeout.
 func limitOpening(value any) {
 	switch v := value.(type) {
@@ -272,38 +385,57 @@ func (b backing) ref() *qemu.BlockdevRefOrNull {
 	return &qemu.BlockdevRefOrNull{Reference: new(b.node)}
 }
 
-// addNode adds a node for a disk, as a step of an operation. If name is empty, addNode makes one.
+// addNode adds a node for a disk, as a step of an operation, and returns its name. If name is empty, addNode makes one.
 func (vm *VM) addNode(ctx context.Context, undo *rollback, disk, name string, backend hotplug.DiskBackend) (string, error) {
-	given := name
-	for try := 1; ; try++ {
-		if given == "" {
-			name = newName(disk)
-		}
-		err := vm.plug.AddNode(ctx, hotplug.Disk{ID: disk, NodeName: name, Backend: backend})
-		if given == "" && errors.Is(err, hotplug.ErrExists) && try < attempts {
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		undo.add("node "+name, func(ctx context.Context) error { return vm.removeNodes(ctx, disk, name) })
-		return name, nil
+	if name == "" {
+		name = newName(disk)
 	}
+	return name, vm.addNodes(ctx, undo, []hotplug.Disk{{ID: disk, NodeName: name, Backend: backend}})
 }
 
-// releaseNodes is RemoveNodes. Descriptors that QEMU does not close while the machine is stopped are in kept, and no error:
-// [Disk.Left] lists them.
-func (vm *VM) releaseNodes(ctx context.Context, disk string, nodes ...string) (kept []hotplug.Kept, err error) {
-	kept, err = vm.plug.RemoveNodes(ctx, disk, nodes...)
+// addNodes adds nodes for disks, all or none, as a step of an operation. nbd names the nodes with connections to NBD servers.
+// Such a server may not answer, so undoing first cuts the connections.
+func (vm *VM) addNodes(ctx context.Context, undo *rollback, nodes []hotplug.Disk, nbd ...string) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	if err := vm.plug.AddNodes(ctx, nodes...); err != nil {
+		return err
+	}
+	var names []string
+	for _, d := range nodes {
+		names = append(names, d.NodeName)
+	}
+	undo.add("node "+strings.Join(names, ", "), func(undoCtx context.Context) (err error) {
+		added := map[string][]string{}
+		for _, d := range nodes {
+			if slices.Contains(nbd, d.NodeName) {
+				if yankErr := vm.yank(undoCtx, d.NodeName); yankErr != nil && ctx.Err() != nil {
+					err = errors.Join(err, yankErr)
+					continue
+				}
+			}
+			added[d.ID] = append(added[d.ID], d.NodeName)
+		}
+		return errors.Join(err, vm.removeNodes(undoCtx, added))
+	})
+	return nil
+}
+
+// releaseNodes removes nodes, by the IDs of their disks. Descriptors that QEMU does not close while the machine is stopped
+// are in kept, and no error: [Disk.Left] lists them.
+func (vm *VM) releaseNodes(ctx context.Context, nodes map[string][]string) (kept []hotplug.Kept, err error) {
+	kept, err = vm.plug.RemoveNodesOf(ctx, nodes)
 	if errors.Is(err, hotplug.ErrDescriptorsKept) {
-		kept, err = append(kept, hotplug.Kept{What: "descriptors of node", Name: strings.Join(nodes, ", "), Err: err}), nil
+		kept, err = append(kept, hotplug.Kept{What: "descriptors of node", Name: strings.Join(namesIn(nodes), ", "), Err: err}), nil
 	}
 	return kept, err
 }
 
-// removeNodes removes nodes with all that was added for them. One that is in use is an error.
-func (vm *VM) removeNodes(ctx context.Context, disk string, nodes ...string) error {
-	kept, err := vm.plug.RemoveNodes(ctx, disk, nodes...)
+// removeNodes removes nodes with all that was added for them, by the IDs of their disks. If a node is in use, removeNodes
+// returns an error.
+func (vm *VM) removeNodes(ctx context.Context, nodes map[string][]string) error {
+	kept, err := vm.plug.RemoveNodesOf(ctx, nodes)
 	for _, k := range kept {
 		if !errors.Is(err, k.Err) {
 			err = errors.Join(err, fmt.Errorf("node %q: %w", k.Name, k.Err))
@@ -312,10 +444,18 @@ func (vm *VM) removeNodes(ctx context.Context, disk string, nodes ...string) err
 	return err
 }
 
+// namesIn lists the nodes of all disks.
+func namesIn(nodes map[string][]string) (names []string) {
+	for _, id := range slices.Sorted(maps.Keys(nodes)) {
+		names = append(names, nodes[id]...)
+	}
+	return names
+}
+
 const maxNodeName = 31 // bytes, of BDS.node_name in include/block/block_int-common.h
 
-// newName returns a name for a new node of a disk: the ID and a random text, so that two programs that work on one disk at
-// once do not get the same name.
+// newName returns a name for a new node of a disk: the ID and a random text. So two programs that work on one disk at once
+// get different names.
 func newName(disk string) string {
 	random := "." + strings.ToLower(rand.Text()[:6])
 	return disk[:min(len(disk), maxNodeName-len(random))] + random

@@ -3,7 +3,9 @@ package block_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -90,5 +92,53 @@ func TestNodeNames(t *testing.T) {
 		require.Regexp(t, `^d23456789-123456789-1234\.[a-z2-7]{6}$`, node)
 		m.onlyUses(t, id, node)
 		m.removed(t, id)
+	})
+}
+
+// TestDiscard discards blocks of a new disk, of its overlay, and of its new storage.
+func TestDiscard(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		freed := func(disk, image string) bool {
+			t.Helper()
+			size := func() int64 {
+				out, err := m.image("info", "-U", "--output=json", m.path(image))
+				require.NoError(t, err, out)
+				var info struct {
+					Size int64 `json:"actual-size"`
+				}
+				require.NoError(t, json.Unmarshal([]byte(out), &info))
+				return info.Size
+			}
+			m.write(t, disk, 5, 0, 4<<20)
+			before := size()
+			require.NoError(t, m.qemuIO(t, disk, "discard 0 4194304"))
+			return size() <= before-3<<20
+		}
+		for _, discard := range []bool{false, true} {
+			id := fmt.Sprintf("disk-%v", discard)
+			require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{ID: id, Driver: "scsi-hd", Backend: hotplug.File{Path: m.raw(t, id, 1), Discard: discard}}))
+			require.Equal(t, discard, freed(id, id))
+			over, err := os.Create(m.path(id + ".over"))
+			require.NoError(t, err)
+			require.NoError(t, m.disks.Snapshot(ctx, []block.Overlay{{
+				Disk: id, BackingFile: id, Target: block.Target{Backend: hotplug.Descriptor{File: over, Discard: discard}},
+			}}, nil))
+			require.NoError(t, over.Close())
+			require.Equal(t, discard, freed(id, id+".over"))
+			_, err = m.disks.Move(ctx, id, block.Target{
+				Backend: hotplug.File{Path: m.path(id + ".moved"), Format: "qcow2", Discard: discard}, Create: true,
+			}, nil)
+			require.NoError(t, err)
+			require.Equal(t, discard, freed(id, id+".moved"))
+			content := make([]byte, imageSize+1<<20) // larger than the disk
+			require.NoError(t, os.WriteFile(m.path(id+".device"), content, 0o600))
+			if device, ok := m.blockDevice(t, m.path(id+".device")); ok {
+				_, err = m.disks.Move(ctx, id, block.Target{Backend: hotplug.File{Path: device, Direct: true, Discard: discard}, Create: true}, nil)
+				require.NoError(t, err)
+				require.Equal(t, discard, freed(id, id+".device"))
+				m.removed(t, id)
+			}
+		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // A VM does operations on the disks of a running QEMU. [New] makes a VM; the methods of a zero VM return an error.
@@ -30,6 +31,15 @@ func (vm *VM) made(ctx context.Context) error {
 		return errNotMade
 	}
 	return wait.Err(ctx)
+}
+
+// version returns the version in the greeting, if the connection has that, and else asks QEMU.
+func (vm *VM) version(ctx context.Context) (qmp.Version, error) {
+	if greeted, ok := vm.conn.(interface{ Version() qmp.Version }); ok {
+		return greeted.Version(), nil
+	}
+	info, err := qemu.QueryVersion{}.Do(ctx, vm.conn)
+	return qmp.Version{Major: int(info.QEMU.Major), Minor: int(info.QEMU.Minor), Micro: int(info.QEMU.Micro)}, err
 }
 
 // do does an operation on a disk, or on the thing with another name.

@@ -29,7 +29,7 @@ func (vm *VM) addChardev(ctx context.Context, undo *rollback, add qemu.ChardevAd
 		what: "character device " + add.ID,
 		do:   func(ctx context.Context) error { _, err := add.Do(ctx, vm.conn); return err },
 		undo: func(ctx context.Context) error { _, err := vm.removeChardev(ctx, add.ID); return err },
-		ours: func(ctx context.Context) (bool, error) { // QEMU refuses to remove one that a device of another manager uses
+		ours: func(ctx context.Context) (bool, error) { // if a device of another manager uses it, QEMU refuses to remove it
 			err := qemu.ChardevRemove{ID: add.ID}.Do(ctx, vm.conn)
 			if refused(err) {
 				err = nil

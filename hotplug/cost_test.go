@@ -151,7 +151,7 @@ func TestLostAnswerAndOthers(t *testing.T) {
 	}
 }
 
-// managers are two, each with a monitor of its own. c is the connection of the first.
+// managers returns two managers of a QEMU. Each uses another monitor. c is the connection of the first manager.
 func managers(t *testing.T, qvm *qemutest.VM) (c *qmp.Client, vms []*hotplug.VM) {
 	t.Helper()
 	for _, socket := range qvm.Sockets {

@@ -47,6 +47,10 @@ type File struct {
 	// Direct bypasses the host's page cache (O_DIRECT).
 	Direct bool
 
+	// Discard frees the space in the file when the guest discards blocks (TRIM). Without Discard, QEMU ignores
+	// such requests.
+	Discard bool
+
 	// ReadOnly makes the disk read-only. AutoReadOnly then has no effect.
 	ReadOnly bool
 
@@ -77,7 +81,8 @@ func (f File) checkDisk(d *Disk) (node string, err error) {
 
 func (f File) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
 	return vm.addNode(ctx, undo, d, nil, func(t *nodeTree) error {
-		err := t.read(imageNode(f.Path, f.Format, f.Backing, qmpfd.Use{ReadOnly: f.ReadOnly, AutoReadOnly: f.AutoReadOnly, Direct: f.Direct}))
+		use := qmpfd.Use{ReadOnly: f.ReadOnly, AutoReadOnly: f.AutoReadOnly, Direct: f.Direct}
+		err := t.read(imageNode(f.Path, f.Format, f.Backing, f.Discard, use))
 		if err != nil {
 			return err
 		}
@@ -100,6 +105,7 @@ type Descriptor struct {
 	File       *os.File
 	Format     qemu.BlockdevDriver     // of the file, as in [File]
 	Backing    *qemu.BlockdevRefOrNull // as in [File]
+	Discard    bool                    // as in [File]
 	WriteCache *bool                   // as in [File]
 }
 
@@ -119,7 +125,7 @@ func (f Descriptor) addStorage(ctx context.Context, vm *VM, undo *rollback, d *D
 		if err != nil {
 			return err
 		}
-		if err := t.read(imageNode("", f.Format, f.Backing, use)); err != nil {
+		if err := t.read(imageNode("", f.Format, f.Backing, f.Discard, use)); err != nil {
 			return err
 		}
 		t.files[0].files = qmpfd.Files{f.File}
@@ -137,6 +143,10 @@ type Blockdev struct {
 	// Options describes the node. If its NodeName is empty, it is that of the Disk. RemoveDisk also removes the
 	// nodes inside the tree, even if they have names. It does not remove a node that existed before AddDisk
 	// and that the tree refers to by its name.
+	//
+	// Set OpenTimeout in the node of an NBD server (QEMU 7.0 and later). If the server accepts the connection and
+	// does not answer, QEMU executes no command until the timeout; without one, until the server closes the
+	// connection. Package block sets OpenTimeout for its targets.
 	Options qemu.BlockdevOptions
 
 	// Open, if not nil, opens the file of each node in Options whose driver is file, host_device or host_cdrom,
@@ -223,26 +233,24 @@ func blockDevice(node string, writeCache *bool) (driver string, props qmp.Args) 
 }
 
 // imageNode returns the node of an image in one file. setDriver later changes the driver of the file.
-func imageNode(path string, format qemu.BlockdevDriver, backing *qemu.BlockdevRefOrNull, use qmpfd.Use) *qemu.BlockdevOptions {
-	file := &qemu.BlockdevOptions{
+func imageNode(path string, format qemu.BlockdevDriver, backing *qemu.BlockdevRefOrNull, discard bool, use qmpfd.Use) *qemu.BlockdevOptions {
+	node := &qemu.BlockdevOptions{
 		Driver:       qemu.BlockdevDriverFile,
 		ReadOnly:     new(use.ReadOnly),
 		AutoReadOnly: new(use.AutoReadOnly),
 		Cache:        &qemu.BlockdevCacheOptions{Direct: new(use.Direct)},
 		Branch:       &qemu.BlockdevOptionsFile{Filename: path},
 	}
-	if format == "" || format == qemu.BlockdevDriverRaw {
-		return file
+	if format != "" && format != qemu.BlockdevDriverRaw {
+		file := *node
+		members := qmp.Args{"file": &file}
+		if backing != nil {
+			members["backing"] = backing
+		}
+		node.Driver, node.Branch = format, &qemu.RawBranch{Members: members}
 	}
-	members := qmp.Args{"file": file}
-	if backing != nil {
-		members["backing"] = backing
+	if discard { // the file below an image has it by default
+		node.Discard = new(qemu.BlockdevDiscardOptionsUnmap)
 	}
-	return &qemu.BlockdevOptions{
-		Driver:       format,
-		ReadOnly:     file.ReadOnly,
-		AutoReadOnly: file.AutoReadOnly,
-		Cache:        file.Cache,
-		Branch:       &qemu.RawBranch{Members: members},
-	}
+	return node
 }

@@ -23,10 +23,18 @@ func (vm *VM) nodeExists(ctx context.Context, name string) (bool, error) {
 	return slices.ContainsFunc(nodes, func(n qemu.BlockStats) bool { return qmp.Value(n.NodeName) == name }), err
 }
 
-// nodeExistsInUse is nodeExists. If a node that has a name of its own uses the node, the error matches ErrInUse: that
-// will not change soon. The nodes of a job, which have no names, may go soon.
+// nodeExistsInUse is nodeExists. Its error is that of existsInUse.
 func (vm *VM) nodeExistsInUse(ctx context.Context, name string) (exists bool, err error) {
 	nodes, err := vm.nodes(ctx)
+	if err != nil {
+		return false, err
+	}
+	return existsInUse(nodes, name)
+}
+
+// existsInUse reports whether a node is among all nodes. If a node that has a user's name uses the node, the error matches
+// ErrInUse: that will not change soon. The nodes of a job, which have no names, may go soon.
+func existsInUse(nodes []qemu.BlockStats, name string) (exists bool, err error) {
 	for _, n := range nodes {
 		above := qmp.Value(n.NodeName)
 		if above == name {

@@ -13,8 +13,8 @@ import "context"
 //
 // RemoveDisk asks QEMU which storage the device uses. So the node can have any name, also after a snapshot or a mirror,
 // and QEMU can have been started with the disk. RemoveDisk removes the parts that this package
-// added, and those that the options name: see [WithBackend] and [WithNode]. The other parts that the device used stay
-// and are in kept:
+// added, and the parts that the options [WithBackend] and [WithNode] name. Other parts of the device stay and are in
+// kept:
 //   - A node or a character device that somebody else added. Its Err matches [ErrNotOurs].
 //   - A part that something else uses, for example another disk or an export. Its Err matches [ErrInUse].
 //

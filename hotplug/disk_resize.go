@@ -2,11 +2,15 @@ package hotplug
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
+
+// ErrHasBitmaps means that a disk has bitmaps, which would not record a change of the disk. The operation has changed nothing.
+var ErrHasBitmaps = errors.New("disk has bitmaps")
 
 // ResizeDisk changes the size of a disk, in bytes, while the guest uses it. QEMU tells the guest. id is the
 // ID of the device. ResizeDisk resizes the node that the device uses now: the disk's own node, an overlay,
@@ -21,11 +25,13 @@ import (
 //   - [qmp.ErrDeviceNotFound]: there is no such device.
 //   - [ErrNotDisk]: the device has no storage that QEMU could resize. Examples are a vhost-user disk,
 //     whose server decides the size, and a drive without a medium.
+//   - [ErrBusy]: size is smaller, and a backup or a frozen view of the disk is open.
+//   - [ErrHasBitmaps]: size is smaller, and the disk has bitmaps. Remove them, and take a full backup afterwards.
 //   - [qmp.ErrGeneric]: QEMU refuses, for example while a block job runs on the disk.
 //   - [qmp.ErrNotSent]: the machine has not arrived yet (-incoming). QEMU 5.2 and 7.2 terminate if a disk gets another size
 //     then.
 //
-// Source: block_resize.
+// Source: block_resize, query-block.
 func (vm *VM) ResizeDisk(ctx context.Context, id string, size int64) error {
 	return vm.operate(ctx, "resize disk", id, func() error { return vm.resizeDisk(ctx, id, size) })
 }
@@ -51,8 +57,30 @@ func (vm *VM) resizeDisk(ctx context.Context, id string, size int64) error {
 	if err := vm.checkArrived(ctx); err != nil {
 		return err
 	}
+	if err := vm.checkShrinks(ctx, *drive, size); err != nil {
+		return err
+	}
 	// The name is a node's, or a drive's of -drive. QEMU does not let one be both.
 	return qemu.BlockResize{Device: drive, NodeName: drive, Size: size}.Do(ctx, vm.conn)
+}
+
+// checkShrinks returns an error if a disk with bitmaps would become smaller. If it grows again later, the bitmaps do not have
+// the part that was cut off, so an incremental backup would lack it.
+func (vm *VM) checkShrinks(ctx context.Context, drive string, size int64) error {
+	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+	for _, b := range blocks {
+		if i := b.Inserted; i != nil && (b.Device == drive || qmp.Value(i.NodeName) == drive) && size < i.Image.VirtualSize {
+			if i.Drv == string(qemu.BlockdevDriverCopyBeforeWrite) { // QEMU does not list the bitmaps below it
+				return because(ErrBusy, "a backup or a frozen view of the disk is open")
+			}
+			for _, bitmap := range i.DirtyBitmaps {
+				if bitmap.Name != nil {
+					return because(ErrHasBitmaps, "disk has bitmap %q, which would lack the change: remove it first", *bitmap.Name)
+				}
+			}
+		}
+	}
+	return err
 }
 
 // checkArrived returns an error if the machine waits for a migration, and QEMU would terminate instead of refusing to use

@@ -50,6 +50,45 @@ func TestAddNodeFaults(t *testing.T) {
 	}
 }
 
+// TestAddNodesFaults lets each command go wrong that adds nodes of two disks: QEMU has all of the nodes or none.
+func TestAddNodesFaults(t *testing.T) {
+	other := hotplug.Disk{ID: "e", NodeName: "n2", Backend: memory("").Backend}
+	nodes := []hotplug.Disk{nodeOf("n1", hotplug.File{Path: image(t)}), other, nodeOf("n3", memory("").Backend)}
+	for _, fault := range fakeqemu.Faults {
+		t.Run(string(fault), func(t *testing.T) {
+			qemutest.CheckFds(t)
+			m := fakeqemu.New(t)
+			c := m.Dial()
+			faultsAtEveryStep(t, c, fault, addition{
+				add: func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNodes(ctx, nodes...) },
+				remove: func(ctx context.Context, vm *hotplug.VM) error {
+					names, err := vm.NodesOf(ctx, "d", "e", "none")
+					require.NoError(t, err)
+					require.Equal(t, map[string][]string{"d": {"n1", "n3"}, "e": {"n2"}}, names)
+					return errorOf(vm.RemoveNodesOf(ctx, names))
+				},
+				commands: []string{"add-fd", "object-add", "blockdev-add"},
+			}, m.State)
+		})
+	}
+}
+
+// TestAddNodesExist: the error names the node, and QEMU has none of the others.
+func TestAddNodesExist(t *testing.T) {
+	for name, backend := range map[string]hotplug.DiskBackend{"file": hotplug.File{Path: image(t)}, "blockdev": memory("").Backend} {
+		t.Run(name, func(t *testing.T) {
+			m := fakeqemu.New(t)
+			vm := hotplug.New(m.Dial(), nil)
+			require.NoError(t, vm.AddNode(t.Context(), nodeOf("n2", memory("").Backend)))
+			before := m.State()
+			err := vm.AddNodes(t.Context(), nodeOf("n1", backend), nodeOf("n2", backend))
+			require.ErrorIs(t, err, hotplug.ErrExists)
+			require.ErrorContains(t, err, "n2")
+			require.Equal(t, before, m.State())
+		})
+	}
+}
+
 func TestAddNodeRefuses(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)
@@ -87,7 +126,7 @@ func TestRemoveNodesFaults(t *testing.T) {
 				}
 				nodes, err := vm.NodesOf(ctx, "d")
 				require.NoError(t, err, command)
-				kept, err := vm.RemoveNodes(ctx, "d", nodes...)
+				kept, err := vm.RemoveNodes(ctx, "d", nodes["d"]...)
 				require.NoError(t, err, command)
 				require.Empty(t, kept, command)
 				require.Empty(t, m.State(), command)
@@ -99,7 +138,7 @@ func TestRemoveNodesFaults(t *testing.T) {
 	}
 }
 
-// TestRemoveNodesWaits has a node that is in use for a while, then one that stays in use.
+// TestRemoveNodesWaits removes a node that is in use for a while, and then a node that stays in use.
 func TestRemoveNodesWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := fakeqemu.New(t)
@@ -139,7 +178,7 @@ func TestNodesOfAndRemoveNodes(t *testing.T) {
 			t.Helper()
 			nodes, err := vm.NodesOf(ctx, "d")
 			require.NoError(t, err)
-			require.ElementsMatch(t, want, nodes)
+			require.ElementsMatch(t, want, nodes["d"])
 		}
 		remove := func(nodes ...string) (kept []string) {
 			t.Helper()
@@ -194,7 +233,7 @@ func TestAddNodeMarks(t *testing.T) {
 		}
 		names, err := vm.NodesOf(ctx, id)
 		require.NoError(t, err)
-		require.Equal(t, []string{"n"}, names)
+		require.Equal(t, []string{"n"}, names[id])
 		kept, err := vm.RemoveNodes(ctx, id, "n")
 		require.NoError(t, err)
 		require.Empty(t, kept)

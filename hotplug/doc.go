@@ -95,9 +95,9 @@
 //   - a CPU by its place
 //   - a device by its bus and by its node, netdev, character device, object or set of descriptors
 //
-// It cannot recognize a node without descriptors of its own, a netdev that QEMU opens itself, or a character device. It
+// The operation cannot recognize a node without descriptors, a netdev that QEMU opens itself, or a character device. It
 // removes these if nothing uses them, even if another manager added them. If another manager has added the same device
-// without a Backend and a Bus, or a CPU by AddCPUs in the same place, it takes that for its own.
+// without a Backend and a Bus, or a CPU by AddCPUs in the same place, the operation removes that, too.
 //
 // # Removing a device
 //
@@ -123,9 +123,9 @@
 //
 // While block jobs run on a disk, QEMU cannot remove its nodes. The removal then changes nothing, and the error matches
 // [ErrBusy]; with [WithJobs], the removal cancels the jobs first. The same error means that exports serve a node that this
-// package added. To find the jobs of a disk, the removal compares the nodes that they use with those of the disk: the nodes
-// below the device, and those that [VM.AddNode] added for the disk. A job with an ID like "ID.move" is one of the disk ID,
-// whatever nodes it uses. See package job.
+// package added. To find the jobs of a disk, the removal compares the nodes of each job with the nodes of the disk: the
+// nodes below the device, and the nodes that [VM.AddNode] added for the disk. A job with an ID like "ID.move" belongs to the
+// disk ID, whatever nodes it uses. See package job.
 //
 // For programs that clean up, [VM.RemoveNode], [VM.RemoveNetdev], [VM.RemoveChardev], [VM.RemoveObject] and
 // [VM.RemoveFDSet] remove a single part of a device, if it exists.

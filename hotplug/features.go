@@ -26,7 +26,7 @@ const (
 // kindCommands lists the commands that the operations of each kind need.
 var kindCommands = map[Kind][]string{
 	Disks: {
-		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "block_resize",
+		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-block", "query-blockstats", "block_resize",
 		"object-add", "object-del", "chardev-add", "chardev-remove", "query-chardev", "query-memdev",
 		"device_add", "device_del", "qom-get", "qom-list", "qom-list-types",
 	},

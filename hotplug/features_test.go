@@ -23,7 +23,7 @@ func lacks(missing ...string) qmptest.Handler {
 	for _, name := range []string{
 		"add-fd", "remove-fd", "query-fdsets", "blockdev-add", "blockdev-del", "query-blockstats", "device_add",
 		"device_del", "qom-get", "qom-list", "object-add", "object-del", "getfd", "closefd", "netdev_add", "netdev_del",
-		"set_link", "chardev-add", "chardev-remove", "query-chardev", "block_resize", "qom-list-types", "qom-set",
+		"set_link", "chardev-add", "chardev-remove", "query-chardev", "block_resize", "query-block", "qom-list-types", "qom-set",
 		"query-hotpluggable-cpus", "query-memory-size-summary", "query-memory-devices", "query-memdev",
 	} {
 		lacking := false

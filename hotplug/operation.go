@@ -41,8 +41,8 @@ func (vm *VM) adding(ctx context.Context, what, id string, steps func(undo *roll
 }
 
 // removing does an operation that removes something.
-func (vm *VM) removing(ctx context.Context, what, id string, remove func() error) error {
-	return vm.operate(ctx, "remove "+what, id, remove)
+func (vm *VM) removing(ctx context.Context, what, id string, remove func() error, keys ...wait.Key) error {
+	return vm.operate(ctx, "remove "+what, id, remove, keys...)
 }
 
 // removingDevice does an operation that removes a device and its parts. keys are the locks of further devices. The

@@ -37,7 +37,7 @@ func (e *BusyError) Error() string {
 // Is reports whether target is ErrBusy.
 func (e *BusyError) Is(target error) bool { return target == ErrBusy }
 
-// WithJobs cancels the jobs on the disk before its removal, and dismisses those that have ended. If a job succeeds before
+// WithJobs cancels the jobs on the disk before its removal, and dismisses jobs that have ended. If a job succeeds before
 // QEMU can cancel it, its result stays: for example, the disk has moved to another node, which the removal then removes.
 // If a job cannot be cancelled, the removal returns the error of [job.Job.Cancel], and the guest keeps the disk.
 //

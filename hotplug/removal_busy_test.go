@@ -77,7 +77,7 @@ func TestBusyDisk(t *testing.T) {
 		jobs.Forget(id)
 	}
 
-	// A job that has ended, and one that succeeds before it is cancelled.
+	// One job has ended, and another succeeds before it is cancelled.
 	add()
 	jobs.Hold(false)
 	jobs.Fail("No space left on device")

@@ -167,8 +167,8 @@ var works = []struct {
 	}},
 }
 
-// TestRemoveAfterWork resizes, describes and removes a disk after what managers have done with its storage: a manager that
-// uses this package, and one that does not.
+// TestRemoveAfterWork resizes, describes and removes a disk after a manager has worked with its storage. One manager
+// uses this package, and another does not.
 func TestRemoveAfterWork(t *testing.T) {
 	qemutest.CheckFdsOrParallel(t)
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {

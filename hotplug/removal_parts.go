@@ -233,25 +233,7 @@ func (p *parts) ask(ctx context.Context, what string) error {
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
-		for _, s := range sets {
-			number := strconv.FormatInt(s.FDSetID, 10)
-			if len(s.FDs) > 0 {
-				p.sets = append(p.sets, number)
-			}
-			for _, fd := range s.FDs {
-				opaque := qmp.Value(fd.Opaque)
-				switch id, node := ownerOf(opaque); {
-				case id == p.id && node != "":
-					p.own = append(p.own, part{aNode, node})
-				case id != "" && node == p.id:
-					p.claimed = true
-				}
-				if strings.HasPrefix(opaque, deviceOpaque(p.id)) {
-					p.own = append(p.own, part{anFDSet, number})
-				}
-			}
-		}
-		p.askedSets = true
+		p.takeSets(sets)
 	}
 	if p.askedMarks || what == anFDSet {
 		return nil
@@ -262,6 +244,29 @@ func (p *parts) ask(ctx context.Context, what string) error {
 	}
 	p.takeMarks(objects)
 	return nil
+}
+
+// takeSets records the sets of the device.
+func (p *parts) takeSets(sets []qemu.FDSetInfo) {
+	for _, s := range sets {
+		number := strconv.FormatInt(s.FDSetID, 10)
+		if len(s.FDs) > 0 {
+			p.sets = append(p.sets, number)
+		}
+		for _, fd := range s.FDs {
+			opaque := qmp.Value(fd.Opaque)
+			switch id, node := ownerOf(opaque); {
+			case id == p.id && node != "":
+				p.own = append(p.own, part{aNode, node})
+			case id != "" && node == p.id:
+				p.claimed = true
+			}
+			if strings.HasPrefix(opaque, deviceOpaque(p.id)) {
+				p.own = append(p.own, part{anFDSet, number})
+			}
+		}
+	}
+	p.askedSets = true
 }
 
 // takeMarks records the marks of the device among the objects.
@@ -287,7 +292,7 @@ func (p *parts) stop(err error) {
 	}
 }
 
-// names lists the parts of a kind to remove. The one that the device uses comes first. ours has the parts that this
+// names lists the parts of a kind to remove. The part that the device uses comes first. ours has the parts that this
 // package added.
 func (p *parts) names(ctx context.Context, what string) (all []string, ours map[string]bool) {
 	ours = map[string]bool{}

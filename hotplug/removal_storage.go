@@ -58,9 +58,9 @@ func (p *parts) removeStorage(ctx context.Context) {
 // removeNodes removes nodes and returns the names of those that stay. used is the node that the device used, or "".
 //
 // QEMU refuses to remove a node as long as a node above it is there. The order of the nodes is not known, so removeNodes
-// goes through them again as long as it removes any. A node above can also be one that an operation left, for example an
-// overlay after its commit: removeNodes then looks for all nodes of the disk. Only what the device used may be in use for
-// a while after the device is gone.
+// goes through them again as long as it removes any. An operation can also have left a node above, for example an overlay
+// after its commit: removeNodes then looks for all nodes of the disk. Only what the device used may be in use for a while
+// after the device is gone.
 func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string]bool, used string) (kept []string) {
 	remove := func(name string, limit time.Duration) (removed, there bool) {
 		removed, there = p.try(aNode, name, ours[name], func() (bool, error) { return p.vm.removeDrive(ctx, name, limit) })
@@ -113,7 +113,7 @@ func (p *parts) removeNodes(ctx context.Context, names []string, ours map[string
 	return append(kept, left...)
 }
 
-// moreNodes asks for the nodes that this package added for the disk, and returns those that are not among names.
+// moreNodes asks for the nodes that this package added for the disk, and returns the nodes that are not among names.
 func (p *parts) moreNodes(ctx context.Context, names []string) (more []string) {
 	p.stop(p.ask(ctx, aNode))
 	for _, o := range p.own {
@@ -168,43 +168,6 @@ func (p *parts) removeOwnSets(ctx context.Context, removed []string) {
 		}
 		removed = append(removed, other)
 	}
-}
-
-// removeClosedSets removes the sets of descriptors with an opaque text for which match returns true, except those that a
-// disk still has open. A node with several files can leave nodes below it that the disk uses, for example after the commit
-// of an overlay: QEMU takes descriptors from their sets again when it reopens the files. RemoveDisk removes these sets.
-func (vm *VM) removeClosedSets(ctx context.Context, match func(opaque string) bool) error {
-	all, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
-	if err != nil {
-		return err
-	}
-	var sets, open []int64
-	for _, set := range all {
-		if slices.ContainsFunc(set.FDs, func(fd qemu.FDSetFDInfo) bool { return fd.Opaque != nil && match(*fd.Opaque) }) {
-			sets = append(sets, set.FDSetID)
-		}
-	}
-	if len(sets) > 1 {
-		blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
-		if err != nil {
-			return err
-		}
-		for _, b := range blocks {
-			open = append(open, setsOpen(b.Inserted)...)
-		}
-	}
-	isOpen := func(set int64) bool { return slices.Contains(open, set) }
-	switch {
-	case len(sets) == 0:
-		return nil
-	case !slices.ContainsFunc(sets, isOpen): // by the text, because another operation can get the number of a set that is gone
-		return qmpfd.RemoveSetsFunc(ctx, vm.conn, match)
-	}
-	for _, set := range slices.DeleteFunc(sets, isOpen) {
-		_, setErr := qmpfd.RemoveSet(ctx, vm.conn, set)
-		err = errors.Join(err, setErr)
-	}
-	return err
 }
 
 // isNameless reports whether a node has no name of a user. QEMU has made up its name.

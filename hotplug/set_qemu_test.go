@@ -202,7 +202,7 @@ func TestGuestKeepsMore(t *testing.T) {
 	})
 }
 
-// TestTwoManagersOfMemory set the same amount, each by a monitor of its own, and reach just that.
+// TestTwoManagersOfMemory has two managers, on two monitors, that set the same amount. The machine gets exactly that amount.
 func TestTwoManagersOfMemory(t *testing.T) {
 	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
@@ -298,8 +298,8 @@ func TestGuestUsesCPUs(t *testing.T) {
 	})
 }
 
-// TestTwoManagersOfCPUs race to add CPUs, each by a monitor of its own. Each takes the next place when the other was
-// faster, and two that set the same number reach just that.
+// TestTwoManagersOfCPUs has two managers, on two monitors, that add CPUs at the same time. If one manager loses a place, it
+// takes the next place. If both set the same number, the machine gets exactly that number.
 func TestTwoManagersOfCPUs(t *testing.T) {
 	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {

@@ -56,7 +56,7 @@ type VM struct {
 	asked               wait.Answer[qmp.Version]  // if the connection has no greeting
 	targetAnswer        wait.Answer[qemu.SysEmuTarget]
 	memoryDriver        wait.Answer[string] // the default
-	memoryDrivers       sync.Map            // those that the machine can get
+	memoryDrivers       sync.Map            // the drivers that the machine can get
 	deviceTypes         sync.Map            // from the name of a type to its deviceType
 }
 

@@ -155,8 +155,8 @@ func TestBusyEvents(t *testing.T) {
 	})
 }
 
-// TestActsOnItsOwn: the methods that do not wait leave another job with the same ID as it is, and one that Detach was
-// called for.
+// TestActsOnItsOwn calls the methods that do not wait. When the job is gone, they leave another job with the same ID as it is.
+// After Detach, they send nothing.
 func TestActsOnItsOwn(t *testing.T) {
 	for name, act := range map[string]func(ctx context.Context, j *job.Job) error{
 		"Pause":    func(ctx context.Context, j *job.Job) error { return j.Pause(ctx) },
@@ -291,6 +291,7 @@ func TestSilence(t *testing.T) {
 		err = j.Wait(ctx, nil)
 		require.ErrorIs(t, err, job.ErrGoesOn)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.EqualError(t, err, `job: mirror "one": still there: QEMU has not cancelled it within 15s: context deadline exceeded`)
 		require.LessOrEqual(t, time.Since(start), 76*time.Second)
 	})
 }

@@ -15,8 +15,8 @@ func IsOf(id, disk string) bool {
 	return ok && disk != "" && purpose != "" && !strings.Contains(purpose, ".")
 }
 
-// OnDisk returns those of the jobs that are on a disk: those that use a node of the disk, and those whose ID is of the disk,
-// see [IsOf]. jobs are from [List], nodes from [Nodes]; nodes can be nil. isOn reports whether a node is one of the disk.
+// OnDisk returns the jobs that are on a disk: a job uses a node of the disk, or has an ID of the disk, see [IsOf]. jobs are
+// from [List], nodes from [Nodes]; nodes can be nil. isOn reports whether a node is one of the disk.
 func OnDisk(jobs []qemu.JobInfo, nodes map[string][]string, disk string, isOn func(node string) bool) (on []qemu.JobInfo) {
 	for _, j := range jobs {
 		if IsOf(j.ID, disk) || slices.ContainsFunc(nodes[j.ID], isOn) {

@@ -106,7 +106,7 @@ func StartAll(ctx context.Context, conn qmp.Conn, t Transaction) ([]*Job, error)
 // job; it is never called twice at the same time, and may be nil.
 //
 // RunAll cancels all jobs in the cases in which [Run] cancels its job. The errors are those of Run. If several jobs have
-// not succeeded, the error matches the ending of each; but if one has failed, RunAll leaves out those that were only
+// not succeeded, the error matches the ending of each. If a job has failed, the error leaves out jobs that were only
 // cancelled.
 func RunAll(ctx context.Context, conn qmp.Conn, t Transaction, progress func(id string, p Progress)) error {
 	jobs, err := StartAll(ctx, conn, t)

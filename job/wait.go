@@ -3,6 +3,7 @@ package job
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -141,7 +142,8 @@ func (j *Job) cancel(ctx context.Context) (err, undismissed error) {
 
 // abandon cancels the job because of why, within ownLimit, and returns the ending.
 func (j *Job) abandon(ctx context.Context, why error) error {
-	ctx, done := wait.Detach(ctx, ownLimit)
+	late := fmt.Errorf("QEMU has not cancelled it within %s", ownLimit)
+	ctx, done := context.WithTimeoutCause(context.WithoutCancel(ctx), ownLimit, late)
 	defer done()
 	defer j.Detach()
 	err, _ := j.cancel(ctx)

@@ -124,7 +124,8 @@ func TestCancelAgain(t *testing.T) {
 	})
 }
 
-// TestFailsWhileCancelled: no event tells whether a snapshot has failed or was cancelled, and QEMU's reason is not lost.
+// TestFailsWhileCancelled has a snapshot that fails while it is cancelled. No event shows which of the two happened. The error
+// has QEMU's reason.
 func TestFailsWhileCancelled(t *testing.T) {
 	inBubble(t, newest, func(t *testing.T, f *fake) {
 		f.Hold(true)

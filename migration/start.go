@@ -2,7 +2,9 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -38,6 +40,9 @@ func Start(ctx context.Context, conn qmp.Conn, to Target) error {
 	err := prepare(ctx, conn, to, "migrate")
 	if err == nil {
 		err = checkState(ctx, conn)
+	}
+	if err == nil {
+		err = waitClosed(ctx, conn)
 	}
 	if err == nil {
 		err = enableEvents(ctx, conn)
@@ -82,6 +87,29 @@ func staysOnError(ctx context.Context, x qmp.Executor) (*bool, error) {
 		return nil, err
 	}
 	return new(false), nil
+}
+
+// closeLimit is how long QEMU may take to close what the migration before has used.
+const closeLimit = time.Second
+
+// waitClosed waits until QEMU has closed the connection of the migration before, which can take some milliseconds after its
+// end. Until then, QEMU 6.0 and later refuse to begin another one, because they would have two connections to yank.
+func waitClosed(ctx context.Context, x qmp.Executor) error {
+	isMigration := func(i qemu.YankInstance) bool { return i.Type == qemu.YankInstanceTypeMigration }
+	for begun := time.Now(); ; {
+		connections, err := qemu.QueryYank{}.Do(ctx, x)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return nil
+		}
+		if err != nil || !slices.ContainsFunc(connections, isMigration) || time.Since(begun) > closeLimit {
+			return err
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			return wait.Err(ctx)
+		}
+	}
 }
 
 // prepare checks whether a migration would fail, before it sends the command.

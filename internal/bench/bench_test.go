@@ -47,6 +47,12 @@ func TestQuickHotplug(t *testing.T) {
 	runQuick(t, []string{"AddDisk, 0 disks", "RemoveDisk, 1 disks", "AddNIC, 8 disks", "FreePCISlot, 8 disks"}, "hotplug")
 }
 
+// TestQuickBlock checks that the operations run beside the commands by hand.
+func TestQuickBlock(t *testing.T) {
+	qemutest.Get(t, "10.0")
+	runQuick(t, []string{"Disk, 0 other disks", "Snapshot and Commit, 1 other disks", "Move, 8 other disks", "Backup, increment, 8 other disks"}, "block")
+}
+
 // runQuick runs measurements briefly and checks that they print rows and leave no files. It returns their messages.
 func runQuick(t *testing.T, rows []string, names ...string) string {
 	t.Helper()

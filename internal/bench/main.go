@@ -14,8 +14,8 @@
 // Bench measures the client with a stand-in, a server in another process that answers at once. It compares
 // the client with connections that do less than a client must.
 //
-// bench measures the operations of package hotplug on QEMU 10.0, and compares them with the commands that do
-// the same work. It fetches this QEMU if it is missing.
+// Bench measures the operations of the packages hotplug and block on QEMU 10.0, and compares them with the
+// commands that do the same work. It fetches this QEMU if it is missing.
 //
 // QEMU_SRC names a QEMU source tree; its folders scripts and qapi are enough. If it is set, bench compares
 // qapigen with QEMU's own generator on that tree's schema. This needs python3.
@@ -58,6 +58,7 @@ var measurements = []measurement{
 	{"client/events", "the events to a consumer", here, measureEvents},
 	{"client/unread", "what events that nobody reads cost", here, measureUnread},
 	{"hotplug", "adding and removing devices of a real QEMU, with 0, 50 and 400 disks", here, measureHotplug},
+	{"block", "operations on disks of a real QEMU, with 0, 50 and 400 other disks", here, measureBlock},
 	{"client/connections", "the memory of idle clients", alone, measureConnections},
 }
 
