@@ -191,7 +191,7 @@ func (d *dump) wait(ctx context.Context) error {
 	case err != nil && ctx.Err() != nil:
 		return fmt.Errorf("%w: %w", ErrDumpGoesOn, err)
 	case err == nil && result.Status != qemu.DumpStatusCompleted:
-		return fmt.Errorf("%w: %s", ErrDumpFailed, cmp.Or(d.reason, "QEMU has told no reason"))
+		return fmt.Errorf("%w: %s", ErrDumpFailed, cmp.Or(d.reason, "QEMU did not report a reason"))
 	}
 	return err
 }
@@ -203,14 +203,14 @@ func (d *dump) result(ctx context.Context) (qemu.DumpQueryResult, error) {
 		if err != nil || over && (result.Status == qemu.DumpStatusCompleted || d.told || seen) {
 			return result, err
 		}
-		seen = over // QEMU tells the reason right afterwards
+		seen = over // QEMU reports the reason right afterwards
 		if err := d.next(ctx); err != nil {
 			return result, err
 		}
 	}
 }
 
-// blockers returns why the machine cannot be migrated. QEMU 5.2 does not tell.
+// blockers returns why the machine cannot be migrated. QEMU 5.2 does not report that.
 func (d *dump) blockers(ctx context.Context) ([]string, error) {
 	info, err := qemu.QueryMigrate{}.Do(ctx, d.conn)
 	return info.BlockedReasons, err

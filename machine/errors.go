@@ -8,8 +8,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// ErrDumpFailed means that QEMU did not complete a dump. The error has QEMU's reason. What the writer has got is not a
-// complete dump. The machine runs again if it ran before.
+// ErrDumpFailed means that QEMU did not complete a dump. The error has QEMU's reason. The writer has got an
+// incomplete dump. The machine runs again if it ran before.
 var ErrDumpFailed = errors.New("dump failed")
 
 // ErrDumping means that QEMU writes another dump at the moment. Nothing has changed.

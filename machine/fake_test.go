@@ -216,7 +216,7 @@ func TestDumpReason(t *testing.T) {
 	f.set(func() { f.events = false })
 	err = machine.DumpMemory(t.Context(), c, &core, nil)
 	require.ErrorIs(t, err, machine.ErrDumpFailed)
-	require.ErrorContains(t, err, "no reason")
+	require.ErrorContains(t, err, "did not report a reason")
 }
 
 // TestDumpCleansUp: DumpMemory returns when the dump does not prevent a migration any more. It does not wait for what

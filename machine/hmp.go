@@ -13,8 +13,8 @@ import (
 //
 // In QMP, a command of HMP succeeds even if it fails. HumanMonitor recognizes a failure by the output, and returns an
 // [*HMPError] if the output begins with "Error:", or says that the command or an argument is wrong. It does so for most
-// commands in all versions, but not for all: "qemu-io" prints its errors elsewhere, "info tlb" prints "PG disabled". So a nil
-// error is no proof. Do not use a command of HMP if QMP has one.
+// commands in all versions, but not for all: "qemu-io" prints its errors elsewhere, "hostfwd_add" prints "user mode network
+// stack not in use". So a command may have failed even if the error is nil. If QMP has a command, use that one.
 //
 // Source: human-monitor-command.
 func HumanMonitor(ctx context.Context, x qmp.Executor, line string) (output string, err error) {

@@ -12,9 +12,9 @@ import (
 // ringbufPiece is the number of bytes that ReadRingbuf asks for at once.
 const ringbufPiece = 1 << 20
 
-// ReadRingbuf reads, and takes, all bytes that are in a character device of the kind "ringbuf": what a serial port has
-// printed, for example. Bytes that are no UTF-8 are kept. The buffer keeps only the newest bytes. If ReadRingbuf fails, data
-// has the bytes that it had read.
+// ReadRingbuf reads all bytes of a character device of the kind "ringbuf", for example the output of a serial port. It takes
+// the bytes out of the device. They can be any bytes, not only UTF-8. The device keeps only the newest ones. If ReadRingbuf
+// fails, data has the bytes that it has read before.
 //
 // Source: ringbuf-read.
 func ReadRingbuf(ctx context.Context, x qmp.Executor, chardev string) (data []byte, err error) {

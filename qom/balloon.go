@@ -12,8 +12,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// BalloonStats are what a guest reports about its memory, through the driver of a virtio-balloon. A value that the guest does
-// not report is nil. Counters count from the boot of the guest.
+// BalloonStats has the values that a guest reports about its memory, through its driver of a virtio-balloon. A value that the
+// guest does not report is nil. Counters count from the boot of the guest.
 type BalloonStats struct {
 	Updated time.Time `json:"-"` // when the guest has reported, by QEMU's clock, in seconds
 
@@ -49,12 +49,12 @@ const (
 	pollingInterval = "guest-stats-polling-interval" // in seconds; 0 turns the polling off
 )
 
-// Balloon returns what the guest reports about its memory. path is the path of a virtio-balloon.
+// Balloon returns the statistics that a guest reports about its memory. path is the path of a virtio-balloon.
 //
-// QEMU asks the guest at an interval, and returns what the guest has reported last. If it does not ask yet, Balloon turns that
-// on, with the given interval, and waits until the guest has reported, which takes about a second. QEMU goes on asking; to
-// turn it off, set guest-stats-polling-interval to 0. If QEMU asks already, the interval stays as it is. The interval is
-// in whole seconds, and at least one.
+// QEMU asks the guest at an interval, and keeps the last report. If QEMU asks already, Balloon returns the last report, and
+// does not change the interval. If it does not, Balloon makes QEMU ask at the given interval, and waits for the first report,
+// which takes about a second. QEMU then goes on asking, until guest-stats-polling-interval is set to 0. The interval must be
+// whole seconds, and at least one.
 //
 // Give ctx a deadline: a guest without the driver never reports. Balloon returns an error that matches:
 //   - [ErrNoObject], [ErrNoProperty]: there is no such object, or it is no virtio-balloon.

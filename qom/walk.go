@@ -27,7 +27,7 @@ func Value[T any](o Object, property string) (value T, err error) {
 	case i < 0:
 		err = ErrNoProperty
 	case o.Properties[i].Value == nil:
-		err = &refusal{ErrRefused, errors.New("QEMU has told no value")}
+		err = &refusal{ErrRefused, errors.New("QEMU has not reported a value")}
 	default:
 		value, err = decode[T](o.Properties[i].Value)
 	}
