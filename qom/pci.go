@@ -30,7 +30,8 @@ type PCIStep struct {
 func (s PCIStep) address() string { return fmt.Sprintf("0000:%02x:%02x.%x", s.Bus, s.Slot, s.Function) }
 
 // Address returns the address of the device in Linux's format, domain:bus:slot.function: "0000:01:00.0". The domain is 0, the
-// only one of machines with one host bridge. ok is false if the bus has no number yet.
+// only one of machines with one host bridge. A guest on s390x has other addresses (zPCI). ok is false if the bus has no number
+// yet.
 func (p PCIPlace) Address() (address string, ok bool) {
 	last := p.Steps[len(p.Steps)-1]
 	return last.address(), last.Bus >= 0
