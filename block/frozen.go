@@ -16,6 +16,7 @@ import (
 	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qom"
 )
 
 // A frozen view of a disk consists of three nodes. The guest uses a filter, which copies the old data of what the guest
@@ -53,7 +54,7 @@ func (d *Disk) devicePath() string {
 
 // setDrive makes the device use another node.
 func (vm *VM) setDrive(ctx context.Context, d *Disk, node string) error {
-	return qemu.QOMSet{Path: d.devicePath(), Property: "drive", Value: qmp.RawJSON(`"` + node + `"`)}.Do(ctx, vm.conn)
+	return qom.Set(ctx, vm.conn, d.devicePath(), "drive", node)
 }
 
 // freezes reports whether QEMU can make frozen views: it has the drivers, and changes the node of a device that exists.

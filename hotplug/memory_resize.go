@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qom"
 )
 
 // The properties of a virtio-mem device: how much the guest should use, and how much it uses.
@@ -52,10 +52,7 @@ func (vm *VM) setMemory(ctx context.Context, id string, size uint64) error {
 	events := vm.conn.Events(qemu.EventMemoryDeviceSizeChange, qemu.EventDeviceDeleted) // before qom-set causes any
 	defer events.Close()
 
-	err := qemu.QOMSet{
-		Path: devicePath(id), Property: requestedSize, Value: qmp.RawJSON(strconv.FormatUint(size, 10)),
-	}.Do(ctx, vm.conn)
-	if err != nil {
+	if err := qom.Set(ctx, vm.conn, devicePath(id), requestedSize, size); err != nil {
 		return err
 	}
 	uses := "it " // and how much, once that is known

@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strings"
 	"sync"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+	"github.com/qmpkit/qmpkit/qom"
 )
 
 // QEMU's object model (QOM) is a tree of objects with properties: devices, buses, memory, secrets.
@@ -50,21 +50,19 @@ type object struct {
 // It lists none if the object at the path is gone. Old QEMUs have no /objects before object-add makes
 // the first object.
 func (vm *VM) objects(ctx context.Context, path, relation string) ([]object, error) {
-	members, err := qemu.QOMList{Path: path}.Do(ctx, vm.conn)
-	if errors.Is(err, qmp.ErrDeviceNotFound) {
+	properties, err := qom.List(ctx, vm.conn, path)
+	if errors.Is(err, qom.ErrNoObject) {
 		return nil, nil
 	}
 	var all []object
-	for _, m := range members {
-		kind, ok := strings.CutPrefix(m.Type, relation+"<")
-		if !ok {
-			continue
+	for _, p := range properties {
+		if relation == "link" {
+			if kind, ok := p.Link(); ok {
+				all = append(all, object{name: p.Name, kind: kind})
+			}
+		} else if kind, ok := p.Child(); ok {
+			all = append(all, object{name: p.Name, kind: kind, path: path + "/" + p.Name})
 		}
-		o := object{name: m.Name, kind: strings.TrimSuffix(kind, ">")}
-		if relation == "child" {
-			o.path = path + "/" + m.Name
-		}
-		all = append(all, o)
 	}
 	return all, err
 }
@@ -72,11 +70,17 @@ func (vm *VM) objects(ctx context.Context, path, relation string) ([]object, err
 // objectProperty reads a property of an object into value. has is false if there is no such object or
 // property.
 func (vm *VM) objectProperty(ctx context.Context, path, name string, value any) (has bool, err error) {
-	raw, err := qemu.QOMGet{Path: path, Property: name}.Do(ctx, vm.conn)
-	if refused(err) {
-		return false, nil
+	_, has, err = vm.lookUp(ctx, path, name, value)
+	return has, err
+}
+
+// lookUp reads a property of an object into value. There may be no such object, or the object may not have the property.
+func (vm *VM) lookUp(ctx context.Context, path, name string, value any) (object, has bool, err error) {
+	raw, has, err := qom.Lookup[qmp.RawJSON](ctx, vm.conn, path, name)
+	if errors.Is(err, qom.ErrNoObject) {
+		return false, false, nil
 	}
-	return err == nil && json.Unmarshal(raw, value) == nil, err
+	return err == nil, has && json.Unmarshal(raw, value) == nil, err
 }
 
 // A kinds is a set of types of objects.
@@ -95,16 +99,7 @@ func (vm *VM) implementing(ctx context.Context, kind string) (kinds, error) {
 // property reads a property of a device into value. There may be no device of this id, or none
 // with this property.
 func (vm *VM) property(ctx context.Context, id, name string, value any) (device, has bool, err error) {
-	raw, err := qemu.QOMGet{Path: devicePath(id), Property: name}.Do(ctx, vm.conn)
-	switch {
-	case err == nil:
-		return true, json.Unmarshal(raw, value) == nil, nil
-	case errors.Is(err, qmp.ErrDeviceNotFound):
-		return false, false, nil
-	case refused(err):
-		return true, false, nil
-	}
-	return false, false, err
+	return vm.lookUp(ctx, devicePath(id), name, value)
 }
 
 // deviceExists reports whether there is a device with this id.
