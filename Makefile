@@ -24,9 +24,9 @@ test-machines: ## test machines of aarch64, ppc64, riscv64 and s390x, and microv
 		-count=1 -p=1 -timeout=60m ./internal/qemutest ./qmp/generated/qemu ./gen/qapigen ./hotplug
 
 .PHONY: test-qemu
-test-qemu: test-machines ## test hotplug, jobs, storage and migration on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
+test-qemu: test-machines ## test hotplug, storage, migration, starts, the guest agent and others on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
-		$(PARALLEL) -count=1 -timeout=90m ./hotplug ./job ./block ./migration
+		$(PARALLEL) -count=1 -timeout=90m ./hotplug ./job ./block ./migration ./launch ./guestagent ./qom ./machine
 
 BROWSER ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 PICTURES ?= .cache/page
@@ -40,7 +40,7 @@ test-page: ## test the page of qapigen page in BROWSER=chromium; write pictures 
 .PHONY: race
 race: ## run the tests of everything that starts goroutines with the race detector, on QEMU 10.0
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary $(PARALLEL) -count=1 -timeout=20m -race \
-		./internal/wait ./qmp/... ./hotplug ./job ./block ./migration ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./qmp/... ./hotplug ./job ./block ./migration ./launch ./guestagent ./qom ./machine ./internal/page ./gen/qapigen ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## generate the bindings, then hot-add a disk with them
