@@ -16,7 +16,7 @@
 # It brings CPUs online that are added, and powers off when its power button is pressed. Memory
 # that is added it uses as the kernel's parameter memhp_default_state says. With keep=1 on the
 # kernel's command line it refuses to let go of CPUs and memory. If a second initrd brings /agent/start,
-# it runs that for as long as the guest runs. It can mount ext4 on a disk.
+# it runs that for as long as the guest runs.
 #
 # For x86-64 machines with apt (Debian's keyring included) and flock. No root needed.
 set -eu
@@ -30,7 +30,7 @@ edition=5
 # built into it.
 modules='virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_mmio virtio_blk
 	failover net_failover virtio_net scsi_common scsi_mod sd_mod virtio_scsi virtio_balloon
-	virtio_mem virtio_console crc16 crc32c_generic mbcache jbd2 ext4 button evdev'
+	virtio_mem virtio_console button evdev'
 
 # kernel_and_busybox: the package of the kernel depends on the kernel of the day.
 kernel_and_busybox() {
