@@ -36,6 +36,8 @@ func onHost(t *testing.T, f func(t *testing.T, s *qemutest.Server, agent *guesta
 		agent, err := guestagent.Dial(limit(t), s.Socket(), nil)
 		require.NoError(t, err, s.Output())
 		t.Cleanup(func() { require.NoError(t, agent.Close()) })
+		_, err = agent.Run(limit(t), sh("true")) // the agent opens a descriptor for its children, once
+		require.NoError(t, err)
 		f(t, s, agent)
 	})
 }

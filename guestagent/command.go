@@ -188,8 +188,8 @@ func parseVersion(text string) (v qmp.Version) {
 
 // abort kills the program of Run, which cannot wait any longer because of err.
 func (p *Process) abort(ctx context.Context, err error) error {
-	if errors.Is(err, ErrNoProcess) {
-		return err
+	if errors.Is(err, ErrNoProcess) { // the agent was restarted
+		return &StillRunningError{PID: p.pid, Err: err}
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()

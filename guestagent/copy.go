@@ -22,7 +22,6 @@ type CopyOptions struct {
 	Progress func(done, total int64)
 }
 
-
 const defaultPerm = 0o644
 
 // ReadFile returns the content of a file in the guest. It also reads files of /proc. While file systems are frozen, it waits,

@@ -20,7 +20,7 @@ while :; do
 		read -r name 2>/dev/null <$port/name || continue
 		[ "$name" != ` + AgentPort + ` ] ||
 			/agent/lib/ld-linux-x86-64.so.2 --library-path /agent/lib /agent/qemu-ga \
-				--method virtio-serial --path /dev/${port##*/} --statedir /run --pidfile /run/qemu-ga.pid
+				--method virtio-serial --path /dev/${port##*/} --statedir /run
 	done
 	usleep 100000
 done
