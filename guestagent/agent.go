@@ -6,6 +6,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -108,7 +109,7 @@ func (a *Agent) Execute(ctx context.Context, call *qmp.Call) error {
 	}
 	watched, stop := a.watch(ctx, true)
 	defer stop()
-	return a.execute(watched, call)
+	return a.because(ctx, watched, a.execute(watched, call))
 }
 
 // execute is Execute without a watch of the machine.
@@ -119,6 +120,9 @@ func (a *Agent) execute(ctx context.Context, call *qmp.Call) error {
 			return notSent(call.Command, err)
 		}
 		err = conn.Execute(ctx, call)
+		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+			_ = closeConn(conn) // its client has not read the end yet
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -172,6 +176,11 @@ func (a *Agent) connection(ctx context.Context) (qmp.Executor, error) {
 	return fresh, nil
 }
 
+// canRedial reports whether a command can be repeated that failed with err, because the agent or the connection ended.
+func (a *Agent) canRedial(ctx context.Context, err error) bool {
+	return a.opts.Redial != nil && ctx.Err() == nil && errors.Is(err, ErrAgentGone) && !errors.Is(err, ErrVMEnded)
+}
+
 func (a *Agent) isClosed() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -219,10 +228,11 @@ func explain(ctx context.Context, conn qmp.Executor, command string, refusal err
 }
 
 const (
-	undoLimit  = 10 * time.Second // to free things in the guest after ctx has ended
-	firstPoll  = 10 * time.Millisecond
-	lastPoll   = time.Second
-	readyPause = 200 * time.Millisecond // between attempts to reach an agent
+	undoLimit   = 10 * time.Second // to free things in the guest after ctx has ended
+	undoAttempt = 4 * time.Second  // for one attempt: a restarted agent never answers
+	firstPoll   = 10 * time.Millisecond
+	lastPoll    = time.Second
+	readyPause  = 200 * time.Millisecond // between attempts to reach an agent
 )
 
 // whenLate calls undo on another goroutine, for a late reply.

@@ -193,9 +193,17 @@ func (p *Process) abort(ctx context.Context, err error) error {
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
-	killErr := p.kill(ctx)
-	if killErr == nil {
-		killErr = p.wait(ctx)
+	attempt := func() (again bool, err error) {
+		short, cancel := context.WithTimeout(ctx, undoAttempt)
+		defer cancel()
+		if err = p.kill(short); err == nil {
+			err = p.wait(short)
+		}
+		return err != nil && short.Err() != nil && ctx.Err() == nil, err
+	}
+	again, killErr := attempt()
+	for again {
+		again, killErr = attempt()
 	}
 	if killErr != nil {
 		return fmt.Errorf("%w: %w", err, &StillRunningError{PID: p.pid, Err: killErr})

@@ -91,11 +91,15 @@ func (a *Agent) CopyFrom(ctx context.Context, path string, to io.Writer, opts *C
 	defer func() { err = join(err, f.Close()) }()
 	total := int64(-1)
 	if opts.Progress != nil {
-		if size, err := f.Seek(0, io.SeekEnd); err == nil && size > 0 { // not for a FIFO, nor for a file of /proc
-			total = size
+		size, err := f.Seek(0, io.SeekEnd)
+		if err == nil {
+			_, err = f.Seek(0, io.SeekStart)
 		}
-		if _, err := f.Seek(0, io.SeekStart); err != nil && total > 0 {
+		switch {
+		case err != nil && !refused(err):
 			return 0, err
+		case err == nil && size > 0: // not for a FIFO, nor for a file of /proc
+			total = size
 		}
 	}
 	return copyAll(to, patientFile{f}, total, opts.Progress)

@@ -67,9 +67,10 @@ func (e *kindError) Error() string {
 }
 
 func (e *kindError) Is(target error) bool {
-	switch target {
-	case error(e), e.kind:
+	if target == error(e) || errors.Is(e.kind, target) {
 		return true
+	}
+	switch target {
 	case errors.ErrUnsupported, qmp.ErrCommandNotFound:
 		return e.kind == ErrUnavailable
 	}

@@ -255,7 +255,7 @@ func (f *File) flush(ctx context.Context) error {
 }
 
 // Close writes out what the agent has buffered, and closes the file in the guest. If the context of the file has ended,
-// Close has 10 seconds. A second Close returns an error that matches [fs.ErrClosed].
+// Close has 10 seconds for each command. A second Close returns an error that matches [fs.ErrClosed].
 //
 // Close waits while file systems are frozen. If its error matches [qmp.ErrNotSent] or [ErrFrozen], the file is still open in
 // the guest: call Close again.
@@ -267,10 +267,12 @@ func (f *File) Close() error {
 	if f.closed {
 		return f.fail("close", fs.ErrClosed)
 	}
-	ctx, cancel := wait.Outlive(f.ctx, undoLimit)
+	flushing, cancel := wait.Outlive(f.ctx, undoLimit)
 	defer cancel()
-	flushErr := f.agent.whenThawed(ctx, func() error { return f.flush(ctx) })
-	err := f.close(ctx)
+	flushErr := f.agent.whenThawed(flushing, func() error { return f.flush(flushing) })
+	closing, cancel := wait.Outlive(f.ctx, undoLimit) // also if the agent has not answered the first in time
+	defer cancel()
+	err := f.close(closing)
 	f.closed = !errors.Is(err, qmp.ErrNotSent) && !errors.Is(err, ErrFrozen)
 	return f.fail("close", join(flushErr, err))
 }

@@ -28,7 +28,6 @@ type FreezeOptions struct {
 const (
 	defaultFreezeLimit = 10 * time.Second
 	defaultThawLimit   = 30 * time.Second
-	thawAttempt        = 5 * time.Second // for one request; a restarted agent never answers it
 )
 
 // worksFrozen are the commands that the agent executes while file systems are frozen.
@@ -118,7 +117,7 @@ func (a *Agent) Thaw(ctx context.Context) error {
 // thaw returns the number of file systems that it has thawed, or -1 if an earlier attempt may have thawed them.
 func (a *Agent) thaw(ctx context.Context) (count int64, err error) {
 	for again := false; ; again = true {
-		short, cancel := context.WithTimeout(ctx, thawAttempt)
+		short, cancel := context.WithTimeout(ctx, undoAttempt)
 		count, err = guest.GuestFsfreezeThaw{}.Do(short, a)
 		cancel()
 		switch {

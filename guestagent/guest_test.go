@@ -157,7 +157,7 @@ func guestPrograms(t *testing.T, m *machine) {
 func guestAgentEnds(t *testing.T, m *machine) {
 	p, err := m.agent.Start(limit(t), guestagent.Command{Path: "sleep", Args: []string{"1000"}})
 	require.NoError(t, err)
-	_, err = m.agent.Run(limit(t), sh("kill -9 $PPID; sleep 1000"))
+	_, err = m.agent.Run(limit(t), sh("sleep 1; kill -9 $PPID; sleep 1000"))
 	running := new(guestagent.StillRunningError)
 	require.ErrorAs(t, err, &running)
 	if !errors.Is(err, guestagent.ErrNoProcess) { // it was restarted before the next question
@@ -280,7 +280,7 @@ func guestFreezeFaults(t *testing.T, m *machine) {
 		}, nil},
 	} {
 		ctx, cancel := context.WithCancel(limit(t))
-		opts := &guestagent.FreezeOptions{Limit: time.Second}
+		opts := &guestagent.FreezeOptions{Limit: 30 * time.Second}
 		if strings.Contains(name, "too") {
 			opts.Limit = 300 * time.Millisecond
 		}

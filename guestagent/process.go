@@ -72,7 +72,7 @@ func (p *Process) wait(ctx context.Context) error {
 		case p.known():
 			return nil
 		case err == nil, ctx.Value(frozenBy{p.agent}) == nil && errors.Is(err, ErrFrozen):
-		case ctx.Err() == nil && p.agent.opts.Redial != nil && errors.Is(err, ErrAgentGone) && !errors.Is(err, ErrVMEnded):
+		case p.agent.canRedial(ctx, err):
 		default:
 			return err
 		}
@@ -157,7 +157,12 @@ func (p *Process) outcome(ctx context.Context) (Result, error) {
 
 // kill kills the session of the process, or the process if it has no session.
 func (p *Process) kill(ctx context.Context) error {
-	return p.agent.whenThawed(ctx, func() error { return p.tryKill(ctx) })
+	for {
+		err := p.agent.whenThawed(ctx, func() error { return p.tryKill(ctx) })
+		if !p.agent.canRedial(ctx, err) || pause(ctx, readyPause) != nil {
+			return err
+		}
+	}
 }
 
 func (p *Process) tryKill(ctx context.Context) error {

@@ -40,6 +40,7 @@ func (a *Agent) WaitReady(ctx context.Context) error {
 			_ = pause(watched, readyPause)
 			continue
 		}
+		err = a.because(ctx, watched, err)
 		return fail("wait", "", a.notReady(ctx, opened.Load(), err))
 	}
 }
@@ -126,6 +127,22 @@ func (a *Agent) watchPort(ctx context.Context, agent bool, opened *atomic.Bool) 
 		<-done
 		_ = events.Close() // returns nil
 	}
+}
+
+// because adds to an error that the machine or the agent has ended. The connection can end before the watch notices.
+func (a *Agent) because(ctx, watched context.Context, err error) error {
+	if err == nil || refused(err) || a.opts.VM == nil || errors.Is(err, ErrVMEnded) || ctx.Err() != nil {
+		return err
+	}
+	_ = pause(watched, readyPause) // QEMU closes the channel and the monitor one after the other
+	reason := context.Cause(watched)
+	if over := ended(a.opts.VM); over != nil && !errors.Is(over, qmp.ErrClosed) {
+		reason = ErrVMEnded
+	}
+	if reason == nil || errors.Is(err, reason) {
+		return err
+	}
+	return &kindError{reason, err}
 }
 
 // errStopWatch is the reason if nothing can be learned from the monitor any more.
