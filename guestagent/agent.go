@@ -205,7 +205,7 @@ func ended(conn qmp.Executor) error {
 // explain finds out why an agent answers CommandNotFound. The class and the text are the same for a command that
 // does not exist, is disabled, or does not work while file systems are frozen.
 func explain(ctx context.Context, conn qmp.Executor, command string, refusal error) error {
-	if command != "guest-fsfreeze-status" {
+	if !worksFrozen[command] {
 		status, err := guest.GuestFsfreezeStatus{}.Do(ctx, conn)
 		if err == nil && status == guest.GuestFsfreezeStatusResultFrozen {
 			return &kindError{ErrFrozen, refusal}
@@ -218,6 +218,8 @@ func explain(ctx context.Context, conn qmp.Executor, command string, refusal err
 	for _, c := range info.SupportedCommands {
 		switch {
 		case c.Name != command:
+		case c.Enabled && worksFrozen[command]:
+			return refusal
 		case c.Enabled:
 			return &kindError{ErrFrozen, refusal} // they were thawed after the refusal
 		default:

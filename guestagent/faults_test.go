@@ -34,6 +34,7 @@ type fakeGuest struct {
 	count   int64 // file systems
 	calls   []string
 	version string
+	answers map[string]func(args []byte) (any, error) // instead of its own
 
 	// The fault comes at the command with this number, from 0 on.
 	at    int
@@ -144,6 +145,9 @@ func (g *fakeGuest) do(command string, text []byte) (any, error) {
 		return nil, &qmp.Error{Command: command, Class: class, Desc: "refused"}
 	}
 	works := []string{"guest-ping", "guest-info", "guest-fsfreeze-status", "guest-fsfreeze-thaw"}
+	if answer := g.answers[command]; answer != nil {
+		return answer(text)
+	}
 	if g.frozen && !slices.Contains(works, command) {
 		return refuse(qmp.ErrCommandNotFound)
 	}

@@ -158,8 +158,12 @@ func (f *File) moveTo(offset int64) error {
 }
 
 func (f *File) seek(offset int64, whence guest.QGASeek) (int64, error) {
+	before := f.at
 	f.at = -1
 	r, err := guest.GuestFileSeek{Handle: f.handle, Offset: offset, Whence: guest.GuestFileWhence{Name: &whence}}.Do(f.ctx, f.agent)
+	if refused(err) { // a FIFO
+		f.at = before
+	}
 	if err != nil {
 		return 0, err
 	}

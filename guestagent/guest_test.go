@@ -33,6 +33,9 @@ type machine struct {
 	opts  guestagent.Options
 	conn  atomic.Pointer[net.Conn] // that the agent uses
 	agent *guestagent.Agent
+
+	// The firmware of QEMU 5.2 does not boot a q35 again that has hot-added devices behind root ports.
+	staysDown bool
 }
 
 const port = "agent"
@@ -107,6 +110,7 @@ func TestGuest(t *testing.T) {
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, board string) {
 		t.Parallel()
 		m := startMachine(t, q, board)
+		m.staysDown = board == "q35" && !q.AtLeast(7, 2)
 		for _, step := range []struct {
 			name string
 			test func(*testing.T, *machine)
@@ -387,12 +391,18 @@ func guestReboots(t *testing.T, m *machine) {
 	go func() { _, err := m.agent.Run(limit(t), sh("sleep 1000")); done <- err }()
 	require.NoError(t, m.agent.Shutdown(limit(t), guestagent.Reboot))
 	require.ErrorIs(t, <-done, guestagent.ErrAgentGone)
+	if m.staysDown {
+		require.NoError(t, qemu.Quit{}.Do(limit(t), m.c))
+		return
+	}
 	require.NoError(t, m.agent.WaitReady(limit(t)))
 	require.NotContains(t, m.run(t, "ps"), "sleep 1000")
 }
 
 func guestShutsDown(t *testing.T, m *machine) {
-	require.NoError(t, m.agent.Shutdown(limit(t), guestagent.PowerDown))
+	if !m.staysDown {
+		require.NoError(t, m.agent.Shutdown(limit(t), guestagent.PowerDown))
+	}
 	<-m.Ended()
 	err := m.agent.WaitReady(limit(t))
 	require.ErrorIs(t, err, guestagent.ErrVMEnded)
