@@ -34,7 +34,7 @@ type machine struct {
 	conn  atomic.Pointer[net.Conn] // that the agent uses
 	agent *guestagent.Agent
 
-	// The firmware of QEMU 5.2 does not boot a q35 again that has hot-added devices behind root ports.
+	// A q35 of QEMU 5.2 does not boot this guest again after a reset, even without hot-added devices.
 	staysDown bool
 }
 
