@@ -129,7 +129,7 @@ func ExampleAgent_Open() {
 
 func ExampleAgent_WriteFile() {
 	write := func(ctx context.Context, agent *guestagent.Agent) error {
-		return agent.WriteFile(ctx, "/root/.ssh/authorized_keys", []byte("ssh-ed25519 …\n"), 0o600)
+		return agent.WriteFile(ctx, "/home/user/.ssh/authorized_keys", []byte("ssh-ed25519 …\n"), 0o600)
 	}
 	_ = write
 }

@@ -34,7 +34,7 @@ type fakeGuest struct {
 	count   int64 // file systems
 	calls   []string
 	version string
-	answers map[string]func(args []byte) (any, error) // instead of its own
+	answers map[string]func(args []byte) (any, error) // by command, in place of the usual ones
 
 	// The fault comes at the command with this number, from 0 on.
 	at    int
@@ -367,14 +367,16 @@ func faultAt(t *testing.T, operation func(context.Context, *guestagent.Agent) er
 	defer cancel()
 	err := operation(ctx, a)
 	time.Sleep(time.Minute) // for late replies
-	calls := strings.Join(g.calls, "\n")
-	t.Logf("fault %d at command %d: %v\n%s", f, at, err, calls)
-	if at >= len(g.calls) {
+	g.mu.Lock()
+	calls := slices.Clone(g.calls)
+	g.mu.Unlock()
+	t.Logf("fault %d at command %d: %v\n%s", f, at, err, strings.Join(calls, "\n"))
+	if at >= len(calls) {
 		require.NoError(t, err)
 		require.Empty(t, g.left())
 		return false
 	}
-	faulty, _, _ := strings.Cut(g.calls[at], "{")
+	faulty, _, _ := strings.Cut(calls[at], "{")
 	left := g.left()
 	switch {
 	case f == notSent && redials:

@@ -89,6 +89,9 @@ func (a *Agent) portOpen(ctx context.Context) (open, known bool) {
 		return false, false
 	}
 	all, err := qemu.QueryChardev{}.Do(ctx, a.opts.VM)
+	if err != nil {
+		return false, false
+	}
 	for _, c := range all {
 		if c.Label == label {
 			return c.FrontendOpen, true

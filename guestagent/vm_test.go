@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,13 +24,14 @@ type fakeMachine struct {
 	c     *qmp.Client
 	guest *fakeGuest
 	agent *guestagent.Agent
-	open  bool // the port
+	open  atomic.Bool // the port
 }
 
 // inMachine calls f with a machine whose agent has the ID "agent0".
 func inMachine(t *testing.T, f func(t *testing.T, m *fakeMachine)) {
 	synctest.Test(t, func(t *testing.T) {
-		m := &fakeMachine{Server: qmptest.NewServer(t, nil), guest: newFakeGuest(), open: true}
+		m := &fakeMachine{Server: qmptest.NewServer(t, nil), guest: newFakeGuest()}
+		m.open.Store(true)
 		m.guest.at, m.guest.fault = 0, mute
 		c, err := qmp.NewClient(t.Context(), m.Pipe(), nil)
 		require.NoError(t, err)
@@ -43,7 +45,7 @@ func inMachine(t *testing.T, f func(t *testing.T, m *fakeMachine)) {
 			return "channel", nil
 		})
 		m.Handle("query-chardev", func(*qmptest.Request) (any, error) {
-			return []qemu.ChardevInfo{{Label: "monitor"}, {Label: "channel", FrontendOpen: m.open}}, nil
+			return []qemu.ChardevInfo{{Label: "monitor"}, {Label: "channel", FrontendOpen: m.open.Load()}}, nil
 		})
 		m.Handle("query-status", qmptest.Return(qemu.StatusInfo{Running: true, Status: qemu.RunStateRunning}))
 		m.agent = guestagent.New(&fakeConn{guest: m.guest}, &guestagent.Options{VM: c, Port: "agent0"})
@@ -65,7 +67,7 @@ func TestCommandEndsWithTheAgent(t *testing.T) {
 			m.port("agent0", true)
 			m.port("agent0", false)
 		},
-		"port is closed": func(_ *testing.T, m *fakeMachine) { m.open = false },
+		"port is closed": func(_ *testing.T, m *fakeMachine) { m.open.Store(false) },
 		"guest shuts down": func(_ *testing.T, m *fakeMachine) {
 			m.Event("SHUTDOWN", qemu.ShutdownEvent{Guest: true, Reason: qemu.ShutdownCauseGuestShutdown})
 		},
@@ -105,12 +107,12 @@ func TestNotReady(t *testing.T) {
 		text    string
 		want    guestagent.NotReadyError
 	}{
-		"not opened": {func(m *fakeMachine) { m.open = false },
+		"not opened": {func(m *fakeMachine) { m.open.Store(false) },
 			"no program in the guest has opened the port: ", guestagent.NotReadyError{Known: true, RunState: "running"}},
 		"opened": {func(m *fakeMachine) {},
 			"a program in the guest has opened the port and does not answer: ", guestagent.NotReadyError{Known: true, PortOpened: true, RunState: "running"}},
 		"opened and closed": {func(m *fakeMachine) {
-			m.open = false
+			m.open.Store(false)
 			time.AfterFunc(time.Second, func() { m.port("agent0", true); m.port("agent0", false) })
 		}, "a program in the guest has opened the port", guestagent.NotReadyError{Known: true, PortOpened: true, RunState: "running"}},
 		"paused": {func(m *fakeMachine) {
