@@ -40,5 +40,5 @@
 // # Versions
 //
 // Package guestagent is tested with the agents of QEMU 5.2, 7.2, 10.0 and 11.1 in Linux guests. Programs are started by
-// setsid and killed by kill, if the guest has them.
+// setsid, if the guest has it, and killed by the kill of a shell.
 package guestagent

@@ -192,9 +192,9 @@ func (g *fakeGuest) do(command string, text []byte) (any, error) {
 		pid := g.next
 		g.session[pid] = args.Path == "setsid"
 		g.running[pid] = slices.Contains(args.Arg, "forever")
-		if args.Path == "kill" {
+		if len(args.Arg) == 4 && strings.Contains(args.Arg[1], "kill") {
 			target, _ := strconv.ParseInt(args.Arg[3], 10, 64)
-			if strings.Join(args.Arg[:3], " ") != "-s KILL --" || target == -1 || target == 0 || target == 1 {
+			if args.Arg[1] != `kill -s KILL -- "$1"` || target == -1 || target == 0 || target == 1 {
 				return refuse("a dangerous kill")
 			}
 			if target < 0 && g.session[-target] || target > 0 {
@@ -426,5 +426,5 @@ func TestNoDangerousKill(t *testing.T) {
 	require.Empty(t, g.calls)
 	g.running[12345], g.session[12345] = true, true
 	require.NoError(t, a.Process(12345).Kill(t.Context()))
-	require.Contains(t, g.calls, `guest-exec{"path":"kill","arg":["-s","KILL","--","-12345"]}`)
+	require.Contains(t, g.calls, `guest-exec{"path":"sh","arg":["-c","kill -s KILL -- \"$1\"","sh","-12345"]}`)
 }

@@ -57,7 +57,7 @@ func (p *Process) Wait(ctx context.Context) (Result, error) {
 //
 // The error matches [ErrNoProcess] if the agent does not know the process.
 //
-// Source: guest-exec of kill, guest-exec-status.
+// Source: guest-exec of a shell, or of kill; guest-exec-status.
 func (p *Process) Kill(ctx context.Context) error { return fail("kill process", p.name(), p.kill(ctx)) }
 
 func (p *Process) name() string { return strconv.FormatInt(p.pid, 10) }
@@ -187,14 +187,15 @@ func (p *Process) tryKill(ctx context.Context) error {
 	return failed
 }
 
-// signal sends signal 9 to a process or a group.
+// signal sends signal 9 to a process or a group, by the kill of the shell. The program kill is the second choice.
 //
-// The arguments must have exactly this form, which POSIX has. procps 4.0.2 (Debian 12) takes "kill -KILL -1234" for
-// "kill -KILL -1", which kills all processes of the guest.
+// The arguments must have exactly this form, which POSIX has. The kill of procps 4.0.2 (Debian 12) takes
+// "kill -KILL -1234" for "kill -KILL -1", which kills all processes of the guest. It takes "-74" for a signal, also
+// behind "--", and then fails.
 func (a *Agent) signal(ctx context.Context, target string) error {
-	pid, err := a.exec(ctx, guest.GuestExec{Path: "kill", Arg: []string{"-s", "KILL", "--", target}})
-	if errors.Is(err, qmp.ErrGeneric) { // a shell has a kill, too
-		pid, err = a.exec(ctx, guest.GuestExec{Path: "sh", Arg: []string{"-c", `kill -s KILL -- "$1"`, "sh", target}})
+	pid, err := a.exec(ctx, guest.GuestExec{Path: "sh", Arg: []string{"-c", `kill -s KILL -- "$1"`, "sh", target}})
+	if errors.Is(err, qmp.ErrGeneric) { // there is no shell
+		pid, err = a.exec(ctx, guest.GuestExec{Path: "kill", Arg: []string{"-s", "KILL", "--", target}})
 	}
 	if err != nil {
 		return err
