@@ -33,9 +33,6 @@ type machine struct {
 	opts  guestagent.Options
 	conn  atomic.Pointer[net.Conn] // that the agent uses
 	agent *guestagent.Agent
-
-	// A q35 of QEMU 5.2 does not boot this guest again after a reset, even without hot-added devices.
-	staysDown bool
 }
 
 const port = "agent"
@@ -109,8 +106,10 @@ func TestGuest(t *testing.T) {
 	t.Parallel()
 	qemutest.Matrix(t, func(t *testing.T, q *qemutest.QEMU, board string) {
 		t.Parallel()
+		if board == "q35" && !q.AtLeast(7, 2) {
+			t.Skip("root ports of 5.2 release devices unasked")
+		}
 		m := startMachine(t, q, board)
-		m.staysDown = board == "q35" && !q.AtLeast(7, 2)
 		for _, step := range []struct {
 			name string
 			test func(*testing.T, *machine)
@@ -391,18 +390,12 @@ func guestReboots(t *testing.T, m *machine) {
 	go func() { _, err := m.agent.Run(limit(t), sh("sleep 1000")); done <- err }()
 	require.NoError(t, m.agent.Shutdown(limit(t), guestagent.Reboot))
 	require.ErrorIs(t, <-done, guestagent.ErrAgentGone)
-	if m.staysDown {
-		require.NoError(t, qemu.Quit{}.Do(limit(t), m.c))
-		return
-	}
 	require.NoError(t, m.agent.WaitReady(limit(t)))
 	require.NotContains(t, m.run(t, "ps"), "sleep 1000")
 }
 
 func guestShutsDown(t *testing.T, m *machine) {
-	if !m.staysDown {
-		require.NoError(t, m.agent.Shutdown(limit(t), guestagent.PowerDown))
-	}
+	require.NoError(t, m.agent.Shutdown(limit(t), guestagent.PowerDown))
 	<-m.Ended()
 	err := m.agent.WaitReady(limit(t))
 	require.ErrorIs(t, err, guestagent.ErrVMEnded)
