@@ -100,7 +100,8 @@ func closeConn(conn qmp.Executor) error {
 //
 // It returns the errors of [qmp.GuestClient.Execute]. The error also matches:
 //   - [ErrUnavailable], [ErrDisabled] or [ErrFrozen]: the agent does not execute the command.
-//   - [ErrAgentGone]: the agent or its channel has ended.
+//   - [ErrAgentGone]: the agent or its channel has ended. A command without a reply, such as guest-suspend-ram, succeeds
+//     instead.
 //
 // To tell the first three apart, Execute asks the agent for its commands and whether file systems are frozen.
 func (a *Agent) Execute(ctx context.Context, call *qmp.Call) error {
@@ -109,7 +110,11 @@ func (a *Agent) Execute(ctx context.Context, call *qmp.Call) error {
 	}
 	watched, stop := a.watch(ctx, true)
 	defer stop()
-	return a.because(ctx, watched, a.execute(watched, call))
+	err := a.because(ctx, watched, a.execute(watched, call))
+	if call.NoReply && errors.Is(err, ErrAgentGone) && errors.Is(err, qmp.ErrOutcomeUnknown) {
+		return nil
+	}
+	return err
 }
 
 // execute is Execute without a watch of the machine.

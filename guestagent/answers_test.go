@@ -209,6 +209,25 @@ func TestWrongAnswers(t *testing.T) {
 	require.Nil(t, all[0].Statistics)
 }
 
+// TestSetTime: an error does not mean that the clock was not set.
+func TestSetTime(t *testing.T) {
+	now := time.Now()
+	for got, set := range map[time.Time]bool{now: true, now.Add(time.Second): true, now.Add(-time.Hour): false, now.Add(time.Hour): false} {
+		a, g := answering(t, map[string]func([]byte) (any, error){
+			"guest-set-time": refusal(qmp.ErrGeneric), "guest-get-time": returns(got.UnixNano()),
+		})
+		err := a.SetTime(t.Context(), now)
+		require.Equal(t, set, err == nil, err)
+		if err != nil {
+			require.ErrorIs(t, err, qmp.ErrGeneric)
+		}
+		require.Len(t, g.calls, 2)
+		delete(g.answers, "guest-set-time")
+		require.NoError(t, a.SetTime(t.Context(), now))
+		require.Len(t, g.calls, 3)
+	}
+}
+
 // TestWriteInParts: an agent may write less than it got.
 func TestWriteInParts(t *testing.T) {
 	a, g := answering(t, map[string]func([]byte) (any, error){"guest-file-write": returns(map[string]any{"count": 3, "eof": false})})

@@ -149,8 +149,9 @@ func copyAll(to io.Writer, from io.Reader, total int64, progress func(done, tota
 	}
 }
 
-// createScript creates a file with a mode, if there is none. Nobody else can open it before it has the mode.
-const createScript = `[ -e "$1" ] || { umask 077 && : >"$1" && chmod "$2" "$1"; }`
+// createScript creates a file with a mode, if there is none. Nobody else can open it before it has the mode. With
+// noclobber, the shell does not open what another program creates at the same moment, for example a link.
+const createScript = `[ -e "$1" ] || { umask 077 && set -o noclobber && : >"$1" && chmod "$2" -- "$1"; }`
 
 // agentPerm is the mode of a file that the agent creates.
 const agentPerm = 0o666

@@ -191,6 +191,17 @@ func ExampleAgent_Shutdown() {
 	_ = stop
 }
 
+// A guest that was paused has a clock that is slow.
+func ExampleAgent_SetTime() {
+	resume := func(ctx context.Context, client *qmp.Client, agent *guestagent.Agent) error {
+		if err := (qemu.Cont{}).Do(ctx, client); err != nil {
+			return err
+		}
+		return agent.SetTime(ctx, time.Now())
+	}
+	_ = resume
+}
+
 func ExampleAgent_Interfaces() {
 	list := func(ctx context.Context, agent *guestagent.Agent) error {
 		all, err := agent.Interfaces(ctx)

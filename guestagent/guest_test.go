@@ -149,6 +149,16 @@ func guestPrograms(t *testing.T, m *machine) {
 	require.Equal(t, "qmpkit", qmp.Value(info.ID))
 	require.Nil(t, info.VersionID)
 
+	// The guest has no hwclock.
+	wanted := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	err = m.agent.SetTime(limit(t), wanted)
+	if m.QEMU.AtLeast(10, 0) {
+		require.NoError(t, err)
+		require.Contains(t, m.run(t, "date -u"), "2030")
+	} else {
+		require.ErrorIs(t, err, qmp.ErrGeneric)
+	}
+
 	ctx, cancel := context.WithTimeout(limit(t), time.Second)
 	defer cancel()
 	_, err = m.agent.Run(ctx, sh("sleep 1000 & sleep 1000"))

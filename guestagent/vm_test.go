@@ -87,6 +87,16 @@ func TestCommandEndsWithTheAgent(t *testing.T) {
 	}
 }
 
+// TestSuspend: a command without a reply succeeds when the agent ends, and fails by an error.
+func TestSuspend(t *testing.T) {
+	inMachine(t, func(t *testing.T, m *fakeMachine) {
+		time.AfterFunc(5*time.Second, func() { m.port("agent0", false) })
+		require.NoError(t, guest.GuestSuspendRAM{}.Do(t.Context(), m.agent))
+		m.guest.answers = map[string]func([]byte) (any, error){"guest-suspend-ram": refusal(qmp.ErrGeneric)}
+		require.ErrorIs(t, guest.GuestSuspendRAM{}.Do(t.Context(), m.agent), qmp.ErrGeneric)
+	})
+}
+
 // TestMonitorIsClosed: when the caller closes the monitor, commands go on without it.
 func TestMonitorIsClosed(t *testing.T) {
 	inMachine(t, func(t *testing.T, m *fakeMachine) {
