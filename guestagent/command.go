@@ -191,6 +191,9 @@ func (p *Process) abort(ctx context.Context, err error) error {
 	if errors.Is(err, ErrNoProcess) { // the agent was restarted
 		return &StillRunningError{PID: p.pid, Err: err}
 	}
+	if ctx.Err() != nil {
+		err = wait.Err(ctx) // how far the question for the status came does not matter any more
+	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
 	attempt := func() (again bool, err error) {
