@@ -284,7 +284,7 @@ func TestFreezeAnswers(t *testing.T) {
 		g := newFakeGuest()
 		a := g.agent(t, false)
 		g.count = 0
-		require.ErrorIs(t, a.WhileFrozen(t.Context(), nil, called), guestagent.ErrNothingFrozen)
+		require.ErrorIs(t, a.WhileFrozen(t.Context(), nil, called), guestagent.ErrNotAllFrozen)
 		require.Equal(t, []string{"guest-fsfreeze-freeze"}, g.calls)
 
 		g.answers = map[string]func([]byte) (any, error){"guest-fsfreeze-freeze": refusal(qmp.ErrGeneric)}
@@ -326,7 +326,7 @@ func TestFreezeAnswers(t *testing.T) {
 		g.answers = map[string]func([]byte) (any, error){"guest-fsfreeze-freeze-list": returns(1)}
 		g.calls = nil
 		err = a.WhileFrozen(t.Context(), opts, called)
-		require.ErrorIs(t, err, guestagent.ErrNothingFrozen)
+		require.ErrorIs(t, err, guestagent.ErrNotAllFrozen)
 		require.Equal(t, []string{`guest-fsfreeze-freeze-list{"mountpoints":["/","/srv"]}`, "guest-fsfreeze-thaw"}, g.calls)
 
 		// Somebody else has frozen the guest: it stays so.

@@ -35,7 +35,8 @@
 //
 // An agent executes one command after the other, and others wait. Files are read and written in pieces of 64 KiB, and the
 // state of a program is polled, so several goroutines can use one Agent. A channel has one client at a time: a second one
-// gets no answer until the first has closed its connection.
+// gets no answer until the first has closed its connection. An agent that listens on a UNIX socket itself ends when a client
+// closes the connection before it has read all replies.
 //
 // # Versions
 //

@@ -40,9 +40,9 @@ var ErrTruncated = errors.New("output is longer than 16 MiB, and the rest is los
 // the result.
 var ErrNoProcess = errors.New("guest agent does not know the process")
 
-// ErrNothingFrozen means that a freeze has frozen fewer file systems than it should: none at all, or not each of
+// ErrNotAllFrozen means that a freeze has frozen fewer file systems than it should: none at all, or not each of
 // [FreezeOptions.Mountpoints].
-var ErrNothingFrozen = errors.New("not all file systems were frozen")
+var ErrNotAllFrozen = errors.New("not all file systems were frozen")
 
 // ErrThawedEarly means that file systems were thawed before the end of the freeze, by another client or in the guest.
 // A snapshot that was taken in this time may be inconsistent.

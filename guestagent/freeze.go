@@ -51,7 +51,7 @@ type frozenBy struct{ agent *Agent }
 // and guest-fsfreeze-status fail with that context: the error matches [ErrFrozen].
 //
 // WhileFrozen returns the error of f, and an error that matches:
-//   - [ErrNothingFrozen]: the agent has not frozen everything. f was not called.
+//   - [ErrNotAllFrozen]: the agent has not frozen everything. f was not called.
 //   - [ErrFrozen]: file systems were frozen already. They stay frozen, and f was not called.
 //   - [ErrFreezeLimit]: f did not return in time.
 //   - [ErrThawedEarly]: others have thawed file systems while f ran.
@@ -168,7 +168,7 @@ func (a *Agent) Freezer(opts *FreezeOptions) *Freezer {
 // Freeze freezes the file systems. Call Thaw after it, also if it fails.
 //
 // The error matches:
-//   - [ErrNothingFrozen]: the agent has not frozen everything.
+//   - [ErrNotAllFrozen]: the agent has not frozen everything.
 //   - [ErrFrozen]: file systems were frozen already, perhaps by another client. Thaw then leaves them frozen.
 //   - the errors of [Agent.Execute].
 func (z *Freezer) Freeze(ctx context.Context) error { return fail("freeze", "", z.freeze(ctx)) }
@@ -196,9 +196,9 @@ func (z *Freezer) freeze(ctx context.Context) (err error) {
 	switch wanted := int64(len(z.opts.Mountpoints)); {
 	case count == 0:
 		z.ours = false // thawing would thaw what somebody in the guest has frozen
-		return fmt.Errorf("%w: the agent has frozen none", ErrNothingFrozen)
+		return fmt.Errorf("%w: the agent has frozen none", ErrNotAllFrozen)
 	case count < wanted:
-		return fmt.Errorf("%w: the agent has frozen %d of %d", ErrNothingFrozen, count, wanted)
+		return fmt.Errorf("%w: the agent has frozen %d of %d", ErrNotAllFrozen, count, wanted)
 	}
 	return nil
 }

@@ -214,7 +214,7 @@ func guestStops(t *testing.T, m *machine) {
 
 func guestNothingToFreeze(t *testing.T, m *machine) {
 	err := m.agent.WhileFrozen(limit(t), nil, func(context.Context) error { return errors.New("called") })
-	require.ErrorIs(t, err, guestagent.ErrNothingFrozen)
+	require.ErrorIs(t, err, guestagent.ErrNotAllFrozen)
 	require.EqualError(t, err, "guestagent: freeze: not all file systems were frozen: the agent has frozen none")
 	require.False(t, m.frozen(t))
 }
@@ -263,10 +263,10 @@ func guestFreezes(t *testing.T, m *machine) {
 		return nil
 	}))
 	list.Mountpoints = []string{"/none"}
-	require.ErrorIs(t, m.agent.WhileFrozen(limit(t), list, nil), guestagent.ErrNothingFrozen)
+	require.ErrorIs(t, m.agent.WhileFrozen(limit(t), list, nil), guestagent.ErrNotAllFrozen)
 	list.Mountpoints = []string{"/mnt", "/none"}
 	err = m.agent.WhileFrozen(limit(t), list, nil)
-	require.ErrorIs(t, err, guestagent.ErrNothingFrozen)
+	require.ErrorIs(t, err, guestagent.ErrNotAllFrozen)
 	require.EqualError(t, err, "guestagent: freeze: not all file systems were frozen: the agent has frozen 1 of 2")
 	require.False(t, m.frozen(t))
 }
