@@ -114,10 +114,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 // TestRunTruncated: 5.2 and 10.0 do not report that output was truncated.
 func TestRunTruncated(t *testing.T) {
 	onHost(t, func(t *testing.T, _ *qemutest.Server, agent *guestagent.Agent) {
-		r, err := agent.Run(limit(t), sh("head -c 16777215 /dev/zero"))
-		require.NoError(t, err)
-		require.Len(t, r.Stdout, 16<<20-1)
-		r, err = agent.Run(limit(t), sh("head -c 16777300 /dev/zero >&2; exit 1"))
+		r, err := agent.Run(limit(t), sh("head -c 16777300 /dev/zero >&2; exit 1"))
 		require.ErrorIs(t, err, guestagent.ErrTruncated)
 		require.Len(t, r.Stderr, 16<<20)
 		exit := new(guestagent.ExitError)

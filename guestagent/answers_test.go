@@ -3,6 +3,7 @@ package guestagent_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"os"
@@ -225,6 +226,21 @@ func TestSetTime(t *testing.T) {
 		delete(g.answers, "guest-set-time")
 		require.NoError(t, a.SetTime(t.Context(), now))
 		require.Len(t, g.calls, 3)
+	}
+}
+
+// TestTruncated: what came says that output was truncated, and not the agent.
+func TestTruncated(t *testing.T) {
+	for length, truncated := range map[int]bool{16<<20 - 1: false, 16 << 20: true} {
+		for _, stream := range []string{"out", "err"} {
+			data := base64.StdEncoding.EncodeToString(make([]byte, length))
+			a, _ := answering(t, map[string]func([]byte) (any, error){"guest-exec-status": returns(map[string]any{
+				"exited": true, "exitcode": 0, stream + "-data": data, stream + "-truncated": !truncated,
+			})})
+			r, err := a.Run(t.Context(), guestagent.Command{Path: "program"})
+			require.Equal(t, truncated, errors.Is(err, guestagent.ErrTruncated))
+			require.Len(t, append(r.Stdout, r.Stderr...), length)
+		}
 	}
 }
 

@@ -116,6 +116,7 @@ func (a *Agent) Thaw(ctx context.Context) error {
 
 // thaw returns the number of file systems that it has thawed, or -1 if an earlier attempt may have thawed them.
 func (a *Agent) thaw(ctx context.Context) (count int64, err error) {
+	var last error // of an attempt that ctx has not ended
 	for again := false; ; again = true {
 		short, cancel := context.WithTimeout(ctx, undoAttempt)
 		count, err = guest.GuestFsfreezeThaw{}.Do(short, a)
@@ -127,11 +128,14 @@ func (a *Agent) thaw(ctx context.Context) (count int64, err error) {
 			return count, nil
 		case errors.Is(err, ErrDisabled), errors.Is(err, ErrUnavailable), errors.Is(err, ErrVMEnded):
 			return 0, err
+		case ctx.Err() != nil && last != nil:
+			return 0, last
 		case ctx.Err() != nil, a.isClosed():
 			return 0, err
 		case a.opts.Redial == nil && errors.Is(err, ErrAgentGone) && a.connectionEnded():
 			return 0, err
 		}
+		last = err
 		if pause(ctx, lastPoll) != nil {
 			return 0, err
 		}
