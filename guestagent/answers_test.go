@@ -320,6 +320,7 @@ func TestFreezeAnswers(t *testing.T) {
 		}}
 		require.NoError(t, a.WhileFrozen(t.Context(), nil, func(context.Context) error { return nil }))
 		require.Equal(t, 5, attempts)
+		g.frozen = false
 		g.answers["guest-fsfreeze-thaw"] = refusal(qmp.ErrGeneric)
 		failure := errors.New("failure")
 		begin := time.Now()

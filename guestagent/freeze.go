@@ -117,12 +117,13 @@ func (a *Agent) Thaw(ctx context.Context) error {
 // thaw returns the number of file systems that it has thawed, or -1 if an earlier attempt may have thawed them.
 func (a *Agent) thaw(ctx context.Context) (count int64, err error) {
 	var last error // of an attempt that ctx has not ended
-	for again := false; ; again = true {
+	unknown := false
+	for {
 		short, cancel := context.WithTimeout(ctx, undoAttempt)
 		count, err = guest.GuestFsfreezeThaw{}.Do(short, a)
 		cancel()
 		switch {
-		case err == nil && again:
+		case err == nil && unknown:
 			return -1, nil
 		case err == nil:
 			return count, nil
@@ -135,7 +136,7 @@ func (a *Agent) thaw(ctx context.Context) (count int64, err error) {
 		case a.opts.Redial == nil && errors.Is(err, ErrAgentGone) && a.connectionEnded():
 			return 0, err
 		}
-		last = err
+		last, unknown = err, unknown || !errors.Is(err, qmp.ErrNotSent)
 		if pause(ctx, lastPoll) != nil {
 			return 0, err
 		}

@@ -183,7 +183,7 @@ func guestAgentEnds(t *testing.T, m *machine) {
 	m.run(t, "killall sleep")
 }
 
-// descriptors returns what the agent has open.
+// descriptors returns the files that the agent has open.
 func (m *machine) descriptors(t *testing.T) string {
 	t.Helper()
 	return m.run(t, "ls -l /proc/$PPID/fd | grep -v '[0-9] -> .*\\(pipe\\|socket\\|null\\|eventfd\\)' | sed 's/.*-> //'")

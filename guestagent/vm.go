@@ -75,7 +75,7 @@ func (a *Agent) notReady(ctx context.Context, opened bool, err error) error {
 	return e
 }
 
-// portOpen reports whether a program in the guest has the port open, if QEMU tells.
+// portOpen reports whether a program in the guest has the port open. known is false if QEMU does not report it.
 func (a *Agent) portOpen(ctx context.Context) (open, known bool) {
 	if a.opts.Port == "" {
 		return false, false
