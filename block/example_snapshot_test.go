@@ -8,9 +8,8 @@ import (
 	"time"
 
 	"github.com/qmpkit/qmpkit/block"
+	"github.com/qmpkit/qmpkit/guestagent"
 	"github.com/qmpkit/qmpkit/hotplug"
-	"github.com/qmpkit/qmpkit/qmp"
-	agent "github.com/qmpkit/qmpkit/qmp/generated/guest"
 )
 
 // This takes a snapshot of two disks at one moment. The guest then writes to the new images.
@@ -24,25 +23,12 @@ func ExampleVM_Snapshot() {
 	_ = snapshot
 }
 
-// An agentFreezer freezes the file systems of a guest by its agent.
-type agentFreezer struct{ client *qmp.GuestClient }
-
-func (f agentFreezer) Freeze(ctx context.Context) error {
-	_, err := agent.GuestFsfreezeFreeze{}.Do(ctx, f.client)
-	return err
-}
-
-func (f agentFreezer) Thaw(ctx context.Context) error {
-	_, err := agent.GuestFsfreezeThaw{}.Do(ctx, f.client)
-	return err
-}
-
 // The guest agent freezes the file systems for the moment of the snapshot, so that they need no repair.
 func ExampleFreezer() {
-	snapshot := func(ctx context.Context, disks *block.VM, client *qmp.GuestClient) error {
+	snapshot := func(ctx context.Context, disks *block.VM, agent *guestagent.Agent) error {
 		err := disks.Snapshot(ctx, []block.Overlay{
 			{Disk: "root", BackingFile: "/srv/root.qcow2", Target: block.Target{Backend: hotplug.File{Path: "/srv/root-1.qcow2"}}},
-		}, &block.SnapshotOptions{Freezer: agentFreezer{client}, FreezeLimit: 5 * time.Second})
+		}, &block.SnapshotOptions{Freezer: agent.Freezer(nil), FreezeLimit: 5 * time.Second})
 		if thaw, ok := errors.AsType[*block.ThawError](err); ok {
 			log.Print("the guest may be frozen: ", thaw.Err)
 		}

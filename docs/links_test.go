@@ -54,7 +54,7 @@ func anchors(t *testing.T, page string) map[string]bool {
 // TestFileNames checks that files and folders of the module that a page names are there. Names that begin
 // with one of the module's folders are its own.
 func TestFileNames(t *testing.T) {
-	module := regexp.MustCompile(`^(docs|examples|gen|hotplug|internal|job|machine|migration|qapi|qmp|qom|scripts|testdata|\.ci)/[\w./*-]*$`)
+	module := regexp.MustCompile(`^(docs|examples|gen|guestagent|hotplug|internal|job|machine|migration|qapi|qmp|qom|scripts|testdata|\.ci)/[\w./*-]*$`)
 	tests := regexp.MustCompile(`^(?:Test|Fuzz)\w+$`)
 	declared := declaredTests(t)
 	for _, page := range allPages(t) {

@@ -43,6 +43,10 @@ type Call struct {
 	// Files are sent along with the command; see [WithFile].
 	Files []*os.File
 
+	// Late is called if Execute has returned an error that matches [ErrOutcomeUnknown], and the reply comes
+	// later and is not an error; see [OnLateReply].
+	Late func(result RawJSON)
+
 	delimit bool // the guest agent is to drop what came before
 
 	// Both are here so that a call does not allocate them.
@@ -58,6 +62,15 @@ type CallOption func(*Call)
 // migrate-recover, yank and query-yank). If out-of-band execution is off on the connection
 // ([Options.OOB]), the error matches [ErrNotSent] and [errors.ErrUnsupported].
 func OutOfBand() CallOption { return func(c *Call) { c.OOB = true } }
+
+// OnLateReply makes the connection call late with the result of the command, if the reply comes after Do has
+// returned an error that matches [ErrOutcomeUnknown]. Use it for a command that makes something which must be
+// freed, such as guest-file-open.
+//
+// The connection calls late while it reads: late must be fast, and must not call the client. If the reply is an
+// error, or never comes, the connection does not call late. If late panics, the connection ends with a
+// [*CallbackError].
+func OnLateReply(late func(result RawJSON)) CallOption { return func(c *Call) { c.Late = late } }
 
 // Do applies the options to the call and executes it. Generated code calls it.
 func Do(ctx context.Context, x Executor, call *Call, opts []CallOption) error {

@@ -14,7 +14,7 @@ import (
 // waits for its reply also reads the messages for others.
 //
 // These functions are [Options.Logger], [Options.Trace], the match function of
-// [Client.EventsFunc], the methods of a [net.Conn] that is not from package net, and those of the
+// [Client.EventsFunc], the function of [OnLateReply], the methods of a [net.Conn] that is not from package net, and those of the
 // streams of [Pipes].
 type CallbackError struct {
 	Callback string // the function: "Options.Trace", "net.Conn.Read"
@@ -27,6 +27,7 @@ const (
 	callLogger      = "Options.Logger"
 	callTrace       = "Options.Trace"
 	callMatch       = "the match function of EventsFunc"
+	callLate        = "the function of OnLateReply"
 	callRead        = "net.Conn.Read"
 	callWrite       = "net.Conn.Write"
 	callClose       = "net.Conn.Close"

@@ -58,6 +58,7 @@ func (e *envelope) isEvent() bool { return e.event.present() && !e.isReply() }
 type message struct {
 	text []byte
 	envelope
+	early bool // it came before a delimiter
 }
 
 // part returns the bytes of a member's value, nil when the member is absent.

@@ -42,6 +42,7 @@ func (c *Client) Execute(ctx context.Context, call *Call) error {
 
 func (c *Client) execute(ctx context.Context, call *Call) error {
 	p := newPending(call.Command)
+	p.late = call.Late
 	if call.delimit {
 		p.repeated = new(repetition)
 	}

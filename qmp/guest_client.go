@@ -17,8 +17,8 @@ import (
 // The channel stays open when the agent or its client restarts, and the other end does not notice.
 // So the client synchronises with the agent before the first command, and again after each command
 // without a reply. It sends a delimiter and guest-sync-delimited every few seconds until the agent
-// answers, and drops all text before the delimiter of the reply. The agent executes one command at
-// a time; others wait for it.
+// answers, and drops the text before the delimiter of the reply, except for late replies that [OnLateReply]
+// asks for. The agent executes one command at a time; others wait for it.
 //
 // While the guest's file systems are frozen, the agent executes only guest-ping, guest-info,
 // guest-sync, guest-sync-delimited, guest-fsfreeze-status and guest-fsfreeze-thaw.
@@ -96,11 +96,14 @@ func (g *GuestClient) Execute(ctx context.Context, call *Call) error {
 // or a boot loader, which read the channel before the agent does, have swallowed it.
 const syncInterval = 3 * time.Second
 
-// sync synchronises with the agent. A reply of an earlier synchronisation can still come first: it
-// has another number.
+// mostRefusals is the number of errors after which the agent, and not a leftover, refuses to synchronise.
+const mostRefusals = 3
+
+// sync synchronises with the agent. The reply to an earlier synchronisation can still come first: it
+// has another number. So can an error for another client, with the same id.
 func (g *GuestClient) sync(ctx context.Context) error {
-	for {
-		g.client.calls.forgetAbandoned()
+	for refusals := 0; ; {
+		g.client.calls.forgetAbandoned(false)
 		want, got := int64(rand.Uint64()>>1), int64(-1)
 		err := g.client.Execute(ctx, &Call{
 			Command: "guest-sync-delimited",
@@ -112,8 +115,12 @@ func (g *GuestClient) sync(ctx context.Context) error {
 		case err != nil && ctx.Err() != nil:
 			return wrap(errNoAgent.Error(), wait.Err(ctx))
 		case err != nil:
-			return err
+			_, refused := errors.AsType[*Error](err)
+			if refusals++; !refused || refusals == mostRefusals {
+				return err
+			}
 		case got == want:
+			g.client.calls.forgetAbandoned(true)
 			g.synced = true
 			return nil
 		}
@@ -172,13 +179,13 @@ type syncID int64
 
 func (id syncID) EncodeMembers(e *wire.Encoder) { e.Name("id").Int(int64(id)) }
 
-// forgetAbandoned forgets the abandoned commands. Their replies are dropped with everything else
-// before the next delimiter.
-func (f *inflight) forgetAbandoned() {
+// forgetAbandoned forgets abandoned commands: all, or those whose replies nobody wants. When the agent has
+// synchronised, no more replies come for them.
+func (f *inflight) forgetAbandoned(all bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.byID {
-		if p != nil && p.abandoned && p.stage == sent {
+		if p != nil && p.abandoned && p.stage == sent && (all || p.late == nil) {
 			p.stage = finished
 			f.forget(p)
 		}

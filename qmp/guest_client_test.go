@@ -361,3 +361,98 @@ func TestGuestBrokenReply(t *testing.T) {
 		require.Len(t, got, 100_000)
 	})
 }
+
+// TestGuestLateReply: the reply to a command that was given up goes to its function. It can come before the next
+// command, with it, or before the delimiter.
+func TestGuestLateReply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, p := connectAgent(t)
+		for name, late := range map[string]struct {
+			now, before string // what the agent sends at once, and before the next delimiter
+			got         []string
+		}{
+			"at once":               {now: `{"return": 1000, "id": ID}`, got: []string{"1000"}},
+			"before the delimiter":  {before: `{"return": 1001, "id": ID}` + "\n", got: []string{"1001"}},
+			"after another reply":   {before: `{"return": 7, "id": 123}{"return": [1002], "id": ID}`, got: []string{"[1002]"}},
+			"after a delimiter":     {before: "}{\xff \n" + `{"return": 1003, "id": ID}` + "\xff", got: []string{"1003"}},
+			"twice":                 {now: `{"return": 1004, "id": ID}`, before: `{"return": 1005, "id": ID}`, got: []string{"1004"}},
+			"an error":              {now: `{"error": {"class": "GenericError", "desc": "no"}, "id": ID}`},
+			"broken off":            {before: `{"return": 1006, "id": ID`},
+			"never":                 {},
+			"an event":              {before: `{"event": "A"}`},
+			"behind a broken reply": {before: `{"return": {"buf": "AA` + "\xff" + `{"return": 1007, "id": ID}`, got: []string{"1007"}},
+		} {
+			ctx, cancel := context.WithCancel(t.Context())
+			var got []string
+			agent := make(chan struct{})
+			go func() {
+				defer close(agent)
+				p.expect(`{"execute":"open","id":`)
+				id := p.until('}')
+				cancel()
+				synctest.Wait()
+				p.write(strings.ReplaceAll(late.now, "ID", id))
+				p.sync(strings.ReplaceAll(late.before, "ID", id))
+				p.expect(`{"execute":"guest-ping","id":`)
+				p.write(`{"return": {}, "id": ` + p.until('}') + "}\n")
+			}()
+			_, err := qmp.Raw{Command: "open"}.Do(ctx, g, qmp.OnLateReply(func(result qmp.RawJSON) {
+				got = append(got, string(result))
+			}))
+			require.ErrorIs(t, err, qmp.ErrOutcomeUnknown, name)
+			_, err = ask(t.Context(), g, "guest-ping")
+			require.NoError(t, err, name)
+			require.Equal(t, late.got, got, name)
+			require.Zero(t, g.Stats().InFlight, name)
+			<-agent
+		}
+	})
+}
+
+// TestLateReplyPanics: a function that panics ends the connection.
+func TestLateReplyPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, p := connectAgent(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			p.expect(`{"execute":"open","id":`)
+			id := p.until('}')
+			cancel()
+			synctest.Wait()
+			p.write(`{"return": 1, "id": ` + id + "}\n")
+		}()
+		_, err := qmp.Raw{Command: "open"}.Do(ctx, g, qmp.OnLateReply(func(qmp.RawJSON) { panic("late") }))
+		require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+		<-g.Done()
+		failed, ok := errors.AsType[*qmp.CallbackError](g.Err())
+		require.True(t, ok, g.Err())
+		require.Equal(t, "the function of OnLateReply", failed.Callback)
+	})
+}
+
+// TestGuestLeftoverError: an error for another client has the id of the synchronisation. An agent that refuses each
+// time is not asked for ever.
+func TestGuestLeftoverError(t *testing.T) {
+	const refusal = `{"error": {"class": "GenericError", "desc": "no"}, "id": 0}` + "\n"
+	p, conn := newPeer(t)
+	go func() {
+		p.until('}')
+		p.until('}')
+		p.write(refusal)
+		p.sync("")
+	}()
+	g, err := qmp.NewGuestClient(limit(t), conn, nil)
+	require.NoError(t, err)
+	require.NoError(t, g.Close())
+
+	p, conn = newPeer(t)
+	go func() {
+		for range 3 {
+			p.until('}')
+			p.expect(`,"id":`)
+			p.write(strings.ReplaceAll(refusal, "0", p.until('}')))
+		}
+	}()
+	_, err = qmp.NewGuestClient(limit(t), conn, nil)
+	require.ErrorIs(t, err, qmp.ErrGeneric)
+}

@@ -50,7 +50,8 @@ type pending struct {
 	repeated *repetition // it is sent again until it is answered; nil if it is not
 
 	stage     stage
-	abandoned bool // nobody waits for the reply any more
+	abandoned bool                 // nobody waits for the reply any more
+	late      func(result RawJSON) // takes the reply of an abandoned command; may be nil
 
 	done   bool // reply, or err and sent, are set: for a reply or for the end of the connection
 	reply  message
@@ -176,13 +177,13 @@ func (f *inflight) wrote(n int, err error) {
 }
 
 // answer takes the command out that a reply with this id is for. It returns nil for an id that is
-// not in use. Nobody takes the reply of an abandoned command.
-func (f *inflight) answer(id uint64) (p *pending) {
+// not in use. An early reply is for an abandoned command, or is a leftover of another client.
+func (f *inflight) answer(id uint64, early bool) (p *pending) {
 	f.mu.Lock()
 	if id < uint64(len(f.byID)) {
 		p = f.byID[id]
 	}
-	if p != nil && p.stage == queued {
+	if p != nil && (p.stage == queued || early && !p.abandoned) {
 		p = nil
 	}
 	if p != nil {

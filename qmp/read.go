@@ -35,6 +35,8 @@ func (c *Client) receive(m *message) *pending {
 	switch {
 	case m.isReply():
 		return c.receiveReply(m)
+	case m.early:
+		c.logDropped(m, "it came before a delimiter")
 	case m.isEvent():
 		c.events.Add(1)
 		if sink := c.eventSink(); sink != nil {
@@ -67,12 +69,23 @@ func (c *Client) receiveReply(m *message) *pending {
 		c.settleFiles(p, m.err.present())
 	}
 	if p.abandoned {
-		c.logDropped(m, "a late reply")
+		c.receiveLate(p, m)
 		return p
 	}
 	memory := c.in.keep(m)
 	c.calls.deliver(p, *m, memory)
 	return p
+}
+
+// receiveLate gives the reply of an abandoned command to its function, if it has one.
+func (c *Client) receiveLate(p *pending, m *message) {
+	if p.late == nil || m.err.present() {
+		c.logDropped(m, "a late reply")
+		return
+	}
+	c.calling = callLate
+	p.late(slices.Clone(m.part(m.ret)))
+	c.calling = ""
 }
 
 // replyTo returns the command that a reply answers, or nil if there is none.
@@ -81,7 +94,7 @@ func (c *Client) receiveReply(m *message) *pending {
 // commands in order, so the error is for the oldest one. With oob on, that is not certain.
 func (c *Client) replyTo(m *message) *pending {
 	if id, ok := m.callID(); ok {
-		return c.calls.answer(id)
+		return c.calls.answer(id, m.early)
 	}
 	if m.id.present() || !m.err.present() {
 		return nil

@@ -56,6 +56,9 @@ func (r *receiver) buffered() (m message, ok bool, err error) {
 	if r.in == nil {
 		return message{}, false, nil
 	}
+	if m, ok := r.early(); ok {
+		return m, true, nil
+	}
 	rest, done, err := r.scan()
 	for err != nil && r.delimited {
 		r.skipping = true
@@ -67,10 +70,40 @@ func (r *receiver) buffered() (m message, ok bool, err error) {
 	if !done {
 		return message{}, false, nil
 	}
+	return r.take(rest), true, nil
+}
+
+// take returns the message that rest begins with, and which the framer has read.
+func (r *receiver) take(rest []byte) (m message) {
 	m = message{text: rest[:r.framer.pos:r.framer.pos], envelope: r.framer.envelope}
 	r.start += r.framer.pos
 	r.framer = framer{}
-	return m, true, nil
+	return m
+}
+
+// early returns the next message before a delimiter: it may be the late reply to an abandoned command.
+// Otherwise early drops the text before the last delimiter that was read.
+func (r *receiver) early() (m message, ok bool) {
+	for r.delimited {
+		r.skipSpace()
+		rest := r.in.b[r.start:]
+		i := bytes.IndexByte(rest[r.framer.pos:], delimiter)
+		if i < 0 {
+			return message{}, false
+		}
+		i += r.framer.pos
+		if !r.skipping {
+			if done, err := r.framer.scan(rest[:i]); done && err == nil {
+				m = r.take(rest)
+				m.early = true
+				return m, true
+			}
+		}
+		r.start += i + 1
+		r.framer = framer{}
+		r.skipping = false
+	}
+	return message{}, false
 }
 
 // keep returns the buffer that m, the last message from buffered, is in, for its new owner to
@@ -95,7 +128,9 @@ func (r *receiver) keep(m *message) *buffer {
 
 // scan looks at the next message in rest, which is there if done.
 func (r *receiver) scan() (rest []byte, done bool, err error) {
-	if r.delimited && !r.resume() {
+	if r.skipping {
+		r.start = len(r.in.b)
+		r.framer = framer{}
 		return nil, false, nil
 	}
 	r.skipSpace()
@@ -105,22 +140,6 @@ func (r *receiver) scan() (rest []byte, done bool, err error) {
 		err = errTooLong
 	}
 	return rest, done, err
-}
-
-// resume begins anew behind the last delimiter that was read. It returns false while the receiver
-// drops text up to the next delimiter.
-func (r *receiver) resume() bool {
-	rest := r.in.b[r.start:]
-	if i := bytes.LastIndexByte(rest[r.framer.pos:], delimiter); i >= 0 {
-		r.start += r.framer.pos + i + 1
-		r.framer = framer{}
-		r.skipping = false
-	}
-	if r.skipping {
-		r.start = len(r.in.b)
-		r.framer = framer{}
-	}
-	return !r.skipping
 }
 
 // rest frees the memory if nothing is in it that is still of use.

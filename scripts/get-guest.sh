@@ -15,7 +15,8 @@
 #
 # It brings CPUs online that are added, and powers off when its power button is pressed. Memory
 # that is added it uses as the kernel's parameter memhp_default_state says. With keep=1 on the
-# kernel's command line it refuses to let go of CPUs and memory.
+# kernel's command line it refuses to let go of CPUs and memory. If a second initrd brings /agent/start,
+# it runs that for as long as the guest runs.
 #
 # For x86-64 machines with apt (Debian's keyring included) and flock. No root needed.
 set -eu
@@ -23,13 +24,13 @@ set -eu
 
 # The number in the default DIR's name: to be raised when what this script makes changes, since a
 # DIR that is there is left alone.
-edition=4
+edition=5
 
 # What the guest's devices need, in the order of loading. Modules that a kernel does not have are
 # built into it.
 modules='virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci virtio_mmio virtio_blk
 	failover net_failover virtio_net scsi_common scsi_mod sd_mod virtio_scsi virtio_balloon
-	virtio_mem button evdev'
+	virtio_mem virtio_console button evdev'
 
 # kernel_and_busybox: the package of the kernel depends on the kernel of the day.
 kernel_and_busybox() {
@@ -66,6 +67,8 @@ add_init() {
 				poweroff -f
 			} &
 		done
+
+		[ ! -e /agent/start ] || sh /agent/start &
 
 		[ -z "${keep:-}" ] || for kind in processor memory; do
 			echo 0 >/sys/firmware/acpi/hotplug/$kind/enabled

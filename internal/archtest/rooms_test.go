@@ -66,6 +66,8 @@ var rooms = []room{
 		why: "moves a running machine to another QEMU"},
 	{path: "block", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd", "qmp/qmpschema", "qom", "job", "hotplug", "migration"}, library: true,
 		why: "works on the storage of a running machine: moves, snapshots, backups; migration with disks"},
+	{path: "guestagent", rooms: []string{"internal/wait", "qmp", "qmp/generated/guest", "qmp/generated/qemu"}, library: true,
+		why: "works in a guest through its agent: programs, files, freezes, shutdowns"},
 	{path: "qapi", rooms: []string{"internal/syntax", "qmp/introspect"}, library: true,
 		why: "the schema model: loading, checks, conditions, the server's view"},
 	{path: "internal/diff", rooms: []string{"qmp/introspect"}, library: true,

@@ -24,6 +24,9 @@ type Config struct {
 	Guest bool
 	// GuestKeeps makes the guest refuse to release CPUs and memory.
 	GuestKeeps bool
+	// Agent puts q's qemu-ga into the guest of an x86-64 machine. It runs when the guest has a virtio-serial port with the
+	// name AgentPort, and again when it has ended.
+	Agent bool
 	// Monitors is the number of QMP sockets; 0 means 1. A socket serves one client at a time.
 	Monitors int
 	// Args come last on the command line.

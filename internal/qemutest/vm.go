@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -32,8 +33,26 @@ func (q *QEMU) Launch(cfg Config) (*VM, error) {
 			return nil, err
 		}
 	}
+	var initrd []byte
+	if cfg.Agent {
+		if initrd, err = q.agentInitrd(guest); err != nil {
+			return nil, err
+		}
+	}
 	for attempt := 1; ; attempt++ {
-		s, err := launch(path, cfg.monitors(), func(dir string) []string { return cfg.command(dir, firmware, guest) })
+		var writeErr error
+		s, err := launch(path, cfg.monitors(), func(dir string) []string {
+			args := cfg.command(dir, firmware, guest)
+			if cfg.Agent { // the last option counts
+				file := filepath.Join(dir, "initrd")
+				writeErr = os.WriteFile(file, initrd, 0o600)
+				args = append(args, "-initrd", file)
+			}
+			return args
+		})
+		if err == nil && writeErr != nil {
+			err = errors.Join(writeErr, s.Close())
+		}
 		if err != nil {
 			return nil, fmt.Errorf("QEMU %s: %w", q.Release(), err)
 		}
