@@ -61,9 +61,9 @@ func StartAll(ctx context.Context, conn qmp.Conn, t Transaction) ([]*Job, error)
 	}
 	for _, s := range starts {
 		j := newJob(conn, s.id, s.kind)
-		j.holds, j.selfDismissing = s.holds, dismissesItself(s.kind, v)
+		j.holds, j.waitFinalizes = s.holds, waitFinalizes(s.kind, v)
 		jobs = append(jobs, j)
-		actions = append(actions, qmp.Args{"type": s.command, "data": s.args(j.selfDismissing)})
+		actions = append(actions, qmp.Args{"type": s.command, "data": s.args(v)})
 	}
 	args := qmp.Args{"actions": actions}
 	if t.Grouped {
