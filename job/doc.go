@@ -67,13 +67,7 @@
 // # Disks with an iothread
 //
 // QEMU moves a disk of virtio-blk to its iothread when the guest starts the disk or the machine continues, and back when the
-// guest resets the disk or the machine stops. QEMU can terminate if it moves the disk in the milliseconds in which a job of
-// the disk ends. A backup that succeeds is safe, because a wait finalizes it. Before stop and cont, wait for the ends of
-// other jobs of such disks, or pause them. A mirror that is ready is safe until it is completed or cancelled.
-//
-//	                                              QEMU 7.2           10.0               11.1
-//	a backup finalizes itself                     terminates         terminates         -
-//	a backup is cancelled                         can terminate      -                  -
-//	a mirror is completed                         -                  can terminate      can terminate
-//	a mirror is cancelled                         -                  can terminate      can terminate
+// guest resets the disk or the machine stops. QEMU can terminate if it moves a disk in the milliseconds in which a job of this
+// disk ends. A backup that succeeds is safe, because a wait finalizes it. A mirror that is ready is safe until it is completed
+// or cancelled. Before stop and cont, wait for other jobs of such disks. Disks of virtio-scsi stay in their iothreads.
 package job

@@ -122,6 +122,11 @@ func RunAll(ctx context.Context, conn qmp.Conn, t Transaction, progress func(id 
 	)
 	inTime, cancel = context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if t.Grouped { // job-finalize for the first one finalizes all
+		for _, j := range jobs[1:] {
+			j.waitFinalizes = false
+		}
+	}
 	for i, j := range jobs {
 		all.Go(func() {
 			defer j.Detach()
