@@ -59,7 +59,8 @@ type BackupOptions struct {
 // The guest's writes do not wait for the targets: QEMU first copies the old data to a scratch image. If the scratch image
 // is full, or slower than WriteTimeout, the guest continues and the backup fails. To freeze several disks at one moment,
 // Backup stops the machine for some milliseconds. If a job of any disk uses an NBD server, which could prevent that, the error
-// matches [ErrBusy]; with QEMU 6.0 to 9.2 also for a single disk. QEMU before 7.1 cannot use scratch images: see [BackupOptions.Direct].
+// matches [ErrBusy]; with QEMU 6.0 to 9.2 also for a single disk. The error of several disks also matches ErrBusy if a job is on
+// a disk of virtio-blk with an iothread, see package job. QEMU before 7.1 cannot use scratch images: see [BackupOptions.Direct].
 //
 // If Backup returns nil, the targets are complete, and the bitmaps record what the guest has written since the moment of
 // the backup. kept lists nodes and descriptors that are still in QEMU, because a command failed.

@@ -92,11 +92,16 @@
 //   - Disk, and Disks for all disks: 7 (4), and one more if there are jobs
 //   - Snapshot: 9, and 12 for each disk; Snapshot and Commit of one disk: 39 (16)
 //   - Move: 34 (15)
-//   - Backup: 29, and 33 for each disk; Backup of one disk: 62 (25)
+//   - Backup: 30, and 33 for each disk; Backup of one disk: 63 (25)
 //
 // Disk takes 2 ms, and 50 ms if the machine has 400 other disks. For a disk of 1 MiB, Snapshot and Commit together take 30 ms,
 // and so do Move and Backup; with 400 other disks, they take 0.15 to 0.3 s. By hand it takes half the time, and a quarter to a
 // half with 400 other disks. "make bench block" measures this.
+//
+// # Disks with an iothread
+//
+// While a job is on a disk of virtio-blk with an iothread, the operations that stop the machine return [ErrBusy]: Backup and
+// OpenView of several disks, SaveMachine and LoadMachine. QEMU could terminate. Package job has the details.
 //
 // # Old versions
 //

@@ -128,15 +128,9 @@ func (vm *VM) checkThread(ctx context.Context, d *Disk) error {
 		return err
 	}
 	get := func(path, property string) (text string, err error) {
-		value, err := qemu.QOMGet{Path: path, Property: property}.Do(ctx, vm.conn)
-		if err != nil {
-			if refused(err) { // it has no such property
-				err = nil
-			}
-			return "", err
-		}
+		value, err := vm.property(ctx, path, property)
 		_ = json.Unmarshal(value, &text) // it can be no text
-		return text, nil
+		return text, err
 	}
 	for at := d.devicePath(); at != ""; { // the device, and the adapters of its buses
 		thread, err := get(at, "iothread")

@@ -129,7 +129,7 @@ type MachineOptions struct {
 //   - [errors.ErrUnsupported]: QEMU is older than 6.0.
 //   - [ErrNoDisk]: a disk of opts does not exist, or the machine has no disk that the guest can write to.
 //   - [ErrBusy]: jobs run on a disk, or a job of any disk uses an NBD server. If the server did not answer, QEMU could not stop
-//     the guest, and would execute no other command.
+//     the guest, and would execute no other command. Or a job is on a disk of virtio-blk with an iothread, see package job.
 //   - [*job.FailedError]: QEMU's reason, for example that a writable disk does not support snapshots, or that the snapshot
 //     exists.
 //   - the other errors of [job.Run].

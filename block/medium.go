@@ -205,6 +205,7 @@ func (vm *VM) openTray(ctx context.Context, path string, force bool, moved *qmp.
 		} else if err != nil {
 			return err
 		}
+		asked = false // if the tray was open, the guest has closed it: firmware does that while it looks for a disk to boot
 	}
 }
 

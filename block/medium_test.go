@@ -213,6 +213,36 @@ func (c *lockedConn) Execute(ctx context.Context, call *qmp.Call) error {
 	return nil
 }
 
+// A closingConn is a QEMU whose guest closes a tray right after QEMU has opened it, twice.
+type closingConn struct {
+	qmp.Conn
+	closed int
+}
+
+func (c *closingConn) Execute(ctx context.Context, call *qmp.Call) error {
+	err := c.Conn.Execute(ctx, call)
+	if open, _ := call.Args.(*qemu.BlockdevOpenTray); open != nil && err == nil && c.closed < 2 {
+		c.closed++
+		return qemu.BlockdevCloseTray{ID: open.ID}.Do(ctx, c.Conn)
+	}
+	return err
+}
+
+// TestChangeMediumClosed opens the tray again if the guest closes it.
+func TestChangeMediumClosed(t *testing.T) {
+	onMachines(t, func(t *testing.T, m *machine) {
+		ctx := within(t)
+		require.NoError(t, m.plug.AddDisk(ctx, hotplug.Disk{
+			ID: "cd1", Driver: "scsi-cd", Backend: hotplug.File{Path: m.raw(t, "first", 1), ReadOnly: true},
+		}))
+		c := &closingConn{Conn: m}
+		_, err := block.New(c).ChangeMedium(ctx, "cd1", hotplug.File{Path: m.raw(t, "second", 2)}, nil)
+		require.NoError(t, err)
+		require.Equal(t, 2, c.closed)
+		m.read(t, "cd1", 2, 0, 512)
+	})
+}
+
 // TestChangeMediumLocked waits for a guest that has locked the tray.
 func TestChangeMediumLocked(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {

@@ -1,9 +1,14 @@
 package block_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -123,5 +128,91 @@ func TestCleanCreation(t *testing.T) {
 		_, err := m.disks.Clean(ctx, "data1")
 		require.ErrorIs(t, err, block.ErrNoDisk)
 		m.removed(t, "data1")
+	})
+}
+
+// TestBackupWhileStopping takes backups of a disk with an iothread while another client stops and continues the machine all the
+// time. QEMU then moves the disk between its threads, also in the moments in which the jobs end.
+func TestBackupWhileStopping(t *testing.T) {
+	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) {
+		dir := t.TempDir()
+		m := &machine{dir: dir}
+		path := m.raw(t, "data1", 3)
+		m = startMachine(t, q, dir, "-object", "iothread,id=t1", "-blockdev", "file,node-name=data1,filename="+path,
+			"-device", "virtio-blk-pci,id=data1,drive=data1,iothread=t1")
+		ctx := within(t)
+		for read := false; !read; time.Sleep(10 * time.Millisecond) { // by the firmware, which has started the disk
+			stats, err := qemu.QueryBlockStats{}.Do(ctx, m)
+			require.NoError(t, err)
+			read = stats[0].Stats.RdOperations > 0
+		}
+		var stopping sync.WaitGroup
+		defer stopping.Wait()
+		until, end := context.WithCancel(ctx)
+		defer end()
+		stopping.Go(func() {
+			for until.Err() == nil {
+				_ = qemu.Stop{}.Do(ctx, m) // if QEMU has ended, the backup fails
+				_ = qemu.Cont{}.Do(ctx, m)
+			}
+		})
+		for i := range 6 {
+			opts := block.BackupOptions{Direct: i%3 == 2}
+			target := block.Target{Backend: hotplug.File{Path: m.raw(t, "copy", 2)}}
+			_, err := m.disks.Backup(ctx, []block.BackupDisk{{ID: "data1", Target: target}}, &opts)
+			require.NoError(t, err)
+			got, err := os.ReadFile(m.path("copy"))
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(bytes.Repeat([]byte{3}, imageSize), got), "the backup differs from the disk")
+		}
+	})
+}
+
+// TestStopInThread: a backup of several disks does not stop the machine while a job is on a disk with an iothread.
+func TestStopInThread(t *testing.T) {
+	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) {
+		if !q.AtLeast(7, 1) {
+			t.Skip("QEMU has no frozen views")
+		}
+		m := startMachine(t, q, t.TempDir(), "-object", "iothread,id=t1", "-device", "virtio-scsi-pci,id=hba,iothread=t1")
+		ctx := within(t)
+		add := func(d hotplug.Disk) {
+			t.Helper()
+			d.Backend = hotplug.File{Path: m.raw(t, d.ID, 1)}
+			require.NoError(t, m.plug.AddDisk(ctx, d))
+		}
+		m.shadowed(t, "data1")
+		m.shadowed(t, "data2")
+		add(hotplug.Disk{ID: "plain"})
+		add(hotplug.Disk{ID: "scsi", Driver: "scsi-hd", Bus: "hba.0"})
+		add(hotplug.Disk{ID: "thread", Props: qmp.Args{"iothread": "t1"}})
+		threaded := []string{"thread"}
+		if q.AtLeast(9, 0) {
+			add(hotplug.Disk{ID: "threads", Props: qmp.Args{"iothread-vq-mapping": []any{qmp.Args{"iothread": "t1"}}}})
+			threaded = append(threaded, "threads")
+		}
+		for i, id := range append([]string{"plain", "scsi"}, threaded...) {
+			require.NoError(t, m.plug.AddNode(ctx, hotplug.Disk{ID: id, NodeName: "copy-" + id, Backend: hotplug.File{Path: m.raw(t, "copy-"+id, 2)}}))
+			j, err := job.Start(ctx, m, "copy-of-"+id, qemu.BlockdevMirror{Device: id, Target: "copy-" + id, Sync: qemu.MirrorSyncModeFull})
+			require.NoError(t, err)
+			require.NoError(t, j.WaitReady(ctx, nil))
+			backup := func() error {
+				var disks []block.BackupDisk
+				for _, id := range []string{"data1", "data2"} {
+					disks = append(disks, block.BackupDisk{ID: id, Target: m.into(fmt.Sprint(id, "-", i, time.Now().UnixNano()))})
+				}
+				return errorsOf(m.disks.Backup(ctx, disks, nil))
+			}
+			err = backup()
+			if i < 2 {
+				require.NoError(t, err)
+			} else {
+				busy, is := errors.AsType[*block.BusyError](err)
+				require.True(t, is, "%v", err)
+				require.Equal(t, []string{"copy-of-" + id}, busy.Jobs)
+			}
+			require.NoError(t, j.Cancel(ctx))
+			require.NoError(t, backup())
+		}
 	})
 }

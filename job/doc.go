@@ -58,7 +58,16 @@
 //
 // QEMU lists a job that has ended until a wait dismisses it: without the job, QEMU does not report why it failed. There
 // are two exceptions: a backup on QEMU before 7.2, and a stream on QEMU 6.0 to 11.0. Such a QEMU terminates if a client
-// sends query-named-block-nodes after the job has ended and before it is dismissed. So these jobs dismiss themselves,
-// and stay pending until a wait finalizes them. After [Job.Detach], call [Find] and wait, or send job-finalize. If the
-// event about the end of the job is lost, the error is [ErrGone].
+// sends query-named-block-nodes after the job has ended and before it is dismissed. So these jobs dismiss themselves. If
+// the event about the end of the job is lost, the error is [ErrGone].
+//
+// These jobs, and all backups, stay pending until a wait finalizes them. After [Job.Detach], call [Find] and wait, or send
+// job-finalize.
+//
+// # Disks with an iothread
+//
+// QEMU moves a disk of virtio-blk to its iothread when the guest starts the disk or the machine continues, and back when the
+// guest resets the disk or the machine stops. QEMU can terminate if it moves a disk in the milliseconds in which a job of this
+// disk ends. A backup that succeeds is safe, because a wait finalizes it. A mirror that is ready is safe until it is completed
+// or cancelled. Before stop and cont, wait for other jobs of such disks. Disks of virtio-scsi stay in their iothreads.
 package job

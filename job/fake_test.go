@@ -160,6 +160,9 @@ func TestFaultsOfCancel(t *testing.T) {
 // TestNoRefusal: a job that finalizes itself is pending for a moment; no command is sent that QEMU must refuse.
 func TestNoRefusal(t *testing.T) {
 	for name, request := range requests {
+		if name == "backup" { // a wait finalizes it
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, newest, func(t *testing.T, f *fake) {
 				f.Hold(true)

@@ -168,7 +168,7 @@ func (j *Job) next(to goal, completed bool) (reached bool, command qmp.Request) 
 		switch {
 		case j.holds && (to == toReady || to == toPending):
 			return true, nil
-		case j.holds, j.selfDismissing: // others finalize themselves
+		case j.holds, j.waitFinalizes: // others finalize themselves
 			return false, qemu.JobFinalize{ID: j.id}
 		}
 	}

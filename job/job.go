@@ -63,10 +63,10 @@ func Start(ctx context.Context, conn qmp.Conn, id string, request qmp.Request) (
 		return nil, newError(s.id, s.kind, ErrNotStarted, err)
 	}
 	j := newJob(conn, s.id, s.kind)
-	j.holds, j.selfDismissing = s.holds, dismissesItself(s.kind, v)
+	j.holds, j.waitFinalizes = s.holds, waitFinalizes(s.kind, v)
 	longer, cancel := wait.Outlive(ctx, ownLimit)
 	defer cancel()
-	err = s.do(longer, conn, j.selfDismissing)
+	err = s.do(longer, conn, v)
 	if err == nil {
 		j.begin()
 	}

@@ -136,12 +136,12 @@ func checkID(id string) error {
 }
 
 // do sends the request.
-func (s *start) do(ctx context.Context, x qmp.Executor, selfDismissing bool) error {
-	return x.Execute(ctx, &qmp.Call{Command: s.command, Args: s.args(selfDismissing)})
+func (s *start) do(ctx context.Context, x qmp.Executor, v qmp.Version) error {
+	return x.Execute(ctx, &qmp.Call{Command: s.command, Args: s.args(v)})
 }
 
-// args returns the arguments of the command.
-func (s *start) args(selfDismissing bool) qmp.Args {
+// args returns the arguments of the command for a version of QEMU.
+func (s *start) args(v qmp.Version) qmp.Args {
 	args := qmp.Args{"job-id": s.id}
 	for name, value := range s.members {
 		if name != "job-id" {
@@ -150,8 +150,8 @@ func (s *start) args(selfDismissing bool) qmp.Args {
 	}
 	switch s.kind {
 	case qemu.JobTypeMirror, qemu.JobTypeCommit, qemu.JobTypeStream, qemu.JobTypeBackup:
-		args["auto-dismiss"] = selfDismissing
-		if selfDismissing {
+		args["auto-dismiss"] = dismissesItself(s.kind, v)
+		if waitFinalizes(s.kind, v) {
 			args["auto-finalize"] = false
 		}
 	}
@@ -181,6 +181,14 @@ func dismissesItself(kind qemu.JobType, v qmp.Version) bool {
 		return v.Major >= 6 && v.Compare(qmp.Version{Major: 11, Minor: 1}) < 0
 	}
 	return false
+}
+
+// waitFinalizes reports whether a wait finalizes a job, although the caller did not ask for that. If a backup finalizes
+// itself, QEMU can free the backup's filter while another thread of QEMU moves the disk to or from an iothread. It moves a
+// disk of virtio-blk when the guest starts or resets the disk, and when the machine stops or continues. QEMU 7.2 and 10.0
+// terminate then. QEMU does not execute job-finalize while it moves a disk.
+func waitFinalizes(kind qemu.JobType, v qmp.Version) bool {
+	return kind == qemu.JobTypeBackup || dismissesItself(kind, v)
 }
 
 // version returns the version in the greeting, if the connection has that, and else asks the server.

@@ -61,9 +61,9 @@ func StartAll(ctx context.Context, conn qmp.Conn, t Transaction) ([]*Job, error)
 	}
 	for _, s := range starts {
 		j := newJob(conn, s.id, s.kind)
-		j.holds, j.selfDismissing = s.holds, dismissesItself(s.kind, v)
+		j.holds, j.waitFinalizes = s.holds, waitFinalizes(s.kind, v)
 		jobs = append(jobs, j)
-		actions = append(actions, qmp.Args{"type": s.command, "data": s.args(j.selfDismissing)})
+		actions = append(actions, qmp.Args{"type": s.command, "data": s.args(v)})
 	}
 	args := qmp.Args{"actions": actions}
 	if t.Grouped {
@@ -122,6 +122,11 @@ func RunAll(ctx context.Context, conn qmp.Conn, t Transaction, progress func(id 
 	)
 	inTime, cancel = context.WithCancelCause(ctx)
 	defer cancel(nil)
+	if t.Grouped { // job-finalize for the first one finalizes all
+		for _, j := range jobs[1:] {
+			j.waitFinalizes = false
+		}
+	}
 	for i, j := range jobs {
 		all.Go(func() {
 			defer j.Detach()

@@ -103,6 +103,17 @@ func TestTransaction(t *testing.T) {
 	})
 }
 
+// TestTransactionFinalizes: one job-finalize ends a group, and QEMU refuses no command.
+func TestTransactionFinalizes(t *testing.T) {
+	for _, version := range []qmp.Version{oldest, newest} {
+		inBubble(t, version, func(t *testing.T, f *fake) {
+			require.NoError(t, job.RunAll(t.Context(), f.client, two(true), nil))
+			require.Zero(t, f.client.Stats().Refused)
+			require.Empty(t, f.States())
+		})
+	}
+}
+
 // TestTransactionRefused: requests that cannot be in a transaction are not sent.
 func TestTransactionRefused(t *testing.T) {
 	inBubble(t, newest, func(t *testing.T, f *fake) {

@@ -13,10 +13,10 @@ import (
 
 // A state has the facts about a job that the waits have learned.
 type state struct {
-	events         qmp.EventStream // nil after the end, or after Detach
-	blind          bool            // no more events come
-	selfDismissing bool            // see dismissesItself
-	gone           bool            // QEMU has forgotten the job: a job with its ID is another one
+	events        qmp.EventStream // nil after the end, or after Detach
+	blind         bool            // no more events come
+	waitFinalizes bool            // a wait finalizes it: see waitFinalizes
+	gone          bool            // QEMU has forgotten the job: a job with its ID is another one
 
 	due       time.Time // when it is time to ask for the state, at the latest
 	looks     bool      // it is time to ask for the state

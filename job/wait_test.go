@@ -54,18 +54,20 @@ func TestDetach(t *testing.T) {
 	})
 }
 
-// TestDetachedPending: a job that dismisses itself waits for Find after Detach.
+// TestDetachedPending: a backup waits for Find after Detach.
 func TestDetachedPending(t *testing.T) {
-	inBubble(t, oldest, func(t *testing.T, f *fake) {
-		j, err := job.Start(t.Context(), f.client, "one", backup)
-		require.NoError(t, err)
-		j.Detach()
-		require.Equal(t, []string{"one pending"}, f.States())
-		j, err = job.Find(t.Context(), f.client, "one")
-		require.NoError(t, err)
-		require.NoError(t, j.Wait(t.Context(), nil))
-		require.Empty(t, f.States())
-	})
+	for _, version := range []qmp.Version{oldest, newest} {
+		inBubble(t, version, func(t *testing.T, f *fake) {
+			j, err := job.Start(t.Context(), f.client, "one", backup)
+			require.NoError(t, err)
+			j.Detach()
+			require.Equal(t, []string{"one pending"}, f.States())
+			j, err = job.Find(t.Context(), f.client, "one")
+			require.NoError(t, err)
+			require.NoError(t, j.Wait(t.Context(), nil))
+			require.Empty(t, f.States())
+		})
+	}
 }
 
 // TestCallback: a callback can detach, panic, and end its goroutine.
