@@ -50,16 +50,16 @@ func TestCommandsOfOperations(t *testing.T) {
 			{func() error { _, err := vm.HasDevice(ctx, "d"); return err }, []string{"qom-get"}},
 			{func() error { _, err := vm.DeviceInfo(ctx, "d"); return err }, slices.Repeat([]string{"qom-get"}, 4)},
 			{func() error { return errorOf(vm.RemoveDisk(ctx, "d")) }, []string{
-				"qom-get", "qom-get", "query-jobs", "query-block-exports", "qom-list", "device_del", "blockdev-del",
+				"qom-get", "qom-get", "query-jobs", "query-block-exports", "qom-list", "device_del", "qom-get", "blockdev-del",
 				"query-fdsets", "remove-fd", "query-fdsets", "qom-list"}},
 			{func() error { return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}) },
 				[]string{"closefd", "getfd", "netdev_add", "device_add"}},
 			{func() error { return errorOf(vm.RemoveNIC(ctx, "d")) },
-				[]string{"qom-get", "qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}},
+				[]string{"qom-get", "qom-get", "qom-get", "qom-list", "device_del", "qom-get", "netdev_del"}},
 			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "device_add"}},
 			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "qom-get"}},
 			{func() error { return errorOf(vm.RemoveMemory(ctx, "d")) },
-				[]string{"qom-get", "qom-get", "qom-get", "qom-get", "qom-list", "device_del", "object-del"}},
+				[]string{"qom-get", "qom-get", "qom-get", "qom-get", "qom-list", "device_del", "qom-get", "object-del"}},
 			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
 				[]string{"query-hotpluggable-cpus", "device_add"}},
 			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
@@ -208,6 +208,88 @@ func TestTwoManagers(t *testing.T) {
 		}
 		require.Equal(t, fds, qemuFds(t, qvm))
 	})
+}
+
+// A before does something once, before it executes a command.
+type before struct {
+	*qmp.Client
+	command string
+	do      func()
+}
+
+func (b *before) Execute(ctx context.Context, call *qmp.Call) error {
+	if do := b.do; call.Command == b.command && do != nil {
+		b.do = nil
+		do()
+	}
+	return b.Client.Execute(ctx, call)
+}
+
+// TestSecondNetdev has a manager add a NIC between two commands of another one that adds the same. QEMU 5.2 takes a second
+// netdev with the same name, and terminates when the loser removes it.
+func TestSecondNetdev(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-device", "qemu-xhci,id=usb"}})
+		ctx := limit(t)
+		c, vms := managers(t, qvm)
+		state := stateOf(t, c)
+		nic := userNet("d")
+		nic.Driver = "usb-net"
+		for _, command := range []string{"netdev_add", "device_add"} {
+			var errs [2]error
+			errs[0] = hotplug.New(&before{c, command, func() { errs[1] = vms[1].AddNIC(ctx, nic) }}, nil).AddNIC(ctx, nic)
+			loser := slices.IndexFunc(errs[:], func(err error) bool { return err != nil })
+			require.GreaterOrEqual(t, loser, 0, "both have succeeded")
+			require.NoError(t, errs[1-loser], command)
+			require.ErrorIs(t, errs[loser], hotplug.ErrExists, command)
+			require.NotErrorAs(t, errs[loser], new(*hotplug.RollbackError), command)
+			require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")), command)
+			require.Equal(t, state, stateOf(t, c), command)
+		}
+		netdevTaken(t, c, "usb-net")
+		require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")))
+		require.Equal(t, state, stateOf(t, c))
+
+		claim := qemu.ObjectAdd{ID: "d.netdev.d", QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}
+		require.NoError(t, claim.Do(ctx, c)) // as a manager leaves it that has ended
+		err := vms[0].AddNIC(ctx, nic)
+		if q.Major < 7 {
+			require.ErrorIs(t, err, hotplug.ErrExists)
+			require.ErrorContains(t, err, `object "d.netdev.d" exists`)
+		} else {
+			require.NoError(t, err)
+		}
+		require.NoError(t, errorOf(vms[0].RemoveNIC(ctx, "d")))
+		_, err = vms[0].RemoveObject(ctx, claim.ID)
+		require.NoError(t, err)
+		require.Equal(t, state, stateOf(t, c))
+	})
+}
+
+// TestNetdevTaken has a device of another manager use the netdev of a NIC.
+func TestNetdevTaken(t *testing.T) {
+	m := fakeqemu.New(t)
+	m.SetPlaces(1)
+	netdevTaken(t, m.Dial(), "virtio-net-pci")
+	require.Equal(t, []string{"device d", "netdev d"}, m.State())
+}
+
+// netdevTaken adds a device with the ID and the netdev of a NIC before the NIC's device. AddNIC fails, and the netdev
+// stays: the guest of that device needs it.
+func netdevTaken(t *testing.T, c *qmp.Client, driver string) {
+	t.Helper()
+	nic := userNet("d")
+	nic.Driver = driver
+	err := hotplug.New(&before{c, "device_add", func() {
+		other := qemu.DeviceAdd{Driver: driver, ID: new("d"), Props: qmp.Args{"netdev": "d"}}
+		require.NoError(t, other.Do(t.Context(), c))
+	}}, nil).AddNIC(t.Context(), nic)
+	require.ErrorIs(t, err, hotplug.ErrExists)
+	require.ErrorIs(t, err, hotplug.ErrInUse)
+	var left *hotplug.RollbackError
+	require.ErrorAs(t, err, &left)
+	require.Equal(t, []string{"netdev d"}, left.Left)
 }
 
 // usb is a device that needs nothing else.

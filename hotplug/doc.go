@@ -173,8 +173,9 @@
 // # Faults of old versions
 //
 // QEMU 5.2 adds a second netdev with the same name instead of refusing it, and may terminate when one of the two is
-// removed. Before 7.0, [VM.AddNIC] therefore first asks whether the netdev exists. This does not help if two managers
-// add NICs with the same netdev at the same time.
+// removed. Before 7.0, [VM.AddNIC] therefore first asks whether the netdev exists. Meanwhile, the object
+// "NETDEV.netdev.NETDEV" keeps other managers that use this package from adding the same netdev. If the process ends at
+// this moment, remove the object with [VM.RemoveObject].
 //
 // Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged. [VM.RemoveCPU] refuses to remove CPUs
 // there.
