@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -247,7 +248,8 @@ func TestSecondNetdev(t *testing.T) {
 			require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")), command)
 			require.Equal(t, state, stateOf(t, c), command)
 		}
-		netdevTaken(t, c, "usb-net")
+		partTaken(t, c, func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) },
+			qemu.DeviceAdd{Driver: nic.Driver, ID: new("d"), Props: qmp.Args{"netdev": "d"}}, "netdev d")
 		require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")))
 		require.Equal(t, state, stateOf(t, c))
 
@@ -267,29 +269,57 @@ func TestSecondNetdev(t *testing.T) {
 	})
 }
 
-// TestNetdevTaken has a device of another manager use the netdev of a NIC.
-func TestNetdevTaken(t *testing.T) {
-	m := fakeqemu.New(t)
-	m.SetPlaces(1)
-	netdevTaken(t, m.Dial(), "virtio-net-pci")
-	require.Equal(t, []string{"device d", "netdev d"}, m.State())
+// TestPartTaken has a device of another manager use a part of a device that is being added.
+func TestPartTaken(t *testing.T) {
+	for left, test := range map[string]struct {
+		add   func(ctx context.Context, vm *hotplug.VM) error
+		other qemu.DeviceAdd
+	}{
+		"node d": {
+			func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, memory("d")) },
+			qemu.DeviceAdd{Driver: "scsi-hd", Props: qmp.Args{"drive": "d"}},
+		},
+		"netdev d": {
+			func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, userNet("d")) },
+			qemu.DeviceAdd{Driver: "virtio-net-pci", Props: qmp.Args{"netdev": "d"}},
+		},
+		"memory backend d": {
+			func(ctx context.Context, vm *hotplug.VM) error {
+				return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Backend: hotplug.RAM{Size: 128 * mib}})
+			},
+			qemu.DeviceAdd{Driver: "pc-dimm", Props: qmp.Args{"memdev": "d"}},
+		},
+		"character device d-chardev": {
+			func(ctx context.Context, vm *hotplug.VM) error {
+				return vm.AddDevice(ctx, hotplug.Device{ID: "d", Backend: hotplug.Chardev{Options: qemu.ChardevBackend{Branch: &qemu.ChardevPTY{}}}})
+			},
+			qemu.DeviceAdd{Driver: "virtserialport", Props: qmp.Args{"chardev": "d-chardev"}},
+		},
+	} {
+		t.Run(left, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetPlaces(1)
+				c := pipe(t, m, nil)
+				test.other.ID = new("d")
+				partTaken(t, c, test.add, test.other, left)
+				require.Len(t, m.State(), 2)
+			})
+		})
+	}
 }
 
-// netdevTaken adds a device with the ID and the netdev of a NIC before the NIC's device. AddNIC fails, and the netdev
-// stays: the guest of that device needs it.
-func netdevTaken(t *testing.T, c *qmp.Client, driver string) {
+// partTaken adds another device with the ID and a part of a device before that device. Adding it fails, and the part
+// stays: the guest of the other device needs it.
+func partTaken(t *testing.T, c *qmp.Client, add func(ctx context.Context, vm *hotplug.VM) error, other qemu.DeviceAdd, part string) {
 	t.Helper()
-	nic := userNet("d")
-	nic.Driver = driver
-	err := hotplug.New(&before{c, "device_add", func() {
-		other := qemu.DeviceAdd{Driver: driver, ID: new("d"), Props: qmp.Args{"netdev": "d"}}
-		require.NoError(t, other.Do(t.Context(), c))
-	}}, nil).AddNIC(t.Context(), nic)
+	conn := &before{c, "device_add", func() { require.NoError(t, other.Do(t.Context(), c)) }}
+	err := add(t.Context(), hotplug.New(conn, nil))
 	require.ErrorIs(t, err, hotplug.ErrExists)
 	require.ErrorIs(t, err, hotplug.ErrInUse)
 	var left *hotplug.RollbackError
 	require.ErrorAs(t, err, &left)
-	require.Equal(t, []string{"netdev d"}, left.Left)
+	require.Equal(t, []string{part}, left.Left)
 }
 
 // usb is a device that needs nothing else.

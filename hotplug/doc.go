@@ -84,7 +84,8 @@
 // the things that may be left.
 //
 // If two managers add devices with the same ID at the same time, QEMU refuses the second device. Its manager undoes
-// its own steps, and the error matches [ErrExists].
+// its own steps, and the error matches [ErrExists]. If the other device uses a node, a netdev, a character device or
+// memory of these steps, it stays, and the error is also a [*RollbackError] that matches [ErrInUse].
 //
 // An operation waits for QEMU's answer for up to 5 seconds after its context has ended. If it gets no answer, it
 // undoes a step only if it recognizes the thing as its own:
