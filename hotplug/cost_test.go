@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,16 +51,16 @@ func TestCommandsOfOperations(t *testing.T) {
 			{func() error { _, err := vm.HasDevice(ctx, "d"); return err }, []string{"qom-get"}},
 			{func() error { _, err := vm.DeviceInfo(ctx, "d"); return err }, slices.Repeat([]string{"qom-get"}, 4)},
 			{func() error { return errorOf(vm.RemoveDisk(ctx, "d")) }, []string{
-				"qom-get", "qom-get", "query-jobs", "query-block-exports", "qom-list", "device_del", "blockdev-del",
+				"qom-get", "qom-get", "query-jobs", "query-block-exports", "qom-list", "device_del", "qom-get", "blockdev-del",
 				"query-fdsets", "remove-fd", "query-fdsets", "qom-list"}},
 			{func() error { return vm.AddNIC(ctx, hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps}}) },
 				[]string{"closefd", "getfd", "netdev_add", "device_add"}},
 			{func() error { return errorOf(vm.RemoveNIC(ctx, "d")) },
-				[]string{"qom-get", "qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}},
+				[]string{"qom-get", "qom-get", "qom-get", "qom-list", "device_del", "qom-get", "netdev_del"}},
 			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "device_add"}},
 			{func() error { return vm.AddMemory(ctx, dimm) }, []string{"object-add", "qom-get"}},
 			{func() error { return errorOf(vm.RemoveMemory(ctx, "d")) },
-				[]string{"qom-get", "qom-get", "qom-get", "qom-get", "qom-list", "device_del", "object-del"}},
+				[]string{"qom-get", "qom-get", "qom-get", "qom-get", "qom-list", "device_del", "qom-get", "object-del"}},
 			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
 				[]string{"query-hotpluggable-cpus", "device_add"}},
 			{func() error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "d"}); return err },
@@ -208,6 +209,117 @@ func TestTwoManagers(t *testing.T) {
 		}
 		require.Equal(t, fds, qemuFds(t, qvm))
 	})
+}
+
+// A before does something once, before it executes a command.
+type before struct {
+	*qmp.Client
+	command string
+	do      func()
+}
+
+func (b *before) Execute(ctx context.Context, call *qmp.Call) error {
+	if do := b.do; call.Command == b.command && do != nil {
+		b.do = nil
+		do()
+	}
+	return b.Client.Execute(ctx, call)
+}
+
+// TestSecondNetdev has a manager add a NIC between two commands of another one that adds the same. QEMU 5.2 takes a second
+// netdev with the same name, and terminates when the loser removes it.
+func TestSecondNetdev(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{"-device", "qemu-xhci,id=usb"}})
+		ctx := limit(t)
+		c, vms := managers(t, qvm)
+		state := stateOf(t, c)
+		nic := userNet("d")
+		nic.Driver = "usb-net"
+		for _, command := range []string{"netdev_add", "device_add"} {
+			var errs [2]error
+			errs[0] = hotplug.New(&before{c, command, func() { errs[1] = vms[1].AddNIC(ctx, nic) }}, nil).AddNIC(ctx, nic)
+			loser := slices.IndexFunc(errs[:], func(err error) bool { return err != nil })
+			require.GreaterOrEqual(t, loser, 0, "both have succeeded")
+			require.NoError(t, errs[1-loser], command)
+			require.ErrorIs(t, errs[loser], hotplug.ErrExists, command)
+			require.NotErrorAs(t, errs[loser], new(*hotplug.RollbackError), command)
+			require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")), command)
+			require.Equal(t, state, stateOf(t, c), command)
+		}
+		partTaken(t, c, func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) },
+			qemu.DeviceAdd{Driver: nic.Driver, ID: new("d"), Props: qmp.Args{"netdev": "d"}}, "netdev d")
+		require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")))
+		require.Equal(t, state, stateOf(t, c))
+
+		claim := qemu.ObjectAdd{ID: "d.netdev.d", QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}
+		require.NoError(t, claim.Do(ctx, c)) // as a manager leaves it that has ended
+		err := vms[0].AddNIC(ctx, nic)
+		if q.Major < 7 {
+			require.ErrorIs(t, err, hotplug.ErrExists)
+			require.ErrorContains(t, err, `object "d.netdev.d" exists`)
+		} else {
+			require.NoError(t, err)
+		}
+		require.NoError(t, errorOf(vms[0].RemoveNIC(ctx, "d")))
+		_, err = vms[0].RemoveObject(ctx, claim.ID)
+		require.NoError(t, err)
+		require.Equal(t, state, stateOf(t, c))
+	})
+}
+
+// TestPartTaken has a device of another manager use a part of a device that is being added.
+func TestPartTaken(t *testing.T) {
+	for left, test := range map[string]struct {
+		add   func(ctx context.Context, vm *hotplug.VM) error
+		other qemu.DeviceAdd
+	}{
+		"node d": {
+			func(ctx context.Context, vm *hotplug.VM) error { return vm.AddDisk(ctx, memory("d")) },
+			qemu.DeviceAdd{Driver: "scsi-hd", Props: qmp.Args{"drive": "d"}},
+		},
+		"netdev d": {
+			func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, userNet("d")) },
+			qemu.DeviceAdd{Driver: "virtio-net-pci", Props: qmp.Args{"netdev": "d"}},
+		},
+		"memory backend d": {
+			func(ctx context.Context, vm *hotplug.VM) error {
+				return vm.AddMemory(ctx, hotplug.Memory{ID: "d", Backend: hotplug.RAM{Size: 128 * mib}})
+			},
+			qemu.DeviceAdd{Driver: "pc-dimm", Props: qmp.Args{"memdev": "d"}},
+		},
+		"character device d-chardev": {
+			func(ctx context.Context, vm *hotplug.VM) error {
+				return vm.AddDevice(ctx, hotplug.Device{ID: "d", Backend: hotplug.Chardev{Options: qemu.ChardevBackend{Branch: &qemu.ChardevPTY{}}}})
+			},
+			qemu.DeviceAdd{Driver: "virtserialport", Props: qmp.Args{"chardev": "d-chardev"}},
+		},
+	} {
+		t.Run(left, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := fakeqemu.New(t)
+				m.SetPlaces(1)
+				c := pipe(t, m, nil)
+				test.other.ID = new("d")
+				partTaken(t, c, test.add, test.other, left)
+				require.Len(t, m.State(), 2)
+			})
+		})
+	}
+}
+
+// partTaken adds another device with the ID and a part of a device before that device. Adding it fails, and the part
+// stays: the guest of the other device needs it.
+func partTaken(t *testing.T, c *qmp.Client, add func(ctx context.Context, vm *hotplug.VM) error, other qemu.DeviceAdd, part string) {
+	t.Helper()
+	conn := &before{c, "device_add", func() { require.NoError(t, other.Do(t.Context(), c)) }}
+	err := add(t.Context(), hotplug.New(conn, nil))
+	require.ErrorIs(t, err, hotplug.ErrExists)
+	require.ErrorIs(t, err, hotplug.ErrInUse)
+	var left *hotplug.RollbackError
+	require.ErrorAs(t, err, &left)
+	require.Equal(t, []string{part}, left.Left)
 }
 
 // usb is a device that needs nothing else.

@@ -84,7 +84,8 @@
 // the things that may be left.
 //
 // If two managers add devices with the same ID at the same time, QEMU refuses the second device. Its manager undoes
-// its own steps, and the error matches [ErrExists].
+// its own steps, and the error matches [ErrExists]. If the other device uses a node, a netdev, a character device or
+// memory of these steps, it stays, and the error is also a [*RollbackError] that matches [ErrInUse].
 //
 // An operation waits for QEMU's answer for up to 5 seconds after its context has ended. If it gets no answer, it
 // undoes a step only if it recognizes the thing as its own:
@@ -173,8 +174,9 @@
 // # Faults of old versions
 //
 // QEMU 5.2 adds a second netdev with the same name instead of refusing it, and may terminate when one of the two is
-// removed. Before 7.0, [VM.AddNIC] therefore first asks whether the netdev exists. This does not help if two managers
-// add NICs with the same netdev at the same time.
+// removed. Before 7.0, [VM.AddNIC] therefore first asks whether the netdev exists. Meanwhile, the object
+// "NETDEV.netdev.NETDEV" keeps other managers that use this package from adding the same netdev. If the process ends at
+// this moment, remove the object with [VM.RemoveObject].
 //
 // Without KVM, QEMU 5.2 and 7.2 corrupt their memory when a CPU is unplugged. [VM.RemoveCPU] refuses to remove CPUs
 // there.

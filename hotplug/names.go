@@ -109,18 +109,12 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 		return err
 	}
 	mark := markOf(id, what, name)
-	add := qemu.ObjectAdd{ID: mark, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}
-	err := undo.step(ctx, step{
-		what: "object " + mark,
-		do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, mark); return err },
-		ours: func(ctx context.Context) (bool, error) {
-			exists, err := vm.deviceExists(ctx, id)
-			if exists && err == nil && what == aNode { // AddNode adds to a device that exists
-				exists, err = vm.nodeExists(ctx, name)
-			}
-			return !exists, err
-		},
+	err := vm.addMark(ctx, undo, mark, func(ctx context.Context) (bool, error) {
+		exists, err := vm.deviceExists(ctx, id)
+		if exists && err == nil && what == aNode { // AddNode adds to a device that exists
+			exists, err = vm.nodeExists(ctx, name)
+		}
+		return !exists, err
 	})
 	if !refused(err) {
 		return err
@@ -134,4 +128,15 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 		return exists(anObject, mark, kind)
 	}
 	return err
+}
+
+// addMark adds an object that nothing uses, as a step of an operation. ours is that of the step.
+func (vm *VM) addMark(ctx context.Context, undo *rollback, id string, ours func(ctx context.Context) (bool, error)) error {
+	add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}
+	return undo.step(ctx, step{
+		what: "object " + id,
+		do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, id); return err },
+		ours: ours,
+	})
 }

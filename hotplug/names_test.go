@@ -357,7 +357,7 @@ func TestCommandsWithBackend(t *testing.T) {
 			commands = append(commands, r.Command)
 		}
 		require.Equal(t, []string{"qom-get", "qom-get", "query-blockstats", "query-fdsets", "query-block",
-			"query-jobs", "query-block-exports", "qom-list", "device_del",
+			"query-jobs", "query-block-exports", "qom-list", "device_del", "qom-get",
 			"query-fdsets", "qom-list", "blockdev-del", "blockdev-del", "blockdev-del", "query-blockstats",
 			"query-fdsets", "remove-fd", "query-fdsets", "query-fdsets", "qom-list"}, commands)
 		require.Equal(t, before, m.State())

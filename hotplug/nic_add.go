@@ -115,17 +115,32 @@ func (vm *VM) sendFile(ctx context.Context, undo *rollback, name string, f *os.F
 // errHalfMade is the reason why a rollback leaves the netdev.
 var errHalfMade = errors.New("QEMU has made some of the netdev's queues, and cannot remove them")
 
-// addNetdev adds the netdev, as a step of an operation. If QEMU refuses a netdev with several queues, some
-// of the queues can exist all the same.
+// addNetdev adds the netdev, as a step of an operation. QEMU 5.2 adds a second netdev with the same name.
+// A NIC then uses both netdevs, or undoing removes both: if a NIC uses one, it loses its netdev or QEMU terminates.
 func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu.NetdevAdd) error {
-	if err := vm.checkNetdevNew(ctx, n); err != nil {
+	version, err := vm.version(ctx)
+	if err != nil {
 		return err
 	}
+	if version.Compare(qmp.Version{Major: 7}) >= 0 {
+		return vm.addNewNetdev(ctx, undo, n, netdev)
+	}
+	return vm.claimNetdev(ctx, n.NetdevID, func() error {
+		if err := vm.checkNetdevNew(ctx, n); err != nil {
+			return err
+		}
+		return vm.addNewNetdev(ctx, undo, n, netdev)
+	})
+}
+
+// addNewNetdev adds a netdev whose name is new, unless QEMU checks that. If QEMU refuses a netdev with several queues,
+// some of the queues can exist all the same.
+func (vm *VM) addNewNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu.NetdevAdd) error {
 	what := "netdev " + netdev.ID
 	err := undo.step(ctx, step{
 		what: what,
 		do:   func(ctx context.Context) error { return netdev.Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { _, err := vm.removeNetdev(ctx, netdev.ID); return err },
+		undo: func(ctx context.Context) error { _, err := vm.removeUnusedNetdev(ctx, netdev.ID); return err },
 		ours: func(ctx context.Context) (bool, error) {
 			if known, taken, err := n.Backend.taken(ctx, vm, n.ID); known || err != nil {
 				return taken, err

@@ -216,12 +216,12 @@ func TestNICRemovalCutOff(t *testing.T) {
 			m := fakeqemu.New(t)
 			c := m.Dial()
 			var met []string
-			for at := range 7 {
+			for at := range 8 {
 				require.NoError(t, hotplug.New(c, nil).AddNIC(t.Context(), hotplug.NIC{ID: "d", Backend: hotplug.Tap{Queues: taps, Vhost: vhost}}))
 				met = append(met, removeFaulty(t, c, fault, at))
 				require.Empty(t, m.State())
 			}
-			require.Equal(t, []string{"qom-get", "qom-list", "qom-get", "qom-get", "qom-list", "device_del", "netdev_del"}, met)
+			require.Equal(t, []string{"qom-get", "qom-list", "qom-get", "qom-get", "qom-list", "device_del", "qom-get", "netdev_del"}, met)
 
 			met = nil
 			for at := range 10 { // with nothing there but what an addition has left that was cut off

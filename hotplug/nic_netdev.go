@@ -1,8 +1,10 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -30,13 +32,30 @@ func (vm *VM) nameTaken(ctx context.Context, name string) (known, taken bool, er
 	return true, false, err
 }
 
-// checkNetdevNew makes sure that there is no netdev with the name of a new one, if QEMU does not. QEMU 5.2 adds a
-// second netdev with the same name; undoing that would remove the first one and, if a NIC uses it, end QEMU.
-func (vm *VM) checkNetdevNew(ctx context.Context, n *NIC) error {
-	version, err := vm.version(ctx)
-	if err != nil || version.Compare(qmp.Version{Major: 7}) >= 0 {
-		return err
+// errClaimed is the reason why an operation ends if it cannot remove its claim.
+var errClaimed = errors.New("QEMU has not removed the claim on the netdev's name")
+
+// claimNetdev calls add while no other manager does so for the same name. The claim is an object: QEMU refuses a second
+// object with the same ID. A manager that ends during the call leaves the object.
+func (vm *VM) claimNetdev(ctx context.Context, name string, add func() error) error {
+	var undo rollback
+	claim := markOf(name, aNetdev, name)
+	err := vm.addMark(ctx, &undo, claim, nil)
+	switch {
+	case err == nil:
+		err = add()
+	case refused(err): // also if the other manager has removed the claim by now
+		err = fmt.Errorf("%w: %w", exists(anObject, claim, ""), err)
 	}
+	released := undo.run(ctx, cmp.Or(err, errClaimed))
+	if _, left := errors.AsType[*RollbackError](released); err == nil && !left {
+		return nil
+	}
+	return released
+}
+
+// checkNetdevNew makes sure that there is no netdev with the name of a new one.
+func (vm *VM) checkNetdevNew(ctx context.Context, n *NIC) error {
 	text, err := qemu.HumanMonitorCommand{CommandLine: "info network"}.Do(ctx, vm.conn)
 	if refused(err) {
 		return nil

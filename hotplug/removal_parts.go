@@ -366,9 +366,7 @@ func (p *parts) removeAll(ctx context.Context, what string) {
 			switch what {
 			case aNetdev:
 				if name != used { // QEMU connects a netdev with one device only
-					if err := p.vm.checkNetdevUnused(ctx, name, ErrInUse); err != nil {
-						return false, err
-					}
+					return p.vm.removeUnusedNetdev(ctx, name)
 				}
 				return p.vm.removeNetdev(ctx, name)
 			case aChardev:

@@ -59,12 +59,7 @@ func (vm *VM) RemoveChardev(ctx context.Context, id string) (removed bool, err e
 //
 // Source: qom-list, qom-get, netdev_del.
 func (vm *VM) RemoveNetdev(ctx context.Context, id string) (removed bool, err error) {
-	return vm.removingOne(ctx, "netdev", id, func() (bool, error) {
-		if err := vm.checkNetdevUnused(ctx, id, ErrInUse); err != nil {
-			return false, err
-		}
-		return vm.removeNetdev(ctx, id)
-	})
+	return vm.removingOne(ctx, "netdev", id, func() (bool, error) { return vm.removeUnusedNetdev(ctx, id) })
 }
 
 // RemoveObject removes the object with this ID, if QEMU has it: a secret, memory, an I/O thread or any
@@ -146,6 +141,14 @@ func (vm *VM) removeSet(ctx context.Context, number string) (removed bool, err e
 func (vm *VM) chardevExists(ctx context.Context, id string) (bool, error) {
 	all, err := qemu.QueryChardev{}.Do(ctx, vm.conn)
 	return slices.ContainsFunc(all, func(c qemu.ChardevInfo) bool { return c.Label == id }), err
+}
+
+// removeUnusedNetdev removes a netdev, unless a device uses it.
+func (vm *VM) removeUnusedNetdev(ctx context.Context, id string) (removed bool, err error) {
+	if err := vm.checkNetdevUnused(ctx, id, ErrInUse); err != nil {
+		return false, err
+	}
+	return vm.removeNetdev(ctx, id)
 }
 
 // removeNetdev removes a netdev, even if it is in use.

@@ -276,7 +276,7 @@ func TestGoneAsTheContextEnds(t *testing.T) {
 	})
 }
 
-// TestEventsOfOthers has events of other devices, and of parts of this one, come first.
+// TestEventsOfOthers has events of other devices, of parts of this one, and of an earlier one with its ID come first.
 func TestEventsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, c, vm := deaf(t, nil)
@@ -286,6 +286,7 @@ func TestEventsOfOthers(t *testing.T) {
 			m.Event(qemu.EventDeviceDeleted, map[string]string{"path": "/machine/peripheral/d/virtio-backend"})
 			m.Event(qemu.EventDeviceUnplugGuestError, map[string]string{"device": "d2", "path": "/machine/peripheral/d2"})
 			m.Event(qemu.EventDeviceDeleted, "no object")
+			m.Event(qemu.EventDeviceDeleted, map[string]string{"device": "d", "path": "/machine/peripheral/d"})
 			time.Sleep(time.Second)
 			_ = qemu.SystemReset{}.Do(t.Context(), c)
 		}()
