@@ -23,6 +23,10 @@ func TestMain(m *testing.M) {
 	if binary := os.Getenv(asParent); binary != "" {
 		beParent(binary, os.Getenv(asParentMonitor))
 	}
+	if behaviour := os.Getenv(asQEMU); behaviour != "" {
+		beQEMU(behaviour)
+	}
+	launch.Hurry()
 	goleak.VerifyTestMain(m)
 }
 

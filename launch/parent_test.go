@@ -45,6 +45,7 @@ func startParent(t *testing.T, q *qemutest.QEMU, monitor string) (parent *exec.C
 	require.NoError(t, err)
 	pid, err = strconv.Atoi(strings.TrimSpace(line))
 	require.NoError(t, err)
+	require.Greater(t, pid, 1)
 	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) }) // it has ended
 	return parent, pid
 }
@@ -86,7 +87,7 @@ func TestAttach(t *testing.T) {
 		_, err = qemu.QueryStatus{}.Do(ctx, p.Client())
 		require.NoError(t, err)
 		require.Empty(t, p.Stderr())
-		exit, err := p.Shutdown(ctx, nil)
+		exit, err := p.Shutdown(ctx, &launch.ShutdownOptions{PowerButton: -1})
 		require.NoError(t, err)
 		require.Equal(t, launch.Exit{Reason: launch.ReasonQuit, Status: -1, Stage: launch.StageQuit}, exit)
 		require.NoFileExists(t, monitor)

@@ -3,8 +3,11 @@ package launch
 import (
 	"cmp"
 	"context"
+	"errors"
+	"slices"
 	"time"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
@@ -26,10 +29,10 @@ type ShutdownOptions struct {
 	Terminate   time.Duration // 5 seconds
 }
 
-const (
-	pressEvery = 5 * time.Second // the power button
-	lookEvery  = time.Second     // for the state of the machine
-
+// Tests shorten these.
+var (
+	pressEvery  = 5 * time.Second  // the power button
+	lookEvery   = time.Second      // for the state of the machine
 	answerLimit = 10 * time.Second // after which a monitor counts as dead
 )
 
@@ -80,7 +83,7 @@ func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, er
 		if deadline, ok := ctx.Deadline(); ok {
 			limit = min(limit, time.Duration(step.share*float64(time.Until(deadline))))
 		}
-		if limit <= 0 || p.hasEnded() {
+		if limit <= 0 || p.hasEnded() || ctx.Err() != nil {
 			continue
 		}
 		stepCtx, cancel := context.WithTimeout(ctx, limit)
@@ -110,10 +113,26 @@ func (p *Process) hasEnded() bool {
 	}
 }
 
+// stages has the order of the steps.
+var stages = []Stage{"", StagePowerButton, StageQuit, StageTerminate, StageKill}
+
+// reach notes a stage, unless another goroutine has reached a later one.
 func (p *Process) reach(s Stage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stage = s
+	if slices.Index(stages, s) > slices.Index(stages, p.stage) {
+		p.stage = s
+	}
+}
+
+// settle waits for the end of a QEMU that has closed the monitor: it ends soon after that.
+func (p *Process) settle(ctx context.Context) {
+	if err := p.client.Err(); err == nil || errors.Is(err, qmp.ErrClosed) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	_, _ = p.Wait(ctx) // the caller looks
 }
 
 // powerOff presses the power button until QEMU has ended, or ctx ends. It returns earlier if the button is useless.
@@ -127,6 +146,7 @@ func (p *Process) powerOff(ctx context.Context) {
 		cancel()
 		switch {
 		case err != nil:
+			p.settle(ctx)
 			return
 		case status.Status == qemu.RunStateShutdown && !pressed.IsZero(): // with -no-shutdown
 			if (qemu.Quit{}).Do(ctx, p.client) == nil {
@@ -138,6 +158,7 @@ func (p *Process) powerOff(ctx context.Context) {
 		case time.Since(pressed) >= pressEvery:
 			p.reach(StagePowerButton)
 			if err := (qemu.SystemPowerdown{}).Do(ctx, p.client); err != nil {
+				p.settle(ctx)
 				return
 			}
 			pressed = time.Now()

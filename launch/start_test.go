@@ -64,7 +64,7 @@ func TestEnds(t *testing.T) {
 				launch.Exit{Reason: launch.ReasonHostSignal}},
 			{"crash", nil, func(_ *testing.T, p *launch.Process) error { return syscall.Kill(p.Pid(), syscall.SIGSEGV) },
 				launch.Exit{Reason: launch.ReasonCrashed, Status: -1, Signal: syscall.SIGSEGV}},
-			{"reset", launch.Args{"-M", "pc", "-no-reboot"}, func(_ *testing.T, p *launch.Process) error { return qemu.SystemReset{}.Do(ctx, p.Client()) },
+			{"reset", launch.Args{"-M", "pc", "-no-reboot"}, func(t *testing.T, p *launch.Process) error { return qemu.SystemReset{}.Do(limited(t), p.Client()) },
 				launch.Exit{Reason: launch.ReasonHostReset}},
 			{"without client", nil, func(t *testing.T, p *launch.Process) error {
 				require.NoError(t, p.Client().Close())
@@ -191,12 +191,10 @@ func TestMute(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip(err)
 	}
-	start := func(script string) (*launch.StartError, error) {
+	start := func(text string) (*launch.StartError, error) {
 		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 		defer cancel()
-		path := filepath.Join(t.TempDir(), "qemu")
-		require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
-		_, err := launch.Start(ctx, launch.Config{Binary: path})
+		_, err := launch.Start(ctx, launch.Config{Binary: script(t, text)})
 		failed, ok := errors.AsType[*launch.StartError](err)
 		require.True(t, ok)
 		return failed, err
