@@ -85,6 +85,7 @@ import (
 	"github.com/qmpkit/qmpkit/block"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/launch"
 	"github.com/qmpkit/qmpkit/migration"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/guest"
@@ -98,7 +99,7 @@ import (
 
 func page(ctx context.Context, t *testing.T, client *qmp.Client, vm *hotplug.VM, disks *block.VM, source, destination *qmp.Client,
 	schema *introspect.Schema, answer []byte, checked qmp.Conn, add qemu.BlockdevAdd, mirror qemu.BlockdevMirror,
-	taps []*os.File) error {
+	taps []*os.File, p *launch.Process) error {
 	{
 //line %s:%d
 %s
@@ -162,7 +163,7 @@ func TestNames(t *testing.T) {
 		return os.Open(exports[path])
 	})
 	packages := map[string]*types.Package{}
-	for _, path := range []string{"block", "hotplug", "job", "migration", "qmp", "qmp/generated/qemu", "qmp/introspect", "qmp/qmpfd",
+	for _, path := range []string{"block", "hotplug", "job", "launch", "migration", "qmp", "qmp/generated/qemu", "qmp/introspect", "qmp/qmpfd",
 		"qmp/qmpschema", "qmp/qmptest", "qmp/wire"} {
 		p, err := imports.Import("github.com/qmpkit/qmpkit/" + path)
 		require.NoError(t, err)
@@ -183,7 +184,7 @@ func TestNames(t *testing.T) {
 	}
 	qualified := regexp.MustCompile(`(?:^|[^\w./])((?:[a-z]\w*\.)?[A-Z]\w*|[a-z]\w*)\.([A-Z]\w*)`)
 	for _, page := range []string{"README.md", "docs/block.md", "docs/connect.md", "docs/cpus-and-memory.md", "docs/descriptors.md", "docs/devices.md",
-		"docs/events.md", "docs/hotplug.md", "docs/jobs.md", "docs/machines.md",
+		"docs/events.md", "docs/hotplug.md", "docs/jobs.md", "docs/launch.md", "docs/machines.md",
 		"docs/migrate.md", "docs/operations.md", "docs/schemas.md", "docs/testing.md", "docs/versions.md"} {
 		text, _ := readPage(t, page)
 		for _, code := range quoted.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
@@ -202,7 +203,7 @@ func TestNames(t *testing.T) {
 func exportData(t *testing.T) map[string]string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-export", "-f", "{{.ImportPath}} {{.Export}}",
-		"./block", "./hotplug", "./job", "./migration", "./qmp/...", "testing", "log/slog", "os/exec", "os/signal")
+		"./block", "./hotplug", "./job", "./launch", "./migration", "./qmp/...", "testing", "log/slog", "os/exec", "os/signal")
 	cmd.Dir = root
 	out, err := cmd.Output()
 	require.NoError(t, err)
@@ -218,7 +219,7 @@ func exportData(t *testing.T) map[string]string {
 // page.
 func TestPrograms(t *testing.T) {
 	qemutest.Run(t, []string{"7.2", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
-		for _, page := range []string{"block", "connect", "hotplug", "cpus-and-memory", "descriptors", "events", "jobs", "migrate", "schemas"} {
+		for _, page := range []string{"block", "connect", "hotplug", "cpus-and-memory", "descriptors", "events", "jobs", "launch", "migrate", "schemas"} {
 			t.Run(page, func(t *testing.T) {
 				t.Parallel()
 				newTerminal(t, q, "docs/"+page+".md").typeAll()

@@ -17,8 +17,8 @@ type Stage string
 const (
 	StagePowerButton Stage = "power button" // the guest was asked to power off
 	StageQuit        Stage = "quit"         // QEMU was told to quit
-	StageTerminate   Stage = "SIGTERM"
-	StageKill        Stage = "SIGKILL"
+	StageTerminate   Stage = "SIGTERM"      // the process was asked to end
+	StageKill        Stage = "SIGKILL"      // the kernel was told to end the process
 )
 
 // ShutdownOptions has the time that each step of [Process.Shutdown] may take. 0 means the default; a negative time leaves
