@@ -99,7 +99,7 @@ var rooms = []room{
 		why: "checks a generated package against its schema with random values"},
 	{path: "internal/golden", modules: []string{testify, txtar},
 		why: "golden files for tests: txtar archives, written anew by -update"},
-	{path: "internal/qemutest", rooms: []string{"qmp"},
+	{path: "internal/qemutest", rooms: []string{"qmp", "launch"},
 		why: "real QEMUs and guests for tests"},
 	{path: "internal/fakeqemu", rooms: []string{"qmp", "qmp/qmptest", "qmp/generated/qemu"},
 		why: "a fake QEMU that keeps track of devices and nodes, for tests and the demo"},
