@@ -54,9 +54,12 @@
 //
 // # The end
 //
-// [Process.Wait] and [Process.Exit] report why QEMU has ended. QEMU ends with this program: on Linux it gets SIGTERM when
-// this process dies, for whatever reason. A QEMU that hangs does not end from that. On other systems it continues; QEMU
-// 11.1 and later end with their parent with the arguments "-run-with", "exit-with-parent=on". With Config.Outlive, QEMU
+// [Process.Wait] and [Process.Exit] report why QEMU has ended.
+//
+// QEMU ends with this program: on Linux it gets SIGTERM when this process dies, for whatever reason. There are two
+// exceptions. A QEMU that hangs or is stopped (SIGSTOP) does not end. A QEMU that changes its user ("-runas", "-run-with
+// user=") does not get the signal: to change the user, set SysProcAttr.Credential in Config.Prepare. On other systems QEMU
+// continues, unless it has the arguments "-run-with", "exit-with-parent=on" (QEMU 11.1). With Config.Outlive, QEMU
 // continues in any case, and [Attach] takes it up.
 //
 // A Process reads what QEMU writes to its standard error, because a full pipe would stop QEMU. QEMU does not get signals of

@@ -33,11 +33,13 @@ type Config struct {
 	// loses text instead.
 	Stderr io.Writer
 
-	// Outlive lets QEMU continue when this program ends. It needs a Monitor. QEMU then runs in a session of its own.
+	// Outlive lets QEMU continue when this program ends. It needs a Monitor. QEMU then runs in its own session. What QEMU
+	// writes to its standard error after the end of this program is lost; to keep it, set Stderr of the command to a file
+	// in Prepare. [Process.Stderr] is empty then.
 	Outlive bool
 
-	// Prepare, if not nil, changes the command before it starts: its Dir, its Env, or SysProcAttr for a user or a cgroup.
-	// Other fields belong to Start.
+	// Prepare, if not nil, changes the command before it starts: its Dir, its Env, a file as its Stderr, or SysProcAttr for a user
+	// or a cgroup. Other fields belong to Start.
 	Prepare func(cmd *exec.Cmd)
 }
 

@@ -5,6 +5,7 @@ package launch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -184,6 +185,82 @@ func TestStartInTime(t *testing.T) {
 			cancel()
 		}
 	})
+}
+
+// TestKilledInTime kills QEMU at many moments of a start.
+func TestKilledInTime(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		for moment := range 10 {
+			path := script(t, fmt.Sprintf("(sleep 0.0%d; kill -KILL $$) >/dev/null 2>&1 &\nexec %s \"$@\"", moment, q.Path))
+			p, err := launch.Start(ctx, launch.Config{Binary: path, Args: plain})
+			var exit launch.Exit
+			if failed, ok := errors.AsType[*launch.StartError](err); ok {
+				require.NoError(t, failed.Err)
+				exit = failed.Exit
+			} else {
+				require.NoError(t, err)
+				exit, err = p.Wait(ctx)
+				require.NoError(t, err)
+			}
+			require.Equal(t, launch.Exit{Reason: launch.ReasonKilled, Status: -1, Signal: syscall.SIGKILL}, exit)
+		}
+	})
+}
+
+// TestStopped has a QEMU that was stopped while it started, and was continued.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	q := qemutest.Get(t, "")
+	path := script(t, fmt.Sprintf("(sleep 0.3; kill -CONT $$) >/dev/null 2>&1 &\nkill -STOP $$; exec %s \"$@\"", q.Path))
+	startWith(t, launch.Config{Binary: path, Args: plain})
+}
+
+// TestWithoutKVM names the accelerator in the reason, and starts with another one.
+func TestWithoutKVM(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		args := launch.Args{"-nodefaults", "-display", "none", "-M", "pc", "-accel", "kvm"}
+		p, err := launch.Start(ctx, launch.Config{Binary: q.Path, Args: args})
+		if err == nil {
+			require.NoError(t, p.Kill())
+			t.Skip("this host has KVM")
+		}
+		require.ErrorContains(t, err, "failed (status 1): ")
+		require.ErrorContains(t, err, "kvm")
+		p = startWith(t, launch.Config{Binary: q.Path, Args: append(args, "-accel", "tcg")})
+		kvm, err := qemu.QueryKVM{}.Do(ctx, p.Client())
+		require.NoError(t, err)
+		require.False(t, kvm.Enabled)
+	})
+}
+
+// TestNothingIsLeft starts QEMUs in vain and with success, and looks for descriptors.
+func TestNothingIsLeft(t *testing.T) {
+	qemutest.CheckFds(t)
+	q := qemutest.Get(t, "")
+	dir := t.TempDir()
+	for range 3 {
+		for _, arg := range []string{"-no-shutdown", "-no-such-option"} {
+			socket, monitor := &launch.Socket{ID: "s"}, filepath.Join(dir, "monitor")
+			p, err := launch.Start(limited(t), launch.Config{Binary: q.Path, Monitor: monitor, Args: launch.Args{
+				plain, socket, &launch.Socket{ID: "t", Path: filepath.Join(dir, "t")}, launch.Secret("x", []byte("y")), arg,
+			}})
+			if arg == "-no-such-option" {
+				require.Error(t, err)
+				continue
+			}
+			require.NoError(t, err)
+			attached, err := launch.Attach(limited(t), monitor, nil)
+			require.NoError(t, err)
+			conn, err := socket.Conn()
+			require.NoError(t, err)
+			require.NoError(t, conn.Close())
+			require.NoError(t, attached.Kill())
+			require.NoError(t, p.Kill())
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
 }
 
 // TestMute has a program that takes the connection and says nothing, one that ends at once, and one that closes the

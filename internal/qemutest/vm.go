@@ -58,7 +58,10 @@ func (q *QEMU) Launch(cfg Config) (*VM, error) {
 	defer cancel()
 	qemu.Process, err = launch.Start(ctx, launch.Config{
 		Binary: path, Args: args, Stderr: &qemu.output,
-		Prepare: func(cmd *exec.Cmd) { cmd.Stdout = cmd.Stderr }, // qemu-io prints there
+		Prepare: func(cmd *exec.Cmd) {
+			cmd.Stdout = cmd.Stderr           // qemu-io prints there
+			cmd.SysProcAttr = endWithParent() // even if a test has stopped QEMU
+		},
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("QEMU %s: %w", q.Release(), err), os.RemoveAll(dir))
