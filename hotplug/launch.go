@@ -142,7 +142,6 @@ func numberFiles(branch qemu.NetdevBranch, numbers map[string]string) {
 			replace(names)
 		}
 	case *qemu.NetdevVhostVDPAOptions:
-		//qmp:allow NetdevVhostVDPAOptions/vhostfd the backend has set it
 		replace(branch.VhostFD)
 	}
 }
