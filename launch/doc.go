@@ -32,11 +32,12 @@
 // [Args] contains strings and options. An option knows the form that this QEMU takes, JSON or keyval, and doubles commas.
 // The functions take types of package qemu:
 //
-//	Blockdev, Device, Object, Netdev, Chardev, NUMA, Incoming    the options of these names
-//	Secret                                                       -object secret, whose secret is not on the command line
-//	JSON, Keyval                                                 other options
-//	*Socket                                                      a character device that the program has the other end of
-//	hotplug.Disk, hotplug.NIC, hotplug.Memory                    devices as hotplug adds them later
+//	Blockdev, Device, Object, Netdev, Chardev,   the options of these names
+//	Display, Audiodev, NUMA, Incoming
+//	Secret                                       -object secret; the secret is not on the command line
+//	JSON, Keyval                                 other options
+//	*Socket                                      a character device that the program has the other end of
+//	hotplug.Disk, hotplug.NIC, hotplug.Memory    devices as hotplug adds them later
 //
 // A program writes its own option with [Line.Add], [Line.FD] and [Line.FDSet]. An option that depends on the version runs
 // "binary -version", once for each file.

@@ -164,3 +164,59 @@ func ExampleSocket() {
 	// Output:
 	// true
 }
+
+// The end of QEMU has a reason.
+func ExampleProcess_Wait() {
+	onQEMU(func(ctx context.Context, binary, _ string) error {
+		p, err := launch.Start(ctx, launch.Config{Binary: binary, Args: launch.Args{"-M", "none", "-nodefaults", "-display", "none"}})
+		if err != nil {
+			return err
+		}
+		defer p.Kill()
+		if err := (qemu.Quit{}).Do(ctx, p.Client()); err != nil {
+			return err
+		}
+		exit, err := p.Wait(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Println(exit)
+		return nil
+	})
+	// Output:
+	// host-qmp-quit (status 0)
+}
+
+// A program has an option that no package has.
+func ExampleLine() {
+	onQEMU(func(ctx context.Context, binary, dir string) error {
+		path := filepath.Join(dir, "bios")
+		if err := os.WriteFile(path, make([]byte, 64<<10), 0o600); err != nil {
+			return err
+		}
+		p, err := launch.Start(ctx, launch.Config{Binary: binary, Args: launch.Args{"-nodefaults", "-display", "none", "-M", "pc", firmware(path)}})
+		if err != nil {
+			return err
+		}
+		fmt.Println("started")
+		return p.Kill()
+	})
+	// Output:
+	// started
+}
+
+// firmware is the path of a firmware, which QEMU gets as a descriptor.
+type firmware string
+
+func (f firmware) AppendTo(line *launch.Line) error {
+	file, err := os.Open(string(f))
+	if err != nil {
+		return err
+	}
+	defer file.Close() // QEMU has a copy
+	fd, err := line.FD(file)
+	if err == nil {
+		line.Add("-bios", "/dev/fd/"+fd)
+	}
+	return err
+}

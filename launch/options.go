@@ -14,10 +14,9 @@ import (
 // typedJSON is the first tested version whose -device, -object and -netdev take JSON: 7.2. Older ones get the keyval form.
 var typedJSON = qmp.Version{Major: 7, Minor: 2}
 
-// JSON returns an option whose value is JSON: "-blockdev", "-display", "-audiodev", and others in newer QEMUs. value is
-// a value of a generated type, or [qmp.Args]:
+// JSON returns an option whose value is JSON. value is a value of a generated type, or [qmp.Args]:
 //
-//	launch.JSON("-audiodev", qemu.Audiodev{ID: "snd0", Driver: qemu.AudiodevDriverNone, Branch: &qemu.AudiodevGenericOptions{}})
+//	launch.JSON("-compat", qemu.CompatPolicy{DeprecatedInput: new(qemu.CompatPolicyInputReject)}) // QEMU 7.2
 func JSON(name string, value any) Option {
 	return option(func(line *Line) error {
 		text, err := textOf(value)
@@ -51,6 +50,12 @@ func Keyval(name, first string, members qmp.Args) Option {
 
 // Blockdev returns -blockdev: a block node.
 func Blockdev(node qemu.BlockdevOptions) Option { return JSON("-blockdev", node) }
+
+// Display returns -display: the window or the display server of the machine.
+func Display(display qemu.DisplayOptions) Option { return JSON("-display", display) }
+
+// Audiodev returns -audiodev: the host's side of a sound card.
+func Audiodev(audio qemu.Audiodev) Option { return JSON("-audiodev", audio) }
 
 // Device returns -device. Before QEMU 7.2, properties with lists or members are an error that matches
 // [errors.ErrUnsupported].

@@ -54,8 +54,8 @@ func TestOptions(t *testing.T) {
 				Local:  &qemu.SocketAddressLegacy{Branch: &qemu.InetSocketAddress{Host: "127.0.0.1", Port: "0"}},
 			}}),
 			launch.Chardev("pty0", qemu.ChardevBackend{Branch: &qemu.ChardevPTY{}}),
-			launch.JSON("-audiodev", qemu.Audiodev{ID: "snd0", Driver: qemu.AudiodevDriverNone, Branch: &qemu.AudiodevGenericOptions{}}),
-			launch.JSON("-display", qemu.DisplayOptions{Type: qemu.DisplayTypeNone, Branch: &qemu.RawBranch{}}),
+			launch.Audiodev(qemu.Audiodev{ID: "snd0", Driver: qemu.AudiodevDriverNone, Branch: &qemu.AudiodevGenericOptions{}}),
+			launch.Display(qemu.DisplayOptions{Type: qemu.DisplayTypeNone, Branch: &qemu.RawBranch{}}),
 			launch.Incoming(qemu.MigrationChannel{ChannelType: qemu.MigrationChannelTypeMain, Addr: qemu.MigrationAddress{Branch: &qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: filepath.Join(dir, "mig")}}}}),
 		}
 		p := start(t, q, args)

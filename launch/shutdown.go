@@ -31,10 +31,12 @@ type ShutdownOptions struct {
 
 // Tests shorten these.
 var (
-	pressEvery  = 5 * time.Second  // the power button
-	lookEvery   = time.Second      // for the state of the machine
-	answerLimit = 10 * time.Second // after which a monitor counts as dead
+	pressEvery = 5 * time.Second // the power button
+	lookEvery  = time.Second     // for the state of the machine
 )
+
+// answerLimit is the time after which a monitor counts as dead.
+const answerLimit = 10 * time.Second
 
 // shares of the time until the deadline of ctx, at most.
 const (
@@ -88,6 +90,7 @@ func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, er
 		}
 		stepCtx, cancel := context.WithTimeout(ctx, limit)
 		step.do(stepCtx)
+		p.settle(stepCtx)
 		cancel()
 	}
 	return p.end()
@@ -146,7 +149,6 @@ func (p *Process) powerOff(ctx context.Context) {
 		cancel()
 		switch {
 		case err != nil:
-			p.settle(ctx)
 			return
 		case status.Status == qemu.RunStateShutdown && !pressed.IsZero(): // with -no-shutdown
 			if (qemu.Quit{}).Do(ctx, p.client) == nil {
@@ -158,7 +160,6 @@ func (p *Process) powerOff(ctx context.Context) {
 		case time.Since(pressed) >= pressEvery:
 			p.reach(StagePowerButton)
 			if err := (qemu.SystemPowerdown{}).Do(ctx, p.client); err != nil {
-				p.settle(ctx)
 				return
 			}
 			pressed = time.Now()

@@ -145,3 +145,27 @@ func TestShutdownQEMU(t *testing.T) {
 		}
 	})
 }
+
+// TestShutdownGuest presses the power button of a Linux guest.
+func TestShutdownGuest(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
+		for _, c := range []struct {
+			arg    string
+			reason launch.Reason
+		}{{"-nodefaults", launch.ReasonGuestShutdown}, {"-no-shutdown", launch.ReasonQuit}} {
+			t.Run(c.arg, func(t *testing.T) {
+				t.Parallel()
+				vm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true, Args: []string{c.arg}})
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+				defer cancel()
+				p, err := launch.Attach(ctx, vm.Socket(), nil)
+				require.NoError(t, err)
+				exit, err := p.Shutdown(ctx, &launch.ShutdownOptions{PowerButton: 2 * time.Minute}) // the guest boots, and loses presses
+				require.NoError(t, err)
+				require.Equal(t, launch.Exit{Reason: c.reason, Status: -1, Stage: launch.StagePowerButton}, exit)
+				require.NoError(t, vm.Wait(ctx))
+			})
+		}
+	})
+}

@@ -5,14 +5,15 @@ package launch_test
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,7 +28,8 @@ func TestSockets(t *testing.T) {
 	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
 		dir := t.TempDir()
 		mine, theirs := &launch.Socket{ID: "mine"}, &launch.Socket{ID: "theirs", Path: filepath.Join(dir, "theirs")}
-		debug := &launch.Socket{ID: "debug"}
+		var log output
+		debug := &launch.Socket{ID: "debug", Output: &log}
 		p := startWith(t, launch.Config{
 			Binary: q.Path, Monitor: filepath.Join(dir, "monitor"),
 			Args: launch.Args{plain, "-M", "pc", mine, "-qmp", "chardev:mine", theirs, debug, "-device", "isa-debugcon,iobase=0x402,chardev=debug"},
@@ -49,11 +51,10 @@ func TestSockets(t *testing.T) {
 		_, err = theirs.Conn()
 		require.ErrorContains(t, err, "Path is set")
 
-		output, err := debug.Conn()
+		require.Eventually(t, func() bool { return strings.Contains(log.String(), "SeaBIOS") }, time.Minute, 10*time.Millisecond)
+		conn, err = debug.Conn()
 		require.NoError(t, err)
-		_, err = io.ReadFull(output, make([]byte, 100)) // of the firmware
-		require.NoError(t, err)
-		require.NoError(t, output.Close())
+		require.NoError(t, conn.Close())
 
 		other, err := qmp.Dial(ctx, filepath.Join(dir, "monitor"), nil)
 		require.NoError(t, err)
@@ -67,6 +68,24 @@ func TestSockets(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, entries)
 	})
+}
+
+// An output is a buffer that is written and read at the same time.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func TestSocketErrors(t *testing.T) {
@@ -87,6 +106,7 @@ func TestSocketErrors(t *testing.T) {
 	require.ErrorContains(t, err, "Start has not succeeded")
 
 	// After an error, the connections are closed and the paths are gone.
+	twice = &launch.Socket{ID: "twice", Output: new(output)}
 	path := filepath.Join(t.TempDir(), "s")
 	_, err = launch.Start(limited(t), launch.Config{Binary: q.Path, Monitor: path + "m", Args: launch.Args{
 		plain, twice, &launch.Socket{ID: "listens", Path: path}, "-nosuch",

@@ -46,6 +46,9 @@ type Config struct {
 // grace is how long a QEMU that has closed its monitor may take to end by itself.
 const grace = 5 * time.Second
 
+// stderrDelay is how long the output of a QEMU that has ended is read. A helper of QEMU can hold the pipe open.
+const stderrDelay = 100 * time.Millisecond
+
 // Start starts QEMU and returns when the machine exists and the monitor answers. If ctx ends first, Start kills QEMU.
 // The time depends on the machine: 0.1 seconds for most, several seconds with gigabytes of preallocated memory. ctx
 // has no effect after Start has returned.
@@ -114,6 +117,7 @@ func start(ctx context.Context, cfg *Config, line *Line) (p *Process, err error)
 	}
 	cmd := exec.Command(line.binary, line.words...)
 	cmd.Stderr, cmd.ExtraFiles, cmd.SysProcAttr = stderrEnd, line.files, processAttributes(cfg.Outlive)
+	cmd.WaitDelay = stderrDelay
 	if cfg.Prepare != nil {
 		cfg.Prepare(cmd)
 	}
@@ -186,8 +190,7 @@ func (p *Process) run(cmd *exec.Cmd, stderr *os.File, started chan<- error) {
 	}()
 	_ = cmd.Wait() // the state has the status
 	close(p.ended)
-	// A helper of QEMU can hold the pipe open.
-	_ = stderr.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	_ = stderr.SetReadDeadline(time.Now().Add(stderrDelay))
 	<-read
 	p.finish(exitOf(cmd.ProcessState))
 }

@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,24 +19,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A gate is a Writer that blocks until it is opened.
+// A gate is an output that blocks until it is opened.
 type gate struct {
 	open chan struct{}
-	mu   sync.Mutex
-	text strings.Builder
+	output
 }
 
 func (g *gate) Write(b []byte) (int, error) {
 	<-g.open
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.text.Write(b)
-}
-
-func (g *gate) String() string {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.text.String()
+	return g.output.Write(b)
 }
 
 // script writes a program that is executed as QEMU.
