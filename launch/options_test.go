@@ -201,7 +201,7 @@ func TestVersion(t *testing.T) {
 	dir := t.TempDir()
 	script := func(text string) string {
 		path := filepath.Join(dir, "qemu")
-		require.NoError(t, os.WriteFile(path+"2", []byte("#!/bin/sh\n"+text), 0o700))
+		writeScript(t, path+"2", text)
 		require.NoError(t, os.Rename(path+"2", path))
 		return path
 	}

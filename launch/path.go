@@ -60,6 +60,13 @@ func (l *Line) listen(path string) (fd string, err error) {
 
 // removeStale removes a socket that nobody listens on.
 func removeStale(ctx context.Context, path string) error {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	// A connection can terminate a QEMU 7.2 that is starting. So ask the kernel first.
+	if listensAt(path) {
+		return because(ErrPathInUse, path+": "+ErrPathInUse.Error())
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)

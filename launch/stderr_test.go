@@ -34,8 +34,16 @@ func (g *gate) Write(b []byte) (int, error) {
 func script(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "qemu")
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700))
+	writeScript(t, path, text)
 	return path
+}
+
+// writeScript has another process write a program. If this one did, a child of another test could inherit the file while it
+// is open for writing, and it could not be executed.
+func writeScript(t *testing.T, path, text string) {
+	t.Helper()
+	out, err := exec.Command("sh", "-c", `printf '#!/bin/sh\n%s\n' "$1" >"$2" && chmod +x "$2"`, "sh", text, path).CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
 
 // TestStderr has a program that writes much, and a Writer that blocks until it has ended.

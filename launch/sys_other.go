@@ -17,3 +17,5 @@ func processAttributes(bool) *syscall.SysProcAttr    { return nil }
 func duplicate(*os.File) (*os.File, error)           { return nil, errNoDescriptors }
 func socketPair() (ours, theirs *os.File, err error) { return nil, nil, errNoDescriptors }
 func lockFolder(string) (*os.File, error)            { return nil, errNoDescriptors }
+
+func listensAt(string) bool { return false }
