@@ -87,6 +87,7 @@ import (
 	"github.com/qmpkit/qmpkit/guestagent"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/launch"
 	"github.com/qmpkit/qmpkit/machine"
 	"github.com/qmpkit/qmpkit/migration"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -102,7 +103,7 @@ import (
 
 func page(ctx context.Context, t *testing.T, client *qmp.Client, vm *hotplug.VM, disks *block.VM, agent *guestagent.Agent, source, destination *qmp.Client,
 	schema *introspect.Schema, answer []byte, checked qmp.Conn, add qemu.BlockdevAdd, mirror qemu.BlockdevMirror,
-	taps []*os.File, core *os.File) error {
+	taps []*os.File, core *os.File, p *launch.Process) error {
 	{
 //line %s:%d
 %s
@@ -166,7 +167,7 @@ func TestNames(t *testing.T) {
 		return os.Open(exports[path])
 	})
 	packages := map[string]*types.Package{}
-	for _, path := range []string{"block", "guestagent", "hotplug", "job", "machine", "migration", "qmp", "qmp/generated/qemu", "qmp/introspect", "qmp/qmpfd",
+	for _, path := range []string{"block", "guestagent", "hotplug", "job", "launch", "machine", "migration", "qmp", "qmp/generated/qemu", "qmp/introspect", "qmp/qmpfd",
 		"qmp/qmpschema", "qmp/qmptest", "qmp/wire", "qom"} {
 		p, err := imports.Import("github.com/qmpkit/qmpkit/" + path)
 		require.NoError(t, err)
@@ -187,7 +188,7 @@ func TestNames(t *testing.T) {
 	}
 	qualified := regexp.MustCompile(`(?:^|[^\w./])((?:[a-z]\w*\.)?[A-Z]\w*|[a-z]\w*)\.([A-Z]\w*)`)
 	for _, page := range []string{"README.md", "docs/block.md", "docs/connect.md", "docs/cpus-and-memory.md", "docs/descriptors.md", "docs/devices.md",
-		"docs/events.md", "docs/guest-agent.md", "docs/hotplug.md", "docs/jobs.md", "docs/machine.md", "docs/machines.md",
+		"docs/events.md", "docs/guest-agent.md", "docs/hotplug.md", "docs/jobs.md", "docs/launch.md", "docs/machine.md", "docs/machines.md",
 		"docs/migrate.md", "docs/operations.md", "docs/qom.md", "docs/schemas.md", "docs/testing.md", "docs/versions.md"} {
 		text, _ := readPage(t, page)
 		for _, code := range quoted.FindAllStringSubmatch(fenced.ReplaceAllString(text, ""), -1) {
@@ -206,7 +207,7 @@ func TestNames(t *testing.T) {
 func exportData(t *testing.T) map[string]string {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-export", "-f", "{{.ImportPath}} {{.Export}}",
-		"./block", "./guestagent", "./hotplug", "./job", "./machine", "./migration", "./qmp/...", "./qom", "testing", "log/slog", "os/exec", "os/signal")
+		"./block", "./guestagent", "./hotplug", "./job", "./launch", "./machine", "./migration", "./qmp/...", "./qom", "testing", "log/slog", "os/exec", "os/signal")
 	cmd.Dir = root
 	out, err := cmd.Output()
 	require.NoError(t, err)
@@ -222,7 +223,7 @@ func exportData(t *testing.T) map[string]string {
 // page.
 func TestPrograms(t *testing.T) {
 	qemutest.Run(t, []string{"7.2", "11.1"}, func(t *testing.T, q *qemutest.QEMU) {
-		for _, page := range []string{"block", "connect", "hotplug", "cpus-and-memory", "descriptors", "events", "jobs", "machine", "migrate", "qom", "schemas"} {
+		for _, page := range []string{"block", "connect", "hotplug", "cpus-and-memory", "descriptors", "events", "jobs", "launch", "machine", "migrate", "qom", "schemas"} {
 			t.Run(page, func(t *testing.T) {
 				t.Parallel()
 				newTerminal(t, q, "docs/"+page+".md").typeAll()

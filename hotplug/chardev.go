@@ -66,6 +66,11 @@ func (vm *VM) reconnecting(ctx context.Context, backend qemu.ChardevBackend) (qe
 	if has || err != nil && !errors.Is(err, errors.ErrUnsupported) { // before QEMU 2.5
 		return backend, err
 	}
+	return inSeconds(socket)
+}
+
+// inSeconds returns a socket with the member of older QEMUs.
+func inSeconds(socket *qemu.ChardevSocket) (backend qemu.ChardevBackend, err error) {
 	old := *socket
 	old.ReconnectMs = nil
 	text, err := qemu.ChardevBackend{Branch: &old}.MarshalJSON()

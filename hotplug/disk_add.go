@@ -38,9 +38,8 @@ func (vm *VM) addDisk(ctx context.Context, undo *rollback, d *Disk) error {
 	return vm.whyNoPCI(ctx, d.Driver, diskWithoutPCI, vm.plug(ctx, undo, d.device()))
 }
 
-// addNode adds a disk's node after the secrets and descriptors that it needs. prepare reads the tree of
-// nodes and opens its files.
-func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[string][]byte, prepare func(*nodeTree) error) error {
+// addNode adds a disk's node after the secrets and descriptors that it needs.
+func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, b nodeBackend) error {
 	if fallback, err := vm.fallsBack(ctx); err != nil {
 		return err
 	} else if fallback {
@@ -48,10 +47,10 @@ func (vm *VM) addNode(ctx context.Context, undo *rollback, d *Disk, secrets map[
 	}
 	tree := &nodeTree{}
 	defer tree.close() // QEMU has copies of the descriptors by then
-	if err := prepare(tree); err != nil {
+	if err := b.prepare(tree); err != nil {
 		return err
 	}
-	if err := vm.addSecrets(ctx, undo, d, secrets); err != nil {
+	if err := vm.addSecrets(ctx, undo, d, b.keys()); err != nil {
 		return err
 	}
 	if err := tree.addFDSets(ctx, vm, undo, d); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/qmpkit/qmpkit/launch"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
@@ -24,9 +25,21 @@ type DiskBackend interface {
 	// addStorage adds the storage that the device will use, as steps of an operation.
 	addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error
 
+	// appendStorage is addStorage for the command line of a QEMU that is to be started.
+	appendStorage(line *launch.Line, d *Disk) error
+
 	// diskDevice returns the driver for a Disk without a Driver, and the properties that connect the device
 	// with the backend.
 	diskDevice(d *Disk) (driver string, props qmp.Args)
+}
+
+// A nodeBackend is a backend of which a node is made.
+type nodeBackend interface {
+	// prepare reads the tree of nodes and opens its files.
+	prepare(t *nodeTree) error
+
+	// keys returns the secrets of the nodes.
+	keys() map[string][]byte
 }
 
 // A File is a file or a block device of the host, as the storage of a disk. AddDisk opens it and gives QEMU
@@ -80,17 +93,22 @@ func (f File) checkDisk(d *Disk) (node string, err error) {
 }
 
 func (f File) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
-	return vm.addNode(ctx, undo, d, nil, func(t *nodeTree) error {
-		use := qmpfd.Use{ReadOnly: f.ReadOnly, AutoReadOnly: f.AutoReadOnly, Direct: f.Direct}
-		err := t.read(imageNode(f.Path, f.Format, f.Backing, f.Discard, use))
-		if err != nil {
-			return err
-		}
-		if err := t.open(f.Open); err != nil {
-			return err
-		}
-		return t.files[0].setDriver()
-	})
+	return vm.addNode(ctx, undo, d, f)
+}
+
+func (f File) appendStorage(line *launch.Line, d *Disk) error { return appendNode(line, d, f) }
+
+func (f File) keys() map[string][]byte { return nil }
+
+func (f File) prepare(t *nodeTree) error {
+	err := t.read(imageNode(f.Path, f.Format, f.Backing, f.Discard, qmpfd.Use{ReadOnly: f.ReadOnly, AutoReadOnly: f.AutoReadOnly, Direct: f.Direct}))
+	if err != nil {
+		return err
+	}
+	if err := t.open(f.Open); err != nil {
+		return err
+	}
+	return t.files[0].setDriver()
 }
 
 func (f File) diskDevice(d *Disk) (string, qmp.Args) { return blockDevice(d.NodeName, f.WriteCache) }
@@ -120,17 +138,23 @@ func (f Descriptor) checkDisk(d *Disk) (node string, err error) {
 }
 
 func (f Descriptor) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
-	return vm.addNode(ctx, undo, d, nil, func(t *nodeTree) error {
-		use, err := qmpfd.UseOf(f.File)
-		if err != nil {
-			return err
-		}
-		if err := t.read(imageNode("", f.Format, f.Backing, f.Discard, use)); err != nil {
-			return err
-		}
-		t.files[0].files = qmpfd.Files{f.File}
-		return t.files[0].setDriver()
-	})
+	return vm.addNode(ctx, undo, d, f)
+}
+
+func (f Descriptor) appendStorage(line *launch.Line, d *Disk) error { return appendNode(line, d, f) }
+
+func (f Descriptor) keys() map[string][]byte { return nil }
+
+func (f Descriptor) prepare(t *nodeTree) error {
+	use, err := qmpfd.UseOf(f.File)
+	if err != nil {
+		return err
+	}
+	if err := t.read(imageNode("", f.Format, f.Backing, f.Discard, use)); err != nil {
+		return err
+	}
+	t.files[0].files = qmpfd.Files{f.File}
+	return t.files[0].setDriver()
 }
 
 func (f Descriptor) diskDevice(d *Disk) (string, qmp.Args) {
@@ -183,16 +207,22 @@ func (b Blockdev) checkDisk(d *Disk) (node string, err error) {
 }
 
 func (b Blockdev) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error {
-	return vm.addNode(ctx, undo, d, b.Secrets, func(t *nodeTree) error {
-		if b.Open == nil {
-			t.node = b.Options
-			return nil
-		}
-		if err := t.read(&b.Options); err != nil {
-			return err
-		}
-		return t.open(b.Open)
-	})
+	return vm.addNode(ctx, undo, d, b)
+}
+
+func (b Blockdev) appendStorage(line *launch.Line, d *Disk) error { return appendNode(line, d, b) }
+
+func (b Blockdev) keys() map[string][]byte { return b.Secrets }
+
+func (b Blockdev) prepare(t *nodeTree) error {
+	if b.Open == nil {
+		t.node = b.Options
+		return nil
+	}
+	if err := t.read(&b.Options); err != nil {
+		return err
+	}
+	return t.open(b.Open)
 }
 
 func (b Blockdev) diskDevice(d *Disk) (string, qmp.Args) {
@@ -217,6 +247,8 @@ func (n Node) checkDisk(d *Disk) (node string, err error) {
 }
 
 func (n Node) addStorage(context.Context, *VM, *rollback, *Disk) error { return nil }
+
+func (n Node) appendStorage(*launch.Line, *Disk) error { return nil }
 
 func (n Node) diskDevice(*Disk) (string, qmp.Args) { return blockDevice(n.Name, n.WriteCache) }
 

@@ -23,6 +23,9 @@
 //
 // The field Backend takes a value of such a type or a pointer to one. Programs outside this package cannot add types.
 //
+// A [Disk], a [NIC] or a [Memory] can also be among the arguments of launch.Start: the machine then starts with it, and the
+// removals work on it.
+//
 // # Places
 //
 // If a device has no Bus, the operation finds one. It lets QEMU choose first. QEMU chooses the newest bus of the kind

@@ -28,8 +28,17 @@ type NICBackend interface {
 	// may remove descriptors and connections that no netdev has taken.
 	taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error)
 
+	// files returns the files of sendFiles, with the names that QEMU gets them under.
+	files(id string) []namedFile
+
 	// netdev returns the netdev to add. It refers to the descriptors by the names that sendFiles used.
 	netdev(n *NIC) qemu.NetdevAdd
+}
+
+// A namedFile is a descriptor of a netdev, which refers to it by the name.
+type namedFile struct {
+	name string
+	file *os.File
 }
 
 // A Tap is a tap or macvtap of the host, as the host's side of a NIC. QEMU gets copies of the descriptors;
@@ -78,6 +87,16 @@ func (t Tap) sendFiles(ctx context.Context, vm *VM, undo *rollback, id string) e
 
 func (t Tap) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
 	return vm.nameTaken(ctx, tapNames(id)(0))
+}
+
+func (t Tap) files(id string) (files []namedFile) {
+	for i, f := range t.Queues {
+		files = append(files, namedFile{tapNames(id)(i), f})
+	}
+	for i, f := range t.Vhost {
+		files = append(files, namedFile{vhostNames(id)(i), f})
+	}
+	return files
 }
 
 func (t Tap) netdev(n *NIC) qemu.NetdevAdd {
@@ -137,6 +156,8 @@ func (n Netdev) taken(context.Context, *VM, string) (known, taken bool, err erro
 	return false, false, nil
 }
 
+func (n Netdev) files(string) []namedFile { return nil }
+
 func (n Netdev) netdev(nic *NIC) qemu.NetdevAdd {
 	add := qemu.NetdevAdd(n.Options)
 	add.ID = nic.NetdevID
@@ -174,6 +195,8 @@ func (v VhostVDPA) sendFiles(ctx context.Context, vm *VM, undo *rollback, id str
 func (v VhostVDPA) taken(ctx context.Context, vm *VM, id string) (known, taken bool, err error) {
 	return vm.nameTaken(ctx, vhostNames(id)(0))
 }
+
+func (v VhostVDPA) files(id string) []namedFile { return []namedFile{{vhostNames(id)(0), v.File}} }
 
 func (v VhostVDPA) netdev(n *NIC) qemu.NetdevAdd {
 	//qmp:allow NetdevVhostVDPAOptions/vhostfd an older QEMU refuses it, and the caller has no other way

@@ -43,16 +43,20 @@ func (vm *VM) chooseDriver(ctx context.Context, driver *string, pci string) erro
 	if err != nil {
 		return err
 	}
-	*driver = pci
-	if target != qemu.SysEmuTargetS390x {
-		return nil
+	*driver, err = defaultDriver(target, pci)
+	return err
+}
+
+// defaultDriver returns the driver for a target. pci is the one of a machine with PCI.
+func defaultDriver(target qemu.SysEmuTarget, pci string) (string, error) {
+	if target != qemu.SysEmuTargetS390x || !strings.HasSuffix(pci, pciDriver) {
+		return pci, nil
 	}
 	if strings.HasPrefix(pci, vhostUserDriver) {
-		return because(errors.ErrUnsupported,
+		return "", because(errors.ErrUnsupported,
 			"s390x has no channel device for a vhost-user disk; set Driver to %q if the guest has PCI", pci)
 	}
-	*driver = strings.TrimSuffix(pci, pciDriver) + ccwDriver
-	return nil
+	return strings.TrimSuffix(pci, pciDriver) + ccwDriver, nil
 }
 
 // whyNoPCI replaces the text of the error of QEMU that refused a PCI device, if the machine has no PCI. advice says what

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/qmpkit/qmpkit/launch"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -92,6 +93,21 @@ func (v VhostUser) connect(ctx context.Context, vm *VM, undo *rollback, id strin
 	return err
 }
 
+// appendServer adds the connection to the command line of a QEMU that is to be started.
+func (v VhostUser) appendServer(line *launch.Line, id string) error {
+	add := v.chardev(id)
+	if v.Reconnect > 0 {
+		version, err := line.Version()
+		if err == nil && version.Compare(qmp.Version{Major: 9, Minor: 2}) < 0 {
+			add.Backend, err = inSeconds(add.Backend.Branch.(*qemu.ChardevSocket))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return launch.Chardev(add.ID, add.Backend).AppendTo(line)
+}
+
 // chardevID returns the ID of the character device for the device with this ID.
 func (v VhostUser) chardevID(id string) string { return cmp.Or(v.ChardevID, chardevOf(id)) }
 
@@ -110,6 +126,8 @@ func (v VhostUser) addStorage(ctx context.Context, vm *VM, undo *rollback, d *Di
 	}
 	return v.connect(ctx, vm, undo, d.ID)
 }
+
+func (v VhostUser) appendStorage(line *launch.Line, d *Disk) error { return v.appendServer(line, d.ID) }
 
 func (v VhostUser) diskDevice(d *Disk) (driver string, props qmp.Args) {
 	props = qmp.Args{"chardev": v.chardevID(d.ID)}
@@ -138,6 +156,8 @@ func (v VhostUser) taken(ctx context.Context, vm *VM, id string) (known, taken b
 	}
 	return true, false, err
 }
+
+func (v VhostUser) files(string) []namedFile { return nil }
 
 func (v VhostUser) netdev(n *NIC) qemu.NetdevAdd {
 	user := &qemu.NetdevVhostUserOptions{Chardev: v.chardevID(n.ID)}

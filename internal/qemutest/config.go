@@ -3,7 +3,6 @@ package qemutest
 import (
 	"cmp"
 	"fmt"
-	"strconv"
 )
 
 // RootPorts is the number of hot-pluggable root ports of a q35 or virt machine: rp1, rp2, …
@@ -70,8 +69,8 @@ var boards = map[string]board{
 
 func (cfg Config) board() board { return boards[cfg.Name()] }
 
-// command returns the arguments for a QEMU whose files are in dir and that inherits its monitors' sockets. firmware is
-// the file of the firmware and guest the folder of the guest, if there are to be any.
+// command returns the arguments for a QEMU whose files are in dir, without the monitors. firmware is the file of the
+// firmware and guest the folder of the guest, if there are to be any.
 func (cfg Config) command(dir, firmware, guest string) []string {
 	board := cfg.board()
 	args := append([]string{
@@ -79,10 +78,6 @@ func (cfg Config) command(dir, firmware, guest string) []string {
 		"-machine", cfg.machine() + board.options, "-accel", "tcg",
 		"-serial", "file:" + serialLog(dir),
 	}, board.args...)
-	for i := range cfg.monitors() {
-		id := "monitor" + strconv.Itoa(i)
-		args = append(args, "-chardev", inheritedSocket(id, i), "-mon", "mode=control,chardev="+id)
-	}
 	if board.ports {
 		for i := range RootPorts {
 			args = append(args, "-device", fmt.Sprintf("pcie-root-port,id=rp%d,chassis=%[1]d,slot=%[1]d", i+1))

@@ -8,7 +8,7 @@ func (q *QEMU) LaunchStorage(args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return launch(path, 1, func(string) []string {
+	return launchServer(path, 1, func(string) []string {
 		return append([]string{"--chardev", inheritedSocket("monitor", 0), "--monitor", "chardev=monitor"}, args...)
 	})
 }
@@ -19,7 +19,7 @@ func (q *QEMU) LaunchAgent(args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return launch("/bin/sh", 1, func(dir string) []string {
+	return launchServer("/bin/sh", 1, func(dir string) []string {
 		// As systemd hands over a socket: to the process of this number, which exec keeps.
 		activate := `LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" "$@"`
 		return append([]string{"-c", activate, path, "--statedir", dir, "--pidfile", filepath.Join(dir, "pid")}, args...)

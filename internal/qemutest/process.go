@@ -42,10 +42,11 @@ func startProcess(path string, args []string, files []*os.File) (*process, error
 	return p, nil
 }
 
-// kill ends the process and waits for its end.
-func (p *process) kill() {
+// Kill ends the process and waits for its end.
+func (p *process) Kill() error {
 	_ = p.cmd.Process.Kill() // fails when it has ended already
 	<-p.ended
+	return nil
 }
 
 // Pid is the process's number.

@@ -1,19 +1,29 @@
 package qemutest
 
 import (
+	"context"
 	"errors"
 	"os"
 )
 
+// A program is a process that does not outlive this one.
+type program interface {
+	Pid() int
+	Ended() <-chan struct{}         // closed once the process has ended
+	Wait(ctx context.Context) error // until the process has ended by itself; the error says how, unless its status is 0
+	Output() string                 // what the process has written to its standard output and error so far
+	Kill() error                    // and wait for its end
+}
+
 // Server is a running program that serves sockets: a QEMU, a storage daemon, a guest agent.
 type Server struct {
-	*process
+	program
 	Sockets []string // the paths
 	Dir     string   // for files; removed by Close
 }
 
-// launch starts a program on n new sockets. command gets the server's folder.
-func launch(path string, n int, command func(dir string) []string) (*Server, error) {
+// launchServer starts a program on n new sockets. command gets the server's folder.
+func launchServer(path string, n int, command func(dir string) []string) (*Server, error) {
 	dir, err := os.MkdirTemp("", "qemu") // short: a socket's path has at most 107 bytes
 	if err != nil {
 		return nil, err
@@ -27,7 +37,7 @@ func launch(path string, n int, command func(dir string) []string) (*Server, err
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return &Server{process: p, Sockets: sockets, Dir: dir}, nil
+	return &Server{program: p, Sockets: sockets, Dir: dir}, nil
 }
 
 // Socket returns the path of the first socket.
@@ -35,8 +45,7 @@ func (s *Server) Socket() string { return s.Sockets[0] }
 
 // Close kills the program, waits for its end and removes its folder. Calling it twice is fine.
 func (s *Server) Close() error {
-	s.kill()
-	return os.RemoveAll(s.Dir)
+	return errors.Join(s.Kill(), os.RemoveAll(s.Dir))
 }
 
 // Fds returns the target of each open descriptor of the program, as in /proc/PID/fd, sorted. If the results

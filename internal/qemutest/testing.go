@@ -93,7 +93,7 @@ func endWithTest(t testing.TB, s *Server) {
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", s.cmd, s.Output())
+			t.Logf("process %d printed:\n%s", s.Pid(), s.Output())
 		}
 	})
 }

@@ -1,0 +1,90 @@
+//go:build linux
+
+package launch_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/qmpkit/qmpkit/launch"
+)
+
+// asQEMU has the test binary be a QEMU with a behaviour, see beQEMU.
+const asQEMU = "LAUNCH_AS_QEMU"
+
+// beQEMU is a QEMU with a monitor that knows five commands. behaviour has the words:
+//   - "listens": the guest powers the machine off at the second press of the button
+//   - "stays": the process stays after that, as with -no-shutdown
+//   - "paused": the machine does not run
+//   - "no-quit", "no-term": quit has no effect, or SIGTERM
+//   - "hangs": the process stops itself when it gets a command
+func beQEMU(behaviour string) {
+	does := func(word string) bool { return strings.Contains(behaviour, word) }
+	if does("no-term") {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	fd, _ := strconv.Atoi(regexp.MustCompile(`unix:fd=(\d+)$`).FindStringSubmatch(os.Args[len(os.Args)-1])[1])
+	monitor := os.NewFile(uintptr(fd), "monitor")
+	status, presses := "running", 0
+	if does("paused") {
+		status = "paused"
+	}
+	shutdown := func(reason string) {
+		fmt.Fprintf(monitor, `{"timestamp":{"seconds":1,"microseconds":1},"event":"SHUTDOWN","data":{"guest":true,"reason":%q}}`+"\n", reason)
+	}
+	fmt.Fprintln(monitor, `{"QMP":{"version":{"qemu":{"micro":0,"minor":1,"major":11},"package":""},"capabilities":[]}}`)
+	for commands := json.NewDecoder(monitor); ; {
+		var command struct {
+			Execute string
+			ID      json.RawMessage
+		}
+		if commands.Decode(&command) != nil {
+			time.Sleep(time.Minute) // the client is closed
+		}
+		result := `{}`
+		switch command.Execute {
+		case "query-status":
+			if does("hangs") {
+				_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			}
+			result = fmt.Sprintf(`{"running":%t,"status":%q}`, status == "running", status)
+		case "system_powerdown":
+			if presses++; presses == 2 && does("listens") {
+				shutdown("guest-shutdown")
+				if !does("stays") {
+					monitor.Close()
+					time.Sleep(20 * time.Millisecond)
+					os.Exit(0)
+				}
+				status = "shutdown"
+			}
+		case "quit":
+			if !does("no-quit") {
+				shutdown("host-qmp-quit")
+				os.Exit(0)
+			}
+		}
+		id := ""
+		if command.ID != nil {
+			id = `,"id":` + string(command.ID)
+		}
+		fmt.Fprintf(monitor, `{"return":%s%s}`+"\n", result, id)
+	}
+}
+
+// startFake starts a QEMU with a behaviour.
+func startFake(t *testing.T, behaviour string) *launch.Process {
+	t.Helper()
+	return startWith(t, launch.Config{Binary: os.Args[0], Prepare: func(cmd *exec.Cmd) {
+		cmd.Env = append(os.Environ(), asQEMU+"="+behaviour)
+	}})
+}

@@ -1,0 +1,190 @@
+package launch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// A Stage is a step of [Process.Shutdown].
+type Stage string
+
+const (
+	StagePowerButton Stage = "power button" // the guest was asked to power off
+	StageQuit        Stage = "quit"         // QEMU was told to quit
+	StageTerminate   Stage = "SIGTERM"      // the process was asked to end
+	StageKill        Stage = "SIGKILL"      // the kernel was told to end the process
+)
+
+// ShutdownOptions has the time that each step of [Process.Shutdown] may take. 0 means the default; a negative time leaves
+// the step out.
+type ShutdownOptions struct {
+	PowerButton time.Duration // 60 seconds, or less if the deadline of ctx needs it
+	Quit        time.Duration // 10 seconds
+	Terminate   time.Duration // 5 seconds
+}
+
+// Tests shorten these.
+var (
+	pressEvery = 5 * time.Second // the power button
+	lookEvery  = time.Second     // for the state of the machine
+)
+
+// answerLimit is the time after which a monitor counts as dead.
+const answerLimit = 10 * time.Second
+
+// shares of the time until the deadline of ctx, at most.
+const (
+	buttonShare    = 0.7
+	quitShare      = 0.6 // of the rest
+	terminateShare = 0.8 // of the rest
+)
+
+// Shutdown ends QEMU, in up to four steps. It goes on to the next step if QEMU has not ended in the time of a step:
+//  1. It presses the power button, every 5 seconds, and waits until the guest has powered off. A guest that
+//     has not booted yet loses a press. Shutdown leaves this step out if the machine does not run.
+//  2. It sends quit. A guest that still runs loses what it has not written.
+//  3. It sends SIGTERM, which works if the monitor does not answer or the program has closed the client.
+//  4. It sends SIGKILL, which also ends a QEMU that hangs.
+//
+// With -no-shutdown, QEMU stays after the guest has powered off. Shutdown then sends quit at once, and the Stage of the
+// Exit is StagePowerButton.
+//
+// If ctx has a deadline, the steps share the time. When ctx ends, for whatever reason, Shutdown kills QEMU: it always
+// returns with QEMU ended, unless the error is that of [Process.Kill]. If QEMU has ended before, Shutdown does nothing.
+// If several goroutines call Shutdown, one acts and all wait.
+//
+// Source: query-status, system_powerdown, quit, SHUTDOWN.
+func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, error) {
+	locked, err := p.stopping.LockUnless(ctx, p.done)
+	if err != nil { // ctx ended
+		return p.end()
+	}
+	if !locked {
+		return p.exit, nil
+	}
+	defer p.stopping.Unlock()
+	if opts == nil {
+		opts = &ShutdownOptions{}
+	}
+	for _, step := range []struct {
+		limit, usual time.Duration
+		share        float64
+		do           func(context.Context)
+	}{
+		{opts.PowerButton, time.Minute, buttonShare, p.powerOff},
+		{opts.Quit, 10 * time.Second, quitShare, p.quit},
+		{opts.Terminate, 5 * time.Second, terminateShare, p.terminate},
+	} {
+		limit := cmp.Or(step.limit, step.usual)
+		if deadline, ok := ctx.Deadline(); ok {
+			limit = min(limit, time.Duration(step.share*float64(time.Until(deadline))))
+		}
+		if limit <= 0 || p.hasEnded() || ctx.Err() != nil {
+			continue
+		}
+		stepCtx, cancel := context.WithTimeout(ctx, limit)
+		step.do(stepCtx)
+		p.settle(stepCtx)
+		cancel()
+	}
+	return p.end()
+}
+
+// end kills QEMU if it has not ended.
+func (p *Process) end() (Exit, error) {
+	if !p.hasEnded() {
+		p.reach(StageKill)
+	}
+	if err := p.Kill(); err != nil {
+		return Exit{}, err
+	}
+	return p.exit, nil
+}
+
+func (p *Process) hasEnded() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// stages has the order of the steps.
+var stages = []Stage{"", StagePowerButton, StageQuit, StageTerminate, StageKill}
+
+// reach notes a stage, unless another goroutine has reached a later one.
+func (p *Process) reach(s Stage) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Index(stages, s) > slices.Index(stages, p.stage) {
+		p.stage = s
+	}
+}
+
+// settle waits for the end of a QEMU that has closed the monitor: it ends soon after that.
+func (p *Process) settle(ctx context.Context) {
+	if err := p.client.Err(); err == nil || errors.Is(err, qmp.ErrClosed) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	_, _ = p.Wait(ctx) // the caller looks
+}
+
+// powerOff presses the power button until QEMU has ended, or ctx ends. It returns earlier if the button is useless.
+func (p *Process) powerOff(ctx context.Context) {
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	var pressed time.Time
+	for {
+		answer, cancel := context.WithTimeout(ctx, answerLimit)
+		status, err := qemu.QueryStatus{}.Do(answer, p.client)
+		cancel()
+		switch {
+		case err != nil:
+			return
+		case status.Status == qemu.RunStateShutdown && !pressed.IsZero(): // with -no-shutdown
+			if (qemu.Quit{}).Do(ctx, p.client) == nil {
+				_, _ = p.Wait(ctx) // the caller looks
+			}
+			return
+		case !status.Running && status.Status != qemu.RunStateSuspended:
+			return
+		case time.Since(pressed) >= pressEvery:
+			p.reach(StagePowerButton)
+			if err := (qemu.SystemPowerdown{}).Do(ctx, p.client); err != nil {
+				return
+			}
+			pressed = time.Now()
+		}
+		select {
+		case <-p.done:
+			return
+		case <-p.sawShutdown:
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (p *Process) quit(ctx context.Context) {
+	p.reach(StageQuit)
+	if err := (qemu.Quit{}).Do(ctx, p.client); err == nil {
+		_, _ = p.Wait(ctx) // the caller looks
+	}
+}
+
+func (p *Process) terminate(ctx context.Context) {
+	p.reach(StageTerminate)
+	if err := p.signal(terminateSignal); err == nil {
+		_, _ = p.Wait(ctx) // the caller looks
+	}
+}

@@ -1,0 +1,292 @@
+//go:build linux
+
+package launch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/launch"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+func TestStart(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		p := start(t, q)
+		version := p.Client().Version()
+		require.Equal(t, q.Release(), qemutestRelease(version))
+		_, running := p.Exit()
+		require.False(t, running)
+		require.NoError(t, syscall.Kill(p.Pid(), 0))
+
+		short, cancel := context.WithTimeout(ctx, time.Millisecond)
+		defer cancel()
+		_, err := p.Wait(short)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+
+		require.NoError(t, qemu.Quit{}.Do(ctx, p.Client()))
+		exit, err := p.Wait(ctx)
+		require.NoError(t, err)
+		require.Equal(t, launch.Exit{Reason: launch.ReasonQuit}, exit)
+		<-p.Done()
+		<-p.Client().Done()
+		require.NoError(t, p.Kill())
+		require.ErrorIs(t, syscall.Kill(p.Pid(), 0), syscall.ESRCH)
+		require.Empty(t, p.Stderr())
+	})
+}
+
+func qemutestRelease(v qmp.Version) string {
+	release, _, _ := strings.Cut(v.String(), " ")
+	return release[:strings.LastIndex(release, ".")]
+}
+
+func TestEnds(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		for _, c := range []struct {
+			name string
+			args launch.Args
+			do   func(t *testing.T, p *launch.Process) error
+			want launch.Exit
+		}{
+			{"kill", nil, func(_ *testing.T, p *launch.Process) error { return p.Kill() },
+				launch.Exit{Reason: launch.ReasonKilled, Status: -1, Signal: syscall.SIGKILL}},
+			{"terminate", nil, func(_ *testing.T, p *launch.Process) error { return syscall.Kill(p.Pid(), syscall.SIGTERM) },
+				launch.Exit{Reason: launch.ReasonHostSignal}},
+			{"crash", nil, func(_ *testing.T, p *launch.Process) error { return syscall.Kill(p.Pid(), syscall.SIGSEGV) },
+				launch.Exit{Reason: launch.ReasonCrashed, Status: -1, Signal: syscall.SIGSEGV}},
+			{"reset", launch.Args{"-M", "pc", "-no-reboot"}, func(t *testing.T, p *launch.Process) error { return qemu.SystemReset{}.Do(limited(t), p.Client()) },
+				launch.Exit{Reason: launch.ReasonHostReset}},
+			{"without client", nil, func(t *testing.T, p *launch.Process) error {
+				require.NoError(t, p.Client().Close())
+				return syscall.Kill(p.Pid(), syscall.SIGTERM)
+			}, launch.Exit{Reason: launch.ReasonUnknown}},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				p := start(t, q, c.args)
+				require.NoError(t, c.do(t, p))
+				exit, err := p.Wait(limited(t))
+				require.NoError(t, err)
+				require.Equal(t, c.want, exit)
+				again, ended := p.Exit()
+				require.True(t, ended)
+				require.Equal(t, exit, again)
+				require.NotEmpty(t, exit.String())
+			})
+		}
+	})
+}
+
+func TestStartFails(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		image := filepath.Join(t.TempDir(), "image")
+		require.NoError(t, os.WriteFile(image, make([]byte, 1<<20), 0o600))
+		disk := launch.Blockdev(qemu.BlockdevOptions{NodeName: new("d"), Branch: &qemu.BlockdevOptionsFile{Filename: image}, Driver: "file"})
+		start(t, q, "-M", "pc", disk, "-device", "virtio-blk-pci,drive=d")
+		for _, c := range []struct {
+			name string
+			args launch.Args
+			want string
+		}{
+			{"option", launch.Args{"-nosuch"}, "invalid option"},
+			{"device", launch.Args{"-M", "pc", "-device", "nosuch"}, "nosuch"},
+			{"property", launch.Args{"-M", "pc", "-device", "virtio-blk-pci,nosuch=1"}, "nosuch"},
+			{"machine", launch.Args{"-M", "nosuch"}, "unsupported machine type"},
+			{"no file", launch.Args{launch.Blockdev(qemu.BlockdevOptions{Driver: "file", Branch: &qemu.BlockdevOptionsFile{Filename: image + "2"}, NodeName: new("n")})}, "No such file or directory"},
+			{"locked", launch.Args{"-M", "pc", disk, "-device", "virtio-blk-pci,drive=d"}, "lock"},
+			{"kernel", launch.Args{"-M", "pc", "-kernel", image + "2"}, "could not"},
+			{"JSON", launch.Args{"-blockdev", "{"}, "JSON"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				_, err := launch.Start(limited(t), launch.Config{Binary: q.Path, Args: launch.Args{plain, "-netdev", "user,id=alone", c.args}})
+				failed, ok := errors.AsType[*launch.StartError](err)
+				require.True(t, ok, "%v", err)
+				require.NoError(t, failed.Err)
+				require.Equal(t, launch.Exit{Reason: launch.ReasonFailed, Status: 1}, failed.Exit)
+				require.Contains(t, failed.Reason(), c.want)
+				require.NotContains(t, failed.Reason(), "warning")
+				require.NotContains(t, failed.Reason(), "qemu-system-x86_64:")
+				require.Regexp(t, `^launch: start qemu-system-x86_64: failed \(status 1\): `, err.Error())
+				require.Contains(t, failed.Args, "user,id=alone")
+			})
+		}
+	})
+}
+
+func TestStartFailsWithoutProcess(t *testing.T) {
+	t.Parallel()
+	q := qemutest.Get(t, "")
+	dir := t.TempDir()
+	script := filepath.Join(dir, "script")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\n"), 0o600))
+	taken := filepath.Join(dir, "taken")
+	startWith(t, launch.Config{Binary: q.Path, Args: plain, Monitor: taken})
+	ended, cancel := context.WithCancelCause(t.Context())
+	because := errors.New("the test")
+	cancel(because)
+	for _, c := range []struct {
+		cfg  launch.Config
+		ctx  context.Context
+		is   error
+		want string
+	}{
+		{launch.Config{}, nil, nil, "Config needs a Binary"},
+		{launch.Config{Binary: q.Path, Outlive: true}, nil, nil, "Outlive needs a Monitor"},
+		{launch.Config{Binary: "no-such-qemu"}, nil, exec.ErrNotFound, "no-such-qemu"},
+		{launch.Config{Binary: dir + "/none"}, nil, os.ErrNotExist, "none"},
+		{launch.Config{Binary: script}, nil, os.ErrPermission, "script"},
+		{launch.Config{Binary: q.Path, Args: launch.Args{launch.Args{"-M", 7}}}, nil, nil, "Args[0] (launch.Args): Args[1] (int): is neither a string nor an Option"},
+		{launch.Config{Binary: q.Path, Monitor: taken}, nil, launch.ErrPathInUse, taken},
+		{launch.Config{Binary: q.Path, Monitor: dir}, nil, syscall.ECONNREFUSED, dir},
+		{launch.Config{Binary: q.Path, Monitor: dir + "/none/m"}, nil, os.ErrNotExist, "none"},
+		{launch.Config{Binary: q.Path, Monitor: filepath.Join(dir, strings.Repeat("m", 108))}, nil, syscall.EINVAL, "mmm"},
+		{launch.Config{Binary: q.Path, Args: plain}, ended, because, "the test"},
+	} {
+		ctx := c.ctx
+		if ctx == nil {
+			ctx = limited(t)
+		}
+		_, err := launch.Start(ctx, c.cfg)
+		failed, ok := errors.AsType[*launch.StartError](err)
+		require.True(t, ok, "%v", err)
+		require.Zero(t, failed.Exit)
+		require.ErrorContains(t, err, c.want)
+		if c.is != nil {
+			require.ErrorIs(t, err, c.is)
+		}
+	}
+}
+
+// TestStartInTime ends the context at many moments of a start. Whatever happens, nothing is left, which goleak checks too.
+func TestStartInTime(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		for moment := range 12 {
+			ctx, cancel := context.WithTimeout(ctx, time.Duration(moment*moment)*time.Millisecond)
+			p, err := launch.Start(ctx, launch.Config{Binary: q.Path, Args: plain})
+			if err == nil {
+				require.NoError(t, p.Kill())
+			} else {
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+			}
+			cancel()
+		}
+	})
+}
+
+// TestKilledInTime kills QEMU at many moments of a start.
+func TestKilledInTime(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		for moment := range 10 {
+			path := script(t, fmt.Sprintf("(sleep 0.0%d; kill -KILL $$) >/dev/null 2>&1 &\nexec %s \"$@\"", moment, q.Path))
+			p, err := launch.Start(ctx, launch.Config{Binary: path, Args: plain})
+			var exit launch.Exit
+			if failed, ok := errors.AsType[*launch.StartError](err); ok {
+				require.NoError(t, failed.Err)
+				exit = failed.Exit
+			} else {
+				require.NoError(t, err)
+				exit, err = p.Wait(ctx)
+				require.NoError(t, err)
+			}
+			require.Equal(t, launch.Exit{Reason: launch.ReasonKilled, Status: -1, Signal: syscall.SIGKILL}, exit)
+		}
+	})
+}
+
+// TestStopped has a QEMU that was stopped while it started, and was continued.
+func TestStopped(t *testing.T) {
+	t.Parallel()
+	q := qemutest.Get(t, "")
+	path := script(t, fmt.Sprintf("(sleep 0.3; kill -CONT $$) >/dev/null 2>&1 &\nkill -STOP $$; exec %s \"$@\"", q.Path))
+	startWith(t, launch.Config{Binary: path, Args: plain})
+}
+
+// TestWithoutKVM names the accelerator in the reason, and starts with another one.
+func TestWithoutKVM(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		args := launch.Args{"-nodefaults", "-display", "none", "-M", "pc", "-accel", "kvm"}
+		p, err := launch.Start(ctx, launch.Config{Binary: q.Path, Args: args})
+		if err == nil {
+			require.NoError(t, p.Kill())
+			t.Skip("this host has KVM")
+		}
+		require.ErrorContains(t, err, "failed (status 1): ")
+		require.ErrorContains(t, err, "kvm")
+		p = startWith(t, launch.Config{Binary: q.Path, Args: append(args, "-accel", "tcg")})
+		kvm, err := qmp.Raw{Command: "query-kvm"}.Do(ctx, p.Client()) // deprecated in QEMU 11.1
+		require.NoError(t, err)
+		require.Contains(t, string(kvm), `"enabled": false`)
+	})
+}
+
+// TestNothingIsLeft starts QEMUs in vain and with success, and looks for descriptors.
+func TestNothingIsLeft(t *testing.T) {
+	qemutest.CheckFds(t)
+	q := qemutest.Get(t, "")
+	dir := t.TempDir()
+	for range 3 {
+		for _, arg := range []string{"-no-shutdown", "-no-such-option"} {
+			socket, monitor := &launch.Socket{ID: "s"}, filepath.Join(dir, "monitor")
+			p, err := launch.Start(limited(t), launch.Config{Binary: q.Path, Monitor: monitor, Args: launch.Args{
+				plain, socket, &launch.Socket{ID: "t", Path: filepath.Join(dir, "t")}, launch.Secret("x", []byte("y")), arg,
+			}})
+			if arg == "-no-such-option" {
+				require.Error(t, err)
+				continue
+			}
+			require.NoError(t, err)
+			attached, err := launch.Attach(limited(t), monitor, nil)
+			require.NoError(t, err)
+			conn, err := socket.Conn()
+			require.NoError(t, err)
+			require.NoError(t, conn.Close())
+			require.NoError(t, attached.Kill())
+			require.NoError(t, p.Kill())
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+// TestMute has a program that takes the connection and says nothing, one that ends at once, and one that closes the
+// monitor and stays.
+func TestMute(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip(err)
+	}
+	start := func(text string) (*launch.StartError, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := launch.Start(ctx, launch.Config{Binary: script(t, text)})
+		failed, ok := errors.AsType[*launch.StartError](err)
+		require.True(t, ok)
+		return failed, err
+	}
+	failed, err := start("echo starting >&2; exec sleep 60")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, launch.ReasonKilled, failed.Exit.Reason)
+	require.EqualError(t, err, "launch: start qemu: context deadline exceeded: starting")
+
+	failed, err = start("echo qemu: info: this >&2; echo qemu: too bad >&2; echo a hint >&2; echo qemu: warning: that >&2; exit 3")
+	require.NoError(t, failed.Err)
+	require.EqualError(t, err, "launch: start qemu: failed (status 3): too bad\na hint")
+
+	_, err = start("exec 3>&-; exec sleep 60")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}

@@ -1,0 +1,83 @@
+//go:build unix
+
+package launch
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"syscall"
+)
+
+const canPassDescriptors = true
+
+const terminateSignal = syscall.SIGTERM
+
+// isFault reports whether a signal shows a fault of the program.
+func isFault(s os.Signal) bool {
+	return slices.Contains([]os.Signal{
+		syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGILL, syscall.SIGFPE, syscall.SIGSYS, syscall.SIGTRAP,
+	}, s)
+}
+
+// signalOf returns the signal that has ended a process, or nil.
+func signalOf(state *os.ProcessState) os.Signal {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return status.Signal()
+	}
+	return nil
+}
+
+// duplicate returns a copy of a file for a child to inherit. It does not change the flags of the file.
+func duplicate(f *os.File) (copied *os.File, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+		var n int
+		if n, err = syscall.Dup(int(fd)); err == nil {
+			syscall.CloseOnExec(n)
+			copied = os.NewFile(uintptr(n), f.Name())
+		}
+	})
+	if err = errors.Join(controlErr, os.NewSyscallError("dup", err)); err != nil {
+		return nil, err
+	}
+	return copied, nil
+}
+
+// socketPair returns the two ends of a connection.
+func socketPair() (ours, theirs *os.File, err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	for _, fd := range fds {
+		syscall.CloseOnExec(fd)
+	}
+	return os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair"), nil
+}
+
+// lockFolder opens a folder and takes its lock, which Close releases.
+func lockFolder(path string) (*os.File, error) {
+	folder, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		folder.Close()
+		return nil, &os.PathError{Op: "flock", Path: path, Err: err}
+	}
+	return folder, nil
+}
