@@ -35,7 +35,8 @@ type Options struct {
 	Redial func(ctx context.Context) (qmp.Executor, error)
 
 	// VM is the connection to the machine's monitor; may be nil. With it, a command ends with an error that matches
-	// [ErrAgentGone] when QEMU ends or the guest shuts down. The caller still owns VM.
+	// [ErrAgentGone] when the guest shuts down, and the error also matches [ErrVMEnded] if QEMU has ended. If only this
+	// connection ends, the Agent goes on without it. The caller still owns VM.
 	VM qmp.Conn
 
 	// Port is the ID of the agent's virtserialport device, which needs VM. With it, a command also ends when the agent
