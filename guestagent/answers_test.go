@@ -156,6 +156,20 @@ func TestKillThatFails(t *testing.T) {
 	require.Len(t, g.calls, 7)
 }
 
+// TestShortWriter: a writer that takes less and reports no error.
+func TestShortWriter(t *testing.T) {
+	a, _ := answering(t, map[string]func([]byte) (any, error){
+		"guest-file-read": returns(map[string]any{"count": 8, "buf-b64": "dGV4dHRleHQ=", "eof": true}),
+	})
+	n, err := a.CopyFrom(t.Context(), "/file", shortWriter{}, nil)
+	require.ErrorIs(t, err, io.ErrShortWrite)
+	require.EqualValues(t, 7, n)
+}
+
+type shortWriter struct{}
+
+func (shortWriter) Write(b []byte) (int, error) { return len(b) - 1, nil }
+
 // TestWrongAnswers: of an agent, or of a guest that has replaced it.
 func TestWrongAnswers(t *testing.T) {
 	ctx := t.Context()

@@ -244,6 +244,48 @@ func TestWaitReadyDialsAgain(t *testing.T) {
 	require.ErrorContains(t, err, "the Agent has no connection")
 }
 
+// TestCloseEndsDialing: a goroutine that connects again holds the channel, and must release it.
+func TestCloseEndsDialing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := guestagent.New(nil, &guestagent.Options{Redial: func(ctx context.Context) (qmp.Executor, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+		time.AfterFunc(time.Second, func() { _ = a.Close() })
+		for range 2 {
+			go func() {
+				if err := (guest.GuestPing{}).Do(t.Context(), a); !errors.Is(err, qmp.ErrClosed) {
+					t.Error(err)
+				}
+			}()
+		}
+		begin := time.Now()
+		require.ErrorIs(t, a.WaitReady(t.Context()), qmp.ErrClosed)
+		require.Equal(t, time.Second, time.Since(begin))
+		synctest.Wait()
+	})
+}
+
+// TestNoDialStorm: connections that end at once are dialled a few times a second.
+func TestNoDialStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dials := 0
+		a := guestagent.New(nil, &guestagent.Options{Redial: func(context.Context) (qmp.Executor, error) {
+			dials++
+			c := &fakeConn{guest: newFakeGuest()}
+			_ = c.end()
+			return c, nil
+		}})
+		defer a.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+		defer cancel()
+		err := guest.GuestPing{}.Do(ctx, a)
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.ErrorIs(t, err, guestagent.ErrAgentGone)
+		require.LessOrEqual(t, dials, 7)
+	})
+}
+
 // TestShutdown: success is the end of the guest, and a reply is an error.
 func TestShutdown(t *testing.T) {
 	shutdown := func(m *fakeMachine) {
