@@ -18,6 +18,8 @@ import (
 // several commands. Any number of goroutines can call its methods.
 type Agent struct {
 	opts     Options
+	life     context.Context // ends with Close
+	end      context.CancelFunc
 	dialing  wait.Mutex // held while a goroutine connects again
 	mu       sync.Mutex // guards what follows
 	conn     qmp.Executor
@@ -35,7 +37,8 @@ type Options struct {
 	Redial func(ctx context.Context) (qmp.Executor, error)
 
 	// VM is the connection to the machine's monitor; may be nil. With it, a command ends with an error that matches
-	// [ErrAgentGone] when QEMU ends or the guest shuts down. The caller still owns VM.
+	// [ErrAgentGone] when the guest shuts down, and the error also matches [ErrVMEnded] if QEMU has ended. If only this
+	// connection ends, the Agent goes on without it. The caller still owns VM.
 	VM qmp.Conn
 
 	// Port is the ID of the agent's virtserialport device, which needs VM. With it, a command also ends when the agent
@@ -47,6 +50,7 @@ type Options struct {
 // [Agent.Close] closes it. If conn is nil, the Agent calls Redial for the first command.
 func New(conn qmp.Executor, opts *Options) *Agent {
 	a := &Agent{conn: conn}
+	a.life, a.end = context.WithCancel(context.Background())
 	if opts != nil {
 		a.opts = *opts
 	}
@@ -82,6 +86,7 @@ func (a *Agent) Close() error {
 	conn := a.conn
 	a.closed, a.conn = true, nil
 	a.mu.Unlock()
+	a.end()
 	err := closeConn(conn)
 	a.late.Wait()
 	return err
@@ -119,7 +124,7 @@ func (a *Agent) Execute(ctx context.Context, call *qmp.Call) error {
 
 // execute is Execute without a watch of the machine.
 func (a *Agent) execute(ctx context.Context, call *qmp.Call) error {
-	for {
+	for first := true; ; first = false {
 		conn, err := a.connection(ctx)
 		if err != nil {
 			return notSent(call.Command, err)
@@ -135,7 +140,7 @@ func (a *Agent) execute(ctx context.Context, call *qmp.Call) error {
 			return explain(ctx, conn, call.Command, err)
 		case ctx.Err() != nil || ended(conn) == nil || a.isClosed():
 			return err
-		case a.opts.Redial == nil || !errors.Is(err, qmp.ErrNotSent):
+		case a.opts.Redial == nil || !errors.Is(err, qmp.ErrNotSent), !first && pause(ctx, readyPause) != nil:
 			return &kindError{ErrAgentGone, err}
 		}
 	}
@@ -164,8 +169,14 @@ func (a *Agent) connection(ctx context.Context) (qmp.Executor, error) {
 	if now != nil && now != conn { // another goroutine has connected
 		return now, nil
 	}
-	fresh, err := a.opts.Redial(ctx)
+	dialing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(a.life, cancel)()
+	fresh, err := a.opts.Redial(dialing)
 	if err != nil {
+		if a.isClosed() {
+			err = qmp.ErrClosed
+		}
 		return nil, err
 	}
 	a.mu.Lock()
@@ -239,7 +250,7 @@ const (
 	undoAttempt = 4 * time.Second  // for one attempt: a restarted agent never answers
 	firstPoll   = 10 * time.Millisecond
 	lastPoll    = time.Second
-	readyPause  = 200 * time.Millisecond // between attempts to reach an agent
+	readyPause  = 200 * time.Millisecond // between attempts to reach an agent, also by new connections
 )
 
 // whenLate calls undo on another goroutine, for a late reply.

@@ -120,15 +120,17 @@ func TestHowProgramsAreStarted(t *testing.T) {
 	require.EqualError(t, err, `guestagent: run "program": qmp: refused`)
 }
 
-// TestKillThatFails: the program does not end.
+// TestKillThatFails: the program does not end. Run kills it once: its number can belong to another process afterwards.
 func TestKillThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newFakeGuest()
+		kills := 0
 		g.answers = map[string]func([]byte) (any, error){"guest-exec": func(args []byte) (any, error) {
 			if !bytes.Contains(args, []byte("KILL")) {
 				g.running[2000] = true
 				return map[string]any{"pid": 2000}, nil
 			}
+			kills++
 			g.running[3000] = false
 			return map[string]any{"pid": 3000}, nil
 		}}
@@ -139,7 +141,8 @@ func TestKillThatFails(t *testing.T) {
 		running := new(guestagent.StillRunningError)
 		require.ErrorAs(t, err, &running)
 		require.EqualValues(t, 2000, running.PID)
-		require.ErrorContains(t, err, "process 2000 may still run in the guest")
+		require.ErrorContains(t, err, "process 2000 may still run in the guest: it was killed")
+		require.Equal(t, 1, kills)
 		require.True(t, qmp.MayHaveExecuted(err))
 	})
 	a, g := answering(t, map[string]func([]byte) (any, error){"guest-exec-status": func(args []byte) (any, error) {
@@ -155,6 +158,30 @@ func TestKillThatFails(t *testing.T) {
 	require.Equal(t, "kill", exit.Path)
 	require.Len(t, g.calls, 7)
 }
+
+// TestPathThatIsNone: setsid would take it for an option.
+func TestPathThatIsNone(t *testing.T) {
+	for _, path := range []string{"", "--help"} {
+		a, g := answering(t, nil)
+		_, err := a.Run(t.Context(), guestagent.Command{Path: path, Args: []string{"program"}})
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.Empty(t, g.calls)
+	}
+}
+
+// TestShortWriter: a writer that takes less and reports no error.
+func TestShortWriter(t *testing.T) {
+	a, _ := answering(t, map[string]func([]byte) (any, error){
+		"guest-file-read": returns(map[string]any{"count": 8, "buf-b64": "dGV4dHRleHQ=", "eof": true}),
+	})
+	n, err := a.CopyFrom(t.Context(), "/file", shortWriter{}, nil)
+	require.ErrorIs(t, err, io.ErrShortWrite)
+	require.EqualValues(t, 7, n)
+}
+
+type shortWriter struct{}
+
+func (shortWriter) Write(b []byte) (int, error) { return len(b) - 1, nil }
 
 // TestWrongAnswers: of an agent, or of a guest that has replaced it.
 func TestWrongAnswers(t *testing.T) {

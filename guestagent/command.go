@@ -16,7 +16,8 @@ import (
 
 // A Command is a program to run in the guest.
 type Command struct {
-	// Path is the program. A name without a slash is searched in the PATH of Env, or of the agent.
+	// Path is the program. A name without a slash is searched in the PATH of Env, or of the agent. It must not begin with
+	// a hyphen.
 	Path string
 
 	// Args are the arguments, without the name of the program.
@@ -103,10 +104,16 @@ const maxStdin = 40 << 20
 
 var errStdin = errors.New("standard input is longer than 40 MiB: copy it into a file of the guest")
 
+// errPath is for a program that setsid or a shell takes for an option.
+var errPath = errors.New("Command.Path is empty or begins with a hyphen")
+
 // mergingShell runs a program with one output, on agents that cannot merge.
 const mergingShell = `exec "$0" "$@" 2>&1`
 
 func (a *Agent) start(ctx context.Context, cmd Command, output Output) (*Process, error) {
+	if cmd.Path == "" || cmd.Path[0] == '-' {
+		return nil, notSent("guest-exec", errPath)
+	}
 	if cmd.Output != Default {
 		output = cmd.Output
 	}
@@ -196,11 +203,18 @@ func (p *Process) abort(ctx context.Context, err error) error {
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
+	killed := false // its number can belong to another process then
 	attempt := func() (again bool, err error) {
 		short, cancel := context.WithTimeout(ctx, undoAttempt)
 		defer cancel()
-		if err = p.kill(short); err == nil {
-			err = p.wait(short)
+		if !killed {
+			err = p.kill(short)
+			killed = err == nil
+		}
+		if killed {
+			if err = p.wait(short); err != nil && short.Err() != nil {
+				err = fmt.Errorf("%w: %w", errEscaped, err)
+			}
 		}
 		return err != nil && short.Err() != nil && ctx.Err() == nil, err
 	}
@@ -213,6 +227,9 @@ func (p *Process) abort(ctx context.Context, err error) error {
 	}
 	return fmt.Errorf("program was killed: %w", err)
 }
+
+// errEscaped is why a program has not ended that was killed.
+var errEscaped = errors.New("it was killed, and a child in another session may hold its output open")
 
 // lookFor is a shell's test for a program.
 const lookFor = `case $1 in */*) [ -f "$1" ] && [ -x "$1" ] ;; *) command -v "$1" >/dev/null ;; esac`

@@ -24,8 +24,9 @@ type CopyOptions struct {
 
 const defaultPerm = 0o644
 
-// ReadFile returns the content of a file in the guest. It also reads files of /proc. While file systems are frozen, it waits,
-// as WriteFile and the functions that copy do.
+// ReadFile returns the content of a file in the guest. It also reads files of /proc. If file systems are frozen at the
+// beginning, the error matches [ErrFrozen]. If they are frozen later, ReadFile waits, as WriteFile and the functions that copy
+// do.
 //
 // Source: guest-file-open, guest-file-read, guest-file-close.
 func (a *Agent) ReadFile(ctx context.Context, path string) (data []byte, err error) {
@@ -133,6 +134,9 @@ func copyAll(to io.Writer, from io.Reader, total int64, progress func(done, tota
 		if read > 0 {
 			written, err := to.Write(b[:read])
 			n += int64(written)
+			if err == nil && written != read {
+				err = io.ErrShortWrite
+			}
 			if err != nil {
 				return n, err
 			}

@@ -64,6 +64,21 @@ type fakeConn struct {
 	guest *fakeGuest
 	mu    sync.Mutex
 	err   error
+	over  context.Context
+	close func()
+}
+
+// ended returns a channel that is closed when the connection has ended.
+func (c *fakeConn) ended() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over == nil {
+		c.over, c.close = context.WithCancel(context.Background())
+	}
+	if c.err != nil {
+		c.close()
+	}
+	return c.over.Done()
 }
 
 func (c *fakeConn) Err() error {
@@ -76,6 +91,9 @@ func (c *fakeConn) end() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.err = io.EOF
+	if c.close != nil {
+		c.close()
+	}
 	return c.err
 }
 
@@ -119,7 +137,14 @@ func (c *fakeConn) Execute(ctx context.Context, call *qmp.Call) error {
 	case notDone, replyLost:
 		return fmt.Errorf("%w: %w", qmp.ErrOutcomeUnknown, c.end())
 	case mute, late, restarts:
-		<-ctx.Done()
+		select {
+		case <-ctx.Done():
+		case <-c.ended():
+			if call.NoReply {
+				return nil
+			}
+			return fmt.Errorf("%w: %w", qmp.ErrOutcomeUnknown, io.EOF)
+		}
 		if f == late && call.Late != nil && err == nil {
 			text, _ := json.Marshal(result)
 			time.AfterFunc(time.Millisecond, func() { call.Late(text) })

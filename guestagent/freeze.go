@@ -133,7 +133,7 @@ func (a *Agent) thaw(ctx context.Context) (count int64, err error) {
 			return 0, last
 		case ctx.Err() != nil, a.isClosed():
 			return 0, err
-		case a.opts.Redial == nil && errors.Is(err, ErrAgentGone) && a.connectionEnded():
+		case a.opts.Redial == nil && errors.Is(err, ErrAgentGone) && a.disconnected():
 			return 0, err
 		}
 		last, unknown = err, unknown || !errors.Is(err, qmp.ErrNotSent)
@@ -143,10 +143,11 @@ func (a *Agent) thaw(ctx context.Context) (count int64, err error) {
 	}
 }
 
-func (a *Agent) connectionEnded() bool {
+// disconnected reports whether there is no connection to the agent.
+func (a *Agent) disconnected() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.conn != nil && ended(a.conn) != nil
+	return a.conn == nil || ended(a.conn) != nil
 }
 
 // A Freezer freezes and thaws file systems in two calls. It is a Freezer of package block:

@@ -3,6 +3,7 @@ package guestagent
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -21,7 +22,8 @@ const (
 )
 
 // Shutdown makes the guest shut down, and waits until it has. It returns nil when QEMU reports the end of the guest, or
-// when QEMU has ended. A guest that halts only closes the port, and Shutdown returns nil when it has. Give ctx a deadline.
+// when QEMU has ended, which closes both the monitor and the channel. A guest that halts only closes the port, and Shutdown
+// returns nil when it has. Give ctx a deadline.
 //
 // Without [Options.VM], Shutdown returns nil when the channel is closed, which QEMU does when it ends. So Halt and Reboot
 // need Options.VM, and Halt needs [Options.Port].
@@ -46,9 +48,11 @@ func (a *Agent) shutdown(ctx context.Context, mode ShutdownMode) error {
 	waiting, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	defer context.AfterFunc(ctx, func() { end(wait.Err(ctx)) })()
-	if a.opts.VM != nil {
+	done := make(chan struct{})
+	if a.opts.VM == nil {
+		close(done)
+	} else {
 		events := a.opts.VM.Events(qemu.EventShutdown, qemu.EventReset, qemu.EventVserportChange)
-		done := make(chan struct{})
 		go func() {
 			defer close(done)
 			if reason := a.awaitEnd(waiting, events, mode); reason != nil {
@@ -62,7 +66,13 @@ func (a *Agent) shutdown(ctx context.Context, mode ShutdownMode) error {
 		}()
 	}
 	err := guest.GuestShutdown{Mode: new(string(mode))}.Do(waiting, unwatched{a})
-	if errors.Is(err, errGuestEnded) {
+	if err == nil { // the channel has ended; QEMU may go on
+		if <-done; ctx.Err() != nil && !errors.Is(context.Cause(waiting), errGuestEnded) {
+			err = fmt.Errorf("%w: %w", qmp.ErrOutcomeUnknown, wait.Err(ctx))
+		}
+	}
+	err = a.because(ctx, waiting, err)
+	if errors.Is(err, errGuestEnded) || errors.Is(err, ErrVMEnded) {
 		return nil
 	}
 	return err
@@ -71,16 +81,16 @@ func (a *Agent) shutdown(ctx context.Context, mode ShutdownMode) error {
 // errGuestEnded is why the wait for an error of guest-shutdown ends if the guest has shut down.
 var errGuestEnded = errors.New("guest has shut down")
 
-// awaitEnd waits for the event by which a mode shows.
+// awaitEnd waits for the event by which a mode shows. It returns nil if ctx or the monitor ends first.
 func (a *Agent) awaitEnd(ctx context.Context, events qmp.EventStream, mode ShutdownMode) error {
 	for {
 		event, err := events.Next(ctx)
 		switch {
 		case errors.Is(err, qmp.ErrEventsLost):
-		case ctx.Err() != nil, errors.Is(err, qmp.ErrClosed):
+		case err != nil: // if QEMU has ended, the channel ends too
 			return nil
-		case err != nil, event.Name == qemu.EventShutdown, event.Name == qemu.EventReset && mode == Reboot:
-			return errGuestEnded // QEMU has ended, or reports it
+		case event.Name == qemu.EventShutdown, event.Name == qemu.EventReset && mode == Reboot:
+			return errGuestEnded
 		case mode == Halt:
 			change, ok, err := qmp.EventAs[qemu.VserportChangeEvent](event)
 			if ok && err == nil && change.ID == a.opts.Port && !change.Open {

@@ -35,12 +35,11 @@ func (a *Agent) WaitReady(ctx context.Context) error {
 		if err == nil || refused(err) { // an agent that refuses runs
 			return nil
 		}
-		again := a.opts.Redial != nil && !a.isClosed()
-		if watched.Err() == nil && again {
+		err = a.because(ctx, watched, err)
+		if watched.Err() == nil && a.opts.Redial != nil && !a.isClosed() && !errors.Is(err, ErrVMEnded) {
 			_ = pause(watched, readyPause)
 			continue
 		}
-		err = a.because(ctx, watched, err)
 		return fail("wait", "", a.notReady(ctx, opened.Load(), err))
 	}
 }
@@ -137,9 +136,12 @@ func (a *Agent) because(ctx, watched context.Context, err error) error {
 	if err == nil || refused(err) || a.opts.VM == nil || errors.Is(err, ErrVMEnded) || ctx.Err() != nil {
 		return err
 	}
+	if _, notEncoded := errors.AsType[*qmp.EncodeError](err); notEncoded {
+		return err
+	}
 	_ = pause(watched, readyPause) // QEMU closes the channel and the monitor one after the other
 	reason := context.Cause(watched)
-	if over := ended(a.opts.VM); over != nil && !errors.Is(over, qmp.ErrClosed) {
+	if over := ended(a.opts.VM); over != nil && !errors.Is(over, qmp.ErrClosed) && a.disconnected() {
 		reason = ErrVMEnded
 	}
 	if reason == nil || errors.Is(err, reason) {
@@ -148,7 +150,7 @@ func (a *Agent) because(ctx, watched context.Context, err error) error {
 	return &kindError{reason, err}
 }
 
-// errStopWatch is the reason if nothing can be learned from the monitor any more.
+// errStopWatch is the reason if nothing can be learned from the monitor any more. The guest can run without it.
 var errStopWatch = errors.New("monitor is closed")
 
 // errPortClosed is the reason if the agent has closed its port.
@@ -181,8 +183,6 @@ func (a *Agent) next(ctx context.Context, events qmp.EventStream, opened *atomic
 			opened.Store(true)
 		}
 		return nil
-	case errors.Is(err, qmp.ErrClosed): // by the caller
-		return errStopWatch
 	}
-	return ErrVMEnded
+	return errStopWatch // if QEMU has ended, the channel ends too
 }

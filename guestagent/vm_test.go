@@ -24,7 +24,14 @@ type fakeMachine struct {
 	c     *qmp.Client
 	guest *fakeGuest
 	agent *guestagent.Agent
+	conn  *fakeConn   // of agent
 	open  atomic.Bool // the port
+}
+
+// ends ends QEMU.
+func (m *fakeMachine) ends() {
+	_ = m.conn.end()
+	m.Disconnect()
 }
 
 // inMachine calls f with a machine whose agent has the ID "agent0".
@@ -48,7 +55,8 @@ func inMachine(t *testing.T, f func(t *testing.T, m *fakeMachine)) {
 			return []qemu.ChardevInfo{{Label: "monitor"}, {Label: "channel", FrontendOpen: m.open.Load()}}, nil
 		})
 		m.Handle("query-status", qmptest.Return(qemu.StatusInfo{Running: true, Status: qemu.RunStateRunning}))
-		m.agent = guestagent.New(&fakeConn{guest: m.guest}, &guestagent.Options{VM: c, Port: "agent0"})
+		m.conn = &fakeConn{guest: m.guest}
+		m.agent = guestagent.New(m.conn, &guestagent.Options{VM: c, Port: "agent0"})
 		defer m.agent.Close()
 		f(t, m)
 	})
@@ -71,7 +79,7 @@ func TestCommandEndsWithTheAgent(t *testing.T) {
 		"guest shuts down": func(_ *testing.T, m *fakeMachine) {
 			m.Event("SHUTDOWN", qemu.ShutdownEvent{Guest: true, Reason: qemu.ShutdownCauseGuestShutdown})
 		},
-		"QEMU ends": func(_ *testing.T, m *fakeMachine) { m.Disconnect() },
+		"QEMU ends": func(_ *testing.T, m *fakeMachine) { m.ends() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inMachine(t, func(t *testing.T, m *fakeMachine) {
@@ -108,6 +116,57 @@ func TestMonitorIsClosed(t *testing.T) {
 		require.NotErrorIs(t, err, guestagent.ErrAgentGone)
 		require.NoError(t, guest.GuestPing{}.Do(t.Context(), m.agent))
 	})
+}
+
+// TestMonitorIsLost: without the monitor, the guest runs and is thawed. Its end shows by the channel.
+func TestMonitorIsLost(t *testing.T) {
+	inMachine(t, func(t *testing.T, m *fakeMachine) {
+		m.guest.at = 1 // the first request to thaw
+		require.NoError(t, m.agent.WhileFrozen(t.Context(), nil, func(context.Context) error {
+			m.Disconnect()
+			<-m.c.Done()
+			return nil
+		}))
+		require.False(t, m.guest.frozen)
+		require.NoError(t, guest.GuestPing{}.Do(t.Context(), m.agent))
+		_, err := qmp.Raw{Command: "guest-ping", Args: qmp.Args{"a": "\xff"}}.Do(t.Context(), m.agent)
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.NotErrorIs(t, err, guestagent.ErrAgentGone)
+	})
+	inMachine(t, func(t *testing.T, m *fakeMachine) {
+		m.Disconnect()
+		<-m.c.Done()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, m.agent.Shutdown(ctx, guestagent.PowerDown), qmp.ErrOutcomeUnknown)
+		require.ErrorIs(t, m.agent.WaitReady(ctx), context.DeadlineExceeded)
+		m.guest.at = len(m.guest.calls)
+		time.AfterFunc(time.Second, func() { _ = m.conn.end() })
+		require.NoError(t, m.agent.Shutdown(t.Context(), guestagent.PowerDown))
+	})
+}
+
+// TestChannelIsLost: the end of the channel is not the end of the guest.
+func TestChannelIsLost(t *testing.T) {
+	for _, ends := range []bool{false, true} {
+		inMachine(t, func(t *testing.T, m *fakeMachine) {
+			time.AfterFunc(time.Second, func() { _ = m.conn.end() })
+			if ends {
+				time.AfterFunc(2*time.Second, func() {
+					m.Event("SHUTDOWN", qemu.ShutdownEvent{Guest: true, Reason: qemu.ShutdownCauseGuestShutdown})
+				})
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := m.agent.Shutdown(ctx, guestagent.PowerDown)
+			if ends {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+		})
+	}
 }
 
 // TestNotReady: the error says what is known about the machine.
@@ -155,7 +214,7 @@ func TestNotReady(t *testing.T) {
 		})
 	}
 	inMachine(t, func(t *testing.T, m *fakeMachine) {
-		time.AfterFunc(time.Second, m.Disconnect)
+		time.AfterFunc(time.Second, m.ends)
 		require.ErrorIs(t, m.agent.WaitReady(t.Context()), guestagent.ErrVMEnded)
 	})
 	inMachine(t, func(t *testing.T, m *fakeMachine) { // an agent that refuses runs
@@ -185,6 +244,48 @@ func TestWaitReadyDialsAgain(t *testing.T) {
 	require.ErrorContains(t, err, "the Agent has no connection")
 }
 
+// TestCloseEndsDialing: a goroutine that connects again holds the channel, and must release it.
+func TestCloseEndsDialing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := guestagent.New(nil, &guestagent.Options{Redial: func(ctx context.Context) (qmp.Executor, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}})
+		time.AfterFunc(time.Second, func() { _ = a.Close() })
+		for range 2 {
+			go func() {
+				if err := (guest.GuestPing{}).Do(t.Context(), a); !errors.Is(err, qmp.ErrClosed) {
+					t.Error(err)
+				}
+			}()
+		}
+		begin := time.Now()
+		require.ErrorIs(t, a.WaitReady(t.Context()), qmp.ErrClosed)
+		require.Equal(t, time.Second, time.Since(begin))
+		synctest.Wait()
+	})
+}
+
+// TestNoDialStorm: connections that end at once are dialled a few times a second.
+func TestNoDialStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dials := 0
+		a := guestagent.New(nil, &guestagent.Options{Redial: func(context.Context) (qmp.Executor, error) {
+			dials++
+			c := &fakeConn{guest: newFakeGuest()}
+			_ = c.end()
+			return c, nil
+		}})
+		defer a.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 1100*time.Millisecond)
+		defer cancel()
+		err := guest.GuestPing{}.Do(ctx, a)
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.ErrorIs(t, err, guestagent.ErrAgentGone)
+		require.LessOrEqual(t, dials, 7)
+	})
+}
+
 // TestShutdown: success is the end of the guest, and a reply is an error.
 func TestShutdown(t *testing.T) {
 	shutdown := func(m *fakeMachine) {
@@ -201,7 +302,7 @@ func TestShutdown(t *testing.T) {
 	}{
 		"power down":              {guestagent.PowerDown, []func(*fakeMachine){closes, shutdown}, false},
 		"power down, reset":       {guestagent.PowerDown, []func(*fakeMachine){closes, reset}, true},
-		"power down, QEMU ends":   {guestagent.PowerDown, []func(*fakeMachine){func(m *fakeMachine) { m.Disconnect() }}, false},
+		"power down, QEMU ends":   {guestagent.PowerDown, []func(*fakeMachine){func(m *fakeMachine) { m.ends() }}, false},
 		"power down, and nothing": {guestagent.PowerDown, nil, true},
 		"reboot":                  {guestagent.Reboot, []func(*fakeMachine){closes, reset}, false},
 		"halt":                    {guestagent.Halt, []func(*fakeMachine){closes}, false},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -44,12 +45,14 @@ type DumpOptions struct {
 //
 // DumpMemory returns an error that matches:
 //   - the error of ctx, or of w: the dump is cancelled.
-//   - [ErrDumping]: QEMU writes another dump.
+//   - [ErrDumping]: QEMU writes another dump, or another DumpMemory has not returned. Nothing was sent that begins a dump.
 //   - [ErrDumpFailed]: QEMU did not complete the dump.
 //   - [ErrDumpGoesOn] and the reason: only the wait has ended, because a dump cannot be cancelled, or has not ended 15 s after
 //     it was cancelled.
 //   - [errors.ErrUnsupported]: QEMU does not have the format, or the connection cannot carry descriptors.
 //   - [*qmp.Error]: QEMU refused the dump.
+//
+// Two programs, or two connections, must not begin dumps at the same moment: QEMU 5.2 then hangs, and 10.0 and 11.1 terminate.
 //
 // Source: getfd, dump-guest-memory, query-dump, query-status, query-migrate, DUMP_COMPLETED, RESUME.
 func DumpMemory(ctx context.Context, conn qmp.Conn, w io.Writer, opts *DumpOptions) error {
@@ -68,6 +71,11 @@ func dumpMemory(ctx context.Context, conn qmp.Conn, w io.Writer, opts *DumpOptio
 	if opts.Begin < 0 || opts.Length < 0 || opts.Begin > 0 && opts.Length == 0 { // QEMU takes some of these
 		return fmt.Errorf("begin is %d and length is %d: they must not be negative, and Begin needs a Length", opts.Begin, opts.Length)
 	}
+	dumping := dumpLock(conn)
+	if !dumping.TryLock() {
+		return fmt.Errorf("%w over this connection", ErrDumping)
+	}
+	defer dumping.Unlock()
 	d := &dump{conn: conn, opts: opts, events: conn.Events(qemu.EventDumpCompleted, qemu.EventResume)} // before the dump causes any
 	defer d.events.Close()
 	if !seeks(opts.Format) {
@@ -81,6 +89,18 @@ func dumpMemory(ctx context.Context, conn qmp.Conn, w io.Writer, opts *DumpOptio
 		return err
 	}
 	return d.wait(ctx)
+}
+
+type dumpKey struct{}
+
+// dumpLock returns the lock that a dump holds until QEMU is ready for the next one. QEMU 5.2 hangs and 10.0 and 11.1 terminate
+// if the next one begins earlier.
+func dumpLock(conn qmp.Conn) *sync.Mutex {
+	server := qmp.ServerOf(conn)
+	if server == nil {
+		return new(sync.Mutex)
+	}
+	return server.Keep(dumpKey{}, func() any { return new(sync.Mutex) }).(*sync.Mutex)
 }
 
 // A dump is a dump that QEMU writes.
@@ -145,7 +165,7 @@ func (d *dump) pipe(ctx context.Context, w io.Writer) error {
 
 // start starts the dump into a file. If it fails, begun reports whether QEMU may have started all the same.
 func (d *dump) start(ctx context.Context, to *os.File) (begun bool, err error) {
-	if d.before, err = d.blockers(ctx); err != nil {
+	if err = d.ready(ctx); err != nil {
 		return false, err
 	}
 	name := "dump-" + rand.Text()
@@ -164,6 +184,35 @@ func (d *dump) start(ctx context.Context, to *os.File) (begun bool, err error) {
 	undo, cancel := wait.Detach(ctx, cleanupLimit)
 	defer cancel()
 	return qmp.MayHaveExecuted(err), errors.Join(d.why(undo, err), qmpfd.Close(undo, d.conn, name))
+}
+
+// ready returns when QEMU has cleaned up after a dump of another connection. It does not wait for long: the machine can have
+// something else that prevents a migration.
+func (d *dump) ready(ctx context.Context) error {
+	last, err := qemu.QueryDump{}.Do(ctx, d.conn)
+	if err == nil && last.Status == qemu.DumpStatusActive {
+		err = ErrDumping
+	}
+	for range 10 {
+		if err != nil {
+			return err
+		}
+		if d.before, err = d.blockers(ctx); err == nil && (last.Status == qemu.DumpStatusNone || len(d.before) == 0) {
+			return nil
+		}
+		err = errors.Join(err, pause(ctx))
+	}
+	return err
+}
+
+// pause waits a moment.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return wait.Err(ctx)
+	case <-time.After(10 * time.Millisecond):
+		return nil
+	}
 }
 
 // why finds out why QEMU refused the dump.
@@ -225,10 +274,8 @@ func (d *dump) cleanedUp(ctx context.Context) error {
 		if err != nil || !slices.ContainsFunc(now, func(reason string) bool { return !slices.Contains(d.before, reason) }) {
 			return err
 		}
-		select {
-		case <-ctx.Done():
-			return wait.Err(ctx)
-		case <-time.After(10 * time.Millisecond):
+		if err := pause(ctx); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 // incomplete dump. The machine runs again if it ran before.
 var ErrDumpFailed = errors.New("dump failed")
 
-// ErrDumping means that QEMU writes another dump at the moment. Nothing has changed.
+// ErrDumping means that QEMU writes another dump at the moment, or that another [DumpMemory] has not returned. Nothing has changed.
 var ErrDumping = errors.New("another dump is in progress")
 
 // ErrDumpGoesOn means that only the wait for a dump has ended: QEMU goes on with the dump, and the machine stays paused until

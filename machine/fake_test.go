@@ -228,9 +228,21 @@ func TestDumpCleansUp(t *testing.T) {
 	f.set(func() { f.blockers = []string{"old", "dump", "dump", "old", "not asked for"} })
 	require.NoError(t, machine.DumpMemory(t.Context(), c, io.Discard, nil))
 	f.set(func() { require.Equal(t, []string{"not asked for"}, f.blockers) })
+	f.set(func() { f.blockers = []string{"another dump", "another dump"} })
+	require.NoError(t, machine.DumpMemory(t.Context(), c, io.Discard, nil))
+	f.set(func() { f.status = qemu.DumpStatusNone })
 	f.set(func() { f.blockers = append([]string{"old"}, slices.Repeat([]string{"new"}, 200)...) })
 	require.NoError(t, machine.DumpMemory(t.Context(), c, io.Discard, nil))
 	f.set(func() { require.Len(t, f.blockers, 100) })
+}
+
+// TestOtherDump: DumpMemory does not begin a dump while QEMU writes another one.
+func TestOtherDump(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.status = qemu.DumpStatusActive
+	require.ErrorIs(t, machine.DumpMemory(t.Context(), f.Dial(), io.Discard, nil), machine.ErrDumping)
+	require.Len(t, f.Requests(), 1)
 }
 
 // TestDumpIntoFileGoesOn: a dump that needs to seek cannot be cancelled, and the error says so.

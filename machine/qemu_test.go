@@ -17,6 +17,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,6 +225,31 @@ func TestDumpIsCancelled(t *testing.T) {
 		after, err := vm.Fds()
 		require.NoError(t, err)
 		require.Equal(t, before, after)
+	})
+}
+
+// TestDumpsAtOnce: QEMU 5.2 hangs and 10.0 and 11.1 terminate if they have to begin dumps at the same moment.
+func TestDumpsAtOnce(t *testing.T) {
+	onAll(t, qemutest.Config{Machine: "pc", Args: []string{"-m", "16"}}, func(t *testing.T, _ *qemutest.VM, c *qmp.Client) {
+		ctx := within(t)
+		var done atomic.Int32
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for done.Load() < 20 {
+					switch err := machine.DumpMemory(ctx, c, io.Discard, nil); {
+					case err == nil:
+						done.Add(1)
+					case errors.Is(err, machine.ErrDumping):
+						time.Sleep(time.Millisecond)
+					default:
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
 	})
 }
 

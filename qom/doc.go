@@ -29,7 +29,7 @@
 //	drive, netdev, chardev                string: the name
 //	a struct, a union                     the type of package qemu, or a struct with json tags
 //	a list                                a slice
-//	anything                              qmp.RawJSON, any
+//	anything                              qmp.RawJSON, any, map[string]any, []any, with the types of qmp.Args
 //
 // QEMU takes a value only in its own kind: it refuses "5" and "64M" for an integer.
 //

@@ -56,6 +56,12 @@ func TestDecode(t *testing.T) {
 
 	answer(`{"a":[18446744073709551615,null]}`)
 	same[any](t, c, "/a", "b", qmp.Args{"a": []any{uint64(math.MaxUint64), nil}})
+	same(t, c, "/a", "b", map[string]any{"a": []any{uint64(math.MaxUint64), nil}})
+	fails(`[1]`, func() error { _, err := qom.Get[map[string]any](t.Context(), c, "/a", "b"); return err })
+	fails(`null`, func() error { _, err := qom.Get[map[string]any](t.Context(), c, "/a", "b"); return err })
+	fails(`{}`, func() error { _, err := qom.Get[[]any](t.Context(), c, "/a", "b"); return err })
+	answer(`[5]`)
+	same(t, c, "/a", "b", []any{5})
 	answer(`null`)
 	same[*string](t, c, "/a", "b", nil)
 	same(t, c, "/a", "b", qmp.RawJSON("null"))

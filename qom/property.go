@@ -74,9 +74,11 @@ func decode[T any](raw qmp.RawJSON) (value T, err error) {
 	case *qmp.RawJSON:
 		*into = raw
 	case *any: // as in Args: integers stay integers
-		var args qmp.Args
-		err = args.UnmarshalJSON(slices.Concat([]byte(`{"v":`), raw, []byte(`}`)))
-		*into = args["v"]
+		*into, err = decodeAny(raw)
+	case *map[string]any:
+		*into, err = decodeAs[qmp.Args](raw)
+	case *[]any:
+		*into, err = decodeAs[[]any](raw)
 	default:
 		if err = json.Unmarshal(raw, into); err == nil && string(raw) == "null" && reflect.TypeFor[T]().Kind() != reflect.Pointer {
 			err = errors.New("value is null")
@@ -87,6 +89,22 @@ func decode[T any](raw qmp.RawJSON) (value T, err error) {
 		return none, &qmp.DecodeError{Command: "qom-get", Reason: err.Error()}
 	}
 	return value, nil
+}
+
+// decodeAny decodes a value as [qmp.Args] does.
+func decodeAny(raw qmp.RawJSON) (any, error) {
+	var args qmp.Args
+	err := args.UnmarshalJSON(slices.Concat([]byte(`{"v":`), raw, []byte(`}`)))
+	return args["v"], err
+}
+
+func decodeAs[T any](raw qmp.RawJSON) (value T, err error) {
+	decoded, err := decodeAny(raw)
+	value, ok := decoded.(T)
+	if err == nil && !ok {
+		err = fmt.Errorf("value is %T, not %T", decoded, value)
+	}
+	return value, err
 }
 
 // Set sets a property. [qmp.Args] lists the possible types of value.
