@@ -228,7 +228,7 @@ func guestMounts(t *testing.T, m *machine) {
 		bus = "rp2"
 	}
 	require.NoError(t, m.plug.AddDisk(limit(t), hotplug.Disk{ID: "data1", Bus: bus, Backend: hotplug.File{Path: file}}))
-	m.run(t, "until [ -e /dev/vda ]; do usleep 50000; done; mke2fs /dev/vda && mkdir /mnt && mount -t ext4 /dev/vda /mnt")
+	m.run(t, "until head -c 1 /dev/vda >/dev/null 2>&1; do usleep 50000; done; mke2fs /dev/vda && mkdir /mnt && mount -t ext4 /dev/vda /mnt")
 }
 
 func guestFreezes(t *testing.T, m *machine) {

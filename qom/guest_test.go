@@ -2,6 +2,7 @@ package qom_test
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"slices"
 	"testing"
@@ -24,9 +25,12 @@ func TestBalloonOfGuest(t *testing.T) {
 		c := vm.Dial(t)
 		balloon := qom.DevicePath("balloon")
 
-		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond) // the kernel boots
-		defer cancel()
-		_, err := qom.Balloon(short, c, balloon, time.Second)
+		var err error // while the kernel boots; on a busy machine the time can end before the first command
+		for wait := 50 * time.Millisecond; !errors.Is(err, qom.ErrNoStats) && wait < 500*time.Millisecond; wait *= 2 {
+			short, cancel := context.WithTimeout(ctx, wait)
+			_, err = qom.Balloon(short, c, balloon, time.Second)
+			cancel()
+		}
 		require.ErrorIs(t, err, qom.ErrNoStats)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, qom.Set(ctx, c, balloon, "guest-stats-polling-interval", 0))
@@ -99,6 +103,9 @@ func TestAddressesInGuest(t *testing.T) {
 		}
 		for _, id := range []string{"rng1", "balloon", "e1"} {
 			compare(id)
+		}
+		if machine == "q35" && q.Release() == "5.2" {
+			return // root ports of 5.2 release devices unasked
 		}
 		add := qemu.DeviceAdd{Driver: "e1000e", ID: new("new1"), Bus: new(qemutest.HotplugBus(machine))}
 		require.NoError(t, add.Do(ctx, c))

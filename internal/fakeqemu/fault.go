@@ -25,24 +25,32 @@ var Faults = []Fault{Refused, CtxEnds, LostAfter, LostBefore}
 type Faulty struct {
 	*qmp.Client
 	Fault  Fault
-	At     int                // the number of the command, counting from 0
+	At     int                // the number of the command, counting from 0; see polls
 	Cancel context.CancelFunc // ends the context of the tested operation
 	Met    string             // the name of the command that went wrong
 
 	mu    sync.Mutex
 	count int
+	last  string // the name of the last command
+	polls int    // queries of jobs that follow another one: how many there are depends on time, so At does not count them
 }
 
 // Execute executes a command. If the command has the number At, it goes wrong as Fault says.
 func (f *Faulty) Execute(ctx context.Context, call *qmp.Call) error {
 	f.mu.Lock()
-	n := f.count
+	n := f.count - f.polls
 	f.count++
-	if n == f.At {
+	poll := call.Command == "query-jobs" && f.last == call.Command
+	if poll {
+		f.polls++
+	}
+	f.last = call.Command
+	wrong := n == f.At && !poll
+	if wrong {
 		f.Met = call.Command
 	}
 	f.mu.Unlock()
-	if n != f.At {
+	if !wrong {
 		return f.Client.Execute(ctx, call)
 	}
 	switch f.Fault {
