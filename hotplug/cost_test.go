@@ -236,7 +236,7 @@ func TestSecondNetdev(t *testing.T) {
 		c, vms := managers(t, qvm)
 		state := stateOf(t, c)
 		nic := userNet("d")
-		nic.Driver = "usb-net"
+		nic.Driver, nic.Bus = "usb-net", "usb.0"
 		for _, command := range []string{"netdev_add", "device_add"} {
 			var errs [2]error
 			errs[0] = hotplug.New(&before{c, command, func() { errs[1] = vms[1].AddNIC(ctx, nic) }}, nil).AddNIC(ctx, nic)
@@ -248,7 +248,10 @@ func TestSecondNetdev(t *testing.T) {
 			require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")), command)
 			require.Equal(t, state, stateOf(t, c), command)
 		}
-		partTaken(t, c, func(ctx context.Context, vm *hotplug.VM) error { return vm.AddNIC(ctx, nic) },
+		for _, fault := range fakeqemu.Faults {
+			faultsAtEveryStep(t, c, fault, addsNIC(nic), func() []string { return stateOf(t, c) })
+		}
+		partTaken(t, c, addsNIC(nic).add,
 			qemu.DeviceAdd{Driver: nic.Driver, ID: new("d"), Props: qmp.Args{"netdev": "d"}}, "netdev d")
 		require.NoError(t, errorOf(vms[1].RemoveNIC(ctx, "d")))
 		require.Equal(t, state, stateOf(t, c))

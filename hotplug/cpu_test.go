@@ -206,12 +206,12 @@ func TestGuestThatMissesTheRequest(t *testing.T) {
 				_, err := vm.AddCPU(t.Context(), hotplug.CPU{ID: "c"})
 				require.NoError(t, err)
 				asked := 0
-				m.Handle("device_del", func(*qmptest.Request) (any, error) {
-					if asked++; asked == 2 {
+				m.Intercept("device_del", func(r *qmptest.Request, machine qmptest.Handler) (any, error) {
+					switch asked++; asked {
+					case 2:
 						return nil, c.second(m)
-					}
-					if asked == 3 {
-						m.Event(qemu.EventDeviceDeleted, map[string]string{"device": "c", "path": "/machine/peripheral/c"})
+					case 3:
+						return machine(r)
 					}
 					return nil, nil
 				})

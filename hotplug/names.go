@@ -69,6 +69,11 @@ func checkName(field, name string) error {
 // markOf returns the ID of the mark for a part of a device.
 func markOf(id, what, name string) string { return markPrefix(id, what) + name }
 
+// markObject returns the object of a mark: a secret without content.
+func markObject(id string) qemu.ObjectAdd {
+	return qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}
+}
+
 func markPrefix(id, what string) string {
 	return id + "." + strings.ReplaceAll(what, " ", "-") + "."
 }
@@ -109,12 +114,18 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 		return err
 	}
 	mark := markOf(id, what, name)
-	err := vm.addMark(ctx, undo, mark, func(ctx context.Context) (bool, error) {
-		exists, err := vm.deviceExists(ctx, id)
-		if exists && err == nil && what == aNode { // AddNode adds to a device that exists
-			exists, err = vm.nodeExists(ctx, name)
-		}
-		return !exists, err
+	add := markObject(mark)
+	err := undo.step(ctx, step{
+		what: "object " + mark,
+		do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, mark); return err },
+		ours: func(ctx context.Context) (bool, error) {
+			exists, err := vm.deviceExists(ctx, id)
+			if exists && err == nil && what == aNode { // AddNode adds to a device that exists
+				exists, err = vm.nodeExists(ctx, name)
+			}
+			return !exists, err
+		},
 	})
 	if !refused(err) {
 		return err
@@ -128,15 +139,4 @@ func (vm *VM) mark(ctx context.Context, undo *rollback, id, what, name string) e
 		return exists(anObject, mark, kind)
 	}
 	return err
-}
-
-// addMark adds an object that nothing uses, as a step of an operation. ours is that of the step.
-func (vm *VM) addMark(ctx context.Context, undo *rollback, id string, ours func(ctx context.Context) (bool, error)) error {
-	add := qemu.ObjectAdd{ID: id, QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("")}}
-	return undo.step(ctx, step{
-		what: "object " + id,
-		do:   func(ctx context.Context) error { return add.Do(ctx, vm.conn) },
-		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, id); return err },
-		ours: ours,
-	})
 }

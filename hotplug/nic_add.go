@@ -125,7 +125,7 @@ func (vm *VM) addNetdev(ctx context.Context, undo *rollback, n *NIC, netdev qemu
 	if version.Compare(qmp.Version{Major: 7}) >= 0 {
 		return vm.addNewNetdev(ctx, undo, n, netdev)
 	}
-	return vm.claimNetdev(ctx, n.NetdevID, func() error {
+	return vm.claimNetdev(ctx, undo, n.NetdevID, func() error {
 		if err := vm.checkNetdevNew(ctx, n); err != nil {
 			return err
 		}

@@ -1,10 +1,10 @@
 package hotplug
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,26 +32,30 @@ func (vm *VM) nameTaken(ctx context.Context, name string) (known, taken bool, er
 	return true, false, err
 }
 
-// errClaimed is the reason why an operation ends if it cannot remove its claim.
-var errClaimed = errors.New("QEMU has not removed the claim on the netdev's name")
-
-// claimNetdev calls add while no other manager does so for the same name. The claim is an object: QEMU refuses a second
-// object with the same ID. A manager that ends during the call leaves the object.
-func (vm *VM) claimNetdev(ctx context.Context, name string, add func() error) error {
-	var undo rollback
+// claimNetdev calls add, as a part of an operation, while no other manager does so for the same name. The claim is an
+// object: QEMU refuses a second object with the same ID. A manager that ends during the call leaves the object.
+func (vm *VM) claimNetdev(ctx context.Context, undo *rollback, name string, add func() error) error {
 	claim := markOf(name, aNetdev, name)
-	err := vm.addMark(ctx, &undo, claim, nil)
-	switch {
-	case err == nil:
+	at := len(*undo)
+	err := undo.step(ctx, step{
+		what: "object " + claim,
+		do:   func(ctx context.Context) error { return markObject(claim).Do(ctx, vm.conn) },
+		undo: func(ctx context.Context) error { _, err := vm.removeObject(ctx, claim); return err },
+	})
+	if refused(err) { // also if the other manager has removed the claim by now
+		return fmt.Errorf("%w: %w", exists(anObject, claim, ""), err)
+	}
+	if err == nil {
 		err = add()
-	case refused(err): // also if the other manager has removed the claim by now
-		err = fmt.Errorf("%w: %w", exists(anObject, claim, ""), err)
 	}
-	released := undo.run(ctx, cmp.Or(err, errClaimed))
-	if _, left := errors.AsType[*RollbackError](released); err == nil && !left {
-		return nil
+	if err != nil {
+		return err
 	}
-	return released
+	if _, err := vm.removeObject(ctx, claim); err != nil {
+		return err
+	}
+	*undo = slices.Delete(*undo, at, at+1) // another manager may have the claim now
+	return nil
 }
 
 // checkNetdevNew makes sure that there is no netdev with the name of a new one.
