@@ -6,7 +6,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -23,7 +26,8 @@ type Config struct {
 
 	// Monitor is the path of a UNIX socket for a second monitor, which other programs and [Attach] connect to. Start does
 	// not use it itself. If a program listens at the path, the error matches [ErrPathInUse]. Start replaces a socket that
-	// nobody listens on. When QEMU has ended, the path is removed.
+	// nobody listens on. When QEMU has ended, the path is removed. For both, it takes the lock of the folder (flock) for a
+	// moment. If somebody else holds the lock for 10 seconds, Start fails; the removal waits 1 second, and leaves the path.
 	Monitor string
 
 	// Client configures the client. nil means the defaults.
@@ -39,7 +43,8 @@ type Config struct {
 	Outlive bool
 
 	// Prepare, if not nil, changes the command before it starts: its Dir, its Env, a file as its Stderr, or SysProcAttr for a user
-	// or a cgroup. Other fields belong to Start.
+	// or a cgroup. Start adds to SysProcAttr what this package promises: the signal at the end of this program, and a process
+	// group. Other fields belong to Start.
 	Prepare func(cmd *exec.Cmd)
 }
 
@@ -70,6 +75,7 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 			failed = &StartError{Err: err}
 		}
 		failed.Binary, failed.Args = cfg.Binary, line.shown()
+		failed.Stderr = line.hide(failed.Stderr)
 		removeAll(line.paths)
 		for _, s := range line.sockets {
 			s.drop()
@@ -94,8 +100,14 @@ func start(ctx context.Context, cfg *Config, line *Line) (p *Process, err error)
 	if line.binary, err = exec.LookPath(cfg.Binary); err != nil {
 		return nil, err
 	}
+	if line.binary, err = filepath.Abs(line.binary); err != nil { // Prepare can set another Dir
+		return nil, err
+	}
 	if err := line.appendAll(cfg.Args); err != nil {
 		return nil, err
+	}
+	if slices.Contains(line.words, "-daemonize") || slices.Contains(line.words, "--daemonize") {
+		return nil, errors.New("-daemonize hides the process: use Config.Outlive")
 	}
 	if cfg.Monitor != "" {
 		address, err := line.listen(cfg.Monitor)
@@ -116,11 +128,12 @@ func start(ctx context.Context, cfg *Config, line *Line) (p *Process, err error)
 		return nil, err
 	}
 	cmd := exec.Command(line.binary, line.words...)
-	cmd.Stderr, cmd.ExtraFiles, cmd.SysProcAttr = stderrEnd, line.files, processAttributes(cfg.Outlive)
+	cmd.Stderr, cmd.ExtraFiles, cmd.SysProcAttr = stderrEnd, line.files, new(syscall.SysProcAttr)
 	cmd.WaitDelay = stderrDelay
 	if cfg.Prepare != nil {
 		cfg.Prepare(cmd)
 	}
+	cmd.SysProcAttr = processAttributes(cmd.SysProcAttr, cfg.Outlive)
 	p = newProcess(cfg.Stderr)
 	p.owned = line.paths
 	started := make(chan error)
