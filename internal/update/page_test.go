@@ -60,7 +60,7 @@ func TestPage(t *testing.T) {
 func copyOfModule(t *testing.T) string {
 	t.Helper()
 	dir := newCopy(t)
-	for _, name := range []string{"go.mod", "go.sum", "Makefile", "gen", "hotplug", "job", "qapi", "qmp", "internal"} {
+	for _, name := range []string{"go.mod", "go.sum", "Makefile", "gen", "hotplug", "job", "launch", "qapi", "qmp", "internal"} {
 		err := filepath.WalkDir(filepath.Join(root, name), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
 				return err
