@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -181,7 +182,7 @@ func (l *Line) socketPair() (ours *os.File, fd string, err error) {
 // Target returns the architecture of the machines that the binary runs, from its name: "x86_64" for
 // qemu-system-x86_64. It is empty if the program has another name.
 func (l *Line) Target() string {
-	_, target, _ := strings.Cut(l.binary, "qemu-system-")
+	_, target, _ := strings.Cut(filepath.Base(l.binary), "qemu-system-")
 	return target
 }
 

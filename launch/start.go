@@ -19,6 +19,7 @@ import (
 // Config describes a QEMU to start. Binary is required.
 type Config struct {
 	// Binary is the program, for example "qemu-system-x86_64". If it has no slash, Start looks for it in the PATH.
+	// It can be a script that ends with "exec qemu-system-x86_64": a QEMU that is a child of the script would not get signals.
 	Binary string
 
 	// Args are the arguments. Start adds its monitor behind them.

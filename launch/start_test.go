@@ -289,6 +289,9 @@ func TestMute(t *testing.T) {
 	require.NoError(t, failed.Err)
 	require.EqualError(t, err, "launch: start qemu: failed (status 3): too bad\na hint")
 
+	_, err = start("echo qemu: -chardev socket,id=a,server: warning: short form >&2; kill -KILL $$")
+	require.EqualError(t, err, "launch: start qemu: killed (killed)")
+
 	_, err = start("exec 3>&-; exec sleep 60")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
@@ -345,4 +348,19 @@ func TestSecretInReason(t *testing.T) {
 		require.Contains(t, failed.Reason(), "identifier")
 		require.NotContains(t, fmt.Sprintf("%v %+v", err, failed), "hunter2")
 	})
+}
+
+// target fails with the architecture of the binary.
+type target struct{}
+
+func (target) AppendTo(line *launch.Line) error { return errors.New("target " + line.Target()) }
+
+// TestTarget has a folder with a name like a QEMU's.
+func TestTarget(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "qemu-system-misc", "qemu-system-aarch64")
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	writeScript(t, path, "exit 1")
+	_, err := launch.Start(limited(t), launch.Config{Binary: path, Args: launch.Args{target{}}})
+	require.ErrorContains(t, err, "target aarch64")
 }
