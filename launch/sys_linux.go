@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// listensAt reports whether the kernel lists a socket that listens at a path, of which this process has the same name.
+// listensAt reports whether the kernel lists a socket that listens at a path. It does not find sockets of other network
+// namespaces, and sockets that were bound by another name of the path.
 func listensAt(path string) bool {
 	const listening = "00010000"                // the flag __SO_ACCEPTCON
 	sockets, _ := os.ReadFile("/proc/net/unix") // without it, the caller connects
