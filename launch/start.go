@@ -44,8 +44,9 @@ type Config struct {
 	Outlive bool
 
 	// Prepare, if not nil, changes the command before it starts: its Dir, its Env, a file as its Stderr, or SysProcAttr for a user
-	// or a cgroup. Start adds to SysProcAttr what this package promises: the signal at the end of this program, and a process
-	// group. Other fields belong to Start.
+	// or a cgroup. It can put a program in front that executes QEMU in its own place, such as prlimit or aa-exec: Path becomes
+	// that program, and Args gets its words before those of QEMU, of which the first is then the path of QEMU. Start adds
+	// to SysProcAttr the signal at the end of this program and the process group. Other fields belong to Start.
 	Prepare func(cmd *exec.Cmd)
 }
 

@@ -305,6 +305,10 @@ func TestPrepareProcess(t *testing.T) {
 		func(cmd *exec.Cmd) { cmd.Dir = other }, // in which the relative path means nothing
 		func(cmd *exec.Cmd) { cmd.SysProcAttr.Setsid = true },
 		func(cmd *exec.Cmd) { cmd.SysProcAttr = nil },
+		func(cmd *exec.Cmd) {
+			cmd.Args = append([]string{"env", "A=B", cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = "/usr/bin/env"
+		},
 	} {
 		p := startWith(t, launch.Config{Binary: path, Args: plain, Prepare: prepare})
 		group, err := syscall.Getpgid(p.Pid())
