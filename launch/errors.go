@@ -31,9 +31,12 @@ type StartError struct {
 // Error names the program and gives the reason: Err, or the text that QEMU wrote, without warnings.
 func (e *StartError) Error() string {
 	text := "launch: start " + filepath.Base(e.Binary)
-	if e.Err != nil {
+	switch {
+	case e.Err != nil:
 		text += ": " + strings.TrimPrefix(e.Err.Error(), "launch: ")
-	} else {
+	case e.Exit.Status == 0 && e.Exit.Signal == nil: // -version, -device help
+		text += ": the program has ended with status 0, and had no monitor or closed it"
+	default:
 		text += ": " + e.Exit.String()
 	}
 	if reason := e.Reason(); reason != "" {

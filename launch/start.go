@@ -27,8 +27,10 @@ type Config struct {
 
 	// Monitor is the path of a UNIX socket for a second monitor, which other programs and [Attach] connect to. Start does
 	// not use it itself. If a program listens at the path, the error matches [ErrPathInUse]. Start replaces a socket that
-	// nobody listens on. When QEMU has ended, the path is removed. For both, it takes the lock of the folder (flock) for a
-	// moment. If somebody else holds the lock for 10 seconds, Start fails; the removal waits 1 second, and leaves the path.
+	// nobody listens on. When QEMU has ended, the path is removed. Do not remove the path of a QEMU that runs: when it ends, it
+	// removes the path again, also if another QEMU listens there by then. Start and the removal take the lock of the folder
+	// (flock) for a moment. If somebody else holds the lock, Start waits 10 seconds and fails; the removal waits 1 second and
+	// leaves the path.
 	Monitor string
 
 	// Client configures the client. nil means the defaults.

@@ -287,6 +287,9 @@ func TestMute(t *testing.T) {
 	_, err = start("echo qemu: -chardev socket,id=a,server: warning: short form >&2; kill -KILL $$")
 	require.EqualError(t, err, "launch: start qemu: killed (killed)")
 
+	_, err = start("exit 0")
+	require.EqualError(t, err, "launch: start qemu: the program has ended with status 0, and had no monitor or closed it")
+
 	_, err = start("exec 3>&-; exec sleep 60")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
