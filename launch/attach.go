@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -100,13 +101,18 @@ func askPid(ctx context.Context, client *qmp.Client, monitor string) (pid int, e
 	if path, err = filepath.Abs(path); err != nil {
 		return 0, err
 	}
+	there := &qemu.UnixSocketAddress{Path: path}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if errors.Is(err, syscall.EINVAL) { // the path is too long
+		there = &qemu.UnixSocketAddress{Path: id, Abstract: new(true)}
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: "@" + id})
+	}
 	if err != nil {
 		return 0, err
 	}
 	defer l.Close() // which removes the path
 	add := qemu.ChardevAdd{ID: id, Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
-		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: path}},
+		Addr:   qemu.SocketAddressLegacy{Branch: there},
 		Server: new(false),
 	}}}
 	if _, err := add.Do(ctx, client); err != nil {

@@ -152,3 +152,19 @@ func TestAttachToOwnProxy(t *testing.T) {
 		require.NoError(t, p.Kill())
 	})
 }
+
+// TestAttachLongPath has a monitor whose path has the longest length: 107 bytes.
+func TestAttachLongPath(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		parent, err := os.MkdirTemp("", "launch") // T.TempDir can be too long
+		require.NoError(t, err)
+		defer os.RemoveAll(parent)
+		dir := filepath.Join(parent, strings.Repeat("d", 107-len(parent)-len("//m")))
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		started := startWith(t, launch.Config{Binary: q.Path, Args: plain, Monitor: filepath.Join(dir, "m")})
+		p, err := launch.Attach(ctx, filepath.Join(dir, "m"), nil)
+		require.NoError(t, err)
+		require.Equal(t, started.Pid(), p.Pid())
+		require.NoError(t, p.Kill())
+	})
+}
