@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -21,7 +22,7 @@ import (
 //
 // Wait, Kill, Shutdown and the other methods work as after Start, with three exceptions: Exit has no status and no signal,
 // Stderr is empty, and a QEMU that was started by this process must be waited for by its [Process]. Attach asks the
-// kernel for the process at the other end of the socket, and holds the process by a descriptor, so Kill never reaches
+// kernel for the process at the other end of the socket, which must not be a proxy, and holds the process by a descriptor, so Kill never reaches
 // another process that got the same ID later. Nothing is removed when QEMU ends; QEMU removes the socket if it ends by
 // itself.
 //
@@ -75,7 +76,7 @@ var listens = qmp.Version{Major: 7}
 
 // findProcess returns the process of a client's QEMU. pid is what the kernel says about the listener.
 func findProcess(ctx context.Context, client *qmp.Client, monitor string, pid int, err error) (*foundProcess, error) {
-	if client.Version().Compare(listens) < 0 {
+	if client.Version().Compare(listens) < 0 || pid == os.Getpid() { // this program is not QEMU, but a proxy
 		pid, err = askPid(ctx, client, monitor)
 	}
 	if err != nil {
@@ -100,13 +101,18 @@ func askPid(ctx context.Context, client *qmp.Client, monitor string) (pid int, e
 	if path, err = filepath.Abs(path); err != nil {
 		return 0, err
 	}
+	there := &qemu.UnixSocketAddress{Path: path}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if errors.Is(err, syscall.EINVAL) { // the path is too long
+		there = &qemu.UnixSocketAddress{Path: id, Abstract: new(true)}
+		l, err = net.ListenUnix("unix", &net.UnixAddr{Name: "@" + id})
+	}
 	if err != nil {
 		return 0, err
 	}
 	defer l.Close() // which removes the path
 	add := qemu.ChardevAdd{ID: id, Backend: qemu.ChardevBackend{Branch: &qemu.ChardevSocket{
-		Addr:   qemu.SocketAddressLegacy{Branch: &qemu.UnixSocketAddress{Path: path}},
+		Addr:   qemu.SocketAddressLegacy{Branch: there},
 		Server: new(false),
 	}}}
 	if _, err := add.Do(ctx, client); err != nil {

@@ -31,9 +31,12 @@ type StartError struct {
 // Error names the program and gives the reason: Err, or the text that QEMU wrote, without warnings.
 func (e *StartError) Error() string {
 	text := "launch: start " + filepath.Base(e.Binary)
-	if e.Err != nil {
+	switch {
+	case e.Err != nil:
 		text += ": " + strings.TrimPrefix(e.Err.Error(), "launch: ")
-	} else {
+	case e.Exit.Status == 0 && e.Exit.Signal == nil: // -version, -device help
+		text += ": the program has ended with status 0, and had no monitor or closed it"
+	default:
 		text += ": " + e.Exit.String()
 	}
 	if reason := e.Reason(); reason != "" {
@@ -49,7 +52,9 @@ func (e *StartError) Unwrap() error { return e.Err }
 // several lines. It is for people: the texts differ between versions.
 func (e *StartError) Reason() string { return reasonIn(e.Stderr, filepath.Base(e.Binary)) }
 
-var aWarning = regexp.MustCompile(`^(warning|info): `)
+// aWarning also matches a warning about an option, which begins with the option. An info about an option is a reason: QEMU
+// waits for a connection.
+var aWarning = regexp.MustCompile(`^(info|(-.*: )?warning): `)
 
 // reasonIn returns the last message in the output of a program that is not a warning, and the hints after it. The
 // program begins each message with its name or, in some parts of QEMU, with "qemu". "-msg" puts the time and the name of

@@ -138,6 +138,24 @@ func ExampleProcess_Shutdown() {
 	// host-qmp-quit quit
 }
 
+// Without a guest, nothing hears the power button, and the machine runs on.
+func ExampleProcess_PowerOff() {
+	onQEMU(func(ctx context.Context, binary, _ string) error {
+		p, err := launch.Start(ctx, launch.Config{Binary: binary, Args: launch.Args{"-M", "pc", "-nodefaults", "-display", "none"}})
+		if err != nil {
+			return err
+		}
+		defer p.Kill()
+		patience, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		_, err = p.PowerOff(patience)
+		fmt.Println(errors.Is(err, context.DeadlineExceeded))
+		return nil
+	})
+	// Output:
+	// true
+}
+
 func ExampleSocket() {
 	onQEMU(func(ctx context.Context, binary, _ string) error {
 		second := &launch.Socket{ID: "second"}

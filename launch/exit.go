@@ -20,7 +20,7 @@ type Exit struct {
 	// Signal is the signal that has ended the process, or nil.
 	Signal os.Signal
 
-	// Stage is the last thing that [Process.Shutdown] had done when QEMU ended; it is empty if Shutdown was not called.
+	// Stage is the last thing that [Process.Shutdown] or [Process.PowerOff] had done when QEMU ended, or empty.
 	Stage Stage
 }
 

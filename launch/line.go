@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -91,6 +92,16 @@ func (l *Line) shown() []string {
 	return words
 }
 
+// hide removes secrets from the output of QEMU: a message begins with the option that it is about.
+func (l *Line) hide(output string) string {
+	for i, shown := range l.shown() {
+		if word := l.words[i]; word != shown && word != "" {
+			output = strings.ReplaceAll(output, word, shown)
+		}
+	}
+	return output
+}
+
 // FD gives QEMU a copy of a file, and returns the number of its descriptor in QEMU. The file remains the caller's, who can
 // close it at once. FD does not change the flags of the file.
 //
@@ -149,6 +160,9 @@ func (l *Line) Secret(id string, secret []byte) error {
 	if err = errors.Join(err, w.Close()); err != nil {
 		return err
 	}
+	// On Linux, QEMU opens the pipe by its name in /proc, perhaps as another user. Nobody else can: the folder there is
+	// QEMU's. Other systems make a copy, and may refuse to change the mode.
+	_ = r.Chmod(0o444)
 	fd, err := l.FD(r)
 	if err == nil {
 		l.Add("-object", "secret,id="+escape(id)+",file=/dev/fd/"+fd)
@@ -168,7 +182,7 @@ func (l *Line) socketPair() (ours *os.File, fd string, err error) {
 // Target returns the architecture of the machines that the binary runs, from its name: "x86_64" for
 // qemu-system-x86_64. It is empty if the program has another name.
 func (l *Line) Target() string {
-	_, target, _ := strings.Cut(l.binary, "qemu-system-")
+	_, target, _ := strings.Cut(filepath.Base(l.binary), "qemu-system-")
 	return target
 }
 

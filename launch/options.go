@@ -42,8 +42,12 @@ func Keyval(name, first string, members qmp.Args) Option {
 		if err != nil {
 			return err
 		}
-		words := []string{escape(first), text}
-		line.Add(name, strings.Trim(strings.Join(words, ","), ","))
+		if first != "" && text != "" {
+			first = escape(first) + ","
+		} else {
+			first = escape(first)
+		}
+		line.Add(name, first+text)
 		return nil
 	})
 }

@@ -223,3 +223,19 @@ func TestVersion(t *testing.T) {
 	_, err = launch.Version(ended, script("sleep 60"))
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// TestLastComma has commas at the ends of values.
+func TestLastComma(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		for want, option := range map[string]launch.Option{
+			"a,":  launch.Keyval("-name", "a,", nil),
+			"b,":  launch.Keyval("-name", "b,", qmp.Args{"process": ","}),
+			",c,": launch.Keyval("-name", "", qmp.Args{"guest": ",c,"}),
+		} {
+			p := start(t, q, option)
+			name, err := qemu.QueryName{}.Do(ctx, p.Client())
+			require.NoError(t, err)
+			require.Equal(t, new(want), name.Name)
+		}
+	})
+}

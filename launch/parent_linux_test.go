@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,5 +120,51 @@ func TestAttachAndKill(t *testing.T) {
 		_, err = launch.Attach(ctx, monitor, nil)
 		require.ErrorIs(t, err, syscall.ECONNREFUSED)
 		startWith(t, launch.Config{Binary: q.Path, Args: plain, Monitor: monitor}) // replaces the socket that is left
+	})
+}
+
+// TestAttachToOwnProxy has this process pass a monitor on. Kill must not reach this process.
+func TestAttachToOwnProxy(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		dir := t.TempDir()
+		started := startWith(t, launch.Config{Binary: q.Path, Args: plain, Monitor: filepath.Join(dir, "m")})
+		l, err := net.Listen("unix", filepath.Join(dir, "proxy"))
+		require.NoError(t, err)
+		defer l.Close()
+		go func() {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("unix", filepath.Join(dir, "m"))
+			if err == nil {
+				go func() {
+					_, _ = io.Copy(server, client) // until one of them ends
+					server.Close()
+				}()
+				_, _ = io.Copy(client, server) // until QEMU ends
+			}
+			client.Close()
+		}()
+		p, err := launch.Attach(ctx, l.Addr().String(), nil)
+		require.NoError(t, err)
+		require.Equal(t, started.Pid(), p.Pid())
+		require.NoError(t, p.Kill())
+	})
+}
+
+// TestAttachLongPath has a monitor whose path has the longest length: 107 bytes.
+func TestAttachLongPath(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		parent, err := os.MkdirTemp("", "launch") // T.TempDir can be too long
+		require.NoError(t, err)
+		defer os.RemoveAll(parent)
+		dir := filepath.Join(parent, strings.Repeat("d", 107-len(parent)-len("//m")))
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		started := startWith(t, launch.Config{Binary: q.Path, Args: plain, Monitor: filepath.Join(dir, "m")})
+		p, err := launch.Attach(ctx, filepath.Join(dir, "m"), nil)
+		require.NoError(t, err)
+		require.Equal(t, started.Pid(), p.Pid())
+		require.NoError(t, p.Kill())
 	})
 }

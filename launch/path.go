@@ -18,6 +18,12 @@ type ownedPath struct {
 	info fs.FileInfo
 }
 
+// Limits for the lock of a folder.
+const (
+	lockLimit   = 10 * time.Second
+	removeLimit = time.Second
+)
+
 // listen makes a socket that listens at a path, and gives it to QEMU. It returns the number of the descriptor.
 //
 // If nobody listens on a socket at the path, listen replaces it. The lock of the folder makes sure that of several programs
@@ -26,7 +32,7 @@ func (l *Line) listen(path string) (fd string, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return "", err
 	}
-	folder, err := lockFolder(filepath.Dir(path))
+	folder, err := lockFolder(l.ctx, filepath.Dir(path), lockLimit)
 	if err != nil {
 		return "", err
 	}
@@ -91,9 +97,13 @@ func removeStale(ctx context.Context, path string) error {
 // removeAll removes the paths, unless others have replaced them. QEMU has removed them if it ended by itself.
 func removeAll(paths []ownedPath) {
 	for _, owned := range paths {
-		folder, err := lockFolder(filepath.Dir(owned.path))
+		info, err := os.Lstat(owned.path)
+		if err != nil || !os.SameFile(info, owned.info) {
+			continue
+		}
+		folder, err := lockFolder(context.Background(), filepath.Dir(owned.path), removeLimit)
 		if err != nil {
-			continue // the folder is gone
+			continue // the next Start replaces the socket
 		}
 		if info, err := os.Lstat(owned.path); err == nil && os.SameFile(info, owned.info) {
 			_ = os.Remove(owned.path) // the next Start tries again

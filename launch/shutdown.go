@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/wait"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -77,7 +79,7 @@ func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, er
 		share        float64
 		do           func(context.Context)
 	}{
-		{opts.PowerButton, time.Minute, buttonShare, p.powerOff},
+		{opts.PowerButton, time.Minute, buttonShare, func(ctx context.Context) { _ = p.powerOff(ctx) }}, // quit is next
 		{opts.Quit, 10 * time.Second, quitShare, p.quit},
 		{opts.Terminate, 5 * time.Second, terminateShare, p.terminate},
 	} {
@@ -138,8 +140,22 @@ func (p *Process) settle(ctx context.Context) {
 	_, _ = p.Wait(ctx) // the caller looks
 }
 
+// PowerOff asks the guest to power off, as [Process.Shutdown] does first, and waits until QEMU has ended. It does not end QEMU
+// in another way. If the guest has not powered off when ctx ends, the error matches that of ctx, and the machine runs on;
+// the guest can still follow a press later. A machine that does not run is an error at once.
+//
+// Source: query-status, system_powerdown, SHUTDOWN; with -no-shutdown also quit.
+func (p *Process) PowerOff(ctx context.Context) (Exit, error) {
+	err := p.powerOff(ctx)
+	p.settle(ctx)
+	if exit, ended := p.Exit(); ended {
+		return exit, nil
+	}
+	return Exit{}, fmt.Errorf("launch: power off process %d: %w", p.Pid(), cmp.Or(wait.Err(ctx), err))
+}
+
 // powerOff presses the power button until QEMU has ended, or ctx ends. It returns earlier if the button is useless.
-func (p *Process) powerOff(ctx context.Context) {
+func (p *Process) powerOff(ctx context.Context) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	var pressed time.Time
@@ -149,28 +165,29 @@ func (p *Process) powerOff(ctx context.Context) {
 		cancel()
 		switch {
 		case err != nil:
-			return
+			return err
 		case status.Status == qemu.RunStateShutdown && !pressed.IsZero(): // with -no-shutdown
-			if (qemu.Quit{}).Do(ctx, p.client) == nil {
-				_, _ = p.Wait(ctx) // the caller looks
+			if err := (qemu.Quit{}).Do(ctx, p.client); err != nil {
+				return err
 			}
-			return
+			_, err := p.Wait(ctx)
+			return err
 		case !status.Running && status.Status != qemu.RunStateSuspended:
-			return
+			return fmt.Errorf("the machine does not run: its state is %s", status.Status)
 		case time.Since(pressed) >= pressEvery:
 			p.reach(StagePowerButton)
 			if err := (qemu.SystemPowerdown{}).Do(ctx, p.client); err != nil {
-				return
+				return err
 			}
 			pressed = time.Now()
 		}
 		select {
 		case <-p.done:
-			return
+			return nil
 		case <-p.sawShutdown:
 		case <-look.C:
 		case <-ctx.Done():
-			return
+			return wait.Err(ctx)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/launch"
+	"github.com/qmpkit/qmpkit/qmp"
 )
 
 // Steps that end soon, because they will not succeed.
@@ -168,4 +169,34 @@ func TestShutdownGuest(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestPowerOff never ends QEMU itself.
+func TestPowerOff(t *testing.T) {
+	t.Parallel()
+	for behaviour, reason := range map[string]launch.Reason{"listens": launch.ReasonGuestShutdown, "listens stays": launch.ReasonQuit} {
+		p := startFake(t, behaviour)
+		exit, err := p.PowerOff(limited(t))
+		require.NoError(t, err)
+		require.Equal(t, launch.Exit{Reason: reason, Stage: launch.StagePowerButton}, exit)
+		again, err := p.PowerOff(limited(t))
+		require.NoError(t, err)
+		require.Equal(t, exit, again)
+	}
+
+	p := startFake(t, "deaf")
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	_, err := p.PowerOff(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, ended := p.Exit()
+	require.False(t, ended)
+
+	_, err = startFake(t, "paused").PowerOff(limited(t))
+	require.ErrorContains(t, err, "the machine does not run: its state is paused")
+
+	p = startFake(t, "listens")
+	require.NoError(t, p.Client().Close())
+	_, err = p.PowerOff(limited(t))
+	require.ErrorIs(t, err, qmp.ErrClosed)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -181,4 +182,24 @@ func TestManyStarts(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, entries)
 	})
+}
+
+// TestLockedFolder has a folder whose lock the program holds itself.
+func TestLockedFolder(t *testing.T) {
+	t.Parallel()
+	q := qemutest.Get(t, "")
+	path := filepath.Join(t.TempDir(), "monitor")
+	p := startWith(t, launch.Config{Binary: q.Path, Args: plain, Monitor: path})
+	folder, err := os.Open(filepath.Dir(path))
+	require.NoError(t, err)
+	defer folder.Close()
+	require.NoError(t, syscall.Flock(int(folder.Fd()), syscall.LOCK_EX))
+
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = launch.Start(ctx, launch.Config{Binary: q.Path, Args: plain, Monitor: path + "2"})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, p.Kill())
+	require.NoError(t, folder.Close())
+	startWith(t, launch.Config{Binary: q.Path, Args: plain, Monitor: path}) // replaces the socket that is left
 }

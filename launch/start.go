@@ -6,7 +6,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/wait"
@@ -16,6 +19,7 @@ import (
 // Config describes a QEMU to start. Binary is required.
 type Config struct {
 	// Binary is the program, for example "qemu-system-x86_64". If it has no slash, Start looks for it in the PATH.
+	// It can be a script that ends with "exec qemu-system-x86_64": a QEMU that is a child of the script would not get signals.
 	Binary string
 
 	// Args are the arguments. Start adds its monitor behind them.
@@ -23,7 +27,10 @@ type Config struct {
 
 	// Monitor is the path of a UNIX socket for a second monitor, which other programs and [Attach] connect to. Start does
 	// not use it itself. If a program listens at the path, the error matches [ErrPathInUse]. Start replaces a socket that
-	// nobody listens on. When QEMU has ended, the path is removed.
+	// nobody listens on. When QEMU has ended, the path is removed. Do not remove the path of a QEMU that runs: when it ends, it
+	// removes the path again, also if another QEMU listens there by then. Start and the removal take the lock of the folder
+	// (flock) for a moment. If somebody else holds the lock, Start waits 10 seconds and fails; the removal waits 1 second and
+	// leaves the path.
 	Monitor string
 
 	// Client configures the client. nil means the defaults.
@@ -39,7 +46,9 @@ type Config struct {
 	Outlive bool
 
 	// Prepare, if not nil, changes the command before it starts: its Dir, its Env, a file as its Stderr, or SysProcAttr for a user
-	// or a cgroup. Other fields belong to Start.
+	// or a cgroup. It can put a program in front that executes QEMU in its own place, such as prlimit or aa-exec: Path becomes
+	// that program, and Args gets its words before those of QEMU, of which the first is then the path of QEMU. Start adds
+	// to SysProcAttr the signal at the end of this program and the process group. Other fields belong to Start.
 	Prepare func(cmd *exec.Cmd)
 }
 
@@ -70,6 +79,7 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 			failed = &StartError{Err: err}
 		}
 		failed.Binary, failed.Args = cfg.Binary, line.shown()
+		failed.Stderr = line.hide(failed.Stderr)
 		removeAll(line.paths)
 		for _, s := range line.sockets {
 			s.drop()
@@ -94,8 +104,14 @@ func start(ctx context.Context, cfg *Config, line *Line) (p *Process, err error)
 	if line.binary, err = exec.LookPath(cfg.Binary); err != nil {
 		return nil, err
 	}
+	if line.binary, err = filepath.Abs(line.binary); err != nil { // Prepare can set another Dir
+		return nil, err
+	}
 	if err := line.appendAll(cfg.Args); err != nil {
 		return nil, err
+	}
+	if slices.Contains(line.words, "-daemonize") || slices.Contains(line.words, "--daemonize") {
+		return nil, errors.New("-daemonize hides the process: use Config.Outlive")
 	}
 	if cfg.Monitor != "" {
 		address, err := line.listen(cfg.Monitor)
@@ -116,11 +132,12 @@ func start(ctx context.Context, cfg *Config, line *Line) (p *Process, err error)
 		return nil, err
 	}
 	cmd := exec.Command(line.binary, line.words...)
-	cmd.Stderr, cmd.ExtraFiles, cmd.SysProcAttr = stderrEnd, line.files, processAttributes(cfg.Outlive)
+	cmd.Stderr, cmd.ExtraFiles, cmd.SysProcAttr = stderrEnd, line.files, new(syscall.SysProcAttr)
 	cmd.WaitDelay = stderrDelay
 	if cfg.Prepare != nil {
 		cfg.Prepare(cmd)
 	}
+	cmd.SysProcAttr = processAttributes(cmd.SysProcAttr, cfg.Outlive)
 	p = newProcess(cfg.Stderr)
 	p.owned = line.paths
 	started := make(chan error)

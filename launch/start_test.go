@@ -146,6 +146,8 @@ func TestStartFailsWithoutProcess(t *testing.T) {
 	}{
 		{launch.Config{}, nil, nil, "Config needs a Binary"},
 		{launch.Config{Binary: q.Path, Outlive: true}, nil, nil, "Outlive needs a Monitor"},
+		{launch.Config{Binary: q.Path, Args: launch.Args{plain, "-daemonize"}}, nil, nil, "use Config.Outlive"},
+		{launch.Config{Binary: q.Path, Args: launch.Args{plain, "--daemonize"}}, nil, nil, "use Config.Outlive"},
 		{launch.Config{Binary: "no-such-qemu"}, nil, exec.ErrNotFound, "no-such-qemu"},
 		{launch.Config{Binary: dir + "/none"}, nil, os.ErrNotExist, "none"},
 		{launch.Config{Binary: script}, nil, os.ErrPermission, "script"},
@@ -282,6 +284,85 @@ func TestMute(t *testing.T) {
 	require.NoError(t, failed.Err)
 	require.EqualError(t, err, "launch: start qemu: failed (status 3): too bad\na hint")
 
+	_, err = start("echo qemu: -chardev socket,id=a,server: warning: short form >&2; kill -KILL $$")
+	require.EqualError(t, err, "launch: start qemu: killed (killed)")
+
+	_, err = start("exit 0")
+	require.EqualError(t, err, "launch: start qemu: the program has ended with status 0, and had no monitor or closed it")
+
 	_, err = start("exec 3>&-; exec sleep 60")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// TestPrepareProcess changes the command.
+func TestPrepareProcess(t *testing.T) {
+	t.Parallel()
+	q := qemutest.Get(t, "")
+	path := script(t, "exec "+q.Path+` "$@"`)
+	folder, err := os.Getwd()
+	require.NoError(t, err)
+	path, err = filepath.Rel(folder, path)
+	require.NoError(t, err)
+	other := t.TempDir()
+	for _, prepare := range []func(cmd *exec.Cmd){
+		func(cmd *exec.Cmd) { cmd.Dir = other }, // in which the relative path means nothing
+		func(cmd *exec.Cmd) { cmd.SysProcAttr.Setsid = true },
+		func(cmd *exec.Cmd) { cmd.SysProcAttr = nil },
+		func(cmd *exec.Cmd) {
+			cmd.Args = append([]string{"env", "A=B", cmd.Path}, cmd.Args[1:]...)
+			cmd.Path = "/usr/bin/env"
+		},
+	} {
+		p := startWith(t, launch.Config{Binary: path, Args: plain, Prepare: prepare})
+		group, err := syscall.Getpgid(p.Pid())
+		require.NoError(t, err)
+		require.Equal(t, p.Pid(), group)
+	}
+}
+
+// TestSecretOfAnotherUser has a program with another user read a secret, as QEMU reads it.
+func TestSecretOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir, err := os.MkdirTemp("", "launch")
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	require.NoError(t, os.Chmod(dir, 0o755))
+	path := filepath.Join(dir, "qemu")
+	writeScript(t, path, "cat /dev/fd/3 >&2; exit 1")
+	_, err = launch.Start(limited(t), launch.Config{Binary: path, Args: launch.Args{launch.Secret("s", []byte("hunter2"))},
+		Prepare: func(cmd *exec.Cmd) { cmd.SysProcAttr.Credential = &syscall.Credential{Uid: 65534, Gid: 65534} }})
+	failed, ok := errors.AsType[*launch.StartError](err)
+	require.True(t, ok)
+	require.Equal(t, "hunter2", failed.Stderr)
+}
+
+// TestSecretInReason has QEMU repeat an option in its message, as it does.
+func TestSecretInReason(t *testing.T) {
+	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
+		_, err := launch.Start(ctx, launch.Config{Binary: q.Path, Args: launch.Args{plain,
+			launch.Object(qemu.ObjectOptions{ID: "no identifier", QOMType: qemu.ObjectTypeSecret, Branch: &qemu.SecretProperties{Data: new("hunter2")}}),
+		}})
+		failed, ok := errors.AsType[*launch.StartError](err)
+		require.True(t, ok)
+		require.Contains(t, failed.Reason(), "identifier")
+		require.NotContains(t, fmt.Sprintf("%v %+v", err, failed), "hunter2")
+	})
+}
+
+// target fails with the architecture of the binary.
+type target struct{}
+
+func (target) AppendTo(line *launch.Line) error { return errors.New("target " + line.Target()) }
+
+// TestTarget has a folder with a name like a QEMU's.
+func TestTarget(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "qemu-system-misc", "qemu-system-aarch64")
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	writeScript(t, path, "exit 1")
+	_, err := launch.Start(limited(t), launch.Config{Binary: path, Args: launch.Args{target{}}})
+	require.ErrorContains(t, err, "target aarch64")
 }

@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"os"
 	"strings"
 	"syscall"
@@ -22,13 +23,9 @@ func listensAt(path string) bool {
 	return false
 }
 
-// processAttributes returns the attributes of a child. QEMU does not get the signals of the terminal, so that the
-// program can end it in its own way.
-func processAttributes(outlive bool) *syscall.SysProcAttr {
-	if outlive {
-		return &syscall.SysProcAttr{Setsid: true}
-	}
-	// SIGTERM lets QEMU write the bitmaps of its images and remove its files. QEMU ends from it in every state, but not
-	// while it hangs.
-	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+// endWithParent has the kernel send SIGTERM to a child when this process ends, unless the attributes have another signal.
+// SIGTERM lets QEMU write the bitmaps of its images and remove its files. QEMU ends from it in every state, but not while
+// it hangs.
+func endWithParent(attr *syscall.SysProcAttr) {
+	attr.Pdeathsig = cmp.Or(attr.Pdeathsig, syscall.SIGTERM)
 }

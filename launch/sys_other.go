@@ -3,8 +3,10 @@
 package launch
 
 import (
+	"context"
 	"os"
 	"syscall"
+	"time"
 )
 
 const canPassDescriptors = false
@@ -13,9 +15,13 @@ var terminateSignal = os.Kill
 
 func isFault(os.Signal) bool                         { return false }
 func signalOf(*os.ProcessState) os.Signal            { return nil }
-func processAttributes(bool) *syscall.SysProcAttr    { return nil }
 func duplicate(*os.File) (*os.File, error)           { return nil, errNoDescriptors }
 func socketPair() (ours, theirs *os.File, err error) { return nil, nil, errNoDescriptors }
-func lockFolder(string) (*os.File, error)            { return nil, errNoDescriptors }
 
 func listensAt(string) bool { return false }
+
+func processAttributes(attr *syscall.SysProcAttr, _ bool) *syscall.SysProcAttr { return attr }
+
+func lockFolder(context.Context, string, time.Duration) (*os.File, error) {
+	return nil, errNoDescriptors
+}
