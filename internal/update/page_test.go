@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +29,8 @@ func TestPage(t *testing.T) {
 	tree := filepath.Join(t.TempDir(), "qemu")
 	require.NoError(t, os.CopyFS(tree, os.DirFS(qemutest.Source(t, "10.0"))))
 	require.NoError(t, os.WriteFile(filepath.Join(tree, "VERSION"), []byte("99.1.0\n"), 0o666))
+	objects := filepath.Join(tree, "qapi", "qom.json")
+	require.NoError(t, os.WriteFile(objects, []byte(read(t, objects)+listGet), 0o666))
 	shell := func(script string) string {
 		cmd := exec.CommandContext(t.Context(), "sh", "-ec", script)
 		cmd.Dir = dir
@@ -56,20 +57,29 @@ func TestPage(t *testing.T) {
 	require.Contains(t, read(t, dir, "CHANGELOG.md"), "\n- **schema** QEMU 99.1.0, after 11.1.")
 }
 
-// copyOfModule copies what is updated, and what does that, without tests.
+// copyOfModule copies what is updated, what does that, and hotplug as a user of the bindings: the packages without their
+// tests.
 func copyOfModule(t *testing.T) string {
 	t.Helper()
 	dir := newCopy(t)
-	for _, name := range []string{"go.mod", "go.sum", "Makefile", "gen", "hotplug", "job", "launch", "qapi", "qmp", "qom", "internal"} {
-		err := filepath.WalkDir(filepath.Join(root, name), func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			file, err := filepath.Rel(root, path)
+	list := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f",
+		`{{with .Module}}{{if .Main}}{{range $.GoFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{range $.EmbedFiles}}{{$.Dir}}/{{.}}{{"\n"}}{{end}}{{end}}{{end}}`,
+		"./gen/qapigen", "./hotplug", "./internal/update", "./qmp/generated/...")
+	list.Dir = root
+	out, err := list.Output()
+	require.NoError(t, err)
+	module, err := filepath.Abs(root)
+	require.NoError(t, err)
+	files := []string{"go.mod", "go.sum", "Makefile"}
+	for path := range strings.Lines(string(out)) {
+		if path = strings.TrimSpace(path); path != "" {
+			file, err := filepath.Rel(module, path)
 			require.NoError(t, err)
-			return writeFile(filepath.Join(dir, file), []byte(read(t, path)))
-		})
-		require.NoError(t, err)
+			files = append(files, file)
+		}
+	}
+	for _, file := range files {
+		require.NoError(t, writeFile(filepath.Join(dir, file), []byte(read(t, root, file))))
 	}
 	tests, err := filepath.Glob(filepath.Join(dir, "qmp/generated/*/*_test.go"))
 	require.NoError(t, err)
@@ -78,3 +88,43 @@ func copyOfModule(t *testing.T) string {
 	}
 	return dir
 }
+
+// listGet is a command that packages of this module use and that QEMU 10.0 lacks.
+const listGet = `
+##
+# @ObjectPropertyValue:
+#
+# A property with its value.
+#
+# @name: its name
+#
+# @type: its type
+#
+# @value: its value
+#
+# Since: 99.1
+##
+{ 'struct': 'ObjectPropertyValue', 'data': { 'name': 'str', 'type': 'str', '*value': 'any' } }
+
+##
+# @ObjectPropertiesValues:
+#
+# The properties of an object.
+#
+# @properties: all of them
+#
+# Since: 99.1
+##
+{ 'struct': 'ObjectPropertiesValues', 'data': { 'properties': [ 'ObjectPropertyValue' ] } }
+
+##
+# @qom-list-get:
+#
+# Lists the properties of objects with their values.
+#
+# @paths: the paths of the objects
+#
+# Since: 99.1
+##
+{ 'command': 'qom-list-get', 'data': { 'paths': [ 'str' ] }, 'returns': [ 'ObjectPropertiesValues' ] }
+`
