@@ -8,7 +8,7 @@
 //	254 passed, 0 failed, 1 skipped
 //
 // With "-table FILE" before the arguments it also fills in the tables of that document (table.go), unless a test
-// failed.
+// failed. Rows with tests that did not run stay as they are.
 //
 // Subtests count like tests. A package that fails without a failed test, for example because it does not compile,
 // counts like a test. The exit status is go test's.
