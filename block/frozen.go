@@ -68,7 +68,7 @@ type source struct {
 	*Disk
 	chain       *chain // nil without a bitmap
 	incremental bool
-	bitmaps     []string // with copies at the view: that of an increment, and those that a client wants to read
+	bitmaps     []string // the view gets copies of them: the bitmap of an increment, and those for clients
 	scratch     *Target  // the caller's, or nil
 	scratchNode string
 }

@@ -226,8 +226,8 @@ func (b *before) Execute(ctx context.Context, call *qmp.Call) error {
 	return b.Client.Execute(ctx, call)
 }
 
-// TestSecondNetdev has a manager add a NIC between two commands of another one that adds the same. QEMU 5.2 takes a second
-// netdev with the same name, and terminates when the loser removes it.
+// TestSecondNetdev: while a manager adds a NIC, a second manager adds the same NIC. QEMU 5.2 takes both netdevs of the same
+// name, and terminates when the loser removes its netdev.
 func TestSecondNetdev(t *testing.T) {
 	t.Parallel()
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {

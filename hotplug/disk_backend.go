@@ -25,7 +25,7 @@ type DiskBackend interface {
 	// addStorage adds the storage that the device will use, as steps of an operation.
 	addStorage(ctx context.Context, vm *VM, undo *rollback, d *Disk) error
 
-	// appendStorage is addStorage for the command line of a QEMU that is to be started.
+	// appendStorage is addStorage for the command line of a new QEMU.
 	appendStorage(line *launch.Line, d *Disk) error
 
 	// diskDevice returns the driver for a Disk without a Driver, and the properties that connect the device

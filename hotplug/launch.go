@@ -18,8 +18,8 @@ import (
 // names, so [VM.RemoveDisk] and package block work on it as if it was added later. Files are opened at the start; QEMU
 // gets their descriptors. Secrets are not on the command line.
 //
-// Without a Bus, the device is on the chipset's bus. A guest cannot release it from pcie.0 of a q35: set Bus to a root port
-// if the disk is to be removed later. With a [Node], the node must be among the arguments.
+// Without a Bus, the device is on the chipset's bus. A guest cannot release it from pcie.0 of a q35: to remove
+// the disk later, set Bus to a root port. With a [Node], the node must be among the arguments.
 func (d Disk) AppendTo(line *launch.Line) error { return appended("disk", d.ID, d.appendTo(line)) }
 
 func (d Disk) appendTo(line *launch.Line) error {

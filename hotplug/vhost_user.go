@@ -93,7 +93,7 @@ func (v VhostUser) connect(ctx context.Context, vm *VM, undo *rollback, id strin
 	return err
 }
 
-// appendServer adds the connection to the command line of a QEMU that is to be started.
+// appendServer adds the connection to the command line of a new QEMU.
 func (v VhostUser) appendServer(line *launch.Line, id string) error {
 	add := v.chardev(id)
 	if v.Reconnect > 0 {

@@ -16,8 +16,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Attach takes up a QEMU that runs, for example one that [Start] has started with Config.Outlive before this program was
-// restarted. monitor is the path of Config.Monitor, or of any other UNIX socket that QEMU listens on with -qmp. opts
+// Attach takes up a running QEMU, for example after a restart of the program that has started it with Config.Outlive.
+// monitor is the path of Config.Monitor, or of any other UNIX socket that QEMU listens on with -qmp. opts
 // configures the client and may be nil.
 //
 // Wait, Kill, Shutdown and the other methods work as after Start, with three exceptions: Exit has no status and no signal,

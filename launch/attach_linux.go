@@ -10,7 +10,7 @@ import (
 
 const canAttach = true
 
-// peerOf returns the ID of the process at the other end of a connection: the one that listens, or has connected.
+// peerOf returns the ID of the process at the other end of a connection: the server or the client.
 func peerOf(conn net.Conn) (pid int, err error) {
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {

@@ -120,8 +120,7 @@ func (l *Line) give(f *os.File) string {
 	return strconv.Itoa(firstFile + len(l.files) - 1)
 }
 
-// The numbers of sets begin here, so that they differ from those that a caller writes, and from those that QEMU chooses
-// later.
+// The numbers of sets begin here. Callers write smaller numbers, and QEMU chooses smaller numbers later.
 const firstSet = 1000
 
 // FDSet gives QEMU a set of descriptors (-add-fd), and returns the name by which a node opens it: "/dev/fdset/1000". opaque

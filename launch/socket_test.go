@@ -120,7 +120,7 @@ func TestSocketErrors(t *testing.T) {
 	require.Empty(t, entries)
 }
 
-// TestPathsOfOthers has a path that another QEMU serves, one that somebody has replaced, and a file.
+// TestPathsOfOthers: Start leaves a path alone if another QEMU serves it, if somebody has replaced it, or if it is a file.
 func TestPathsOfOthers(t *testing.T) {
 	onEach(t, func(t *testing.T, ctx context.Context, q *qemutest.QEMU) {
 		dir := t.TempDir()

@@ -260,8 +260,7 @@ func TestNothingIsLeft(t *testing.T) {
 	require.Empty(t, entries)
 }
 
-// TestMute has a program that takes the connection and says nothing, one that ends at once, and one that closes the
-// monitor and stays.
+// TestMute starts programs that take the connection and say nothing, that end at once, or that close the monitor and stay.
 func TestMute(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("sh"); err != nil {

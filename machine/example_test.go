@@ -57,7 +57,7 @@ func ExampleDumpMemory() {
 	})
 }
 
-// A command that QMP does not have, and one that fails.
+// QMP does not have the first command. The second command fails.
 func ExampleHumanMonitor() {
 	onFake(func(ctx context.Context, client *qmp.Client, f *fake) error {
 		f.Handle("human-monitor-command", qmptest.Return("unknown command: 'info nosuch'\r\n"))

@@ -309,7 +309,7 @@ func TestScreendumpFaults(t *testing.T) {
 	}
 }
 
-// TestPictures: pictures that are none are errors, and a PNG has the pixels of the PPM.
+// TestPictures: a wrong picture is an error, and a PNG has the pixels of the PPM.
 func TestPictures(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
