@@ -165,7 +165,7 @@ func TestShutdownGuest(t *testing.T) {
 				exit, err := p.Shutdown(ctx, &launch.ShutdownOptions{PowerButton: 2 * time.Minute}) // the guest boots, and loses presses
 				require.NoError(t, err)
 				require.Equal(t, launch.Exit{Reason: c.reason, Status: -1, Stage: launch.StagePowerButton}, exit)
-				require.NoError(t, vm.Wait(ctx))
+				<-vm.Ended() // QEMU 5.2 can abort after SHUTDOWN, when it has closed its files
 			})
 		}
 	})
