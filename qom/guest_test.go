@@ -26,7 +26,7 @@ func TestBalloonOfGuest(t *testing.T) {
 		balloon := qom.DevicePath("balloon")
 
 		var err error // while the kernel boots; on a busy machine the time can end before the first command
-		for wait := 50 * time.Millisecond; !errors.Is(err, qom.ErrNoStats) && wait < 500*time.Millisecond; wait *= 2 {
+		for wait := 50 * time.Millisecond; !errors.Is(err, qom.ErrNoStats) && wait < 3*time.Second; wait *= 2 {
 			short, cancel := context.WithTimeout(ctx, wait)
 			_, err = qom.Balloon(short, c, balloon, time.Second)
 			cancel()
