@@ -290,6 +290,10 @@ func TestMigrateFails(t *testing.T) {
 // goes on at the source, or is at the destination if that was too late.
 func TestMigrateFaults(t *testing.T) {
 	onMachines(t, func(t *testing.T, m *machine) {
+		// QEMU 7.2 sometimes terminates after a cancelled migration, without a message: one of ten runs on a busy machine.
+		if m.qemu.Release() == "7.2" && !slices.Contains(qemutest.SlowVersions(), "7.2") {
+			t.Skip("runs in make test-qemu")
+		}
 		var dst *machine
 		// Each version has one kind of fault: a round takes 4 s.
 		kind := faultKinds[max(0, slices.Index(allVersions, m.qemu.Release()))%len(faultKinds)]
