@@ -287,7 +287,7 @@ func TestHumanMonitor(t *testing.T) {
 	})
 }
 
-// TestReadRingbuf: all bytes arrive, also those that are no UTF-8.
+// TestReadRingbuf: all bytes arrive, also bytes that are not UTF-8.
 func TestReadRingbuf(t *testing.T) {
 	cfg := qemutest.Config{Args: []string{"-chardev", "ringbuf,id=r,size=65536"}}
 	onAll(t, cfg, func(t *testing.T, vm *qemutest.VM, c *qmp.Client) {
@@ -419,7 +419,7 @@ func TestSPICESession(t *testing.T) {
 	qemutest.Run(t, []string{"5.2", "7.2"}, func(t *testing.T, q *qemutest.QEMU) {
 		t.Parallel()
 		if q.AtLeast(8, 0) {
-			t.Skip("SPICE is in a package of its own")
+			t.Skip("SPICE is in a separate package")
 		}
 		ctx := within(t)
 		socket := filepath.Join(t.TempDir(), "spice")

@@ -63,8 +63,8 @@ const reportPCI = `console=ttyS0 quiet panic=-1 no_timer_check rdinit=/bin/busyb
 	`/bin/busybox mount -t sysfs none /sys; cd /sys/bus/pci/devices;` +
 	`while :; do for d in *; do read v <$d/vendor; read k <$d/device; echo PCI $v $k $(/bin/busybox readlink -f $d); done; /bin/busybox usleep 200000; done"`
 
-// TestAddressesInGuest: a Linux guest finds the devices where FindPCI says, also those that were hot-added, behind bridges
-// and ports of all kinds.
+// TestAddressesInGuest compares FindPCI with the addresses in a Linux guest: of devices behind bridges and ports of all
+// kinds, and of a hot-added device.
 func TestAddressesInGuest(t *testing.T) {
 	t.Parallel()
 	args := map[string][]string{
