@@ -76,6 +76,7 @@ const someBus = "some bus"
 type departure struct {
 	vm      *VM
 	unlocks []func()
+	ejects  *PCISlot // that ACPI asks the guest to eject, or nil
 }
 
 // carries records that the device that leaves has a bus that QEMU could choose for another device. carries waits for

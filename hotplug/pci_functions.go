@@ -121,6 +121,6 @@ func (vm *VM) unplugSlot(ctx context.Context, functions []*PCIDevice) error {
 			return ofDevice(id, err)
 		}
 	}
-	u := unplugging{vm: vm, ids: ids, kind: anyDevice}
+	u := unplugging{vm: vm, ids: ids, kind: anyDevice, slot: leaving.ejects}
 	return u.run(ctx)
 }

@@ -3,6 +3,7 @@ package hotplug
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -65,11 +66,22 @@ func (vm *VM) plugAs(ctx context.Context, undo *rollback, device qemu.DeviceAdd,
 
 // run adds the device.
 func (p *plugging) run(ctx context.Context) error {
-	if _, given := p.device.Props["addr"]; given || p.device.Bus != nil {
+	bus := qmp.Value(p.device.Bus)
+	held := len(p.vm.ejections.held(bus)) > 0
+	addr, given := p.device.Props["addr"]
+	switch {
+	case given:
+		if err := p.vm.ejections.awaitHeld(ctx, bus, fmt.Sprint(addr)); err != nil {
+			return err
+		}
+		return p.as(ctx, p.device, false)
+	case bus != "" && held:
+		return p.onPCI(ctx, nil)
+	case bus != "":
 		return p.as(ctx, p.device, false)
 	}
 	var refusal error // of QEMU, when it was to choose
-	if p.vm.reserved == nil && !p.vm.needsPort.Load() {
+	if p.vm.reserved == nil && !p.vm.needsPort.Load() && !held {
 		if refusal = p.as(ctx, p.device, false); !elsewhere(refusal) {
 			return refusal
 		}
@@ -79,7 +91,7 @@ func (p *plugging) run(ctx context.Context) error {
 		return errors.Join(refusal, err)
 	}
 	p.stays = kind == nil || kind == pciKind
-	if kind == pciKind && (p.vm.reserved != nil || p.vm.needsPort.Load()) {
+	if kind == pciKind && (p.vm.reserved != nil || p.vm.needsPort.Load() || held) {
 		return p.onPCI(ctx, nil)
 	}
 	if !refused(refusal) {
@@ -119,7 +131,10 @@ func (p *plugging) as(ctx context.Context, device qemu.DeviceAdd, chosen bool) e
 	id := qmp.Value(device.ID)
 	err = p.undo.step(ctx, step{
 		what: "device " + id,
-		do:   func(ctx context.Context) error { return device.Do(ctx, p.vm.conn) },
+		do: func(ctx context.Context) error {
+			p.vm.ejections.look()
+			return device.Do(ctx, p.vm.conn)
+		},
 		undo: p.unplug,
 		ours: func(ctx context.Context) (bool, error) { return p.vm.madeOf(ctx, &device) },
 	})
@@ -155,9 +170,9 @@ type pciChoice struct {
 	slots    map[PCISlot]bool
 }
 
-// choosePCI returns the first free slot that no other operation has chosen. It leaves out those that were tried. The
-// caller must call done when QEMU has answered.
-func (vm *VM) choosePCI(ctx context.Context, tried map[PCISlot]bool) (tree PCITree, slot PCISlot, done func(), err error) {
+// choosePCI returns the first free slot of a bus that no other operation has chosen, as [VM.FreePCISlot] does. It leaves
+// out those that were tried, and those that the guest may eject. The caller must call done when QEMU has answered.
+func (vm *VM) choosePCI(ctx context.Context, bus string, tried map[PCISlot]bool) (tree PCITree, slot PCISlot, done func(), err error) {
 	c := &vm.pciChoice
 	if err := c.choosing.Lock(ctx); err != nil {
 		return nil, slot, nil, err
@@ -169,7 +184,11 @@ func (vm *VM) choosePCI(ctx context.Context, tried map[PCISlot]bool) (tree PCITr
 	if tree, err = vm.pciTree(ctx); err != nil {
 		return nil, slot, nil, err
 	}
-	slot, err = tree.freeSlot("", 0, func(s PCISlot) bool { return chosen[s] || tried[s] || vm.isReserved(s) })
+	held := vm.ejections.held(bus)
+	slot, err = tree.freeSlot(bus, 0, func(s PCISlot) bool {
+		_, ejected := held[s]
+		return ejected || chosen[s] || tried[s] || bus == "" && vm.isReserved(s)
+	})
 	if err != nil {
 		return tree, slot, nil, err
 	}
@@ -194,22 +213,35 @@ func (c *pciChoice) take(slot PCISlot) (done func()) {
 // isReserved reports whether the caller leaves a slot to others.
 func (vm *VM) isReserved(slot PCISlot) bool { return vm.reserved != nil && vm.reserved(slot) }
 
-// onPCI adds the device in the first free slot. If somebody else is faster, it takes the next one. refusal is the answer
-// of QEMU when that was to choose, or nil.
+// onPCI adds the device in the first free slot of its bus, or of any bus if it names none. If somebody else is faster, it
+// takes the next one. refusal is the answer of QEMU when that was to choose, or nil.
 func (p *plugging) onPCI(ctx context.Context, refusal error) error {
 	tried := map[PCISlot]bool{}
 	for {
-		tree, slot, done, err := p.vm.choosePCI(ctx, tried)
+		bus := qmp.Value(p.device.Bus)
+		tree, slot, done, err := p.vm.choosePCI(ctx, bus, tried)
 		if len(tree) > 0 && !tree[0].Hotplug {
 			p.vm.needsPort.Store(true)
 		}
 		if len(tree) == 0 && refusal != nil && errors.Is(err, ErrNoFreeSlot) {
 			return refusal // QEMU says why
 		}
+		if errors.Is(err, ErrNoFreeSlot) {
+			waited, waitErr := p.vm.ejections.awaitAny(ctx, bus)
+			if waitErr != nil {
+				return waitErr
+			}
+			if waited {
+				continue
+			}
+			if refusal == nil && p.vm.reserved == nil && bus == "" && len(tree) > 0 && tree[0].Hotplug {
+				return p.as(ctx, p.device, false) // QEMU may find another bus
+			}
+		}
 		if err != nil {
 			return err
 		}
-		if tree[0].Hotplug && p.vm.reserved == nil {
+		if tree[0].Hotplug && p.vm.reserved == nil && refusal != nil {
 			done()
 			return refusal // QEMU can choose on such a bus, and had another reason
 		}

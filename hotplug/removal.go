@@ -193,5 +193,5 @@ func (vm *VM) release(ctx context.Context, f *found) error {
 	if err := vm.checkBuses(ctx, leaving, f.id); err != nil {
 		return err
 	}
-	return vm.unplugChecked(ctx, f.id, k)
+	return vm.unplugChecked(ctx, leaving, f.id, k)
 }

@@ -41,6 +41,7 @@ type unplugging struct {
 	vm   *VM
 	ids  []string
 	kind kind
+	slot *PCISlot // that ACPI asks the guest to eject, or nil
 
 	asked   bool  // QEMU has taken the request, so that the guest may act on it at any time
 	refusal error // QEMU's last refusal of the request
@@ -63,11 +64,11 @@ func (vm *VM) unplugAs(ctx context.Context, id string, k kind) error {
 	if err := vm.checkNeighbours(ctx, leaving, id); err != nil {
 		return err
 	}
-	return vm.unplugChecked(ctx, id, k)
+	return vm.unplugChecked(ctx, leaving, id, k)
 }
 
 // unplugChecked is unplugAs for a device that was found to be alone.
-func (vm *VM) unplugChecked(ctx context.Context, id string, k kind) error {
+func (vm *VM) unplugChecked(ctx context.Context, leaving *departure, id string, k kind) error {
 	if k.check != nil {
 		if exists, err := vm.deviceExists(ctx, id); err != nil || !exists {
 			return err
@@ -76,16 +77,31 @@ func (vm *VM) unplugChecked(ctx context.Context, id string, k kind) error {
 			return err
 		}
 	}
-	u := unplugging{vm: vm, ids: []string{id}, kind: k}
+	u := unplugging{vm: vm, ids: []string{id}, kind: k, slot: leaving.ejects}
 	return u.run(ctx)
 }
 
 // run asks the guest, again and again, until the devices are gone, the guest refuses, or ctx ends.
 func (u *unplugging) run(ctx context.Context) error {
+	err := u.ask(ctx)
+	switch {
+	case u.slot == nil:
+	case err == nil:
+		u.vm.ejections.ejected(*u.slot)
+	case errors.Is(err, ErrUnplugRefused):
+		u.vm.ejections.kept(*u.slot)
+	}
+	return err
+}
+
+func (u *unplugging) ask(ctx context.Context) error {
 	events := u.vm.conn.Events(answers...) // before device_del causes any
 	defer events.Close()
 	for {
 		pause := askAgain
+		if u.slot != nil {
+			u.vm.ejections.ask(*u.slot)
+		}
 		err := qemu.DeviceDel{ID: u.ids[0]}.Do(ctx, u.vm.conn)
 		switch {
 		case err == nil:

@@ -106,6 +106,9 @@ func (vm *VM) slotMates(ctx context.Context, leaving *departure, id string) ([]s
 	if _, has, err = vm.property(ctx, id, "parent_bus", &bus); err != nil || !has {
 		return nil, err
 	}
+	if vm.ejectedByACPI(ctx, bus) {
+		leaving.ejects = &PCISlot{Bus: path.Base(bus), Slot: own.Slot}
+	}
 	var chassis uint8
 	port, err := vm.objectProperty(ctx, path.Dir(bus), "chassis", &chassis)
 	if err != nil {

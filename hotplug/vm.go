@@ -44,6 +44,7 @@ type VM struct {
 	carriers   atomic.Int32 // how many removals take buses along that QEMU could choose
 	cpus       wait.Mutex   // held while a CPU gets its place
 	pciChoice  pciChoice
+	ejections  ejections // the PCI slots that guests are asked to eject
 
 	needsPort           atomic.Bool          // the bus of PCI that QEMU would choose takes no devices while the machine runs
 	driverTypes         wait.Answer[[]kinds] // of each of busKinds
@@ -51,6 +52,7 @@ type VM struct {
 	dynamicAutoReadOnly wait.Answer[bool]
 	sharedMemory        wait.Answer[bool]
 	busTypes            wait.Answer[kinds]
+	acpiBuses           sync.Map // from the path of a bus to whether ACPI ejects its slots
 	pciTypes            wait.Answer[pciKinds]
 	pciSeen             atomic.Pointer[seenRoots] // by the last walk
 	asked               wait.Answer[qmp.Version]  // if the connection has no greeting

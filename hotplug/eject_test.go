@@ -1,0 +1,112 @@
+package hotplug_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
+)
+
+// TestSlotEjectedTwice removes a device while another one is added, and at once adds it again: a Linux guest ejects the
+// slot of the first one twice, the second time often with the new device.
+func TestSlotEjectedTwice(t *testing.T) {
+	t.Parallel()
+	for machine, places := range map[string][]hotplug.Device{
+		"pc":  {{}, {Bus: "pci.0"}, {Bus: "pci.0", Props: qmp.Args{"addr": "9"}}},
+		"q35": {{}, {Bus: "rp1"}},
+	} {
+		t.Run(machine, func(t *testing.T) {
+			qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
+				t.Parallel()
+				qvm := q.Start(t, qemutest.Config{Machine: machine, Guest: true})
+				c := qvm.Dial(t)
+				require.NoError(t, qvm.WaitGuest(limit(t)))
+				vm := hotplug.New(c, nil)
+				for i, d := range places {
+					d.ID, d.Driver, d.Backend = "d", "virtio-rng-pci", rng
+					ejectedTwice(t, vm, c, d, fmt.Sprint(machine, " ", i))
+				}
+			})
+		})
+	}
+}
+
+// ejectedTwice adds d, removes it while another device is added, and adds it again.
+func ejectedTwice(t *testing.T, vm *hotplug.VM, c *qmp.Client, d hotplug.Device, what string) {
+	t.Helper()
+	ctx := limit(t)
+	rounds := 1
+	if len(qemutest.MatrixMachines()) > 1 {
+		rounds = 5
+	}
+	for range rounds {
+		require.NoError(t, vm.AddDevice(ctx, d), what)
+		time.Sleep(time.Second) // the guest sets it up
+		removed := make(chan error, 1)
+		go func() { removed <- errorOf(vm.RemoveDevice(ctx, "d")) }()
+		time.Sleep(10 * time.Millisecond)
+		require.NoError(t, vm.AddDevice(ctx, hotplug.Device{ID: "other", Driver: "virtio-balloon-pci"}), what)
+		require.NoError(t, <-removed, what)
+
+		require.NoError(t, vm.AddDevice(ctx, d), what)
+		stays := true
+		for end := time.Now().Add(2 * time.Second); stays && time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+			_, err := qemu.QOMGet{Path: "/machine/peripheral/d", Property: "type"}.Do(ctx, c)
+			stays = err == nil
+		}
+		assert.True(t, stays, "%s: the guest ejected the new device", what)
+		for _, id := range []string{"d", "other"} {
+			require.NoError(t, errorOf(vm.RemoveDevice(ctx, id)), what)
+		}
+	}
+}
+
+// TestHeldSlot adds devices while the guest may eject a slot again.
+func TestHeldSlot(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "q35"})
+		c := qvm.Dial(t)
+		device := func(id, bus string) hotplug.Device {
+			return hotplug.Device{ID: id, Driver: "virtio-rng-pci", Backend: rng, Bus: bus}
+		}
+		busOf := func(id string) (bus string) {
+			raw, err := qemu.QOMGet{Path: "/machine/peripheral/" + id, Property: "parent_bus"}.Do(t.Context(), c)
+			require.NoError(t, err)
+			require.NoError(t, json.Unmarshal([]byte(raw), &bus))
+			return path.Base(bus)
+		}
+		vm := hotplug.New(c, nil)
+		hotplug.Hold(vm, hotplug.PCISlot{Bus: "rp1"})
+
+		require.NoError(t, vm.AddDevice(limit(t), device("a", "")))
+		require.Equal(t, "rp2", busOf("a"))
+
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		named := device("b", "rp1")
+		named.Props = qmp.Args{"addr": "0"}
+		err := vm.AddDevice(short, named)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, "the guest may eject a new device")
+
+		for i := 3; i <= qemutest.RootPorts; i++ {
+			require.NoError(t, vm.AddDevice(limit(t), device(fmt.Sprint("more", i), "")))
+		}
+		start := time.Now()
+		require.NoError(t, vm.AddDevice(limit(t), device("c", ""))) // the last port is that one
+		require.Equal(t, "rp1", busOf("c"))
+		require.Greater(t, time.Since(start), time.Second)
+		require.ErrorIs(t, vm.AddDevice(limit(t), device("d", "")), hotplug.ErrNoFreePlace)
+	})
+}
