@@ -320,7 +320,8 @@ func TestCancelWhileQEMUHandsOver(t *testing.T) {
 			})
 			f.is(c.status)
 			f.isIn(c.runState)
-			end := time.AfterFunc(c.lasts, func() { f.isIn(qemu.RunStatePostmigrate); f.is("completed") })
+			between := 10 * time.Millisecond // two questions
+			end := time.AfterFunc(c.lasts+between, func() { f.isIn(qemu.RunStatePostmigrate); f.is("completed") })
 			defer end.Stop()
 			_, err := migration.Cancel(t.Context(), f.Client)
 			require.Equal(t, c.cancels, f.sent("migrate_cancel"), c)
