@@ -135,8 +135,8 @@ type move struct {
 	opts     MigrateOptions
 	disks    []*movingDisk
 
-	here, there rollback    // of what prepare has done at the source and at the destination
-	hold        func() bool // from now on, the end of the context does not cancel the migration; false if it has ended
+	here, there rollback     // of what prepare has done at the source and at the destination
+	hold        func() error // from now on, the end of the context does not cancel the migration; an error if it has ended
 }
 
 // A movingDisk is a disk that is copied to the destination.
@@ -311,8 +311,7 @@ func (m *move) waitReady(ctx context.Context) error {
 }
 
 // switchLimit is how long QEMU may take to send the rest of the machine, which has been stopped, and to start it at the
-// destination. Then ctx no longer cancels the migration: QEMU 5.2 can end, because it gives the disks to the machine of the
-// source too late.
+// destination. During this time ctx does not cancel the migration: a QEMU older than 10.0 can terminate.
 const switchLimit = 15 * time.Second
 
 // run sends the machine.
@@ -343,10 +342,12 @@ func (m *move) run(ctx context.Context, to migration.Target) (migration.Progress
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { cancel(wait.Err(ctx)) })
 	defer stop()
-	m.hold = func() bool {
-		held := stop()
+	m.hold = func() error {
+		if !stop() {
+			return wait.Err(ctx) // longer may end a moment later
+		}
 		time.AfterFunc(switchLimit, func() { cancel(fmt.Errorf("machine is not sent within %s", switchLimit)) })
-		return held
+		return nil
 	}
 	return migration.Run(longer, m.src.conn, to, &opts)
 }
@@ -386,10 +387,7 @@ func (m *move) handOver(ctx context.Context) error {
 			return err
 		}
 	}
-	if !m.hold() {
-		return wait.Err(ctx)
-	}
-	return nil
+	return m.hold()
 }
 
 // ignore returns err, or nil if err matches other.

@@ -17,6 +17,10 @@ const cancelInterval = 50 * time.Millisecond
 // over.
 const silence = time.Second
 
+// handOverLimit is how long QEMU may take to give the disks to the destination, also on a busy machine. After this time
+// QEMU waits for a destination that does not answer, and can cancel.
+const handOverLimit = 5 * time.Second
+
 const notYet = "QEMU has not cancelled it yet"
 
 // Cancel cancels the migration that this QEMU sends (migrate_cancel), even if another client began it, and
@@ -71,6 +75,7 @@ func (w *watch) abandon(ctx context.Context, why ...error) (Progress, error) {
 func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 	var asked bool
 	var refusal error
+	begun := time.Now()
 	for {
 		if err := w.look(ctx); err != nil {
 			if ctx.Err() != nil && len(why) == 0 {
@@ -96,7 +101,7 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 			return w.last, end(ErrGoesOn, "postcopy cannot be cancelled", why...)
 		case refusal != nil:
 			return w.last, end(ErrGoesOn, "it could not be cancelled", append([]error{refusal}, why...)...)
-		case !asked && w.unreadable == 0 && !w.handsOver(ctx):
+		case !asked && w.unreadable == 0 && (time.Since(begun) > handOverLimit || !w.handsOver(ctx)):
 			asked = true
 			refusal = qemu.MigrateCancel{}.Do(ctx, w.conn)
 			continue
@@ -110,12 +115,22 @@ func (w *watch) cancel(ctx context.Context, why ...error) (Progress, error) {
 	}
 }
 
-// handsOver reports whether QEMU must not be asked to cancel because it gives the disks to the destination right now. If
-// QEMU 5.2 cancels then, the machine can continue without them: QEMU terminates when the guest writes.
+// handsOver reports whether QEMU may be giving the disks to the destination, which takes milliseconds. If a QEMU older
+// than 10.0 is asked to cancel then, it forgets to take the disks back: the machine continues at the source, and QEMU
+// terminates when the guest writes.
 func (w *watch) handsOver(ctx context.Context) bool {
-	if w.last.Status != qemu.MigrationStatusDevice {
+	old, err := isBefore(ctx, w.conn, 10, 0)
+	if err == nil && !old {
 		return false
 	}
-	old, err := isBefore72(ctx, w.conn)
-	return old || err != nil
+	switch w.last.Status {
+	case qemu.MigrationStatusDevice:
+		return true
+	case qemu.MigrationStatusPreSwitchover:
+		return w.continued // the state changes a moment after migrate-continue
+	case qemu.MigrationStatusActive: // without pause-before-switchover, only the run state shows it
+		state, err := runState(ctx, w.conn)
+		return err == nil && state == qemu.RunStateFinishMigrate
+	}
+	return false
 }

@@ -291,26 +291,73 @@ func TestQuestionsBeforeMigrate(t *testing.T) {
 	}
 }
 
-// TestCancelWhileQEMUHandsOver: QEMU 5.2 would run the machine without its disks, so Cancel waits for the end of the state.
+// TestCancelWhileQEMUHandsOver: a QEMU older than 10.0 would run the machine without its disks, so Cancel waits until that is
+// over, and 5 seconds at most.
 func TestCancelWhileQEMUHandsOver(t *testing.T) {
-	for _, c := range []struct{ major, cancels int }{{5, 0}, {7, 1}} {
+	for _, c := range []struct {
+		status   string
+		runState qemu.RunState
+		major    int
+		lasts    time.Duration
+		cancels  int
+	}{
+		{"device", qemu.RunStateFinishMigrate, 5, 3 * time.Second, 0},
+		{"device", qemu.RunStateFinishMigrate, 9, 3 * time.Second, 0},
+		{"device", qemu.RunStateFinishMigrate, 9, 6 * time.Second, 1},
+		{"device", qemu.RunStateFinishMigrate, 10, 3 * time.Second, 1},
+		{"pre-switchover", qemu.RunStateFinishMigrate, 9, 3 * time.Second, 1},
+		{"active", qemu.RunStateFinishMigrate, 9, 3 * time.Second, 0},
+		{"active", qemu.RunStateFinishMigrate, 10, 3 * time.Second, 1},
+		{"active", qemu.RunStateRunning, 9, 3 * time.Second, 1},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake(t)
-			f.Handle("query-version", qmptest.Return(map[string]any{
-				"qemu": map[string]int{"major": c.major, "minor": 2, "micro": 0}, "package": ""}))
+			f.version(c.major)
 			f.Handle("migrate_cancel", func(*qmptest.Request) (any, error) {
+				f.isIn(qemu.RunStateRunning)
 				f.is("cancelled")
 				return nil, nil
 			})
-			f.is("device")
-			time.AfterFunc(3*time.Second, func() { f.isIn(qemu.RunStatePostmigrate); f.is("completed") })
+			f.is(c.status)
+			f.isIn(c.runState)
+			between := 10 * time.Millisecond // two questions
+			end := time.AfterFunc(c.lasts+between, func() { f.isIn(qemu.RunStatePostmigrate); f.is("completed") })
+			defer end.Stop()
 			_, err := migration.Cancel(t.Context(), f.Client)
-			require.Equal(t, c.cancels, f.sent("migrate_cancel"))
+			require.Equal(t, c.cancels, f.sent("migrate_cancel"), c)
 			if c.cancels == 0 {
 				require.ErrorIs(t, err, migration.ErrCompleted)
 			} else {
 				require.NoError(t, err)
 			}
+		})
+	}
+}
+
+// TestCancelAfterContinue: the context ends when Run has sent migrate-continue, and the state is pre-switchover for another
+// moment.
+func TestCancelAfterContinue(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFake(t)
+			f.version(7)
+			f.is("pre-switchover")
+			f.isIn(qemu.RunStateFinishMigrate)
+			ctx, cancel := context.WithCancel(t.Context())
+			f.Handle("migrate-continue", func(*qmptest.Request) (any, error) {
+				time.AfterFunc(time.Second, func() { f.isIn(qemu.RunStatePostmigrate); f.is("completed") })
+				if !answered {
+					cancel()
+					return nil, qmptest.ErrNoReply
+				}
+				time.AfterFunc(time.Millisecond, cancel)
+				return nil, nil
+			})
+			_, err := migration.Run(ctx, f.Client, migration.Unix("/run/m"), &migration.Options{
+				PreSwitchover: func(context.Context) error { return nil },
+			})
+			require.NoError(t, err, "the machine is at the destination")
+			require.Zero(t, f.sent("migrate_cancel"))
 		})
 	}
 }

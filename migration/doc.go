@@ -58,6 +58,13 @@
 // at most. If QEMU has sent everything by then, Run returns nil although the context has ended: the machine
 // is at the destination.
 //
+// A QEMU older than 10.0 must not get migrate_cancel during the milliseconds in which it gives the disks to
+// the destination: the machine would continue at the source without its disks, and QEMU would terminate when
+// the guest writes. Run, Wait and Cancel wait until this is over, 5 seconds at most. With the capability
+// pause-before-switchover and [Options.PreSwitchover], Run is always safe. Without them, the machine can stop
+// between Run's last question and migrate_cancel: if ctx ends in this millisecond, a QEMU older than 10.0 can
+// still terminate.
+//
 // If the context of Wait or WaitIncoming ends, only the wait ends. The migration continues, and [Cancel]
 // cancels it. A manager that was restarted can also cancel when its context ends, as Run does:
 //

@@ -83,6 +83,12 @@ func (f *fake) isIn(state qemu.RunState) {
 	f.runState = state
 }
 
+// version changes the version of QEMU.
+func (f *fake) version(major int) {
+	f.Handle("query-version", qmptest.Return(map[string]any{
+		"qemu": map[string]int{"major": major, "minor": 2, "micro": 0}, "package": ""}))
+}
+
 // sent counts how often a command has come.
 func (f *fake) sent(command string) (n int) {
 	for _, r := range f.Requests() {

@@ -238,6 +238,64 @@ func TestGuestLivesOn(t *testing.T) {
 	require.NotContains(t, log, "READY", "the guest has not booted again")
 }
 
+// TestContextEndsAtTheEnd: the context ends when the machine has stopped at the source, or when migrate-continue was sent. If the
+// machine continues at the source, it can write to its disk.
+func TestContextEndsAtTheEnd(t *testing.T) {
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		src := machine(t, q, "pc", disk(t)...)
+		ends := func(run func(ctx context.Context, cancel func()) error) {
+			ctx, cancel := context.WithCancel(limit(t))
+			defer cancel()
+			err := run(ctx, cancel)
+			require.Error(t, ctx.Err())
+			if err == nil { // sent to nobody
+				require.NoError(t, qemu.Cont{}.Do(t.Context(), src))
+			} else {
+				require.ErrorIs(t, err, migration.ErrCancelled)
+			}
+			_, err = qemu.HumanMonitorCommand{CommandLine: `qemu-io -d d "write 0 4096"`}.Do(t.Context(), src)
+			require.NoError(t, err, "QEMU has ended")
+		}
+		for range 20 {
+			ends(func(ctx context.Context, cancel func()) error {
+				stops := src.Events("STOP")
+				defer stops.Close()
+				go func() {
+					_, _ = stops.Next(ctx)
+					cancel()
+				}()
+				_, err := migration.Run(ctx, src, nowhere, nil)
+				<-ctx.Done()
+				return err
+			})
+		}
+		turnOn(t, qemu.MigrationCapabilityPauseBeforeSwitchover, src)
+		for range 20 {
+			ends(func(ctx context.Context, cancel func()) error {
+				_, err := migration.Run(ctx, &after{src, "migrate-continue", cancel}, nowhere, &migration.Options{
+					PreSwitchover: func(context.Context) error { return nil },
+				})
+				return err
+			})
+		}
+	})
+}
+
+// after is a connection that calls a function after a command.
+type after struct {
+	qmp.Conn
+	command string
+	then    func()
+}
+
+func (c *after) Execute(ctx context.Context, call *qmp.Call) error {
+	err := c.Conn.Execute(ctx, call)
+	if call.Command == c.command {
+		c.then()
+	}
+	return err
+}
+
 // TestNothingListens: QEMU accepts migrate, and the migration fails.
 func TestNothingListens(t *testing.T) {
 	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {

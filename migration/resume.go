@@ -39,7 +39,7 @@ func Resume(ctx context.Context, conn qmp.Conn, to Target, opts *Options) (Progr
 	if err := prepare(ctx, conn, to, "migrate"); err != nil {
 		return Progress{}, unstarted(err)
 	}
-	old, err := isBefore72(ctx, conn)
+	old, err := isBefore(ctx, conn, 7, 2)
 	if err != nil {
 		return Progress{}, unstarted(err)
 	}

@@ -80,7 +80,7 @@ func checkJobs(ctx context.Context, x qmp.Executor, state qemu.RunState) error {
 	if err != nil || backups == nil {
 		return err
 	}
-	old, err := isBefore72(ctx, x)
+	old, err := isBefore(ctx, x, 7, 2)
 	if err != nil || !old {
 		return err
 	}
@@ -88,12 +88,12 @@ func checkJobs(ctx context.Context, x qmp.Executor, state qemu.RunState) error {
 		"wait until the backup has ended, or cancel it", strings.Join(backups, ", "))}
 }
 
-// isBefore72 reports whether a QEMU is older than 7.2, for differences that its schema does not show. A
+// isBefore reports whether a QEMU is older than a version, for differences that its schema does not show. A
 // server without query-version, which every QEMU has, counts as newer.
-func isBefore72(ctx context.Context, x qmp.Executor) (bool, error) {
+func isBefore(ctx context.Context, x qmp.Executor, major, minor int64) (bool, error) {
 	v, err := qemu.QueryVersion{}.Do(ctx, x)
 	if errors.Is(err, qmp.ErrCommandNotFound) {
 		return false, nil
 	}
-	return v.QEMU.Major < 7 || v.QEMU.Major == 7 && v.QEMU.Minor < 2, err
+	return v.QEMU.Major < major || v.QEMU.Major == major && v.QEMU.Minor < minor, err
 }

@@ -128,7 +128,9 @@ func (w *watch) act(ctx context.Context) error {
 			w.cancels = w.cancels || ctx.Err() == nil // the callback wants it
 			return err
 		}
-		return qemu.MigrateContinue{State: qemu.MigrationStatusPreSwitchover}.Do(ctx, w.conn)
+		err := qemu.MigrateContinue{State: qemu.MigrationStatusPreSwitchover}.Do(ctx, w.conn)
+		w.continued = err == nil || qmp.MayHaveExecuted(err)
+		return err
 	}
 	return nil
 }

@@ -41,6 +41,7 @@ type watch struct {
 	switched  bool      // the machine is, or was about to be, handed over
 	asked     bool      // for postcopy
 	paused    bool      // the callback before the switchover was called
+	continued bool      // migrate-continue was sent
 	resumed   time.Time // until when a paused state is what was before Resume; zero for no such time
 }
 
