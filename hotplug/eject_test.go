@@ -32,6 +32,9 @@ func TestSlotEjectedTwice(t *testing.T) {
 				c := qvm.Dial(t)
 				require.NoError(t, qvm.WaitGuest(limit(t)))
 				vm := hotplug.New(c, nil)
+				if len(qemutest.MatrixMachines()) == 1 {
+					places = places[:1]
+				}
 				for i, d := range places {
 					d.ID, d.Driver, d.Backend = "d", "virtio-rng-pci", rng
 					ejectedTwice(t, vm, c, d, fmt.Sprint(machine, " ", i))

@@ -12,6 +12,7 @@ import (
 //   - machines: the tests on machines of other targets too (make test-machines);
 //   - one: version 10.0 on one machine for each test, since the race detector sees the same Go code with
 //     each QEMU (make race);
+//   - rest: like the default, without version 10.0, for those who run "one" too (.ci/run);
 //   - otherwise every version on one machine, but slow tests, such as those with a guest, only version 11.1.
 func matrix() string { return os.Getenv("QMPKIT_MATRIX") }
 
@@ -28,12 +29,22 @@ func SlowVersions() []string {
 	return []string{"11.1"}
 }
 
-// one returns the version for a test that runs on one version only: the version that most tests have.
-func one(versions []string) []string {
-	if slices.Contains(versions, "10.0") {
-		return []string{"10.0"}
+// mostTested is the version that "one" chooses if a test has it, since most tests have it.
+const mostTested = "10.0"
+
+// chosen returns the versions that the matrix chooses of those that a test has.
+func chosen(versions []string) []string {
+	has := slices.Contains(versions, mostTested)
+	switch matrix() {
+	case "one":
+		if has {
+			return []string{mostTested}
+		}
+		return versions[:1]
+	case "rest":
+		return slices.DeleteFunc(slices.Clone(versions), func(version string) bool { return version == mostTested })
 	}
-	return versions[:1]
+	return versions
 }
 
 // MatrixMachines returns the machines of the matrix: pc. If QMPKIT_MATRIX is "all", they are pc and q35.

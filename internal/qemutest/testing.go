@@ -6,15 +6,12 @@ import (
 	"testing"
 )
 
-// Run runs f as a subtest, "qemu-7.2", for each version. If the variable QMPKIT_MATRIX has the value "one", it
-// runs f for only one of the versions. If one QEMU stands for several versions, f runs once.
+// Run runs f as a subtest, "qemu-7.2", for each version. The variable QMPKIT_MATRIX can choose some of the versions. If one
+// QEMU stands for several versions, f runs once.
 func Run(t *testing.T, versions []string, f func(t *testing.T, q *QEMU)) {
 	t.Helper()
-	if matrix() == "one" {
-		versions = one(versions)
-	}
 	seen := map[string]bool{}
-	for _, version := range versions {
+	for _, version := range chosen(versions) {
 		q, err := Find(version)
 		if err != nil {
 			t.Run("qemu-"+version, func(t *testing.T) { must(t, err) })
