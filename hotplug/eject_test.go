@@ -90,7 +90,7 @@ func TestHeldSlot(t *testing.T) {
 			return path.Base(bus)
 		}
 		vm := hotplug.New(c, nil)
-		hotplug.Hold(vm, hotplug.PCISlot{Bus: "rp1"})
+		hotplug.Hold(vm, hotplug.PCISlot{Bus: "rp1"}, false)
 
 		require.NoError(t, vm.AddDevice(limit(t), device("a", "")))
 		require.Equal(t, "rp2", busOf("a"))
@@ -111,5 +111,19 @@ func TestHeldSlot(t *testing.T) {
 		require.Equal(t, "rp1", busOf("c"))
 		require.Greater(t, time.Since(start), time.Second)
 		require.ErrorIs(t, vm.AddDevice(limit(t), device("d", "")), hotplug.ErrNoFreePlace)
+	})
+}
+
+// TestEjectedUnseen adds devices after the guest has ejected a slot when no operation waited for it any more.
+func TestEjectedUnseen(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, []string{"11.1"}, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "q35"})
+		vm := hotplug.New(qvm.Dial(t), nil)
+		hotplug.Hold(vm, hotplug.PCISlot{Bus: "rp1"}, true)
+		hotplug.Hold(vm, hotplug.PCISlot{Bus: "gone"}, true)
+		for i := range qemutest.RootPorts {
+			require.NoError(t, vm.AddDevice(limit(t), hotplug.Device{ID: fmt.Sprint("d", i), Driver: "virtio-rng-pci", Backend: rng}))
+		}
 	})
 }

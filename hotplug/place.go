@@ -185,6 +185,11 @@ func (vm *VM) choosePCI(ctx context.Context, bus string, tried map[PCISlot]bool)
 		return nil, slot, nil, err
 	}
 	held := vm.ejections.held(bus)
+	for s, pause := range held {
+		if b := tree.Bus(s.Bus); pause == 0 && (b == nil || b.isFree(s.Slot)) {
+			vm.ejections.ejected(s) // after the operation that asked for it had ended
+		}
+	}
 	slot, err = tree.freeSlot(bus, 0, func(s PCISlot) bool {
 		_, ejected := held[s]
 		return ejected || chosen[s] || tried[s] || bus == "" && vm.isReserved(s)
