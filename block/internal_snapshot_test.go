@@ -91,7 +91,7 @@ func TestSaveMachine(t *testing.T) {
 			require.ErrorIs(t, m.disks.SaveMachine(ctx, "s", nil), errors.ErrUnsupported)
 			require.ErrorIs(t, m.disks.DeleteSavedMachine(ctx, "s", nil), errors.ErrUnsupported)
 			require.ErrorIs(t, m.disks.LoadMachine(ctx, "s", nil), block.ErrNoSnapshot)
-			return
+			t.Skip("QEMU saves machines since 6.0")
 		}
 		running := func() {
 			t.Helper()

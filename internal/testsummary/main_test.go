@@ -160,7 +160,7 @@ func TestRun(t *testing.T) {
 
 func TestLinesThatAreNoEvents(t *testing.T) {
 	var out bytes.Buffer
-	s := &summary{w: &out, output: map[string][]byte{}}
+	s := &summary{w: &out, output: map[string][]byte{}, proofs: proofs{}}
 	require.NoError(t, s.read(strings.NewReader("no event\n{}\n{\"Action\":\"pass\",\"Test\":\"T\"}")))
 	s.print()
 	require.Equal(t, "no event\n{}\n\n1 passed, 0 failed, 0 skipped\n", out.String())

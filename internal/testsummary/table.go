@@ -27,7 +27,7 @@ type proof struct {
 	skipped  string          // the reason
 }
 
-// proofs are by test and version.
+// proofs are by test and version, which is "" if the name of the test has none.
 type proofs map[[2]string]*proof
 
 var (
@@ -49,9 +49,6 @@ func (p proofs) add(name, skipped string) {
 		if slices.Contains(machines, part) {
 			machine = part
 		}
-	}
-	if version == "" {
-		return
 	}
 	p.note([2]string{parts[0], version}, machine, skipped)
 	if last := strings.ReplaceAll(parts[len(parts)-1], "_", " "); last != machine && !strings.HasPrefix(last, "qemu-") {
@@ -82,16 +79,16 @@ func (p proofs) cell(tests []string, version string) string {
 	}
 	on := slices.DeleteFunc(slices.Clone(machines), func(m string) bool { return !passed[m] })
 	switch {
-	case len(on) > 0 && skipped != "":
-		return strings.Join(on, ", ") + "; otherwise no: " + skipped
-	case len(on) > 0:
-		return strings.Join(on, ", ")
-	case skipped != "":
+	case len(on) == 0 && passed[""]:
+		on = []string{"yes"}
+	case len(on) == 0 && skipped != "":
 		return "no: " + skipped
-	case passed[""]:
-		return "yes"
 	}
-	return ""
+	text := strings.Join(on, ", ")
+	if text != "" && skipped != "" {
+		text += "; otherwise no: " + skipped
+	}
+	return text
 }
 
 // has reports whether a test has run on any version.

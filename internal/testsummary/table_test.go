@@ -13,21 +13,22 @@ func TestTable(t *testing.T) {
 	p := proofs{}
 	for _, name := range []string{
 		"TestA", "TestA/qemu-5.2", "TestA/qemu-5.2/pc", "TestA/qemu-5.2/pc/part", "TestA/qemu-5.2/q35",
-		"TestA/qemu-7.2", "TestA/qemu-7.2/q35", "TestB/tcp/qemu-5.2", "TestC/qemu-7.2/pc", "TestC/qemu-7.2/none",
+		"TestA/qemu-7.2", "TestA/qemu-7.2/q35", "TestB/tcp/qemu-5.2", "TestC/qemu-7.2/pc", "TestC/qemu-7.2/none", "TestFake", "TestD/qemu-7.2",
 	} {
 		p.add(name, "")
 	}
 	p.add("TestC/qemu-7.2/pc/two_words", "")
+	p.add("TestE/qemu-7.2", "it lacks a part")
 	p.add("TestB/qemu-7.2", "it has no such thing")
 	p.add("TestC/qemu-7.2/q35/two_words", "it has half of it")
 	got := p.fill("# Table\n\n" +
 		"| what | tests | 5.2 | 7.2 |\n|---|---|---|---|\n" +
-		"| a | `TestA` | old | old |\n| b | `TestB` | | |\n" +
+		"| a | `TestA` | old | old |\n| b | `TestB` | | |\n| d | `TestD`, `TestE`, `TestFake` | | |\n" +
 		"| both | `TestA`, `TestC` |||\n| part | `TestC/two words` |||\n| by hand | none | x | y |\n\n" +
 		"| another | 1 |\n|---|---|\n| a | `TestA` |\n")
 	require.Equal(t, "# Table\n\n"+
 		"| what | tests | 5.2 | 7.2 |\n|---|---|---|---|\n"+
-		"| a | `TestA` | pc, q35 | q35 |\n| b | `TestB` | yes | no: it has no such thing |\n"+
+		"| a | `TestA` | pc, q35 | q35 |\n| b | `TestB` | yes | no: it has no such thing |\n| d | `TestD`, `TestE`, `TestFake` |  | yes; otherwise no: it lacks a part |\n"+
 		"| both | `TestA`, `TestC` | pc, q35 | pc, q35; otherwise no: it has half of it |\n| part | `TestC/two words` |  | pc; otherwise no: it has half of it |\n| by hand | none | x | y |\n\n"+
 		"| another | 1 |\n|---|---|\n| a | `TestA` |\n", got)
 
