@@ -70,16 +70,17 @@ func (p proofs) note(key [2]string, machine, skipped string) {
 // cell returns what tests, given by name, showed on a version.
 func (p proofs) cell(tests []string, version string) string {
 	passed := map[string]bool{}
-	skipped := ""
+	skipped, whole := "", false
 	for _, test := range tests {
 		if found := p[[2]string{test, version}]; found != nil {
 			maps.Copy(passed, found.machines)
+			whole = whole || found.skipped == "" && found.machines[""] // else its parent passed
 			skipped = cmp.Or(skipped, found.skipped)
 		}
 	}
 	on := slices.DeleteFunc(slices.Clone(machines), func(m string) bool { return !passed[m] })
 	switch {
-	case len(on) == 0 && passed[""]:
+	case len(on) == 0 && whole:
 		on = []string{"yes"}
 	case len(on) == 0 && skipped != "":
 		return "no: " + skipped

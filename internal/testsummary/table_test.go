@@ -19,6 +19,8 @@ func TestTable(t *testing.T) {
 	}
 	p.add("TestC/qemu-7.2/pc/two_words", "")
 	p.add("TestE/qemu-7.2", "it lacks a part")
+	p.add("TestE/qemu-5.2/part", "it lacks all")
+	p.add("TestE/qemu-5.2", "")
 	p.add("TestB/qemu-7.2", "it has no such thing")
 	p.add("TestC/qemu-7.2/q35/two_words", "it has half of it")
 	got := p.fill("# Table\n\n" +
@@ -28,7 +30,7 @@ func TestTable(t *testing.T) {
 		"| another | 1 |\n|---|---|\n| a | `TestA` |\n")
 	require.Equal(t, "# Table\n\n"+
 		"| what | tests | 5.2 | 7.2 |\n|---|---|---|---|\n"+
-		"| a | `TestA` | pc, q35 | q35 |\n| b | `TestB` | yes | no: it has no such thing |\n| d | `TestD`, `TestE`, `TestFake` |  | yes; otherwise no: it lacks a part |\n"+
+		"| a | `TestA` | pc, q35 | q35 |\n| b | `TestB` | yes | no: it has no such thing |\n| d | `TestD`, `TestE`, `TestFake` | no: it lacks all | yes; otherwise no: it lacks a part |\n"+
 		"| both | `TestA`, `TestC` | pc, q35 | pc, q35; otherwise no: it has half of it |\n| part | `TestC/two words` |  | pc; otherwise no: it has half of it |\n| by hand | none | x | y |\n\n"+
 		"| another | 1 |\n|---|---|\n| a | `TestA` |\n", got)
 
