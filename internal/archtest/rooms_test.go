@@ -89,8 +89,10 @@ var rooms = []room{
 		why: "writes the facts as a page for a browser"},
 	{path: "gen/vet", rooms: []string{"qapi/facts", "qmp/introspect"}, modules: []string{tools},
 		why: "an analyzer that finds uses of things that a QEMU in a range lacks"},
+	{path: "internal/address", rooms: []string{"qmp"},
+		why: "the addresses of servers on the command lines of programs: reads them, connects, gives advice"},
 	{path: "gen/qapigen", modules: []string{cobra, pflag, tools},
-		rooms: []string{"internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
+		rooms: []string{"internal/address", "internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command qapigen: flags and subcommands; print needs only the syntax, generate takes names of types from the snapshots"},
 
 	{path: "docs",
