@@ -42,8 +42,9 @@ type session struct {
 
 	opened func(*session) // called after each dial
 
-	conn   qmp.Executor // a *qmp.Client or a *qmp.GuestClient
-	client *qmp.Client  // nil for a guest agent
+	static map[string][]value // what stays the same while the server runs
+	conn   qmp.Executor       // a *qmp.Client or a *qmp.GuestClient
+	client *qmp.Client        // nil for a guest agent
 	ended  <-chan struct{}
 }
 
@@ -114,6 +115,7 @@ func (s *session) dial(ctx context.Context) error {
 		s.kind, table = kindStorage, facts.Storage()
 	}
 	s.version = c.Version().String()
+	s.static = map[string][]value{}
 	s.conn, s.client, s.ended = c, c, c.Done()
 	s.lang = newLanguage(view, table, s)
 	s.opened(s)
@@ -143,6 +145,7 @@ func (s *session) dialGuest(ctx context.Context, name string) error {
 	if answer, err := (qmp.Raw{Command: "guest-info"}).Do(ctx, c); err == nil {
 		s.version = stringMember(answer, "version")
 	}
+	s.static = map[string][]value{}
 	s.conn, s.client, s.ended = c, nil, c.Done()
 	s.lang = newLanguage(view, facts.Guest(), s)
 	return nil
