@@ -2,6 +2,7 @@ package cmdline
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,6 +79,7 @@ type target struct {
 
 	typ   introspect.Info // of a value
 	inner bool            // the value is in brackets
+	split bool            // the value is an element of a list without brackets
 	json  bool            // the value's key is in quotes, so the value is to be JSON
 }
 
@@ -92,8 +94,16 @@ type checker struct {
 	warnings []Warning
 }
 
+// fail notes a mistake. If the text is empty and ends the line, something is missing there, which is no mistake yet.
 func (c *checker) fail(from, to int, reason, want string) {
-	c.errs = append(c.errs, &Error{From: from, To: to, Reason: reason, Want: want})
+	c.errs = append(c.errs, &Error{From: from, To: to, Reason: reason, Want: want, Incomplete: from == to && to == c.end})
+}
+
+// noValue notes that a key has no value.
+func (c *checker) noValue(p place, e entry, want string) {
+	if !c.atCursor(e.to) {
+		c.errs = append(c.errs, &Error{From: e.from, To: e.to, Reason: p.key() + " has no value", Want: want, Incomplete: e.to == c.end})
+	}
 }
 
 // missing notes that something mandatory is missing. Its place is the end of the line, or of the braces.
@@ -232,10 +242,7 @@ func (c *checker) single(p place, all []entry) *entry {
 		return nil
 	}
 	if e.value == nil {
-		if c.atCursor(e.to) {
-			return nil
-		}
-		c.fail(e.from, e.to, p.key()+" has no value", p.key()+"=VALUE")
+		c.noValue(p, *e, p.key()+"=VALUE")
 		return nil
 	}
 	return e
@@ -255,9 +262,7 @@ func (c *checker) members(p place, all []entry) (in []entry) {
 		case e.deep:
 			in = append(in, e)
 		case e.value == nil:
-			if !c.atCursor(e.to) {
-				c.fail(e.from, e.to, p.key()+" has no value", "members: "+p.key()+".NAME=VALUE, or "+p.key()+"={…}")
-			}
+			c.noValue(p, e, "members: "+p.key()+".NAME=VALUE, or "+p.key()+"={…}")
 		case e.value.form == object:
 			in = append(in, entries(e.value.members, true)...)
 		case c.atCursor(e.value.to) && (e.value.form == bare || e.value.open):
@@ -298,9 +303,6 @@ func (c *checker) object(p place, t *introspect.Object, all []entry) any {
 			c.unknown(p, t, g, fields, undecided)
 		}
 	}
-	if c.target != nil && c.target.key && c.target.given == nil {
-		c.target.given = given
-	}
 	for _, f := range fields {
 		if !f.Optional && !given[f.Name] {
 			at := p
@@ -321,7 +323,7 @@ func (c *checker) keyTarget(p place, g *group, fields []field, given map[string]
 				delete(given, g.name)
 			}
 			e.key = g.name
-			c.target = &target{place: p, key: true, entry: e, fields: fields, props: props.values}
+			c.target = &target{place: p, key: true, entry: e, fields: fields, given: given, props: props.values}
 		}
 	}
 }
@@ -359,6 +361,9 @@ func (c *checker) array(p place, t *introspect.Array, all []entry) any {
 	result := []any{}
 	for _, v := range elements {
 		result = append(result, c.value(p, element, []entry{{exact: v.form != bare || e.value.form == list, from: v.from, to: v.to, value: v}}))
+		if c.target != nil && c.target.written == v {
+			c.target.split = e.value.form == bare
+		}
 	}
 	return result
 }
@@ -388,26 +393,31 @@ func (c *checker) indexed(p place, all []entry, convert func(place, []entry) any
 		}
 	}
 	gs := groups(nil, all)
+	given := map[string]bool{}
+	for _, g := range gs {
+		given[g.name] = true
+	}
+	next := 0 // the first index that is not given
+	for given[strconv.Itoa(next)] {
+		next++
+	}
 	result := make([]any, len(gs))
-	set := make([]bool, len(gs))
 	for _, g := range gs {
 		i, err := strconv.Atoi(g.name)
 		first := g.entries[0]
-		switch {
-		case first.value == nil && !first.deep && c.atCursor(first.to):
-			c.target = &target{place: p, key: true, entry: entry{from: g.from, to: g.to, key: g.name, deep: true},
-				fields: []field{{Member: introspect.Member{Name: strconv.Itoa(len(gs) - 1)}}}, given: map[string]bool{}}
-			continue
-		case err != nil || strconv.Itoa(i) != g.name:
-			c.fail(g.from, g.to, p.key()+" is a list", p.key()+".0, "+p.key()+".1, … or "+p.key()+"=[…]")
-			return nil
-		case i < 0 || i >= len(gs):
-			c.fail(g.from, g.to, "the list has "+strconv.Itoa(len(gs))+" elements given, and this is not one of them", "indices from 0 without gaps")
-			return nil
-		}
 		at := p
 		at.from, at.to = g.from, g.to
-		result[i], set[i] = convert(at, g.entries), true
+		switch {
+		case first.value == nil && !first.deep && c.atCursor(first.to):
+			first.from, first.key = g.from, g.name
+			c.target = &target{place: p, key: true, entry: first, fields: []field{{Member: introspect.Member{Name: strconv.Itoa(next)}}}}
+		case err != nil || strconv.Itoa(i) != g.name || i < 0:
+			c.fail(g.from, g.to, p.key()+" is a list", p.key()+".0, "+p.key()+".1, … or "+p.key()+"=[…]")
+		case i >= len(gs):
+			c.missing(fmt.Sprintf("%s.%d is missing before %s.%d", p.key(), next, p.key(), i), "")
+		default:
+			result[i] = convert(at, g.entries)
+		}
 	}
 	return result
 }
@@ -443,9 +453,7 @@ func (c *checker) alternative(p place, t *introspect.Alternate, all []entry) int
 			typ = find(isArray)
 		}
 	case v == nil:
-		if !c.atCursor(first.to) {
-			c.fail(first.from, first.to, p.key()+" has no value", c.inWords(p, t))
-		}
+		c.noValue(p, first, c.inWords(p, t))
 		return nil
 	case v.form == object:
 		typ = find(isObject)

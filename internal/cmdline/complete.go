@@ -29,15 +29,15 @@ func (l *Language) Complete(ctx context.Context, line string, at int) (from int,
 	c := &checker{Language: l, ctx: ctx, end: len(line), cursor: at}
 	switch {
 	case q.json && q.name != nil && q.name.to == at && (q.name.open || q.name.form == bare):
-		return q.name.from, c.commands(q.name)
+		return q.name.from, c.commands(q.name, q.oob)
 	case q.json:
 		if m := last(q.envelope.members); m != nil && m.value == nil && m.to == at {
 			return m.from, c.keysOf(m)
 		}
 	case q.name == nil:
-		return at, c.commands(&value{})
+		return at, c.commands(&value{}, false)
 	case q.name.to == at:
-		return q.name.from, c.commands(q.name)
+		return q.name.from, c.commands(q.name, false)
 	case !r.inner:
 		if at > 0 && isBlank(line[at-1]) {
 			q.members = append(q.members, &member{from: at, to: at})
@@ -66,10 +66,11 @@ func last(members []*member) *member {
 	return members[len(members)-1]
 }
 
-// commands returns the commands that begin with what was written.
-func (c *checker) commands(v *value) (candidates []Candidate) {
+// commands returns the commands that begin with what was written; if oob is true, those that can be executed
+// out of band.
+func (c *checker) commands(v *value, oob bool) (candidates []Candidate) {
 	for command := range c.Schema.Commands() {
-		if strings.HasPrefix(command.Name, v.text) {
+		if strings.HasPrefix(command.Name, v.text) && (command.AllowOOB || !oob) {
 			text := v.restore(command.Name, false)
 			candidates = append(candidates, Candidate{Text: text, Help: c.summary(command), Space: v.form == bare})
 		}
@@ -231,9 +232,8 @@ func rankOf(f field) int {
 // valuesAt completes a value.
 func (c *checker) valuesAt(t *target) (candidates []Candidate) {
 	v := t.written
-	splits := false // the value is an element of a list without brackets
 	if a, ok := t.typ.(*introspect.Array); ok && !t.inner {
-		t.typ, splits = c.Schema.Lookup(a.ElementType), true
+		t.typ, t.split = c.Schema.Lookup(a.ElementType), true
 		if introspect.JSONType(t.typ) != "string" && introspect.JSONType(t.typ) != "int" {
 			return c.brackets(v, "[")
 		}
@@ -249,13 +249,13 @@ func (c *checker) valuesAt(t *target) (candidates []Candidate) {
 			v = &value{form: quoted}
 		}
 		shown := v.restore(text, !literal && c.isMistaken(t.typ, text) || t.inner && strings.ContainsAny(text, ",[]{}"))
-		if splits && strings.ContainsAny(shown, ",'\"") {
+		if t.split && strings.ContainsAny(shown, ",'\"") {
 			return
 		}
 		if strings.HasSuffix(text, "/") && v.form == quoted {
 			shown = shown[:len(shown)-1]
 		}
-		candidates = append(candidates, Candidate{Text: shown, Help: help, Space: !t.inner && !splits && !strings.HasSuffix(text, "/")})
+		candidates = append(candidates, Candidate{Text: shown, Help: help, Space: !t.inner && !t.split && !strings.HasSuffix(text, "/")})
 	}
 	types := []introspect.Info{t.typ}
 	if a, ok := t.typ.(*introspect.Alternate); ok {

@@ -198,7 +198,7 @@ func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []fiel
 	key := p.member(g.name, 0, 0).key()
 	owner := p.key()
 	if g.name == "" {
-		c.fail(g.from, g.to, "a name is missing", key+"NAME=VALUE")
+		c.noName(p, g)
 		return
 	}
 	cases, tag := c.casesWith(t, g.name)
@@ -207,7 +207,8 @@ func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []fiel
 		if c.tagIsWrong(undecided.Tag) {
 			return
 		}
-		c.fail(g.from, g.to, key+" needs "+p.member(tag, 0, 0).key()+"="+strings.Join(some(cases, 4), " or "), "")
+		c.errs = append(c.errs, &Error{From: g.from, To: g.to, Incomplete: true,
+			Reason: key + " needs " + p.member(tag, 0, 0).key() + "=" + strings.Join(some(cases, 4), " or ")})
 		return
 	case len(cases) > 0:
 		c.fail(g.from, g.to, key+" is not a member here, but with "+p.member(tag, 0, 0).key()+"="+strings.Join(some(cases, 4), " or "), "")
@@ -231,6 +232,15 @@ func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []fiel
 		return
 	}
 	c.fail(g.from, g.to, reason+didYouMean(g.name, names), "")
+}
+
+// noName notes that a name is missing: in "file.=x", and in braces.
+func (c *checker) noName(p place, g *group) {
+	e := g.entries[0]
+	if e.exact && e.value == nil && !e.quoted || c.atCursor(e.to) {
+		return // the reader notes it
+	}
+	c.fail(g.from, e.to, "a name is missing", p.member("NAME", 0, 0).key()+"=VALUE")
 }
 
 // tagIsWrong reports whether the value of a discriminator is a mistake of its own.

@@ -45,9 +45,7 @@ func (c *checker) propertiesOf(kind, of string) []Value {
 // arrays in old versions, for example.
 func (c *checker) property(p place, g *group, props properties) *propertyType {
 	if g.name == "" {
-		if !(c.target != nil && c.target.key) {
-			c.fail(g.from, g.to, "a name is missing", p.key()+".NAME=VALUE")
-		}
+		c.noName(p, g)
 		return nil
 	}
 	if i := slices.IndexFunc(props.values, func(v Value) bool { return v.Text == g.name }); i >= 0 {

@@ -272,8 +272,5 @@ func (c *checker) freeMembers(p place, t *propertyType, all []entry) any {
 		c.keyTarget(p, g, nil, given, props)
 		result[g.name] = c.free(p.member(g.name, g.from, g.to), c.property(p, g, props), g.entries)
 	}
-	if c.target != nil && c.target.key && c.target.given == nil {
-		c.target.given = given
-	}
 	return result
 }
