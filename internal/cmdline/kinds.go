@@ -76,15 +76,20 @@ var kindWords = map[string]string{
 // A kindRow says which kinds of values a member takes.
 type kindRow struct {
 	commands string // with blanks between them; "" for all
-	members  string // names, or paths with dots, with blanks between them
+	members  string // names, or the last names of a path with dots between them, with blanks between them
 	kinds    string // with blanks between them; "" for text. {m} stands for the value of the member m beside it
 }
 
 // kindTable has the kinds of strings and numbers. The first row that fits counts.
 var kindTable = []kindRow{
+	// Bitmaps of an object in a list; these go before rows for other members named node and name.
+	{"block-dirty-bitmap-merge block-export-add", "bitmaps.node", "node"},
+	{"block-dirty-bitmap-merge block-export-add", "bitmaps.name", "bitmap:{node}"},
+	{"block-dirty-bitmap-merge", "bitmaps", "bitmap:{node}"},
+	{"block-export-add", "bitmaps", "bitmap:{node-name}"},
+
 	// Names that a command gives.
 	{"blockdev-add", "node-name", ""},
-	{"blockdev-create", "options.node-name", ""},
 	{"drive-mirror", "node-name", ""},
 	{"device_add object-add netdev_add chardev-add block-export-add announce-self", "id", ""},
 	{"block-commit block-stream blockdev-backup blockdev-mirror drive-backup drive-mirror blockdev-create x-blockdev-amend snapshot-save snapshot-load snapshot-delete", "job-id filter-node-name", ""},
@@ -100,15 +105,11 @@ var kindTable = []kindRow{
 
 	// Block devices and nodes.
 	{"eject blockdev-open-tray blockdev-close-tray blockdev-change-medium blockdev-insert-medium blockdev-remove-medium block_set_io_throttle block-latency-histogram-set", "id", "device"},
-	{"eject blockdev-open-tray blockdev-close-tray blockdev-change-medium blockdev-insert-medium blockdev-remove-medium block_set_io_throttle change block_passwd block_resize blockdev-snapshot-sync", "device", "block-device"},
+	{"eject blockdev-open-tray blockdev-close-tray blockdev-change-medium block_set_io_throttle change block_passwd block_resize blockdev-snapshot-sync", "device", "block-device"},
 	{"block-commit block-stream blockdev-backup blockdev-mirror drive-backup drive-mirror change-backing-file nbd-server-add blockdev-snapshot-internal-sync blockdev-snapshot-delete-internal-sync", "device", "node block-device"},
 	{"block-dirty-bitmap-add block-dirty-bitmap-remove block-dirty-bitmap-clear block-dirty-bitmap-enable block-dirty-bitmap-disable block-dirty-bitmap-merge x-debug-block-dirty-bitmap-sha256", "node", "node"},
 	{"block-dirty-bitmap-remove block-dirty-bitmap-clear block-dirty-bitmap-enable block-dirty-bitmap-disable x-debug-block-dirty-bitmap-sha256", "name", "bitmap:{node}"},
 	{"block-dirty-bitmap-merge", "target", "bitmap:{node}"},
-	{"block-dirty-bitmap-merge block-export-add", "bitmaps.node", "node"},
-	{"block-dirty-bitmap-merge block-export-add", "bitmaps.name", "bitmap:{node}"},
-	{"block-dirty-bitmap-merge", "bitmaps", "bitmap:{node}"},
-	{"block-export-add", "bitmaps bitmap", "bitmap:{node-name}"},
 	{"blockdev-backup drive-backup nbd-server-add", "bitmap", "bitmap:{device}"},
 	{"blockdev-backup blockdev-mirror", "target", "node block-device"},
 	{"drive-backup drive-mirror change", "target", "file"},
@@ -122,8 +123,7 @@ var kindTable = []kindRow{
 	{"x-blockdev-change", "parent node", "node"},
 	{"x-blockdev-change", "child", ""},
 	{"block-commit block-stream", "base top", "file"},
-	{"block-commit block-stream change-backing-file", "backing-file", "file"},
-	{"blockdev-create", "options.backing-file options.file options.data-file", "node"},
+	{"block-commit block-stream change-backing-file blockdev-create", "backing-file", "file"},
 	{"", "node-name base-node top-node image-node-name bottom replaces top-id", "node"},
 	{"", "throttle-group", "object:throttle-group"},
 	{"", "pr-manager", "object:pr-manager"},
@@ -132,6 +132,9 @@ var kindTable = []kindRow{
 	{"", "tls-creds", "object:tls-creds"},
 	{"", "tls-authz", "object:authz"},
 	{"x-blockdev-set-iothread block-export-add object-add", "iothread", "object:iothread"},
+
+	{"blockdev-add blockdev-reopen", "bitmap.node", "node"},
+	{"blockdev-add blockdev-reopen", "bitmap.name", "bitmap:{node}"},
 
 	// Devices and objects.
 	{"device_add", "driver", "driver"},
@@ -179,9 +182,8 @@ var kindTable = []kindRow{
 	{"netdev_add", "script downscript helper tftp smb vhostdev path", "file"},
 	{"object-add", "evdev mem-path dir filename sev-device session-file file", "file"},
 	{"", "filename logfile mountpoint dir vdi", "file"},
-	{"blockdev-add blockdev-create", "key-file conf", "file"},
-	{"blockdev-add blockdev-create", "path", "file"},
-	{"block-export-add nbd-server-start migrate migrate-incoming display-update display-reload", "path", "file"},
+	{"blockdev-add blockdev-reopen x-blockdev-reopen blockdev-create", "conf path", "file"},
+	{"block-export-add nbd-server-start migrate migrate-incoming display-update", "path", "file"},
 
 	// Others.
 	{"", "cpu-index", "cpu"},
@@ -213,14 +215,13 @@ func (l *Language) kindsOf(p place) (kinds []Kind) {
 // rowOf returns the row for a member, or nil.
 func rowOf(command string, names []string) *kindRow {
 	path := strings.Join(names, ".")
-	last := names[len(names)-1]
 	for i := range kindTable {
 		row := &kindTable[i]
 		if row.commands != "" && !slices.Contains(strings.Fields(row.commands), command) {
 			continue
 		}
 		for m := range strings.FieldsSeq(row.members) {
-			if m == path || m == last && !strings.Contains(m, ".") {
+			if m == path || strings.HasSuffix(path, "."+m) {
 				return row
 			}
 		}
