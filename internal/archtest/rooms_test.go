@@ -94,6 +94,8 @@ var rooms = []room{
 	{path: "gen/qapigen", modules: []string{cobra, pflag, tools},
 		rooms: []string{"internal/address", "internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command qapigen: flags and subcommands; print needs only the syntax, generate takes names of types from the snapshots"},
+	{path: "internal/cmdline", rooms: []string{"qmp/wire", "qmp", "qmp/introspect", "qapi/facts"},
+		why: "reads, completes and explains commands as people type them, by the schema of the server"},
 
 	{path: "docs",
 		why: "the pages, and tests that compile and run the code in them"},

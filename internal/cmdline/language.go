@@ -1,0 +1,464 @@
+package cmdline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/qmpkit/qmpkit/qapi/facts"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
+)
+
+// A Language reads commands for one server. Several goroutines can use it.
+type Language struct {
+	// Schema is the schema of the server.
+	Schema *introspect.Schema
+	// Facts says what other versions have, and since when. It may be nil.
+	Facts *facts.Table
+	// Values returns the values of a kind that the server has now: its nodes, its devices. It may be nil. A
+	// Language does not show its errors: it then offers no values.
+	Values func(ctx context.Context, kind Kind) ([]Value, error)
+}
+
+// A Value is a value that a server has, such as the name of a node.
+type Value struct {
+	Text string
+	Help string
+	// Type is the type of a property, as QEMU names it: "bool", "uint32", "str", "link<iothread>".
+	Type string
+}
+
+// A Command is a command that has been read.
+type Command struct {
+	Name string
+	// Args are the arguments, nil if there are none.
+	Args qmp.Args
+	// OOB reports that the line is a request for execution out of band.
+	OOB bool
+	// Warnings are about deprecated parts.
+	Warnings []Warning
+}
+
+// Raw returns the command for an Executor.
+func (c *Command) Raw() qmp.Raw { return qmp.Raw{Command: c.Name, Args: c.Args} }
+
+// Arguments returns the arguments as a JSON object.
+func (c *Command) Arguments() []byte {
+	text, err := c.Args.MarshalJSON()
+	if err != nil {
+		panic(err) // Parse makes only values that can be sent
+	}
+	return text
+}
+
+// A Warning is about a part of a line that QEMU deprecates.
+type Warning struct {
+	From, To int // bytes of the line
+	Text     string
+}
+
+// An Error is a mistake in a line.
+type Error struct {
+	From, To int    // bytes of the line
+	Reason   string // what is wrong
+	Want     string // what was expected, "" if Reason says it
+	// Incomplete reports that the line is correct so far: a member, a bracket or a quote is missing.
+	Incomplete bool
+}
+
+// Error returns the column, the reason and what was expected.
+func (e *Error) Error() string {
+	text := "column " + strconv.Itoa(e.From+1) + ": " + e.Reason
+	switch {
+	case e.Want == "":
+		return text
+	case strings.HasSuffix(text, "?"):
+		return text + " Want " + e.Want
+	}
+	return text + "; want " + e.Want
+}
+
+// Mark returns the line with the mistake marked below it, for a screen with columns of equal width.
+func (e *Error) Mark(line string) string {
+	from, to := min(e.From, len(line)), min(max(e.To, e.From), len(line))
+	start := strings.LastIndexByte(line[:from], '\n') + 1
+	end := len(line)
+	if i := strings.IndexByte(line[from:], '\n'); i >= 0 {
+		end = from + i
+	}
+	to = min(to, end)
+	blanks := strings.Map(func(c rune) rune {
+		if c == '\t' {
+			return c
+		}
+		return ' '
+	}, line[start:from])
+	return line[start:end] + "\n" + blanks + strings.Repeat("^", max(1, utf8.RuneCountInString(line[from:to])))
+}
+
+// Parse reads a line. The error is an [*Error]: the first mistake or, if there is none, what is missing. Nothing is
+// sent, except that Parse asks Values for the properties of a device or an object, to know their types. It
+// continues without them if ctx ends first.
+func (l *Language) Parse(ctx context.Context, line string) (*Command, error) {
+	c := &checker{Language: l, ctx: ctx, end: len(line), cursor: -1}
+	r := &reader{line: line}
+	q := r.request()
+	c.errs = r.errs
+	if !utf8.ValidString(line) || strings.IndexByte(line, 0) >= 0 {
+		return nil, &Error{To: len(line), Reason: "the line is not text in UTF-8"}
+	}
+	if q.name == nil && len(c.errs) == 0 {
+		c.errs = []*Error{{Reason: "the line is empty", Want: "a command", Incomplete: true}}
+	}
+	if q.json {
+		c.end = q.envelope.to
+	}
+	args := c.command(q)
+	if err := first(c.errs); err != nil {
+		return nil, err
+	}
+	if len(args) == 0 {
+		args = nil
+	}
+	return &Command{Name: q.name.text, Args: args, OOB: q.oob, Warnings: c.warnings}, nil
+}
+
+// first returns the mistake that comes first. What is missing comes last.
+func first(errs []*Error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(errs, func(a, b *Error) int {
+		switch {
+		case a.Incomplete != b.Incomplete && a.Incomplete:
+			return 1
+		case a.Incomplete != b.Incomplete:
+			return -1
+		}
+		return a.From - b.From
+	})
+	return errs[0]
+}
+
+// command checks a request.
+func (c *checker) command(q request) qmp.Args {
+	if q.name == nil {
+		return nil
+	}
+	name := q.name.text
+	command, ok := c.Schema.Lookup(name).(*introspect.Command)
+	if !ok {
+		c.noCommand(q.name)
+		return nil
+	}
+	if q.oob && !command.AllowOOB {
+		c.fail(q.name.from, q.name.to, name+" cannot be executed out of band", `"execute" in place of "exec-oob"`)
+	}
+	c.warn(place{path: name, command: name}, command.Features, q.name.from, q.name.to, name)
+	t, ok := c.Schema.Lookup(command.ArgType).(*introspect.Object)
+	if !ok {
+		return nil
+	}
+	p := place{command: name, path: name + "/arg-type", from: q.name.from, to: q.name.to}
+	var all []entry
+	for _, e := range entries(q.members, false) {
+		if !e.deep {
+			all = append(all, entries(e.value.members, true)...)
+			continue
+		}
+		all = append(all, e)
+	}
+	args, _ := c.object(p, t, all).(qmp.Args)
+	return args
+}
+
+// noCommand notes that there is no such command.
+func (c *checker) noCommand(v *value) {
+	var names []string
+	for command := range c.Schema.Commands() {
+		names = append(names, command.Name)
+	}
+	reason := "there is no command " + strconv.Quote(v.text)
+	if _, ok := c.Schema.Lookup(v.text).(*introspect.Event); ok {
+		reason = v.text + " is an event, not a command"
+	}
+	c.fail(v.from, v.to, reason+c.elsewhere(v.text)+didYouMean(v.text, names), "")
+}
+
+// unknown notes that an object has no member with the name of a group.
+func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []field, undecided *introspect.Object) {
+	last := g.entries[len(g.entries)-1]
+	if !last.deep && last.value == nil && c.atCursor(last.to) {
+		return
+	}
+	key := p.member(g.name, 0, 0).key()
+	owner := p.key()
+	if g.name == "" {
+		c.noName(p, g)
+		return
+	}
+	cases, tag := c.casesWith(t, g.name)
+	switch {
+	case undecided != nil && len(cases) > 0:
+		if c.tagIsWrong(undecided.Tag) {
+			return
+		}
+		c.errs = append(c.errs, &Error{From: g.from, To: g.to, Incomplete: true,
+			Reason: key + " needs " + p.member(tag, 0, 0).key() + "=" + strings.Join(some(cases, 4), " or ")})
+		return
+	case len(cases) > 0:
+		c.fail(g.from, g.to, key+" is not a member here, but with "+p.member(tag, 0, 0).key()+"="+strings.Join(some(cases, 4), " or "), "")
+		return
+	}
+	reason := owner + " has no member " + strconv.Quote(g.name)
+	var names []string
+	path := p.path
+	for _, f := range fields {
+		names = append(names, f.Name)
+		path = f.path
+	}
+	component := "/" + introspect.Component(g.name)
+	if elsewhere := c.elsewhere(p.path + component); elsewhere != "" || path == p.path {
+		reason += elsewhere
+	} else {
+		reason += c.elsewhere(path + component)
+	}
+	if len(fields) == 0 {
+		c.fail(g.from, last.to, owner+" takes no arguments", "")
+		return
+	}
+	c.fail(g.from, g.to, reason+didYouMean(g.name, names), "")
+}
+
+// noName notes that a name is missing: in "file.=x", and in braces.
+func (c *checker) noName(p place, g *group) {
+	e := g.entries[0]
+	if e.exact && e.value == nil && !e.quoted || c.atCursor(e.to) {
+		return // the reader notes it
+	}
+	c.fail(g.from, e.to, "a name is missing", p.member("NAME", 0, 0).key()+"=VALUE")
+}
+
+// tagIsWrong reports whether the value of a discriminator is a mistake of its own.
+func (c *checker) tagIsWrong(tag string) bool {
+	return slices.ContainsFunc(c.errs, func(e *Error) bool { return !e.Incomplete && strings.Contains(e.Reason, tag+" has no value ") })
+}
+
+// casesWith returns the values of a union's discriminator whose branches have a member.
+func (c *checker) casesWith(t *introspect.Object, name string) (cases []string, tag string) {
+	for _, v := range t.Variants {
+		branch, ok := c.Schema.Lookup(v.Type).(*introspect.Object)
+		if !ok || branch == t {
+			continue
+		}
+		if branch.Member(name) != nil {
+			cases = append(cases, v.Case)
+		}
+	}
+	if cases == nil { // in a branch that is a union
+		for _, v := range t.Variants {
+			if branch, ok := c.Schema.Lookup(v.Type).(*introspect.Object); ok && branch != t && branch.Tag != "" && branch.Tag != t.Tag {
+				for _, w := range branch.Variants {
+					if inner, ok := c.Schema.Lookup(w.Type).(*introspect.Object); ok && inner.Member(name) != nil {
+						cases = append(cases, v.Case)
+						break
+					}
+				}
+			}
+		}
+	}
+	return cases, t.Tag
+}
+
+// some returns the first names, and an ellipsis if there are more.
+func some(names []string, n int) []string {
+	if len(names) <= n {
+		return names
+	}
+	return append(slices.Clone(names[:n]), "…")
+}
+
+// warn notes that something is deprecated.
+func (c *checker) warn(p place, features []string, from, to int, what string) {
+	if !slices.Contains(features, "deprecated") {
+		return
+	}
+	path := p.path
+	if n := len(p.names); n > 0 && strings.HasPrefix(p.names[n-1], "^") {
+		path += "/" + p.names[n-1]
+	}
+	text := what + " is deprecated"
+	if f := c.fact(path); f != nil {
+		if f.Deprecated != nil && f.Deprecated.Release != "" {
+			text += f.Deprecated.Words(" since", " newly")
+		}
+		if f.Use != "" {
+			text += "; use " + f.Use
+		}
+	}
+	c.warnings = append(c.warnings, Warning{From: from, To: to, Text: text})
+}
+
+// fact returns what is known about a path, or nil.
+func (l *Language) fact(path string) *facts.Fact {
+	if l.Facts == nil {
+		return nil
+	}
+	f, err := l.Facts.Fact(path)
+	if err != nil {
+		return nil
+	}
+	return f
+}
+
+// elsewhere says which QEMU has something that this server lacks. It returns "" if no known one has it.
+func (l *Language) elsewhere(path string) string {
+	f := l.fact(path)
+	if f == nil {
+		return ""
+	}
+	text := " on this server"
+	switch {
+	case f.Removed.Release != "":
+		text += "; QEMU " + f.Removed.Release + " removed it"
+	case f.Since.Release != "":
+		text += "; QEMU has it since " + f.Since.Release
+	}
+	if f.If != "" {
+		text += ", if it is built with " + f.If
+	}
+	if f.Use != "" {
+		text += "; use " + f.Use
+	}
+	return text
+}
+
+// wantsOf returns in words, with examples, what a place of a type takes.
+func (c *checker) wantsOf(p place, t introspect.Info) string {
+	switch introspect.JSONType(t) {
+	case "int":
+		if isSize(p) {
+			return "bytes, such as 512, 0x200, 64K or 10G"
+		}
+		return "a number such as 5 or 0x5"
+	case "boolean":
+		return "on, off, true or false"
+	}
+	return c.inWords(p, t)
+}
+
+// inWords describes a type: "an integer", "one of on, off".
+func (l *Language) inWords(p place, t introspect.Info) string {
+	switch t := t.(type) {
+	case *introspect.Enum:
+		var names []string
+		for _, m := range t.Members {
+			names = append(names, m.Name)
+		}
+		return "one of " + strings.Join(some(names, 12), ", ")
+	case *introspect.Array:
+		return "a list: [" + l.inWords(p, l.Schema.Lookup(t.ElementType)) + ", …]"
+	case *introspect.Object:
+		return "members"
+	case *introspect.Alternate:
+		if l.isReference(t) {
+			return Kind("node").words() + ", or members of a new one"
+		}
+		var words []string
+		for _, name := range t.Types {
+			if typ := l.Schema.Lookup(name); typ != nil {
+				words = append(words, l.inWords(p, typ))
+			}
+		}
+		return strings.Join(words, ", or ")
+	case *propertyType:
+		if t.name != "" {
+			return t.name
+		}
+	}
+	switch introspect.JSONType(t) {
+	case "string":
+		if kinds := l.kindsOf(p); len(kinds) > 0 {
+			return kinds[0].words()
+		}
+		return "a string"
+	case "int":
+		if isSize(p) {
+			return "a size in bytes"
+		}
+		return "an integer"
+	case "number":
+		return "a number"
+	case "boolean":
+		return "on or off"
+	case "null":
+		return "null"
+	}
+	return "any value"
+}
+
+// near returns the names that a mistyped name may stand for, the most similar first.
+func near(name string, among []string) []string {
+	type found struct {
+		name string
+		far  int
+	}
+	var all []found
+	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "-") }
+	most := max(1, min(3, len(name)/3))
+	for _, a := range among {
+		if far := distance(plain(name), plain(a), most); far <= most {
+			all = append(all, found{a, far})
+		} else if len(name) >= 3 && strings.HasPrefix(plain(a), plain(name)) {
+			all = append(all, found{a, most + 1})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b found) int { return a.far - b.far })
+	var like []string
+	for _, f := range all {
+		if f.far <= all[0].far+1 && len(like) < 3 {
+			like = append(like, f.name)
+		}
+	}
+	return like
+}
+
+// distance returns the number of letters to insert, to remove, to replace or to exchange with the next one. It
+// returns more than most as soon as it is more.
+func distance(a, b string, most int) int {
+	if len(a)-len(b) > most || len(b)-len(a) > most {
+		return most + 1
+	}
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j]+cost, last[j+1]+1, row[j]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return last[len(b)]
+}
+
+func didYouMean(name string, among []string) string { return asQuestion(near(name, among)) }
+
+func asQuestion(like []string) string {
+	if len(like) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", strings.Join(like, " or "))
+}
