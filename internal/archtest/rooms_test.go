@@ -19,6 +19,8 @@ const (
 	jennifer = "github.com/dave/jennifer"
 	cobra    = "github.com/spf13/cobra"
 	pflag    = "github.com/spf13/pflag"
+	pretty   = "github.com/jedib0t/go-pretty/v6"
+	gojq     = "github.com/itchyny/gojq"
 	tools    = "golang.org/x/tools"
 
 	// For what serves tests only.
@@ -92,6 +94,8 @@ var rooms = []room{
 	{path: "gen/qapigen", modules: []string{cobra, pflag, tools},
 		rooms: []string{"internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command qapigen: flags and subcommands; print needs only the syntax, generate takes names of types from the snapshots"},
+	{path: "internal/show", rooms: []string{"qmp"}, modules: []string{pretty, gojq},
+		why: "prints results and events for people: tables, text, units, colours; jq programs"},
 
 	{path: "docs",
 		why: "the pages, and tests that compile and run the code in them"},
