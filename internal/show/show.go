@@ -84,7 +84,7 @@ func Event(w io.Writer, e qmp.RawEvent, o Options) error {
 	if m, ok := data.(map[string]any); ok && len(m) > 0 {
 		members = "  " + p.members(m)
 	}
-	if room := o.Width - len(clock) - 2 - text.StringWidth(line); o.Width > 0 {
+	if room := o.Width - len(clock) - 2 - cells(line); o.Width > 0 {
 		members = cut(members, max(room, 0))
 	}
 	_, err := fmt.Fprintf(w, "%s  %s%s\n", p.paint(faint, clock), p.paint(title, line), members)

@@ -292,14 +292,14 @@ func (g *grid) isWhole(width int) bool {
 func (g *grid) fit(width int) []int {
 	natural, least := make([]int, len(g.titles)), make([]int, len(g.titles))
 	for i, title := range g.titles {
-		natural[i] = text.StringWidth(title)
+		natural[i] = cells(title)
 		isText := true
 		for _, row := range g.rows {
-			natural[i] = max(natural[i], text.StringWidth(row[i].text))
+			natural[i] = max(natural[i], cells(row[i].text))
 			isText = isText && !row[i].number
 		}
 		if least[i] = natural[i]; isText {
-			least[i] = min(natural[i], max(narrow, text.StringWidth(title)))
+			least[i] = min(natural[i], max(narrow, cells(title)))
 		}
 		if i == 0 {
 			least[i] = min(natural[i], 2*narrow) // the first column names the thing
@@ -391,7 +391,7 @@ func (p *printer) room(indent string) int {
 
 // cut shortens a text to a width. It keeps the end of a path, and the beginning of other texts.
 func cut(t string, width int) string {
-	if text.StringWidth(t) <= width {
+	if cells(t) <= width {
 		return t
 	}
 	if width <= 0 {
@@ -400,9 +400,19 @@ func cut(t string, width int) string {
 	if !strings.HasPrefix(t, "/") {
 		return text.Trim(t, width-1) + "…"
 	}
-	for text.StringWidth(t) > width-1 {
+	for cells(t) > width-1 {
 		_, n := utf8.DecodeRuneInString(t)
 		t = t[n:]
 	}
 	return "…" + t
+}
+
+// cells returns the number of cells that a text takes in a terminal.
+func cells(t string) int {
+	for i := range len(t) {
+		if t[i] < ' ' || t[i] > '~' {
+			return text.StringWidth(t)
+		}
+	}
+	return len(t)
 }

@@ -5,8 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
-
-	"github.com/jedib0t/go-pretty/v6/text"
 )
 
 // result prints a whole result.
@@ -74,7 +72,7 @@ func (p *printer) object(object map[string]any, indent string) {
 	all, width := names(object), 0
 	for _, name := range all {
 		if !p.isBlock(object[name], indent) {
-			width = max(width, text.StringWidth(escape(name)))
+			width = max(width, cells(escape(name)))
 		}
 	}
 	for _, name := range all {
@@ -94,7 +92,7 @@ func (p *printer) object(object map[string]any, indent string) {
 				continue
 			}
 		}
-		p.out.WriteString(strings.Repeat(" ", width-text.StringWidth(label)+gap) + p.scalar(name, object[name]) + "\n")
+		p.out.WriteString(strings.Repeat(" ", width-cells(label)+gap) + p.scalar(name, object[name]) + "\n")
 	}
 }
 
@@ -107,7 +105,7 @@ func (p *printer) isBlock(v any, indent string) bool {
 		if _, isTable := objects(v); isTable {
 			return true
 		}
-		return len(v) > 1 && text.StringWidth(p.inline("", v)) > max(p.room(indent), 60)/2
+		return len(v) > 1 && cells(p.inline("", v)) > max(p.room(indent), 60)/2
 	}
 	return false
 }
