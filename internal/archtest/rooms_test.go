@@ -19,6 +19,8 @@ const (
 	jennifer = "github.com/dave/jennifer"
 	cobra    = "github.com/spf13/cobra"
 	pflag    = "github.com/spf13/pflag"
+	pretty   = "github.com/jedib0t/go-pretty/v6"
+	gojq     = "github.com/itchyny/gojq"
 	tools    = "golang.org/x/tools"
 
 	// For what serves tests only.
@@ -96,6 +98,8 @@ var rooms = []room{
 		why:   "the command qapigen: flags and subcommands; print needs only the syntax, generate takes names of types from the snapshots"},
 	{path: "internal/cmdline", rooms: []string{"qmp/wire", "qmp", "qmp/introspect", "qapi/facts"},
 		why: "reads, completes and explains commands as people type them, by the schema of the server"},
+	{path: "internal/show", rooms: []string{"qmp"}, modules: []string{pretty, gojq},
+		why: "prints results and events for people: tables, text, units, colours; jq programs"},
 
 	{path: "docs",
 		why: "the pages, and tests that compile and run the code in them"},
