@@ -54,8 +54,9 @@ type editor struct {
 	interrupted bool   // Ctrl-C ended the line
 	search      *search
 
-	mu   sync.Mutex
-	held *bytes.Buffer // what was written while another program has the terminal; nil if none has
+	mu      sync.Mutex
+	reading bool          // a line is being typed
+	held    *bytes.Buffer // what was written while another program has the terminal; nil if none has
 }
 
 // A search is a search in the history.
@@ -88,7 +89,7 @@ func (e *editor) Write(text []byte) (int, error) {
 	if e.held != nil {
 		return e.held.Write(text)
 	}
-	if e.terminal == nil {
+	if !e.reading {
 		return e.out.Write(text)
 	}
 	return e.terminal.Write(text)
@@ -135,6 +136,8 @@ func (e *editor) readLine(prompt string) (string, error) {
 		return "", err
 	}
 	defer term.Restore(fd, state)
+	e.setReading(true)
+	defer e.setReading(false)
 	e.resize()
 	stop := onResize(e.resize)
 	defer stop()
@@ -150,6 +153,12 @@ func (e *editor) readLine(prompt string) (string, error) {
 		return "", errInterrupted
 	}
 	return line, err
+}
+
+func (e *editor) setReading(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reading = on
 }
 
 func (e *editor) resize() {
@@ -403,9 +412,10 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 	sh.editor = newEditor(sh, stdin, out, h)
 	sh.out, sh.errs = sh.editor, sh.editor
 	for _, s := range sh.sessions {
-		fmt.Fprintf(sh.out, "%s: %s %s. Tab completes, help explains, Ctrl-D leaves.\n", s.name, s.kind, s.version)
+		fmt.Fprintf(sh.out, "%s: %s %s\n", s.name, s.kind, s.version)
 		sh.opened(s)
 	}
+	fmt.Fprintln(sh.out, "Tab completes, help explains, Ctrl-D leaves.")
 	for {
 		line, err := sh.editor.read(sh.prompt())
 		switch {
@@ -417,7 +427,8 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 		case err != nil:
 			return err
 		}
-		if strings.TrimSpace(line) == "" {
+		line = strings.TrimSpace(line)
+		if line == "" {
 			continue
 		}
 		sh.remember(ctx, line)
@@ -471,7 +482,7 @@ func (sh *shell) withoutSecrets(ctx context.Context, s *session, line string) (s
 	if i := strings.Index(bare, " | "); i >= 0 {
 		bare = bare[:i]
 	}
-	request, _, err := s.lang.parse(ctx, bare)
+	request, err := s.lang.parse(ctx, bare)
 	if err != nil {
 		return line, false
 	}
@@ -479,7 +490,7 @@ func (sh *shell) withoutSecrets(ctx context.Context, s *session, line string) (s
 	if err != nil {
 		return line, false
 	}
-	if redacted := qmp.Redact(fmt.Appendf(nil, `{"execute":%q,"arguments":%s}`, request.Command, args)); bytes.Contains(redacted, []byte("***")) {
+	if redacted := qmp.Redact(fmt.Appendf(nil, `{"execute":%q,"arguments":%s}`, request.Name, args)); bytes.Contains(redacted, []byte("***")) {
 		return string(redacted), true
 	}
 	return line, true

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 )
 
@@ -36,7 +37,7 @@ func scan(line string) (words []word, filter *string) {
 			}
 		}
 		switch {
-		case c == '\\':
+		case c == '\\' && quote != '\'': // single quotes have no escapes
 			i++
 		case quote != 0:
 			if c == quote {
@@ -56,10 +57,32 @@ func scan(line string) (words []word, filter *string) {
 
 // unquote returns a word without its quotes, for the shell's own commands.
 func unquote(text string) string {
-	if n := len(text); n < 2 || text[0] != '\'' && text[0] != '"' || text[n-1] != text[0] {
+	n := len(text)
+	if n < 2 || text[0] != text[n-1] {
 		return text
 	}
-	return strings.NewReplacer(`\\`, `\`, `\'`, `'`, `\"`, `"`).Replace(text[1 : len(text)-1])
+	switch text[0] {
+	case '\'':
+		return text[1 : n-1]
+	case '"':
+		var plain string
+		if json.Unmarshal([]byte(text), &plain) == nil {
+			return plain
+		}
+	}
+	return text
+}
+
+// quote returns a word of a line that stands for the text.
+func quote(text string) string {
+	if !strings.Contains(text, "'") {
+		return "'" + text + "'"
+	}
+	var b strings.Builder
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	_ = e.Encode(text) // a string has a JSON form
+	return strings.TrimSpace(b.String())
 }
 
 // joinWords makes a line from the words of a command line, which are without quotes.
@@ -76,7 +99,7 @@ func joinWords(args []string) string {
 			value = arg
 		}
 		if strings.ContainsAny(value, " \t\n'\"\\|") && !strings.HasPrefix(value, "{") && !strings.HasPrefix(value, "[") {
-			value = "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`, "\n", `\n`, "\t", `\t`).Replace(value) + "'"
+			value = quote(value)
 		}
 		b.WriteString(value)
 	}

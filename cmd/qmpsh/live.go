@@ -34,7 +34,7 @@ func (f eventFilter) matches(name string) bool {
 
 // checkPatterns returns an error if the server has no event with a name or a prefix.
 func (s *session) checkPatterns(patterns []string) error {
-	known := s.lang.eventNames()
+	known := s.lang.names(true)
 	for i, pattern := range patterns {
 		pattern = strings.ToUpper(pattern)
 		patterns[i] = pattern

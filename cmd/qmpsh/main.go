@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/qmpkit/qmpkit/internal/address"
+	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -112,8 +113,17 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 		SilenceUsage:  true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			sh := newShell(cmd.OutOrStdout(), cmd.ErrOrStderr())
-			defer sh.close()
+			defer func() { sh.close() }()
 			sh.defaults = s
+			if s.record != "" {
+				f, err := os.OpenFile(s.record, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+				if err != nil {
+					return sh.fail(&usageError{err})
+				}
+				defer f.Close()
+				sh.recorder = talk.NewRecorder(f)
+				defer sh.recorder.Close()
+			}
 			interactive := len(args) == 1 && term.IsTerminal(int(stdin.Fd()))
 			if !interactive {
 				stop := onInterrupt(interrupt)
@@ -135,7 +145,7 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 	root.Flags().SortFlags = false
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.ValidArgsFunction = completeWords
-	root.AddCommand(newCompletion(root))
+	root.AddCommand(append(talkCommands(interrupt), newCompletion(root))...)
 	return root
 }
 
@@ -143,6 +153,9 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 func (sh *shell) fail(err error) error {
 	if err == nil {
 		return nil
+	}
+	if failed, ok := errors.AsType[*failure](err); ok {
+		return failed
 	}
 	sh.report(err)
 	return &failure{statusOf(err)}
@@ -210,6 +223,7 @@ type switches struct {
 	timeout  time.Duration
 	count    int
 	interval time.Duration
+	record   string
 	dot, svg bool
 }
 
@@ -220,6 +234,7 @@ func (s *switches) register(f *pflag.FlagSet) {
 	f.DurationVar(&s.timeout, "timeout", s.timeout, "the longest `TIME` to wait for an answer or for events: 10s, 5m")
 	f.IntVarP(&s.count, "count", "n", s.count, "end after this `NUMBER` of events, or of rounds of watch")
 	f.DurationVar(&s.interval, "interval", s.interval, "the `TIME` between two rounds of watch and progress (default 1s)")
+	f.StringVar(&s.record, "record", s.record, "write the conversation to this `FILE`, without secrets")
 	f.BoolVar(&s.dot, "dot", s.dot, "print a tree as DOT, for graphviz")
 	f.BoolVar(&s.svg, "svg", s.svg, "print a tree as SVG")
 }

@@ -105,19 +105,24 @@ func TestScript(t *testing.T) {
 			require.Empty(t, stdout)
 		})
 		t.Run("events", func(t *testing.T) {
-			done := make(chan struct{})
+			seen, done := make(chan struct{}), make(chan struct{})
 			go func() {
 				defer close(done)
-				for range 50 { // until the events have a reader
-					time.Sleep(50 * time.Millisecond)
-					runShell(t, "cont\nstop\n", b)
+				for { // until the events have a reader
+					select {
+					case <-seen:
+						return
+					case <-time.After(50 * time.Millisecond):
+						runShell(t, "cont\nstop\n", b)
+					}
 				}
 			}()
 			status, stdout, stderr := runShell(t, "", a, "events", "resume", "STO*", "-n", "2", "-timeout", "20s", "-json")
+			close(seen)
+			<-done
 			require.Equal(t, exitOK, status, stderr)
 			require.Contains(t, stdout, `"event":"RESUME"`)
 			require.Equal(t, 2, strings.Count(stdout, "\n"))
-			<-done
 		})
 	})
 }
@@ -168,6 +173,7 @@ func TestScan(t *testing.T) {
 		`a b=1  c='x y'`:            `a/b=1/c='x y'`,
 		`a {"x": [1, 2]} [1, 2]`:    `a/{"x": [1, 2]}/[1, 2]`,
 		`a 'x | y' "z\" |" | jq .a`: `a/'x | y'/"z\" |"|jq .a`,
+		`a 'x\' | jq .a`:            `a/'x\'|jq .a`,
 		`a b|c`:                     `a/b|c`,
 		`a x=\' | b`:                `a/x=\'|b`,
 		``:                          ``,
@@ -184,7 +190,7 @@ func TestScan(t *testing.T) {
 		}
 		require.Equal(t, want, got)
 	}
-	require.Equal(t, `a k='x y' n=1 o={"a": 1} 'it\'s' k='\\'`, joinWords([]string{"a", "k=x y", "n=1", `o={"a": 1}`, "it's", `k=\`}))
+	require.Equal(t, `a k='x y' n=1 o={"a": 1} "it's" k='\'`, joinWords([]string{"a", "k=x y", "n=1", `o={"a": 1}`, "it's", `k=\`}))
 	for _, text := range []string{"x y", `it's`, `\`} {
 		require.Equal(t, text, unquote(joinWords([]string{text})))
 	}

@@ -120,8 +120,8 @@ func TestTerminal(t *testing.T) {
 		term.wait(`vm1> `)
 
 		term.send("query-sta\t")
-		term.wait(`query-stat`)
-		term.send("us\r")
+		term.wait(`query-status `)
+		term.send("\r")
 		term.wait(`prelaunch`)
 		term.wait(`vm1> `)
 
@@ -132,16 +132,16 @@ func TestTerminal(t *testing.T) {
 		require.NoError(t, err)
 		term.wait(`RESUME[^\n]*\r\n(.*\n)*.*vm1> query-na`)
 		term.send("me -json\r")
-		term.wait(`\r\n\{\}\r+\n`)
+		term.wait(`\{\}\r\n`)
 
 		// A mistake is marked. A line with a secret is not kept with it.
 		term.send("query-statuss\r")
 		term.wait(`\^\^\^+`)
 		term.send("object-add qom-type=secret id=s1 data=geheim\r")
 		term.wait(`vm1> `)
-		term.send("\x12prelau\x07") // nothing has it
-		term.send("\x12que\x12sta")
-		term.wait(`\(search que.*sta\) `)
+		term.send("\x12prelau\x07")       // nothing has it
+		term.send("\x12quer\x7f\x12\x12") // query-statuss, query-name, query-status
+		term.wait(`\(search que\) query-status`)
 		term.send("\r")
 		term.wait(`"?running"?`)
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/address"
+	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -40,7 +41,8 @@ type session struct {
 	version string
 	lang    *language
 
-	opened func(*session) // called after each dial
+	opened   func(*session) // called after each dial
+	recorder *talk.Recorder // nil if nothing is recorded
 
 	static map[string][]value // what stays the same while the server runs
 	conn   qmp.Executor       // a *qmp.Client or a *qmp.GuestClient
@@ -94,7 +96,7 @@ func (s *session) dial(ctx context.Context) error {
 	if !ok {
 		return usagef("%s: not the address of a server: want a socket that exists, unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, pid:PID or agent:ADDRESS", s.address)
 	}
-	c, err := address.Dial(ctx, addr, s.options())
+	c, err := s.connect(ctx, addr)
 	if err != nil {
 		if advice := address.Advice("qmpsh", addr, err); advice != "" {
 			err = fmt.Errorf("%w; %s", err, advice)
@@ -151,6 +153,21 @@ func (s *session) dialGuest(ctx context.Context, name string) error {
 	return nil
 }
 
+// connect dials the server, and records the conversation if the shell does.
+func (s *session) connect(ctx context.Context, addr string) (*qmp.Client, error) {
+	if s.recorder == nil {
+		return address.Dial(ctx, addr, s.options())
+	}
+	conn, err := address.Connect(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	if conn, err = s.recorder.Conn(conn); err != nil {
+		return nil, err
+	}
+	return qmp.NewClient(ctx, conn, s.options())
+}
+
 // guestSchema returns the schema of the newest known agent.
 var guestSchema = sync.OnceValues(func() (*introspect.Schema, error) {
 	s, err := qapi.LoadFS(schema.FS, schema.NewestGuest, nil)
@@ -160,7 +177,7 @@ var guestSchema = sync.OnceValues(func() (*introspect.Schema, error) {
 	return s.Introspect(qapi.IntrospectOptions{}), nil
 })
 
-func (s *session) options() *qmp.Options { return &qmp.Options{EventQueue: 1 << 14} }
+func (s *session) options() *qmp.Options { return &qmp.Options{EventQueue: 1 << 14, OOB: true} }
 
 // executor returns the connection. It connects again if the connection has ended.
 func (s *session) executor(ctx context.Context) (qmp.Executor, error) {
@@ -187,7 +204,7 @@ func (sh *shell) open(ctx context.Context, text string) error {
 		if slices.ContainsFunc(sh.sessions, func(s *session) bool { return s.name == name }) {
 			return usagef("%s: there is a session with this name; write NAME=ADDRESS", name)
 		}
-		s := &session{name: name, address: addr, opened: sh.opened}
+		s := &session{name: name, address: addr, opened: sh.opened, recorder: sh.recorder}
 		if err := s.dial(ctx); err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/qmpkit/qmpkit/internal/show"
+	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -28,7 +30,8 @@ type shell struct {
 
 	sessions []*session
 	current  *session
-	defaults switches // of the command line
+	defaults switches       // of the command line
+	recorder *talk.Recorder // nil if nothing is recorded
 
 	filter *atomic.Pointer[eventFilter] // of the events above the prompt
 	editor *editor                      // nil for a script
@@ -232,14 +235,14 @@ func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.
 	if err != nil {
 		return nil, "", err
 	}
-	request, warnings, err := s.lang.parse(ctx, line)
+	command, err := s.lang.parse(ctx, line)
 	if err != nil {
 		return nil, "", err
 	}
-	for _, w := range warnings {
-		fmt.Fprintln(sh.errs, "warning:", w)
+	for _, w := range command.Warnings {
+		fmt.Fprintln(sh.errs, "warning:", w.Text)
 	}
-	if request.Command == "quit" && s.kind != kindGuest && sh.editor != nil {
+	if command.Name == "quit" && s.kind != kindGuest && sh.editor != nil {
 		if !sh.editor.confirm("quit ends " + string(s.kind) + " itself; to leave the shell, type exit. End " + s.name + "?") {
 			return nil, "", nil
 		}
@@ -249,8 +252,12 @@ func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeOver)
 		defer cancel()
 	}
-	result, err := request.Do(ctx, x)
-	return result, request.Command, err
+	var opts []qmp.CallOption
+	if command.OOB {
+		opts = append(opts, qmp.OutOfBand())
+	}
+	result, err := command.Raw().Do(ctx, x, opts...)
+	return result, command.Name, err
 }
 
 // print prints a result. It does nothing if no command was executed.
@@ -269,7 +276,7 @@ func (sh *shell) print(ctx context.Context, name string, result qmp.RawJSON, s s
 func (sh *shell) format(ctx context.Context, w io.Writer, name string, result qmp.RawJSON, s switches) error {
 	switch {
 	case s.jq != "":
-		outputs, err := filterResult(ctx, result, s.jq)
+		outputs, err := show.Filter(ctx, result, s.jq)
 		for _, text := range outputs {
 			writeJSON(w, text, s.json)
 		}
@@ -311,7 +318,7 @@ func printable(text string) string {
 // report prints an error. A mistake in a line is shown at its place.
 func (sh *shell) report(err error) {
 	if m, ok := errors.AsType[*mistake](err); ok {
-		fmt.Fprintln(sh.errs, m.mark())
+		fmt.Fprintln(sh.errs, m.mark(sh.screen().width))
 		return
 	}
 	text := err.Error()
@@ -328,25 +335,26 @@ func (sh *shell) report(err error) {
 
 // script executes the lines of standard input, up to the first error.
 func (sh *shell) script(ctx context.Context, in io.Reader) error {
-	r := bufio.NewReader(in)
-	for {
-		line, err := r.ReadString('\n')
-		for err == nil && needsMore(line) {
-			var more string
-			more, err = r.ReadString('\n')
-			line += more
+	input := bufio.NewScanner(in)
+	input.Buffer(nil, 64<<20)
+	for input.Scan() {
+		line := input.Text()
+		for needsMore(line) && input.Scan() {
+			line += "\n" + input.Text()
 		}
-		if text := strings.TrimSpace(line); text != "" && text[0] != '#' {
-			if err := sh.line(ctx, strings.TrimRight(line, "\r\n")); errors.Is(err, errExit) {
-				return nil
-			} else if err != nil {
-				return err
-			}
+		if text := strings.TrimSpace(line); text == "" || text[0] == '#' {
+			continue
 		}
-		if err != nil {
+		if err := sh.line(ctx, line); errors.Is(err, errExit) {
 			return nil
+		} else if err != nil {
+			return err
 		}
 	}
+	if err := input.Err(); err != nil {
+		return usagef("standard input: %w", err)
+	}
+	return nil
 }
 
 func (sh *shell) on(ctx context.Context, in input) error {
@@ -452,7 +460,7 @@ func (sh *shell) help(ctx context.Context, in input) error {
 		return nil
 	}
 	if topic != "" {
-		text, err := sh.current.lang.help(ctx, topic, sh.screen())
+		text, err := sh.current.lang.help(topic, sh.screen().width)
 		if err != nil {
 			return err
 		}
@@ -550,9 +558,9 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 			names = append(names, candidate{text: "all", help: "all sessions", space: true})
 		}
 	case "help":
-		names = append(sh.current.lang.topics(), builtinNames()...)
+		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), builtinNames()...)
 	case "events":
-		names = append(sh.current.lang.eventNames(), candidate{text: "off", help: "no events while you type", space: true})
+		names = append(sh.current.lang.names(true), candidate{text: "off", help: "no events while you type", space: true})
 	}
 	if _, own := builtins[name]; own {
 		return last.from, matching(names, last.text)

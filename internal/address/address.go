@@ -142,3 +142,28 @@ func option(address string) string {
 	}
 	return address
 }
+
+// Connect is the part of Dial before the protocol begins: it returns the connection, for a program that looks at what
+// passes. It does not take addresses of vsock.
+func Connect(ctx context.Context, address string) (net.Conn, error) {
+	if process, ok := strings.CutPrefix(address, "pid:"); ok {
+		pid, err := strconv.Atoi(process)
+		if err != nil {
+			return nil, fmt.Errorf("%s: not the number of a process", address)
+		}
+		monitors, err := Monitors(pid)
+		if err != nil {
+			return nil, err
+		}
+		address = monitors[0]
+	}
+	network, where, ok := strings.Cut(address, ":")
+	if strings.HasPrefix(address, "@") {
+		network, where, ok = "unix", address, true
+	}
+	if !ok || network != "unix" && network != "tcp" {
+		return nil, fmt.Errorf("%s: only connections to UNIX sockets and TCP can be recorded", address)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, where)
+}

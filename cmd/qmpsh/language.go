@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/qmpkit/qmpkit/internal/cmdline"
+	"github.com/qmpkit/qmpkit/internal/show"
+	"github.com/qmpkit/qmpkit/qapi/facts"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
+)
+
+// A candidate is a possible completion.
+type candidate struct {
+	text, help string
+	space      bool // a blank follows it
+}
+
+// A language reads commands for one server.
+type language struct{ *cmdline.Language }
+
+func newLanguage(schema *introspect.Schema, table *facts.Table, s *session) *language {
+	return &language{&cmdline.Language{Schema: schema, Facts: table, Values: func(ctx context.Context, kind cmdline.Kind) ([]cmdline.Value, error) {
+		values, err := s.values(ctx, string(kind))
+		var out []cmdline.Value
+		for _, v := range values {
+			out = append(out, cmdline.Value{Text: v.text, Help: v.help, Type: v.typ})
+		}
+		return out, err
+	}}}
+}
+
+// parse reads a command. The error is a [*mistake].
+func (l *language) parse(ctx context.Context, line string) (*cmdline.Command, error) {
+	c, err := l.Parse(ctx, line)
+	if e, ok := errors.AsType[*cmdline.Error](err); ok {
+		return nil, &mistake{line: line, from: e.From, to: e.To, reason: e.Reason, want: e.Want}
+	} else if err != nil {
+		return nil, &usageError{err}
+	}
+	return c, nil
+}
+
+func (l *language) complete(ctx context.Context, line string, at int) (from int, candidates []candidate) {
+	from, all := l.Complete(ctx, line, at)
+	for _, c := range all {
+		candidates = append(candidates, candidate{text: c.Text, help: c.Help, space: c.Space})
+	}
+	return from, candidates
+}
+
+// names returns the commands or the events of the server.
+func (l *language) names(events bool) (names []candidate) {
+	for _, info := range l.Schema.Infos {
+		switch info := info.(type) {
+		case *introspect.Event:
+			if events {
+				names = append(names, candidate{text: info.Name, space: true})
+			}
+		case *introspect.Command:
+			if !events {
+				names = append(names, candidate{text: info.Name, space: true})
+			}
+		}
+	}
+	return names
+}
+
+// A mistake is a mistake in a line, found before anything was sent.
+type mistake struct {
+	line         string
+	from, to     int // bytes of the line
+	reason, want string
+}
+
+func (m *mistake) Error() string {
+	if m.want != "" {
+		return m.reason + "; want " + m.want
+	}
+	return m.reason
+}
+
+func (m *mistake) Unwrap() error { return &usageError{errors.New(m.reason)} }
+
+// mark returns the line with the mistake marked below it, and what is wrong. A long line is shown only around the
+// mistake.
+func (m *mistake) mark(width int) string {
+	e := cmdline.Error{From: m.from, To: m.to}
+	text := strings.TrimRight(e.Mark(m.line), "\n")
+	line, marks, _ := strings.Cut(text, "\n")
+	if start := utf8.RuneCountInString(strings.TrimRight(marks, "^")); width > 0 && utf8.RuneCountInString(line) > width {
+		skip := max(0, start-width/2)
+		line = cut(string([]rune(line)[min(skip, utf8.RuneCountInString(line)):]), width)
+		marks = cut(string([]rune(marks)[min(skip, start):]), width)
+	}
+	return line + "\n" + marks + "\n" + m.Error()
+}
+
+func needsMore(line string) bool { return cmdline.NeedsMore(line) }
+
+func (s screen) options(all bool) show.Options {
+	return show.Options{Width: s.width, Colour: s.colour, Light: s.light, All: all}
+}
+
+func showResult(w io.Writer, command string, result []byte, s screen, all bool) error {
+	return show.Value(w, command, result, s.options(all))
+}
+
+func showEvent(w io.Writer, e qmp.RawEvent, s screen) error {
+	return show.Event(w, e, s.options(false))
+}
+
+func stringMember(text []byte, name string) (value string) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(text, &members) == nil {
+		_ = json.Unmarshal(members[name], &value)
+	}
+	return value
+}
+
+func (l *language) help(topic string, width int) (string, error) {
+	return "", usagef("there is no help for %s", topic)
+}
