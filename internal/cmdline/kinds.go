@@ -50,6 +50,7 @@ func (k Kind) words() string {
 }
 
 var kindWords = map[string]string{
+	"new":          "a new name",
 	"node":         "the name of a block node",
 	"block-device": "the name of a block device",
 	"device":       "the ID of a device",
@@ -77,7 +78,7 @@ var kindWords = map[string]string{
 type kindRow struct {
 	commands string // with blanks between them; "" for all
 	members  string // names, or the last names of a path with dots between them, with blanks between them
-	kinds    string // with blanks between them; "" for text. {m} stands for the value of the member m beside it
+	kinds    string // with blanks between them; "" for text, "new" for a new name. {m} stands for the value of the member m beside it
 }
 
 // kindTable has the kinds of strings and numbers. The first row that fits counts.
@@ -89,15 +90,12 @@ var kindTable = []kindRow{
 	{"block-export-add", "bitmaps", "bitmap:{node-name}"},
 
 	// Names that a command gives.
-	{"blockdev-add", "node-name", ""},
-	{"drive-mirror", "node-name", ""},
-	{"device_add object-add netdev_add chardev-add block-export-add announce-self", "id", ""},
-	{"block-commit block-stream blockdev-backup blockdev-mirror drive-backup drive-mirror blockdev-create x-blockdev-amend snapshot-save snapshot-load snapshot-delete", "job-id filter-node-name", ""},
-	{"block-dirty-bitmap-add blockdev-snapshot-internal-sync", "name", ""},
-	{"blockdev-snapshot-sync", "snapshot-node-name", ""},
-	{"snapshot-save", "tag", ""},
-	{"nbd-server-add", "name description", ""},
-	{"block-export-add", "name description serial", ""},
+	{"blockdev-add drive-mirror", "node-name", "new"},
+	{"device_add object-add netdev_add chardev-add block-export-add announce-self", "id", "new"},
+	{"block-commit block-stream blockdev-backup blockdev-mirror drive-backup drive-mirror blockdev-create x-blockdev-amend snapshot-save snapshot-load snapshot-delete", "job-id filter-node-name", "new"},
+	{"block-dirty-bitmap-add blockdev-snapshot-internal-sync nbd-server-add block-export-add", "name", "new"},
+	{"blockdev-snapshot-sync", "snapshot-node-name", "new"},
+	{"snapshot-save", "tag", "new"},
 
 	// Jobs.
 	{"job-pause job-resume job-cancel job-complete job-dismiss job-finalize block-job-dismiss block-job-finalize block-job-change", "id", "job"},
@@ -203,6 +201,9 @@ func (l *Language) kindsOf(p place) (kinds []Kind) {
 		return nil
 	}
 	for kind := range strings.FieldsSeq(row.kinds) {
+		if kind == "new" {
+			return []Kind{newName}
+		}
 		if i := strings.IndexByte(kind, '{'); i >= 0 {
 			member := strings.Trim(kind[i:], "{}")
 			kind = kind[:i] + tagOf(member, p.siblings)
@@ -243,9 +244,12 @@ func (l *Language) isReference(t *introspect.Alternate) bool {
 	return hasDriver && hasName
 }
 
+// newName is the kind of names that a command gives. No server lists them.
+const newName Kind = "new"
+
 // values asks for the values of a kind.
 func (l *Language) values(ctx context.Context, kind Kind) []Value {
-	if l.Values == nil {
+	if l.Values == nil || kind == newName {
 		return nil
 	}
 	values, err := l.Values(ctx, kind)

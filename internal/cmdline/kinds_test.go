@@ -12,7 +12,7 @@ import (
 
 // texts are members, by their names, whose strings are text that no server can list, or names that are new.
 var texts = strings.Fields(`
-	addr address alias arg args bootfile br cert-subject cid command-line component-id config connect connected cookie
+	addr address alias arg args bootfile br cert-subject cid command-line component-id config description serial connect connected cookie
 	cper cpr-exec-command data devname dh-cert-file dhcpstart device display dns dns-forward dns-host domainname dst
 	dstport export fd fdname fds format fqdn gateway group guest-visible-workarounds hash height host host-data hostname
 	hwversion id-auth id-block id-list identity if ifname image initiator-name interface ip ipv6-dns ipv6-host

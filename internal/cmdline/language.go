@@ -182,11 +182,11 @@ func (c *checker) noCommand(v *value) {
 	for command := range c.Schema.Commands() {
 		names = append(names, command.Name)
 	}
-	reason := "there is no command " + strconv.Quote(v.text)
+	reason := "there is no command " + strconv.Quote(v.text) + c.elsewhere(v.text)
 	if _, ok := c.Schema.Lookup(v.text).(*introspect.Event); ok {
 		reason = v.text + " is an event, not a command"
 	}
-	c.fail(v.from, v.to, reason+c.elsewhere(v.text)+didYouMean(v.text, names), "")
+	c.fail(v.from, v.to, reason+didYouMean(v.text, names), "")
 }
 
 // unknown notes that an object has no member with the name of a group.
@@ -388,6 +388,9 @@ func (l *Language) inWords(p place, t introspect.Info) string {
 		return "a string"
 	case "int":
 		if isSize(p) {
+			if isRate(p.name()) {
+				return "bytes per second"
+			}
 			return "a size in bytes"
 		}
 		return "an integer"

@@ -17,6 +17,8 @@ const (
 	object             // {key: value}
 )
 
+func (f form) String() string { return [...]string{"text", "string", "list", "object"}[f] }
+
 // A value is a value as it is written, before its type is known.
 type value struct {
 	from, to int

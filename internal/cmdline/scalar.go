@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"fmt"
 	"math/big"
 	"strconv"
 	"strings"
@@ -111,6 +112,11 @@ func isSize(p place) bool {
 	return false
 }
 
+// isRate reports whether a size with this name is one for each second.
+func isRate(name string) bool {
+	return strings.Contains(name, "bps") || strings.Contains(name, "speed") || strings.Contains(name, "bandwidth")
+}
+
 // scalar converts a value of a type of JSON: a string, a number, a boolean or null.
 func (c *checker) scalar(p place, t *introspect.Builtin, e *entry) any {
 	v := e.value
@@ -120,6 +126,8 @@ func (c *checker) scalar(p place, t *introspect.Builtin, e *entry) any {
 	}
 	switch {
 	case v.form > quoted:
+		c.fail(v.from, v.to, p.key()+" takes no "+v.form.String(), c.inWords(p, t))
+		return nil
 	case t.JSONType == "string":
 		return v.text
 	case v.form == quoted:
@@ -140,7 +148,11 @@ func (c *checker) scalar(p place, t *introspect.Builtin, e *entry) any {
 	case v.text == "null":
 		return nil
 	}
-	c.fail(v.from, v.to, p.key()+": not "+c.inWords(p, t), c.wantsOf(p, t))
+	if v.text == "" {
+		c.fail(v.from, v.to, p.key()+": a value is missing", c.wantsOf(p, t))
+		return nil
+	}
+	c.fail(v.from, v.to, fmt.Sprintf("%s: %q is not %s", p.key(), v.text, c.inWords(p, t)), c.wantsOf(p, t))
 	return nil
 }
 
@@ -152,7 +164,11 @@ func (c *checker) enum(p place, t *introspect.Enum, e *entry) any {
 		return nil
 	}
 	if v.form > quoted {
-		c.fail(v.from, v.to, p.key()+" takes one word", c.inWords(p, t))
+		c.fail(v.from, v.to, p.key()+" takes no "+v.form.String(), c.inWords(p, t))
+		return nil
+	}
+	if v.text == "" && v.form == bare {
+		c.fail(v.from, v.to, p.key()+": a value is missing", c.inWords(p, t))
 		return nil
 	}
 	if m := t.Member(v.text); m != nil {
