@@ -123,6 +123,13 @@ func stringMember(text []byte, name string) (value string) {
 	return value
 }
 
-func (l *language) help(topic string, width int) (string, error) {
-	return "", usagef("there is no help for %s", topic)
+// help explains a topic: a command, a member, an event or a type.
+func (l *language) help(ctx context.Context, topic string, width int) (string, error) {
+	h, err := l.Help(ctx, topic)
+	if e, ok := errors.AsType[*cmdline.Error](err); ok {
+		return "", &mistake{line: topic, from: e.From, to: e.To, reason: e.Reason, want: e.Want}
+	} else if err != nil {
+		return "", &usageError{err}
+	}
+	return strings.TrimRight(h.Text(width), "\n") + "\n", nil
 }

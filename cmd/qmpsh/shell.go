@@ -460,7 +460,7 @@ func (sh *shell) help(ctx context.Context, in input) error {
 		return nil
 	}
 	if topic != "" {
-		text, err := sh.current.lang.help(topic, sh.screen().width)
+		text, err := sh.current.lang.help(ctx, topic, sh.screen().width)
 		if err != nil {
 			return err
 		}
