@@ -119,7 +119,7 @@ func TestTerminal(t *testing.T) {
 		term.wait(`vm1: QEMU ` + regexp.QuoteMeta(q.Release()))
 		term.wait(`vm1> `)
 
-		term.send("query-sta\t")
+		term.send("query-statu\t")
 		term.wait(`query-status `)
 		term.send("\r")
 		term.wait(`prelaunch`)

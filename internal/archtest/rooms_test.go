@@ -21,6 +21,7 @@ const (
 	pflag    = "github.com/spf13/pflag"
 	pretty   = "github.com/jedib0t/go-pretty/v6"
 	gojq     = "github.com/itchyny/gojq"
+	xterm    = "golang.org/x/term"
 	tools    = "golang.org/x/tools"
 
 	// For what serves tests only.
@@ -123,6 +124,8 @@ var rooms = []room{
 		why: "a fake QEMU that keeps track of devices and nodes, for tests and the demo"},
 	{path: "internal/update", rooms: []string{"qapi", "qapi/facts", "qmp/introspect", "internal/diff"},
 		why: "make update: snapshot, bindings and changelog for another QEMU; runs qapigen"},
+	{path: "cmd/qmpsh", top: true, modules: []string{cobra, pflag, xterm},
+		why: "the shell: sessions, scripts, the line editor, events; thin, since the rooms do the work"},
 	{path: "examples/demo", top: true,
 		why: "the program that make demo runs"},
 	{path: "examples/backup", top: true,
