@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -136,10 +137,15 @@ func (sh *shell) writeEvent(w io.Writer, s *session, e qmp.RawEvent, sw switches
 		_, err = fmt.Fprintf(w, "%s\n", text)
 		return err
 	}
+	screen := sh.screen()
 	if len(sh.sessions) > 1 {
-		fmt.Fprintf(w, "%s: ", s.name)
+		prefix := s.name + ": "
+		io.WriteString(w, prefix)
+		if screen.width > 0 {
+			screen.width = max(20, screen.width-utf8.RuneCountInString(prefix))
+		}
 	}
-	return showEvent(w, e, sh.screen())
+	return showEvent(w, e, screen)
 }
 
 // How many events appear above the prompt at once, and how long nothing appears after that. So a flood of events

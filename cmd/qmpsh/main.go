@@ -102,7 +102,7 @@ func (f *failure) Error() string { return fmt.Sprintf("exit status %d", f.status
 
 // newRoot makes the command. interrupt ends what a script waits for.
 func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
-	var s switches
+	s := switches{interval: time.Second}
 	root := &cobra.Command{
 		Use:           "qmpsh [flags] ADDRESS [COMMAND [KEY=VALUE]...]",
 		Short:         "a shell for running QEMUs",
@@ -233,7 +233,7 @@ func (s *switches) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.all, "all", s.all, "print all columns of tables")
 	f.DurationVar(&s.timeout, "timeout", s.timeout, "the longest `TIME` to wait for an answer or for events: 10s, 5m")
 	f.IntVarP(&s.count, "count", "n", s.count, "end after this `NUMBER` of events, or of rounds of watch")
-	f.DurationVar(&s.interval, "interval", s.interval, "the `TIME` between two rounds of watch and progress (default 1s)")
+	f.DurationVar(&s.interval, "interval", s.interval, "the `TIME` between two rounds of watch and progress")
 	f.StringVar(&s.record, "record", s.record, "write the conversation to this `FILE`, without secrets")
 	f.BoolVar(&s.dot, "dot", s.dot, "print a tree as DOT, for graphviz")
 	f.BoolVar(&s.svg, "svg", s.svg, "print a tree as SVG")

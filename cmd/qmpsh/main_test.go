@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -293,4 +294,29 @@ func TestValues(t *testing.T) {
 			require.Empty(t, values, kind)
 		}
 	})
+}
+
+// TestManyNodes completes the name of a node of a machine with 400 disks.
+func TestManyNodes(t *testing.T) {
+	args := []string{"-S"}
+	for i := range 400 {
+		args = append(args, "-blockdev", fmt.Sprintf("driver=raw,node-name=disk%d,file.driver=null-co,file.node-name=file%d", i, i))
+	}
+	vm := qemutest.Get(t, "11.1").Start(t, qemutest.Config{Args: args})
+	sh := newShell(io.Discard, io.Discard)
+	defer sh.close()
+	require.NoError(t, sh.open(t.Context(), vm.Socket()))
+	line := "block_resize node-name=disk39"
+	var took time.Duration
+	for range 5 { // the machine of the test may be busy: the best time counts
+		start := time.Now()
+		from, candidates := sh.complete(t.Context(), line, len(line))
+		if now := time.Since(start); took == 0 || now < took {
+			took = now
+		}
+		require.Equal(t, len("block_resize node-name="), from)
+		require.Len(t, candidates, 11) // disk39, disk390 to disk399
+	}
+	t.Logf("%s", took)
+	require.Less(t, took, time.Second)
 }

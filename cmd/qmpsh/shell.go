@@ -38,7 +38,7 @@ type shell struct {
 }
 
 func newShell(out, errs io.Writer) *shell {
-	sh := &shell{out: out, errs: errs, defaults: switches{interval: time.Second}, filter: new(atomic.Pointer[eventFilter])}
+	sh := &shell{out: out, errs: errs, filter: new(atomic.Pointer[eventFilter])}
 	sh.filter.Store(new(eventFilter))
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		sh.tty = f
@@ -109,9 +109,6 @@ var errExit = errors.New("exit")
 
 // words executes the words of a command line.
 func (sh *shell) words(ctx context.Context, args []string, s switches) error {
-	if s.interval == 0 {
-		s.interval = time.Second
-	}
 	sh.defaults = s
 	line := joinWords(args)
 	if len(args) == 1 {
