@@ -103,6 +103,8 @@ var rooms = []room{
 		why: "reads, completes and explains commands as people type them, by the schema of the server"},
 	{path: "internal/show", rooms: []string{"qmp"}, modules: []string{pretty, gojq},
 		why: "prints results and events for people: tables, text, units, colours; jq programs"},
+	{path: "internal/picture", rooms: []string{"qmp", "qmp/generated/qemu", "qom", "hotplug", "block", "internal/show"},
+		why: "draws PCI buses, storage, network and objects of a machine as text, DOT and SVG"},
 
 	{path: "docs",
 		why: "the pages, and tests that compile and run the code in them"},

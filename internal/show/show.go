@@ -79,15 +79,15 @@ func Event(w io.Writer, e qmp.RawEvent, o Options) error {
 	if !e.Time.IsZero() {
 		clock = e.Time.In(p.zone()).Format("15:04:05.000")
 	}
-	line := escape(e.Name)
+	line := Escape(e.Name)
 	members := ""
 	if m, ok := data.(map[string]any); ok && len(m) > 0 {
 		members = "  " + p.members(m)
 	}
-	if room := o.Width - len(clock) - 2 - cells(line); o.Width > 0 {
-		members = cut(members, max(room, 0))
+	if room := o.Width - len(clock) - 2 - Cells(line); o.Width > 0 {
+		members = Cut(members, max(room, 0))
 	}
-	_, err := fmt.Fprintf(w, "%s  %s%s\n", p.paint(faint, clock), p.paint(title, line), members)
+	_, err := fmt.Fprintf(w, "%s  %s%s\n", p.Paint(Faint, clock), p.Paint(Title, line), members)
 	return err
 }
 
@@ -118,40 +118,38 @@ func (p *printer) zone() *time.Location {
 	return p.Zone
 }
 
-// style is what a text is, which decides its colour.
-type style int
+// A Style is what a text is, which decides its colour.
+type Style int
 
 const (
-	plain style = iota
-	title       // names of columns, members and events
-	faint       // what matters little
-	bad         // a state that needs a person
+	Plain Style = iota
+	Title       // names of columns, members and events
+	Faint       // what matters little
+	Bad         // a state that needs a person
 )
 
-// paint colours a text. The colours are those of the terminal's theme that are readable on its background.
-func (p *printer) paint(s style, t string) string {
-	if !p.Colour || s == plain || t == "" {
+// Paint colours a text if Colour is set. The colours are those of the terminal's theme that are readable on its background.
+func (o Options) Paint(s Style, t string) string {
+	if !o.Colour || s == Plain || t == "" {
 		return t
 	}
-	return p.colours(s).Sprint(t)
+	return o.colours(s).Sprint(t)
 }
 
-func (p *printer) colours(s style) text.Colors {
+func (o Options) colours(s Style) text.Colors {
 	switch {
-	case s == title && p.Light:
+	case s == Title && o.Light:
 		return text.Colors{text.FgBlue}
-	case s == title:
+	case s == Title:
 		return text.Colors{text.FgHiCyan}
-	case s == bad && p.Light:
+	case s == Bad && o.Light:
 		return text.Colors{text.FgRed, text.Bold}
-	case s == bad:
+	case s == Bad:
 		return text.Colors{text.FgHiRed, text.Bold}
-	case s == faint && p.Light:
+	case o.Light:
 		return text.Colors{text.FgHiBlack}
-	case s == faint:
-		return text.Colors{text.Faint}
 	}
-	return nil
+	return text.Colors{text.Faint}
 }
 
 // badStates are values of states and statuses that need a person.
@@ -160,14 +158,15 @@ var badStates = map[string]bool{
 	"aborting": true, "inconsistent": true,
 }
 
-func styleOf(v any) style {
+// StyleOf returns Bad for the name of a state that needs a person, and Faint for a missing value.
+func StyleOf(v any) Style {
 	switch v := v.(type) {
 	case nil:
-		return faint
+		return Faint
 	case string:
 		if badStates[v] {
-			return bad
+			return Bad
 		}
 	}
-	return plain
+	return Plain
 }

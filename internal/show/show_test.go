@@ -49,7 +49,7 @@ func print(t *testing.T, command string, answer []byte, o show.Options) string {
 // TestAnswers prints what real QEMUs answer to all queries that need no arguments.
 func TestAnswers(t *testing.T) {
 	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
-		c := start(t, q)
+		c := q.StartFull(t)
 		for _, command := range queries(t, c) {
 			answer, err := qmp.Raw{Command: command}.Do(t.Context(), c)
 			if err != nil {
@@ -69,6 +69,13 @@ func TestAnswers(t *testing.T) {
 		}
 		assert.Regexp(t, `(?m)^data1 +limit +64 MiB .*top.qcow2`, print(t, "query-block", do(t, c, "query-block", nil), show.Options{Width: 80}))
 	})
+}
+
+func do(t *testing.T, c *qmp.Client, command string, args qmp.Args) []byte {
+	t.Helper()
+	result, err := qmp.Raw{Command: command, Args: args}.Do(t.Context(), c)
+	require.NoError(t, err, command)
+	return result
 }
 
 func queries(t *testing.T, c *qmp.Client) (names []string) {

@@ -28,12 +28,12 @@ type grid struct {
 // A cell is a value as people read it.
 type cell struct {
 	text   string
-	style  style
+	style  Style
 	number bool
 }
 
 // nothing is the cell of a row that lacks the member, or in which it is empty.
-var nothing = cell{text: "-", style: faint}
+var nothing = cell{text: "-", style: Faint}
 
 // lastName finds the name that decides the unit of a column's program.
 var lastName = regexp.MustCompile(`\.(?:"([\w-]+)"|(\w+))$`)
@@ -46,7 +46,7 @@ func (p *printer) query(q query, v any) bool {
 		return false
 	}
 	if len(rows) == 0 {
-		p.out.WriteString(p.paint(faint, "none") + "\n")
+		p.out.WriteString(p.Paint(Faint, "none") + "\n")
 		return true
 	}
 	g := &grid{rows: make([][]cell, len(rows))}
@@ -132,7 +132,7 @@ func (p *printer) grid(rows []map[string]any, flat bool) *grid {
 		for i, row := range rows {
 			cells[i] = p.cell(member, row[name])
 		}
-		g.add(escape(name), cells)
+		g.add(Escape(name), cells)
 	}
 	return g
 }
@@ -192,7 +192,7 @@ func (p *printer) cell(member string, v any) cell {
 		return nothing
 	}
 	_, number := asNumber(v)
-	return cell{text: t, style: styleOf(v), number: number}
+	return cell{text: t, style: StyleOf(v), number: number}
 }
 
 // inline prints a value on one line.
@@ -210,7 +210,7 @@ func (p *printer) inline(member string, v any) string {
 		}
 		return strings.Join(parts, ", ")
 	case string:
-		return escape(v)
+		return Escape(v)
 	case nil:
 		return "null"
 	default:
@@ -241,7 +241,7 @@ func (p *printer) members(object map[string]any) string {
 		if _, isList := object[name].([]any); isList {
 			value = "[" + value + "]"
 		}
-		parts = append(parts, escape(name)+"="+value)
+		parts = append(parts, Escape(name)+"="+value)
 	}
 	return strings.Join(parts, " ")
 }
@@ -292,14 +292,14 @@ func (g *grid) isWhole(width int) bool {
 func (g *grid) fit(width int) []int {
 	natural, least := make([]int, len(g.titles)), make([]int, len(g.titles))
 	for i, title := range g.titles {
-		natural[i] = cells(title)
+		natural[i] = Cells(title)
 		isText := true
 		for _, row := range g.rows {
-			natural[i] = max(natural[i], cells(row[i].text))
+			natural[i] = max(natural[i], Cells(row[i].text))
 			isText = isText && !row[i].number
 		}
 		if least[i] = natural[i]; isText {
-			least[i] = min(natural[i], max(narrow, cells(title)))
+			least[i] = min(natural[i], max(narrow, Cells(title)))
 		}
 		if i == 0 {
 			least[i] = min(natural[i], 2*narrow) // the first column names the thing
@@ -358,14 +358,14 @@ func (p *printer) render(g *grid, indent string) {
 			config.Align, config.AlignHeader = text.AlignRight, text.AlignRight
 		}
 		configs = append(configs, config)
-		header = append(header, p.paint(title, cut(g.titles[i], w)))
+		header = append(header, p.Paint(Title, Cut(g.titles[i], w)))
 	}
 	t.SetColumnConfigs(configs)
 	t.AppendHeader(header)
 	for _, cells := range g.rows {
 		var row table.Row
 		for i, w := range widths {
-			row = append(row, p.paint(cells[i].style, cut(cells[i].text, w)))
+			row = append(row, p.Paint(cells[i].style, Cut(cells[i].text, w)))
 		}
 		t.AppendRow(row)
 	}
@@ -375,9 +375,9 @@ func (p *printer) render(g *grid, indent string) {
 	if hidden := g.titles[len(widths):]; len(hidden) > 0 {
 		note := "not shown: " + strings.Join(hidden, ", ")
 		if room := p.room(indent); room > 0 {
-			note = cut(note, room)
+			note = Cut(note, room)
 		}
-		p.out.WriteString(indent + p.paint(faint, note) + "\n")
+		p.out.WriteString(indent + p.Paint(Faint, note) + "\n")
 	}
 }
 
@@ -389,9 +389,9 @@ func (p *printer) room(indent string) int {
 	return max(p.Width-len(indent), narrow)
 }
 
-// cut shortens a text to a width. It keeps the end of a path, and the beginning of other texts.
-func cut(t string, width int) string {
-	if cells(t) <= width {
+// Cut shortens a text to a width. It keeps the end of a path, and the beginning of other texts.
+func Cut(t string, width int) string {
+	if Cells(t) <= width {
 		return t
 	}
 	if width <= 0 {
@@ -400,15 +400,15 @@ func cut(t string, width int) string {
 	if !strings.HasPrefix(t, "/") {
 		return text.Trim(t, width-1) + "…"
 	}
-	for cells(t) > width-1 {
+	for Cells(t) > width-1 {
 		_, n := utf8.DecodeRuneInString(t)
 		t = t[n:]
 	}
 	return "…" + t
 }
 
-// cells returns the number of cells that a text takes in a terminal.
-func cells(t string) int {
+// Cells returns the number of cells that a text takes in a terminal.
+func Cells(t string) int {
 	for i := range len(t) {
 		if t[i] < ' ' || t[i] > '~' {
 			return text.StringWidth(t)

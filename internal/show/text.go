@@ -42,7 +42,7 @@ func (p *printer) value(name string, v any) {
 	case map[string]any:
 		switch {
 		case len(v) == 0 && strings.HasPrefix(p.command, "query-"):
-			p.out.WriteString(p.paint(faint, "none") + "\n")
+			p.out.WriteString(p.Paint(Faint, "none") + "\n")
 			return
 		case len(v) == 0:
 			p.out.WriteString("ok\n")
@@ -51,7 +51,7 @@ func (p *printer) value(name string, v any) {
 		p.object(v, "")
 	case []any:
 		if len(v) == 0 {
-			p.out.WriteString(p.paint(faint, "none") + "\n")
+			p.out.WriteString(p.Paint(Faint, "none") + "\n")
 			return
 		}
 		for _, element := range v {
@@ -60,7 +60,7 @@ func (p *printer) value(name string, v any) {
 	case string:
 		// A text for people, such as the answer of a human-monitor-command.
 		for line := range strings.SplitSeq(strings.TrimSuffix(v, "\n"), "\n") {
-			p.out.WriteString(escape(strings.TrimSuffix(line, "\r")) + "\n")
+			p.out.WriteString(Escape(strings.TrimSuffix(line, "\r")) + "\n")
 		}
 	default:
 		p.out.WriteString(p.scalar(name, v) + "\n")
@@ -72,12 +72,12 @@ func (p *printer) object(object map[string]any, indent string) {
 	all, width := names(object), 0
 	for _, name := range all {
 		if !p.isBlock(object[name], indent) {
-			width = max(width, cells(escape(name)))
+			width = max(width, Cells(Escape(name)))
 		}
 	}
 	for _, name := range all {
-		label := escape(name)
-		p.out.WriteString(indent + p.paint(title, label))
+		label := Escape(name)
+		p.out.WriteString(indent + p.Paint(Title, label))
 		switch v := object[name].(type) {
 		case map[string]any:
 			if len(v) > 0 {
@@ -92,7 +92,7 @@ func (p *printer) object(object map[string]any, indent string) {
 				continue
 			}
 		}
-		p.out.WriteString(strings.Repeat(" ", width-cells(label)+gap) + p.scalar(name, object[name]) + "\n")
+		p.out.WriteString(strings.Repeat(" ", width-Cells(label)+gap) + p.scalar(name, object[name]) + "\n")
 	}
 }
 
@@ -105,7 +105,7 @@ func (p *printer) isBlock(v any, indent string) bool {
 		if _, isTable := objects(v); isTable {
 			return true
 		}
-		return len(v) > 1 && cells(p.inline("", v)) > max(p.room(indent), 60)/2
+		return len(v) > 1 && Cells(p.inline("", v)) > max(p.room(indent), 60)/2
 	}
 	return false
 }
@@ -131,29 +131,29 @@ func (p *printer) scalar(name string, v any) string {
 	case json.Number:
 		t, rounded := p.number(v, unitOf(p.command, name))
 		if rounded {
-			t += p.paint(faint, " ("+v.String()+")")
+			t += p.Paint(Faint, " ("+v.String()+")")
 		}
 		return t
 	case string:
 		if v == "" {
-			return p.paint(faint, `""`)
+			return p.Paint(Faint, `""`)
 		}
 	case nil:
-		return p.paint(faint, "null")
+		return p.Paint(Faint, "null")
 	case map[string]any:
 		if len(v) == 0 {
-			return p.paint(faint, "none")
+			return p.Paint(Faint, "none")
 		}
 	case []any:
 		if len(v) == 0 {
-			return p.paint(faint, "none")
+			return p.Paint(Faint, "none")
 		}
 	}
-	return p.paint(styleOf(v), p.inline(name, v))
+	return p.Paint(StyleOf(v), p.inline(name, v))
 }
 
-// escape replaces control characters, and characters that change the direction of a text, by their numbers.
-func escape(t string) string {
+// Escape replaces control characters, and characters that change the direction of a text, by their numbers.
+func Escape(t string) string {
 	if strings.IndexFunc(t, isControl) < 0 {
 		return t
 	}

@@ -143,6 +143,12 @@ func (p *printer) number(n json.Number, u unit) (t string, rounded bool) {
 	return n.String(), false
 }
 
+// Bytes prints a number of bytes: "10 GiB". It rounds to three digits.
+func Bytes(n int64) string {
+	t, _ := binary(float64(n), big.NewInt(n))
+	return t
+}
+
 // binary prints a number of bytes: "512 B", "10 GiB", "1.46 GiB".
 func binary(f float64, whole *big.Int) (t string, rounded bool) {
 	names := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
