@@ -63,6 +63,7 @@ type known struct {
 	schema   *introspect.Schema
 	origin   string              // of the schema
 	requests map[*Entry][]Remark // that have no answer yet
+	synced   bool                // the last request synchronises with a guest agent
 }
 
 // Explain returns the remarks about a message. They say:
@@ -79,6 +80,7 @@ func (x *Explainer) Explain(e *Entry) []Remark {
 		}
 		return nil
 	case Request:
+		k.synced = strings.HasPrefix(e.Command, "guest-sync")
 		remarks := k.request(e)
 		k.requests[e] = remarks
 		return remarks
@@ -391,6 +393,8 @@ func (k *known) nameOfSchema() string {
 // answer explains a reply or a refusal.
 func (k *known) answer(e *Entry) []Remark {
 	switch {
+	case isForNone(e.Message) && k.synced:
+		return []Remark{{Level: Note, Text: "the agent has got the byte that makes it forget what came before"}}
 	case e.Request == nil && e.Kind == Refusal && e.ID == nil:
 		return []Remark{{Level: Fault, Text: "the server could not read what the client sent before"}}
 	case e.Request == nil:
