@@ -114,7 +114,7 @@ var rooms = []room{
 		why: "runs go test and prints a summary"},
 	{path: "internal/conformance", rooms: []string{"qapi"},
 		why: "runs the checker on QEMU's own test suite"},
-	{path: "internal/talk", rooms: []string{"internal/fdconn", "qmp", "qmp/introspect", "qmp/qmptest", "qapi/facts"},
+	{path: "internal/talk", rooms: []string{"internal/fdconn", "qmp", "qmp/introspect", "qmp/qmptest", "qapi/facts", "testdata/schema"},
 		why: "conversations in files: records, prints and explains them, and plays them again"},
 	{path: "internal/schematest", rooms: []string{"qapi", "qmp/introspect", "qmp", "qmp/qmptest", "qmp/wire", "testdata/schema"}, modules: []string{testify, jsontext},
 		why: "checks a generated package against its schema with random values"},

@@ -17,6 +17,9 @@ type Conn interface {
 	Write(b []byte, files []*os.File) error
 }
 
+// Plain returns a Conn of c on which no descriptors pass. It reads a socket faster than New's.
+func Plain(c net.Conn) Conn { return plain{c} }
+
 // plain is a connection on which no descriptors pass.
 type plain struct{ net.Conn }
 

@@ -48,7 +48,8 @@ func (r Remark) String() string {
 // An Explainer says what the messages of conversations are. Call Explain with all entries in order: the Explainer learns
 // the version from a greeting, and the schema from the answer to query-qmp-schema. The zero Explainer is ready.
 type Explainer struct {
-	// Schema is the schema to check requests with, until a conversation has its own. nil means none.
+	// Schema is the schema to check requests with, until a conversation has its own. nil means the schema that was
+	// captured of the server's release, if any; see [Captured].
 	Schema *introspect.Schema
 	// Version is the version of the server, until a conversation has a greeting. The zero Version means unknown.
 	Version qmp.Version
@@ -60,7 +61,9 @@ type Explainer struct {
 type known struct {
 	version  qmp.Version
 	schema   *introspect.Schema
+	origin   string              // of the schema
 	requests map[*Entry][]Remark // that have no answer yet
+	synced   bool                // the last request synchronises with a guest agent
 }
 
 // Explain returns the remarks about a message. They say:
@@ -72,11 +75,12 @@ func (x *Explainer) Explain(e *Entry) []Remark {
 	k := x.conversation(e.Conversation)
 	switch e.Kind {
 	case Greeting:
-		if k.version = e.Version; e.Conversation == "" {
+		if k.greeted(e.Version); e.Conversation == "" {
 			x.Version = e.Version // a log of libvirt does not say which connection greets
 		}
 		return nil
 	case Request:
+		k.synced = strings.HasPrefix(e.Command, "guest-sync")
 		remarks := k.request(e)
 		k.requests[e] = remarks
 		return remarks
@@ -96,10 +100,18 @@ func (x *Explainer) conversation(name string) *known {
 		if x.conversations == nil {
 			x.conversations = make(map[string]*known)
 		}
-		k = &known{version: x.Version, schema: x.Schema, requests: make(map[*Entry][]Remark)}
+		k = &known{schema: x.Schema, origin: "given", requests: make(map[*Entry][]Remark)}
+		k.greeted(x.Version)
 		x.conversations[name] = k
 	}
 	return k
+}
+
+// greeted notes the version of the server.
+func (k *known) greeted(v qmp.Version) {
+	if k.version = v; k.schema == nil || k.origin == "captured" {
+		k.schema, k.origin = Captured(v), "captured"
+	}
 }
 
 // release returns the release of the server, "" if it is not known.
@@ -143,7 +155,9 @@ func (k *known) request(e *Entry) []Remark {
 	}
 	if v, err := decode(e.Arguments); err == nil && len(e.Arguments) > 0 {
 		w := walker{table: t, release: release, open: takesAny(e.Command)}
-		w.value(f.Path+"/arg-type", f, v)
+		if object, ok := v.(map[string]any); ok {
+			w.members(f.Path+"/arg-type", f, object)
+		}
 		remarks = append(remarks, w.remarks...)
 	}
 	return append(remarks, k.check(e)...)
@@ -166,14 +180,13 @@ func (k *known) event(e *Entry) []Remark {
 // describe says what a command or an event is.
 func describe(t *facts.Table, f *facts.Fact, kind string) Remark {
 	s := kind
-	if module := t.Module(f.Path); module != "" {
-		s += " of " + module
-	}
-	switch t {
-	case facts.Storage():
-		s += " of qemu-storage-daemon"
-	case facts.Guest():
+	switch module := t.Module(f.Path); {
+	case t == facts.Guest():
 		s += " of the guest agent"
+	case t == facts.Storage():
+		s += " of qemu-storage-daemon"
+	case module != "":
+		s += " of " + module
 	}
 	if f.Since.Release != "" {
 		s += ", " + f.Since.Words("since", "new")
@@ -256,7 +269,7 @@ func (w *walker) fact(path string, owner *facts.Fact) *facts.Fact {
 func (w *walker) value(path string, owner *facts.Fact, v any) {
 	switch v := v.(type) {
 	case string:
-		if isComponent(v) && !w.wasText(path, path+"/^"+v) {
+		if isComponent(v) && !w.wasText(path, v) {
 			w.fact(path+"/^"+v, owner)
 		}
 	case []any:
@@ -270,46 +283,82 @@ func (w *walker) value(path string, owner *facts.Fact, v any) {
 	}
 }
 
-// wasText reports whether a value is as old as the enum at path, which may have been a string before: the release in
-// which such a member changed its type did not add the value.
+// wasText reports whether the enum at path was a string before: the release in which a member changed its type did not
+// add the values.
 func (w *walker) wasText(path, value string) bool {
-	values, err := w.table.Components(path)
-	f, _ := w.table.Path(value)
-	if err != nil || f == nil {
-		return false
+	since := func(path string) string {
+		if f, err := w.table.Path(path); err == nil && f != nil {
+			return f.Since.Release
+		}
+		return ""
 	}
-	return !slices.ContainsFunc(values, func(component string) bool {
-		other, err := w.table.Path(path + "/" + component)
-		return strings.HasPrefix(component, "^") && err == nil && other != nil &&
-			facts.Compare(other.Since.Release, f.Since.Release) < 0
-	})
+	first := since(path + "/^" + value)
+	return first != "" && facts.Compare(since(path+"/!string"), first) < 0 &&
+		!slices.ContainsFunc(w.components(path, "^"), func(v string) bool { return facts.Compare(since(path+"/^"+v), first) < 0 })
 }
 
 func (w *walker) members(path string, owner *facts.Fact, object map[string]any) {
-	names := slices.Sorted(maps.Keys(object))
 	paths := []string{path} // of the members, and those of the branches
-	for _, name := range names {
-		if branch, ok := object[name].(string); ok && isComponent(branch) {
-			if f, err := w.table.Path(path + "/+" + branch); err == nil && f != nil {
-				paths = append(paths, path+"/+"+branch)
-			}
+	lost := w.open          // members that are not found may be of a branch that the server does not have
+	for i := 0; i < len(paths); i++ {
+		branch := w.branch(paths[i], object)
+		if f, err := w.table.Path(branch); branch == "" || err != nil || f == nil {
+			continue
+		} else if w.release != "" && !f.In(w.release) {
+			lost = true
+			continue
 		}
+		paths = append(paths, branch)
 	}
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(object)) {
 		if !isComponent(name) {
 			continue
 		}
 		var f *facts.Fact
 		for _, p := range paths {
 			if f = w.fact(p+"/"+introspect.Component(name), owner); f != nil {
-				w.value(p+"/"+introspect.Component(name), f, object[name])
+				w.value(f.Path, f, object[name])
 				break
 			}
 		}
-		if f == nil && !w.open {
+		if f == nil && !lost {
 			w.remarks = append(w.remarks, Remark{Level: Fault, Path: path + "/" + introspect.Component(name), Text: "no known version has this member"})
 		}
 	}
+}
+
+// branch returns the path of the branch that an object selects, "" if it selects none. The facts do not name the
+// discriminator: it is the member whose values name all branches.
+func (w *walker) branch(path string, object map[string]any) string {
+	cases := w.components(path, "+")
+	if len(cases) == 0 {
+		return ""
+	}
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		value, ok := object[name].(string)
+		if !ok || !slices.Contains(cases, value) || !isComponent(name) {
+			continue
+		}
+		values := w.components(path+"/"+introspect.Component(name), "^")
+		if !slices.ContainsFunc(cases, func(c string) bool { return !slices.Contains(values, c) }) {
+			return path + "/+" + value
+		}
+	}
+	return ""
+}
+
+// components returns the components after a path that begin with a sign, without the sign.
+func (w *walker) components(path, sign string) (all []string) {
+	components, err := w.table.Components(path)
+	if err != nil {
+		return nil
+	}
+	for _, c := range components {
+		if c, ok := strings.CutPrefix(c, sign); ok {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // isComponent reports whether text can be a part of a path.
@@ -317,7 +366,7 @@ func isComponent(text string) bool { return text != "" && !strings.ContainsAny(t
 
 // check checks a request with the schema.
 func (k *known) check(e *Entry) []Remark {
-	if k.schema == nil {
+	if k.schema == nil || strings.HasPrefix(e.Command, "guest-") {
 		return nil
 	}
 	wrong := qmptest.Check(k.schema, k.version, e.Text)
@@ -327,12 +376,25 @@ func (k *known) check(e *Entry) []Remark {
 	case hasHidden(e.Arguments):
 		return []Remark{{Level: Note, Text: "the schema cannot check the request, because values are hidden"}}
 	}
-	return []Remark{{Level: Fault, Text: "the schema refuses it: " + wrong.Desc}}
+	return []Remark{{Level: Fault, Text: k.nameOfSchema() + " refuses it: " + wrong.Desc}}
+}
+
+// nameOfSchema says which schema checks the requests.
+func (k *known) nameOfSchema() string {
+	switch k.origin {
+	case "captured":
+		return "the schema of a QEMU " + k.release()
+	case "answered":
+		return "the server's schema"
+	}
+	return "the schema"
 }
 
 // answer explains a reply or a refusal.
 func (k *known) answer(e *Entry) []Remark {
 	switch {
+	case isForNone(e.Message) && k.synced:
+		return []Remark{{Level: Note, Text: "the agent has got the byte that makes it forget what came before"}}
 	case e.Request == nil && e.Kind == Refusal && e.ID == nil:
 		return []Remark{{Level: Fault, Text: "the server could not read what the client sent before"}}
 	case e.Request == nil:
@@ -340,7 +402,7 @@ func (k *known) answer(e *Entry) []Remark {
 	case e.Kind == Reply:
 		if e.Request.Command == "query-qmp-schema" {
 			if schema, err := introspect.Read(e.Result); err == nil {
-				k.schema = schema
+				k.schema, k.origin = schema, "answered"
 			}
 		}
 		return nil

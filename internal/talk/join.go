@@ -69,8 +69,8 @@ func isForNone(m *Message) bool {
 	if m.Kind != Refusal || m.ID != nil {
 		return false
 	}
-	for _, prefix := range []string{"JSON parse error", "QMP input must be a JSON object", "QMP input lacks"} {
-		if strings.HasPrefix(m.Desc, prefix) {
+	for _, part := range []string{"JSON parse error", "QMP input must be a JSON object", "QMP input lacks"} {
+		if strings.Contains(m.Desc, part) { // from QEMU 11.1 on after its place
 			return true
 		}
 	}

@@ -127,6 +127,9 @@ func (r *Recorder) relay(client, server net.Conn) func() {
 // pass passes what one side sends to the other, and records it first: a request is always recorded before its reply.
 func (r *Recorder) pass(conversation string, side From, from, to net.Conn) {
 	in, out := fdconn.New(from), fdconn.New(to)
+	if side == FromServer { // which sends no descriptors
+		in = fdconn.Plain(from)
+	}
 	var s splitter
 	files := 0 // that came with the message
 	put := func(p piece) {
