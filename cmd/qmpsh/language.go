@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/qmpkit/qmpkit/internal/cmdline"
+	"github.com/qmpkit/qmpkit/internal/picture"
 	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/qapi/facts"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -132,4 +135,59 @@ func (l *language) help(ctx context.Context, topic string, width int) (string, e
 		return "", &usageError{err}
 	}
 	return strings.TrimRight(h.Text(width), "\n") + "\n", nil
+}
+
+// pictures are the topics of tree.
+var pictures = []candidate{
+	{"block", "disks, block nodes, bitmaps, jobs, exports, sets of descriptors", true},
+	{"net", "NICs and what they are connected to", true},
+	{"pci", "PCI buses and the devices on them", true},
+	{"qom", "objects below a path", true},
+}
+
+// tree prints a picture of the machine.
+func (sh *shell) tree(ctx context.Context, in input) error {
+	args := append(in.args(), "")
+	x, err := sh.current.executor(ctx)
+	if err != nil {
+		return err
+	}
+	conn, ok := x.(*qmp.Client)
+	if !ok {
+		return usagef("tree: a guest agent has no pictures")
+	}
+	if in.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, in.timeout, errTimeOver)
+		defer cancel()
+	}
+	var p *picture.Picture
+	switch {
+	case args[0] == "block" && len(args) == 2:
+		p, err = picture.Block(ctx, conn)
+	case args[0] == "net" && len(args) == 2:
+		p, err = picture.Net(ctx, conn)
+	case args[0] == "pci" && len(args) == 2:
+		p, err = picture.PCI(ctx, conn)
+	case args[0] == "qom" && len(args) <= 3:
+		p, err = picture.QOM(ctx, conn, cmp.Or(args[1], "/machine"))
+	default:
+		return usagef("tree: want block, net, pci, or qom and a path")
+	}
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	switch {
+	case in.dot:
+		err = p.DOT(&b)
+	case in.svg:
+		err = p.SVG(&b)
+	default:
+		err = p.Text(&b, picture.Options{Options: sh.screen().options(in.all), ASCII: in.ascii})
+	}
+	if err != nil {
+		return err
+	}
+	return sh.page(b.Bytes())
 }

@@ -217,14 +217,14 @@ func onInterrupt(cancel context.CancelCauseFunc) (stop func()) {
 
 // switches are the options of a command, on the command line and in the shell.
 type switches struct {
-	json     bool
-	all      bool
-	jq       string
-	timeout  time.Duration
-	count    int
-	interval time.Duration
-	record   string
-	dot, svg bool
+	json            bool
+	all             bool
+	jq              string
+	timeout         time.Duration
+	count           int
+	interval        time.Duration
+	record          string
+	dot, svg, ascii bool
 }
 
 func (s *switches) register(f *pflag.FlagSet) {
@@ -236,6 +236,7 @@ func (s *switches) register(f *pflag.FlagSet) {
 	f.DurationVar(&s.interval, "interval", s.interval, "the `TIME` between two rounds of watch and progress")
 	f.StringVar(&s.record, "record", s.record, "write the conversation to this `FILE`, without secrets")
 	f.BoolVar(&s.dot, "dot", s.dot, "print a tree as DOT, for graphviz")
+	f.BoolVar(&s.ascii, "ascii", s.ascii, "print a tree without box characters")
 	f.BoolVar(&s.svg, "svg", s.svg, "print a tree as SVG")
 }
 

@@ -96,6 +96,7 @@ func init() {
 		"events":   {"events [NAME|PREFIX*]... [-n NUMBER] [-timeout TIME]", "wait for events and print them; in the shell: choose which events appear while you type (events off: none)", (*shell).events},
 		"watch":    {"watch COMMAND [-interval TIME] [-n NUMBER]", "execute a command again and again, and mark what changes", (*shell).watch},
 		"progress": {"progress [-interval TIME]", "show jobs and the migration until they have ended", (*shell).progress},
+		"tree":     {"tree block|net|pci|qom [PATH] [-dot|-svg|-ascii]", "print a picture of the machine: its storage, network, PCI buses or objects", (*shell).tree},
 		"on":       {"on NAME|all COMMAND", "execute a command in another session, or in all", (*shell).on},
 		"use":      {"use NAME", "make another session the one that gets the commands", (*shell).use},
 		"open":     {"open [NAME=]ADDRESS", "connect to one more server", (*shell).openMore},
@@ -444,7 +445,7 @@ const switchHelp = `Switches follow a command, in any place:
   -timeout TIME    the longest time to wait: 10s, 5m
   -n NUMBER        end after this number of events, or of rounds of watch
   -interval TIME   the time between two rounds of watch and progress
-  -dot, -svg       print a tree as DOT or SVG
+  -dot, -svg       print a tree as DOT or SVG; -ascii: without box characters
 COMMAND | PROGRAM gives the result as JSON to a program of the system.`
 
 func (sh *shell) help(ctx context.Context, in input) error {
@@ -482,7 +483,7 @@ Commands of the shell:
 }
 
 // order is the order of the builtins in help.
-var order = []string{"help", "events", "watch", "progress", "on", "use", "open", "sessions", "exit"}
+var order = []string{"help", "events", "watch", "progress", "tree", "on", "use", "open", "sessions", "exit"}
 
 // page prints a text. If it does not fit on the screen, it goes through a pager.
 func (sh *shell) page(text []byte) error {
@@ -558,6 +559,15 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), builtinNames()...)
 	case "events":
 		names = append(sh.current.lang.names(true), candidate{text: "off", help: "no events while you type", space: true})
+	case "tree":
+		if len(words) == 1 {
+			names = pictures
+		} else if words[1].text == "qom" {
+			paths, _ := sh.current.values(ctx, "qom-path:"+last.text)
+			for _, v := range paths {
+				names = append(names, candidate{text: v.text, help: v.help})
+			}
+		}
 	}
 	if _, own := builtins[name]; own {
 		return last.from, matching(names, last.text)

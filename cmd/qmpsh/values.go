@@ -94,37 +94,58 @@ func rows(command, text string, help ...string) func(context.Context, qmp.Execut
 	}
 }
 
-// A node is a block node, as query-named-block-nodes describes it.
-type node struct {
-	Name    string                  `json:"node-name"`
-	Driver  string                  `json:"drv"`
-	File    string                  `json:"file"`
-	Bitmaps []struct{ Name string } `json:"dirty-bitmaps"`
-	Image   struct {
-		Snapshots []struct{ Name string } `json:"snapshots"`
-	} `json:"image"`
-}
-
-func askNodes(ctx context.Context, x qmp.Executor) ([]node, error) {
-	return ask[[]node](ctx, x, "query-named-block-nodes", qmp.Args{"flat": true})
-}
-
-func nodes(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
-	all, err := askNodes(ctx, x)
-	var values []value
-	for _, n := range all {
-		values = append(values, value{text: n.Name, help: n.Driver + " " + n.File})
+// A blockInfo is a disk, as query-block describes it.
+type blockInfo struct {
+	Device, QDev string
+	Inserted     struct {
+		Node    string                  `json:"node-name"`
+		Driver  string                  `json:"drv"`
+		File    string                  `json:"file"`
+		Bitmaps []struct{ Name string } `json:"dirty-bitmaps"`
+		Image   struct {
+			Snapshots []struct{ Name string } `json:"snapshots"`
+		} `json:"image"`
 	}
-	return values, err
+	Bitmaps []struct{ Name string } `json:"dirty-bitmaps"`
 }
 
-func bitmaps(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
-	all, err := askNodes(ctx, x)
+func blockInfos(ctx context.Context, x qmp.Executor) ([]blockInfo, error) {
+	return ask[[]blockInfo](ctx, x, "query-block", nil)
+}
+
+// nodes lists all block nodes. The query that is made for that terminates some QEMUs while they have a job: see package
+// job. So the nodes come from their statistics, and query-block explains those of disks.
+func nodes(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := ask[[]struct {
+		Node string `json:"node-name"`
+	}](ctx, x, "query-blockstats", qmp.Args{"query-nodes": true})
+	if err != nil {
+		return nil, err
+	}
+	disks, _ := blockInfos(ctx, x) // a storage daemon has none
+	help := map[string]string{}
+	for _, b := range disks {
+		help[b.Inserted.Node] = b.Inserted.Driver + " " + b.Inserted.File
+	}
 	var values []value
 	for _, n := range all {
-		for _, b := range n.Bitmaps {
-			if (of == "" || of == n.Name) && b.Name != "" {
-				values = append(values, value{text: b.Name, help: "of " + n.Name})
+		values = append(values, value{text: n.Node, help: help[n.Node]})
+	}
+	return values, nil
+}
+
+// bitmaps lists the bitmaps of the nodes that disks use directly.
+func bitmaps(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
+	all, err := blockInfos(ctx, x)
+	var values []value
+	for _, b := range all {
+		if of != "" && of != b.Inserted.Node && of != b.Device {
+			continue
+		}
+		for _, bitmap := range append(b.Inserted.Bitmaps, b.Bitmaps...) {
+			v := value{text: bitmap.Name, help: "of " + b.Inserted.Node}
+			if v.text != "" && !slices.Contains(values, v) {
+				values = append(values, v)
 			}
 		}
 	}
@@ -132,13 +153,12 @@ func bitmaps(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
 }
 
 func snapshots(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
-	// The flat answer has no images.
-	all, err := ask[[]node](ctx, x, "query-named-block-nodes", nil)
+	all, err := blockInfos(ctx, x)
 	var values []value
-	for _, n := range all {
-		for _, s := range n.Image.Snapshots {
-			if of == "" || of == n.Name {
-				values = append(values, value{text: s.Name, help: "of " + n.Name})
+	for _, b := range all {
+		for _, s := range b.Inserted.Image.Snapshots {
+			if of == "" || of == b.Inserted.Node || of == b.Device {
+				values = append(values, value{text: s.Name, help: "of " + b.Inserted.Node})
 			}
 		}
 	}
@@ -146,10 +166,7 @@ func snapshots(ctx context.Context, x qmp.Executor, of string) ([]value, error) 
 }
 
 func blockDevices(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
-	all, err := ask[[]struct {
-		Device, QDev string
-		Inserted     struct{ File string }
-	}](ctx, x, "query-block", nil)
+	all, err := blockInfos(ctx, x)
 	var values []value
 	for _, b := range all {
 		if b.Device != "" {
