@@ -92,6 +92,7 @@ type checker struct {
 	target   *target
 	errs     []*Error
 	warnings []Warning
+	json     bool // the line is a request in JSON: what is offered is JSON, too
 }
 
 // fail notes a mistake. If the text is empty and ends the line, something is missing there, which is no mistake yet.

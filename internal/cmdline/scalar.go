@@ -245,7 +245,8 @@ func (c *checker) freeScalar(p place, t *propertyType, v *value) any {
 		}
 		c.fail(v.from, v.to, p.key()+" is a boolean", "on or off")
 	case t.isInt():
-		if n, ok := parseInt(v.text, true); ok {
+		size := !strings.Contains(p.name(), "freq") // QEMU has units of 1000 there
+		if n, ok := parseInt(v.text, size); ok {
 			return n
 		}
 		c.fail(v.from, v.to, p.key()+" is an integer ("+t.name+")", "an integer, or a size such as 64K")
