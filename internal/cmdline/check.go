@@ -296,6 +296,7 @@ func (c *checker) object(p place, t *introspect.Object, all []entry) any {
 				at.command, at.names = tagOf(t.Tag, all), nil
 			}
 			result[g.name] = c.value(at, c.typeOf(at, fields[i].Type, all), g.entries)
+		case len(fields) > 0 && c.isNameless(p, g, fields, given):
 		case props.open:
 			at := p.member(g.name, g.from, g.to)
 			at.siblings = all
@@ -304,22 +305,61 @@ func (c *checker) object(p place, t *introspect.Object, all []entry) any {
 			c.unknown(p, t, g, fields, undecided)
 		}
 	}
+	c.missingOf(p, fields, given)
+	return result
+}
+
+// missingOf notes the mandatory members that are missing.
+func (c *checker) missingOf(p place, fields []field, given map[string]bool) {
+	var names []string
+	want := ""
 	for _, f := range fields {
-		if !f.Optional && !given[f.Name] {
-			at := p
-			at.path = f.path
-			at = at.member(f.Name, c.end, c.end)
-			c.missing("the mandatory member "+at.key()+" is missing", at.key()+"="+c.inWords(at, c.Schema.Lookup(f.Type)))
+		if f.Optional || given[f.Name] {
+			continue
+		}
+		at := p
+		at.path = f.path
+		at = at.member(f.Name, c.end, c.end)
+		names = append(names, at.key())
+		if want == "" {
+			want = at.key() + "=" + c.inWords(at, c.Schema.Lookup(f.Type))
 		}
 	}
-	return result
+	switch len(names) {
+	case 0:
+	case 1:
+		c.missing("the mandatory member "+names[0]+" is missing", want)
+	default:
+		c.missing("the mandatory members "+strings.Join(names, ", ")+" are missing", want)
+	}
+}
+
+// isNameless notes a mistake if a word without an equals sign is not the name of a member, but rather a value whose name was
+// left out: "device_del disk0".
+func (c *checker) isNameless(p place, g *group, fields []field, given map[string]bool) bool {
+	e := g.entries[0]
+	if len(g.entries) > 1 || e.deep || e.exact || e.value != nil || g.name == "" || c.atCursor(e.to) {
+		return false
+	}
+	var names []string
+	want := "NAME=" + g.name
+	for _, f := range slices.Backward(fields) {
+		names = append(names, f.Name)
+		if !f.Optional && !given[f.Name] {
+			want = f.Name + "=" + g.name
+		}
+	}
+	if len(near(g.name, names)) > 0 {
+		return false
+	}
+	c.fail(g.from, e.to, strconv.Quote(g.name)+" is a value without a name", want)
+	return true
 }
 
 // keyTarget notes that the cursor is at a key of the object.
 func (c *checker) keyTarget(p place, g *group, fields []field, given map[string]bool, props properties) {
 	for _, e := range g.entries {
 		if !e.deep && e.value == nil && c.atCursor(e.to) {
-			e.from = g.from
 			if len(g.entries) == 1 {
 				delete(given, g.name)
 			}
@@ -410,7 +450,7 @@ func (c *checker) indexed(p place, all []entry, convert func(place, []entry) any
 		at.from, at.to = g.from, g.to
 		switch {
 		case first.value == nil && !first.deep && c.atCursor(first.to):
-			first.from, first.key = g.from, g.name
+			first.key = g.name
 			c.target = &target{place: p, key: true, entry: first, fields: []field{{Member: introspect.Member{Name: strconv.Itoa(next)}}}}
 		case err != nil || strconv.Itoa(i) != g.name || i < 0:
 			c.fail(g.from, g.to, p.key()+" is a list", p.key()+".0, "+p.key()+".1, … or "+p.key()+"=[…]")

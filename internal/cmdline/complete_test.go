@@ -114,15 +114,15 @@ func TestComplete(t *testing.T) {
 func TestCompleteHelp(t *testing.T) {
 	l := languageOf(t, "11.1", "qemu")
 	for line, want := range map[string]Candidate{
-		"block_res":                               {"block_resize", "size= …", true},
-		"block-export-":                           {"block-export-add", "type= id= node-name= …", true},
-		"block_resize s":                          {"size=", "mandatory: a size in bytes", false},
-		"block-commit device=d t":                 {"top=", "the name of a file; deprecated, use top-node", false},
-		"blockdev-add driver=qcow2 act":           {"active=", "on or off; since QEMU 10.0", false},
-		"blockdev-add driver=copy-before-write b": {"bitmap.", "members; since QEMU 7.0", false},
-		"block_resize node-name=d":                {"disk0", "of a guest", true},
+		"block_res":                                      {"block_resize", "size= …", true},
+		"block-export-":                                  {"block-export-add", "type= id= node-name= …", true},
+		"block_resize s":                                 {"size=", "mandatory: a size in bytes", false},
+		"block-commit device=d t":                        {"top=", "the name of a file; deprecated, use top-node", false},
+		"blockdev-add driver=qcow2 act":                  {"active=", "on or off; since QEMU 10.0", false},
+		"blockdev-add driver=copy-before-write b":        {"bitmap.", "members; since QEMU 7.0", false},
+		"block_resize node-name=d":                       {"disk0", "of a guest", true},
 		"qom-set path=/machine property=share-rw value=": {"on", "", true},
-		"device_add driver=x share-":              {"share-rw=", "bool: share", false},
+		"device_add driver=x share-":                     {"share-rw=", "bool: share", false},
 	} {
 		_, candidates := l.Complete(t.Context(), line, len(line))
 		assert.True(t, slices.Contains(candidates, want), "%s %+v", line, candidates)
