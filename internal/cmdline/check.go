@@ -37,6 +37,7 @@ func entries(members []*member, exact bool) (all []entry) {
 type place struct {
 	command  string   // whose members these are: that of a transaction's action, too
 	names    []string // of the members that lead there from the command, without indices
+	shown    []string // the same for people, with indices
 	path     string   // the same as a path of package introspect
 	from, to int      // of the key that leads there
 	siblings []entry  // of the last member
@@ -45,17 +46,24 @@ type place struct {
 // member returns the place of a member of an object.
 func (p place) member(name string, from, to int) place {
 	p.names = append(slices.Clip(p.names), name)
+	p.shown = append(slices.Clip(p.shown), name)
 	p.path += "/" + introspect.Component(name)
 	p.from, p.to = from, to
 	return p
 }
 
-// key returns the place as people write it: "file.driver".
+// element returns the place of an element of a list.
+func (p place) element(i int) place {
+	p.shown = append(slices.Clip(p.shown), strconv.Itoa(i))
+	return p
+}
+
+// key returns the place as people write it: "file.driver", "children.0".
 func (p place) key() string {
-	if len(p.names) == 0 {
+	if len(p.shown) == 0 {
 		return p.command
 	}
-	return strings.Join(p.names, ".")
+	return strings.Join(p.shown, ".")
 }
 
 // name returns the name of the last member, or "" for the arguments.
@@ -291,7 +299,7 @@ func (c *checker) object(p place, t *introspect.Object, all []entry) any {
 			at.path = fields[i].path
 			at = at.member(g.name, g.from, g.to)
 			at.siblings = all
-			c.warn(at, fields[i].Features, g.from, g.to, g.name)
+			c.warn(at.path, fields[i].Features, g.from, g.to, at.key())
 			if p.command == "transaction" && g.name == "data" {
 				at.command, at.names = tagOf(t.Tag, all), nil
 			}
@@ -400,8 +408,8 @@ func (c *checker) array(p place, t *introspect.Array, all []entry) any {
 		}
 	}
 	result := []any{}
-	for _, v := range elements {
-		result = append(result, c.value(p, element, []entry{{exact: v.form != bare || e.value.form == list, from: v.from, to: v.to, value: v}}))
+	for i, v := range elements {
+		result = append(result, c.value(p.element(i), element, []entry{{exact: v.form != bare || e.value.form == list, from: v.from, to: v.to, value: v}}))
 		if c.target != nil && c.target.written == v {
 			c.target.split = e.value.form == bare
 		}
@@ -457,7 +465,7 @@ func (c *checker) indexed(p place, all []entry, convert func(place, []entry) any
 		case i >= len(gs):
 			c.missing(fmt.Sprintf("%s.%d is missing before %s.%d", p.key(), next, p.key(), i), "")
 		default:
-			result[i] = convert(at, g.entries)
+			result[i] = convert(at.element(i), g.entries)
 		}
 	}
 	return result
