@@ -37,6 +37,7 @@ func entries(members []*member, exact bool) (all []entry) {
 type place struct {
 	command  string   // whose members these are: that of a transaction's action, too
 	names    []string // of the members that lead there from the command, without indices
+	shown    []string // the same for people, with indices
 	path     string   // the same as a path of package introspect
 	from, to int      // of the key that leads there
 	siblings []entry  // of the last member
@@ -45,17 +46,24 @@ type place struct {
 // member returns the place of a member of an object.
 func (p place) member(name string, from, to int) place {
 	p.names = append(slices.Clip(p.names), name)
+	p.shown = append(slices.Clip(p.shown), name)
 	p.path += "/" + introspect.Component(name)
 	p.from, p.to = from, to
 	return p
 }
 
-// key returns the place as people write it: "file.driver".
+// element returns the place of an element of a list.
+func (p place) element(i int) place {
+	p.shown = append(slices.Clip(p.shown), strconv.Itoa(i))
+	return p
+}
+
+// key returns the place as people write it: "file.driver", "children.0".
 func (p place) key() string {
-	if len(p.names) == 0 {
+	if len(p.shown) == 0 {
 		return p.command
 	}
-	return strings.Join(p.names, ".")
+	return strings.Join(p.shown, ".")
 }
 
 // name returns the name of the last member, or "" for the arguments.
@@ -92,6 +100,7 @@ type checker struct {
 	target   *target
 	errs     []*Error
 	warnings []Warning
+	json     bool // the line is a request in JSON: what is offered is JSON, too
 }
 
 // fail notes a mistake. If the text is empty and ends the line, something is missing there, which is no mistake yet.
@@ -290,11 +299,12 @@ func (c *checker) object(p place, t *introspect.Object, all []entry) any {
 			at.path = fields[i].path
 			at = at.member(g.name, g.from, g.to)
 			at.siblings = all
-			c.warn(at, fields[i].Features, g.from, g.to, g.name)
+			c.warn(at.path, fields[i].Features, g.from, g.to, at.key())
 			if p.command == "transaction" && g.name == "data" {
 				at.command, at.names = tagOf(t.Tag, all), nil
 			}
 			result[g.name] = c.value(at, c.typeOf(at, fields[i].Type, all), g.entries)
+		case len(fields) > 0 && c.isNameless(p, g, fields, given):
 		case props.open:
 			at := p.member(g.name, g.from, g.to)
 			at.siblings = all
@@ -303,22 +313,61 @@ func (c *checker) object(p place, t *introspect.Object, all []entry) any {
 			c.unknown(p, t, g, fields, undecided)
 		}
 	}
+	c.missingOf(p, fields, given)
+	return result
+}
+
+// missingOf notes the mandatory members that are missing.
+func (c *checker) missingOf(p place, fields []field, given map[string]bool) {
+	var names []string
+	want := ""
 	for _, f := range fields {
-		if !f.Optional && !given[f.Name] {
-			at := p
-			at.path = f.path
-			at = at.member(f.Name, c.end, c.end)
-			c.missing("the mandatory member "+at.key()+" is missing", at.key()+"="+c.inWords(at, c.Schema.Lookup(f.Type)))
+		if f.Optional || given[f.Name] {
+			continue
+		}
+		at := p
+		at.path = f.path
+		at = at.member(f.Name, c.end, c.end)
+		names = append(names, at.key())
+		if want == "" {
+			want = at.key() + "=" + c.inWords(at, c.Schema.Lookup(f.Type))
 		}
 	}
-	return result
+	switch len(names) {
+	case 0:
+	case 1:
+		c.missing("the mandatory member "+names[0]+" is missing", want)
+	default:
+		c.missing("the mandatory members "+strings.Join(names, ", ")+" are missing", want)
+	}
+}
+
+// isNameless notes a mistake if a word without an equals sign is not the name of a member, but rather a value whose name was
+// left out: "device_del disk0".
+func (c *checker) isNameless(p place, g *group, fields []field, given map[string]bool) bool {
+	e := g.entries[0]
+	if len(g.entries) > 1 || e.deep || e.exact || e.value != nil || g.name == "" || c.atCursor(e.to) {
+		return false
+	}
+	var names []string
+	want := "NAME=" + g.name
+	for _, f := range slices.Backward(fields) {
+		names = append(names, f.Name)
+		if !f.Optional && !given[f.Name] {
+			want = f.Name + "=" + g.name
+		}
+	}
+	if len(near(g.name, names)) > 0 {
+		return false
+	}
+	c.fail(g.from, e.to, strconv.Quote(g.name)+" is a value without a name", want)
+	return true
 }
 
 // keyTarget notes that the cursor is at a key of the object.
 func (c *checker) keyTarget(p place, g *group, fields []field, given map[string]bool, props properties) {
 	for _, e := range g.entries {
 		if !e.deep && e.value == nil && c.atCursor(e.to) {
-			e.from = g.from
 			if len(g.entries) == 1 {
 				delete(given, g.name)
 			}
@@ -359,8 +408,8 @@ func (c *checker) array(p place, t *introspect.Array, all []entry) any {
 		}
 	}
 	result := []any{}
-	for _, v := range elements {
-		result = append(result, c.value(p, element, []entry{{exact: v.form != bare || e.value.form == list, from: v.from, to: v.to, value: v}}))
+	for i, v := range elements {
+		result = append(result, c.value(p.element(i), element, []entry{{exact: v.form != bare || e.value.form == list, from: v.from, to: v.to, value: v}}))
 		if c.target != nil && c.target.written == v {
 			c.target.split = e.value.form == bare
 		}
@@ -409,14 +458,14 @@ func (c *checker) indexed(p place, all []entry, convert func(place, []entry) any
 		at.from, at.to = g.from, g.to
 		switch {
 		case first.value == nil && !first.deep && c.atCursor(first.to):
-			first.from, first.key = g.from, g.name
+			first.key = g.name
 			c.target = &target{place: p, key: true, entry: first, fields: []field{{Member: introspect.Member{Name: strconv.Itoa(next)}}}}
 		case err != nil || strconv.Itoa(i) != g.name || i < 0:
 			c.fail(g.from, g.to, p.key()+" is a list", p.key()+".0, "+p.key()+".1, … or "+p.key()+"=[…]")
 		case i >= len(gs):
 			c.missing(fmt.Sprintf("%s.%d is missing before %s.%d", p.key(), next, p.key(), i), "")
 		default:
-			result[i] = convert(at, g.entries)
+			result[i] = convert(at.element(i), g.entries)
 		}
 	}
 	return result

@@ -26,7 +26,7 @@ func (l *Language) Complete(ctx context.Context, line string, at int) (from int,
 	at = max(0, min(at, len(line)))
 	r := &reader{line: line[:at]}
 	q := r.request()
-	c := &checker{Language: l, ctx: ctx, end: len(line), cursor: at}
+	c := &checker{Language: l, ctx: ctx, end: len(line), cursor: at, json: q.json}
 	switch {
 	case q.json && q.name != nil && q.name.to == at && (q.name.open || q.name.form == bare):
 		return q.name.from, c.commands(q.name, q.oob)
@@ -150,7 +150,7 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 			if t.entry.exact {
 				after = ": "
 			}
-			candidates = append(candidates, Candidate{Text: keyText(name, t.entry.quoted, t.entry.exact, after), Help: help})
+			candidates = append(candidates, Candidate{Text: keyText(name, t.entry.quoted || c.json, t.entry.exact, after), Help: help})
 		}
 	}
 	fields := slices.Clone(t.fields)
@@ -189,7 +189,10 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 			add(f.Name, "=", help)
 		}
 		if below && !t.entry.exact {
-			add(f.Name, ".", joined("members of a new one", c.young(at.path, owner)))
+			if plain {
+				help = joined("members of a new one", c.young(at.path, owner))
+			}
+			add(f.Name, ".", help)
 		}
 	}
 	for _, v := range t.props {
@@ -232,6 +235,7 @@ func rankOf(f field) int {
 // valuesAt completes a value.
 func (c *checker) valuesAt(t *target) (candidates []Candidate) {
 	v := t.written
+	t.json = t.json || c.json
 	if a, ok := t.typ.(*introspect.Array); ok && !t.inner {
 		t.typ, t.split = c.Schema.Lookup(a.ElementType), true
 		if introspect.JSONType(t.typ) != "string" && introspect.JSONType(t.typ) != "int" {

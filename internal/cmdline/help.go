@@ -105,7 +105,7 @@ func (l *Language) Help(ctx context.Context, topic string) (*Help, error) {
 		member = ""
 		if key, value, ok := strings.Cut(word, "="); ok {
 			x.tags[key] = strings.Trim(value, `"'`)
-		} else if strings.IndexAny(word, "[]{}\"'\\") < 0 {
+		} else if !strings.ContainsAny(word, "[]{}\"'\\") {
 			member = word
 		}
 	}

@@ -158,7 +158,7 @@ func (c *checker) command(q request) qmp.Args {
 	if q.oob && !command.AllowOOB {
 		c.fail(q.name.from, q.name.to, name+" cannot be executed out of band", `"execute" in place of "exec-oob"`)
 	}
-	c.warn(place{path: name, command: name}, command.Features, q.name.from, q.name.to, name)
+	c.warn(name, command.Features, q.name.from, q.name.to, name)
 	t, ok := c.Schema.Lookup(command.ArgType).(*introspect.Object)
 	if !ok {
 		return nil
@@ -228,7 +228,11 @@ func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []fiel
 		reason += c.elsewhere(path + component)
 	}
 	if len(fields) == 0 {
-		c.fail(g.from, last.to, owner+" takes no arguments", "")
+		what := " takes no arguments"
+		if len(p.shown) > 0 {
+			what = " takes no members"
+		}
+		c.fail(g.from, last.to, owner+what, "")
 		return
 	}
 	c.fail(g.from, g.to, reason+didYouMean(g.name, names), "")
@@ -283,13 +287,9 @@ func some(names []string, n int) []string {
 }
 
 // warn notes that something is deprecated.
-func (c *checker) warn(p place, features []string, from, to int, what string) {
+func (c *checker) warn(path string, features []string, from, to int, what string) {
 	if !slices.Contains(features, "deprecated") {
 		return
-	}
-	path := p.path
-	if n := len(p.names); n > 0 && strings.HasPrefix(p.names[n-1], "^") {
-		path += "/" + p.names[n-1]
 	}
 	text := what + " is deprecated"
 	if f := c.fact(path); f != nil {

@@ -99,13 +99,15 @@ func isSize(p place) bool {
 		return false
 	case name == "write-threshold":
 		return true
+	case name == "val":
+		return p.command == "memsave" || p.command == "pmemsave"
 	case name == "value":
 		return p.command == "balloon" || p.command == "migrate_set_speed" || p.command == "migrate-set-cache-size"
 	}
 	for part := range strings.FieldsFuncSeq(name, func(c rune) bool { return c == '-' || c == '_' }) {
 		switch part {
 		case "size", "speed", "bandwidth", "offset", "granularity", "bps", "len", "length", "transfer", "chunk", "align", "discard",
-			"zero", "readahead", "mem", "begin", "start", "dpa", "gpa", "val", "sndbuf", "hugetlbsize":
+			"zero", "readahead", "mem", "begin", "start", "dpa", "gpa", "sndbuf", "hugetlbsize":
 			return true
 		}
 	}
@@ -172,7 +174,7 @@ func (c *checker) enum(p place, t *introspect.Enum, e *entry) any {
 		return nil
 	}
 	if m := t.Member(v.text); m != nil {
-		c.warn(place{path: p.path, command: p.command, names: append(p.names[:len(p.names):len(p.names)], "^"+v.text)}, m.Features, v.from, v.to, p.key()+"="+v.text)
+		c.warn(p.path+"/^"+v.text, m.Features, v.from, v.to, p.key()+"="+v.text)
 		return v.text
 	}
 	var names []string
@@ -222,8 +224,8 @@ func (c *checker) free(p place, t *propertyType, all []entry) any {
 	switch v.form {
 	case list:
 		result := []any{}
-		for _, v := range v.elements {
-			result = append(result, c.free(p, nil, []entry{{exact: true, from: v.from, to: v.to, value: v}}))
+		for i, v := range v.elements {
+			result = append(result, c.free(p.element(i), nil, []entry{{exact: true, from: v.from, to: v.to, value: v}}))
 		}
 		return result
 	case object:
@@ -245,7 +247,8 @@ func (c *checker) freeScalar(p place, t *propertyType, v *value) any {
 		}
 		c.fail(v.from, v.to, p.key()+" is a boolean", "on or off")
 	case t.isInt():
-		if n, ok := parseInt(v.text, true); ok {
+		size := !strings.Contains(p.name(), "freq") // QEMU has units of 1000 there
+		if n, ok := parseInt(v.text, size); ok {
 			return n
 		}
 		c.fail(v.from, v.to, p.key()+" is an integer ("+t.name+")", "an integer, or a size such as 64K")
