@@ -59,6 +59,36 @@ func (l *Language) Complete(ctx context.Context, line string, at int) (from int,
 	}
 }
 
+// A target is what the cursor is at.
+type target struct {
+	place
+	key     bool // a key is to be completed; else a value
+	written *value
+	entry   entry
+
+	fields []field         // of a key: the members of the object
+	given  map[string]bool // those that the line has
+	props  []Value         // the properties of the device or object
+
+	typ   introspect.Info // of a value
+	inner bool            // the value is in brackets
+	split bool            // the value is an element of a list without brackets
+	json  bool            // the value's key is in quotes, so the value is to be JSON
+}
+
+// keyTarget notes that the cursor is at a key of the object.
+func (c *checker) keyTarget(p place, g *group, fields []field, given map[string]bool, props properties) {
+	for _, e := range g.entries {
+		if !e.deep && e.value == nil && c.atCursor(e.to) {
+			if len(g.entries) == 1 {
+				delete(given, g.name)
+			}
+			e.key = g.name
+			c.target = &target{place: p, key: true, entry: e, fields: fields, given: given, props: props.values}
+		}
+	}
+}
+
 func last(members []*member) *member {
 	if len(members) == 0 {
 		return nil
@@ -162,7 +192,7 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 		at := t.place
 		at.path = f.path
 		owner := strings.TrimSuffix(f.path, "/arg-type")
-		at = at.member(f.Name, 0, 0)
+		at = at.member(f.Name)
 		typ := c.Schema.Lookup(f.Type)
 		help := c.inShort(at, typ)
 		if typ == nil {

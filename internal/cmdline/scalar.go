@@ -289,7 +289,7 @@ func (c *checker) freeMembers(p place, t *propertyType, all []entry) any {
 	for _, g := range groups(nil, in) {
 		given[g.name] = true
 		c.keyTarget(p, g, nil, given, props)
-		result[g.name] = c.free(p.member(g.name, g.from, g.to), c.property(p, g, props), g.entries)
+		result[g.name] = c.free(p.member(g.name), c.property(p, g, props), g.entries)
 	}
 	return result
 }
