@@ -226,7 +226,7 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 		}
 	}
 	for _, v := range t.props {
-		if slices.ContainsFunc(fields, func(f field) bool { return f.Name == v.Text }) || !isPlainKey(v.Text) {
+		if slices.ContainsFunc(fields, func(f field) bool { return f.Name == v.Text }) || !isPlainKey(v.Text) || !isSettable(v) {
 			continue
 		}
 		help := v.Type
@@ -245,6 +245,9 @@ func (c *checker) inShort(p place, t introspect.Info) string {
 	}
 	return c.inWords(p, t)
 }
+
+// isSettable reports whether a property can be given: a child is a part of the device.
+func isSettable(v Value) bool { return !strings.HasPrefix(v.Type, "child<") }
 
 // isPlainKey reports whether a property can be written as a key.
 func isPlainKey(name string) bool {

@@ -44,7 +44,8 @@ func someValues(_ context.Context, kind Kind) ([]Value, error) {
 			return nil, errors.New("no such type")
 		}
 		return []Value{{Text: "serial", Type: "str"}, {Text: "share-rw", Type: "bool", Help: "share"}, {Text: "bootindex", Type: "int32"},
-			{Text: "size", Type: "size"}, {Text: "werror", Type: "BlockdevOnError"}, {Text: "iothread", Type: "link<iothread>"}, {Text: "x"}}, nil
+			{Text: "size", Type: "size"}, {Text: "werror", Type: "BlockdevOnError"}, {Text: "iothread", Type: "link<iothread>"}, {Text: "x"},
+			{Text: "part", Type: "child<irq>"}}, nil
 	case "cpu", "fdset":
 		return []Value{{Text: "0"}, {Text: "12"}}, nil
 	case "file":

@@ -142,7 +142,7 @@ const mandatory = "mandatory"
 func (x *explainer) properties(h *Help, o *introspect.Object, props properties) {
 	h.Owner = props.owner
 	for _, v := range props.values {
-		if o.Member(v.Text) == nil {
+		if o.Member(v.Text) == nil && isSettable(v) {
 			h.Properties = append(h.Properties, Item{Name: v.Text, Type: v.Type, Note: v.Help})
 		}
 	}

@@ -196,7 +196,7 @@ type propertyType struct {
 // isInt reports whether the type is one of QOM's integers.
 func (t *propertyType) isInt() bool {
 	switch t.name {
-	case "int", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "size":
+	case "int", "int8", "int16", "int32", "int64", "uint4", "uint8", "uint16", "uint32", "uint64", "size":
 		return true
 	}
 	return false
