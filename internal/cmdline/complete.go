@@ -225,15 +225,11 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 			add(f.Name, ".", help)
 		}
 	}
-	for _, v := range t.props {
+	for _, v := range sorted(t.props) {
 		if slices.ContainsFunc(fields, func(f field) bool { return f.Name == v.Text }) || !isPlainKey(v.Text) || !isSettable(v) {
 			continue
 		}
-		help := v.Type
-		if v.Help != "" {
-			help = strings.TrimPrefix(help+": "+v.Help, ": ")
-		}
-		add(v.Text, "=", help)
+		add(v.Text, "=", v.help())
 	}
 	return candidates
 }
@@ -244,6 +240,27 @@ func (c *checker) inShort(p place, t introspect.Info) string {
 		return "one of " + strconv.Itoa(len(e.Members)) + " values"
 	}
 	return c.inWords(p, t)
+}
+
+// sorted sorts properties by name, those for tests and experiments last.
+func sorted(values []Value) []Value {
+	return slices.SortedStableFunc(slices.Values(values), func(a, b Value) int {
+		if x := strings.HasPrefix(a.Text, "x-"); x != strings.HasPrefix(b.Text, "x-") {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a.Text, b.Text)
+	})
+}
+
+// help returns the type of a property and what else is known of it.
+func (v Value) help() string {
+	if v.Type == "" || v.Help == v.Type || strings.HasPrefix(v.Help, v.Type+" ") {
+		return v.Help
+	}
+	return strings.TrimSuffix(v.Type+": "+v.Help, ": ")
 }
 
 // isSettable reports whether a property can be given: a child is a part of the device.

@@ -141,9 +141,9 @@ const mandatory = "mandatory"
 // properties lists the properties that a command takes beside its arguments.
 func (x *explainer) properties(h *Help, o *introspect.Object, props properties) {
 	h.Owner = props.owner
-	for _, v := range props.values {
+	for _, v := range sorted(props.values) {
 		if o.Member(v.Text) == nil && isSettable(v) {
-			h.Properties = append(h.Properties, Item{Name: v.Text, Type: v.Type, Note: v.Help})
+			h.Properties = append(h.Properties, Item{Name: v.Text, Type: v.help()})
 		}
 	}
 }

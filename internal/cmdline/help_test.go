@@ -153,12 +153,12 @@ Arguments (* mandatory):
   id      a new name
 
 Properties of virtio-blk-pci:
-  serial     str
-  share-rw   bool; share
   bootindex  int32
+  iothread   link<iothread>
+  serial     str
+  share-rw   bool: share
   size       size
   werror     BlockdevOnError
-  iothread   link<iothread>
   x
 
 Events that can follow: FAILOVER_NEGOTIATED,
