@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -198,4 +199,23 @@ func TestNeedsMore(t *testing.T) {
 	} {
 		require.Equal(t, want, NeedsMore(line), line)
 	}
+}
+
+// TestDepth: what is nested too deeply is a mistake, as it cannot be sent.
+func TestDepth(t *testing.T) {
+	l := languageOf(t, "11.1", "qemu")
+	for _, deep := range []string{
+		"value" + strings.Repeat(".a", 2000) + "=1",
+		"value=" + strings.Repeat("[", 2000) + strings.Repeat("]", 2000),
+		"value=" + strings.Repeat("{a: ", 2000) + "1" + strings.Repeat("}", 2000),
+	} {
+		_, err := l.Parse(t.Context(), "qom-set path=/x property=y "+deep)
+		e, ok := err.(*Error)
+		require.True(t, ok)
+		require.Contains(t, e.Reason, "too many")
+	}
+	line := "qom-set path=/x property=y value" + strings.Repeat(".a", 199) + "=" + strings.Repeat("{a: ", 199) + "1" + strings.Repeat("}", 199)
+	command, err := l.Parse(t.Context(), line)
+	require.NoError(t, err)
+	require.Len(t, command.Arguments(), len(`{"path":"/x","property":"y","value":`)+398*len(`{"a":}`)+len("1}"))
 }
