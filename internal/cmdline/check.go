@@ -221,7 +221,7 @@ func (c *checker) object(p place, t *introspect.Object, all []entry) any {
 			at.siblings = all
 			result[g.name] = c.free(at, c.property(p, g, props), g.entries)
 		default:
-			c.unknown(p, t, g, fields, undecided)
+			c.unknown(p, t, g, fields, undecided, undecided != nil && tagOf(undecided.Tag, all) != "")
 		}
 	}
 	c.missingOf(p, fields, given)

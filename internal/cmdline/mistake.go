@@ -23,13 +23,10 @@ type Error struct {
 // Error returns the column, the reason and what was expected.
 func (e *Error) Error() string {
 	text := "column " + strconv.Itoa(e.From+1) + ": " + e.Reason
-	switch {
-	case e.Want == "":
-		return text
-	case strings.HasSuffix(text, "?"):
-		return text + " Want " + e.Want
+	if e.Want != "" {
+		text += "; want " + e.Want
 	}
-	return text + "; want " + e.Want
+	return text
 }
 
 // Mark returns the line with the mistake marked below it, for a screen with columns of equal width.
@@ -80,8 +77,9 @@ func (c *checker) noCommand(v *value) {
 	c.fail(v.from, v.to, reason+didYouMean(v.text, names), "")
 }
 
-// unknown notes that an object has no member with the name of a group.
-func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []field, undecided *introspect.Object) {
+// unknown notes that an object has no member with the name of a group. tagged reports that the discriminator of the undecided
+// union is given, but wrong.
+func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []field, undecided *introspect.Object, tagged bool) {
 	last := g.entries[len(g.entries)-1]
 	if !last.deep && last.value == nil && c.atCursor(last.to) {
 		return
@@ -95,8 +93,8 @@ func (c *checker) unknown(p place, t *introspect.Object, g *group, fields []fiel
 	cases, tag := c.casesWith(t, g.name)
 	switch {
 	case undecided != nil && len(cases) > 0:
-		if c.tagIsWrong(undecided.Tag) {
-			return
+		if tagged {
+			return // that is a mistake of its own
 		}
 		c.errs = append(c.errs, &Error{From: g.from, To: g.to, Incomplete: true,
 			Reason: key + " needs " + p.member(tag).key() + "=" + strings.Join(some(cases, 4), " or ")})
@@ -136,11 +134,6 @@ func (c *checker) noName(p place, g *group) {
 		return // the reader notes it
 	}
 	c.fail(g.from, e.to, "a name is missing", p.member("NAME").key()+"=VALUE")
-}
-
-// tagIsWrong reports whether the value of a discriminator is a mistake of its own.
-func (c *checker) tagIsWrong(tag string) bool {
-	return slices.ContainsFunc(c.errs, func(e *Error) bool { return !e.Incomplete && strings.Contains(e.Reason, tag+" has no value ") })
 }
 
 // casesWith returns the values of a union's discriminator whose branches have a member.

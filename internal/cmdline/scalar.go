@@ -182,7 +182,7 @@ func (c *checker) enum(p place, t *introspect.Enum, e *entry) any {
 		names = append(names, m.Name)
 	}
 	reason := p.key() + " has no value " + strconv.Quote(v.text) + c.elsewhere(p.path+"/^"+v.text)
-	c.fail(v.from, v.to, reason+didYouMean(v.text, names), c.inWords(p, t))
+	c.fail(v.from, v.to, reason, c.inWords(p, t)+didYouMean(v.text, names))
 	return nil
 }
 
