@@ -45,5 +45,5 @@
 //
 // The schema does not have the properties of devices (device_add) and objects (qom-set, and object-add up to QEMU 5.2).
 // Their names and types come from Values. The property addr of device_add is always a string: QEMU takes the string
-// "5" for slot 5 and the number 5 for function 5 of slot 0.
+// "5" for slot 5 and, from 9.2 on, the number 5 for function 5 of slot 0.
 package cmdline
