@@ -59,6 +59,36 @@ func (l *Language) Complete(ctx context.Context, line string, at int) (from int,
 	}
 }
 
+// A target is what the cursor is at.
+type target struct {
+	place
+	key     bool // a key is to be completed; else a value
+	written *value
+	entry   entry
+
+	fields []field         // of a key: the members of the object
+	given  map[string]bool // those that the line has
+	props  []Value         // the properties of the device or object
+
+	typ   introspect.Info // of a value
+	inner bool            // the value is in brackets
+	split bool            // the value is an element of a list without brackets
+	json  bool            // the value's key is in quotes, so the value is to be JSON
+}
+
+// keyTarget notes that the cursor is at a key of the object.
+func (c *checker) keyTarget(p place, g *group, fields []field, given map[string]bool, props properties) {
+	for _, e := range g.entries {
+		if !e.deep && e.value == nil && c.atCursor(e.to) {
+			if len(g.entries) == 1 {
+				delete(given, g.name)
+			}
+			e.key = g.name
+			c.target = &target{place: p, key: true, entry: e, fields: fields, given: given, props: props.values}
+		}
+	}
+}
+
 func last(members []*member) *member {
 	if len(members) == 0 {
 		return nil
@@ -162,7 +192,7 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 		at := t.place
 		at.path = f.path
 		owner := strings.TrimSuffix(f.path, "/arg-type")
-		at = at.member(f.Name, 0, 0)
+		at = at.member(f.Name)
 		typ := c.Schema.Lookup(f.Type)
 		help := c.inShort(at, typ)
 		if typ == nil {
@@ -195,15 +225,11 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 			add(f.Name, ".", help)
 		}
 	}
-	for _, v := range t.props {
-		if slices.ContainsFunc(fields, func(f field) bool { return f.Name == v.Text }) || !isPlainKey(v.Text) {
+	for _, v := range sorted(t.props) {
+		if slices.ContainsFunc(fields, func(f field) bool { return f.Name == v.Text }) || !isPlainKey(v.Text) || !isSettable(v) {
 			continue
 		}
-		help := v.Type
-		if v.Help != "" {
-			help = strings.TrimPrefix(help+": "+v.Help, ": ")
-		}
-		add(v.Text, "=", help)
+		add(v.Text, "=", v.help())
 	}
 	return candidates
 }
@@ -215,6 +241,30 @@ func (c *checker) inShort(p place, t introspect.Info) string {
 	}
 	return c.inWords(p, t)
 }
+
+// sorted sorts properties by name, those for tests and experiments last.
+func sorted(values []Value) []Value {
+	return slices.SortedStableFunc(slices.Values(values), func(a, b Value) int {
+		if x := strings.HasPrefix(a.Text, "x-"); x != strings.HasPrefix(b.Text, "x-") {
+			if x {
+				return 1
+			}
+			return -1
+		}
+		return strings.Compare(a.Text, b.Text)
+	})
+}
+
+// help returns the type of a property and what else is known of it.
+func (v Value) help() string {
+	if v.Type == "" || v.Help == v.Type || strings.HasPrefix(v.Help, v.Type+" ") {
+		return v.Help
+	}
+	return strings.TrimSuffix(v.Type+": "+v.Help, ": ")
+}
+
+// isSettable reports whether a property can be given: a child is a part of the device.
+func isSettable(v Value) bool { return !strings.HasPrefix(v.Type, "child<") }
 
 // isPlainKey reports whether a property can be written as a key.
 func isPlainKey(name string) bool {

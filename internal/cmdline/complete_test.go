@@ -73,7 +73,7 @@ func TestComplete(t *testing.T) {
 
 		// Kinds.
 		{"device_add driver=|", "<driver> "},
-		{"device_add driver=virtio-blk-pci |", "bus=,id=,serial=,share-rw="},
+		{"device_add driver=virtio-blk-pci |", "bus=,id=,bootindex=,iothread=,serial=,share-rw="},
 		{"device_add driver=virtio-blk-pci share-rw=|", "on ,off "},
 		{"device_add driver=virtio-blk-pci werror=|", "auto ,enospc ,ignore ,report ,stop "},
 		{"device_add driver=virtio-blk-pci drive=|", "<node> "},

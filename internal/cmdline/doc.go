@@ -20,9 +20,10 @@
 //	blockdev-add {"driver": "null-co", "node-name": "n"}
 //	{"execute": "query-status"}
 //
-// A dot leads into an object, or to an element of a list (bitmaps.0=monday). In braces and brackets a dot has no
-// meaning, white space separates nothing, and JSON is understood: quotes can be left out, and an equals sign is as good as a
-// colon. Objects given in parts are joined: file={driver: file} file.filename=x.
+// A dot leads into an object, or to an element of a list (bitmaps.0=monday). In braces and brackets, commas separate
+// and a dot has no meaning. They take JSON, in which quotes can be left out, and an equals sign can stand for a
+// colon. Objects that are given in parts are joined: file={driver: file} file.filename=x. The discriminator of a union
+// can follow the members of its branch.
 //
 // # Values
 //
@@ -44,5 +45,5 @@
 //
 // The schema does not have the properties of devices (device_add) and objects (qom-set, and object-add up to QEMU 5.2).
 // Their names and types come from Values. The property addr of device_add is always a string: QEMU takes the string
-// "5" for slot 5 and the number 5 for function 5 of slot 0.
+// "5" for slot 5 and, from 9.2 on, the number 5 for function 5 of slot 0.
 package cmdline

@@ -48,7 +48,7 @@ func ExampleLanguage_Parse() {
 	// block_resize {"node-name":"data","size":10737418240}
 	// blockdev-add driver=file filename=/srv/data.img aio=io_urin
 	//                                                     ^^^^^^^
-	// column 53: aio has no value "io_urin"; did you mean io_uring? Want one of threads, native, io_uring
+	// column 53: aio has no value "io_urin"; want one of threads, native, io_uring; did you mean io_uring?
 }
 
 func ExampleLanguage_Complete() {

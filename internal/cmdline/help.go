@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
@@ -142,9 +141,9 @@ const mandatory = "mandatory"
 // properties lists the properties that a command takes beside its arguments.
 func (x *explainer) properties(h *Help, o *introspect.Object, props properties) {
 	h.Owner = props.owner
-	for _, v := range props.values {
-		if o.Member(v.Text) == nil {
-			h.Properties = append(h.Properties, Item{Name: v.Text, Type: v.Type, Note: v.Help})
+	for _, v := range sorted(props.values) {
+		if o.Member(v.Text) == nil && isSettable(v) {
+			h.Properties = append(h.Properties, Item{Name: v.Text, Type: v.help()})
 		}
 	}
 }
@@ -228,7 +227,7 @@ func (x *explainer) items(p place, fields []field) (items []Item) {
 	for _, f := range fields {
 		at := p
 		at.path = f.path
-		at = at.member(f.Name, 0, 0)
+		at = at.member(f.Name)
 		owner, _, _ := strings.Cut(f.path, "/")
 		items = append(items, Item{Name: f.Name, Type: x.inShort(at, x.Schema.Lookup(f.Type)), Mandatory: !f.Optional,
 			Note: strings.Join(x.notes(at.path, owner, f.Features), "; ")})
@@ -332,11 +331,11 @@ func (x *explainer) find(p place, typ introspect.Info, key string) (*Help, place
 			return nil, p, x.noTopic(rest, p.key()+" has no member "+fmt.Sprintf("%q", name)+x.elsewhere(p.path+"/"+introspect.Component(name)), near(name, names))
 		}
 		if len(cases) > 0 && (after == "" || len(cases) <= 3) {
-			notes = append(notes, "with "+p.member(o.Tag, 0, 0).key()+"="+strings.Join(some(cases, 6), ", "))
+			notes = append(notes, "with "+p.member(o.Tag).key()+"="+strings.Join(some(cases, 6), ", "))
 		}
 		owner := p.command
 		p.path = f.path
-		p = p.member(name, 0, 0)
+		p = p.member(name)
 		typ, features, needed = x.Schema.Lookup(f.Type), f.Features, !f.Optional
 		rest = after
 		if rest == "" {
@@ -446,126 +445,4 @@ func (x *explainer) foreign(name string) (*Help, error) {
 		}
 	}
 	return nil, x.noTopic(name, fmt.Sprintf("there is no command, event or type %q", name), near(name, names))
-}
-
-// Text returns the help for a screen of a width, 0 for any.
-func (h *Help) Text(width int) string {
-	w := &writer{width: width}
-	title := h.Topic
-	switch h.Kind {
-	case "member":
-		title += ": " + h.Type
-	default:
-		title += ": " + article(h.Kind)
-	}
-	if len(h.Notes) > 0 {
-		title += "; " + strings.Join(h.Notes, "; ")
-	}
-	w.fill("", "  ", title)
-	members := "Members"
-	switch {
-	case h.Kind == "event":
-		members = "Data"
-	case h.Kind == "command" && !h.out:
-		members = "Arguments"
-	}
-	if h.out {
-		w.items(members, h.Members)
-	} else {
-		w.items(members+" (* mandatory)", h.Members)
-	}
-	if len(h.Branches) > 0 {
-		w.line("")
-		w.line("And, depending on " + h.Branches[0].When[:strings.IndexByte(h.Branches[0].When, '=')] + ":")
-		for _, b := range h.Branches {
-			w.fill("  ", "      ", strings.ReplaceAll(b.When, ",", ", ")+": "+strings.Join(b.Members, " "))
-		}
-	}
-	w.items("Values", h.Values)
-	w.items("Properties of "+h.Owner, h.Properties)
-	if h.ResultType != "" {
-		w.items("Result: "+h.ResultType, h.Result)
-		if len(h.Result) == 0 {
-			w.line("")
-			w.fill("", "  ", "Result: "+h.ResultType)
-		}
-	}
-	if len(h.Events) > 0 {
-		var names []string
-		for _, e := range h.Events {
-			names = append(names, e.Name)
-		}
-		w.line("")
-		w.fill("", "  ", "Events that can follow: "+strings.Join(names, ", "))
-	}
-	w.items("Not on this server", h.Elsewhere)
-	if h.Reference != "" {
-		w.line("")
-		w.line(h.Reference)
-	}
-	return w.String()
-}
-
-func article(kind string) string {
-	if strings.HasPrefix(kind, "event") {
-		return "an " + kind
-	}
-	return "a " + kind
-}
-
-// A writer writes text of a width.
-type writer struct {
-	strings.Builder
-	width int
-}
-
-func (w *writer) line(text string) { w.WriteString(strings.TrimRight(text, " ") + "\n") }
-
-// fill writes a paragraph: the first line with one indent and the others with another one.
-func (w *writer) fill(indent, others, text string) {
-	line, empty := indent, true
-	for word := range strings.FieldsSeq(text) {
-		if !empty && w.width > 0 && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > w.width {
-			w.line(line)
-			line, empty = others, true
-		}
-		if !empty {
-			line += " "
-		}
-		line, empty = line+word, false
-	}
-	w.line(line)
-}
-
-// maxName is the width of the longest name that makes the column of names wider.
-const maxName = 24
-
-// items writes a list with two columns.
-func (w *writer) items(title string, items []Item) {
-	if len(items) == 0 {
-		return
-	}
-	w.line("")
-	column := 0
-	star := false
-	for _, i := range items {
-		column = max(column, min(utf8.RuneCountInString(i.Name), maxName))
-		star = star || i.Mandatory
-	}
-	if !star {
-		title = strings.TrimSuffix(title, " (* mandatory)")
-	}
-	w.line(title + ":")
-	others := strings.Repeat(" ", column+6)
-	for _, i := range items {
-		mark := "  "
-		if i.Mandatory && strings.Contains(title, "*") {
-			mark = "* "
-		}
-		name := mark + i.Name
-		if n := utf8.RuneCountInString(i.Name); n < column {
-			name += strings.Repeat(" ", column-n)
-		}
-		w.fill(name+"  ", others[2:], joined(i.Type, i.Note))
-	}
 }

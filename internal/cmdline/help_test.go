@@ -153,12 +153,12 @@ Arguments (* mandatory):
   id      a new name
 
 Properties of virtio-blk-pci:
-  serial     str
-  share-rw   bool; share
   bootindex  int32
+  iothread   link<iothread>
+  serial     str
+  share-rw   bool: share
   size       size
   werror     BlockdevOnError
-  iothread   link<iothread>
   x
 
 Events that can follow: FAILOVER_NEGOTIATED,
@@ -192,7 +192,7 @@ func TestHelpMistakes(t *testing.T) {
 // TestHelpAll explains all commands, events and members of two levels, in any width.
 func TestHelpAll(t *testing.T) {
 	for _, version := range versions {
-		for _, kind := range []string{"qemu", "storage"} {
+		for _, kind := range []string{"qemu", "storage", "guest"} {
 			l := languageOf(t, version, kind)
 			for _, info := range l.Schema.Infos {
 				switch info.(type) {

@@ -83,7 +83,7 @@ func visit(l *Language, p place, typ string, seen []string, found func(place)) {
 	switch t := l.Schema.Lookup(typ).(type) {
 	case *introspect.Object:
 		for _, m := range t.Members {
-			at := p.member(m.Name, 0, 0)
+			at := p.member(m.Name)
 			visit(l, at, m.Type, append(slices.Clip(seen), typ), found)
 		}
 		for _, v := range t.Variants {

@@ -1,6 +1,7 @@
 package cmdline
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -136,11 +137,11 @@ func TestMistakes(t *testing.T) {
 		{"query-block flat", "            ^^^^", "column 13: flat has no value; want flat=VALUE"},
 		{"query-block =on", "            ^^^", "column 13: a name is missing before the equals sign; want NAME=VALUE"},
 		{"blockdev-add driver=fil", "                    ^^^",
-			`column 21: driver has no value "fil"; did you mean file? Want one of blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress, copy-before-write, copy-on-read, dmg, file, snapshot-access, …`},
+			`column 21: driver has no value "fil"; want one of blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress, copy-before-write, copy-on-read, dmg, file, snapshot-access, …; did you mean file?`},
 		{"blockdev-add driver=gluster", "                    ^^^^^^^",
 			`column 21: driver has no value "gluster" on this server; QEMU 11.1 removed it; want one of blkdebug, blklogwrites, blkreplay, blkverify, bochs, cloop, compress, copy-before-write, copy-on-read, dmg, file, snapshot-access, …`},
 		{"blockdev-add driver=qcow2 file.driver=file file.filename=x file.aio=io_urin", "                                                                    ^^^^^^^",
-			`column 69: file.aio has no value "io_urin"; did you mean io_uring? Want one of threads, native, io_uring`},
+			`column 69: file.aio has no value "io_urin"; want one of threads, native, io_uring; did you mean io_uring?`},
 		{"blockdev-add filename=/x", "             ^^^^^^^^", "column 14: filename needs driver=file or host_cdrom or host_device or io_uring"},
 		{"blockdev-add filename=/x driver=nbd", "             ^^^^^^^^",
 			"column 14: filename is not a member here, but with driver=file or host_cdrom or host_device or io_uring"},
@@ -198,4 +199,23 @@ func TestNeedsMore(t *testing.T) {
 	} {
 		require.Equal(t, want, NeedsMore(line), line)
 	}
+}
+
+// TestDepth: what is nested too deeply is a mistake, as it cannot be sent.
+func TestDepth(t *testing.T) {
+	l := languageOf(t, "11.1", "qemu")
+	for _, deep := range []string{
+		"value" + strings.Repeat(".a", 2000) + "=1",
+		"value=" + strings.Repeat("[", 2000) + strings.Repeat("]", 2000),
+		"value=" + strings.Repeat("{a: ", 2000) + "1" + strings.Repeat("}", 2000),
+	} {
+		_, err := l.Parse(t.Context(), "qom-set path=/x property=y "+deep)
+		e, ok := err.(*Error)
+		require.True(t, ok)
+		require.Contains(t, e.Reason, "too many")
+	}
+	line := "qom-set path=/x property=y value" + strings.Repeat(".a", 199) + "=" + strings.Repeat("{a: ", 199) + "1" + strings.Repeat("}", 199)
+	command, err := l.Parse(t.Context(), line)
+	require.NoError(t, err)
+	require.Len(t, command.Arguments(), len(`{"path":"/x","property":"y","value":`)+398*len(`{"a":}`)+len("1}"))
 }

@@ -3,13 +3,18 @@ package cmdline
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"maps"
+	"math/rand/v2"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qapi/facts"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
@@ -80,5 +85,49 @@ func TestServers(t *testing.T) {
 
 		_, err = l.Parse(t.Context(), "device_add driver=virtio-blk-pci drvie=d")
 		require.EqualError(t, err, "column 34: virtio-blk-pci has no property drvie; did you mean drive?")
+	})
+}
+
+// poison is a member that no command has. QEMU looks for such members last: it does not execute the request, and
+// refuses it for whatever else is wrong first.
+const poison = "zz-poison"
+
+// TestServersTake: real servers find nothing wrong in what Parse takes.
+func TestServersTake(t *testing.T) {
+	qemutest.Run(t, versions, func(t *testing.T, q *qemutest.QEMU) {
+		for name, client := range map[string]*qmp.Client{
+			"qemu":    q.Start(t, qemutest.Config{}).Dial(t),
+			"storage": q.StartStorage(t).Dial(t),
+		} {
+			s, err := qmpschema.Query(t.Context(), client)
+			require.NoError(t, err)
+			typist := &typist{Rand: rand.New(rand.NewPCG(20, 2)), Language: &Language{Schema: s, Values: someValues}}
+			sent := 0
+			for command := range s.Commands() {
+				arguments, ok := s.Lookup(command.ArgType).(*introspect.Object)
+				if !ok || (command.Name == "device_add" || command.Name == "object-add" || command.Name == "query-qmp-schema") && arguments.Tag == "" {
+					continue // it takes any member
+				}
+				for range 4 {
+					line := typist.line(t, command.Name)
+					c, err := typist.Parse(t.Context(), line)
+					if err != nil {
+						continue
+					}
+					raw := c.Raw()
+					raw.Args = maps.Clone(raw.Args)
+					if raw.Args == nil {
+						raw.Args = qmp.Args{}
+					}
+					raw.Args[poison] = 1
+					_, err = raw.Do(t.Context(), client)
+					refusal, ok := errors.AsType[*qmp.Error](err)
+					require.True(t, ok, "%s: %v", line, err)
+					sent++
+					assert.Equal(t, "Parameter '"+poison+"' is unexpected", refusal.Desc, "%s\n%s", line, c.Arguments())
+				}
+			}
+			t.Logf("%s: %d commands", name, sent)
+		}
 	})
 }

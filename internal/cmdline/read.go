@@ -49,7 +49,7 @@ type reader struct {
 	inner bool // a bracket or a quote is open at the end
 }
 
-// maxDepth is how deep brackets can be. QEMU takes up to 1024.
+// maxDepth is how deep brackets can be, and how many dots a key can have. QEMU takes a nesting of up to 1024.
 const maxDepth = 200
 
 // fail notes a mistake.
@@ -117,6 +117,10 @@ func (r *reader) pair() *member {
 	m := &member{from: r.at}
 	m.key, _ = r.word("=")
 	m.to = r.at
+	if strings.Count(m.key, ".") > maxDepth {
+		r.fail(m.from, m.to, "too many names in a key", "")
+		m.key = ""
+	}
 	if r.peek() == '=' {
 		r.at++
 		m.value = r.value("")

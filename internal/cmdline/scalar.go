@@ -182,7 +182,7 @@ func (c *checker) enum(p place, t *introspect.Enum, e *entry) any {
 		names = append(names, m.Name)
 	}
 	reason := p.key() + " has no value " + strconv.Quote(v.text) + c.elsewhere(p.path+"/^"+v.text)
-	c.fail(v.from, v.to, reason+didYouMean(v.text, names), c.inWords(p, t))
+	c.fail(v.from, v.to, reason, c.inWords(p, t)+didYouMean(v.text, names))
 	return nil
 }
 
@@ -196,7 +196,7 @@ type propertyType struct {
 // isInt reports whether the type is one of QOM's integers.
 func (t *propertyType) isInt() bool {
 	switch t.name {
-	case "int", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "size":
+	case "int", "int8", "int16", "int32", "int64", "uint4", "uint8", "uint16", "uint32", "uint64", "size":
 		return true
 	}
 	return false
@@ -289,7 +289,7 @@ func (c *checker) freeMembers(p place, t *propertyType, all []entry) any {
 	for _, g := range groups(nil, in) {
 		given[g.name] = true
 		c.keyTarget(p, g, nil, given, props)
-		result[g.name] = c.free(p.member(g.name, g.from, g.to), c.property(p, g, props), g.entries)
+		result[g.name] = c.free(p.member(g.name), c.property(p, g, props), g.entries)
 	}
 	return result
 }
