@@ -18,6 +18,9 @@ var deadly = map[string]string{
 	"QueryNamedBlockNodes":    "QueryBlockStats with QueryNodes",
 }
 
+// columns may name such a command: it is a table of how to print the answer, if a user has sent the command. It sends nothing.
+const columns = "internal/show/columns.go"
+
 // TestDeadlyCommands holds that no hand-written code sends such a command. Its tests may.
 func TestDeadlyCommands(t *testing.T) {
 	read := 0
@@ -27,6 +30,8 @@ func TestDeadlyCommands(t *testing.T) {
 			return err
 		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "generated" || d.Name() == ".git"):
 			return fs.SkipDir
+		case path == filepath.Join(root, columns):
+			return nil
 		case d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
 			return nil
 		}

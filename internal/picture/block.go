@@ -19,12 +19,12 @@ import (
 // Block draws the storage of a machine: disks, the block nodes below them with filters and backing files, bitmaps, exports,
 // jobs and sets of descriptors. Nodes and sets that no disk uses come last.
 //
-// Block asks several times, so the picture can have two states of a storage that changes. While a backup or a stream exists,
-// nodes that are not images of a disk have no details, and only the top nodes have bitmaps: some QEMUs terminate if they are asked
-// for more (see package job).
+// Block asks several times, so the picture can have two states of a storage that changes. QEMU has no safe query for all that it
+// knows about a node (query-named-block-nodes can terminate it), so nodes that are not images of a disk have few notes, and
+// the bitmaps are those of the nodes at the top of disks.
 //
-// Source: as [block.VM.Disks], and query-jobs, query-block-exports, query-fdsets, x-debug-query-block-graph,
-// query-named-block-nodes.
+// Source: as [block.VM.Disks], and query-jobs, query-block-exports, query-fdsets, query-blockstats,
+// x-debug-query-block-graph.
 func Block(ctx context.Context, conn qmp.Conn) (*Picture, error) {
 	var s storage
 	if err := s.read(ctx, conn); err != nil {
@@ -39,8 +39,8 @@ type storage struct {
 	jobs    []qemu.JobInfo
 	exports []qemu.BlockExportInfo
 	sets    []qemu.FDSetInfo
-	graph   *qemu.XDbgBlockGraph   // nil if the server has no such command
-	details []qemu.BlockDeviceInfo // of nodes; nil if it is dangerous to ask
+	nodes   []qemu.BlockStats    // all
+	graph   *qemu.XDbgBlockGraph // nil if the server has no such command
 }
 
 func (s *storage) read(ctx context.Context, conn qmp.Conn) (err error) {
@@ -62,25 +62,21 @@ func (s *storage) read(ctx context.Context, conn qmp.Conn) (err error) {
 	if s.sets, err = (qemu.QueryFDSets{}).Do(ctx, conn); optional(err) != nil {
 		return err
 	}
-	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, conn)
-	if optional(err) != nil {
+	if s.nodes, err = (qemu.QueryBlockStats{QueryNodes: new(true)}).Do(ctx, conn); err != nil {
 		return err
 	}
+	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, conn)
 	if err == nil {
 		s.graph = &graph
 	}
-	if slices.ContainsFunc(s.jobs, func(j qemu.JobInfo) bool { return j.Type == qemu.JobTypeBackup || j.Type == qemu.JobTypeStream }) {
-		return nil
-	}
-	s.details, err = qemu.QueryNamedBlockNodes{Flat: new(true)}.Do(ctx, conn)
-	return err
+	return optional(err)
 }
 
 // A storageTree makes the picture.
 type storageTree struct {
 	*storage
-	nodes map[string]*blockNode
-	drawn map[*Thing]bool // below another thing
+	byName map[string]*blockNode
+	drawn  map[*Thing]bool // below another thing
 }
 
 type blockNode struct {
@@ -90,7 +86,7 @@ type blockNode struct {
 }
 
 func (s *storage) picture() *Picture {
-	t := storageTree{storage: s, nodes: map[string]*blockNode{}, drawn: map[*Thing]bool{}}
+	t := storageTree{storage: s, byName: map[string]*blockNode{}, drawn: map[*Thing]bool{}}
 	t.addNodes()
 	p := &Picture{Title: "block"}
 	done := map[string]bool{} // jobs
@@ -105,7 +101,7 @@ func (s *storage) picture() *Picture {
 		if d.ReadOnly {
 			disk.note("read-only")
 		}
-		if node := t.nodes[roots[i]]; node != nil {
+		if node := t.byName[roots[i]]; node != nil {
 			t.put(disk, "", node.thing)
 		}
 		for _, j := range d.Jobs {
@@ -122,18 +118,18 @@ func (s *storage) picture() *Picture {
 		}
 	}
 	t.finishNodes()
-	for _, name := range slices.Sorted(maps.Keys(t.nodes)) {
-		if node := t.nodes[name]; !t.drawn[node.thing] {
+	for _, name := range slices.Sorted(maps.Keys(t.byName)) {
+		if node := t.byName[name]; !t.drawn[node.thing] {
 			p.Roots = append(p.Roots, node.thing)
 		}
 	}
 	for _, e := range s.exports {
-		if t.nodes[e.NodeName] == nil {
+		if t.byName[e.NodeName] == nil {
 			p.Roots = append(p.Roots, exportOf(e))
 		}
 	}
 	for _, set := range s.sets {
-		if !slices.ContainsFunc(slices.Collect(maps.Values(t.nodes)), func(n *blockNode) bool { return n.file == setFile(set) }) {
+		if !slices.ContainsFunc(slices.Collect(maps.Values(t.byName)), func(n *blockNode) bool { return n.file == setFile(set) }) {
 			p.Roots = append(p.Roots, setOf(set))
 		}
 	}
@@ -147,47 +143,44 @@ func (t *storageTree) put(above *Thing, edge string, thing *Thing) {
 }
 
 func (t *storageTree) node(name string) *blockNode {
-	n := t.nodes[name]
+	n := t.byName[name]
 	if n == nil {
 		n = &blockNode{thing: &Thing{Kind: Node, Name: name}}
-		t.nodes[name] = n
+		t.byName[name] = n
 	}
 	return n
 }
 
 // addNodes adds all nodes with their notes and the edges between them.
 func (t *storageTree) addNodes() {
-	described := map[string]bool{}
-	describe := func(name, driver string, size int64, file string, notes ...string) {
-		if described[name] {
-			return
-		}
-		described[name] = true
-		n := t.node(name)
-		n.thing.note(driver, show.Bytes(size))
-		n.thing.note(notes...)
-		if (block.Layer{Driver: qemu.BlockdevDriver(driver)}).Filter() {
-			n.thing.Kind = Filter
-			return
-		}
-		if !strings.HasPrefix(file, "json:") {
-			n.file = file
-		}
-	}
 	for _, d := range t.disks {
 		for i, l := range d.Layers {
-			describe(l.Node, string(l.Driver), l.Size, l.File, encrypted(l.Encrypted))
+			n := t.node(l.Node)
+			if len(n.thing.Notes) > 0 {
+				continue // a layer of two disks
+			}
+			n.thing.note(string(l.Driver), show.Bytes(l.Size))
+			if l.Encrypted {
+				n.thing.note("encrypted")
+			}
+			if l.Filter() {
+				n.thing.Kind = Filter
+			} else {
+				n.file = l.File
+			}
 			if t.graph == nil && i > 0 {
 				above, edge := t.node(d.Layers[i-1].Node), "backing"
 				if above.thing.Kind == Filter {
 					edge = "file"
 				}
-				above.below = append(above.below, Edge{edge, t.node(l.Node).thing})
+				above.below = append(above.below, Edge{edge, n.thing})
 			}
 		}
 	}
-	for _, d := range t.details {
-		describe(qmp.Value(d.NodeName), d.Drv, d.Image.VirtualSize, d.File, encrypted(d.Encrypted))
+	for _, s := range t.storage.nodes {
+		if n := t.node(qmp.Value(s.NodeName)); len(n.thing.Notes) == 0 && s.DriverSpecific != nil {
+			n.thing.note(string(s.DriverSpecific.Driver))
+		}
 	}
 	if t.graph == nil {
 		return
@@ -205,13 +198,6 @@ func (t *storageTree) addNodes() {
 			n.below = append(n.below, Edge{e.Name, t.node(names[e.Child]).thing})
 		}
 	}
-}
-
-func encrypted(yes bool) string {
-	if yes {
-		return "encrypted"
-	}
-	return ""
 }
 
 // rootsOfDisks returns the name of the node at the top of each disk. The graph knows the filters of jobs, which query-block
@@ -248,23 +234,18 @@ func (t *storageTree) finishNodes() {
 			bitmaps[d.Layers[0].Node] = d.Bitmaps
 		}
 	}
-	for _, d := range t.details {
-		bitmaps[qmp.Value(d.NodeName)] = d.DirtyBitmaps
-	}
 	byThing := map[*Thing]*blockNode{}
-	for _, n := range t.nodes {
+	for _, n := range t.byName {
 		byThing[n.thing] = n
 	}
-	for name, n := range t.nodes {
+	for name, n := range t.byName {
 		slices.SortStableFunc(n.below, func(a, b Edge) int {
 			return cmp.Or(edgeRank(a.Name)-edgeRank(b.Name), strings.Compare(a.Name, b.Name), strings.Compare(a.To.Name, b.To.Name))
 		})
 		isLowest := true // of the nodes for the same file
 		var backing []Edge
 		for _, e := range n.below {
-			if byThing[e.To].file == n.file {
-				isLowest = false
-			}
+			isLowest = isLowest && byThing[e.To].file != n.file
 			if e.Name == "backing" {
 				backing = append(backing, e)
 				continue
@@ -291,9 +272,9 @@ func (t *storageTree) finishNodes() {
 		}
 	}
 	// The name of a file is at the image, not again at the node that opens the file for it.
-	for _, n := range t.nodes {
+	for _, n := range t.byName {
 		repeats := false
-		for _, above := range t.nodes {
+		for _, above := range t.byName {
 			repeats = repeats || above.file == n.file && slices.ContainsFunc(above.below, func(e Edge) bool { return e.To == n.thing })
 		}
 		if !repeats && !strings.HasPrefix(n.file, "/dev/fdset/") {

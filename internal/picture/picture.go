@@ -7,8 +7,8 @@
 //	data1  disk, 64 MiB
 //	└─ limit  throttle, 64 MiB
 //	   └─ file: top  qcow2, 64 MiB, /srv/vm1/top.qcow2
-//	      ├─ file: top-file  file, 192 KiB
-//	      ├─ bitmap backup0
+//	      ├─ file: top-file  file
+//	      ├─ export export0  nbd
 //	      └─ backing: base  raw, 64 MiB, /srv/vm1/base.img
 //
 // Text is for a terminal, DOT for graphviz, and SVG for a browser or a document. A thing that two others use is drawn once:
