@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -265,4 +266,24 @@ func TestDumb(t *testing.T) {
 	term.mu.Lock()
 	defer term.mu.Unlock()
 	require.False(t, strings.Contains(term.output.String(), "\x1b"))
+}
+
+// TestRiskyQuery sends a query that can end some QEMUs while they have a backup: the shell asks.
+func TestRiskyQuery(t *testing.T) {
+	s := server(t)
+	s.Handle("query-jobs", func(*qmptest.Request) (any, error) {
+		return []map[string]any{{"id": "j1", "type": "backup", "status": "concluded", "current-progress": 1, "total-progress": 1}}, nil
+	})
+	s.Handle("query-named-block-nodes", func(*qmptest.Request) (any, error) { return nil, errors.New("it was sent") })
+	term := startTerminal(t, nil, "vm1="+s.Addr())
+	term.wait(`vm1> `)
+	term.send("query-named-block-nodes\r")
+	term.wait(`Send it\? \[y/N\] `)
+	term.send("\r")
+	term.wait(`vm1> `)
+	for _, r := range s.Requests() {
+		require.NotEqual(t, "query-named-block-nodes", r.Command)
+	}
+	term.send("exit\r")
+	term.end()
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -245,6 +246,11 @@ func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.
 			return nil, "", nil
 		}
 	}
+	if command.Name == namedNodes && sh.editor != nil && hasRiskyJob(ctx, x) {
+		if !sh.editor.confirm(namedNodes + " can end some QEMUs while they have a backup or a stream; tree block is safe. Send it?") {
+			return nil, "", nil
+		}
+	}
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeOver)
@@ -256,6 +262,15 @@ func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.
 	}
 	result, err := command.Raw().Do(ctx, x, opts...)
 	return result, command.Name, err
+}
+
+// namedNodes is the query that ends some QEMUs: see package job.
+const namedNodes = "query-named-block-nodes"
+
+// hasRiskyJob reports whether there is a job during which namedNodes can end a QEMU.
+func hasRiskyJob(ctx context.Context, x qmp.Executor) bool {
+	jobs, _ := ask[[]struct{ Type string }](ctx, x, "query-jobs", nil)
+	return slices.ContainsFunc(jobs, func(j struct{ Type string }) bool { return j.Type == "backup" || j.Type == "stream" })
 }
 
 // print prints a result. It does nothing if no command was executed.
@@ -469,7 +484,7 @@ func (sh *shell) help(ctx context.Context, in input) error {
   query-block                            which disk is which file
   device_add driver=virtio-net-pci id=n1
   query-jobs -json
-  query-named-block-nodes | jq '.[]["node-name"]'
+  query-block | jq '.[].device'
 Keys: Ctrl-R searches in the history, Ctrl-C ends a wait, Ctrl-D leaves the shell.
 A line goes on if a bracket or a quote is open, or after a backslash.
 
