@@ -2,7 +2,6 @@ package talk_test
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -24,18 +23,24 @@ func TestLogs(t *testing.T) {
 	})
 }
 
-// show prints and explains a log, as text and as JSON.
+// show prints and explains a log, as text and as JSON, and adds it up.
 func show(t *testing.T, log []byte) (text, lines string) {
+	entries, err := talk.Collect(talk.Join(talk.Read(bytes.NewReader(log))))
+	require.NoError(t, err)
 	var b, j bytes.Buffer
-	p := talk.Printer{W: &b, Width: 160, Conversations: strings.Contains(string(log), "mon=")}
-	var x talk.Explainer
-	for e, err := range talk.Join(talk.Read(bytes.NewReader(log))) {
-		require.NoError(t, err)
-		require.NoError(t, p.Print(e))
-		remarks := x.Explain(e)
-		require.NoError(t, p.Remarks(remarks))
-		j.Write(e.JSON(remarks))
-	}
-	require.NoError(t, p.Finish())
+	require.NoError(t, talk.Write(&b, entries, talk.Options{Width: 160, Explain: &talk.Explainer{}}))
+	require.NoError(t, talk.WriteTotals(&b, talk.Totals(entries)))
+	require.NoError(t, talk.Write(&j, entries, talk.Options{JSON: true, Explain: &talk.Explainer{}}))
 	return b.String(), j.String()
+}
+
+// TestNames writes some commands and events only.
+func TestNames(t *testing.T) {
+	entries := read(t, aStop)
+	var b bytes.Buffer
+	require.NoError(t, talk.Write(&b, entries, talk.Options{Names: []string{"stop", "res*"}}))
+	require.Equal(t, "> stop\n1970-01-01\n00:00:01.000001 * STOP\n< stop  ok\n"+
+		"00:00:01.000001 * RESET  {\"guest\":false,\"reason\":\"none\"}\n", b.String())
+	require.Error(t, talk.Write(&b, entries, talk.Options{Names: []string{"["}}))
+	require.NoError(t, talk.Write(&b, nil, talk.Options{}))
 }

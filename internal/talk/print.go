@@ -27,8 +27,9 @@ type Printer struct {
 	// Conversations shows which conversation a message belongs to.
 	Conversations bool
 
-	open []*Entry // requests
-	day  string
+	open   []*Entry // requests
+	server bool     // a message of the server is in the log
+	day    string
 }
 
 // Print writes an entry.
@@ -36,6 +37,7 @@ func (p *Printer) Print(e *Entry) error {
 	if e.Kind == Request {
 		p.open = append(p.open, e)
 	}
+	p.server = p.server || e.From == FromServer
 	if e.Request != nil {
 		p.open = slices.DeleteFunc(p.open, func(r *Entry) bool { return r == e.Request })
 	}
@@ -48,8 +50,11 @@ func (p *Printer) Print(e *Entry) error {
 	return p.print(e.words())
 }
 
-// Finish writes the requests that have no reply, a line each.
+// Finish writes the requests that have no reply, a line each. It writes nothing if the log has only what clients sent.
 func (p *Printer) Finish() error {
+	if !p.server {
+		return nil
+	}
 	for _, e := range p.open {
 		w := e.words()
 		w.sign, w.rest = "?", join("no reply", w.rest)
