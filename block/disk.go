@@ -19,6 +19,9 @@ type Disk struct {
 	ID   string // of the device; empty if it has none
 	Path string // the device in QEMU's tree of objects, or its ID: the "qdev" of the block layer's answers
 
+	// Drive is the name of the drive, if -drive or drive_add made the disk: "ide0-hd0". It is empty for a node of blockdev-add.
+	Drive string
+
 	// Layers are the images and the filters of the disk, in the order in which QEMU reads them for the guest. The filter
 	// of a job is among them only if somebody gave it a name. A drive without a medium has no layers.
 	Layers []Layer
@@ -383,7 +386,7 @@ func idOf(b *qemu.BlockInfo) string {
 
 // disk describes a disk, without Exports and Left. fit is that of layers.
 func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
-	d = &Disk{ID: idOf(b), Path: qmp.Value(b.Qdev)}
+	d = &Disk{ID: idOf(b), Path: qmp.Value(b.Qdev), Drive: b.Device}
 	if b.Inserted == nil {
 		return d, true
 	}

@@ -70,10 +70,12 @@ func TestDiskOfOthers(t *testing.T) {
 		require.Equal(t, qemu.BlockdevDriverQcow2, old.Layers[0].Driver)
 		require.Regexp(t, "^#block", old.Layers[0].Node)
 		require.EqualValues(t, imageSize, old.Size())
+		require.Equal(t, "drv", old.Drive)
 
 		virtio := m.disk(t, "virtio")
 		require.Equal(t, []string{"new"}, nodesOf(virtio))
 		require.Equal(t, "/machine/peripheral/virtio/virtio-backend", virtio.Path)
+		require.Empty(t, virtio.Drive)
 
 		cd := m.disk(t, "cd")
 		require.Empty(t, cd.Layers)

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/internal/fdconn"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 )
@@ -171,7 +172,7 @@ func (l *Line) Secret(id string, secret []byte) error {
 
 // socketPair gives QEMU one end of a connection, and returns the other and the number of QEMU's.
 func (l *Line) socketPair() (ours *os.File, fd string, err error) {
-	ours, theirs, err := socketPair()
+	ours, theirs, err := fdconn.Pair()
 	if err != nil {
 		return nil, "", err
 	}

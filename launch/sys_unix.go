@@ -53,20 +53,6 @@ func duplicate(f *os.File) (copied *os.File, err error) {
 	return copied, nil
 }
 
-// socketPair returns the two ends of a connection.
-func socketPair() (ours, theirs *os.File, err error) {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err != nil {
-		return nil, nil, os.NewSyscallError("socketpair", err)
-	}
-	for _, fd := range fds {
-		syscall.CloseOnExec(fd)
-	}
-	return os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair"), nil
-}
-
 // processAttributes adds to the attributes of a child. QEMU does not get the signals of the terminal, so that the
 // program can end it in its own way.
 func processAttributes(attr *syscall.SysProcAttr, outlive bool) *syscall.SysProcAttr {

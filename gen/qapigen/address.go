@@ -3,16 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"net"
-	"net/netip"
-	"os"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
@@ -21,9 +15,7 @@ import (
 // addressHelp explains ADDRESS, for the help of the subcommands.
 const addressHelp = `The ADDRESS of a running server is the address of its QMP monitor (QEMU's option -qmp):
 
-  unix:PATH         a Unix socket; PATH alone if the socket exists; @NAME for an abstract socket
-  tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
-  vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
+` + address.Help + `
 
 A socket of a server serves one client at a time.`
 
@@ -31,36 +23,21 @@ A socket of a server serves one client at a time.`
 const sourceHelp = `SOURCE is the main file of a schema (qapi-schema.json), a file that capture wrote, or an ADDRESS.
 ` + addressHelp
 
-// serverAddress returns the address of a server for dialServer, if name is an address on the command line.
-// It returns false for a file, or if nothing has this name.
-func serverAddress(name string) (string, bool) {
-	for _, prefix := range []string{"unix:", "tcp:", "vsock:", "@"} {
-		if strings.HasPrefix(name, prefix) {
-			return name, true
-		}
-	}
-	if info, err := os.Stat(name); err == nil {
-		return "unix:" + name, info.Mode().Type() == fs.ModeSocket
-	}
-	_, err := netip.ParseAddrPort(name)
-	return "tcp:" + name, err == nil || strings.HasPrefix(name, "localhost:")
-}
-
 // serverLimit is how long a server may take to greet and to answer: 20 ms, unless another client
 // holds its monitor.
 var serverLimit = 10 * time.Second
 
 // askServer asks a running server for its schema.
-func askServer(ctx context.Context, address string) (*source, error) {
+func askServer(ctx context.Context, server string) (*source, error) {
 	ctx, cancel := context.WithTimeout(ctx, serverLimit)
 	defer cancel()
-	step(ctx, "waiting for the greeting of "+address)
-	c, err := dialServer(ctx, address)
+	step(ctx, "waiting for the greeting of "+server)
+	c, err := address.Dial(ctx, server, nil)
 	if err != nil {
-		return nil, advise(err, dialAdvice(address, err))
+		return nil, advise(err, dialAdvice(server, err))
 	}
 	defer c.Close()
-	step(ctx, "waiting for the schema of "+address)
+	step(ctx, "waiting for the schema of "+server)
 	view, err := qmpschema.Query(ctx, c)
 	if err != nil {
 		return nil, advise(err, queryAdvice(err))
@@ -70,55 +47,18 @@ func askServer(ctx context.Context, address string) (*source, error) {
 	return &source{view: view, version: version.String()}, nil
 }
 
-// dialServer is qmp.Dial without a lookup of host names.
-func dialServer(ctx context.Context, address string) (*qmp.Client, error) {
-	hostPort, tcp := strings.CutPrefix(address, "tcp:")
-	if _, err := netip.ParseAddrPort(hostPort); !tcp || err == nil {
-		return qmp.Dial(ctx, address, nil)
-	}
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", hostPort)
-	if err != nil {
-		return nil, err
-	}
-	return qmp.NewClient(ctx, conn, nil)
-}
-
 // dialAdvice says what to do if the client cannot connect.
-func dialAdvice(address string, err error) string {
-	_, garbage := errors.AsType[*qmp.ProtocolError](err)
-	_, unreachable := errors.AsType[net.Error](err)
+func dialAdvice(server string, err error) string {
+	advice := address.Advice("qapigen", server, err)
 	switch {
-	case strings.TrimPrefix(address, "unix:") == "":
-		return "write the path of the socket after unix:; in a go:generate line, is the variable set?"
-	case garbage, errors.Is(err, io.EOF):
-		return "this is not a QMP monitor; perhaps it is a human monitor (-monitor): give the socket of -qmp, or of -mon with mode=control"
-	case errors.Is(err, fs.ErrPermission):
-		return "run qapigen as the user that the server runs as"
-	case strings.HasPrefix(address, "vsock:") && isDial(err):
-		return "check the CID and the port, and that a QMP server listens there; a guest agent has no introspection"
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Sprintf("no server listens there: start QEMU with -qmp %s,server=on,wait=off, or give the address that it was started with", withScheme(address))
-	case errors.Is(err, context.DeadlineExceeded) && !isDial(err):
-		return "end the other client, or start QEMU with one more -qmp; a guest agent does not greet, and has no introspection: generate from its schema, qga/qapi-schema.json"
-	case unreachable:
-		return "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT"
+	case strings.TrimPrefix(server, "unix:") == "":
+		advice += "; in a go:generate line, is the variable set?"
+	case strings.HasPrefix(server, "vsock:") && address.IsDial(err):
+		advice += "; a guest agent has no introspection"
+	case strings.HasSuffix(advice, "a guest agent does not greet"):
+		advice += ", and has no introspection: generate from its schema, qga/qapi-schema.json"
 	}
-	return ""
-}
-
-// isDial reports whether an error is about connecting, and not about the answers.
-func isDial(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
-}
-
-// withScheme returns an address in the form of QEMU's options.
-func withScheme(address string) string {
-	if name, ok := strings.CutPrefix(address, "@"); ok {
-		return "unix:" + name + ",abstract=on"
-	}
-	return address
+	return advice
 }
 
 // queryAdvice says what to do if a server gives no schema.

@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/qmpkit/qmpkit/internal/address"
 )
 
 // newCapture makes the subcommand that saves the schema of a server.
@@ -40,10 +42,10 @@ A guest agent has no introspection.
 }
 
 // capture writes nothing until the whole answer is there.
-func capture(ctx context.Context, address, out string, stdout, stderr io.Writer) error {
-	s, err := openServer(ctx, address)
+func capture(ctx context.Context, server, out string, stdout, stderr io.Writer) error {
+	s, err := openServer(ctx, server)
 	if err != nil {
-		return fmt.Errorf("%s: %w", address, err)
+		return fmt.Errorf("%s: %w", server, err)
 	}
 	var b bytes.Buffer
 	if err := printView(&b, s.view); err != nil {
@@ -62,8 +64,8 @@ func capture(ctx context.Context, address, out string, stdout, stderr io.Writer)
 
 // openServer is openSource for a running server only.
 func openServer(ctx context.Context, name string) (*source, error) {
-	if address, ok := serverAddress(name); ok {
-		return askServer(ctx, address)
+	if server, ok := address.Of(name); ok {
+		return askServer(ctx, server)
 	}
 	info, err := os.Stat(name)
 	switch {

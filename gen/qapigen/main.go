@@ -24,6 +24,7 @@
 //	unix:PATH         a Unix socket; PATH alone if the socket exists; @NAME for an abstract socket
 //	tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
 //	vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
+//	pid:PID           the monitor in the command line of a running QEMU (Linux)
 //
 // Flags take one dash or two.
 //

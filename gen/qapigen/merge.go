@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/internal/unmask"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
@@ -61,7 +62,7 @@ func openIngredients(ctx context.Context, sources []string) (parts []ingredient,
 	seen := map[string]bool{}
 	for _, name := range sources {
 		where := name
-		if _, ok := serverAddress(name); !ok {
+		if _, ok := address.Of(name); !ok {
 			where = filepath.Clean(name)
 		}
 		if seen[where] {

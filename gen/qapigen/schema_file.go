@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/qapi"
 )
 
@@ -20,8 +21,8 @@ const wantMain = "give the main file of a schema, such as qapi/" + mainName + " 
 // loadFile loads the schema with this main file. What is none gets an error that says what to give
 // instead.
 func loadFile(name string, opts *qapi.Options) (*qapi.Schema, error) {
-	if address, ok := serverAddress(name); ok {
-		return nil, fmt.Errorf("%s: this is a server, not the file of a schema: qapigen capture %s saves its schema; %s", name, address, wantMain)
+	if server, ok := address.Of(name); ok {
+		return nil, fmt.Errorf("%s: this is a server, not the file of a schema: qapigen capture %s saves its schema; %s", name, server, wantMain)
 	}
 	if err := notAFile(name); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 )
@@ -22,8 +23,8 @@ type source struct {
 
 // openSource reads what a source names.
 func openSource(ctx context.Context, name string) (*source, error) {
-	if address, ok := serverAddress(name); ok {
-		return askServer(ctx, address)
+	if server, ok := address.Of(name); ok {
+		return askServer(ctx, server)
 	}
 	step(ctx, "reading "+name)
 	if err := notAFile(name); err != nil {

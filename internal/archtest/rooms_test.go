@@ -19,6 +19,9 @@ const (
 	jennifer = "github.com/dave/jennifer"
 	cobra    = "github.com/spf13/cobra"
 	pflag    = "github.com/spf13/pflag"
+	pretty   = "github.com/jedib0t/go-pretty/v6"
+	gojq     = "github.com/itchyny/gojq"
+	xterm    = "golang.org/x/term"
 	tools    = "golang.org/x/tools"
 
 	// For what serves tests only.
@@ -35,6 +38,8 @@ var rooms = []room{
 		why: "the schema that a server sends; it does not link the parser of schema files"},
 	{path: "internal/wait", library: true, lean: true,
 		why: "helps functions that stop waiting when a context ends: a mutex, locks with names, an answer asked for once, a context for cleaning up"},
+	{path: "internal/fdconn", library: true, lean: true,
+		why: "reads and writes sockets on which descriptors pass"},
 	{path: "qmp", rooms: []string{"qmp/wire", "internal/wait"}, library: true, lean: true,
 		why: "the protocol client"},
 	{path: "qmp/qmptls", rooms: []string{"qmp"}, library: true,
@@ -50,13 +55,13 @@ var rooms = []room{
 
 	{path: "internal/syntax", library: true,
 		why: "parses the text of a schema file into a tree with positions; no I/O"},
-	{path: "qmp/qmptest", rooms: []string{"internal/wait", "qmp", "qmp/wire", "qmp/introspect"}, modules: []string{sys}, library: true,
-		why: "a QMP server for tests, which checks requests by a schema; x/sys takes descriptors"},
+	{path: "qmp/qmptest", rooms: []string{"internal/wait", "internal/fdconn", "qmp", "qmp/wire", "qmp/introspect"}, library: true,
+		why: "a QMP server for tests, which checks requests by a schema"},
 	{path: "qmp/qmpschema", rooms: []string{"internal/wait", "qmp", "qmp/wire", "qmp/introspect"}, library: true,
 		why: "asks a server for its schema, once for each connection, and compares requests with it"},
 	{path: "qom", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu"}, library: true,
 		why: "reads and sets the properties of QEMU's objects"},
-	{path: "launch", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu", "qmp/qmpfd"}, library: true,
+	{path: "launch", rooms: []string{"internal/wait", "internal/fdconn", "qmp", "qmp/generated/qemu", "qmp/qmpfd"}, library: true,
 		why: "starts QEMU, watches it and ends it; typed command lines"},
 	{path: "job", rooms: []string{"internal/wait", "qmp", "qmp/generated/qemu"}, library: true,
 		why: "runs QEMU's jobs to their ends"},
@@ -89,9 +94,17 @@ var rooms = []room{
 		why: "writes the facts as a page for a browser"},
 	{path: "gen/vet", rooms: []string{"qapi/facts", "qmp/introspect"}, modules: []string{tools},
 		why: "an analyzer that finds uses of things that a QEMU in a range lacks"},
+	{path: "internal/address", rooms: []string{"qmp"},
+		why: "the addresses of servers on the command lines of programs: reads them, connects, gives advice"},
 	{path: "gen/qapigen", modules: []string{cobra, pflag, tools},
-		rooms: []string{"internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
+		rooms: []string{"internal/address", "internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
 		why:   "the command qapigen: flags and subcommands; print needs only the syntax, generate takes names of types from the snapshots"},
+	{path: "internal/cmdline", rooms: []string{"qmp/wire", "qmp", "qmp/introspect", "qapi/facts"},
+		why: "reads, completes and explains commands as people type them, by the schema of the server"},
+	{path: "internal/show", rooms: []string{"qmp"}, modules: []string{pretty, gojq},
+		why: "prints results and events for people: tables, text, units, colours; jq programs"},
+	{path: "internal/picture", rooms: []string{"qmp", "qmp/generated/qemu", "qom", "hotplug", "block", "internal/show"},
+		why: "draws PCI buses, storage, network and objects of a machine as text, DOT and SVG"},
 
 	{path: "docs",
 		why: "the pages, and tests that compile and run the code in them"},
@@ -101,6 +114,8 @@ var rooms = []room{
 		why: "runs go test and prints a summary"},
 	{path: "internal/conformance", rooms: []string{"qapi"},
 		why: "runs the checker on QEMU's own test suite"},
+	{path: "internal/talk", rooms: []string{"internal/fdconn", "qmp", "qmp/introspect", "qmp/qmptest", "qapi/facts", "testdata/schema"},
+		why: "conversations in files: records, prints and explains them, and plays them again"},
 	{path: "internal/schematest", rooms: []string{"qapi", "qmp/introspect", "qmp", "qmp/qmptest", "qmp/wire", "testdata/schema"}, modules: []string{testify, jsontext},
 		why: "checks a generated package against its schema with random values"},
 	{path: "internal/golden", modules: []string{testify, txtar},
@@ -111,6 +126,8 @@ var rooms = []room{
 		why: "a fake QEMU that keeps track of devices and nodes, for tests and the demo"},
 	{path: "internal/update", rooms: []string{"qapi", "qapi/facts", "qmp/introspect", "internal/diff"},
 		why: "make update: snapshot, bindings and changelog for another QEMU; runs qapigen"},
+	{path: "cmd/qmpsh", top: true, modules: []string{cobra, pflag, xterm},
+		why: "the shell: sessions, scripts, the line editor, events; thin, since the rooms do the work"},
 	{path: "examples/demo", top: true,
 		why: "the program that make demo runs"},
 	{path: "examples/backup", top: true,

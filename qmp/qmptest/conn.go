@@ -4,9 +4,9 @@ import (
 	"context"
 	"io"
 	"net"
-	"os"
 	"sync"
 
+	"github.com/qmpkit/qmpkit/internal/fdconn"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -14,7 +14,7 @@ import (
 type conn struct {
 	server *Server
 	net    net.Conn
-	in     fileReader
+	in     fdconn.Conn
 	files  pendingFiles
 	oob    bool // "oob" has been enabled
 
@@ -29,16 +29,8 @@ type conn struct {
 	ready    bool // qmp_capabilities has been executed: set while serving, with writes held
 }
 
-// A fileReader reads a connection and takes the descriptors that come with the bytes.
-type fileReader interface {
-	io.Reader
-	// takeFiles returns the descriptors that came with the last Read; new is false if no
-	// descriptor came.
-	takeFiles() (files []*os.File, new bool)
-}
-
 func newConn(s *Server, nc net.Conn, faults []Fault) *conn {
-	c := &conn{server: s, net: nc, in: newFileReader(nc), ready: s.options.Guest}
+	c := &conn{server: s, net: nc, in: fdconn.New(nc), ready: s.options.Guest}
 	// Not of the test's context: that ends before the test's cleanups, which may have commands.
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.out = throughFaults(lineEnd{c}, faults)
@@ -67,8 +59,8 @@ func (c *conn) serveUntilEnd() {
 	}
 	var p parser
 	for buffer := make([]byte, 4096); c.ctx.Err() == nil; {
-		n, err := c.in.Read(buffer)
-		if files, new := c.in.takeFiles(); new {
+		n, files, err := c.in.Read(buffer)
+		if len(files) > 0 {
 			c.files.put(files)
 		}
 		for _, b := range buffer[:n] {

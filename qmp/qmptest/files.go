@@ -1,14 +1,6 @@
 package qmptest
 
-import (
-	"net"
-	"os"
-)
-
-// noFiles reads a connection on which no descriptors come.
-type noFiles struct{ net.Conn }
-
-func (noFiles) takeFiles() ([]*os.File, bool) { return nil, false }
+import "os"
 
 // pendingFiles are the descriptors that have come and that no command has taken. As in QEMU
 // they do not belong to the command that they came with, but to the connection, and new ones

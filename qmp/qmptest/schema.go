@@ -143,3 +143,26 @@ func refuse(desc string) *qmp.Error { return &qmp.Error{Class: qmp.ErrGeneric, D
 func find(given []member, name string) int {
 	return slices.IndexFunc(given, func(m member) bool { return m.name == name })
 }
+
+// Check returns the error with which a QEMU with this schema and version refuses a request before it executes the
+// command, nil if it does not. The request is a message of the protocol: {"execute": …}. Check is what a server with
+// [Options.Schema] does with each request; see the package comment for what it cannot check.
+func Check(schema *introspect.Schema, version qmp.Version, request []byte) *qmp.Error {
+	var p parser
+	var messages []message
+	for _, b := range append(request[:len(request):len(request)], '\n') {
+		messages = append(messages, p.feed(b)...)
+	}
+	if len(messages) != 1 {
+		return refuse("JSON parse error, not one value")
+	}
+	if m := messages[0]; m.err != "" {
+		return refuse(m.err)
+	}
+	r := &Request{}
+	if wrong := r.read(messages[0].text, true); wrong != "" {
+		return refuse(wrong)
+	}
+	s := &Server{options: Options{Schema: schema, Version: version}}
+	return s.check(r)
+}

@@ -173,14 +173,20 @@ func (s *Server) accept() {
 		served := make(chan struct{})
 		s.goroutines.Go(func() { // a handler or a fault may end this goroutine
 			defer close(served)
-			defer nc.Close()
-			var c *conn
-			s.blame(func() string { return "a fault" }, func() { c = s.begin(nc) })
-			if c != nil {
-				c.serve()
-			}
+			s.Serve(nc)
 		})
 		<-served
+	}
+}
+
+// Serve serves a connection that the caller has accepted, until its client leaves, and closes it. Descriptors can come
+// over it if it is a UNIX socket.
+func (s *Server) Serve(nc net.Conn) {
+	defer nc.Close()
+	var c *conn
+	s.blame(func() string { return "a fault" }, func() { c = s.begin(nc) })
+	if c != nil {
+		c.serve()
 	}
 }
 

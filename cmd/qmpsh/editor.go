@@ -1,0 +1,521 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// A screen is what a terminal can show. The zero value is for files and pipes.
+type screen struct {
+	width, height int
+	colour, light bool
+}
+
+// screen asks the terminal for its size.
+func (sh *shell) screen() screen {
+	if sh.tty == nil {
+		return screen{}
+	}
+	s := screen{width: 80, height: 24, colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	if w, h, err := term.GetSize(int(sh.tty.Fd())); err == nil && w > 0 {
+		s.width, s.height = w, h
+	}
+	if _, background, ok := strings.Cut(os.Getenv("COLORFGBG"), ";"); ok {
+		s.light = strings.HasSuffix(background, "7") || strings.HasSuffix(background, "15")
+	}
+	return s
+}
+
+// An editor reads lines from a terminal and prints above the line that is being typed. Its methods, except write and
+// hold, are for one goroutine.
+type editor struct {
+	sh      *shell
+	in, out *os.File
+	history *history
+
+	terminal *term.Terminal // nil for a terminal without a cursor
+	plain    *bufio.Reader  // for that terminal
+
+	pending     []byte // what was read from the terminal, and not given to the line editor
+	interrupted bool   // Ctrl-C ended the line
+	search      *search
+
+	mu      sync.Mutex
+	reading bool          // a line is being typed
+	held    *bytes.Buffer // what was written while another program has the terminal; nil if none has
+}
+
+// A search is a search in the history.
+type search struct {
+	text     string // to find
+	at       int    // in the history
+	original string // the line before
+	found    bool
+}
+
+func newEditor(sh *shell, in, out *os.File, h *history) *editor {
+	e := &editor{sh: sh, in: in, out: out, history: h}
+	if os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" {
+		e.plain = bufio.NewReader(in)
+		return e
+	}
+	e.terminal = term.NewTerminal(struct {
+		io.Reader
+		io.Writer
+	}{keys{e}, out}, "")
+	e.terminal.History = h
+	e.terminal.AutoCompleteCallback = e.key
+	return e
+}
+
+// Write prints text above the line that is being typed.
+func (e *editor) Write(text []byte) (int, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.held != nil {
+		return e.held.Write(text)
+	}
+	if !e.reading {
+		return e.out.Write(text)
+	}
+	return e.terminal.Write(text)
+}
+
+// hold keeps what is written back, while another program has the terminal.
+func (e *editor) hold(on bool) {
+	e.mu.Lock()
+	held := e.held
+	e.held = nil
+	if on {
+		e.held = new(bytes.Buffer)
+	}
+	e.mu.Unlock()
+	if held != nil && held.Len() > 0 {
+		e.Write(held.Bytes())
+	}
+}
+
+// read reads a command, which can have several lines. The error is io.EOF at the end of the input, and errInterrupted
+// if Ctrl-C ended the line.
+func (e *editor) read(prompt string) (string, error) {
+	text, err := e.readLine(prompt)
+	for err == nil && needsMore(text) {
+		var more string
+		more, err = e.readLine(strings.Repeat(" ", max(0, utf8.RuneCountInString(prompt)-2)) + "> ")
+		text += "\n" + more
+	}
+	return text, err
+}
+
+func (e *editor) readLine(prompt string) (string, error) {
+	if e.terminal == nil {
+		fmt.Fprint(e.out, prompt)
+		line, err := e.plain.ReadString('\n')
+		if err != nil && line == "" {
+			return "", err
+		}
+		return strings.TrimRight(line, "\r\n"), nil
+	}
+	fd := int(e.in.Fd())
+	state, err := term.MakeRaw(fd)
+	if err != nil {
+		return "", err
+	}
+	defer term.Restore(fd, state)
+	e.setReading(true)
+	defer e.setReading(false)
+	e.resize()
+	stop := onResize(e.resize)
+	defer stop()
+	e.interrupted, e.search = false, nil
+	e.terminal.SetPrompt(prompt)
+	e.terminal.SetBracketedPasteMode(true)
+	defer e.terminal.SetBracketedPasteMode(false)
+	line, err := e.terminal.ReadLine()
+	if errors.Is(err, term.ErrPasteIndicator) {
+		err = nil
+	}
+	if e.interrupted {
+		return "", errInterrupted
+	}
+	return line, err
+}
+
+func (e *editor) setReading(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reading = on
+}
+
+func (e *editor) resize() {
+	if w, h, err := term.GetSize(int(e.out.Fd())); err == nil && w > 0 {
+		_ = e.terminal.SetSize(w, h)
+	}
+}
+
+// confirm asks a question.
+func (e *editor) confirm(question string) bool {
+	answer, err := e.readLine(question + " [y/N] ")
+	return err == nil && strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y")
+}
+
+// keys reads keys from the terminal, one at a time, in the form that the line editor knows.
+type keys struct{ *editor }
+
+// Private runes tell [editor.key] about keys that the line editor would handle itself.
+const (
+	runeBackspace = '\ue000' + iota
+	runeAccept
+	runeCancel
+)
+
+const (
+	keyCtrlR = 18
+	keyTab   = '\t'
+)
+
+// sameKeys are sequences of terminals for keys that the line editor knows by others.
+var sameKeys = map[string]string{
+	"\x1bOA": "\x1b[A", "\x1bOB": "\x1b[B", "\x1bOC": "\x1b[C", "\x1bOD": "\x1b[D", "\x1bOH": "\x01", "\x1bOF": "\x05",
+	"\x1b[1~": "\x01", "\x1b[7~": "\x01", "\x1b[4~": "\x05", "\x1b[8~": "\x05",
+	"\x1b[1;5C": "\x1b[1;3C", "\x1b[1;5D": "\x1b[1;3D", "\x1bf": "\x1b[1;3C", "\x1bb": "\x1b[1;3D",
+	"\x1b": "", // alone, it would wait for more
+}
+
+func (k keys) Read(p []byte) (int, error) {
+	if len(k.pending) == 0 {
+		var buffer [4096]byte
+		n, err := k.in.Read(buffer[:])
+		if n == 0 {
+			return 0, err
+		}
+		k.pending = append(k.pending, buffer[:n]...)
+	}
+	n := keyLength(k.pending)
+	key := string(k.pending[:n])
+	k.pending = k.pending[n:]
+	if same, ok := sameKeys[key]; ok {
+		key = same
+	}
+	switch {
+	case key == "\x03":
+		k.interrupted = true
+		key = "\x05^C\r"
+		if k.search != nil {
+			key = string(runeCancel) + key
+		}
+	case k.search == nil, key == "\x12":
+	case key == "\x7f", key == "\x08":
+		key = string(runeBackspace)
+	case key == "\x07", key == "":
+		key = string(runeCancel)
+	case key < " ":
+		key = string(runeAccept) + key
+	}
+	return copy(p, key), nil
+}
+
+// keyLength returns the number of bytes of the first key.
+func keyLength(b []byte) int {
+	if b[0] != 0x1b {
+		n := 1
+		for n < len(b) && n < utf8.UTFMax && !utf8.FullRune(b[:n]) {
+			n++
+		}
+		return n
+	}
+	if len(b) > 2 && b[1] == '[' {
+		for i := 2; i < len(b); i++ {
+			if b[i] >= 0x40 && b[i] <= 0x7e {
+				return i + 1
+			}
+		}
+		return len(b)
+	}
+	if len(b) > 2 && b[1] == 'O' {
+		return 3
+	}
+	return min(2, len(b))
+}
+
+// key handles the keys that the line editor does not know.
+func (e *editor) key(line string, pos int, key rune) (string, int, bool) {
+	switch {
+	case key == keyTab:
+		return e.tab(line, pos)
+	case key == keyCtrlR && e.search == nil:
+		e.search = &search{at: -1, original: line}
+		e.find(false)
+	case e.search == nil:
+		return "", 0, false
+	case key == keyCtrlR:
+		e.find(true)
+	case key == runeBackspace:
+		_, n := utf8.DecodeLastRuneInString(e.search.text)
+		e.search.text = e.search.text[:len(e.search.text)-n]
+		e.search.at = -1
+		e.find(false)
+	case key == runeAccept || key == runeCancel:
+		if key == runeCancel {
+			line = e.search.original
+		}
+		e.search = nil
+		e.prompt(e.sh.prompt())
+		return line, len(line), true
+	default:
+		e.search.text += string(key)
+		e.find(false)
+	}
+	if e.search.at >= 0 {
+		line = e.history.At(e.search.at)
+	}
+	return line, len(line), true
+}
+
+// find looks for the newest line of the history with the text, or for the next older one.
+func (e *editor) find(older bool) {
+	s := e.search
+	from := max(0, s.at)
+	if older {
+		from = s.at + 1
+	}
+	s.found = s.text == ""
+	for i := from; i < e.history.Len() && s.text != ""; i++ {
+		if strings.Contains(e.history.At(i), s.text) {
+			s.at, s.found = i, true
+			break
+		}
+	}
+	state := "search"
+	if !s.found {
+		state = "not found"
+	}
+	e.prompt("(" + state + " " + s.text + ") ")
+}
+
+// prompt changes the prompt on the screen.
+func (e *editor) prompt(text string) {
+	e.terminal.SetPrompt(text)
+	_, _ = e.terminal.Write(nil)
+}
+
+// completionLimit is how long a completion may ask the server.
+const completionLimit = time.Second
+
+// tab completes the word before the cursor, or prints the candidates.
+func (e *editor) tab(line string, pos int) (string, int, bool) {
+	if e.sh.current == nil {
+		return "", 0, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
+	defer cancel()
+	from, candidates := e.sh.complete(ctx, line, pos)
+	if len(candidates) == 0 {
+		return line, pos, true
+	}
+	text := commonPrefix(candidates)
+	if len(candidates) == 1 && candidates[0].space && !strings.HasPrefix(line[pos:], " ") {
+		text += " "
+	}
+	if typed := line[from:pos]; len(candidates) > 1 && len(text) <= len(typed) {
+		s := e.sh.screen()
+		e.Write([]byte(listCandidates(candidates, s.width, max(5, s.height-3))))
+		return line, pos, true
+	}
+	return line[:from] + text + line[pos:], from + len(text), true
+}
+
+func commonPrefix(candidates []candidate) string {
+	prefix := candidates[0].text
+	for _, c := range candidates[1:] {
+		for !strings.HasPrefix(c.text, prefix) {
+			_, n := utf8.DecodeLastRuneInString(prefix)
+			prefix = prefix[:len(prefix)-n]
+		}
+	}
+	return prefix
+}
+
+// listCandidates returns lines with candidates: each with its help or, if none has help or they are too many,
+// several in a line.
+func listCandidates(candidates []candidate, width, height int) string {
+	longest, helps := 0, false
+	for _, c := range candidates {
+		longest = max(longest, utf8.RuneCountInString(c.text))
+		helps = helps || c.help != ""
+	}
+	if width <= 0 {
+		width = 80
+	}
+	var b strings.Builder
+	if helps && len(candidates) <= height {
+		for _, c := range candidates {
+			line := fmt.Sprintf("  %-*s  %s", min(longest, width/2), c.text, c.help)
+			b.WriteString(strings.TrimRight(cut(line, width-1), " ") + "\n")
+		}
+		return b.String()
+	}
+	columns := max(1, (width-2)/(longest+2))
+	rows := (len(candidates) + columns - 1) / columns
+	left := 0
+	if rows > height {
+		rows = height
+		left = len(candidates) - rows*columns
+	}
+	for r := range rows {
+		line := " "
+		for c := range columns {
+			if i := c*rows + r; i < len(candidates) {
+				line += fmt.Sprintf(" %-*s ", longest, candidates[i].text)
+			}
+		}
+		b.WriteString(strings.TrimRight(cut(line, width-1), " ") + "\n")
+	}
+	if left > 0 {
+		fmt.Fprintf(&b, "  … and %d more: type more letters\n", left)
+	}
+	return b.String()
+}
+
+// cut shortens a line to a number of characters.
+func cut(line string, width int) string {
+	if utf8.RuneCountInString(line) <= width {
+		return line
+	}
+	return string([]rune(line)[:max(0, width-1)]) + "…"
+}
+
+// prompt returns the prompt: the name of the session.
+func (sh *shell) prompt() string { return sh.current.name + "> " }
+
+// loop reads and executes lines until the user leaves the shell.
+func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
+	out, ok := sh.out.(*os.File)
+	if !ok {
+		out = os.Stdout
+	}
+	h := openHistory()
+	sh.editor = newEditor(sh, stdin, out, h)
+	sh.out, sh.errs = sh.editor, sh.editor
+	for _, s := range sh.sessions {
+		fmt.Fprintf(sh.out, "%s: %s %s\n", s.name, s.kind, s.version)
+		sh.opened(s)
+	}
+	fmt.Fprintln(sh.out, "Tab completes, help explains, Ctrl-D leaves.")
+	for {
+		line, err := sh.editor.read(sh.prompt())
+		switch {
+		case errors.Is(err, errInterrupted):
+			continue
+		case errors.Is(err, io.EOF):
+			fmt.Fprintln(sh.out)
+			return nil
+		case err != nil:
+			return err
+		}
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		sh.remember(ctx, line)
+		waiting, cancel := context.WithCancelCause(ctx)
+		stop := onInterrupt(cancel)
+		err = sh.line(waiting, line)
+		stop()
+		cancel(nil)
+		if errors.Is(err, errExit) {
+			return nil
+		}
+		if err != nil {
+			sh.report(err)
+		}
+	}
+}
+
+// remember adds a line to the history, without its secrets. A line that cannot be read is not written to the file.
+func (sh *shell) remember(ctx context.Context, line string) {
+	ctx, cancel := context.WithTimeout(ctx, completionLimit)
+	defer cancel()
+	text, ok := sh.withoutSecrets(ctx, sh.current, line)
+	sh.editor.history.add(text, ok)
+}
+
+// withoutSecrets returns a line without the members that qmp's logs hide. It reports whether the line could be read.
+func (sh *shell) withoutSecrets(ctx context.Context, s *session, line string) (string, bool) {
+	words, _ := scan(line)
+	if len(words) == 0 {
+		return line, true
+	}
+	if skip, ok := wrapping[words[0].text]; ok {
+		if len(words) <= skip {
+			return line, true
+		}
+		if named, err := sh.session(words[skip-1].text); words[0].text == "on" && err == nil {
+			s = named
+		}
+		rest, ok := sh.withoutSecrets(ctx, s, line[words[skip].from:])
+		return line[:words[skip].from] + rest, ok
+	}
+	if _, own := builtins[words[0].text]; own {
+		return line, true
+	}
+	bare := line
+	for _, w := range words[1:] {
+		if isSwitch(w.text) {
+			bare = blankOut(bare, w.from, w.to)
+		}
+	}
+	if i := strings.Index(bare, " | "); i >= 0 {
+		bare = bare[:i]
+	}
+	request, err := s.lang.parse(ctx, bare)
+	if err != nil {
+		return line, false
+	}
+	args, err := request.Args.MarshalJSON()
+	if err != nil {
+		return line, false
+	}
+	if redacted := qmp.Redact(fmt.Appendf(nil, `{"execute":%q,"arguments":%s}`, request.Name, args)); bytes.Contains(redacted, []byte("***")) {
+		return string(redacted), true
+	}
+	return line, true
+}
+
+// onResize calls f when the terminal changes its size.
+func onResize(f func()) (stop func()) {
+	if len(resizeSignals) == 0 {
+		return func() {}
+	}
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, resizeSignals...)
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-c:
+				f()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(c)
+		close(done)
+	}
+}

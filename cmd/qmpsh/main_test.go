@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+// TestMain runs the shell itself if the test of a terminal starts this program.
+func TestMain(m *testing.M) {
+	if os.Getenv("QMPSH_TEST_MAIN") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// runShell runs qmpsh with a text as its standard input.
+func runShell(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "stdin")
+	require.NoError(t, os.WriteFile(file, []byte(stdin), 0o666))
+	in, err := os.Open(file)
+	require.NoError(t, err)
+	defer in.Close()
+	var out, errs bytes.Buffer
+	status = run(args, in, &out, &errs)
+	return status, out.String(), errs.String()
+}
+
+// TestScript runs commands on real QEMUs.
+func TestScript(t *testing.T) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
+		vm := q.Start(t, qemutest.Config{Machine: "pc", Monitors: 2, Args: []string{
+			"-S", "-name", "vm1", "-blockdev", "driver=null-co,node-name=root", "-device", "virtio-blk-pci,id=disk1,drive=root",
+		}})
+		a, b := vm.Sockets[0], vm.Sockets[1]
+
+		for _, c := range []struct {
+			name   string
+			args   []string
+			status int
+			stdout string // a part
+			stderr string // a part
+		}{
+			{"json", []string{a, "-json", "query-name"}, exitOK, `{"name": "vm1"}` + "\n", ""},
+			{"flag after the command", []string{a, "query-name", "-json"}, exitOK, `{"name": "vm1"}` + "\n", ""},
+			{"text", []string{a, "query-status"}, exitOK, "prelaunch", ""},
+			{"arguments", []string{a, "qom-get", "path=/machine/peripheral/disk1", "property=type"}, exitOK, "virtio-blk-pci", ""},
+			{"JSON", []string{a, `{"execute": "qom-get", "arguments": {"path": "/machine", "property": "type"}}`}, exitOK, "pc-i440fx", ""},
+			{"a blank in a value", []string{a, "human-monitor-command", "command-line=info name"}, exitOK, "vm1", ""},
+			{"jq", []string{a, "-jq", ".name", "query-name"}, exitOK, "vm1\n", ""},
+			{"a line", []string{a, "query-name | jq .name"}, exitOK, "vm1\n", ""},
+			{"a program", []string{a, "query-name | tr a-z A-Z"}, exitOK, `{"NAME": "VM1"}`, ""},
+			{"pid", []string{fmt.Sprintf("pid:%d", vm.Pid()), "-json", "query-name"}, exitOK, "vm1", ""},
+			{"two sessions", []string{"x=" + a + ",y=" + b, "on", "all", "query-name", "-json"}, exitOK, "{\"name\": \"vm1\"}\n{\"name\": \"vm1\"}\n", ""},
+			{"another session", []string{"x=" + a + ",y=" + b, "on", "y", "query-name", "-json"}, exitOK, "{\"name\": \"vm1\"}\n", ""},
+			{"sessions", []string{"x=" + a, "sessions"}, exitOK, "* x", ""},
+			{"help", []string{a, "help"}, exitOK, "events [NAME|PREFIX*]", ""},
+			{"help of a switch", []string{a, "help", "switches"}, exitOK, "-timeout TIME", ""},
+			{"watch", []string{a, "watch", "query-name", "-n", "2", "-interval", "10ms", "-json"}, exitOK, "{\"name\": \"vm1\"}\n{\"name\": \"vm1\"}\n", ""},
+			{"progress", []string{a, "progress"}, exitOK, "no job and no migration", ""},
+
+			{"refused", []string{a, "device_del", "id=nothing"}, exitRefused, "", "qmpsh: device_del: Device 'nothing' not found (DeviceNotFound)\n"},
+			{"no command", []string{a, "query-nothing"}, exitUsage, "", "query-nothing\n^^^^^^^^^^^^^\n"},
+			{"no member", []string{a, "device_del", "idd=x"}, exitUsage, "", "idd"},
+			{"unknown switch", []string{a, "query-name -bogus"}, exitUsage, "", "-bogus"},
+			{"unknown flag", []string{a, "-bogus", "query-name"}, exitUsage, "", "unknown flag: --bogus"},
+			{"no session", []string{a, "on", "z", "query-name"}, exitUsage, "", "z: no such session; there are: "},
+			{"two of one name", []string{"x=" + a + ",x=" + b, "query-name"}, exitUsage, "", "there is a session with this name"},
+			{"no address", []string{}, exitUsage, "", "-help"},
+			{"not an address", []string{"nothing", "query-name"}, exitUsage, "", "nothing: not the address of a server"},
+			{"no server", []string{"unix:/nowhere/qmp", "query-name"}, exitNotSent, "", "no server listens there"},
+			{"no event", []string{a, "events", "NOTHING", "-n", "1"}, exitUsage, "", "the server has no event NOTHING"},
+			{"no events in time", []string{a, "events", "SHUTDOWN", "-n", "1", "-timeout", "10ms"}, exitTimeOver, "", "0 of 1 came: the time is over"},
+			{"events for a time", []string{a, "events", "-timeout", "10ms"}, exitOK, "", ""},
+			{"a program that fails", []string{a, "query-name | exit 3"}, exitUsage, "", "exit status 3"},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				status, stdout, stderr := runShell(t, "", c.args...)
+				require.Equal(t, c.status, status, stdout+stderr)
+				require.Contains(t, stdout, c.stdout)
+				require.Contains(t, stderr, c.stderr)
+				if c.status != exitOK {
+					require.Empty(t, stdout)
+				}
+			})
+		}
+
+		t.Run("lines", func(t *testing.T) {
+			status, stdout, stderr := runShell(t, "# a comment\n\nquery-name \\\n -json\nquery-name -json\nexit\nnot-executed\n", a)
+			require.Equal(t, exitOK, status, stderr)
+			require.Equal(t, strings.Repeat(`{"name": "vm1"}`+"\n", 2), stdout)
+			status, stdout, _ = runShell(t, "nothing\nquery-name\n", a)
+			require.Equal(t, exitUsage, status)
+			require.Empty(t, stdout)
+		})
+		t.Run("events", func(t *testing.T) {
+			seen, done := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(done)
+				for { // until the events have a reader
+					select {
+					case <-seen:
+						return
+					case <-time.After(50 * time.Millisecond):
+						runShell(t, "cont\nstop\n", b)
+					}
+				}
+			}()
+			status, stdout, stderr := runShell(t, "", a, "events", "resume", "STO*", "-n", "2", "-timeout", "20s", "-json")
+			close(seen)
+			<-done
+			require.Equal(t, exitOK, status, stderr)
+			require.Contains(t, stdout, `"event":"RESUME"`)
+			require.Equal(t, 2, strings.Count(stdout, "\n"))
+		})
+	})
+}
+
+// TestServers connects to a storage daemon and a guest agent.
+func TestServers(t *testing.T) {
+	q := qemutest.Get(t, "11.1")
+	storage, agent := q.StartStorage(t), q.StartAgent(t)
+	status, stdout, stderr := runShell(t, "", "s="+storage.Socket(), "sessions")
+	require.Equal(t, exitOK, status, stderr)
+	require.Contains(t, stdout, "(qemu-storage-daemon 11.1")
+	status, stdout, stderr = runShell(t, "sessions\nguest-get-host-name | jq .\n", "agent:"+agent.Socket())
+	require.Equal(t, exitOK, status, stderr)
+	require.Contains(t, stdout, "(guest agent 11.1")
+	require.Contains(t, stdout, "host-name")
+	status, _, stderr = runShell(t, "", "agent:"+agent.Socket(), "events")
+	require.Equal(t, exitUsage, status)
+	require.Contains(t, stderr, "a guest agent sends no events")
+}
+
+// server returns a server with the schema of a QEMU.
+func server(t *testing.T) *qmptest.Server {
+	answer, err := os.ReadFile("../../testdata/schema/captured/11.1/qemu.json")
+	require.NoError(t, err)
+	s := qmptest.NewServer(t, nil)
+	s.Handle("query-qmp-schema", func(*qmptest.Request) (any, error) { return qmp.RawJSON(answer), nil })
+	return s
+}
+
+// TestNoAnswer sends commands to a server that does not answer, and to one that ends.
+func TestNoAnswer(t *testing.T) {
+	s := server(t)
+	s.Handle("stop", func(*qmptest.Request) (any, error) { return nil, qmptest.ErrNoReply })
+	status, _, stderr := runShell(t, "", s.Addr(), "stop", "-timeout", "50ms")
+	require.Equal(t, exitUnknown, status)
+	require.Equal(t, "qmpsh: no answer in the time of -timeout; the command was sent, and the server may still execute it\n", stderr)
+
+	s.Handle("cont", func(r *qmptest.Request) (any, error) {
+		r.Disconnect()
+		return nil, qmptest.ErrNoReply
+	})
+	status, _, stderr = runShell(t, "", s.Addr(), "cont")
+	require.Equal(t, exitUnknown, status, stderr)
+}
+
+func TestScan(t *testing.T) {
+	for line, want := range map[string]string{
+		`a b=1  c='x y'`:            `a/b=1/c='x y'`,
+		`a {"x": [1, 2]} [1, 2]`:    `a/{"x": [1, 2]}/[1, 2]`,
+		`a 'x | y' "z\" |" | jq .a`: `a/'x | y'/"z\" |"|jq .a`,
+		`a 'x\' | jq .a`:            `a/'x\'|jq .a`,
+		`a b|c`:                     `a/b|c`,
+		`a x=\' | b`:                `a/x=\'|b`,
+		``:                          ``,
+	} {
+		words, filter := scan(line)
+		var parts []string
+		for _, w := range words {
+			require.Equal(t, w.text, line[w.from:w.to])
+			parts = append(parts, w.text)
+		}
+		got := strings.Join(parts, "/")
+		if filter != nil {
+			got += "|" + *filter
+		}
+		require.Equal(t, want, got)
+	}
+	require.Equal(t, `a k='x y' n=1 o={"a": 1} "it's" k='\'`, joinWords([]string{"a", "k=x y", "n=1", `o={"a": 1}`, "it's", `k=\`}))
+	for _, text := range []string{"x y", `it's`, `\`} {
+		require.Equal(t, text, unquote(joinWords([]string{text})))
+	}
+}
+
+func TestNames(t *testing.T) {
+	for text, want := range map[string][2]string{
+		"vm=/run/x":               {"vm", "/run/x"},
+		"/run/vm1/qmp.sock":       {"vm1", "/run/vm1/qmp.sock"},
+		"unix:/run/vm1.sock":      {"vm1", "unix:/run/vm1.sock"},
+		"agent:/run/vm1/qga.sock": {"vm1-agent", "agent:/run/vm1/qga.sock"},
+		"pid:12":                  {"pid:12", "pid:12"},
+		"tcp:h:1":                 {"tcp:h:1", "tcp:h:1"},
+		"unix:/run/a=b/vm2":       {"vm2", "unix:/run/a=b/vm2"},
+	} {
+		name, address := splitName(text)
+		require.Equal(t, want, [2]string{name, address})
+	}
+}
+
+func TestMarkChange(t *testing.T) {
+	require.Equal(t, "same", markChange("same", "same"))
+	require.Equal(t, "count \x1b[7m2\x1b[0m of 3", markChange("count 1 of 3", "count 2 of 3"))
+	require.Equal(t, "a\x1b[7m\x1b[0mb", markChange("axb", "ab"))
+	require.Equal(t, "\x1b[7mnew\x1b[0m", markChange("", "new"))
+}
+
+func TestListCandidates(t *testing.T) {
+	require.Equal(t, "  a    first\n  bcd  second help is …\n",
+		listCandidates([]candidate{{text: "a", help: "first"}, {text: "bcd", help: "second help is long"}}, 24, 10))
+	var many []candidate
+	for i := range 100 {
+		many = append(many, candidate{text: fmt.Sprintf("node%d", i), help: "x"})
+	}
+	text := listCandidates(many, 30, 3)
+	require.Equal(t, 4, strings.Count(text, "\n"))
+	require.Contains(t, text, "… and 91 more: type more letters")
+	require.Equal(t, "node", commonPrefix(many))
+}
+
+func TestWork(t *testing.T) {
+	require.Equal(t, "mirror j1                running    [##########----------]  50%  1.0 GiB of 2.0 GiB  256.0 MiB/s  4s left",
+		work{name: "mirror j1", status: "running", done: 1 << 30, total: 2 << 30}.line(256<<20))
+	require.Equal(t, "migration                failed      no route", work{name: "migration", status: "failed", note: "no route", ended: true}.line(0))
+	var m meter
+	start := time.Unix(0, 0)
+	m.add(start, 0)
+	require.Zero(t, m.rate())
+	m.add(start.Add(2*time.Second), 100)
+	require.Equal(t, 50.0, m.rate())
+}
+
+func TestEventFilter(t *testing.T) {
+	require.True(t, eventFilter{}.matches("STOP"))
+	require.False(t, eventFilter{off: true}.matches("STOP"))
+	f := eventFilter{patterns: []string{"DEVICE_*", "STOP"}}
+	require.True(t, f.matches("STOP"))
+	require.True(t, f.matches("DEVICE_DELETED"))
+	require.False(t, f.matches("RESUME"))
+}
+
+// TestValues lists what real QEMUs have, for completion.
+func TestValues(t *testing.T) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
+		vm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
+			"-S", "-blockdev", "driver=null-co,node-name=root", "-device", "virtio-blk-pci,id=disk1,drive=root",
+			"-netdev", "user,id=n1", "-device", "virtio-net-pci,id=nic1,netdev=n1", "-object", "iothread,id=io1", "-object", "secret,id=s1,data=x",
+		}})
+		c := vm.Dial(t)
+		_, err := qmp.Raw{Command: "block-dirty-bitmap-add", Args: qmp.Args{"node": "root", "name": "b1"}}.Do(t.Context(), c)
+		require.NoError(t, err)
+		s := &session{conn: c, static: map[string][]value{}}
+		file := filepath.Join(t.TempDir(), "disk.img")
+		require.NoError(t, os.WriteFile(file, nil, 0o666))
+		for kind, want := range map[string]string{
+			"node": "root", "block-device": "disk1", "device": "nic1", "bitmap:root": "b1", "chardev": "compat_monitor0", "netdev": "n1",
+			"object": "io1", "object:secret_common": "s1", "driver": "virtio-blk-pci", "qom-type": "iothread", "bus": "pci.0",
+			"qom-path:/mach": "/machine/", "qom-path:/machine/peripheral/d": "/machine/peripheral/disk1/", "qom-property:/machine": "type", "device-property:virtio-blk-pci": "drive",
+			"object-property:iothread": "poll-max-ns", "cpu": "0", "option": "drive", "trace-event": "qmp_job_cancel",
+			"file:" + filepath.Dir(file) + "/": file, "file:" + filepath.Dir(filepath.Dir(file)) + "/": filepath.Dir(file) + "/",
+		} {
+			if kind == "chardev" {
+				want = "" // the name depends on how the test starts QEMU
+			}
+			values, err := s.values(t.Context(), kind)
+			require.NoError(t, err, kind)
+			var texts []string
+			for _, v := range values {
+				texts = append(texts, v.text)
+			}
+			if want != "" {
+				require.Contains(t, texts, want, kind)
+			} else {
+				require.NotEmpty(t, texts, kind)
+			}
+		}
+		for _, kind := range []string{"job", "export", "snapshot", "fdset", "bitmap:other", "nothing"} {
+			values, err := s.values(t.Context(), kind)
+			require.NoError(t, err, kind)
+			require.Empty(t, values, kind)
+		}
+	})
+}
+
+// TestManyNodes completes the name of a node of a machine with 400 disks.
+func TestManyNodes(t *testing.T) {
+	args := []string{"-S"}
+	for i := range 400 {
+		args = append(args, "-blockdev", fmt.Sprintf("driver=raw,node-name=disk%d,file.driver=null-co,file.node-name=file%d", i, i))
+	}
+	vm := qemutest.Get(t, "11.1").Start(t, qemutest.Config{Args: args})
+	sh := newShell(io.Discard, io.Discard)
+	defer sh.close()
+	require.NoError(t, sh.open(t.Context(), vm.Socket()))
+	line := "block_resize node-name=disk39"
+	var took time.Duration
+	for range 5 { // the machine of the test may be busy: the best time counts
+		start := time.Now()
+		from, candidates := sh.complete(t.Context(), line, len(line))
+		if now := time.Since(start); took == 0 || now < took {
+			took = now
+		}
+		require.Equal(t, len("block_resize node-name="), from)
+		require.Len(t, candidates, 11) // disk39, disk390 to disk399
+	}
+	t.Logf("%s", took)
+	require.Less(t, took, time.Second)
+}

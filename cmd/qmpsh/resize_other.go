@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+import "os"
+
+// resizeSignals is empty: this system has no signal for it.
+var resizeSignals []os.Signal

@@ -1,0 +1,11 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"syscall"
+)
+
+// resizeSignals report that the terminal has another size.
+var resizeSignals = []os.Signal{syscall.SIGWINCH}

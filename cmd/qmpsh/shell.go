@@ -1,0 +1,616 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/pflag"
+	"golang.org/x/term"
+
+	"github.com/qmpkit/qmpkit/internal/show"
+	"github.com/qmpkit/qmpkit/internal/talk"
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// A shell executes lines.
+type shell struct {
+	out  io.Writer // results and events
+	errs io.Writer // mistakes and errors
+	tty  *os.File  // the terminal that shows results, nil if they go elsewhere
+
+	sessions []*session
+	current  *session
+	defaults switches       // of the command line
+	recorder *talk.Recorder // nil if nothing is recorded
+
+	filter *atomic.Pointer[eventFilter] // of the events above the prompt
+	editor *editor                      // nil for a script
+}
+
+func newShell(out, errs io.Writer) *shell {
+	sh := &shell{out: out, errs: errs, filter: new(atomic.Pointer[eventFilter])}
+	sh.filter.Store(new(eventFilter))
+	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		sh.tty = f
+	}
+	return sh
+}
+
+func (sh *shell) close() {
+	for _, s := range sh.sessions {
+		s.close()
+	}
+}
+
+// A builtin is a command of the shell itself.
+type builtin struct {
+	usage, help string
+	run         func(sh *shell, ctx context.Context, in input) error
+}
+
+// An input is the line of a builtin.
+type input struct {
+	line  string // without switches
+	words []word // after the name
+	switches
+	filter *string
+}
+
+// args returns the words without quotes.
+func (in input) args() []string {
+	var out []string
+	for _, w := range in.words {
+		out = append(out, unquote(w.text))
+	}
+	return out
+}
+
+// tail returns the line from a word on, with switches and filter.
+func (in input) tail(i int) string {
+	if i >= len(in.words) {
+		return ""
+	}
+	text := in.line[in.words[i].from:]
+	if in.filter != nil {
+		text += " | " + *in.filter
+	}
+	return text
+}
+
+// builtins is filled by init, because help lists it.
+var builtins map[string]builtin
+
+func init() {
+	builtins = map[string]builtin{
+		"help":     {"help [TOPIC]", "explain a command, an event, a type, \"COMMAND MEMBER\", or the shell", (*shell).help},
+		"events":   {"events [NAME|PREFIX*]... [-n NUMBER] [-timeout TIME]", "wait for events and print them; in the shell: choose which events appear while you type (events off: none)", (*shell).events},
+		"watch":    {"watch COMMAND [-interval TIME] [-n NUMBER]", "execute a command again and again, and mark what changes", (*shell).watch},
+		"progress": {"progress [-interval TIME]", "show jobs and the migration until they have ended", (*shell).progress},
+		"tree":     {"tree block|net|pci|qom [PATH] [-dot|-svg|-ascii]", "print a picture of the machine: its storage, network, PCI buses or objects", (*shell).tree},
+		"on":       {"on NAME|all COMMAND", "execute a command in another session, or in all", (*shell).on},
+		"use":      {"use NAME", "make another session the one that gets the commands", (*shell).use},
+		"open":     {"open [NAME=]ADDRESS", "connect to one more server", (*shell).openMore},
+		"sessions": {"sessions", "list the sessions", (*shell).list},
+		"exit":     {"exit", "leave the shell; the server goes on (quit is QEMU's command: it ends QEMU)", func(*shell, context.Context, input) error { return errExit }},
+	}
+}
+
+// errExit ends the shell.
+var errExit = errors.New("exit")
+
+// words executes the words of a command line.
+func (sh *shell) words(ctx context.Context, args []string, s switches) error {
+	sh.defaults = s
+	line := joinWords(args)
+	if len(args) == 1 {
+		line = args[0] // it may be a whole line: 'query-block | jq .[0]'
+	}
+	err := sh.line(ctx, line)
+	if errors.Is(err, errExit) {
+		return nil
+	}
+	return err
+}
+
+// line executes a line.
+func (sh *shell) line(ctx context.Context, line string) error {
+	words, filter := scan(line)
+	if len(words) == 0 {
+		return nil
+	}
+	if filter != nil {
+		line = strings.TrimRight(line[:strings.LastIndex(line, *filter)], " |")
+	}
+	b, own := builtins[words[0].text]
+	wraps := words[0].text == "on" || words[0].text == "watch"
+	in := input{line: line, filter: filter, switches: sh.defaults}
+	set := pflag.NewFlagSet(words[0].text, pflag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.Usage = func() {}
+	in.register(set)
+	for i := 1; i < len(words); i++ {
+		w := words[i]
+		if !isSwitch(w.text) {
+			in.words = append(in.words, w)
+			continue
+		}
+		args, to := twoDashes([]string{w.text}), w.to
+		if f := lookup(set, args[0]); f != nil && f.NoOptDefVal == "" && !strings.Contains(args[0], "=") && i+1 < len(words) {
+			i++
+			args, to = append(args, unquote(words[i].text)), words[i].to
+		}
+		if err := set.Parse(args); err != nil {
+			return &mistake{line: line, from: w.from, to: to, reason: strings.ReplaceAll(err.Error(), "--", "-"),
+				want: "one of the switches of help switches"}
+		}
+		in.line = blankOut(in.line, w.from, to)
+	}
+	if filter != nil && !wraps {
+		program, ok := strings.CutPrefix(*filter, "jq ")
+		if !ok {
+			return sh.piped(ctx, in, own, *filter)
+		}
+		in.jq = unquote(strings.TrimSpace(program))
+	}
+	if own {
+		return b.run(sh, ctx, in)
+	}
+	return sh.command(ctx, sh.current, in)
+}
+
+// lookup returns the flag with which an argument begins.
+func lookup(set *pflag.FlagSet, arg string) *pflag.Flag {
+	if name, ok := strings.CutPrefix(arg, "--"); ok {
+		return set.Lookup(name)
+	}
+	return set.ShorthandLookup(arg[1:])
+}
+
+// piped executes a line, and gives its output as JSON to a program.
+func (sh *shell) piped(ctx context.Context, in input, own bool, program string) error {
+	if program == "" {
+		return usagef("a program is missing after the bar: want jq PROGRAM, or a program of the system")
+	}
+	var b bytes.Buffer
+	other := sh.to(&b)
+	in.filter = nil
+	var err error
+	if own {
+		err = builtins[firstWord(in.line)].run(other, ctx, in)
+	} else {
+		in.json = true
+		err = other.command(ctx, sh.current, in)
+	}
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "sh", "-c", program)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = &b, sh.out, sh.errs
+	if err := cmd.Run(); err != nil {
+		return usagef("%s: %w", program, err)
+	}
+	return nil
+}
+
+// to returns a shell with the same sessions that writes its results to w.
+func (sh *shell) to(w io.Writer) *shell {
+	other := *sh
+	other.out, other.tty = w, nil
+	return &other
+}
+
+func firstWord(line string) string {
+	words, _ := scan(line)
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0].text
+}
+
+// command executes a command of the server and prints its result.
+func (sh *shell) command(ctx context.Context, s *session, in input) error {
+	result, name, err := sh.ask(ctx, s, in.line, in.timeout)
+	if err != nil {
+		return err
+	}
+	return sh.print(ctx, name, result, in.switches)
+}
+
+// ask executes a command and returns its result and its name.
+func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.Duration) (qmp.RawJSON, string, error) {
+	// The language asks the server for names, so it needs a connection.
+	x, err := s.executor(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	command, err := s.lang.parse(ctx, line)
+	if err != nil {
+		return nil, "", err
+	}
+	for _, w := range command.Warnings {
+		fmt.Fprintln(sh.errs, "warning:", w.Text)
+	}
+	if command.Name == "quit" && s.kind != kindGuest && sh.editor != nil {
+		if !sh.editor.confirm("quit ends " + string(s.kind) + " itself; to leave the shell, type exit. End " + s.name + "?") {
+			return nil, "", nil
+		}
+	}
+	if command.Name == namedNodes && sh.editor != nil && hasRiskyJob(ctx, x) {
+		if !sh.editor.confirm(namedNodes + " can end some QEMUs while they have a backup or a stream; tree block is safe. Send it?") {
+			return nil, "", nil
+		}
+	}
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeOver)
+		defer cancel()
+	}
+	var opts []qmp.CallOption
+	if command.OOB {
+		opts = append(opts, qmp.OutOfBand())
+	}
+	result, err := command.Raw().Do(ctx, x, opts...)
+	return result, command.Name, err
+}
+
+// namedNodes is the query that ends some QEMUs: see package job.
+const namedNodes = "query-named-block-nodes"
+
+// hasRiskyJob reports whether there is a job during which namedNodes can end a QEMU.
+func hasRiskyJob(ctx context.Context, x qmp.Executor) bool {
+	jobs, _ := ask[[]struct{ Type string }](ctx, x, "query-jobs", nil)
+	return slices.ContainsFunc(jobs, func(j struct{ Type string }) bool { return j.Type == "backup" || j.Type == "stream" })
+}
+
+// print prints a result. It does nothing if no command was executed.
+func (sh *shell) print(ctx context.Context, name string, result qmp.RawJSON, s switches) error {
+	if name == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := sh.format(ctx, &b, name, result, s); err != nil {
+		return err
+	}
+	return sh.page(b.Bytes())
+}
+
+// format writes a result in the form that the switches select.
+func (sh *shell) format(ctx context.Context, w io.Writer, name string, result qmp.RawJSON, s switches) error {
+	switch {
+	case s.jq != "":
+		outputs, err := show.Filter(ctx, result, s.jq)
+		for _, text := range outputs {
+			writeJSON(w, text, s.json)
+		}
+		if err != nil {
+			return &usageError{err}
+		}
+		return nil
+	case s.json:
+		_, err := fmt.Fprintf(w, "%s\n", result)
+		return err
+	}
+	return showResult(w, name, result, sh.screen(), s.all)
+}
+
+// writeJSON writes a value with indentation, or a string without quotes; as it is if raw.
+func writeJSON(w io.Writer, text []byte, raw bool) {
+	var line string
+	var b bytes.Buffer
+	switch {
+	case raw:
+		fmt.Fprintf(w, "%s\n", text)
+	case json.Unmarshal(text, &line) == nil && len(text) > 0 && text[0] == '"':
+		fmt.Fprintln(w, printable(line))
+	case json.Indent(&b, text, "", "  ") == nil:
+		fmt.Fprintf(w, "%s\n", b.Bytes())
+	}
+}
+
+// printable replaces control characters, so that a server cannot control the terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
+			return '�'
+		}
+		return r
+	}, text)
+}
+
+// report prints an error. A mistake in a line is shown at its place.
+func (sh *shell) report(err error) {
+	if m, ok := errors.AsType[*mistake](err); ok {
+		fmt.Fprintln(sh.errs, m.mark(sh.screen().width))
+		return
+	}
+	text := err.Error()
+	switch {
+	case errors.Is(err, qmp.ErrOutcomeUnknown) && errors.Is(err, errInterrupted):
+		text = "interrupted; the command was sent, and the server may still execute it"
+	case errors.Is(err, errInterrupted):
+		text = "interrupted"
+	case errors.Is(err, qmp.ErrOutcomeUnknown) && errors.Is(err, errTimeOver):
+		text = "no answer in the time of -timeout; the command was sent, and the server may still execute it"
+	}
+	fmt.Fprintln(sh.errs, "qmpsh: "+strings.TrimPrefix(text, "qmp: "))
+}
+
+// script executes the lines of standard input, up to the first error.
+func (sh *shell) script(ctx context.Context, in io.Reader) error {
+	input := bufio.NewScanner(in)
+	input.Buffer(nil, 64<<20)
+	for input.Scan() {
+		line := input.Text()
+		for needsMore(line) && input.Scan() {
+			line += "\n" + input.Text()
+		}
+		if text := strings.TrimSpace(line); text == "" || text[0] == '#' {
+			continue
+		}
+		if err := sh.line(ctx, line); errors.Is(err, errExit) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := input.Err(); err != nil {
+		return usagef("standard input: %w", err)
+	}
+	return nil
+}
+
+func (sh *shell) on(ctx context.Context, in input) error {
+	if len(in.words) < 2 {
+		return usagef("on: want a session or all, and a command")
+	}
+	sessions := sh.sessions
+	if name := in.args()[0]; name != "all" {
+		s, err := sh.session(name)
+		if err != nil {
+			return err
+		}
+		sessions = []*session{s}
+	}
+	before, defaults := sh.current, sh.defaults
+	defer func() { sh.current, sh.defaults = before, defaults }()
+	sh.defaults = in.switches
+	var failed error
+	for _, s := range sessions {
+		if len(sessions) > 1 && !in.json {
+			fmt.Fprintf(sh.out, "%s:\n", s.name)
+		}
+		sh.current = s
+		if err := sh.line(ctx, in.tail(1)); err != nil {
+			failed = cmpOr(failed, err)
+			if len(sessions) > 1 {
+				fmt.Fprintf(sh.errs, "qmpsh: %s: ", s.name)
+				sh.report(err)
+			}
+			if errors.Is(err, errInterrupted) || len(sessions) == 1 {
+				return err
+			}
+		}
+	}
+	return failed
+}
+
+func cmpOr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+func (sh *shell) use(_ context.Context, in input) error {
+	if len(in.words) != 1 {
+		return usagef("use: want the name of a session")
+	}
+	s, err := sh.session(in.args()[0])
+	if err == nil {
+		sh.current = s
+	}
+	return err
+}
+
+func (sh *shell) openMore(ctx context.Context, in input) error {
+	if len(in.words) != 1 {
+		return usagef("open: want an address")
+	}
+	before := sh.current
+	err := sh.open(ctx, in.args()[0])
+	sh.current = before
+	if err == nil {
+		sh.current = sh.sessions[len(sh.sessions)-1]
+	}
+	return err
+}
+
+func (sh *shell) list(context.Context, input) error {
+	for _, s := range sh.sessions {
+		mark := " "
+		if s == sh.current {
+			mark = "*"
+		}
+		state := string(s.kind) + " " + s.version
+		select {
+		case <-s.ended:
+			state += ", the connection has ended"
+		default:
+		}
+		fmt.Fprintf(sh.out, "%s %-12s %s (%s)\n", mark, s.name, s.address, state)
+	}
+	return nil
+}
+
+const switchHelp = `Switches follow a command, in any place:
+  -json            print what the server sent
+  -jq PROGRAM      print what a jq program makes of the result; also: COMMAND | jq PROGRAM
+  -all             print all columns of tables
+  -timeout TIME    the longest time to wait: 10s, 5m
+  -n NUMBER        end after this number of events, or of rounds of watch
+  -interval TIME   the time between two rounds of watch and progress
+  -dot, -svg       print a tree as DOT or SVG; -ascii: without box characters
+COMMAND | PROGRAM gives the result as JSON to a program of the system.`
+
+func (sh *shell) help(ctx context.Context, in input) error {
+	topic := strings.Join(in.args(), " ")
+	if topic == "switches" {
+		return sh.page([]byte(switchHelp + "\n"))
+	}
+	if b, ok := builtins[topic]; ok {
+		fmt.Fprintf(sh.out, "%s\n  %s\n", b.usage, b.help)
+		return nil
+	}
+	if topic != "" {
+		text, err := sh.current.lang.help(ctx, topic, sh.screen().width)
+		if err != nil {
+			return err
+		}
+		return sh.page([]byte(text))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `Type a command of the server: COMMAND KEY=VALUE KEY.SUB=VALUE, or JSON. Tab completes.
+  query-block                            which disk is which file
+  device_add driver=virtio-net-pci id=n1
+  query-jobs -json
+  query-block | jq '.[].device'
+Keys: Ctrl-R searches in the history, Ctrl-C ends a wait, Ctrl-D leaves the shell.
+A line goes on if a bracket or a quote is open, or after a backslash.
+
+Commands of the shell:
+`)
+	for _, name := range order {
+		fmt.Fprintf(&b, "  %s\n      %s\n", builtins[name].usage, builtins[name].help)
+	}
+	fmt.Fprintf(&b, "\nhelp COMMAND explains a command of the server, help EVENT an event, help switches the switches.\n")
+	return sh.page([]byte(b.String()))
+}
+
+// order is the order of the builtins in help.
+var order = []string{"help", "events", "watch", "progress", "tree", "on", "use", "open", "sessions", "exit"}
+
+// page prints a text. If it does not fit on the screen, it goes through a pager.
+func (sh *shell) page(text []byte) error {
+	if sh.editor == nil || sh.tty == nil || bytes.Count(text, []byte("\n")) < sh.screen().height-1 {
+		_, err := sh.out.Write(text)
+		return err
+	}
+	pager := os.Getenv("PAGER")
+	if pager == "" {
+		pager = "less"
+	}
+	if pager == "cat" {
+		_, err := sh.out.Write(text)
+		return err
+	}
+	cmd := exec.Command("sh", "-c", pager)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), os.Stdout, os.Stderr
+	cmd.Env = append(os.Environ(), "LESS=-RFX")
+	sh.editor.hold(true)
+	defer sh.editor.hold(false)
+	if err := cmd.Run(); err != nil {
+		if _, ended := errors.AsType[*exec.ExitError](err); !ended || cmd.ProcessState.ExitCode() == 127 {
+			_, err := sh.out.Write(text)
+			return err
+		}
+	}
+	return nil
+}
+
+// wrapping are the builtins that take a command, with the number of words before it.
+var wrapping = map[string]int{"watch": 1, "on": 2}
+
+// complete returns the candidates for the word at a place of a line.
+func (sh *shell) complete(ctx context.Context, line string, at int) (from int, candidates []candidate) {
+	words, _ := scan(line[:at])
+	last := word{from: at, to: at}
+	if n := len(words); n > 0 && words[n-1].to == at {
+		last, words = words[n-1], words[:n-1]
+	}
+	if len(words) == 0 {
+		from, candidates := sh.current.lang.complete(ctx, line, at)
+		if last.from != from && len(candidates) > 0 {
+			return from, candidates
+		}
+		return last.from, append(matching(builtinNames(), last.text), candidates...)
+	}
+	name := words[0].text
+	if skip, ok := wrapping[name]; ok && len(words) >= skip {
+		inner := *sh
+		if s, err := sh.session(words[skip-1].text); name == "on" && err == nil {
+			inner.current = s
+		}
+		start := last.from
+		if len(words) > skip {
+			start = words[skip].from
+		}
+		from, candidates := inner.complete(ctx, line[start:], at-start)
+		return start + from, candidates
+	}
+	if strings.HasPrefix(last.text, "-") {
+		return last.from, matching(switchNames(), last.text)
+	}
+	var names []candidate
+	switch name {
+	case "use", "on":
+		for _, s := range sh.sessions {
+			names = append(names, candidate{text: s.name, help: s.address, space: true})
+		}
+		if name == "on" {
+			names = append(names, candidate{text: "all", help: "all sessions", space: true})
+		}
+	case "help":
+		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), builtinNames()...)
+	case "events":
+		names = append(sh.current.lang.names(true), candidate{text: "off", help: "no events while you type", space: true})
+	case "tree":
+		if len(words) == 1 {
+			names = pictures
+		} else if words[1].text == "qom" {
+			paths, _ := sh.current.values(ctx, "qom-path:"+last.text)
+			for _, v := range paths {
+				names = append(names, candidate{text: v.text, help: v.help})
+			}
+		}
+	}
+	if _, own := builtins[name]; own {
+		return last.from, matching(names, last.text)
+	}
+	return sh.current.lang.complete(ctx, line, at)
+}
+
+func builtinNames() (names []candidate) {
+	for _, name := range order {
+		names = append(names, candidate{text: name, help: builtins[name].help, space: true})
+	}
+	return names
+}
+
+func switchNames() (names []candidate) {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(switches).register(set)
+	set.VisitAll(func(f *pflag.Flag) {
+		names = append(names, candidate{text: "-" + f.Name, help: strings.ReplaceAll(f.Usage, "`", ""), space: true})
+	})
+	return names
+}
+
+func matching(all []candidate, prefix string) (out []candidate) {
+	for _, c := range all {
+		if strings.HasPrefix(c.text, prefix) {
+			out = append(out, c)
+		}
+	}
+	return out
+}

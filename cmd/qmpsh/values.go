@@ -1,0 +1,309 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// A value is something that the server has now, such as a block node.
+type value struct{ text, help, typ string }
+
+// A lister lists the values of a kind. of narrows the kind down: the node whose bitmaps are wanted.
+type lister struct {
+	list   func(ctx context.Context, x qmp.Executor, of string) ([]value, error)
+	static bool // they stay the same while the server runs
+}
+
+// listers has the kinds of package cmdline.
+var listers = map[string]lister{
+	"node":            {list: nodes},
+	"block-device":    {list: blockDevices},
+	"device":          {list: children("/machine/peripheral")},
+	"job":             {list: rows("query-jobs", "id", "type", "status")},
+	"export":          {list: rows("query-block-exports", "id", "type", "node-name")},
+	"bitmap":          {list: bitmaps},
+	"snapshot":        {list: snapshots},
+	"chardev":         {list: rows("query-chardev", "label", "filename")},
+	"netdev":          {list: netdevs},
+	"object":          {list: objects},
+	"driver":          {list: drivers, static: true},
+	"qom-type":        {list: rows("qom-list-types", "name", "parent"), static: true},
+	"bus":             {list: buses},
+	"qom-path":        {list: qomPaths},
+	"qom-property":    {list: properties("qom-list", "path")},
+	"device-property": {list: properties("device-list-properties", "typename"), static: true},
+	"object-property": {list: properties("qom-list-properties", "typename"), static: true},
+	"file":            {list: files},
+	"cpu":             {list: rows("query-cpus-fast", "cpu-index", "qom-path")},
+	"fdset":           {list: rows("query-fdsets", "fdset-id")},
+	"option":          {list: rows("query-command-line-options", "option"), static: true},
+	"trace-event":     {list: traceEvents, static: true},
+	"virtio":          {list: rows("x-query-virtio", "path", "name")},
+}
+
+// values lists the values of a kind such as "node" or "bitmap:disk0".
+func (s *session) values(ctx context.Context, kind string) ([]value, error) {
+	name, of, _ := strings.Cut(kind, ":")
+	l, ok := listers[name]
+	if !ok || s.kind == kindGuest && name != "file" {
+		return nil, nil
+	}
+	if known, ok := s.static[kind]; ok {
+		return known, nil
+	}
+	values, err := l.list(ctx, s.conn, of)
+	if err == nil && l.static {
+		s.static[kind] = values
+	}
+	return values, err
+}
+
+// ask executes a command and decodes its result.
+func ask[T any](ctx context.Context, x qmp.Executor, command string, args qmp.Args) (result T, err error) {
+	text, err := qmp.Raw{Command: command, Args: args}.Do(ctx, x)
+	if err == nil {
+		err = json.Unmarshal(text, &result)
+	}
+	return result, err
+}
+
+// rows returns the lister of a query that returns objects: the member with the text, and those that explain it.
+func rows(command, text string, help ...string) func(context.Context, qmp.Executor, string) ([]value, error) {
+	return func(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+		all, err := ask[[]map[string]any](ctx, x, command, nil)
+		var values []value
+		for _, row := range all {
+			var words []string
+			for _, name := range help {
+				if word, ok := row[name]; ok {
+					words = append(words, fmt.Sprint(word))
+				}
+			}
+			values = append(values, value{text: fmt.Sprint(row[text]), help: strings.Join(words, " ")})
+		}
+		return values, err
+	}
+}
+
+// A blockInfo is a disk, as query-block describes it.
+type blockInfo struct {
+	Device, QDev string
+	Inserted     struct {
+		Node    string                  `json:"node-name"`
+		Driver  string                  `json:"drv"`
+		File    string                  `json:"file"`
+		Bitmaps []struct{ Name string } `json:"dirty-bitmaps"`
+		Image   struct {
+			Snapshots []struct{ Name string } `json:"snapshots"`
+		} `json:"image"`
+	}
+	Bitmaps []struct{ Name string } `json:"dirty-bitmaps"`
+}
+
+func blockInfos(ctx context.Context, x qmp.Executor) ([]blockInfo, error) {
+	return ask[[]blockInfo](ctx, x, "query-block", nil)
+}
+
+// nodes lists all block nodes. The query that is made for that terminates some QEMUs while they have a job: see package
+// job. So the nodes come from their statistics, and query-block explains those of disks.
+func nodes(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := ask[[]struct {
+		Node string `json:"node-name"`
+	}](ctx, x, "query-blockstats", qmp.Args{"query-nodes": true})
+	if err != nil {
+		return nil, err
+	}
+	disks, _ := blockInfos(ctx, x) // a storage daemon has none
+	help := map[string]string{}
+	for _, b := range disks {
+		help[b.Inserted.Node] = b.Inserted.Driver + " " + b.Inserted.File
+	}
+	var values []value
+	for _, n := range all {
+		values = append(values, value{text: n.Node, help: help[n.Node]})
+	}
+	return values, nil
+}
+
+// bitmaps lists the bitmaps of the nodes that disks use directly.
+func bitmaps(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
+	all, err := blockInfos(ctx, x)
+	var values []value
+	for _, b := range all {
+		if of != "" && of != b.Inserted.Node && of != b.Device {
+			continue
+		}
+		for _, bitmap := range append(b.Inserted.Bitmaps, b.Bitmaps...) {
+			v := value{text: bitmap.Name, help: "of " + b.Inserted.Node}
+			if v.text != "" && !slices.Contains(values, v) {
+				values = append(values, v)
+			}
+		}
+	}
+	return values, err
+}
+
+func snapshots(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
+	all, err := blockInfos(ctx, x)
+	var values []value
+	for _, b := range all {
+		for _, s := range b.Inserted.Image.Snapshots {
+			if of == "" || of == b.Inserted.Node || of == b.Device {
+				values = append(values, value{text: s.Name, help: "of " + b.Inserted.Node})
+			}
+		}
+	}
+	return values, err
+}
+
+func blockDevices(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := blockInfos(ctx, x)
+	var values []value
+	for _, b := range all {
+		if b.Device != "" {
+			values = append(values, value{text: b.Device, help: b.Inserted.File})
+		}
+		id, _, _ := strings.Cut(strings.TrimPrefix(b.QDev, "/machine/peripheral/"), "/")
+		if id != "" {
+			values = append(values, value{text: id, help: b.Inserted.File})
+		}
+	}
+	return values, err
+}
+
+// A property is a property of an object or a type.
+type property struct{ Name, Type, Description string }
+
+// child returns the type of the child that the property is, "" for none.
+func (p property) child() string {
+	typ, ok := strings.CutPrefix(p.Type, "child<")
+	if !ok {
+		return ""
+	}
+	return strings.TrimSuffix(typ, ">")
+}
+
+func children(at string) func(context.Context, qmp.Executor, string) ([]value, error) {
+	return func(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+		all, err := ask[[]property](ctx, x, "qom-list", qmp.Args{"path": at})
+		var values []value
+		for _, p := range all {
+			if typ := p.child(); typ != "" {
+				values = append(values, value{text: p.Name, help: typ})
+			}
+		}
+		return values, err
+	}
+}
+
+func properties(command, by string) func(context.Context, qmp.Executor, string) ([]value, error) {
+	return func(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
+		all, err := ask[[]property](ctx, x, command, qmp.Args{by: of})
+		var values []value
+		for _, p := range all {
+			if p.child() == "" {
+				values = append(values, value{text: p.Name, help: strings.TrimSpace(p.Type + " " + p.Description), typ: p.Type})
+			}
+		}
+		return values, err
+	}
+}
+
+func drivers(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := ask[[]struct{ Name, Parent string }](ctx, x, "qom-list-types", qmp.Args{"implements": "device", "abstract": false})
+	var values []value
+	for _, t := range all {
+		values = append(values, value{text: t.Name, help: t.Parent})
+	}
+	return values, err
+}
+
+// objects lists the objects of a type and of those derived from it.
+func objects(ctx context.Context, x qmp.Executor, typ string) ([]value, error) {
+	all, err := children("/objects")(ctx, x, "")
+	if err != nil || typ == "" {
+		return all, err
+	}
+	types, err := ask[[]struct{ Name string }](ctx, x, "qom-list-types", qmp.Args{"implements": typ})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(v value) bool {
+		return !slices.Contains(types, struct{ Name string }{v.help})
+	}), nil
+}
+
+func qomPaths(ctx context.Context, x qmp.Executor, typed string) ([]value, error) {
+	folder := path.Dir(typed + "x")
+	if !strings.HasPrefix(typed, "/") {
+		folder = "/"
+	}
+	all, err := children(folder)(ctx, x, "")
+	for i, v := range all {
+		all[i].text = path.Join(folder, v.text)
+		if below, err := children(all[i].text)(ctx, x, ""); err == nil && len(below) > 0 {
+			all[i].text += "/"
+		}
+	}
+	return all, err
+}
+
+// Lines of the monitor for people: QMP has no query for buses, and older versions have none for netdevs.
+var (
+	netdevLine = regexp.MustCompile(`(?m)^[ \\]*([^ :]+): index=\d+,type=([^,\s]+)`)
+	busLine    = regexp.MustCompile(`(?m)^ *bus: (\S+)\s+type (\S+)`)
+)
+
+func lines(ctx context.Context, x qmp.Executor, command string, re *regexp.Regexp) ([]value, error) {
+	text, err := ask[string](ctx, x, "human-monitor-command", qmp.Args{"command-line": command})
+	var values []value
+	for _, m := range re.FindAllStringSubmatch(text, -1) {
+		values = append(values, value{text: m[1], help: m[2]})
+	}
+	return values, err
+}
+
+func netdevs(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := lines(ctx, x, "info network", netdevLine)
+	return slices.DeleteFunc(all, func(v value) bool { return v.help == "nic" }), err
+}
+
+func buses(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	return lines(ctx, x, "info qtree", busLine)
+}
+
+func traceEvents(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := ask[[]struct{ Name string }](ctx, x, "trace-event-get-state", qmp.Args{"name": "*"})
+	var values []value
+	for _, e := range all {
+		values = append(values, value{text: e.Name})
+	}
+	return values, err
+}
+
+// files lists files of this machine.
+func files(_ context.Context, _ qmp.Executor, typed string) ([]value, error) {
+	folder, _ := filepath.Split(typed)
+	entries, err := os.ReadDir(filepath.Join(".", folder))
+	if filepath.IsAbs(typed) {
+		entries, err = os.ReadDir(folder)
+	}
+	var values []value
+	for _, e := range entries {
+		name := folder + e.Name()
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			name += "/"
+		}
+		values = append(values, value{text: name})
+	}
+	return values, err
+}

@@ -1,0 +1,73 @@
+package address
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp/qmptest"
+)
+
+func TestOf(t *testing.T) {
+	file := t.TempDir() + "/x"
+	require.NoError(t, os.WriteFile(file, nil, 0o666))
+	for name, want := range map[string]string{
+		"unix:x": "unix:x", "@x": "@x", "vsock:3:1": "vsock:3:1", "pid:1": "pid:1",
+		"127.0.0.1:1": "tcp:127.0.0.1:1", "localhost:1": "tcp:localhost:1", "[::1]:1": "tcp:[::1]:1",
+		"nowhere": "", "vm1:1": "", file: "",
+	} {
+		got, ok := Of(name)
+		require.Equal(t, want != "", ok, name)
+		if ok {
+			require.Equal(t, want, got)
+		}
+	}
+	s := qmptest.NewServer(t, nil)
+	got, ok := Of(s.Addr())
+	require.True(t, ok)
+	require.Equal(t, "unix:"+s.Addr(), got)
+}
+
+func TestAdvice(t *testing.T) {
+	for _, c := range []struct {
+		address string
+		err     error
+		want    string
+	}{
+		{"unix:", errors.New("x"), "write the path of the socket after unix:"},
+		{"unix:/run/qmp", os.ErrPermission, "run tool as the user that the server runs as"},
+		{"unix:/run/qmp", context.DeadlineExceeded, "end the other client, or start QEMU with one more -qmp; a guest agent does not greet"},
+		{"vsock:3:5", &net.OpError{Op: "dial", Err: os.ErrNotExist}, "check the CID and the port, and that a QMP server listens there"},
+		{"@vm", os.ErrNotExist, "no server listens there: start QEMU with -qmp unix:vm,abstract=on,server=on,wait=off, or give the address that it was started with"},
+		{"tcp:10.0.0.1:1", &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT"},
+		{"unix:/run/qmp", errors.New("other"), ""},
+		{"pid:1", fmt.Errorf("x: %w", ErrNoMonitor), ""},
+	} {
+		require.Equal(t, c.want, Advice("tool", c.address, c.err))
+	}
+}
+
+// TestDialProcess connects to QEMUs by their process IDs. The first of two monitors is in use.
+func TestDialProcess(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
+		vm := q.Start(t, qemutest.Config{Monitors: 2, Args: []string{"-name", "vm,process=vm"}})
+		held := vm.Dial(t)
+		defer held.Close()
+		c, err := Dial(ctx, fmt.Sprintf("pid:%d", vm.Pid()), nil)
+		require.NoError(t, err)
+		require.NoError(t, c.Close())
+	})
+	_, err := Dial(ctx, "pid:x", nil)
+	require.EqualError(t, err, "pid:x: not the number of a process")
+	_, err = Dial(ctx, "pid:0", nil)
+	require.ErrorIs(t, err, os.ErrProcessDone)
+}
