@@ -23,7 +23,7 @@ type Arg struct {
 	//   - "text", "int", "size" (bytes: 10G), "bool" (on or off), "duration" (30s), "json"
 	//   - "enum:a,b"
 	//   - "file": of this machine
-	//   - "properties": prop.NAME=VALUE, any number of them
+	//   - "properties": prop.NAME=VALUE, any number of them. "properties:ARG": those of the driver in the argument ARG
 	//   - a thing of the server, as in package cmdline: "device", "node", "job", "chardev", "netdev", "object",
 	//     "export", "driver", "bus", "qom-path", "bitmap:ARG" of the disk in the argument ARG
 	Kind string
@@ -47,6 +47,17 @@ func (a *Arg) short() string {
 	default:
 		return kind
 	}
+}
+
+// takesNames reports whether the argument is given as NAME.PROPERTY=VALUE.
+func (a *Arg) takesNames() bool { return strings.HasPrefix(a.Kind, "properties") }
+
+// key returns what stands before the "=".
+func (a *Arg) key() string {
+	if a.takesNames() {
+		return a.Name + ".NAME"
+	}
+	return a.Name
 }
 
 // Values are the arguments of an operation, by name. They come from Parse, which has checked them.
@@ -198,7 +209,7 @@ func (p *parser) word(word string) *Error {
 		switch {
 		case err != nil:
 			return err
-		case arg.Kind == "properties":
+		case arg.takesNames():
 			text = strings.TrimPrefix(word, arg.Name+".")
 		case p.values.has(arg.Name) && !arg.Repeated:
 			return &Error{To: len(key), Reason: arg.Name + " is given twice"}
@@ -236,10 +247,10 @@ func (p *parser) named(key string) (*Arg, *Error) {
 	var names []string
 	for i := range p.op.Args {
 		arg := &p.op.Args[i]
-		if arg.Name == key && arg.Kind != "properties" || arg.Kind == "properties" && strings.HasPrefix(key, arg.Name+".") {
+		if arg.Name == key && !arg.takesNames() || arg.takesNames() && strings.HasPrefix(key, arg.Name+".") {
 			return arg, nil
 		}
-		names = append(names, arg.Name)
+		names = append(names, arg.key())
 	}
 	return nil, &Error{To: len(key), Reason: fmt.Sprintf("%q has no argument %q%s", p.op.Name, key,
 		cmp.Or(suggest(key, names), ": it has "+list(names)))}

@@ -51,7 +51,7 @@ var deviceOperations = []Operation{
 	{
 		Name: "add device", Help: "Add any other device while the machine runs",
 		Args: []Arg{newID, {Name: "driver", Kind: "driver", Required: true, Positional: true, Help: "driver of the device"},
-			bus, {Name: "prop", Kind: "device-property:driver", Help: props.Help}, seen, timeout("1m")},
+			bus, {Name: "prop", Kind: "properties:driver", Help: props.Help}, seen, timeout("1m")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
 			d := hotplug.Device{ID: v.text("id"), Driver: v.text("driver"), Bus: v.text("bus"), Props: v.props()}
 			return env.added(ctx, "device", v, env.devices().AddDevice(ctx, d))

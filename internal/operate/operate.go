@@ -49,9 +49,9 @@ func (op *Operation) Usage() string {
 	for _, a := range op.Args {
 		word := strings.ToUpper(a.Name)
 		if !a.Positional {
-			word = a.Name + "=" + strings.ToUpper(a.short())
+			word = a.key() + "=" + strings.ToUpper(a.short())
 		}
-		if a.Repeated {
+		if a.Repeated || a.Rest {
 			word += "…"
 		}
 		if !a.Required {
