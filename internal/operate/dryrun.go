@@ -35,7 +35,10 @@ func (op *Operation) DryRun(ctx context.Context, env *Env, v Values, told func(c
 	if env.Agent != nil {
 		dry.Agent = dryExecutor{p, env.Agent}
 	}
-	err := op.Run(ctx, dry, v)
+	run, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.over, cancel)() // some packages try again while their context lasts
+	err := op.Run(run, dry, v)
 	if p.ended() && ctx.Err() == nil {
 		return ErrRest // err is what the operation makes of the end
 	}
@@ -194,9 +197,11 @@ func (env *Env) image() func(path string, flags int) (*os.File, error) {
 	if !env.dry {
 		return nil
 	}
+	made := false // an operation opens a new image again, without O_CREATE
 	return func(path string, flags int) (*os.File, error) {
 		f, err := os.OpenFile(path, flags&^os.O_CREATE, 0)
-		if !errors.Is(err, os.ErrNotExist) || flags&os.O_CREATE == 0 {
+		made = made || flags&os.O_CREATE != 0
+		if !made || !errors.Is(err, os.ErrNotExist) {
 			return f, err
 		}
 		if f, err = os.CreateTemp("", "qmpsh-*"); err == nil {

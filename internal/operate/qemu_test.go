@@ -3,7 +3,6 @@ package operate_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image/png"
@@ -582,10 +581,4 @@ func TestSnapshotFreezes(t *testing.T) {
 		s.do("snapshot", "d0", s.file("o.qcow2", 0), "backing-file="+d0, "freeze=on")
 		require.Equal(t, []string{"guest-fsfreeze-freeze", "guest-fsfreeze-thaw"}, agent.asked)
 	})
-}
-
-func marshal(t *testing.T, v any) string {
-	text, err := json.MarshalIndent(v, "", " ")
-	require.NoError(t, err)
-	return string(text)
 }
