@@ -1,0 +1,174 @@
+// Package operate has the operations of the shell: commands such as "add disk" and "migrate to", which take several
+// commands of QMP. The packages hotplug, block, job, migration, guestagent, machine and qom do the work; this package
+// reads the arguments, calls them, and reports the progress and the result.
+//
+//	op, values, err := operate.Parse([]string{"add", "disk", "data1", "/srv/data1.img"})
+//	…
+//	err = op.Run(ctx, env, values)
+//
+// # Words
+//
+// The words of an operation are its name and its arguments: key=value, or values in the order of [Operation.Args].
+// Any argument can be given as key=value. A word is key=value if it begins with a name of small letters, digits and
+// hyphens, and "="; so write file=a=b for a file that is called a=b. "prop.NAME=VALUE" sets a property of a device: the
+// value is JSON, or a string.
+//
+// # Without changing anything
+//
+// [Operation.DryRun] asks QEMU, and changes nothing: it calls a function with each command that would change something,
+// and goes on as if the command had succeeded. It ends with [ErrRest] when the next step depends on what QEMU would
+// have done.
+package operate
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/qmpkit/qmpkit/block"
+	"github.com/qmpkit/qmpkit/guestagent"
+	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/job"
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// An Operation is a command of the shell.
+type Operation struct {
+	Name string // one or two words: "add disk"
+	Help string // a sentence, without a stop
+	Args []Arg
+	Run  func(ctx context.Context, env *Env, v Values) error
+}
+
+// Usage returns the operation with its arguments, in one line: "resize disk DISK SIZE".
+func (op *Operation) Usage() string {
+	words := []string{op.Name}
+	for _, a := range op.Args {
+		word := strings.ToUpper(a.Name)
+		if !a.Positional {
+			word = a.key() + "=" + strings.ToUpper(a.short())
+		}
+		if a.Repeated || a.Rest {
+			word += "…"
+		}
+		if !a.Required {
+			word = "[" + word + "]"
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+// An Env is what the operations of a session use. Use one Env for all operations on a server: package hotplug
+// remembers which slots the guest still ejects. Several goroutines can run operations with an Env.
+type Env struct {
+	Conn  qmp.Conn     // to QEMU
+	Agent qmp.Executor // to the guest agent; may be nil. Operations do not close it.
+
+	Out   io.Writer // gets the results as text
+	Stdin io.Reader // for "console", "agent run" and "agent write"; may be nil. "console" can leave a Read behind.
+
+	// Progress is called about once a second with bytes; may be nil. total is 0 if it is unknown. Calls do not overlap.
+	Progress func(text string, current, total int64)
+
+	vms lazy
+	dry bool
+}
+
+// all returns the operations of all files, sorted by name.
+var all = func() []Operation {
+	ops := slices.Concat(deviceOperations, diskOperations, jobOperations, migrationOperations, agentOperations, machineOperations)
+	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
+	return ops
+}
+
+// All returns the operations, sorted by name.
+func All() []Operation { return all() }
+
+// say writes a line about what the operation has done. A dry run has done nothing.
+func (env *Env) say(format string, args ...any) {
+	if !env.dry {
+		fmt.Fprintf(env.Out, format+"\n", args...)
+	}
+}
+
+// print writes a line of a result.
+func (env *Env) print(format string, args ...any) { fmt.Fprintf(env.Out, format+"\n", args...) }
+
+// kept lists the parts that an operation has left in QEMU.
+func (env *Env) kept(kept []hotplug.Kept) {
+	for _, k := range kept {
+		env.print("still in QEMU: %v", k)
+	}
+}
+
+func (env *Env) progress(text string, current, total int64) {
+	if env.Progress != nil {
+		env.Progress(text, current, total)
+	}
+}
+
+// job returns a callback for the progress of a job.
+func (env *Env) job(text string) func(job.Progress) {
+	return func(p job.Progress) { env.progress(text, p.Current, p.Total) }
+}
+
+// devices returns the VM of package hotplug.
+func (env *Env) devices() *hotplug.VM {
+	env.vms.Do(func() { env.vms.make(env.Conn) })
+	return env.vms.devices
+}
+
+// disks returns the VM of package block.
+func (env *Env) disks() *block.VM {
+	env.vms.Do(func() { env.vms.make(env.Conn) })
+	return env.vms.disks
+}
+
+// withAgent calls f with the guest agent.
+func (env *Env) withAgent(f func(*guestagent.Agent) error) error {
+	if env.Agent == nil {
+		return errNoAgent
+	}
+	agent := guestagent.New(open{env.Agent}, nil)
+	defer agent.Close()
+	return f(agent)
+}
+
+// An open is an Executor that an Agent does not close.
+type open struct{ qmp.Executor }
+
+func (o open) Unwrap() qmp.Executor { return o.Executor }
+
+// timeout is the argument of operations that wait for the guest.
+func timeout(limit string) Arg {
+	return Arg{Name: "timeout", Kind: "duration", Default: limit, Help: "how long to wait for the guest"}
+}
+
+// limited runs an operation that has the argument timeout.
+func limited(run func(context.Context, *Env, Values) error) func(context.Context, *Env, Values) error {
+	return func(ctx context.Context, env *Env, v Values) error {
+		ctx, cancel := context.WithTimeout(ctx, v.duration("timeout"))
+		defer cancel()
+		return run(ctx, env, v)
+	}
+}
+
+// every calls f now and after each interval, until it returns true or an error, or ctx ends.
+func every(ctx context.Context, interval time.Duration, f func() (bool, error)) error {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		if done, err := f(); done || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
