@@ -14,6 +14,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -79,7 +81,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	root := newRoot(cancel, stdin)
-	root.SetArgs(twoDashes(args))
+	root.SetArgs(dryRun(twoDashes(args)))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -180,6 +182,7 @@ func statusOf(err error) int {
 	_, usage := errors.AsType[*usageError](err)
 	_, refused := errors.AsType[*qmp.Error](err)
 	_, encode := errors.AsType[*qmp.EncodeError](err)
+	_, failed := errors.AsType[*operationError](err)
 	switch {
 	case err == nil:
 		return exitOK
@@ -193,6 +196,8 @@ func statusOf(err error) int {
 		return exitRefused
 	case errors.Is(err, qmp.ErrOutcomeUnknown):
 		return exitUnknown
+	case failed && !errors.Is(err, qmp.ErrNotSent):
+		return exitRefused
 	}
 	return exitNotSent
 }
@@ -225,6 +230,7 @@ type switches struct {
 	interval        time.Duration
 	record          string
 	dot, svg, ascii bool
+	dry             bool
 }
 
 func (s *switches) register(f *pflag.FlagSet) {
@@ -233,6 +239,7 @@ func (s *switches) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.all, "all", s.all, "print all columns of tables")
 	f.DurationVar(&s.timeout, "timeout", s.timeout, "the longest `TIME` to wait for an answer or for events: 10s, 5m")
 	f.IntVarP(&s.count, "count", "n", s.count, "end after this `NUMBER` of events, or of rounds of watch")
+	f.BoolVar(&s.dry, "dry-run", s.dry, "print what an operation would send, and change nothing; also: -n")
 	f.DurationVar(&s.interval, "interval", s.interval, "the `TIME` between two rounds of watch and progress")
 	f.StringVar(&s.record, "record", s.record, "write the conversation to this `FILE`, without secrets")
 	f.BoolVar(&s.dot, "dot", s.dot, "print a tree as DOT, for graphviz")
@@ -243,6 +250,22 @@ func (s *switches) register(f *pflag.FlagSet) {
 // isOneDash reports whether an argument is a flag with one dash, as Go's own tools write flags.
 func isOneDash(arg string) bool {
 	return len(arg) > 2 && arg[0] == '-' && (arg[1] >= 'a' && arg[1] <= 'z') && arg[2] != '='
+}
+
+// dryRun returns args with --dry-run for a -n without a number.
+func dryRun(args []string) []string {
+	out := slices.Clone(args)
+	for i, arg := range out {
+		number := false
+		if i+1 < len(out) {
+			_, err := strconv.Atoi(out[i+1])
+			number = err == nil
+		}
+		if arg == "-n" && !number {
+			out[i] = "--dry-run"
+		}
+	}
+	return out
 }
 
 // twoDashes returns args with two dashes before flags that have one.

@@ -139,6 +139,7 @@ func TestTerminal(t *testing.T) {
 		term.send("query-statuss\r")
 		term.wait(`\^\^\^+`)
 		term.send("object-add qom-type=secret id=s1 data=geheim\r")
+		term.wait(`ok\r\n`)
 		term.wait(`vm1> `)
 		term.send("\x12prelau\x07")       // nothing has it
 		term.send("\x12quer\x7f\x12\x12") // query-statuss, query-name, query-status

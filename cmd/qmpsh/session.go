@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/address"
+	"github.com/qmpkit/qmpkit/internal/operate"
 	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qapi"
 	"github.com/qmpkit/qmpkit/qapi/facts"
@@ -48,6 +49,7 @@ type session struct {
 	conn   qmp.Executor       // a *qmp.Client or a *qmp.GuestClient
 	client *qmp.Client        // nil for a guest agent
 	ended  <-chan struct{}
+	env    *operate.Env // of the operations, for client; nil before the first
 }
 
 // splitName cuts "NAME=ADDRESS". If there is no name, it makes one from the address.

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/qmpkit/qmpkit/internal/operate"
 	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -68,12 +69,13 @@ type input struct {
 }
 
 // args returns the words without quotes.
-func (in input) args() []string {
-	var out []string
-	for _, w := range in.words {
-		out = append(out, unquote(w.text))
+func (in input) args() []string { return unquoted(in.words) }
+
+func unquoted(words []word) (texts []string) {
+	for _, w := range words {
+		texts = append(texts, unquote(w.text))
 	}
-	return out
+	return texts
 }
 
 // tail returns the line from a word on, with switches and filter.
@@ -131,6 +133,12 @@ func (sh *shell) line(ctx context.Context, line string) error {
 	}
 	if filter != nil {
 		line = strings.TrimRight(line[:strings.LastIndex(line, *filter)], " |")
+	}
+	if op, _ := operate.Match(unquoted(words)); op != nil {
+		if filter != nil {
+			return usagef("%s has no result for a filter", op.Name)
+		}
+		return sh.operation(ctx, line, words)
 	}
 	b, own := builtins[words[0].text]
 	wraps := words[0].text == "on" || words[0].text == "watch"
@@ -459,6 +467,7 @@ const switchHelp = `Switches follow a command, in any place:
   -all             print all columns of tables
   -timeout TIME    the longest time to wait: 10s, 5m
   -n NUMBER        end after this number of events, or of rounds of watch
+  -n, -dry-run     of an operation: print what it would send, and change nothing
   -interval TIME   the time between two rounds of watch and progress
   -dot, -svg       print a tree as DOT or SVG; -ascii: without box characters
 COMMAND | PROGRAM gives the result as JSON to a program of the system.`
@@ -471,6 +480,12 @@ func (sh *shell) help(ctx context.Context, in input) error {
 	if b, ok := builtins[topic]; ok {
 		fmt.Fprintf(sh.out, "%s\n  %s\n", b.usage, b.help)
 		return nil
+	}
+	if topic == "operations" {
+		return sh.page([]byte(operationsHelp()))
+	}
+	if text := operationHelp(topic); text != "" {
+		return sh.page([]byte(text))
 	}
 	if topic != "" {
 		text, err := sh.current.lang.help(ctx, topic, sh.screen().width)
@@ -493,7 +508,8 @@ Commands of the shell:
 	for _, name := range order {
 		fmt.Fprintf(&b, "  %s\n      %s\n", builtins[name].usage, builtins[name].help)
 	}
-	fmt.Fprintf(&b, "\nhelp COMMAND explains a command of the server, help EVENT an event, help switches the switches.\n")
+	fmt.Fprintf(&b, "\nhelp COMMAND explains a command of the server, help EVENT an event, help switches the switches.\n"+
+		"help operations lists what takes several commands: add disk, move, snapshot, backup, migrate to, agent run, screenshot.\n")
 	return sh.page([]byte(b.String()))
 }
 
@@ -543,9 +559,15 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 		if last.from != from && len(candidates) > 0 {
 			return from, candidates
 		}
-		return last.from, append(matching(builtinNames(), last.text), candidates...)
+		return last.from, slices.Concat(matching(builtinNames(), last.text), matching(nextWords(nil), last.text), candidates)
 	}
 	name := words[0].text
+	if op, n := operate.Match(unquoted(words)); op != nil {
+		return sh.completeOperation(ctx, op, words[n:], last)
+	}
+	if next := matching(nextWords(words), last.text); len(next) > 0 {
+		return last.from, next
+	}
 	if skip, ok := wrapping[name]; ok && len(words) >= skip {
 		inner := *sh
 		if s, err := sh.session(words[skip-1].text); name == "on" && err == nil {
@@ -571,7 +593,7 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 			names = append(names, candidate{text: "all", help: "all sessions", space: true})
 		}
 	case "help":
-		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), builtinNames()...)
+		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), append(builtinNames(), operationNames()...)...)
 	case "events":
 		names = append(sh.current.lang.names(true), candidate{text: "off", help: "no events while you type", space: true})
 	case "tree":

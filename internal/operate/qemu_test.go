@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -215,7 +216,7 @@ func TestDisks(t *testing.T) {
 		s.env.Progress = func(text string, current, total int64) { progress = append(progress, fmt.Sprint(text, " of ", total)) }
 		moved := s.file("moved.qcow2", 0)
 		require.Equal(t, "disk d0 uses "+moved+"\n", s.do("move", "d0", moved))
-		require.Contains(t, progress, "move d0 of 1048576")
+		require.True(t, slices.ContainsFunc(progress, func(p string) bool { return strings.HasPrefix(p, "move d0 of ") }), progress)
 		s.env.Progress = nil
 		require.Equal(t, images("qcow2"), layers("d0"))
 		s.refused(block.ErrNotEmpty, "move", "d0", moved)
@@ -317,7 +318,7 @@ func TestJobs(t *testing.T) {
 	onAll(t, func(t *testing.T, q *qemutest.QEMU) {
 		s := start(t, q)
 		begin := func(id string, speed int64) {
-			source := qemu.BlockdevAdd{NodeName: new(id + "-a"), Branch: &qemu.BlockdevOptionsNull{Size: new(int64(64 << 20)), ReadZeroes: new(true)}, Driver: qemu.BlockdevDriverNullCo}
+			source := qemu.BlockdevAdd{NodeName: new(id + "-a"), Branch: &qemu.BlockdevOptionsNull{Size: new(int64(64 << 20)), ReadZeroes: new(false)}, Driver: qemu.BlockdevDriverNullCo}
 			require.NoError(t, source.Do(t.Context(), s.c))
 			source.NodeName = new(id + "-b")
 			require.NoError(t, source.Do(t.Context(), s.c))
@@ -338,7 +339,7 @@ func TestJobs(t *testing.T) {
 		begin("j1", 1<<20)
 		require.Regexp(t, `^j1: mirror, running, .* of 64 MiB\n$`, s.do("job", "list"))
 		require.Equal(t, "job j1 pauses\n", s.do("job", "pause", "j1"))
-		require.Equal(t, qemu.JobStatusPaused, status("j1"))
+		require.Eventually(t, func() bool { return status("j1") == qemu.JobStatusPaused }, time.Minute, time.Second/50)
 		require.Equal(t, "job j1 continues\n", s.do("job", "resume", "j1"))
 		require.Equal(t, "job j1 has a limit of 2 MiB a second\n", s.do("job", "speed", "j1", "2M"))
 		s.refused(nil, "job", "dismiss", "j1")

@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/qmpkit/qmpkit/internal/operate"
+	"github.com/qmpkit/qmpkit/qmp"
+)
+
+// operation executes a line such as "add disk data1 /srv/data1.img". With -n, it prints the commands that the operation
+// would send.
+func (sh *shell) operation(ctx context.Context, line string, words []word) error {
+	dry := sh.defaults.dry
+	words = slices.DeleteFunc(slices.Clone(words), func(w word) bool {
+		is := w.text == "-n" || w.text == "-dry-run"
+		dry = dry || is
+		return is
+	})
+	op, values, err := operate.Parse(unquoted(words))
+	if wrong, ok := errors.AsType[*operate.Error](err); ok {
+		at := word{from: len(line), to: len(line)}
+		if wrong.Word < len(words) {
+			at = words[wrong.Word]
+			if unquote(at.text) == at.text {
+				at.from, at.to = at.from+wrong.From, at.from+wrong.To
+			}
+		}
+		return &mistake{line: line, from: at.from, to: at.to, reason: wrong.Reason, want: op.Usage()}
+	}
+	if err != nil {
+		return err
+	}
+	env, err := sh.env(ctx, sh.current)
+	if err != nil {
+		return err
+	}
+	if limit := sh.defaults.timeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTimeOver)
+		defer cancel()
+	}
+	if !dry {
+		defer sh.endProgress()
+		return operationFailed(op.Run(ctx, env, values))
+	}
+	err = op.DryRun(ctx, env, values, func(command string, arguments []byte) {
+		fmt.Fprintln(sh.out, strings.TrimSpace(command+" "+string(arguments)))
+	})
+	if errors.Is(err, operate.ErrRest) {
+		fmt.Fprintln(sh.out, "…", operate.ErrRest)
+		return nil
+	}
+	return operationFailed(err)
+}
+
+// An operationError is the error of an operation, which was sent unless the error says otherwise.
+type operationError struct{ error }
+
+func (e *operationError) Unwrap() error { return e.error }
+
+func operationFailed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &operationError{err}
+}
+
+// env returns what the operations of a session use.
+func (sh *shell) env(ctx context.Context, s *session) (*operate.Env, error) {
+	if s.kind == kindGuest {
+		return nil, usagef("%s is a guest agent: use the session of its machine, and open the agent beside it", s.name)
+	}
+	if _, err := s.executor(ctx); err != nil {
+		return nil, err
+	}
+	if s.env == nil || s.env.Conn != qmp.Conn(s.client) {
+		s.env = &operate.Env{Conn: s.client}
+	}
+	s.env.Out, s.env.Agent, s.env.Stdin, s.env.Progress = sh.out, nil, nil, nil
+	if agent := sh.agentOf(s); agent != nil {
+		x, err := agent.executor(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.env.Agent = x
+	}
+	if sh.editor == nil {
+		s.env.Stdin = os.Stdin
+	}
+	if sh.tty != nil {
+		s.env.Progress = sh.showProgress
+	}
+	return s.env, nil
+}
+
+// agentOf returns the session with the guest agent of a machine: the one with its name and "-agent", or the only one.
+func (sh *shell) agentOf(machine *session) *session {
+	var agents []*session
+	for _, s := range sh.sessions {
+		if s.kind == kindGuest {
+			if s.name == machine.name+"-agent" {
+				return s
+			}
+			agents = append(agents, s)
+		}
+	}
+	if len(agents) == 1 {
+		return agents[0]
+	}
+	return nil
+}
+
+// showProgress overwrites the line of the operation's progress.
+func (sh *shell) showProgress(text string, current, total int64) {
+	line := text + ": " + size(current)
+	if total > 0 {
+		line += " of " + size(total)
+	}
+	fmt.Fprint(sh.tty, "\r", printable(line), "\x1b[K")
+}
+
+// endProgress removes the line.
+func (sh *shell) endProgress() {
+	if sh.tty != nil {
+		_, _ = io.WriteString(sh.tty, "\r\x1b[K")
+	}
+}
+
+// operationNames lists the operations, for help and completion.
+func operationNames() (names []candidate) {
+	for _, op := range operate.All() {
+		names = append(names, candidate{text: op.Name, help: op.Help, space: true})
+	}
+	return names
+}
+
+// nextWords returns the words with which the names of operations go on after these words.
+func nextWords(words []word) (names []candidate) {
+	for _, op := range operate.All() {
+		name := strings.Fields(op.Name)
+		if len(name) <= len(words) || slices.ContainsFunc(names, func(c candidate) bool { return c.text == name[len(words)] }) {
+			continue
+		}
+		same := true
+		for i, w := range words {
+			same = same && w.text == name[i]
+		}
+		if same {
+			help := op.Help
+			if len(name) > len(words)+1 {
+				help = "operations: help operations"
+			}
+			names = append(names, candidate{text: name[len(words)], help: help, space: true})
+		}
+	}
+	return names
+}
+
+// completeOperation returns the candidates for the arguments of an operation.
+func (sh *shell) completeOperation(ctx context.Context, op *operate.Operation, words []word, last word) (from int, candidates []candidate) {
+	given := map[string]string{}
+	positional := 0
+	for _, w := range words {
+		if name, value, ok := strings.Cut(w.text, "="); ok {
+			given[name] = unquote(value)
+			continue
+		}
+		for _, a := range op.Args[min(positional, len(op.Args)):] {
+			positional++
+			if _, named := given[a.Name]; a.Positional && !named {
+				given[a.Name] = unquote(w.text)
+				break
+			}
+		}
+	}
+	name, prefix, named := strings.Cut(last.text, "=")
+	next := true
+	for _, a := range op.Args {
+		_, has := given[a.Name]
+		switch {
+		case named && a.Name == name:
+			return last.from + len(name) + 1, matching(sh.argumentValues(ctx, a, given, prefix), prefix)
+		case named || has && !a.Repeated:
+			continue
+		}
+		if a.Positional && next {
+			next = false
+			candidates = append(candidates, matching(sh.argumentValues(ctx, a, given, last.text), last.text)...)
+		}
+		if key := a.Name + "="; strings.HasPrefix(key, last.text) && !strings.HasPrefix(a.Kind, "properties") {
+			candidates = append(candidates, candidate{text: key, help: a.Help})
+		}
+	}
+	return last.from, candidates
+}
+
+// argumentValues lists the values that an argument can have.
+func (sh *shell) argumentValues(ctx context.Context, a operate.Arg, given map[string]string, prefix string) (values []candidate) {
+	kind, of, _ := strings.Cut(a.Kind, ":")
+	switch kind {
+	case "bool":
+		kind, of = "enum", "on,off"
+	case "bitmap":
+		of = given[of]
+	case "file", "qom-path":
+		of = prefix
+	}
+	if kind == "enum" {
+		for _, text := range strings.Split(of, ",") {
+			values = append(values, candidate{text: text, space: true})
+		}
+		return values
+	}
+	if of != "" {
+		kind += ":" + of
+	}
+	found, _ := sh.current.values(ctx, kind)
+	for _, v := range found {
+		values = append(values, candidate{text: v.text, help: v.help, space: !strings.HasSuffix(v.text, "/")})
+	}
+	return values
+}
+
+// operationsHelp lists all operations.
+func operationsHelp() string {
+	var b strings.Builder
+	b.WriteString("Operations take several commands of the server, and undo their steps if one fails. -n prints what they would send.\n\n")
+	for _, op := range operate.All() {
+		fmt.Fprintf(&b, "  %s\n      %s\n", op.Usage(), op.Help)
+	}
+	return b.String()
+}
+
+// operationHelp explains an operation and its arguments. It returns "" if there is no such operation.
+func operationHelp(topic string) string {
+	op, n := operate.Match(strings.Fields(topic))
+	if op == nil || n < len(strings.Fields(topic)) {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n  %s\n\n", op.Usage(), op.Help)
+	for _, a := range op.Args {
+		help := a.Help
+		if a.Default != "" {
+			help += " (default: " + a.Default + ")"
+		}
+		fmt.Fprintf(&b, "  %-16s %s\n", a.Name, help)
+	}
+	return b.String()
+}
