@@ -40,7 +40,7 @@ test-page: ## test the page of qapigen page in BROWSER=chromium; write pictures 
 .PHONY: race
 race: ## run the tests of everything that starts goroutines with the race detector, on QEMU 10.0
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary $(PARALLEL) -count=1 -timeout=20m -race \
-		./internal/wait ./internal/fdconn ./internal/talk ./qmp/... ./hotplug ./job ./block ./migration ./launch ./guestagent ./qom ./machine ./internal/page ./gen/qapigen ./cmd/... ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./internal/fdconn ./internal/talk ./internal/operate ./qmp/... ./hotplug ./job ./block ./migration ./launch ./guestagent ./qom ./machine ./internal/page ./gen/qapigen ./cmd/... ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## generate the bindings, then hot-add a disk with them

@@ -41,7 +41,7 @@
 // has. With [Options.Reserved], the operation chooses the slot of a PCI device on all machines.
 //
 // A guest with ACPI hotplug (pc, and q35 since QEMU 6.1) can eject a slot twice: it looks at the requests of all slots
-// whenever a PCI device is added or is to be removed, and a request stays until the guest has ejected the slot. The second
+// at each addition and each removal of a PCI device, and a request stays until the guest has ejected the slot. The second
 // time, it would eject a new device. So if something else was added or removed before the guest ejected a slot, or if
 // the guest was asked again, a VM adds no device to that slot for 5 seconds. It takes another free slot. If the caller
 // names the slot, or if there is no other, the operation waits. A VM knows only its own operations: use one VM for all

@@ -10,7 +10,7 @@ import (
 	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
-// With ACPI hotplug, a guest looks at the requests of all PCI slots whenever a device is added or is to be removed.
+// With ACPI hotplug, a guest looks at the requests of all PCI slots whenever QEMU adds a device or asks for a removal.
 // A request stays until the guest has ejected the device. So if something else is added or removed before that, or if
 // the guest is asked again, the guest can eject the slot twice, and the second time takes a new device out of the slot.
 // The events of the two are not told apart. So the VM leaves such a slot empty until the guest has had time to eject it
@@ -20,7 +20,7 @@ const (
 	lookDelay  = 250 * time.Millisecond // in which the guest looks after an addition
 )
 
-// ejections has the PCI slots that a guest is asked to eject, and those that it may eject again. It is safe for
+// ejections has the PCI slots that a guest is asked to eject, and the slots that it may eject again. It is safe for
 // concurrent use.
 type ejections struct {
 	mu     sync.Mutex

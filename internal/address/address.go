@@ -52,7 +52,7 @@ func Of(name string) (string, bool) {
 const greetingLimit = time.Second
 
 // Dial is [qmp.Dial] that also looks up host names and finds the monitors of processes. If a process has
-// several monitors, Dial takes the first one that greets.
+// several monitors, Dial takes the first monitor that greets.
 func Dial(ctx context.Context, address string, opts *qmp.Options) (*qmp.Client, error) {
 	process, ok := strings.CutPrefix(address, "pid:")
 	if !ok {

@@ -62,12 +62,12 @@ func (l *Language) Complete(ctx context.Context, line string, at int) (from int,
 // A target is what the cursor is at.
 type target struct {
 	place
-	key     bool // a key is to be completed; else a value
+	key     bool // a key stands at the cursor; else a value
 	written *value
 	entry   entry
 
 	fields []field         // of a key: the members of the object
-	given  map[string]bool // those that the line has
+	given  map[string]bool // the keys of the line
 	props  []Value         // the properties of the device or object
 
 	typ   introspect.Info // of a value

@@ -23,7 +23,6 @@ import (
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/operate"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
-	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/machine"
 	"github.com/qmpkit/qmpkit/migration"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -314,63 +313,6 @@ func TestDisks(t *testing.T) {
 	})
 }
 
-func TestJobs(t *testing.T) {
-	onAll(t, func(t *testing.T, q *qemutest.QEMU) {
-		s := start(t, q)
-		begin := func(id string, speed int64) {
-			source := qemu.BlockdevAdd{NodeName: new(id + "-a"), Branch: &qemu.BlockdevOptionsNull{Size: new(int64(64 << 20)), ReadZeroes: new(false)}, Driver: qemu.BlockdevDriverNullCo}
-			require.NoError(t, source.Do(t.Context(), s.c))
-			source.NodeName = new(id + "-b")
-			require.NoError(t, source.Do(t.Context(), s.c))
-			j, err := job.Start(t.Context(), s.c, id, qemu.BlockdevMirror{Device: id + "-a", Target: id + "-b", Sync: qemu.MirrorSyncModeFull, Speed: &speed})
-			require.NoError(t, err)
-			j.Detach()
-		}
-		status := func(id string) qemu.JobStatus {
-			all, err := job.List(t.Context(), s.c)
-			require.NoError(t, err)
-			for _, j := range all {
-				if j.ID == id {
-					return j.Status
-				}
-			}
-			return ""
-		}
-		begin("j1", 1<<20)
-		require.Regexp(t, `^j1: mirror, running, .* of 64 MiB\n$`, s.do("job", "list"))
-		require.Equal(t, "job j1 pauses\n", s.do("job", "pause", "j1"))
-		require.Eventually(t, func() bool { return status("j1") == qemu.JobStatusPaused }, time.Minute, time.Second/50)
-		require.Equal(t, "job j1 continues\n", s.do("job", "resume", "j1"))
-		require.Equal(t, "job j1 has a limit of 2 MiB a second\n", s.do("job", "speed", "j1", "2M"))
-		s.refused(nil, "job", "dismiss", "j1")
-		require.Equal(t, "job j1 is cancelled\n", s.do("job", "cancel", "j1"))
-		require.Empty(t, status("j1"))
-		s.refused(job.ErrGone, "job", "cancel", "j1")
-
-		begin("j2", 0)
-		require.Equal(t, "job j2 has succeeded\n", s.do("job", "complete", "j2"))
-		begin("j3", 0)
-		require.Equal(t, "job j3 has succeeded\n", s.do("job", "wait", "j3"))
-		require.Empty(t, s.do("job", "list"))
-
-		begin("j4", 1<<20)
-		op, values, err := operate.Parse([]string{"job", "wait", "j4"})
-		require.NoError(t, err)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second/5)
-		defer cancel()
-		require.ErrorIs(t, op.Run(ctx, s.env, values), job.ErrGoesOn) // an interrupted wait leaves the job
-		require.Equal(t, qemu.JobStatusRunning, status("j4"))
-		s.do("job", "cancel", "j4")
-
-		require.NoError(t, qemu.BlockdevCreate{JobID: "c1", Options: qemu.BlockdevCreateOptions{
-			Branch: &qemu.BlockdevCreateOptionsFile{Filename: "/nowhere/at/all", Size: 1 << 20}}}.Do(t.Context(), s.c))
-		require.Eventually(t, func() bool { return status("c1") == qemu.JobStatusConcluded }, time.Minute, time.Second/50)
-		require.Contains(t, s.do("job", "list"), "c1: create, concluded, ")
-		require.Equal(t, "job c1 is dismissed\n", s.do("job", "dismiss", "c1"))
-		require.Empty(t, status("c1"))
-	})
-}
-
 // A syncBuffer is an output that a goroutine writes to.
 type syncBuffer struct {
 	mu sync.Mutex
@@ -501,85 +443,5 @@ func TestMigration(t *testing.T) {
 		require.Contains(t, s.do("migrate", "status"), "completed")
 		s.refused(migration.ErrCompleted, "migrate", "cancel")
 		s.refused(migration.ErrNotStarted, "migrate", "to", "no address")
-	})
-}
-
-// TestAgent runs the agent on this machine. It does not freeze or shut down.
-func TestAgent(t *testing.T) {
-	onAll(t, func(t *testing.T, q *qemutest.QEMU) {
-		agent := q.StartAgent(t)
-		conn, err := qmp.DialGuest(t.Context(), agent.Socket(), nil)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, conn.Close()) })
-		s := &session{T: t, dir: t.TempDir()}
-		s.env = &operate.Env{Agent: conn, Out: &s.out}
-
-		require.Regexp(t, `^the guest agent answers after `, s.do("agent", "ping"))
-		require.Equal(t, "a=b\nerror\n", s.do("agent", "run", "sh", "-c", "echo a=b; echo error >&2"))
-		require.Contains(t, s.refused(nil, "agent", "run", "sh", "-c", "echo no >&2; exit 3"), "3")
-		require.Equal(t, "no\n", s.out.String())
-		s.env.Stdin = strings.NewReader("typed")
-		require.Equal(t, "typed", s.do("agent", "run", "stdin=on", "cat"))
-
-		here, guest := s.file("here", 0), s.file("guest", 0)
-		require.NoError(t, os.WriteFile(here, []byte("content"), 0o600))
-		require.Equal(t, "copied 7 bytes to "+guest+" in the guest\n", s.do("agent", "write", guest, here))
-		require.Equal(t, "content", s.do("agent", "read", guest))
-		back := s.file("back", 0)
-		require.Equal(t, "copied 7 bytes to "+back+"\n", s.do("agent", "read", guest, back))
-		text, err := os.ReadFile(back)
-		require.NoError(t, err)
-		require.Equal(t, "content", string(text))
-		s.refused(os.ErrExist, "agent", "read", guest, back)
-		s.refused(nil, "agent", "read", s.file("missing", 0), s.file("new", 0))
-		require.NoFileExists(t, s.file("new", 0))
-		s.env.Stdin = strings.NewReader("from stdin")
-		s.do("agent", "write", guest)
-		require.Equal(t, "from stdin", s.do("agent", "read", guest))
-		s.env.Stdin = nil
-		require.Contains(t, s.refused(nil, "agent", "write", guest), "from is missing")
-
-		require.Equal(t, "thawed\n", s.do("agent", "status"))
-		require.Contains(t, s.do("agent", "interfaces"), "lo: ")
-		s.env.Agent = nil
-		require.Contains(t, s.refused(nil, "agent", "ping"), "no guest agent")
-	})
-}
-
-// An answers is an executor that answers from a table, and notes the commands.
-type answers struct {
-	results map[string]string
-	asked   []string
-}
-
-func (a *answers) Execute(ctx context.Context, call *qmp.Call) error {
-	a.asked = append(a.asked, call.Command)
-	result, ok := a.results[call.Command]
-	if !ok {
-		return &qmp.Error{Class: qmp.ErrGeneric, Desc: "refused"}
-	}
-	return call.Decode([]byte(result))
-}
-
-func TestFreeze(t *testing.T) {
-	agent := &answers{results: map[string]string{"guest-fsfreeze-freeze": "2", "guest-fsfreeze-thaw": "2", "guest-fsfreeze-status": `"frozen"`}}
-	s := &session{T: t}
-	s.env = &operate.Env{Agent: agent, Out: &s.out}
-	require.Contains(t, s.do("agent", "freeze"), "2 file systems are frozen")
-	require.Equal(t, "frozen\n", s.do("agent", "status"))
-	require.Equal(t, "no file system is frozen\n", s.do("agent", "thaw"))
-	require.Contains(t, agent.asked, "guest-fsfreeze-thaw")
-}
-
-// TestSnapshotFreezes: the agent is asked before and after the snapshot.
-func TestSnapshotFreezes(t *testing.T) {
-	qemutest.Run(t, []string{"10.0"}, func(t *testing.T, q *qemutest.QEMU) {
-		s := start(t, q)
-		agent := &answers{results: map[string]string{"guest-fsfreeze-freeze": "2", "guest-fsfreeze-thaw": "2", "guest-fsfreeze-status": `"thawed"`}}
-		s.env.Agent = agent
-		d0 := s.file("d0.img", 1<<20)
-		s.do("add", "disk", "d0", d0, "driver=scsi-hd")
-		s.do("snapshot", "d0", s.file("o.qcow2", 0), "backing-file="+d0, "freeze=on")
-		require.Equal(t, []string{"guest-fsfreeze-freeze", "guest-fsfreeze-thaw"}, agent.asked)
 	})
 }

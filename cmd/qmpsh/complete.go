@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/qmpkit/qmpkit/internal/operate"
+)
+
+// wrapping are the builtins that take a command, with the number of words before it.
+var wrapping = map[string]int{"watch": 1, "on": 2}
+
+// complete returns the candidates for the word at a place of a line.
+func (sh *shell) complete(ctx context.Context, line string, at int) (from int, candidates []candidate) {
+	words, _ := scan(line[:at])
+	last := word{from: at, to: at}
+	if n := len(words); n > 0 && words[n-1].to == at {
+		last, words = words[n-1], words[:n-1]
+	}
+	if len(words) == 0 {
+		from, candidates := sh.current.lang.complete(ctx, line, at)
+		if last.from != from && len(candidates) > 0 {
+			return from, candidates
+		}
+		return last.from, slices.Concat(matching(builtinNames(), last.text), matching(nextWords(nil), last.text), candidates)
+	}
+	name := words[0].text
+	if op, n := operate.Match(unquoted(words)); op != nil {
+		return sh.completeOperation(ctx, op, words[n:], last)
+	}
+	if next := matching(nextWords(words), last.text); len(next) > 0 {
+		return last.from, next
+	}
+	if skip, ok := wrapping[name]; ok && len(words) >= skip {
+		inner := *sh
+		if s, err := sh.session(words[skip-1].text); name == "on" && err == nil {
+			inner.current = s
+		}
+		start := last.from
+		if len(words) > skip {
+			start = words[skip].from
+		}
+		from, candidates := inner.complete(ctx, line[start:], at-start)
+		return start + from, candidates
+	}
+	if strings.HasPrefix(last.text, "-") {
+		return last.from, matching(switchNames(), last.text)
+	}
+	var names []candidate
+	switch name {
+	case "use", "on":
+		for _, s := range sh.sessions {
+			names = append(names, candidate{text: s.name, help: s.address, space: true})
+		}
+		if name == "on" {
+			names = append(names, candidate{text: "all", help: "all sessions", space: true})
+		}
+	case "help":
+		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), append(builtinNames(), operationNames()...)...)
+	case "events":
+		names = append(sh.current.lang.names(true), candidate{text: "off", help: "no events while you type", space: true})
+	case "tree":
+		if len(words) == 1 {
+			names = pictures
+		} else if words[1].text == "qom" {
+			paths, _ := sh.current.values(ctx, "qom-path:"+last.text)
+			for _, v := range paths {
+				names = append(names, candidate{text: v.text, help: v.help})
+			}
+		}
+	}
+	if _, own := builtins[name]; own {
+		return last.from, matching(names, last.text)
+	}
+	return sh.current.lang.complete(ctx, line, at)
+}
+
+func builtinNames() (names []candidate) {
+	for _, name := range order {
+		names = append(names, candidate{text: name, help: builtins[name].help, space: true})
+	}
+	return names
+}
+
+func switchNames() (names []candidate) {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(switches).register(set)
+	set.VisitAll(func(f *pflag.Flag) {
+		names = append(names, candidate{text: "-" + f.Name, help: strings.ReplaceAll(f.Usage, "`", ""), space: true})
+	})
+	return names
+}
+
+func matching(all []candidate, prefix string) (out []candidate) {
+	for _, c := range all {
+		if strings.HasPrefix(c.text, prefix) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
