@@ -61,7 +61,8 @@ func (c *checker) alternative(p place, t *introspect.Alternate, all []entry) int
 	return typ
 }
 
-// alternatives returns the types of an alternate, without alternates, in the order for takesBare: null, boolean, numbers, enums, strings.
+// alternatives returns the types of an alternate, without alternates, in the order for takesBare: null,
+// boolean, numbers, enums, strings.
 func (c *checker) alternatives(t *introspect.Alternate) (types []introspect.Info) {
 	for _, name := range t.Types {
 		if typ := c.Schema.Lookup(name); typ != nil {
