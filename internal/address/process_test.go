@@ -1,12 +1,14 @@
 package address
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -67,6 +69,10 @@ func TestProcess(t *testing.T) {
 			stdin.Close()
 			_ = cmd.Wait()
 		})
+		require.Eventually(t, func() bool { // the kernel sets it a moment after the start has succeeded
+			line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+			return err == nil && len(line) > 0
+		}, 10*time.Second, time.Millisecond)
 		return cmd.Process.Pid
 	}
 	dir, err = filepath.EvalSymlinks(dir)
