@@ -159,7 +159,7 @@ func guestPrograms(t *testing.T, m *machine) {
 		require.ErrorIs(t, err, qmp.ErrGeneric)
 	}
 
-	ctx, cancel := context.WithTimeout(limit(t), time.Second)
+	ctx, cancel := context.WithTimeout(limit(t), 3*time.Second)
 	defer cancel()
 	_, err = m.agent.Run(ctx, sh("sleep 1000 & sleep 1000"))
 	require.ErrorIs(t, err, context.DeadlineExceeded)

@@ -266,30 +266,31 @@ func TestMute(t *testing.T) {
 	if _, err := exec.LookPath("sh"); err != nil {
 		t.Skip(err)
 	}
-	start := func(text string) (*launch.StartError, error) {
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	start := func(limit time.Duration, text string) (*launch.StartError, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		_, err := launch.Start(ctx, launch.Config{Binary: script(t, text)})
 		failed, ok := errors.AsType[*launch.StartError](err)
 		require.True(t, ok)
 		return failed, err
 	}
-	failed, err := start("echo starting >&2; exec sleep 60")
+	const enough, mute = 30 * time.Second, 2 * time.Second // mute: time to start a shell
+	failed, err := start(mute, "echo starting >&2; exec sleep 60")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, launch.ReasonKilled, failed.Exit.Reason)
 	require.EqualError(t, err, "launch: start qemu: context deadline exceeded: starting")
 
-	failed, err = start("echo qemu: info: this >&2; echo qemu: too bad >&2; echo a hint >&2; echo qemu: warning: that >&2; exit 3")
+	failed, err = start(enough, "echo qemu: info: this >&2; echo qemu: too bad >&2; echo a hint >&2; echo qemu: warning: that >&2; exit 3")
 	require.NoError(t, failed.Err)
 	require.EqualError(t, err, "launch: start qemu: failed (status 3): too bad\na hint")
 
-	_, err = start("echo qemu: -chardev socket,id=a,server: warning: short form >&2; kill -KILL $$")
+	_, err = start(enough, "echo qemu: -chardev socket,id=a,server: warning: short form >&2; kill -KILL $$")
 	require.EqualError(t, err, "launch: start qemu: killed (killed)")
 
-	_, err = start("exit 0")
+	_, err = start(enough, "exit 0")
 	require.EqualError(t, err, "launch: start qemu: the program has ended with status 0, and had no monitor or closed it")
 
-	_, err = start("exec 3>&-; exec sleep 60")
+	_, err = start(mute, "exec 3>&-; exec sleep 60")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
