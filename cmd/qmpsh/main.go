@@ -39,31 +39,32 @@ const (
 	exitInterrupted = 130 // Ctrl-C
 )
 
-const longHelp = `Qmpsh is a shell for running QEMUs, storage daemons and guest agents. Without a COMMAND, it reads commands
-from the terminal, with completion (Tab) and help ("help"), or from standard input.
+// longHelp is the help of qmpsh; the man page has its parts, too.
+const longHelp = introduction + "\n\n" + addressHelp + "\n\n" + sessionHelp + "\n\n" +
+	"The exit status is\n" + statusHelp + "\n\n" + `Results for scripts do not depend on the locale or on the width of the terminal. -json prints what the server sent.
+The environment variables NO_COLOR and PAGER are respected.`
 
-An ADDRESS is the address of a QMP monitor (QEMU's option -qmp), or agent: and the address of a guest agent's channel:
+const introduction = `Qmpsh is a shell for running QEMUs, storage daemons and guest agents. Without a COMMAND, it reads commands
+from the terminal, with completion (Tab) and help ("help"), or from standard input.`
+
+const addressHelp = `An ADDRESS is the address of a QMP monitor (QEMU's option -qmp), or agent: and the address of a guest agent's channel:
 
 ` + address.Help + `
-  agent:ADDRESS     a guest agent: agent:/run/vm1/agent.sock
+  agent:ADDRESS     a guest agent: agent:/run/vm1/agent.sock`
 
-A NAME= before an ADDRESS names the session. Several ADDRESSes in one argument have commas between them:
+const sessionHelp = `A NAME= before an ADDRESS names the session. Several ADDRESSes in one argument have commas between them:
 vm1=/run/vm1/qmp.sock,ga=agent:/run/vm1/agent.sock. A COMMAND then goes to the first one.
 
 A COMMAND is one of the server's, with its arguments as KEY=VALUE or JSON, or one of the shell's own: events, watch,
-progress, help, on, jq and others. "qmpsh ADDRESS help" lists them.
+progress, help, on, jq and others. "qmpsh ADDRESS help" lists them.`
 
-The exit status is
-    0  the command succeeded
+const statusHelp = `    0  the command succeeded
     1  the server refused the command, or failed to execute it
     2  the command line or the command has a mistake; nothing was sent
     3  the command was not sent: there is no connection
     4  the command was sent, and no answer came: the server may have executed it
     5  the time of -timeout is over, and not all events have come
-  130  Ctrl-C
-
-Results for scripts do not depend on the locale or on the width of the terminal. -json prints what the server sent.
-The environment variables NO_COLOR and PAGER are respected.`
+  130  Ctrl-C`
 
 const examples = `  qmpsh /run/vm1/qmp.sock
   qmpsh pid:1234 query-status
@@ -147,7 +148,7 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 	root.Flags().SortFlags = false
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.ValidArgsFunction = completeWords
-	root.AddCommand(append(talkCommands(interrupt), newCompletion(root))...)
+	root.AddCommand(append(talkCommands(interrupt), newCompletion(root), newMan(root))...)
 	return root
 }
 

@@ -230,9 +230,13 @@ func (sh *shell) argumentValues(ctx context.Context, a operate.Arg, given map[st
 // operationsHelp lists all operations.
 func operationsHelp() string {
 	var b strings.Builder
-	b.WriteString("Operations take several commands of the server, and undo their steps if one fails. -n prints what they would send.\n\n")
-	for _, op := range operate.All() {
-		fmt.Fprintf(&b, "  %s\n      %s\n", op.Usage(), op.Help)
+	b.WriteString("Operations take several commands of the server, and undo their steps if one fails. -n prints what they would send.\n" +
+		"help OPERATION explains the arguments.\n")
+	for _, group := range operate.Groups() {
+		fmt.Fprintf(&b, "\n%s\n", group.Title)
+		for _, op := range group.Operations {
+			fmt.Fprintf(&b, "  %-16s  %s\n", op.Name, op.Help)
+		}
 	}
 	return b.String()
 }

@@ -78,15 +78,32 @@ type Env struct {
 	dry bool
 }
 
-// all returns the operations of all files, sorted by name.
-var all = func() []Operation {
-	ops := slices.Concat(deviceOperations, diskOperations, jobOperations, migrationOperations, agentOperations, machineOperations)
-	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
-	return ops
+// A Group is a set of operations about one subject, for help.
+type Group struct {
+	Title      string
+	Operations []Operation
+}
+
+// Groups returns all operations, in the order in which a newcomer wants to read about them.
+func Groups() []Group {
+	return []Group{
+		{"Devices", deviceOperations},
+		{"Storage", diskOperations},
+		{"Jobs", jobOperations},
+		{"Migration", migrationOperations},
+		{"The guest, by its agent", agentOperations},
+		{"The machine", machineOperations},
+	}
 }
 
 // All returns the operations, sorted by name.
-func All() []Operation { return all() }
+func All() (ops []Operation) {
+	for _, g := range Groups() {
+		ops = append(ops, g.Operations...)
+	}
+	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
+	return ops
+}
 
 // say writes a line about what the operation has done. A dry run has done nothing.
 func (env *Env) say(format string, args ...any) {
