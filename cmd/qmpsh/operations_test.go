@@ -37,7 +37,7 @@ func TestOperations(t *testing.T) {
 		require.Contains(t, errs, "nonsense")
 		run(1, "add", "disk", "data1", image)
 		out, _ = run(0, "help", "operations")
-		require.Contains(t, out, "add disk ID")
+		require.Contains(t, out, "\n  add disk ")
 		out, _ = run(0, "help", "add", "disk")
 		require.Contains(t, out, "driver")
 	})
