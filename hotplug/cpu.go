@@ -152,6 +152,9 @@ func (vm *VM) addCPU(ctx context.Context, undo *rollback, c *CPU) (*qemu.Hotplug
 		return nil, err
 	}
 	defer vm.cpus.Unlock()
+	if err := vm.awaitBoard(ctx); err != nil {
+		return nil, err
+	}
 	for {
 		places, err := vm.cpuPlaces(ctx)
 		if err != nil {

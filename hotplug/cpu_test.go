@@ -281,10 +281,9 @@ func guestCPU(t *testing.T, m *guestMachine) {
 // guestCPURemoved removes the CPU that guestCPU added, and another one of the same name.
 func guestCPURemoved(t *testing.T, m *guestMachine) {
 	ctx := limit(t)
-	vm := hotplug.New(m.c, nil)
 	if !losesCPUs(m.QEMU) {
 		before := stateOf(t, m.c)
-		for _, err := range []error{vm.RemoveCPU(ctx, "cpu1"), errorOf(vm.RemoveDevice(ctx, "cpu1"))} {
+		for _, err := range []error{hotplug.New(m.c, nil).RemoveCPU(ctx, "cpu1"), errorOf(hotplug.New(m.c, nil).RemoveDevice(ctx, "cpu1"))} {
 			require.ErrorIs(t, err, errors.ErrUnsupported)
 			require.ErrorContains(t, err, "may not survive the removal of a CPU")
 		}
@@ -292,7 +291,7 @@ func guestCPURemoved(t *testing.T, m *guestMachine) {
 		t.Skip("it crashes without KVM, so RemoveCPU refuses")
 	}
 	fds := qemuFds(t, m.VM)
-	m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, "cpu1") })
+	vm := m.unansweredThenDone(t, func(ctx context.Context, vm *hotplug.VM) error { return vm.RemoveCPU(ctx, "cpu1") })
 	require.NoError(t, m.WaitGuestSees(ctx, seesCPUs(1)))
 	require.NoError(t, vm.RemoveCPU(ctx, "cpu1"), "what is gone can be removed")
 	_, err := vm.AddCPU(ctx, hotplug.CPU{ID: "cpu1"})

@@ -44,7 +44,8 @@
 // at each addition and each removal of a PCI device, and a request stays until the guest has ejected the slot. The second
 // time, it would eject a new device. So if something else was added or removed before the guest ejected a slot, or if
 // the guest was asked again, a VM adds no device to that slot for 5 seconds. It takes another free slot. If the caller
-// names the slot, or if there is no other, the operation waits. A VM knows only its own operations: use one VM for all
+// names the slot, or if there is no other, the operation waits. The same can happen to a CPU or memory in the place of
+// another one whose removal QEMU was asked for twice: [VM.AddCPU] and [VM.AddMemory] then wait up to 5 seconds. A VM knows only its own operations: use one VM for all
 // operations on a machine.
 //
 // # Names

@@ -156,3 +156,69 @@ func (vm *VM) ejectedByACPI(ctx context.Context, bus string) bool {
 	}
 	return acpi
 }
+
+// boardEjections has the CPUs and the memory that a guest is asked to eject. ACPI has requests of their own for them: a
+// request stays only until the guest has seen it, so the guest ejects a device twice only if QEMU asked for it twice. QEMU
+// can give the place to a new device in between. So the VM adds no CPU and no memory until the guest has had time to eject
+// the place again. It is safe for concurrent use.
+type boardEjections struct {
+	mu    sync.Mutex
+	asked map[string]int // by the ID of the device: how often QEMU was asked
+	until time.Time      // when the guest has ejected all places that it ejects again
+}
+
+// ask says that QEMU is about to ask the guest to eject a device.
+func (e *boardEjections) ask(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.asked == nil {
+		e.asked = map[string]int{}
+	}
+	e.asked[id]++
+}
+
+// ejected says that the device is gone.
+func (e *boardEjections) ejected(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.asked[id] > 1 {
+		e.until = time.Now().Add(ejectAgain)
+	}
+	delete(e.asked, id)
+}
+
+// kept says that the guest keeps the device.
+func (e *boardEjections) kept(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.asked, id)
+}
+
+// twice returns the devices that QEMU was asked for twice, and whose end nobody has seen.
+func (e *boardEjections) twice() (ids []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, n := range e.asked {
+		if n > 1 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// awaitBoard waits until the guest ejects no CPU and no memory that is added now.
+func (vm *VM) awaitBoard(ctx context.Context) error {
+	for _, id := range vm.boards.twice() {
+		exists, err := vm.deviceExists(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !exists { // the guest has ejected it after the operation that asked for it had ended
+			vm.boards.ejected(id)
+		}
+	}
+	vm.boards.mu.Lock()
+	pause := time.Until(vm.boards.until)
+	vm.boards.mu.Unlock()
+	return sleep(ctx, pause)
+}

@@ -74,6 +74,73 @@ func ejectedTwice(t *testing.T, vm *hotplug.VM, c *qmp.Client, d hotplug.Device,
 	}
 }
 
+// TestMemoryEjectedTwice asks for the removal of memory twice, and adds memory in the same place.
+func TestMemoryEjectedTwice(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, qemutest.SlowVersions(), func(t *testing.T, q *qemutest.QEMU) {
+		t.Parallel()
+		qvm := q.Start(t, qemutest.Config{Machine: "pc", Guest: true, Args: []string{"-m", "256,slots=1,maxmem=1G"}})
+		c := qvm.Dial(t)
+		ctx := limit(t)
+		require.NoError(t, qvm.WaitGuest(ctx))
+		vm := hotplug.New(c, nil)
+		memory := hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: 128 * mib}}
+		for i := range 4 {
+			require.NoError(t, vm.AddMemory(ctx, memory))
+			require.NoError(t, vm.WaitGuest(ctx, "m"))
+			require.NoError(t, qemu.DeviceDel{ID: "m"}.Do(ctx, c))
+			time.Sleep(time.Duration(i) * 4 * time.Millisecond) // the guest sees this request, and is still busy with it
+			hotplug.HoldBoard(vm, "m")
+			require.NoError(t, errorOf(vm.RemoveMemory(ctx, "m")))
+
+			require.NoError(t, vm.AddMemory(ctx, memory))
+			for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				_, err := qemu.QOMGet{Path: "/machine/peripheral/m", Property: "type"}.Do(ctx, c)
+				require.NoError(t, err, "the guest ejected the new memory")
+			}
+			require.NoError(t, vm.WaitGuest(ctx, "m"))
+			require.NoError(t, errorOf(vm.RemoveMemory(ctx, "m")))
+		}
+	})
+}
+
+// TestHeldBoard adds memory and a CPU while the guest may eject the place of another one again.
+func TestHeldBoard(t *testing.T) {
+	t.Parallel()
+	qemutest.Run(t, allVersions, func(t *testing.T, q *qemutest.QEMU) {
+		qvm := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{"-smp", "1,maxcpus=2", "-m", "128,slots=2,maxmem=1G"}})
+		c := qvm.Dial(t)
+		vm := hotplug.New(c, nil)
+		memory := hotplug.Memory{ID: "m", Backend: hotplug.RAM{Size: 128 * mib}}
+		add := []func(ctx context.Context) error{
+			func(ctx context.Context) error { return vm.AddMemory(ctx, memory) },
+			func(ctx context.Context) error { _, err := vm.AddCPU(ctx, hotplug.CPU{ID: "c"}); return err },
+		}
+		before := stateOf(t, c)
+		for _, add := range add {
+			hotplug.HoldBoard(vm, "old")
+			hotplug.HoldBoard(vm, "old") // and it is gone
+			short, cancel := context.WithTimeout(t.Context(), time.Second)
+			err := add(short)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, "the guest may eject a new device")
+			require.Equal(t, before, stateOf(t, c))
+		}
+		start := time.Now()
+		for _, add := range add {
+			require.NoError(t, add(limit(t)))
+		}
+		require.Greater(t, time.Since(start), time.Second)
+
+		hotplug.HoldBoard(vm, "m")
+		hotplug.HoldBoard(vm, "m") // but it is still there
+		memory.ID = "n"
+		require.NoError(t, vm.AddMemory(limit(t), memory))
+		require.Equal(t, []string{"m"}, hotplug.HeldBoards(vm))
+	})
+}
+
 // TestHeldSlot adds devices while the guest may eject a slot again.
 func TestHeldSlot(t *testing.T) {
 	t.Parallel()

@@ -35,20 +35,23 @@ func startGuest(t *testing.T, q *qemutest.QEMU, machine string, keeps bool, args
 	return &guestMachine{VM: vm, c: c, machine: machine}
 }
 
-// unansweredThenDone asks a guest that stands still, and again when it runs.
-func (m *guestMachine) unansweredThenDone(t *testing.T, remove func(context.Context, *hotplug.VM) error) {
+// unansweredThenDone asks a guest that stands still, and again when it runs. It returns the VM, which knows that the guest
+// was asked twice.
+func (m *guestMachine) unansweredThenDone(t *testing.T, remove func(context.Context, *hotplug.VM) error) *hotplug.VM {
 	t.Helper()
 	ctx := limit(t)
 	before := stateOf(t, m.c)
 	require.NoError(t, qemu.Stop{}.Do(ctx, m.c))
 	short, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	err := remove(short, hotplug.New(m.c, nil))
+	vm := hotplug.New(m.c, nil)
+	err := remove(short, vm)
 	require.ErrorIs(t, err, hotplug.ErrUnplugPending)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, before, stateOf(t, m.c))
 	require.NoError(t, qemu.Cont{}.Do(ctx, m.c))
-	require.NoError(t, remove(ctx, hotplug.New(m.c, nil)))
+	require.NoError(t, remove(ctx, vm))
+	return vm
 }
 
 // TestGuestSeesDevices adds devices of all kinds to machines with a booted guest, and removes

@@ -67,6 +67,11 @@ func (vm *VM) plugAs(ctx context.Context, undo *rollback, device qemu.DeviceAdd,
 // run adds the device.
 func (p *plugging) run(ctx context.Context) error {
 	bus := qmp.Value(p.device.Bus)
+	if p.device.Driver == "pc-dimm" || p.device.Driver == "nvdimm" {
+		if err := p.vm.awaitBoard(ctx); err != nil {
+			return err
+		}
+	}
 	held := len(p.vm.ejections.held(bus)) > 0
 	addr, given := p.device.Props["addr"]
 	switch {

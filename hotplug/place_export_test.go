@@ -12,3 +12,9 @@ func Hold(vm *VM, slot PCISlot, pending bool) {
 		vm.ejections.ejected(slot)
 	}
 }
+
+// HoldBoard makes the VM behave as if it had asked the guest to eject a CPU or memory.
+func HoldBoard(vm *VM, id string) { vm.boards.ask(id) }
+
+// HeldBoards returns the CPUs and the memory that QEMU was asked for twice.
+func HeldBoards(vm *VM) []string { return vm.boards.twice() }

@@ -83,13 +83,17 @@ func (vm *VM) unplugChecked(ctx context.Context, leaving *departure, id string, 
 
 // run asks the guest, again and again, until the devices are gone, the guest refuses, or ctx ends.
 func (u *unplugging) run(ctx context.Context) error {
+	id := u.ids[0]
 	err := u.ask(ctx)
 	switch {
-	case u.slot == nil:
-	case err == nil:
+	case err == nil && u.slot != nil:
 		u.vm.ejections.ejected(*u.slot)
-	case errors.Is(err, ErrUnplugRefused):
+	case err == nil:
+		u.vm.boards.ejected(id)
+	case errors.Is(err, ErrUnplugRefused) && u.slot != nil:
 		u.vm.ejections.kept(*u.slot)
+	case errors.Is(err, ErrUnplugRefused):
+		u.vm.boards.kept(id)
 	}
 	return err
 }
@@ -99,8 +103,11 @@ func (u *unplugging) ask(ctx context.Context) error {
 	defer events.Close()
 	for {
 		pause := askAgain
-		if u.slot != nil {
+		switch {
+		case u.slot != nil:
 			u.vm.ejections.ask(*u.slot)
+		case u.kind.board:
+			u.vm.boards.ask(u.ids[0])
 		}
 		err := qemu.DeviceDel{ID: u.ids[0]}.Do(ctx, u.vm.conn)
 		switch {

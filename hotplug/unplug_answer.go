@@ -22,13 +22,14 @@ const (
 type kind struct {
 	answer func(raw qmp.RawEvent, id string) answer // reads an event
 	check  func(ctx context.Context, vm *VM) error  // returns an error if this QEMU must not be asked; may be nil
+	board  bool                                     // ACPI has requests of its own for it: CPUs and memory
 	final  bool                                     // if QEMU refuses the first request, it always will
 }
 
 var (
 	anyDevice = kind{answer: answerOf}
-	aCPU      = kind{answer: answerOfCPU, check: checkCPURemoval, final: true}
-	aMemory   = kind{answer: answerOf}
+	aCPU      = kind{answer: answerOfCPU, check: checkCPURemoval, board: true, final: true}
+	aMemory   = kind{answer: answerOf, board: true}
 )
 
 // memoryUnplugError is the event that QEMU up to 7.2 sends when the guest refuses to release memory.

@@ -45,6 +45,7 @@ type VM struct {
 	cpus       wait.Mutex   // held while a CPU gets its place
 	pciChoice  pciChoice
 	ejections  ejections // the PCI slots that guests are asked to eject
+	boards     boardEjections
 
 	needsPort           atomic.Bool          // the bus of PCI that QEMU would choose takes no devices while the machine runs
 	driverTypes         wait.Answer[[]kinds] // of each of busKinds
