@@ -108,14 +108,17 @@ server refused it. The schema comes from the conversation or from the server at 
 	for _, c := range all {
 		run := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error {
-			stop := onInterrupt(interrupt)
+			sh := newShell(cmd.OutOrStdout(), cmd.ErrOrStderr())
+			stop := sh.onInterrupt(interrupt)
 			defer stop()
 			err := run(cmd, args)
-			if err == nil || context.Cause(cmd.Context()) == errInterrupted {
+			if cmd.Context().Err() == nil {
+				return sh.fail(err)
+			}
+			if c == record || c == serve { // this is how they end
 				return nil
 			}
-			sh := newShell(cmd.OutOrStdout(), cmd.ErrOrStderr())
-			return sh.fail(err)
+			return sh.fail(context.Cause(cmd.Context()))
 		}
 	}
 	return all

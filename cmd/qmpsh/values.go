@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -50,6 +52,9 @@ var listers = map[string]lister{
 	"virtio":          {list: rows("x-query-virtio", "path", "name")},
 }
 
+// muteLimit is how long a query for values may take if the one before had no answer in its time.
+const muteLimit = 100 * time.Millisecond
+
 // values lists the values of a kind such as "node" or "bitmap:disk0".
 func (s *session) values(ctx context.Context, kind string) ([]value, error) {
 	name, of, _ := strings.Cut(kind, ":")
@@ -60,7 +65,16 @@ func (s *session) values(ctx context.Context, kind string) ([]value, error) {
 	if known, ok := s.static[kind]; ok {
 		return known, nil
 	}
+	if s.conn == nil {
+		return nil, nil
+	}
+	if s.mute { // the line is not held up again
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, muteLimit)
+		defer cancel()
+	}
 	values, err := l.list(ctx, s.conn, of)
+	s.mute = errors.Is(err, context.DeadlineExceeded)
 	if err == nil && l.static {
 		s.static[kind] = values
 	}
