@@ -211,11 +211,14 @@ func (env *Env) image() func(path string, flags int) (*os.File, error) {
 	}
 }
 
-// A lazy has the VMs of an Env, which it makes when they are needed.
+// A lazy has the connection and the VMs of an Env, which it makes when they are needed.
 type lazy struct {
 	sync.Once
+	conn    qmp.Conn
 	devices *hotplug.VM
 	disks   *block.VM
 }
 
-func (l *lazy) make(conn qmp.Conn) { l.devices, l.disks = hotplug.New(conn, nil), block.New(conn) }
+func (l *lazy) make(conn qmp.Conn) {
+	l.conn, l.devices, l.disks = conn, hotplug.New(conn, nil), block.New(conn)
+}
