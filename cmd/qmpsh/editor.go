@@ -268,7 +268,7 @@ func (e *editor) tab(line string, pos int) (string, int, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
 	defer cancel()
 	from, candidates := e.sh.complete(ctx, line, pos)
-	if ctx.Err() != nil {
+	if e.sh.current.mute.Load() {
 		fmt.Fprintf(e, "  no names: %s has not answered within %v\n", e.sh.current.name, completionLimit)
 	}
 	if len(candidates) == 0 {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/address"
@@ -47,19 +48,20 @@ type session struct {
 	recorder *talk.Recorder // nil if nothing is recorded
 
 	static map[string][]value // what stays the same while the server runs
-	mute   bool               // the last query for a completion had no answer in time
+	mute   atomic.Bool        // a query for a completion has no answer yet
 	conn   qmp.Executor       // a *qmp.Client or a *qmp.GuestClient; nil before the first dial that succeeds
 	client *qmp.Client        // nil for a guest agent
 	ended  <-chan struct{}
 	env    *operate.Env // of the operations, for client; nil before the first
 
-	failed error // of the last dial
+	limit  time.Duration // of a dial
+	failed error         // of the last dial
 	tried  time.Time
 }
 
 // newSession returns a session without a connection.
 func newSession(name, address string) *session {
-	s := &session{name: name, address: address, kind: kindQEMU, opened: func(*session) {}}
+	s := &session{name: name, address: address, kind: kindQEMU, opened: func(*session) {}, limit: dialLimit}
 	if strings.HasPrefix(address, "agent:") {
 		s.kind = kindGuest
 	}
@@ -121,7 +123,7 @@ func nameOf(addr string) string {
 
 // dial connects to the server and learns its language.
 func (s *session) dial(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, dialLimit)
+	limited, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
 	if s.failed = s.connected(limited); ctx.Err() != nil && s.failed != nil {
 		s.failed = fmt.Errorf("%w: %w: %w", qmp.ErrNotSent, s.failed, context.Cause(ctx))
@@ -160,6 +162,7 @@ func (s *session) connected(ctx context.Context) error {
 	}
 	s.version = c.Version().String()
 	s.static = map[string][]value{}
+	s.mute.Store(false)
 	s.conn, s.client, s.ended = c, c, c.Done()
 	s.lang = newLanguage(view, table, s)
 	s.opened(s)
@@ -190,6 +193,7 @@ func (s *session) dialGuest(ctx context.Context, name string) error {
 		s.version = stringMember(answer, "version")
 	}
 	s.static = map[string][]value{}
+	s.mute.Store(false)
 	s.conn, s.client, s.ended = c, nil, c.Done()
 	s.lang = newLanguage(view, facts.Guest(), s)
 	return nil
@@ -279,6 +283,9 @@ func (sh *shell) open(ctx context.Context, text string) error {
 		}
 		s := newSession(name, addr)
 		s.opened, s.recorder = sh.opened, sh.recorder
+		if t := sh.defaults.timeout; t > 0 {
+			s.limit = min(s.limit, t)
+		}
 		all = append(all, s)
 	}
 	added := all[len(sh.sessions):]

@@ -267,6 +267,9 @@ func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.
 		opts = append(opts, qmp.OutOfBand())
 	}
 	result, err := command.Raw().Do(ctx, x, opts...)
+	if err == nil {
+		s.mute.Store(false)
+	}
 	return result, command.Name, err
 }
 

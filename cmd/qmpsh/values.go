@@ -11,7 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
+	"sync/atomic"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -52,8 +52,29 @@ var listers = map[string]lister{
 	"virtio":          {list: rows("x-query-virtio", "path", "name")},
 }
 
-// muteLimit is how long a query for values may take if the one before had no answer in its time.
-const muteLimit = 100 * time.Millisecond
+var errMute = errors.New("the server has not answered the last query")
+
+// A late executes the queries for values. If one has no answer in time, the session is mute until the answer comes.
+type late struct {
+	qmp.Executor
+	s *session
+}
+
+func (x late) Execute(ctx context.Context, call *qmp.Call) error {
+	var answered atomic.Bool
+	call.Late = func(qmp.RawJSON) {
+		answered.Store(true)
+		x.s.mute.Store(false)
+	}
+	err := x.Executor.Execute(ctx, call)
+	if errors.Is(err, qmp.ErrOutcomeUnknown) && errors.Is(err, context.DeadlineExceeded) {
+		x.s.mute.Store(true)
+		if answered.Load() { // before this goroutine came here
+			x.s.mute.Store(false)
+		}
+	}
+	return err
+}
 
 // values lists the values of a kind such as "node" or "bitmap:disk0".
 func (s *session) values(ctx context.Context, kind string) ([]value, error) {
@@ -68,13 +89,10 @@ func (s *session) values(ctx context.Context, kind string) ([]value, error) {
 	if s.conn == nil {
 		return nil, nil
 	}
-	if s.mute { // the line is not held up again
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, muteLimit)
-		defer cancel()
+	if s.mute.Load() { // the line is not held up again
+		return nil, errMute
 	}
-	values, err := l.list(ctx, s.conn, of)
-	s.mute = errors.Is(err, context.DeadlineExceeded)
+	values, err := l.list(ctx, late{s.conn, s}, of)
 	if err == nil && l.static {
 		s.static[kind] = values
 	}
