@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/qmpkit/qmpkit/qmp"
@@ -148,16 +149,20 @@ func blockInfos(ctx context.Context, x qmp.Executor) ([]blockInfo, error) {
 // nodes lists all block nodes. The query that is made for that terminates some QEMUs while they have a job: see package
 // job. So the nodes come from their statistics, and query-block explains those of disks.
 func nodes(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	help := map[string]string{}
+	var disks sync.WaitGroup
+	disks.Go(func() { // QEMU works on this while the other answer is read
+		all, _ := blockInfos(ctx, x) // a storage daemon has none
+		for _, b := range all {
+			help[b.Inserted.Node] = b.Inserted.Driver + " " + b.Inserted.File
+		}
+	})
 	all, err := ask[[]struct {
 		Node string `json:"node-name"`
 	}](ctx, x, "query-blockstats", qmp.Args{"query-nodes": true})
+	disks.Wait()
 	if err != nil {
 		return nil, err
-	}
-	disks, _ := blockInfos(ctx, x) // a storage daemon has none
-	help := map[string]string{}
-	for _, b := range disks {
-		help[b.Inserted.Node] = b.Inserted.Driver + " " + b.Inserted.File
 	}
 	var values []value
 	for _, n := range all {
@@ -282,6 +287,9 @@ func qomPaths(ctx context.Context, x qmp.Executor, typed string) ([]value, error
 	all, err := children(folder)(ctx, x, "")
 	for i, v := range all {
 		all[i].text = path.Join(folder, v.text)
+		if !strings.HasPrefix(all[i].text, typed) {
+			continue // each question takes a round trip
+		}
 		if below, err := children(all[i].text)(ctx, x, ""); err == nil && len(below) > 0 {
 			all[i].text += "/"
 		}
