@@ -228,7 +228,7 @@ func (sh *shell) argumentValues(ctx context.Context, a operate.Arg, given map[st
 	switch kind {
 	case "bool":
 		kind, of = "enum", "on,off"
-	case "bitmap":
+	case "bitmap", "bus":
 		of = given[of]
 	case "file", "qom-path":
 		of = prefix

@@ -317,8 +317,43 @@ func netdevs(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
 	return slices.DeleteFunc(all, func(v value) bool { return v.help == "nic" }), err
 }
 
-func buses(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
-	return lines(ctx, x, "info qtree", busLine)
+// busTypes are the types of buses, by the types of the devices on them. QEMU does not list this relation.
+var busTypes = map[string]string{
+	"pci-device": "PCI", "scsi-device": "SCSI", "usb-device": "usb-bus", "virtio-device": "virtio-bus",
+	"virtio-serial-port": "virtio-serial-bus", "isa-device": "ISA", "ide-device": "IDE", "hda-codec": "HDA", "i2c-slave": "i2c-bus",
+	"nvme-ns": "nvme-bus", "floppy": "floppy-bus", "ccid-card": "ccid-bus", "ssi-peripheral": "SSI", "ssi-slave": "SSI",
+	"ccw-device": "virtual-css-bus", "vio-spapr-device": "spapr-vio-bus", "sys-bus-device": "System",
+}
+
+// buses lists the buses that take a driver. If the driver is not known, it lists all that take devices while the
+// machine runs.
+func buses(ctx context.Context, x qmp.Executor, driver string) ([]value, error) {
+	all, err := lines(ctx, x, "info qtree", busLine)
+	if err != nil {
+		return nil, err
+	}
+	types, err := ask[[]struct{ Name, Parent string }](ctx, x, "qom-list-types", qmp.Args{"abstract": true})
+	if err != nil {
+		return nil, err
+	}
+	parents := map[string]string{}
+	for _, t := range types {
+		parents[t.Name] = t.Parent
+	}
+	want := ""
+	for typ := driver; typ != "" && want == ""; typ = parents[typ] {
+		want = busTypes[typ]
+	}
+	return slices.DeleteFunc(all, func(v value) bool {
+		if want == "" {
+			return v.help == "System"
+		}
+		typ := v.help
+		for typ != "" && typ != want {
+			typ = parents[typ]
+		}
+		return typ == ""
+	}), nil
 }
 
 func traceEvents(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
