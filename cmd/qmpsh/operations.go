@@ -49,7 +49,7 @@ func (sh *shell) operation(ctx context.Context, line string, words []word) error
 		fmt.Fprintln(sh.out, strings.TrimSpace(command+" "+string(arguments)))
 	})
 	if errors.Is(err, operate.ErrRest) {
-		fmt.Fprintln(sh.out, "…", operate.ErrRest)
+		fmt.Fprintln(sh.out, "…", err)
 		return nil
 	}
 	return operationFailed(err)

@@ -197,6 +197,9 @@ func TestDryRun(t *testing.T) {
 				assert.NoError(t, err, run.words)
 			}
 			assert.Equal(t, run.told, strings.Join(told, " "), run.words)
+			if run.rest { // the person learns on what
+				assert.Contains(t, err.Error(), on(told), run.words)
+			}
 		}
 		require.Equal(t, values, s.state(true))
 	})
@@ -206,6 +209,16 @@ func TestDryRun(t *testing.T) {
 var furniture = []string{"-S", "-object", "memory-backend-ram,id=more,size=128M", "-device", "pc-dimm,id=dimm0,memdev=more",
 	"-object", "memory-backend-ram,id=vmem0,size=256M", "-device", "virtio-mem-pci,id=vmem0,memdev=vmem0,requested-size=128M",
 	"-netdev", "user,id=nic0", "-device", "virtio-net-pci,id=nic0,netdev=nic0", "-device", "virtio-rng-pci,id=rng0"}
+
+// on returns what the rest of an operation depends on: its last command, or the job that it starts.
+func on(told []string) string {
+	last := told[len(told)-1]
+	switch last {
+	case "blockdev-create", "blockdev-mirror", "block-commit", "block-stream", "snapshot-save", "snapshot-delete":
+		return "what follows depends on job "
+	}
+	return "what follows depends on " + last
+}
 
 // furnish gives the machine what the dry runs work on.
 func (s *session) furnish(q *qemutest.QEMU) {
