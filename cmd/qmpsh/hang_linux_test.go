@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -173,6 +174,50 @@ func TestStopped(t *testing.T) {
 	require.NoError(t, syscall.Kill(vm.Pid(), syscall.SIGCONT))
 	term.send("query-status\r")
 	term.wait(`prelaunch`)
+	term.send("\x04")
+	term.end()
+}
+
+// TestFreezeInterrupted freezes a real guest whose QEMU is stopped, presses Ctrl-C, and later kills the QEMU of a frozen
+// guest.
+func TestFreezeInterrupted(t *testing.T) {
+	vm := qemutest.Get(t, "11.1").Start(t, qemutest.Config{Machine: "pc", Guest: true, Agent: true})
+	require.NoError(t, vm.WaitGuest(t.Context()))
+	socket := filepath.Join(t.TempDir(), "a")
+	term := startTerminal(t, nil, "vm1="+vm.Socket())
+	do := func(line, want string) {
+		t.Helper()
+		term.wait(`> `)
+		term.send(line + "\r")
+		term.wait(want)
+	}
+	do("add device serial0 virtio-serial-pci", "added device serial0")
+	do("chardev-add id=agent backend.type=socket backend.data.addr.type=unix backend.data.addr.data.path="+socket+" backend.data.wait=off", "ok|return|{}")
+	do("device_add driver=virtserialport id=port1 bus=serial0.0 chardev=agent name="+qemutest.AgentPort, "ok")
+	for begin := time.Now(); ; { // until the agent runs
+		term.wait(`> `)
+		term.send("open vm1-agent=agent:" + socket + "\r")
+		if term.wait(`qmpsh: |vm1-agent> `) == "vm1-agent> " {
+			break
+		}
+		require.Less(t, time.Since(begin), time.Minute)
+	}
+	term.send("use vm1\r")
+	do("agent status", `thawed`)
+
+	require.NoError(t, syscall.Kill(vm.Pid(), syscall.SIGSTOP))
+	do("agent freeze", `freeze\r\n`)
+	time.Sleep(200 * time.Millisecond)
+	term.send("\x03")
+	term.wait(`still undoing`)
+	require.NoError(t, syscall.Kill(vm.Pid(), syscall.SIGCONT))
+	term.wait(`the file systems are thawed again`)
+	do("agent status", `thawed`)
+
+	do("agent freeze", `file systems are frozen`)
+	require.NoError(t, syscall.Kill(vm.Pid(), syscall.SIGKILL))
+	do("agent thaw", `qmpsh: `)
+	term.wait(`> `)
 	term.send("\x04")
 	term.end()
 }
