@@ -60,7 +60,7 @@ The exit status is
     2  the command line or the command has a mistake; nothing was sent
     3  the command was not sent: there is no connection
     4  the command was sent, and no answer came: the server may have executed it
-    5  the time of -timeout is over, and not all events have come
+    5  the time is over: not all events have come, or an operation has not ended
   130  Ctrl-C
   143  SIGTERM or SIGHUP
 
