@@ -40,6 +40,10 @@ func TestOnAllHung(t *testing.T) {
 	status, stdout, _ := runShell(t, "", "h="+hung.Addr()+",a="+a.Addr(), "query-name", "-timeout", "1s")
 	require.Equal(t, exitNotSent, status)
 	require.Empty(t, stdout)
+
+	status, _, stderr := runShell(t, "", hung.Addr(), "query-name", "-timeout", "1s")
+	require.Equal(t, exitNotSent, status)
+	require.Contains(t, stderr, "try again")
 }
 
 // requestsOf returns the requests of a command that a server got.
@@ -141,10 +145,12 @@ func TestTerminated(t *testing.T) {
 				require.FailNow(t, "it has not ended", line)
 			}
 			require.Equal(t, before, term.mode(), line)
-			term.mu.Lock()
-			output := term.output.String()
-			term.mu.Unlock()
-			require.Equal(t, strings.Count(output, "\x1b[?2004h"), strings.Count(output, "\x1b[?2004l"), line)
+			require.Eventually(t, func() bool { // the output arrives a little later
+				term.mu.Lock()
+				defer term.mu.Unlock()
+				output := term.output.String()
+				return strings.Count(output, "\x1b[?2004h") == strings.Count(output, "\x1b[?2004l")
+			}, 30*time.Second, 5*time.Millisecond, line)
 		}
 	}
 }

@@ -189,6 +189,7 @@ func statusOf(err error) int {
 	_, refused := errors.AsType[*qmp.Error](err)
 	_, encode := errors.AsType[*qmp.EncodeError](err)
 	_, failed := errors.AsType[*operationError](err)
+	_, dial := errors.AsType[*dialError](err)
 	switch {
 	case err == nil:
 		return exitOK
@@ -198,6 +199,8 @@ func statusOf(err error) int {
 		return exitTerminated
 	case usage, encode:
 		return exitUsage
+	case dial:
+		return exitNotSent
 	case refused:
 		return exitRefused
 	case errors.Is(err, qmp.ErrOutcomeUnknown):

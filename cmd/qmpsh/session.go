@@ -27,6 +27,9 @@ import (
 // monitor or it is stopped.
 const dialLimit = 10 * time.Second
 
+// leastDialLimit is what a smaller -timeout leaves for that: it is meant for answers and events.
+const leastDialLimit = 2 * time.Second
+
 // A kind is a kind of server.
 type kind string
 
@@ -125,11 +128,24 @@ func nameOf(addr string) string {
 func (s *session) dial(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	if s.failed = s.connected(limited); ctx.Err() != nil && s.failed != nil {
-		s.failed = fmt.Errorf("%w: %w: %w", qmp.ErrNotSent, s.failed, context.Cause(ctx))
+	s.failed = nil
+	if err := s.connected(limited); err != nil {
+		s.failed = &dialError{err, context.Cause(ctx)}
 	}
 	s.tried = time.Now()
 	return s.failed
+}
+
+// A dialError is the error of a dial. The command of the user was not sent.
+type dialError struct{ err, cause error } // cause is why the context of the dial has ended, if it has
+
+func (e *dialError) Error() string { return e.err.Error() }
+
+func (e *dialError) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.cause}
 }
 
 func (s *session) connected(ctx context.Context) error {
@@ -284,7 +300,7 @@ func (sh *shell) open(ctx context.Context, text string) error {
 		s := newSession(name, addr)
 		s.opened, s.recorder = sh.opened, sh.recorder
 		if t := sh.defaults.timeout; t > 0 {
-			s.limit = min(s.limit, t)
+			s.limit = min(s.limit, max(t, leastDialLimit))
 		}
 		all = append(all, s)
 	}

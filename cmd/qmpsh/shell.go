@@ -367,7 +367,10 @@ func ending(err error) string {
 		return ""
 	}
 	state := ""
+	_, dial := errors.AsType[*dialError](err)
 	switch {
+	case dial:
+		state = "; the command was not sent"
 	case errors.Is(err, qmp.ErrOutcomeUnknown):
 		state = "; the command was sent, and the server may still execute it"
 	case errors.Is(err, qmp.ErrNotSent):
