@@ -43,7 +43,7 @@ func TestOnAllHung(t *testing.T) {
 
 	status, _, stderr := runShell(t, "", hung.Addr(), "query-name", "-timeout", "1s")
 	require.Equal(t, exitNotSent, status)
-	require.Contains(t, stderr, "try again")
+	require.Contains(t, stderr, "the server is stopped")
 }
 
 // requestsOf returns the requests of a command that a server got.
