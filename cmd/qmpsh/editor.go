@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/qmpkit/qmpkit/internal/cmdline"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -56,6 +57,7 @@ type editor struct {
 
 	mu      sync.Mutex
 	reading bool          // a line is being typed
+	cooked  *term.State   // of the terminal before that
 	held    *bytes.Buffer // what was written while another program has the terminal; nil if none has
 }
 
@@ -93,6 +95,13 @@ func (e *editor) Write(text []byte) (int, error) {
 		return e.out.Write(text)
 	}
 	return e.terminal.Write(text)
+}
+
+// isHeld reports whether another program has the terminal.
+func (e *editor) isHeld() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.held != nil
 }
 
 // hold keeps what is written back, while another program has the terminal.
@@ -135,16 +144,17 @@ func (e *editor) readLine(prompt string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer term.Restore(fd, state)
-	e.setReading(true)
-	defer e.setReading(false)
+	e.setReading(state)
+	defer e.restore()
+	defer onSignals(endSignals, func(s os.Signal) {
+		e.restore()
+		os.Exit(exitTerminated)
+	})()
 	e.resize()
-	stop := onResize(e.resize)
-	defer stop()
+	defer onSignals(resizeSignals, func(os.Signal) { e.resize() })()
 	e.interrupted, e.search = false, nil
 	e.terminal.SetPrompt(prompt)
 	e.terminal.SetBracketedPasteMode(true)
-	defer e.terminal.SetBracketedPasteMode(false)
 	line, err := e.terminal.ReadLine()
 	if errors.Is(err, term.ErrPasteIndicator) {
 		err = nil
@@ -155,10 +165,23 @@ func (e *editor) readLine(prompt string) (string, error) {
 	return line, err
 }
 
-func (e *editor) setReading(on bool) {
+func (e *editor) setReading(before *term.State) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.reading = on
+	e.reading, e.cooked = true, before
+}
+
+// restore gives the terminal back the state before a line was read. It works at any time and more than once, also in a
+// panic.
+func (e *editor) restore() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.reading {
+		return
+	}
+	e.reading = false
+	_, _ = io.WriteString(e.out, "\x1b[?2004l") // bracketed paste
+	_ = term.Restore(int(e.in.Fd()), e.cooked)
 }
 
 func (e *editor) resize() {
@@ -245,6 +268,9 @@ func (e *editor) tab(line string, pos int) (string, int, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
 	defer cancel()
 	from, candidates := e.sh.complete(ctx, line, pos)
+	if e.sh.current.mute.Load() {
+		fmt.Fprintf(e, "  no names: %s has not answered within %v\n", e.sh.current.name, completionLimit)
+	}
 	if len(candidates) == 0 {
 		return line, pos, true
 	}
@@ -333,7 +359,7 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 	sh.editor = newEditor(sh, stdin, out, h)
 	sh.out, sh.errs = sh.editor, sh.editor
 	for _, s := range sh.sessions {
-		fmt.Fprintf(sh.out, "%s: %s %s\n", s.name, s.kind, s.version)
+		fmt.Fprintf(sh.out, "%s: %s\n", s.name, s.state())
 		sh.opened(s)
 	}
 	fmt.Fprintln(sh.out, "Tab completes, help explains, Ctrl-D leaves.")
@@ -352,31 +378,31 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 		if line == "" {
 			continue
 		}
-		sh.remember(ctx, line)
+		sh.remember(line)
 		waiting, cancel := context.WithCancelCause(ctx)
-		stop := onInterrupt(cancel)
+		stop := sh.onInterrupt(cancel)
 		err = sh.line(waiting, line)
 		stop()
-		cancel(nil)
 		if errors.Is(err, errExit) {
 			return nil
 		}
-		if err != nil {
-			sh.report(err)
+		_ = sh.fail(err)
+		if context.Cause(waiting) == errTerminated {
+			return &failure{exitTerminated}
 		}
+		cancel(nil)
 	}
 }
 
 // remember adds a line to the history, without its secrets. A line that cannot be read is not written to the file.
-func (sh *shell) remember(ctx context.Context, line string) {
-	ctx, cancel := context.WithTimeout(ctx, completionLimit)
-	defer cancel()
-	text, ok := sh.withoutSecrets(ctx, sh.current, line)
+func (sh *shell) remember(line string) {
+	text, ok := sh.withoutSecrets(sh.current, line)
 	sh.editor.history.add(text, ok)
 }
 
-// withoutSecrets returns a line without the members that qmp's logs hide. It reports whether the line could be read.
-func (sh *shell) withoutSecrets(ctx context.Context, s *session, line string) (string, bool) {
+// withoutSecrets returns a line without the members that qmp's logs hide. It reports whether the line could be read. It
+// does not ask the server, which may hang.
+func (sh *shell) withoutSecrets(s *session, line string) (string, bool) {
 	words, _ := scan(line)
 	if len(words) == 0 {
 		return line, true
@@ -388,7 +414,7 @@ func (sh *shell) withoutSecrets(ctx context.Context, s *session, line string) (s
 		if named, err := sh.session(words[skip-1].text); words[0].text == "on" && err == nil {
 			s = named
 		}
-		rest, ok := sh.withoutSecrets(ctx, s, line[words[skip].from:])
+		rest, ok := sh.withoutSecrets(s, line[words[skip].from:])
 		return line[:words[skip].from] + rest, ok
 	}
 	if _, own := builtins[words[0].text]; own {
@@ -403,7 +429,8 @@ func (sh *shell) withoutSecrets(ctx context.Context, s *session, line string) (s
 	if i := strings.Index(bare, " | "); i >= 0 {
 		bare = bare[:i]
 	}
-	request, err := s.lang.parse(ctx, bare)
+	alone := language{&cmdline.Language{Schema: s.lang.Schema, Facts: s.lang.Facts}}
+	request, err := alone.parse(context.Background(), bare)
 	if err != nil {
 		return line, false
 	}
@@ -417,19 +444,19 @@ func (sh *shell) withoutSecrets(ctx context.Context, s *session, line string) (s
 	return line, true
 }
 
-// onResize calls f when the terminal changes its size.
-func onResize(f func()) (stop func()) {
-	if len(resizeSignals) == 0 {
+// onSignals calls f at each of the signals, until the returned function is called.
+func onSignals(signals []os.Signal, f func(os.Signal)) (stop func()) {
+	if len(signals) == 0 {
 		return func() {}
 	}
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, resizeSignals...)
+	signal.Notify(c, signals...)
 	done := make(chan struct{})
 	go func() {
 		for {
 			select {
-			case <-c:
-				f()
+			case s := <-c:
+				f(s)
 			case <-done:
 				return
 			}

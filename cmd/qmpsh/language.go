@@ -148,6 +148,8 @@ var pictures = []candidate{
 // tree prints a picture of the machine.
 func (sh *shell) tree(ctx context.Context, in input) error {
 	args := append(in.args(), "")
+	ctx, cancel := within(ctx, in.timeout)
+	defer cancel()
 	x, err := sh.current.executor(ctx)
 	if err != nil {
 		return err
@@ -155,11 +157,6 @@ func (sh *shell) tree(ctx context.Context, in input) error {
 	conn, ok := x.(*qmp.Client)
 	if !ok {
 		return usagef("tree: a guest agent has no pictures")
-	}
-	if in.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, in.timeout, errTimeOver)
-		defer cancel()
 	}
 	var p *picture.Picture
 	switch {

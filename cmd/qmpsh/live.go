@@ -56,6 +56,8 @@ func (sh *shell) events(ctx context.Context, in input) error {
 	if sh.editor != nil && in.count == 0 && in.timeout == 0 {
 		return sh.choose(patterns)
 	}
+	ctx, cancel := within(ctx, in.timeout)
+	defer cancel()
 	s := sh.current
 	x, err := s.executor(ctx)
 	if err != nil {
@@ -75,11 +77,6 @@ func (sh *shell) events(ctx context.Context, in input) error {
 		before := sh.filter.Swap(&eventFilter{off: true})
 		defer sh.filter.Store(before)
 	}
-	if in.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, in.timeout, errTimeOver)
-		defer cancel()
-	}
 	for n := 0; in.count == 0 || n < in.count; n++ {
 		e, err := stream.Next(ctx)
 		var lost *qmp.EventsLostError
@@ -92,8 +89,8 @@ func (sh *shell) events(ctx context.Context, in input) error {
 			return nil // all events in a time
 		case err != nil && context.Cause(ctx) == errTimeOver:
 			return fmt.Errorf("events: %d of %d came: %w", n, in.count, errTimeOver)
-		case err != nil && context.Cause(ctx) == errInterrupted:
-			return errInterrupted
+		case err != nil && ctx.Err() != nil:
+			return context.Cause(ctx)
 		case err != nil:
 			return err
 		}
@@ -164,6 +161,12 @@ func (sh *shell) opened(s *session) {
 	stream := client.EventsFunc(nil)
 	go func() {
 		defer stream.Close()
+		defer func() {
+			if problem := recover(); problem != nil {
+				sh.editor.restore()
+				panic(problem)
+			}
+		}()
 		for {
 			e, err := stream.Next(context.Background())
 			if err != nil && !errors.Is(err, qmp.ErrEventsLost) {
@@ -338,14 +341,11 @@ type work struct {
 
 // progress shows jobs and the migration until none of them works.
 func (sh *shell) progress(ctx context.Context, in input) error {
+	ctx, cancel := within(ctx, in.timeout)
+	defer cancel()
 	x, err := sh.current.executor(ctx)
 	if err != nil {
 		return err
-	}
-	if in.timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, in.timeout, errTimeOver)
-		defer cancel()
 	}
 	meters := map[string]*meter{}
 	lines := 0

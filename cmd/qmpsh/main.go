@@ -37,6 +37,7 @@ const (
 	exitUnknown     = 4   // sent, and no answer: the server may have executed the command
 	exitTimeOver    = 5   // the time for waiting for events is over
 	exitInterrupted = 130 // Ctrl-C
+	exitTerminated  = 143 // SIGTERM or SIGHUP
 )
 
 // longHelp is the help of qmpsh; the man page has its parts, too.
@@ -63,8 +64,9 @@ const statusHelp = `    0  the command succeeded
     2  the command line or the command has a mistake; nothing was sent
     3  the command was not sent: there is no connection
     4  the command was sent, and no answer came: the server may have executed it
-    5  the time of -timeout is over, and not all events have come
-  130  Ctrl-C`
+    5  the time is over: not all events have come, or an operation has not ended
+  130  Ctrl-C
+  143  SIGTERM or SIGHUP`
 
 const examples = `  qmpsh /run/vm1/qmp.sock
   qmpsh pid:1234 query-status
@@ -128,11 +130,14 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 				defer sh.recorder.Close()
 			}
 			interactive := len(args) == 1 && term.IsTerminal(int(stdin.Fd()))
-			if !interactive {
-				stop := onInterrupt(interrupt)
+			stop := sh.onInterrupt(interrupt)
+			err := sh.open(cmd.Context(), args[0])
+			if interactive {
+				stop()
+			} else {
 				defer stop()
 			}
-			if err := sh.open(cmd.Context(), args[0]); err != nil {
+			if err != nil {
 				return sh.fail(err)
 			}
 			switch {
@@ -167,6 +172,7 @@ func (sh *shell) fail(err error) error {
 // Errors that are the causes of contexts, or that say how a wait has ended.
 var (
 	errInterrupted = errors.New("interrupted")
+	errTerminated  = errors.New("terminated")
 	errTimeOver    = errors.New("the time is over")
 )
 
@@ -184,41 +190,74 @@ func statusOf(err error) int {
 	_, refused := errors.AsType[*qmp.Error](err)
 	_, encode := errors.AsType[*qmp.EncodeError](err)
 	_, failed := errors.AsType[*operationError](err)
+	_, dial := errors.AsType[*dialError](err)
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	case errors.Is(err, errTerminated):
+		return exitTerminated
 	case usage, encode:
 		return exitUsage
-	case errors.Is(err, errTimeOver) && !errors.Is(err, qmp.ErrOutcomeUnknown):
-		return exitTimeOver
+	case dial:
+		return exitNotSent
 	case refused:
 		return exitRefused
 	case errors.Is(err, qmp.ErrOutcomeUnknown):
 		return exitUnknown
-	case failed && !errors.Is(err, qmp.ErrNotSent):
+	case errors.Is(err, qmp.ErrNotSent):
+		return exitNotSent
+	case errors.Is(err, errTimeOver), failed && errors.Is(err, context.DeadlineExceeded):
+		return exitTimeOver
+	case failed:
 		return exitRefused
 	}
 	return exitNotSent
 }
 
-// onInterrupt calls cancel at Ctrl-C, until the returned function is called.
-func onInterrupt(cancel context.CancelCauseFunc) (stop func()) {
+// endLimit is how long a command may take to end after Ctrl-C. After that, another Ctrl-C ends the program.
+const endLimit = time.Second
+
+// onInterrupt calls cancel at Ctrl-C and at the signals that ask the program to end, until the returned function is
+// called. So an operation can undo its steps. A second signal ends the program, if the first one has not ended the
+// command within endLimit.
+func (sh *shell) onInterrupt(cancel context.CancelCauseFunc) (stop func()) {
 	c := make(chan os.Signal, 1)
-	signal.Notify(c, os.Interrupt)
+	signal.Notify(c, append([]os.Signal{os.Interrupt}, endSignals...)...)
 	done := make(chan struct{})
 	go func() {
 		select {
-		case <-c:
-			cancel(errInterrupted)
+		case s := <-c:
+			cause := errInterrupted
+			if s != os.Interrupt {
+				cause = errTerminated
+			}
+			cancel(cause)
 		case <-done:
+			return
+		}
+		select {
+		case <-done:
+		case <-time.After(endLimit):
+			if sh.editor == nil || !sh.editor.isHeld() { // a pager has its own Ctrl-C
+				signal.Stop(c)
+				fmt.Fprintln(sh.errs, "qmpsh: still undoing what was begun; Ctrl-C again leaves at once, and leaves it as it is")
+			}
 		}
 	}()
 	return func() {
 		signal.Stop(c)
 		close(done)
 	}
+}
+
+// within returns a context that ends after the time of -timeout, if there is one.
+func within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	if timeout <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeoutCause(ctx, timeout, errTimeOver)
 }
 
 // switches are the options of a command, on the command line and in the shell.

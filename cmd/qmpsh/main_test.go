@@ -268,7 +268,7 @@ func TestValues(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, nil, 0o666))
 		for kind, want := range map[string]string{
 			"node": "root", "block-device": "disk1", "device": "nic1", "bitmap:root": "b1", "chardev": "compat_monitor0", "netdev": "n1",
-			"object": "io1", "object:secret_common": "s1", "driver": "virtio-blk-pci", "qom-type": "iothread", "bus": "pci.0",
+			"object": "io1", "object:secret_common": "s1", "driver": "virtio-blk-pci", "qom-type": "iothread", "bus": "pci.0", "bus:virtio-net-pci": "pci.0",
 			"qom-path:/mach": "/machine/", "qom-path:/machine/peripheral/d": "/machine/peripheral/disk1/", "qom-property:/machine": "type", "device-property:virtio-blk-pci": "drive",
 			"object-property:iothread": "poll-max-ns", "cpu": "0", "option": "drive", "trace-event": "qmp_job_cancel",
 			"file:" + filepath.Dir(file) + "/": file, "file:" + filepath.Dir(filepath.Dir(file)) + "/": filepath.Dir(file) + "/",
@@ -319,4 +319,44 @@ func TestManyNodes(t *testing.T) {
 	}
 	t.Logf("%s", took)
 	require.Less(t, took, time.Second)
+}
+
+// TestBuses: completion offers each device the bus that it is on, and no bus of another type.
+func TestBuses(t *testing.T) {
+	qemutest.Run(t, qemutest.Versions, func(t *testing.T, q *qemutest.QEMU) {
+		vm := q.Start(t, qemutest.Config{Machine: "q35", Args: []string{"-S", "-device", "virtio-scsi-pci,id=scsi0", "-device", "pcie-root-port,id=port0",
+			"-device", "qemu-xhci,id=usb0", "-device", "usb-tablet,id=tablet0", "-device", "virtio-serial-pci,id=serial0",
+			"-device", "virtserialport,id=port1", "-blockdev", "null-co,node-name=n",
+			"-device", "scsi-hd,drive=n"}})
+		c := vm.Dial(t)
+		tree, err := ask[string](t.Context(), c, "human-monitor-command", qmp.Args{"command-line": "info qtree"})
+		require.NoError(t, err)
+		names := func(driver string) (names []string) {
+			found, err := buses(t.Context(), c, driver)
+			require.NoError(t, err)
+			for _, v := range found {
+				names = append(names, v.text)
+			}
+			return names
+		}
+		at := map[int]string{} // the buses above a line, by indentation
+		devices := 0
+		for line := range strings.Lines(tree) {
+			text := strings.TrimLeft(line, " ")
+			indent := len(line) - len(text)
+			if name, ok := strings.CutPrefix(text, "bus: "); ok {
+				at[indent] = strings.TrimSpace(name)
+			} else if driver, ok := strings.CutPrefix(text, "dev: "); ok {
+				driver, _, _ = strings.Cut(driver, ",")
+				require.Contains(t, names(driver), at[indent-2], driver)
+				devices++
+			}
+		}
+		require.Greater(t, devices, 20)
+		require.Subset(t, names("virtio-net-pci"), []string{"pcie.0", "port0"})
+		require.NotContains(t, names("virtio-net-pci"), "scsi0.0")
+		require.Equal(t, []string{"scsi0.0"}, names("scsi-hd"))
+		require.Equal(t, []string{"usb0.0"}, names("usb-tablet"))
+		require.NotContains(t, names(""), "main-system-bus")
+	})
 }

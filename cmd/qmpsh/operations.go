@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/internal/operate"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -16,12 +17,10 @@ import (
 // operation executes a line such as "add disk data1 /srv/data1.img". With -n, it prints the commands that the operation
 // would send.
 func (sh *shell) operation(ctx context.Context, line string, words []word) error {
-	dry := sh.defaults.dry
-	words = slices.DeleteFunc(slices.Clone(words), func(w word) bool {
-		is := w.text == "-n" || w.text == "-dry-run"
-		dry = dry || is
-		return is
-	})
+	words, dry, limit, err := sh.operationSwitches(line, words)
+	if err != nil {
+		return err
+	}
 	op, values, err := operate.Parse(unquoted(words))
 	if wrong, ok := errors.AsType[*operate.Error](err); ok {
 		at := word{from: len(line), to: len(line)}
@@ -36,14 +35,11 @@ func (sh *shell) operation(ctx context.Context, line string, words []word) error
 	if err != nil {
 		return err
 	}
+	ctx, cancel := within(ctx, limit)
+	defer cancel()
 	env, err := sh.env(ctx, sh.current)
 	if err != nil {
 		return err
-	}
-	if limit := sh.defaults.timeout; limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, errTimeOver)
-		defer cancel()
 	}
 	if !dry {
 		defer sh.endProgress()
@@ -53,10 +49,36 @@ func (sh *shell) operation(ctx context.Context, line string, words []word) error
 		fmt.Fprintln(sh.out, strings.TrimSpace(command+" "+string(arguments)))
 	})
 	if errors.Is(err, operate.ErrRest) {
-		fmt.Fprintln(sh.out, "…", operate.ErrRest)
+		fmt.Fprintln(sh.out, "…", err)
 		return nil
 	}
 	return operationFailed(err)
+}
+
+// operationSwitches takes the switches out of the words of an operation. The words of a program for the guest stay.
+func (sh *shell) operationSwitches(line string, words []word) (rest []word, dry bool, limit time.Duration, err error) {
+	dry, limit = sh.defaults.dry, sh.defaults.timeout
+	op, n := operate.Match(unquoted(words))
+	takesAll := slices.ContainsFunc(op.Args, func(a operate.Arg) bool { return a.Rest })
+	for i := 0; i < len(words); i++ {
+		w := words[i]
+		switch name := strings.TrimPrefix(w.text, "-"); { // or two dashes
+		case takesAll && i >= n && !isSwitch(w.text) && !strings.Contains(w.text, "="):
+			return append(rest, words[i:]...), dry, limit, nil
+		case w.text == "-n" || w.text == "-dry-run" || name == "-dry-run":
+			dry = true
+		case w.text == "-timeout" || name == "-timeout":
+			if i++; i < len(words) {
+				limit, err = time.ParseDuration(words[i].text)
+			}
+			if i == len(words) || err != nil || limit <= 0 {
+				return nil, false, 0, &mistake{line: line, from: w.from, to: w.to, reason: "-timeout: a time expected", want: "-timeout 10s"}
+			}
+		default:
+			rest = append(rest, w)
+		}
+	}
+	return rest, dry, limit, nil
 }
 
 // An operationError is the error of an operation, which was sent unless the error says otherwise.
@@ -206,7 +228,7 @@ func (sh *shell) argumentValues(ctx context.Context, a operate.Arg, given map[st
 	switch kind {
 	case "bool":
 		kind, of = "enum", "on,off"
-	case "bitmap":
+	case "bitmap", "bus":
 		of = given[of]
 	case "file", "qom-path":
 		of = prefix

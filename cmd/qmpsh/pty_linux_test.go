@@ -24,9 +24,10 @@ import (
 
 // A terminal runs the shell in a pseudo terminal.
 type terminal struct {
-	t      *testing.T
-	master *os.File
-	ended  chan error
+	t       *testing.T
+	master  *os.File
+	process *os.Process
+	ended   chan error
 
 	mu     sync.Mutex
 	output bytes.Buffer
@@ -54,7 +55,7 @@ func startTerminal(t *testing.T, variables []string, args ...string) *terminal {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	require.NoError(t, cmd.Start())
-	term := &terminal{t: t, master: master, ended: make(chan error, 1)}
+	term := &terminal{t: t, master: master, process: cmd.Process, ended: make(chan error, 1)}
 	go func() {
 		var buffer [4096]byte
 		for {

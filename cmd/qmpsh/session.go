@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/address"
@@ -24,6 +26,9 @@ import (
 // dialLimit is how long a server may take to greet and to send its schema: 20 ms, unless another client holds its
 // monitor or it is stopped.
 const dialLimit = 10 * time.Second
+
+// leastDialLimit is what a smaller -timeout leaves for that: it is meant for answers and events.
+const leastDialLimit = 2 * time.Second
 
 // A kind is a kind of server.
 type kind string
@@ -46,10 +51,42 @@ type session struct {
 	recorder *talk.Recorder // nil if nothing is recorded
 
 	static map[string][]value // what stays the same while the server runs
-	conn   qmp.Executor       // a *qmp.Client or a *qmp.GuestClient
+	mute   atomic.Bool        // a query for a completion has no answer yet
+	conn   qmp.Executor       // a *qmp.Client or a *qmp.GuestClient; nil before the first dial that succeeds
 	client *qmp.Client        // nil for a guest agent
 	ended  <-chan struct{}
 	env    *operate.Env // of the operations, for client; nil before the first
+
+	limit  time.Duration // of a dial
+	failed error         // of the last dial
+	tried  time.Time
+}
+
+// newSession returns a session without a connection.
+func newSession(name, address string) *session {
+	s := &session{name: name, address: address, kind: kindQEMU, opened: func(*session) {}, limit: dialLimit}
+	if strings.HasPrefix(address, "agent:") {
+		s.kind = kindGuest
+	}
+	ended := make(chan struct{})
+	close(ended)
+	s.ended = ended
+	s.lang = newLanguage(&introspect.Schema{}, facts.QEMU(), s)
+	return s
+}
+
+// state describes the session: "QEMU 11.1.3".
+func (s *session) state() string {
+	text := strings.TrimRight(string(s.kind)+" "+s.version, " ")
+	select {
+	case <-s.ended:
+		if s.conn == nil {
+			return text + ", not connected"
+		}
+		return text + ", the connection has ended"
+	default:
+		return text
+	}
 }
 
 // splitName cuts "NAME=ADDRESS". If there is no name, it makes one from the address.
@@ -89,8 +126,29 @@ func nameOf(addr string) string {
 
 // dial connects to the server and learns its language.
 func (s *session) dial(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	limited, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
+	s.failed = nil
+	if err := s.connected(limited); err != nil {
+		s.failed = &dialError{err, context.Cause(ctx)}
+	}
+	s.tried = time.Now()
+	return s.failed
+}
+
+// A dialError is the error of a dial. The command of the user was not sent.
+type dialError struct{ err, cause error } // cause is why the context of the dial has ended, if it has
+
+func (e *dialError) Error() string { return e.err.Error() }
+
+func (e *dialError) Unwrap() []error {
+	if e.cause == nil {
+		return []error{e.err}
+	}
+	return []error{e.err, e.cause}
+}
+
+func (s *session) connected(ctx context.Context) error {
 	if guest, ok := strings.CutPrefix(s.address, "agent:"); ok {
 		return s.dialGuest(ctx, guest)
 	}
@@ -120,6 +178,7 @@ func (s *session) dial(ctx context.Context) error {
 	}
 	s.version = c.Version().String()
 	s.static = map[string][]value{}
+	s.mute.Store(false)
 	s.conn, s.client, s.ended = c, c, c.Done()
 	s.lang = newLanguage(view, table, s)
 	s.opened(s)
@@ -150,6 +209,7 @@ func (s *session) dialGuest(ctx context.Context, name string) error {
 		s.version = stringMember(answer, "version")
 	}
 	s.static = map[string][]value{}
+	s.mute.Store(false)
 	s.conn, s.client, s.ended = c, nil, c.Done()
 	s.lang = newLanguage(view, facts.Guest(), s)
 	return nil
@@ -181,16 +241,45 @@ var guestSchema = sync.OnceValues(func() (*introspect.Schema, error) {
 
 func (s *session) options() *qmp.Options { return &qmp.Options{EventQueue: 1 << 14, OOB: true} }
 
+// dialPause is how long a session waits after a dial that failed: commands for other sessions are not disturbed.
+const dialPause = 5 * time.Second
+
 // executor returns the connection. It connects again if the connection has ended.
 func (s *session) executor(ctx context.Context) (qmp.Executor, error) {
 	select {
 	case <-s.ended:
-		if err := s.dial(ctx); err != nil {
-			return nil, fmt.Errorf("%s: the connection has ended: %w", s.name, err)
+		err := s.failed
+		if err == nil || time.Since(s.tried) > dialPause {
+			err = s.dial(ctx)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s is not connected: %w", s.name, err)
 		}
 	default:
 	}
 	return s.conn, nil
+}
+
+// answers returns an error if the server does not answer a command that changes nothing within the limit.
+func (s *session) answers(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	x, err := s.executor(ctx)
+	if err != nil {
+		return err
+	}
+	command := "query-version"
+	if s.kind == kindGuest {
+		command = "guest-ping"
+	}
+	_, err = qmp.Raw{Command: command}.Do(ctx, x)
+	if _, refused := errors.AsType[*qmp.Error](err); err == nil || refused {
+		return nil
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: the server has not answered within %v; it is stopped or very busy", qmp.ErrNotSent, limit)
+	}
+	return fmt.Errorf("%w: %w", qmp.ErrNotSent, context.Cause(ctx))
 }
 
 func (s *session) close() {
@@ -199,22 +288,43 @@ func (s *session) close() {
 	}
 }
 
-// open connects to the servers of "NAME=ADDRESS,…". The first one becomes the session in use.
+// open connects to the servers of "NAME=ADDRESS,…". The first one becomes the session in use. If some of several servers
+// do not answer, open reports that, and their sessions connect later.
 func (sh *shell) open(ctx context.Context, text string) error {
-	for i, part := range strings.Split(text, ",") {
+	all := sh.sessions
+	for _, part := range strings.Split(text, ",") {
 		name, addr := splitName(part)
-		if slices.ContainsFunc(sh.sessions, func(s *session) bool { return s.name == name }) {
+		if slices.ContainsFunc(all, func(s *session) bool { return s.name == name }) {
 			return usagef("%s: there is a session with this name; write NAME=ADDRESS", name)
 		}
-		s := &session{name: name, address: addr, opened: sh.opened, recorder: sh.recorder}
-		if err := s.dial(ctx); err != nil {
-			return err
+		s := newSession(name, addr)
+		s.opened, s.recorder = sh.opened, sh.recorder
+		if t := sh.defaults.timeout; t > 0 {
+			s.limit = min(s.limit, max(t, leastDialLimit))
 		}
-		sh.sessions = append(sh.sessions, s)
-		if i == 0 {
-			sh.current = s
+		all = append(all, s)
+	}
+	added := all[len(sh.sessions):]
+	var dials sync.WaitGroup
+	for _, s := range added {
+		dials.Go(func() { _ = s.dial(ctx) })
+	}
+	dials.Wait()
+	for i, s := range added {
+		_, usage := errors.AsType[*usageError](s.failed)
+		if s.failed != nil && (usage || ctx.Err() != nil || !slices.ContainsFunc(added, func(s *session) bool { return s.failed == nil })) {
+			for _, other := range added {
+				other.close()
+			}
+			return added[i].failed
 		}
 	}
+	for _, s := range added {
+		if s.failed != nil && len(added) > 1 {
+			sh.reportOf(s.name, s.failed)
+		}
+	}
+	sh.sessions, sh.current = all, added[0]
 	return nil
 }
 
@@ -228,4 +338,100 @@ func (sh *shell) session(name string) (*session, error) {
 		names = append(names, s.name)
 	}
 	return nil, usagef("%s: no such session; there are: %s", name, strings.Join(names, ", "))
+}
+
+func (sh *shell) on(ctx context.Context, in input) error {
+	if len(in.words) < 2 {
+		return usagef("on: want a session or all, and a command")
+	}
+	sessions := sh.sessions
+	if name := in.args()[0]; name != "all" {
+		s, err := sh.session(name)
+		if err != nil {
+			return err
+		}
+		sessions = []*session{s}
+	}
+	before, defaults := sh.current, sh.defaults
+	defer func() { sh.current, sh.defaults = before, defaults }()
+	sh.defaults = in.switches
+	if len(sessions) == 1 {
+		sh.current = sessions[0]
+		return sh.line(ctx, in.tail(1))
+	}
+	mute := muteOf(ctx, sessions, cmp.Or(in.timeout, answerLimit))
+	var failed *failure
+	for i, s := range sessions {
+		if !in.json {
+			fmt.Fprintf(sh.out, "%s:\n", s.name)
+		}
+		sh.current = s
+		err := mute[i]
+		if err == nil {
+			err = sh.line(ctx, in.tail(1))
+		}
+		if errors.Is(err, errExit) {
+			return err
+		}
+		if err != nil {
+			sh.reportOf(s.name, err)
+			failed = cmp.Or(failed, &failure{statusOf(err)})
+		}
+		if ctx.Err() != nil {
+			return &failure{statusOf(context.Cause(ctx))}
+		}
+	}
+	if failed != nil {
+		return failed
+	}
+	return nil
+}
+
+// answerLimit is how long a session may take before "on all" goes on without it.
+const answerLimit = 5 * time.Second
+
+// muteOf asks all sessions at once whether they answer, and returns their errors.
+func muteOf(ctx context.Context, sessions []*session, limit time.Duration) []error {
+	errs := make([]error, len(sessions))
+	var asked sync.WaitGroup
+	for i, s := range sessions {
+		asked.Go(func() { errs[i] = s.answers(ctx, limit) })
+	}
+	asked.Wait()
+	return errs
+}
+
+func (sh *shell) use(_ context.Context, in input) error {
+	if len(in.words) != 1 {
+		return usagef("use: want the name of a session")
+	}
+	s, err := sh.session(in.args()[0])
+	if err == nil {
+		sh.current = s
+	}
+	return err
+}
+
+func (sh *shell) openMore(ctx context.Context, in input) error {
+	if len(in.words) != 1 {
+		return usagef("open: want an address")
+	}
+	before := sh.current
+	err := sh.open(ctx, in.args()[0])
+	sh.current = before
+	if err == nil {
+		sh.current = sh.sessions[len(sh.sessions)-1]
+	}
+	return err
+}
+
+func (sh *shell) list(context.Context, input) error {
+	for _, s := range sh.sessions {
+		mark := " "
+		if s == sh.current {
+			mark = "*"
+		}
+		fmt.Fprintf(sh.out, "%s %-12s %s (%s)\n", mark, s.name, s.address, s.state())
+	}
+	return nil
 }

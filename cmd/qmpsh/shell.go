@@ -205,6 +205,7 @@ func (sh *shell) piped(ctx context.Context, in input, own bool, program string) 
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", program)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &b, sh.out, sh.errs
+	cmd.WaitDelay = endLimit // its children may have the output open
 	if err := cmd.Run(); err != nil {
 		return usagef("%s: %w", program, err)
 	}
@@ -237,6 +238,8 @@ func (sh *shell) command(ctx context.Context, s *session, in input) error {
 
 // ask executes a command and returns its result and its name.
 func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.Duration) (qmp.RawJSON, string, error) {
+	ctx, cancel := within(ctx, timeout)
+	defer cancel()
 	// The language asks the server for names, so it needs a connection.
 	x, err := s.executor(ctx)
 	if err != nil {
@@ -259,16 +262,14 @@ func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.
 			return nil, "", nil
 		}
 	}
-	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, timeout, errTimeOver)
-		defer cancel()
-	}
 	var opts []qmp.CallOption
 	if command.OOB {
 		opts = append(opts, qmp.OutOfBand())
 	}
 	result, err := command.Raw().Do(ctx, x, opts...)
+	if err == nil {
+		s.mute.Store(false)
+	}
 	return result, command.Name, err
 }
 
@@ -337,21 +338,53 @@ func printable(text string) string {
 }
 
 // report prints an error. A mistake in a line is shown at its place.
-func (sh *shell) report(err error) {
+func (sh *shell) report(err error) { sh.reportOf("", err) }
+
+// reportOf is report for one session of several.
+func (sh *shell) reportOf(session string, err error) {
+	prefix := "qmpsh: "
+	if session != "" {
+		prefix += session + ": "
+	}
 	if m, ok := errors.AsType[*mistake](err); ok {
+		if session != "" {
+			fmt.Fprintln(sh.errs, prefix)
+		}
 		fmt.Fprintln(sh.errs, m.mark(sh.screen().width))
 		return
 	}
-	text := err.Error()
-	switch {
-	case errors.Is(err, qmp.ErrOutcomeUnknown) && errors.Is(err, errInterrupted):
-		text = "interrupted; the command was sent, and the server may still execute it"
-	case errors.Is(err, errInterrupted):
-		text = "interrupted"
-	case errors.Is(err, qmp.ErrOutcomeUnknown) && errors.Is(err, errTimeOver):
-		text = "no answer in the time of -timeout; the command was sent, and the server may still execute it"
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "qmp: "), session+" is not connected: ")
+	if short := ending(err); short != "" {
+		text = short
 	}
-	fmt.Fprintln(sh.errs, "qmpsh: "+strings.TrimPrefix(text, "qmp: "))
+	fmt.Fprintln(sh.errs, prefix+text)
+}
+
+// ending describes the end of a command that was not answered. It returns "" for other errors. An operation describes its
+// end itself, since it knows what it has left.
+func ending(err error) string {
+	if _, ok := errors.AsType[*operationError](err); ok {
+		return ""
+	}
+	state := ""
+	_, dial := errors.AsType[*dialError](err)
+	switch {
+	case dial:
+		state = "; the command was not sent"
+	case errors.Is(err, qmp.ErrOutcomeUnknown):
+		state = "; the command was sent, and the server may still execute it"
+	case errors.Is(err, qmp.ErrNotSent):
+		state = "; the command was not sent"
+	}
+	switch {
+	case errors.Is(err, errInterrupted):
+		return "interrupted" + state
+	case errors.Is(err, errTerminated):
+		return "terminated" + state
+	case errors.Is(err, errTimeOver) && state != "":
+		return "no answer in the time of -timeout" + state
+	}
+	return ""
 }
 
 // script executes the lines of standard input, up to the first error.
@@ -378,89 +411,6 @@ func (sh *shell) script(ctx context.Context, in io.Reader) error {
 	return nil
 }
 
-func (sh *shell) on(ctx context.Context, in input) error {
-	if len(in.words) < 2 {
-		return usagef("on: want a session or all, and a command")
-	}
-	sessions := sh.sessions
-	if name := in.args()[0]; name != "all" {
-		s, err := sh.session(name)
-		if err != nil {
-			return err
-		}
-		sessions = []*session{s}
-	}
-	before, defaults := sh.current, sh.defaults
-	defer func() { sh.current, sh.defaults = before, defaults }()
-	sh.defaults = in.switches
-	var failed error
-	for _, s := range sessions {
-		if len(sessions) > 1 && !in.json {
-			fmt.Fprintf(sh.out, "%s:\n", s.name)
-		}
-		sh.current = s
-		if err := sh.line(ctx, in.tail(1)); err != nil {
-			failed = cmpOr(failed, err)
-			if len(sessions) > 1 {
-				fmt.Fprintf(sh.errs, "qmpsh: %s: ", s.name)
-				sh.report(err)
-			}
-			if errors.Is(err, errInterrupted) || len(sessions) == 1 {
-				return err
-			}
-		}
-	}
-	return failed
-}
-
-func cmpOr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
-func (sh *shell) use(_ context.Context, in input) error {
-	if len(in.words) != 1 {
-		return usagef("use: want the name of a session")
-	}
-	s, err := sh.session(in.args()[0])
-	if err == nil {
-		sh.current = s
-	}
-	return err
-}
-
-func (sh *shell) openMore(ctx context.Context, in input) error {
-	if len(in.words) != 1 {
-		return usagef("open: want an address")
-	}
-	before := sh.current
-	err := sh.open(ctx, in.args()[0])
-	sh.current = before
-	if err == nil {
-		sh.current = sh.sessions[len(sh.sessions)-1]
-	}
-	return err
-}
-
-func (sh *shell) list(context.Context, input) error {
-	for _, s := range sh.sessions {
-		mark := " "
-		if s == sh.current {
-			mark = "*"
-		}
-		state := string(s.kind) + " " + s.version
-		select {
-		case <-s.ended:
-			state += ", the connection has ended"
-		default:
-		}
-		fmt.Fprintf(sh.out, "%s %-12s %s (%s)\n", mark, s.name, s.address, state)
-	}
-	return nil
-}
-
 // page prints a text. If it does not fit on the screen, it goes through a pager.
 func (sh *shell) page(text []byte) error {
 	if sh.editor == nil || sh.tty == nil || bytes.Count(text, []byte("\n")) < sh.screen().height-1 {
@@ -480,7 +430,12 @@ func (sh *shell) page(text []byte) error {
 	cmd.Env = append(os.Environ(), "LESS=-RFX")
 	sh.editor.hold(true)
 	defer sh.editor.hold(false)
-	if err := cmd.Run(); err != nil {
+	err := cmd.Start()
+	if err == nil {
+		defer onSignals(endSignals, func(s os.Signal) { _ = cmd.Process.Signal(s) })() // it restores the terminal
+		err = cmd.Wait()
+	}
+	if err != nil {
 		if _, ended := errors.AsType[*exec.ExitError](err); !ended || cmd.ProcessState.ExitCode() == 127 {
 			_, err := sh.out.Write(text)
 			return err

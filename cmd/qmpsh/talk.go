@@ -72,7 +72,10 @@ server refused it. The schema comes from the conversation or from the server at 
 		Use:   "replay FILE ADDRESS",
 		Short: "send the requests of a recording again, and report answers that differ",
 		Long: `Replay sends the recorded requests to the server at ADDRESS. It sends commands that can change something only with
--all. The exit status is 1 if an answer differs.`,
+-all. The exit status is 1 if an answer differs.
+
+Replay waits for answers, but not for recorded events: the new server may not send them. So a command that needs the
+end of a job, for example, can be refused. Replay such a recording in parts.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return replayTalk(cmd, args[0], args[1], changes, json)
@@ -108,14 +111,17 @@ server refused it. The schema comes from the conversation or from the server at 
 	for _, c := range all {
 		run := c.RunE
 		c.RunE = func(cmd *cobra.Command, args []string) error {
-			stop := onInterrupt(interrupt)
+			sh := newShell(cmd.OutOrStdout(), cmd.ErrOrStderr())
+			stop := sh.onInterrupt(interrupt)
 			defer stop()
 			err := run(cmd, args)
-			if err == nil || context.Cause(cmd.Context()) == errInterrupted {
+			if cmd.Context().Err() == nil {
+				return sh.fail(err)
+			}
+			if c == record || c == serve { // this is how they end
 				return nil
 			}
-			sh := newShell(cmd.OutOrStdout(), cmd.ErrOrStderr())
-			return sh.fail(err)
+			return sh.fail(context.Cause(cmd.Context()))
 		}
 	}
 	return all
@@ -126,6 +132,8 @@ func dialServer(ctx context.Context, name string) (*qmp.Client, error) {
 	if !ok {
 		return nil, usagef("%s: not the address of a server", name)
 	}
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
 	return address.Dial(ctx, addr, nil)
 }
 

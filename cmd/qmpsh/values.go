@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -10,6 +11,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -50,6 +53,30 @@ var listers = map[string]lister{
 	"virtio":          {list: rows("x-query-virtio", "path", "name")},
 }
 
+var errMute = errors.New("the server has not answered the last query")
+
+// A late executes the queries for values. If one has no answer in time, the session is mute until the answer comes.
+type late struct {
+	qmp.Executor
+	s *session
+}
+
+func (x late) Execute(ctx context.Context, call *qmp.Call) error {
+	var answered atomic.Bool
+	call.Late = func(qmp.RawJSON) {
+		answered.Store(true)
+		x.s.mute.Store(false)
+	}
+	err := x.Executor.Execute(ctx, call)
+	if errors.Is(err, qmp.ErrOutcomeUnknown) && errors.Is(err, context.DeadlineExceeded) {
+		x.s.mute.Store(true)
+		if answered.Load() { // before this goroutine came here
+			x.s.mute.Store(false)
+		}
+	}
+	return err
+}
+
 // values lists the values of a kind such as "node" or "bitmap:disk0".
 func (s *session) values(ctx context.Context, kind string) ([]value, error) {
 	name, of, _ := strings.Cut(kind, ":")
@@ -60,7 +87,13 @@ func (s *session) values(ctx context.Context, kind string) ([]value, error) {
 	if known, ok := s.static[kind]; ok {
 		return known, nil
 	}
-	values, err := l.list(ctx, s.conn, of)
+	if s.conn == nil {
+		return nil, nil
+	}
+	if s.mute.Load() { // the line is not held up again
+		return nil, errMute
+	}
+	values, err := l.list(ctx, late{s.conn, s}, of)
 	if err == nil && l.static {
 		s.static[kind] = values
 	}
@@ -116,16 +149,20 @@ func blockInfos(ctx context.Context, x qmp.Executor) ([]blockInfo, error) {
 // nodes lists all block nodes. The query that is made for that terminates some QEMUs while they have a job: see package
 // job. So the nodes come from their statistics, and query-block explains those of disks.
 func nodes(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	help := map[string]string{}
+	var disks sync.WaitGroup
+	disks.Go(func() { // QEMU works on this while the other answer is read
+		all, _ := blockInfos(ctx, x) // a storage daemon has none
+		for _, b := range all {
+			help[b.Inserted.Node] = b.Inserted.Driver + " " + b.Inserted.File
+		}
+	})
 	all, err := ask[[]struct {
 		Node string `json:"node-name"`
 	}](ctx, x, "query-blockstats", qmp.Args{"query-nodes": true})
+	disks.Wait()
 	if err != nil {
 		return nil, err
-	}
-	disks, _ := blockInfos(ctx, x) // a storage daemon has none
-	help := map[string]string{}
-	for _, b := range disks {
-		help[b.Inserted.Node] = b.Inserted.Driver + " " + b.Inserted.File
 	}
 	var values []value
 	for _, n := range all {
@@ -250,6 +287,9 @@ func qomPaths(ctx context.Context, x qmp.Executor, typed string) ([]value, error
 	all, err := children(folder)(ctx, x, "")
 	for i, v := range all {
 		all[i].text = path.Join(folder, v.text)
+		if !strings.HasPrefix(all[i].text, typed) {
+			continue // each question takes a round trip
+		}
 		if below, err := children(all[i].text)(ctx, x, ""); err == nil && len(below) > 0 {
 			all[i].text += "/"
 		}
@@ -277,8 +317,43 @@ func netdevs(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
 	return slices.DeleteFunc(all, func(v value) bool { return v.help == "nic" }), err
 }
 
-func buses(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
-	return lines(ctx, x, "info qtree", busLine)
+// busTypes are the types of buses, by the types of the devices on them. QEMU does not list this relation.
+var busTypes = map[string]string{
+	"pci-device": "PCI", "scsi-device": "SCSI", "usb-device": "usb-bus", "virtio-device": "virtio-bus",
+	"virtio-serial-port": "virtio-serial-bus", "isa-device": "ISA", "ide-device": "IDE", "hda-codec": "HDA", "i2c-slave": "i2c-bus",
+	"nvme-ns": "nvme-bus", "floppy": "floppy-bus", "ccid-card": "ccid-bus", "ssi-peripheral": "SSI", "ssi-slave": "SSI",
+	"ccw-device": "virtual-css-bus", "vio-spapr-device": "spapr-vio-bus", "sys-bus-device": "System",
+}
+
+// buses lists the buses that take a driver. If the driver is not known, it lists all that take devices while the
+// machine runs.
+func buses(ctx context.Context, x qmp.Executor, driver string) ([]value, error) {
+	all, err := lines(ctx, x, "info qtree", busLine)
+	if err != nil {
+		return nil, err
+	}
+	types, err := ask[[]struct{ Name, Parent string }](ctx, x, "qom-list-types", qmp.Args{"abstract": true})
+	if err != nil {
+		return nil, err
+	}
+	parents := map[string]string{}
+	for _, t := range types {
+		parents[t.Name] = t.Parent
+	}
+	want := ""
+	for typ := driver; typ != "" && want == ""; typ = parents[typ] {
+		want = busTypes[typ]
+	}
+	return slices.DeleteFunc(all, func(v value) bool {
+		if want == "" {
+			return v.help == "System"
+		}
+		typ := v.help
+		for typ != "" && typ != want {
+			typ = parents[typ]
+		}
+		return typ == ""
+	}), nil
 }
 
 func traceEvents(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {

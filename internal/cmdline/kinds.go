@@ -21,7 +21,7 @@ import (
 //	chardev netdev          IDs of character devices and network backends
 //	object object:TYPE      IDs of objects, of a type and those derived from it
 //	driver qom-type         types of devices, and of all objects
-//	bus                     names and paths of buses
+//	bus:DRIVER              names and paths of buses for a driver
 //	qom-path:TYPED          paths of objects that begin with what was typed; those with children end in "/"
 //	qom-property:PATH       properties of the object at a path, with types
 //	device-property:DRIVER  properties of a driver, with types
@@ -136,7 +136,7 @@ var kindTable = []kindRow{
 
 	// Devices and objects.
 	{"device_add", "driver", "driver"},
-	{"device_add", "bus", "bus"},
+	{"device_add", "bus", "bus:{driver}"},
 	{"device_add", "drive", "node"},
 	{"device_add", "netdev", "netdev"},
 	{"device_add", "chardev", "chardev"},

@@ -3,10 +3,12 @@ package operate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
 	"github.com/qmpkit/qmpkit/guestagent"
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/guest"
 )
 
@@ -19,6 +21,9 @@ func agentOperation(name, help string, args []Arg, run func(context.Context, *En
 		return env.withAgent(func(a *guestagent.Agent) error { return run(ctx, env, a, v) })
 	})}
 }
+
+// thawLimit is how long the guest may take to thaw after a freeze that was interrupted.
+const thawLimit = 30 * time.Second
 
 var agentOperations = []Operation{
 	agentOperation("ping", "Ask whether the guest agent answers", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
@@ -40,6 +45,14 @@ var agentOperations = []Operation{
 	}, agentWrite),
 	agentOperation("freeze", "Freeze the file systems of the guest until agent thaw", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
 		n, err := guest.GuestFsfreezeFreeze{}.Do(ctx, a)
+		if err != nil && qmp.MayHaveExecuted(err) {
+			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), thawLimit)
+			defer cancel()
+			if thawErr := a.Thaw(undo); thawErr != nil {
+				return fmt.Errorf("freeze: %w; %w; try agent thaw", err, thawErr)
+			}
+			return fmt.Errorf("freeze: %w; the file systems are thawed again", err)
+		}
 		return env.done(err, "%d file systems are frozen; programs in the guest that write wait until agent thaw", n)
 	}),
 	agentOperation("thaw", "Thaw the file systems of the guest", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
@@ -72,7 +85,7 @@ var agentOperations = []Operation{
 
 // shutDown needs the connection to QEMU, which reports the end of the guest.
 func shutDown(ctx context.Context, env *Env, mode guestagent.ShutdownMode) error {
-	agent := guestagent.New(open{env.Agent}, &guestagent.Options{VM: env.Conn})
+	agent := guestagent.New(patient{env.Agent}, &guestagent.Options{VM: env.conn()})
 	defer agent.Close()
 	return agent.Shutdown(ctx, mode)
 }

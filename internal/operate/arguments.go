@@ -25,7 +25,7 @@ type Arg struct {
 	//   - "file": of this machine
 	//   - "properties": prop.NAME=VALUE, any number of them. "properties:ARG": those of the driver in the argument ARG
 	//   - a thing of the server, as in package cmdline: "device", "node", "job", "chardev", "netdev", "object",
-	//     "export", "driver", "bus", "qom-path", "bitmap:ARG" of the disk in the argument ARG
+	//     "export", "driver", "qom-path", "bitmap:ARG" of the disk in the argument ARG, "bus:ARG" for the driver in it
 	Kind string
 
 	Default    string // of an argument that is not Required; "" if the Help says it

@@ -16,7 +16,7 @@ var (
 	newID    = Arg{Name: "id", Kind: "text", Required: true, Positional: true, Help: "ID of the new device"}
 	deviceID = Arg{Name: "id", Kind: "device", Required: true, Positional: true, Help: "ID of the device"}
 	driver   = Arg{Name: "driver", Kind: "driver", Help: "driver of the device; by default the usual one of virtio"}
-	bus      = Arg{Name: "bus", Kind: "bus", Help: "bus for the device; by default a free place is found"}
+	bus      = Arg{Name: "bus", Kind: "bus:driver", Help: "bus for the device; by default a free place is found"}
 	props    = Arg{Name: "prop", Kind: "properties", Help: "property of the device, as JSON or text"}
 	seen     = Arg{Name: "wait", Kind: "bool", Default: "off", Help: "wait until the guest uses the device"}
 	foreign  = Arg{Name: "backend", Kind: "bool", Default: "off", Help: "also remove what other programs have added for the device"}

@@ -1,9 +1,11 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -13,21 +15,23 @@ import (
 )
 
 // ErrRest means that a dry run has ended before its operation: the next step depends on what QEMU would have done.
-// It is not a failure.
+// It is not a failure. The error of [Operation.DryRun] matches it and names the command or the job.
 var ErrRest error = restError{}
 
-type restError struct{}
+type restError struct{ on string }
 
-func (restError) Error() string { return "the rest depends on QEMU's answers" }
+func (e restError) Error() string { return "what follows depends on " + cmp.Or(e.on, "QEMU's answers") }
 
 // Is makes the packages that do the work end, because their connection has ended, and undo nothing.
-func (restError) Is(target error) bool { return target == qmp.ErrNotSent || target == qmp.ErrClosed }
+func (restError) Is(target error) bool {
+	return target == qmp.ErrNotSent || target == qmp.ErrClosed || target == ErrRest
+}
 
 // DryRun calls told with each command that the operation would send to change something, and with its arguments, from
 // which qmp.Redact has removed secrets. It sends only queries. It makes no files and writes to none.
 //
-// DryRun returns nil if told has seen all commands, and [ErrRest] if the rest depends on QEMU's answers. Any other error
-// is a reason why the operation would fail.
+// DryRun returns nil if told has seen all commands, and an error that matches [ErrRest] if the rest depends on QEMU. Any
+// other error is a reason why the operation would fail.
 func (op *Operation) DryRun(ctx context.Context, env *Env, v Values, told func(command string, arguments []byte)) error {
 	p := newPlan(told)
 	defer p.end()
@@ -40,7 +44,7 @@ func (op *Operation) DryRun(ctx context.Context, env *Env, v Values, told func(c
 	defer context.AfterFunc(p.over, cancel)() // some packages try again while their context lasts
 	err := op.Run(run, dry, v)
 	if p.ended() && ctx.Err() == nil {
-		return ErrRest // err is what the operation makes of the end
+		return restError{p.last} // err is what the operation makes of the end
 	}
 	return err
 }
@@ -58,7 +62,8 @@ type plan struct {
 	told func(command string, arguments []byte)
 
 	mu      sync.Mutex
-	changed bool // told was called
+	changed bool   // told was called
+	last    string // what told was called for last: a command or a job
 
 	over context.Context // ends with the dry run
 	end  context.CancelFunc
@@ -106,7 +111,10 @@ func (d dryExecutor) Execute(ctx context.Context, call *qmp.Call) error {
 	if err := ctx.Err(); err != nil {
 		return errors.Join(qmp.ErrNotSent, err)
 	}
-	d.changed = true
+	d.changed, d.last = true, call.Command
+	if m := jobOf.FindSubmatch(arguments); m != nil {
+		d.last = "job " + string(m[1])
+	}
 	d.told(call.Command, qmp.Redact(arguments))
 	if result, ok := results[call.Command]; ok {
 		return call.Decode([]byte(result))
@@ -117,6 +125,9 @@ func (d dryExecutor) Execute(ctx context.Context, call *qmp.Call) error {
 	}
 	return call.Decode([]byte("{}"))
 }
+
+// jobOf finds the name of the first job that a command starts.
+var jobOf = regexp.MustCompile(`"job-id": ?"([^"]*)"`)
 
 // results are the results of commands that a dry run can make up.
 var results = map[string]string{
@@ -211,11 +222,14 @@ func (env *Env) image() func(path string, flags int) (*os.File, error) {
 	}
 }
 
-// A lazy has the VMs of an Env, which it makes when they are needed.
+// A lazy has the connection and the VMs of an Env, which it makes when they are needed.
 type lazy struct {
 	sync.Once
+	conn    qmp.Conn
 	devices *hotplug.VM
 	disks   *block.VM
 }
 
-func (l *lazy) make(conn qmp.Conn) { l.devices, l.disks = hotplug.New(conn, nil), block.New(conn) }
+func (l *lazy) make(conn qmp.Conn) {
+	l.conn, l.devices, l.disks = conn, hotplug.New(conn, nil), block.New(conn)
+}

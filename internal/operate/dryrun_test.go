@@ -163,9 +163,7 @@ func TestDryRun(t *testing.T) {
 		require.Contains(t, names, op.Name)
 	}
 	onAll(t, func(t *testing.T, q *qemutest.QEMU) {
-		s := start(t, q, "-S", "-object", "memory-backend-ram,id=more,size=128M", "-device", "pc-dimm,id=dimm0,memdev=more",
-			"-object", "memory-backend-ram,id=vmem0,size=256M", "-device", "virtio-mem-pci,id=vmem0,memdev=vmem0,requested-size=128M",
-			"-netdev", "user,id=nic0", "-device", "virtio-net-pci,id=nic0,netdev=nic0", "-device", "virtio-rng-pci,id=rng0")
+		s := start(t, q, furniture...)
 		s.furnish(q)
 		before, values := s.state(false), s.state(true)
 		for _, run := range dryRuns {
@@ -199,9 +197,27 @@ func TestDryRun(t *testing.T) {
 				assert.NoError(t, err, run.words)
 			}
 			assert.Equal(t, run.told, strings.Join(told, " "), run.words)
+			if run.rest { // the person learns on what
+				assert.Contains(t, err.Error(), on(told), run.words)
+			}
 		}
 		require.Equal(t, values, s.state(true))
 	})
+}
+
+// furniture are devices that the dry runs work on.
+var furniture = []string{"-S", "-object", "memory-backend-ram,id=more,size=128M", "-device", "pc-dimm,id=dimm0,memdev=more",
+	"-object", "memory-backend-ram,id=vmem0,size=256M", "-device", "virtio-mem-pci,id=vmem0,memdev=vmem0,requested-size=128M",
+	"-netdev", "user,id=nic0", "-device", "virtio-net-pci,id=nic0,netdev=nic0", "-device", "virtio-rng-pci,id=rng0"}
+
+// on returns what the rest of an operation depends on: its last command, or the job that it starts.
+func on(told []string) string {
+	last := told[len(told)-1]
+	switch last {
+	case "blockdev-create", "blockdev-mirror", "block-commit", "block-stream", "snapshot-save", "snapshot-delete":
+		return "what follows depends on job "
+	}
+	return "what follows depends on " + last
 }
 
 // furnish gives the machine what the dry runs work on.

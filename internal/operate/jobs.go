@@ -15,7 +15,7 @@ var jobOperations = []Operation{
 	{
 		Name: "job list", Help: "List the jobs, also those that have ended and were not dismissed",
 		Run: func(ctx context.Context, env *Env, _ Values) error {
-			jobs, err := job.List(ctx, env.Conn)
+			jobs, err := job.List(ctx, env.conn())
 			for _, j := range jobs {
 				env.print("%s", jobLine(j))
 			}
@@ -54,7 +54,7 @@ var jobOperations = []Operation{
 		Name: "job dismiss", Help: "Make QEMU forget a job that has ended",
 		Args: []Arg{jobID},
 		Run: func(ctx context.Context, env *Env, v Values) error {
-			err := qemu.JobDismiss{ID: v.text("job")}.Do(ctx, env.Conn)
+			err := qemu.JobDismiss{ID: v.text("job")}.Do(ctx, env.conn())
 			return env.done(err, "job %s is dismissed", v.text("job"))
 		},
 	},
@@ -85,7 +85,7 @@ var jobOperations = []Operation{
 
 // withJob calls f with a job, and leaves the job running if f does.
 func (env *Env) withJob(ctx context.Context, v Values, f func(*job.Job) error) error {
-	j, err := job.Find(ctx, env.Conn, v.text("job"))
+	j, err := job.Find(ctx, env.conn(), v.text("job"))
 	if err != nil {
 		return err
 	}

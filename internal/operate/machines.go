@@ -28,7 +28,7 @@ var machineOperations = []Operation{
 			if strings.EqualFold(filepath.Ext(v.text("file")), ".ppm") {
 				opts.Format = qemu.ImageFormatPPM
 			}
-			err := env.create(v.text("file"), func(w *os.File) error { return machine.Screendump(ctx, env.Conn, w, opts) })
+			err := env.create(v.text("file"), func(w *os.File) error { return machine.Screendump(ctx, env.conn(), w, opts) })
 			return env.done(err, "%s has the screen", v.text("file"))
 		},
 	},
@@ -39,7 +39,7 @@ var machineOperations = []Operation{
 			{Name: "paging", Kind: "bool", Default: "off", Help: "with the guest's virtual addresses"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			err := env.create(v.text("file"), func(w *os.File) error {
-				return machine.DumpMemory(ctx, env.Conn, w, &machine.DumpOptions{Format: qemu.DumpGuestMemoryFormat(v.text("format")),
+				return machine.DumpMemory(ctx, env.conn(), w, &machine.DumpOptions{Format: qemu.DumpGuestMemoryFormat(v.text("format")),
 					Paging: v.bool("paging"), Progress: func(completed, total int64) { env.progress("dump", completed, total) }})
 			})
 			return env.done(err, "%s has the memory", v.text("file"))
@@ -56,7 +56,7 @@ var machineOperations = []Operation{
 		Name: "hmp", Help: "Execute a command of the human monitor",
 		Args: []Arg{{Name: "command", Kind: "text", Required: true, Positional: true, Rest: true, Help: "the command: info mtree"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
-			output, err := machine.HumanMonitor(ctx, env.Conn, strings.Join(v["command"], " "))
+			output, err := machine.HumanMonitor(ctx, env.conn(), strings.Join(v["command"], " "))
 			if err == nil {
 				_, err = io.WriteString(env.Out, strings.ReplaceAll(output, "\r\n", "\n"))
 			}
@@ -77,7 +77,7 @@ var machineOperations = []Operation{
 		Name: "reset", Help: "Reset the machine, as its button does, and wait until it has been",
 		Args: []Arg{{Name: "timeout", Kind: "duration", Default: "10s", Help: "how long to wait for QEMU"}},
 		Run: limited(func(ctx context.Context, env *Env, _ Values) error {
-			_, err := qmp.AwaitEvent[qemu.ResetEvent](ctx, env.Conn, nil, qemu.SystemReset{})
+			_, err := qmp.AwaitEvent[qemu.ResetEvent](ctx, env.conn(), nil, qemu.SystemReset{})
 			return env.done(err, "the machine has been reset")
 		}),
 	},
@@ -90,9 +90,9 @@ var machineOperations = []Operation{
 
 func powerdown(ctx context.Context, env *Env, v Values) error {
 	if !v.bool("wait") {
-		return env.done(qemu.SystemPowerdown{}.Do(ctx, env.Conn), "the power button is pressed")
+		return env.done(qemu.SystemPowerdown{}.Do(ctx, env.conn()), "the power button is pressed")
 	}
-	_, err := qmp.AwaitEvent[qemu.ShutdownEvent](ctx, env.Conn, nil, qemu.SystemPowerdown{})
+	_, err := qmp.AwaitEvent[qemu.ShutdownEvent](ctx, env.conn(), nil, qemu.SystemPowerdown{})
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("the guest has not shut down within %v; it may ignore the power button", v.duration("timeout"))
 	}
@@ -101,12 +101,12 @@ func powerdown(ctx context.Context, env *Env, v Values) error {
 
 func setBalloon(ctx context.Context, env *Env, v Values) error {
 	size := v.size("size")
-	if err := (qemu.Balloon{Value: size}).Do(ctx, env.Conn); err != nil {
+	if err := (qemu.Balloon{Value: size}).Do(ctx, env.conn()); err != nil {
 		return err
 	}
 	var actual int64
 	err := every(ctx, time.Second/5, func() (bool, error) {
-		info, err := qemu.QueryBalloon{}.Do(ctx, env.Conn)
+		info, err := qemu.QueryBalloon{}.Do(ctx, env.conn())
 		if err == nil {
 			actual = info.Actual
 			env.progress("balloon", actual, size)
@@ -122,7 +122,7 @@ func setBalloon(ctx context.Context, env *Env, v Values) error {
 func balloonStats(ctx context.Context, env *Env, v Values) error {
 	path := v.text("path")
 	if path == "" {
-		for object, err := range qom.Walk(ctx, env.Conn, "/machine") {
+		for object, err := range qom.Walk(ctx, env.conn(), "/machine") {
 			if err != nil {
 				return err
 			}
@@ -135,7 +135,7 @@ func balloonStats(ctx context.Context, env *Env, v Values) error {
 			return errors.New("the machine has no virtio-balloon")
 		}
 	}
-	stats, err := qom.Balloon(ctx, env.Conn, path, time.Second)
+	stats, err := qom.Balloon(ctx, env.conn(), path, time.Second)
 	if err != nil {
 		return err
 	}
@@ -157,7 +157,7 @@ func balloonStats(ctx context.Context, env *Env, v Values) error {
 // console connects the input and the output with a character device.
 func console(ctx context.Context, env *Env, v Values) error {
 	id := v.text("chardev")
-	all, err := qemu.QueryChardev{}.Do(ctx, env.Conn)
+	all, err := qemu.QueryChardev{}.Do(ctx, env.conn())
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func console(ctx context.Context, env *Env, v Values) error {
 
 func ringbuf(ctx context.Context, env *Env, id string, follow bool) error {
 	err := every(ctx, time.Second/5, func() (bool, error) {
-		data, err := machine.ReadRingbuf(ctx, env.Conn, id)
+		data, err := machine.ReadRingbuf(ctx, env.conn(), id)
 		if _, writeErr := env.Out.Write(data); err == nil {
 			err = writeErr
 		}

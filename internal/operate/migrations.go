@@ -22,7 +22,7 @@ var migrationOperations = []Operation{
 	{
 		Name: "migrate wait", Help: "Wait until a migration that was begun has ended; if the command is interrupted, the migration continues",
 		Run: func(ctx context.Context, env *Env, _ Values) error {
-			p, err := migration.Wait(ctx, env.Conn, &migration.Options{Progress: env.migration})
+			p, err := migration.Wait(ctx, env.conn(), &migration.Options{Progress: env.migration})
 			return env.done(err, "the machine is sent, after %v; it stood still for %v", p.Elapsed, p.Downtime)
 		},
 	},
@@ -30,18 +30,18 @@ var migrationOperations = []Operation{
 		Name: "migrate listen", Help: "Receive a machine, in a QEMU that was started with -incoming defer",
 		Args: []Arg{{Name: "address", Kind: "text", Required: true, Positional: true, Help: "HOST:PORT, unix:PATH, file:PATH, or another URI of QEMU"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
-			if err := migration.StartIncoming(ctx, env.Conn, address(v.text("address"))); err != nil {
+			if err := migration.StartIncoming(ctx, env.conn(), address(v.text("address"))); err != nil {
 				return err
 			}
 			env.say("listens at %s", v.text("address"))
-			_, err := migration.WaitIncoming(ctx, env.Conn, &migration.IncomingOptions{Progress: env.migration})
+			_, err := migration.WaitIncoming(ctx, env.conn(), &migration.IncomingOptions{Progress: env.migration})
 			return env.done(err, "the machine is here")
 		},
 	},
 	{
 		Name: "migrate status", Help: "Show how far the migration is",
 		Run: func(ctx context.Context, env *Env, _ Values) error {
-			p, err := migration.Query(ctx, env.Conn)
+			p, err := migration.Query(ctx, env.conn())
 			switch {
 			case err != nil:
 				return err
@@ -57,7 +57,7 @@ var migrationOperations = []Operation{
 		Name: "migrate cancel", Help: "Cancel the migration that this QEMU sends; the machine stays here",
 		Args: []Arg{{Name: "timeout", Kind: "duration", Default: "30s", Help: "how long to wait for QEMU"}},
 		Run: limited(func(ctx context.Context, env *Env, _ Values) error {
-			_, err := migration.Cancel(ctx, env.Conn)
+			_, err := migration.Cancel(ctx, env.conn())
 			return env.done(err, "no migration is running")
 		}),
 	},
@@ -70,15 +70,15 @@ func (env *Env) migration(p migration.Progress) {
 func migrateTo(ctx context.Context, env *Env, v Values) error {
 	if v.has("bandwidth") || v.has("downtime") {
 		limits := migration.Limits{Bandwidth: uint64(v.size("bandwidth")), Downtime: v.duration("downtime")}
-		if err := migration.SetLimits(ctx, env.Conn, limits); err != nil {
+		if err := migration.SetLimits(ctx, env.conn(), limits); err != nil {
 			return err
 		}
 	}
 	to := address(v.text("address"))
 	if v.bool("detach") {
-		return env.done(migration.Start(ctx, env.Conn, to), "the migration has begun")
+		return env.done(migration.Start(ctx, env.conn(), to), "the migration has begun")
 	}
-	p, err := migration.Run(ctx, env.Conn, to, &migration.Options{Progress: env.migration})
+	p, err := migration.Run(ctx, env.conn(), to, &migration.Options{Progress: env.migration})
 	if errors.Is(err, migration.ErrUnknown) {
 		return fmt.Errorf("%w; ask with migrate status", err)
 	}

@@ -22,10 +22,12 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/qmpkit/qmpkit/block"
@@ -40,7 +42,10 @@ type Operation struct {
 	Name string // one or two words: "add disk"
 	Help string // a sentence, without a stop
 	Args []Arg
-	Run  func(ctx context.Context, env *Env, v Values) error
+
+	// Run executes the operation. If ctx ends, the operation undoes its steps and returns. A server that answers no
+	// more then holds it up for a few seconds, and the error lists what may be left.
+	Run func(ctx context.Context, env *Env, v Values) error
 }
 
 // Usage returns the operation with its arguments, in one line: "resize disk DISK SIZE".
@@ -101,6 +106,11 @@ func All() (ops []Operation) {
 	for _, g := range Groups() {
 		ops = append(ops, g.Operations...)
 	}
+	for i, op := range ops {
+		ops[i].Run = func(ctx context.Context, env *Env, v Values) error {
+			return op.Run(context.WithValue(ctx, patienceKey{}, &patience{ctx: ctx}), env, v)
+		}
+	}
 	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
 	return ops
 }
@@ -135,14 +145,20 @@ func (env *Env) job(text string) func(job.Progress) {
 
 // devices returns the VM of package hotplug.
 func (env *Env) devices() *hotplug.VM {
-	env.vms.Do(func() { env.vms.make(env.Conn) })
+	env.conn()
 	return env.vms.devices
 }
 
 // disks returns the VM of package block.
 func (env *Env) disks() *block.VM {
-	env.vms.Do(func() { env.vms.make(env.Conn) })
+	env.conn()
 	return env.vms.disks
+}
+
+// conn returns the connection to QEMU that operations use.
+func (env *Env) conn() qmp.Conn {
+	env.vms.Do(func() { env.vms.make(patientConn{patient{env.Conn}, env.Conn}) })
+	return env.vms.conn
 }
 
 // withAgent calls f with the guest agent.
@@ -150,15 +166,72 @@ func (env *Env) withAgent(f func(*guestagent.Agent) error) error {
 	if env.Agent == nil {
 		return errNoAgent
 	}
-	agent := guestagent.New(open{env.Agent}, nil)
+	agent := guestagent.New(patient{env.Agent}, nil)
 	defer agent.Close()
 	return f(agent)
 }
 
-// An open is an Executor that an Agent does not close.
-type open struct{ qmp.Executor }
+// undoLimit is how long an operation whose context has ended waits for any answer.
+const undoLimit = 5 * time.Second
 
-func (o open) Unwrap() qmp.Executor { return o.Executor }
+var errMute = errors.New("the server does not answer")
+
+// A patience is the patience of an operation with a server.
+type patience struct {
+	ctx context.Context // of the operation
+
+	mu    sync.Mutex
+	since time.Time // the end of ctx, or the last answer after that; zero before
+}
+
+// left returns how long the operation waits. It starts with the end of the context, and after each answer.
+func (p *patience) left(answered bool) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.since.IsZero() || answered {
+		p.since = time.Now()
+	}
+	return undoLimit - time.Since(p.since)
+}
+
+type patienceKey struct{}
+
+// A patient is an Executor for operations. When the context of an operation has ended, the operation undoes its steps, and
+// each step has a limit that suits a busy server. If the server hangs, all the steps together wait for undoLimit only.
+// File systems are thawed without this limit. An Agent does not close a patient.
+type patient struct{ qmp.Executor }
+
+func (x patient) Unwrap() qmp.Executor { return x.Executor }
+
+func (x patient) Execute(ctx context.Context, call *qmp.Call) error {
+	p, ok := ctx.Value(patienceKey{}).(*patience)
+	switch {
+	case !ok, call.Command == "guest-fsfreeze-thaw":
+		return x.Executor.Execute(ctx, call)
+	case p.ctx.Err() != nil && p.left(false) <= 0:
+		return fmt.Errorf("%w: %w", qmp.ErrNotSent, errMute)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(p.ctx, func() {
+		select {
+		case <-time.After(p.left(false)):
+			cancel(errMute)
+		case <-ctx.Done():
+		}
+	})()
+	err := x.Executor.Execute(ctx, call)
+	if _, refused := errors.AsType[*qmp.Error](err); p.ctx.Err() != nil && (err == nil || refused) {
+		p.left(true)
+	}
+	return err
+}
+
+// A patientConn is a patient with the events of its connection.
+type patientConn struct {
+	patient
+	qmp.EventSource
+}
 
 // timeout is the argument of operations that wait for the guest.
 func timeout(limit string) Arg {

@@ -91,6 +91,7 @@ func (r *Recorder) Serve(ctx context.Context, l net.Listener, dial func(context.
 				_ = client.Close()
 				return
 			}
+			defer context.AfterFunc(ctx, func() { _ = server.Close() })() // it may hang, with or without a client
 			r.relay(client, server)()
 		})
 	}

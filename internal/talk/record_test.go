@@ -249,3 +249,47 @@ func TestRecordFails(t *testing.T) {
 type writer func([]byte) (int, error)
 
 func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+// TestProxyHung: the server hangs, with and without a client, or ends. The proxy ends when its context does.
+func TestProxyHung(t *testing.T) {
+	qemutest.CheckFds(t)
+	for _, leaves := range []bool{false, true} {
+		s := qmptest.NewServer(t, nil)
+		called := make(chan struct{})
+		s.Handle("stop", func(r *qmptest.Request) (any, error) {
+			close(called)
+			return qmptest.Hang(r)
+		})
+		var f file
+		r := talk.NewRecorder(&f)
+		path := filepath.Join(shortDir(t), "p")
+		l, err := net.Listen("unix", path)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			ended <- r.Serve(ctx, l, func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "unix", s.Addr()) })
+		}()
+		c, err := qmp.Dial(t.Context(), path, nil)
+		require.NoError(t, err)
+		asked, stop := context.WithCancel(t.Context())
+		defer stop()
+		result := make(chan error, 1)
+		go func() { result <- qemu.Stop{}.Do(asked, c) }()
+		<-called
+		if leaves {
+			stop()
+			require.ErrorIs(t, <-result, qmp.ErrOutcomeUnknown)
+			require.NoError(t, c.Close())
+		}
+		cancel()
+		require.ErrorIs(t, <-ended, context.Canceled)
+		if !leaves {
+			require.ErrorIs(t, <-result, qmp.ErrOutcomeUnknown)
+			require.NoError(t, c.Close())
+		}
+		require.NoError(t, r.Close())
+		require.Contains(t, f.String(), `stop`)
+		require.NoFileExists(t, path)
+	}
+}
