@@ -7,7 +7,6 @@ package libvirt
 
 import (
 	"encoding/binary"
-	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -143,17 +142,22 @@ func AppendPacket(b []byte, h Header, body Message, files int) ([]byte, error) {
 	return x.b, nil
 }
 
-var (
-	errTooLong  = errors.New("packet is longer than 32 MiB")
-	errTooShort = errors.New("packet is shorter than its header")
-	errVersion  = errors.New("packet has another version than 1")
-	errCut      = errors.New("packet ends in a value")
-	errRest     = errors.New("packet has bytes after its last value")
-	errPadding  = errors.New("padding is not zero")
-	errString   = errors.New("string is too long")
-	errCount    = errors.New("array is too long")
-	errOptional = errors.New("presence of a value is neither 0 nor 1")
-	errParam    = errors.New("value has an unknown type")
+// A FormatError says what is wrong with a packet.
+type FormatError string
+
+func (e FormatError) Error() string { return string(e) }
+
+const (
+	errTooLong  = FormatError("packet is longer than 32 MiB")
+	errTooShort = FormatError("packet is shorter than its header")
+	errVersion  = FormatError("packet has another version than 1")
+	errCut      = FormatError("packet ends in a value")
+	errRest     = FormatError("packet has bytes after its last value")
+	errPadding  = FormatError("padding is not zero")
+	errString   = FormatError("string is too long")
+	errCount    = FormatError("array is too long")
+	errOptional = FormatError("presence of a value is neither 0 nor 1")
+	errParam    = FormatError("value has an unknown type")
 )
 
 // ReadPacket reads a packet into the memory of b, which it replaces if it is too small. It returns io.EOF if r ends
