@@ -226,7 +226,8 @@ func (c *Conn) write() {
 		c.mu.Lock()
 		var p *pending
 		if len(c.queue) > 0 && c.err == nil {
-			p, c.queue = c.queue[0], slices.Delete(c.queue, 0, 1)
+			p = c.queue[0]
+			c.queue = slices.Delete(c.queue, 0, 1)
 			p.stage = writing
 		}
 		c.mu.Unlock()
