@@ -134,7 +134,10 @@ func (d *daemon) handle(h libvirt.Header, body []byte, files []*os.File) {
 			_ = f.Close()
 		}
 	}()
-	if d.override != nil && d.override(h, body) {
+	d.mu.Lock()
+	override := d.override
+	d.mu.Unlock()
+	if override != nil && override(h, body) {
 		return
 	}
 	result, failure := d.answer(h, body, files)

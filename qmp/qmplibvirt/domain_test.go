@@ -17,11 +17,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/guestagent"
+	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/libvirt"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/guest"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmplibvirt"
+	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
 func TestCommandsAndEvents(t *testing.T) {
@@ -165,6 +167,7 @@ func TestGuest(t *testing.T) {
 		timeout = args.Timeout
 		reply := `{"return":{}}`
 		if commandOf(args.Command) == "guest-shutdown" {
+			d.working.Go(func() { d.stopped("web1", 0) })
 			return nil, failure(86, "agent silent")
 		}
 		if commandOf(args.Command) == "guest-sync" {
@@ -186,10 +189,7 @@ func TestGuest(t *testing.T) {
 	require.NoError(t, agent.WaitReady(limit(t)))
 	require.NoError(t, agent.Close())
 
-	ending := make(chan error)
-	go func() { ending <- guest.GuestShutdown{}.Do(ctx, vm.Guest()) }()
-	d.stopped("web1", 0)
-	require.NoError(t, <-ending)
+	require.NoError(t, guest.GuestShutdown{}.Do(ctx, vm.Guest()), "the machine stops")
 }
 
 // TestRunEnds: the machine stops, and with it everything that belongs to the run.
@@ -243,7 +243,9 @@ func TestStopsWhileItIsOpened(t *testing.T) {
 	_, err := c.Domain(limit(t), "web1")
 	require.ErrorIs(t, err, qmplibvirt.ErrStopped)
 	require.Eventually(t, func() bool { return d.came(libvirt.DeregisterMonitorEvents) == 1 }, time.Minute, time.Millisecond)
+	d.mu.Lock()
 	d.override = nil
+	d.mu.Unlock()
 	require.Equal(t, 8, web1(t, c).ID())
 }
 
@@ -497,8 +499,11 @@ func TestManyEvents(t *testing.T) {
 // TestFiles: a descriptor arrives with its command, and one that QEMU refused is drained before the next command.
 func TestFiles(t *testing.T) {
 	d, client := newUNIXDaemon(t)
+	var mu sync.Mutex
 	var seen []string
 	d.monitor = func(_ *libvirt.Domain, request string, files []*os.File) (string, *libvirt.Error) {
+		mu.Lock()
+		defer mu.Unlock()
 		text := request
 		for _, f := range files {
 			b, err := io.ReadAll(f)
@@ -521,12 +526,14 @@ func TestFiles(t *testing.T) {
 	err = qemu.GetFD{FDName: "bad"}.Do(limit(t), vm, qmp.WithFile(f))
 	require.ErrorIs(t, err, qmp.ErrGeneric)
 	require.NoError(t, qemu.Stop{}.Do(limit(t), vm))
+	mu.Lock()
 	require.Equal(t, []string{
 		`{"execute":"getfd","arguments":{"fdname":"tap0"}} "content" <nil>`,
 		`{"execute":"getfd","arguments":{"fdname":"bad"}} "content" <nil>`,
 		`{"execute":"getfd","arguments":{"fdname":"0"}}`,
 		`{"execute":"stop"}`,
 	}, seen)
+	mu.Unlock()
 	err = qemu.GetFD{FDName: "a"}.Do(limit(t), vm, qmp.WithFile(f), qmp.WithFile(f))
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	err = qemu.Stop{}.Do(limit(t), vm, qmp.WithFile(f))
@@ -549,4 +556,26 @@ func TestImports(t *testing.T) {
 			t.Errorf("qmplibvirt imports %s", dependency)
 		}
 	}
+}
+
+// TestOtherPackages: they keep the answers of a Domain, and cannot change it by accident.
+func TestOtherPackages(t *testing.T) {
+	d, client := newDaemon(t)
+	d.monitor = func(_ *libvirt.Domain, request string, _ []*os.File) (string, *libvirt.Error) {
+		if commandOf(request) == "query-qmp-schema" {
+			return `{"return":[{"name":"stop","meta-type":"command","arg-type":"0","ret-type":"0"},{"name":"0","meta-type":"object","members":[]}]}`, nil
+		}
+		return `{"return":{}}`, nil
+	}
+	vm := web1(t, connect(t, d, client, nil))
+	for range 3 {
+		_, err := qmpschema.Query(limit(t), vm)
+		require.NoError(t, err)
+		_, err = qmpschema.Query(limit(t), vm.AllowUntracked())
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, d.came(libvirt.MonitorCommand))
+	err := hotplug.New(vm, nil).AddDevice(limit(t), hotplug.Device{ID: "rng1", Driver: "virtio-rng-pci", Bus: "pci.0"})
+	require.ErrorIs(t, err, qmplibvirt.ErrUntracked)
+	require.ErrorIs(t, err, qmp.ErrNotSent)
 }
