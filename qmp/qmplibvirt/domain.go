@@ -279,8 +279,9 @@ func (g *Guest) Server() *qmp.Server { return &g.machine.agent.server }
 // [Domain.Execute], with one difference: libvirt does not pass on the class of the agent's error. A command that the agent
 // refused returns an [*Error] with the code 1 and the agent's text, and matches [qmp.ErrOutcomeUnknown].
 //
-// libvirt waits until the deadline of ctx, or without limit. A command without a reply succeeds when the deadline passes
-// or the machine stops. Commands for the agent do not hold up commands for QEMU.
+// libvirt waits until the deadline of ctx, or without limit. A command without a reply, such as guest-shutdown, succeeds
+// when the deadline passes before an error has come. If the agent ends before it, the outcome is unknown. Commands for
+// the agent do not hold up commands for QEMU.
 func (g *Guest) Execute(ctx context.Context, call *qmp.Call) error {
 	var err error
 	switch {
@@ -332,9 +333,9 @@ func (m *machine) execute(ctx context.Context, call *qmp.Call, to *channel, proc
 	switch {
 	case !sent, answered && refused.notSent():
 		return qmp.NotSent(call.Command, err)
-	case answered && call.EndsServer() && m.stops(ctx):
+	case answered && refused.monitorLost() && call.EndsServer() && m.stops(ctx):
 		return nil
-	case call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case !answered && call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return nil
 	}
 	return qmp.OutcomeUnknown(call.Command, err)

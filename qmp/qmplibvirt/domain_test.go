@@ -162,13 +162,20 @@ func TestRefusedBeforeSending(t *testing.T) {
 
 func TestGuest(t *testing.T) {
 	d, client := newDaemon(t)
-	timeout := int32(0)
+	timeout, block := int32(0), make(chan struct{})
 	d.agent = func(args *libvirt.AgentArgs) (*string, *libvirt.Error) {
 		timeout = args.Timeout
 		reply := `{"return":{}}`
-		if commandOf(args.Command) == "guest-shutdown" {
+		switch commandOf(args.Command) {
+		case "guest-shutdown":
 			d.working.Go(func() { d.stopped("web1", 0) })
-			return nil, failure(86, "agent silent")
+			return nil, failure(38, "monitor lost")
+		case "guest-suspend-ram":
+			return nil, failure(1, "unable to execute QEMU agent command 'guest-suspend-ram': no")
+		case "guest-suspend-disk":
+			return nil, failure(86, "not connected")
+		case "guest-suspend-hybrid":
+			<-block
 		}
 		if commandOf(args.Command) == "guest-sync" {
 			return nil, nil
@@ -189,6 +196,16 @@ func TestGuest(t *testing.T) {
 	require.NoError(t, agent.WaitReady(limit(t)))
 	require.NoError(t, agent.Close())
 
+	// Commands without a reply: an error is one at once, the deadline is success, and so is the end of the machine.
+	require.ErrorIs(t, guest.GuestSuspendRAM{}.Do(t.Context(), vm.Guest()), qmp.ErrOutcomeUnknown)
+	require.ErrorIs(t, guest.GuestSuspendDisk{}.Do(t.Context(), vm.Guest()), qmp.ErrOutcomeUnknown)
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err = guest.GuestSuspendHybrid{}.Do(short, vm.Guest())
+	if !errors.Is(err, qmp.ErrNotSent) { // on a busy machine
+		require.NoError(t, err)
+	}
+	close(block)
 	require.NoError(t, guest.GuestShutdown{}.Do(ctx, vm.Guest()), "the machine stops")
 }
 
@@ -252,12 +269,31 @@ func TestStopsWhileItIsOpened(t *testing.T) {
 func TestQuit(t *testing.T) {
 	d, client := newDaemon(t)
 	d.monitor = func(*libvirt.Domain, string, []*os.File) (string, *libvirt.Error) {
+		return "", failure(1, "no monitor")
+	}
+	vm := web1(t, connect(t, d, client, nil))
+	require.ErrorIs(t, qemu.Quit{}.Do(t.Context(), vm), qmp.ErrOutcomeUnknown, "it does not wait for an end that may not come")
+
+	d, client = newDaemon(t)
+	d.monitor = func(*libvirt.Domain, string, []*os.File) (string, *libvirt.Error) {
 		d.working.Go(func() { d.stopped("web1", 0) })
 		return "", failure(38, "Unable to read from monitor: Connection reset by peer")
 	}
-	vm := web1(t, connect(t, d, client, nil))
+	vm = web1(t, connect(t, d, client, nil))
 	require.NoError(t, qemu.Quit{}.Do(limit(t), vm))
 	<-vm.Done()
+
+	d, client = newDaemon(t) // the monitor is lost, and the machine does not stop while the caller waits
+	d.monitor = func(*libvirt.Domain, string, []*os.File) (string, *libvirt.Error) { return "", failure(38, "lost") }
+	vm = web1(t, connect(t, d, client, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for d.came(libvirt.MonitorCommand) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	require.ErrorIs(t, qemu.Quit{}.Do(ctx, vm), qmp.ErrOutcomeUnknown)
 }
 
 // TestHungMachine: commands of a machine that hangs wait for it, and others do not. Its turn and its call come back when

@@ -81,7 +81,9 @@ func (e *Error) Error() string {
 const (
 	codeNoSupport       = 3
 	codeInvalidArg      = 8
+	codeOperationFailed = 9
 	codeOperationDenied = 29
+	codeSystemError     = 38
 	codeNoDomain        = 42
 	codeNotRunning      = 55
 	codeLockTimeout     = 68
@@ -112,6 +114,9 @@ func (e *Error) notSent() bool {
 	}
 	return false
 }
+
+// monitorLost reports whether libvirt reports this error when QEMU ends while it executes a command.
+func (e *Error) monitorLost() bool { return e.Code == codeOperationFailed || e.Code == codeSystemError }
 
 // newError reads the body of a failed reply.
 func newError(body []byte) error {
