@@ -19,6 +19,7 @@ import (
 	"github.com/qmpkit/qmpkit/guestagent"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/internal/libvirt"
+	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/guest"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -534,6 +535,7 @@ func TestManyEvents(t *testing.T) {
 
 // TestFiles: a descriptor arrives with its command, and one that QEMU refused is drained before the next command.
 func TestFiles(t *testing.T) {
+	qemutest.CheckFds(t)
 	d, client := newUNIXDaemon(t)
 	var mu sync.Mutex
 	var seen []string
