@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -349,4 +351,16 @@ func (c *slowConn) Write(b []byte) (int, error) {
 		<-c.block
 	}
 	return c.Conn.Write(b)
+}
+
+// TestImports: the package links what package qmp does, and nothing that makes programs larger.
+func TestImports(t *testing.T) {
+	out, err := exec.CommandContext(limit(t), "go", "list", "-deps", ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	for dependency := range strings.Lines(string(out)) {
+		switch strings.TrimSpace(dependency) {
+		case "fmt", "log", "log/slog", "net/url", "encoding/json", "os/exec", "crypto/tls", "text/template":
+			t.Errorf("qmplibvirt imports %s", dependency)
+		}
+	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -474,18 +473,6 @@ func TestFiles(t *testing.T) {
 	err = qemu.GetFD{FDName: "a"}.Do(limit(t), vm, qmp.WithFile(nil))
 	require.ErrorIs(t, err, qmp.ErrNotSent)
 	require.NoError(t, qemu.Stop{}.Do(limit(t), vm), "everything was given back")
-}
-
-// TestImports: the package links what package qmp does, and nothing that makes programs larger.
-func TestImports(t *testing.T) {
-	out, err := exec.CommandContext(limit(t), "go", "list", "-deps", ".").CombinedOutput()
-	require.NoError(t, err, string(out))
-	for dependency := range strings.Lines(string(out)) {
-		switch strings.TrimSpace(dependency) {
-		case "fmt", "log", "log/slog", "net/url", "encoding/json", "os/exec", "crypto/tls", "text/template":
-			t.Errorf("qmplibvirt imports %s", dependency)
-		}
-	}
 }
 
 // TestOtherPackages: they keep the answers of a Domain, and cannot change it by accident.
