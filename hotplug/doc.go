@@ -159,6 +159,12 @@
 //   - AddCPU finds a place for one CPU at a time. AddCPUs and SetCPUs wait for each other, and SetMemory for another
 //     SetMemory. Each counts as an operation on the ID of a device while it adds, resizes or removes that device.
 //
+// # Machines of libvirt
+//
+// libvirt does not notice the devices that a VM adds. It saves such a machine and cannot restore it, and it cannot
+// migrate it. With a qmplibvirt.Domain, operations therefore fail with an error that matches qmplibvirt.ErrUntracked and
+// [qmp.ErrNotSent]. If libvirt will never save or migrate the machine, make the VM with Domain.AllowUntracked.
+//
 // # Cost
 //
 // [VM.AddDisk], [VM.AddNIC], [VM.AddMemory] and [VM.AddDevice] send the commands that do the work. They query the

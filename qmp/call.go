@@ -2,6 +2,7 @@ package qmp
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strconv"
 
@@ -116,6 +117,97 @@ func (c *Call) Decode(value []byte) error {
 	}
 	return nil
 }
+
+// AppendRequest appends the whole message of the command to b, without an id: compact JSON with the member
+// execute or exec-oob, and arguments if there are any. If it fails, it returns b as it was, and an
+// [*EncodeError]. It is for a transport of your own. Files are not part of the message.
+func (c *Call) AppendRequest(b []byte) ([]byte, error) {
+	out, err := c.appendMembers(b)
+	if err != nil {
+		return b, err
+	}
+	return append(out, '}'), nil
+}
+
+// appendMembers appends the message without its closing brace.
+func (c *Call) appendMembers(b []byte) ([]byte, error) {
+	if c.OOB {
+		b = append(b, `{"exec-oob":`...)
+	} else {
+		b = append(b, `{"execute":`...)
+	}
+	e := wire.NewEncoder(b)
+	e.String(c.Command)
+	if err := e.Err(); err != nil {
+		return b, encodeError(c.Command, err)
+	}
+	b = e.Bytes()
+	name := len(b)
+	b = append(b, `,"arguments":`...)
+	empty := len(b)
+	b, err := c.AppendArgs(b)
+	if len(b) == empty {
+		b = b[:name]
+	}
+	return b, err
+}
+
+// DecodeReply reads a whole reply to the command, for a transport of your own. The reply may have white space
+// around it. DecodeReply ignores its id and does not keep reply. It returns nil if the command succeeded, and
+// otherwise an error that matches:
+//   - [*Error]: the server refused the command or failed to execute it.
+//   - [*DecodeError]: the command succeeded, but its result cannot be decoded.
+//   - [ErrOutcomeUnknown] and [*ProtocolError]: the text is not a reply.
+//
+// Like [Call.Decode], it must be called on the goroutine that called Execute.
+func (c *Call) DecodeReply(reply []byte) error {
+	m, err := parseReply(reply)
+	switch {
+	case err != nil:
+		return OutcomeUnknown(c.Command, err)
+	case m.err.present():
+		return decodeRefusal(c, m.part(m.err))
+	}
+	return c.Decode(m.part(m.ret))
+}
+
+var (
+	errNoReply  = errors.New("a message is not a reply")
+	errMoreText = errors.New("a message is followed by other text")
+	errCutReply = errors.New("a message is not complete")
+)
+
+// parseReply finds the members of a reply in text. The error is a *ProtocolError.
+func parseReply(text []byte) (*message, error) {
+	all := trim(text, 0, len(text))
+	rest := text[all.start:all.end]
+	var f framer
+	done, err := f.scan(rest)
+	switch {
+	case err != nil:
+	case !done:
+		err = errCutReply
+	case f.pos < len(rest):
+		err = errMoreText
+	case !f.envelope.isReply():
+		err, f.pos = errNoReply, 0
+	default:
+		return &message{text: rest, envelope: f.envelope}, nil
+	}
+	return nil, &ProtocolError{
+		Offset:  int64(all.start + f.pos),
+		Reason:  err.Error(),
+		Excerpt: excerpt(rest, f.pos),
+	}
+}
+
+// EndsServer reports whether the server can end, or be silent, instead of replying when it executes the
+// command: quit, and commands with NoReply. Such a command has succeeded if it was sent and the server then
+// ends.
+//
+// The schema does not say this of quit. Commands that end the server only in some set-ups (system_reset with
+// -no-reboot) are not among them: for these the end may as well be a crash.
+func (c *Call) EndsServer() bool { return c.NoReply || c.Command == "quit" }
 
 // A DecodeError reports that the result of a command, or the data of an event, does not fit the schema.
 // If it is a result, the server has executed the command.

@@ -107,7 +107,7 @@ func (c *Client) end(err error) {
 			c.calls.setReason(err)
 		}
 		if sink := c.eventSink(); sink != nil {
-			sink.end(err)
+			sink.End(err)
 		}
 		close(c.done)
 	})

@@ -44,6 +44,16 @@ func newClientAt(ctx context.Context, address string, conn net.Conn, opts *Optio
 	return c, nil
 }
 
+// Connect connects to an address as [Dial] does, and returns the connection. It is for a transport of your
+// own.
+func Connect(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := dial(ctx, address)
+	if err != nil {
+		return nil, wrap("qmp", err)
+	}
+	return conn, nil
+}
+
 func dial(ctx context.Context, address string) (net.Conn, error) {
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		return dialUNIX(ctx, path)

@@ -74,6 +74,15 @@
 //
 //	err = qemu.GetFD{FDName: "tap0"}.Do(ctx, c, qmp.WithFile(tap))
 //
+// # Transports of your own
+//
+// A transport that carries whole QMP messages, for example through another daemon, needs two methods:
+// Execute of [Executor] and Events of [EventSource]. [Call.AppendRequest] makes the request, and
+// [Call.DecodeReply] reads the reply. [NotSent] and [OutcomeUnknown] make the errors of commands without a
+// reply. [EventHub] gives events to subscribers. A method Server with a [Server] lets other packages keep
+// what they have learned about the QEMU. The example "Transport" shows all of this, and package qmplibvirt
+// is such a transport.
+//
 // # Imports
 //
 // Every program that controls QEMU links this package, so it imports few packages. It does not

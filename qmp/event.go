@@ -53,6 +53,10 @@ type Conn interface {
 type EventSource interface {
 	// Events subscribes to the events with the given names, or to all events if there are no
 	// names. Every event that comes after Events has returned is in the stream.
+	//
+	// Events of one source keep their order among themselves. An EventSource does not promise an order
+	// between events and the replies to commands: an event can come shortly after the reply that the server
+	// sent after it. A [Client] does promise this order.
 	Events(names ...string) EventStream
 }
 

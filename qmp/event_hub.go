@@ -9,12 +9,23 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/wire"
 )
 
-// An eventHub gives events to their subscribers.
-type eventHub struct {
-	limits queueLimits
-	waits  func(n int32) // notes that n more consumers wait
+// An EventHub gives the events of one server to their subscribers. A transport of your own publishes
+// the events that it receives, and is an [EventSource] by the methods of its EventHub. The zero value is
+// ready for use. An EventHub must not be copied.
+//
+// Each subscription has its own queue. No subscriber can block Publish. If a queue is full, it drops its
+// oldest events, and the subscriber gets an [*EventsLostError]. Any number of goroutines can call the methods.
+type EventHub struct {
+	// EventQueue is the number of events that a subscription keeps for a slow consumer; 0 means 1024. Set it
+	// before the first call.
+	EventQueue int
 
-	calling *string // the client's
+	// MaxBytes is the number of bytes of data that a subscription keeps for a slow consumer; 0 means 64 MiB.
+	// A queue always keeps its newest event. Set it before the first call.
+	MaxBytes int
+
+	waits   func(n int32) // notes that n more consumers wait; nil except in a client
+	calling *string       // the client's; nil if the hub recovers from a panic of a match function
 
 	mu     sync.Mutex
 	topics map[string]*topic // by event name; a topic has subscribers
@@ -24,8 +35,8 @@ type eventHub struct {
 
 	delivered, lost uint64 // see Stats
 
-	// The goroutine that has the turn to read uses these.
-	open    bool          // it holds mu, since there are more events; see publish
+	// The goroutine that has the turn to read uses these, or the one in Publish.
+	open    bool          // it holds mu, since there are more events; see publish. Publish sets it, too
 	staged  []*eventQueue // have events for the next flush
 	decoder wire.Decoder
 	time    timestamp // what decoder reads
@@ -43,13 +54,13 @@ type queueLimits struct{ events, bytes int }
 // maxNames is the number of event names that are kept. QEMU has about sixty events.
 const maxNames = 256
 
-// An eventSink is an eventHub. A client has one after the first subscription. It is an interface
+// An eventSink is an EventHub. A client has one after the first subscription. It is an interface
 // so that programs which never subscribe are smaller: nothing else refers to the hub.
 type eventSink interface {
 	publish(m message)
 	flush()
 	count(s *Stats)
-	end(err error)
+	End(err error)
 }
 
 // Events subscribes to the events with the given names, or to all events if there are no names. Every event
@@ -63,21 +74,20 @@ func (c *Client) Events(names ...string) EventStream { return c.EventsFunc(nil, 
 func (c *Client) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
 	c.sinkMu.Lock()
 	defer c.sinkMu.Unlock()
-	hub, ok := c.eventSink().(*eventHub)
+	hub, ok := c.eventSink().(*EventHub)
 	if !ok {
-		hub = &eventHub{
-			limits: queueLimits{c.options.EventQueue, c.options.MaxMessage},
-			waits:  c.waits,
-			topics: make(map[string]*topic),
-
-			calling: &c.calling,
+		hub = &EventHub{
+			EventQueue: c.options.EventQueue,
+			MaxBytes:   c.options.MaxMessage,
+			waits:      c.waits,
+			calling:    &c.calling,
 		}
 		c.sink.Store(&heldSink{hub})
 		if err := c.Err(); err != nil {
-			hub.end(err) // the client looked for the sink too early
+			hub.End(err) // the client looked for the sink too early
 		}
 	}
-	return hub.add(match, names)
+	return hub.EventsFunc(match, names...)
 }
 
 // eventSink returns the sink, or nil if there was no subscription.
@@ -91,8 +101,76 @@ func (c *Client) eventSink() eventSink {
 // heldSink holds an eventSink for an atomic pointer.
 type heldSink struct{ eventSink }
 
+// Events subscribes to the events with the given names, or to all events if there are no names. Every event
+// that is published after Events has returned is in the stream.
+func (h *EventHub) Events(names ...string) EventStream { return h.EventsFunc(nil, names...) }
+
+// EventsFunc is like [EventHub.Events], but returns only the events for which match returns true. Other
+// events take no place in the subscription's queue. A nil match selects all events. Publish calls match:
+// match must be fast, must not call the hub, and must not keep or change the event's data.
+//
+// If match panics, this subscription ends with a [*CallbackError]. The other subscriptions continue.
+func (h *EventHub) EventsFunc(match func(RawEvent) bool, names ...string) EventStream {
+	return h.add(match, names)
+}
+
+// Publish gives events to their subscribers, in this order, each its own copy of the data. Subscribers get
+// all of the events at once. Publish never waits for a subscriber. After End it does nothing.
+//
+// If a match function ends its goroutine, as t.FailNow does, Publish does not return. A transport that
+// publishes on its reading goroutine should therefore end the connection in a deferred function.
+func (h *EventHub) Publish(events ...RawEvent) {
+	h.mu.Lock()
+	h.open = true
+	defer h.flush()
+	for _, e := range events {
+		data := e.Data
+		if t := h.topics[e.Name]; t != nil {
+			for _, q := range t.queues {
+				h.stage(q, e, data)
+			}
+		}
+		for _, q := range h.all {
+			h.stage(q, e, data)
+		}
+	}
+}
+
+// End ends all subscriptions, and those that are made later. Subscribers get err after the events that are
+// in their queues. Only the first call has an effect.
+func (h *EventHub) End(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.err != nil {
+		return
+	}
+	h.err = err
+	for _, t := range h.topics {
+		for _, q := range t.queues {
+			q.end(err)
+		}
+	}
+	for _, q := range h.all {
+		q.end(err)
+	}
+	clear(h.topics)
+	h.all = nil
+}
+
+// limits returns the limits of each queue.
+func (h *EventHub) limits() queueLimits {
+	limits := queueLimits{h.EventQueue, h.MaxBytes}
+	if limits.events <= 0 {
+		limits.events = defaultEventQueue
+	}
+	if limits.bytes <= 0 {
+		limits.bytes = defaultMaxMessage
+	}
+	return limits
+}
+
 // add makes a queue for the events with these names that match.
-func (h *eventHub) add(match func(RawEvent) bool, names []string) *eventQueue {
+func (h *EventHub) add(match func(RawEvent) bool, names []string) *eventQueue {
 	names = slices.Clone(names)
 	slices.Sort(names)
 	q := &eventQueue{hub: h, names: slices.Compact(names), match: match, wake: make(chan struct{}, 1)}
@@ -109,6 +187,9 @@ func (h *eventHub) add(match func(RawEvent) bool, names []string) *eventQueue {
 		t := h.topics[name]
 		if t == nil {
 			t = &topic{name: name}
+			if h.topics == nil {
+				h.topics = make(map[string]*topic)
+			}
 			h.topics[name] = t
 		}
 		t.queues = append(t.queues, q)
@@ -117,7 +198,7 @@ func (h *eventHub) add(match func(RawEvent) bool, names []string) *eventQueue {
 }
 
 // remove takes a queue out again.
-func (h *eventHub) remove(q *eventQueue) {
+func (h *EventHub) remove(q *eventQueue) {
 	is := func(other *eventQueue) bool { return other == q }
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -135,30 +216,13 @@ func (h *eventHub) remove(q *eventQueue) {
 	}
 }
 
-// end ends all subscriptions with err.
-func (h *eventHub) end(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.err = err
-	for _, t := range h.topics {
-		for _, q := range t.queues {
-			q.end(err)
-		}
-	}
-	for _, q := range h.all {
-		q.end(err)
-	}
-	clear(h.topics)
-	h.all = nil
-}
-
-// publish gives an event to its subscribers, each its own copy of the data. Without
+// publish gives an event of a client to its subscribers, each its own copy of the data. Without
 // subscribers it costs next to nothing.
 //
 // Events often come many at a time, and locks cost more than all else that is done with one. So the
 // hub stays locked, and queues get nothing, until flush: which must be called before anything else
 // is done than to look whether another event has been read already.
-func (h *eventHub) publish(m message) {
+func (h *EventHub) publish(m message) {
 	if !h.open {
 		h.mu.Lock()
 		h.open = true
@@ -184,15 +248,10 @@ func (h *eventHub) publish(m message) {
 }
 
 // stage keeps an event for a subscriber, with a copy of the data, until flush.
-func (h *eventHub) stage(q *eventQueue, e RawEvent, data []byte) {
+func (h *EventHub) stage(q *eventQueue, e RawEvent, data []byte) {
 	e.Data = data
-	if q.match != nil {
-		*h.calling = callMatch
-		matches := q.match(e)
-		*h.calling = ""
-		if !matches {
-			return
-		}
+	if q.match != nil && !h.matches(q, e) {
+		return
 	}
 	e.Data = slices.Clone(data)
 	h.delivered++
@@ -202,17 +261,38 @@ func (h *eventHub) stage(q *eventQueue, e RawEvent, data []byte) {
 	q.staged = append(q.staged, e)
 }
 
+// matches calls the match function of a queue.
+func (h *EventHub) matches(q *eventQueue, e RawEvent) (matches bool) {
+	if h.calling != nil {
+		*h.calling = callMatch
+		matches = q.match(e)
+		*h.calling = ""
+		return matches
+	}
+	protect(func() { matches = q.match(e) }, func(value any) {
+		h.deliver(q)
+		q.end(newCallbackError(callMatch, value))
+		q.match = func(RawEvent) bool { return false }
+	})
+	return matches
+}
+
+// deliver gives the staged events of a queue to its subscriber.
+func (h *EventHub) deliver(q *eventQueue) {
+	h.lost += uint64(q.push(q.staged, h.limits()))
+	clear(q.staged)
+	if q.staged = q.staged[:0]; cap(q.staged) > mostStaged {
+		q.staged = nil
+	}
+}
+
 // flush gives the staged events to the subscribers.
-func (h *eventHub) flush() {
+func (h *EventHub) flush() {
 	if !h.open {
 		return
 	}
 	for i, q := range h.staged {
-		h.lost += uint64(q.push(q.staged, h.limits))
-		clear(q.staged)
-		if q.staged = q.staged[:0]; cap(q.staged) > mostStaged {
-			q.staged = nil
-		}
+		h.deliver(q)
 		h.staged[i] = nil
 	}
 	h.staged = h.staged[:0]
@@ -224,7 +304,7 @@ func (h *eventHub) flush() {
 const mostStaged = 64
 
 // intern returns a name as a string, usually without allocating one.
-func (h *eventHub) intern(name []byte) string {
+func (h *EventHub) intern(name []byte) string {
 	if s, ok := h.names[string(name)]; ok {
 		return s
 	}
@@ -250,7 +330,7 @@ func eventName(m *message) []byte {
 
 // decodeTime reads a timestamp. It returns the zero Time for other values, and for -1/-1, which
 // QEMU sends when its clock fails.
-func (h *eventHub) decodeTime(value []byte) time.Time {
+func (h *EventHub) decodeTime(value []byte) time.Time {
 	t := &h.time
 	*t = timestamp{}
 	if t.parse(value) {

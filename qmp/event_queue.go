@@ -8,12 +8,12 @@ import (
 	"github.com/qmpkit/qmpkit/internal/wait"
 )
 
-// An eventQueue is a subscription of a client: a queue between the goroutine that reads the
+// An eventQueue is a subscription: a queue between the goroutine that reads the
 // connection, which never waits, and a consumer, which may be slow. If the queue is full, it drops
 // the oldest event, because the newest events show the present state. The consumer learns how many
 // were dropped.
 type eventQueue struct {
-	hub   *eventHub
+	hub   *EventHub
 	names []string            // none: all
 	match func(RawEvent) bool // nil: all of these
 
@@ -65,8 +65,10 @@ func (q *eventQueue) Next(ctx context.Context) (RawEvent, error) {
 func (q *eventQueue) wait(ctx context.Context) (e RawEvent, err error, ok bool) {
 	q.waiting.Add(1)
 	defer q.waiting.Add(-1)
-	q.hub.waits(1)
-	defer q.hub.waits(-1)
+	if waits := q.hub.waits; waits != nil {
+		waits(1)
+		defer waits(-1)
+	}
 	if e, err, ok = q.pop(false); ok {
 		return e, err, ok
 	}

@@ -14,14 +14,14 @@ import (
 // TestWakeUpIsPassedOn: two goroutines wait for one event, or for the end, when the context of
 // one of them ends. Whichever is woken, the event must not be lost.
 func TestWakeUpIsPassedOn(t *testing.T) {
-	for name, happen := range map[string]func(h *eventHub, q *eventQueue){
-		"event": func(h *eventHub, q *eventQueue) { q.push([]RawEvent{RawEvent{Name: "E"}}, h.limits) },
-		"end":   func(h *eventHub, q *eventQueue) { h.end(ErrClosed) },
+	for name, happen := range map[string]func(h *EventHub, q *eventQueue){
+		"event": func(h *EventHub, q *eventQueue) { q.push([]RawEvent{RawEvent{Name: "E"}}, h.limits()) },
+		"end":   func(h *EventHub, q *eventQueue) { h.End(ErrClosed) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 200 {
 				synctest.Test(t, func(t *testing.T) {
-					h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+					h := &EventHub{EventQueue: 16, MaxBytes: 1 << 20, waits: func(int32) {}}
 					q := h.add(nil, nil)
 					defer q.Close()
 					ctx, cancel := context.WithCancel(t.Context())
@@ -45,7 +45,7 @@ func TestWakeUpIsPassedOn(t *testing.T) {
 // TestQueueOfManyConsumers: each event goes to one consumer, and no consumer sleeps while there
 // is an event.
 func TestQueueOfManyConsumers(t *testing.T) {
-	h := &eventHub{limits: queueLimits{1 << 16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+	h := &EventHub{EventQueue: 1 << 16, MaxBytes: 1 << 20, waits: func(int32) {}}
 	q := h.add(nil, nil)
 	const events, consumers = 10_000, 4
 	var taken atomic.Int64
@@ -63,7 +63,7 @@ func TestQueueOfManyConsumers(t *testing.T) {
 		})
 	}
 	for i := range events {
-		q.push([]RawEvent{RawEvent{Name: "E"}}, h.limits)
+		q.push([]RawEvent{RawEvent{Name: "E"}}, h.limits())
 		if i%100 == 0 {
 			time.Sleep(10 * time.Microsecond)
 		}
@@ -75,12 +75,12 @@ func TestQueueOfManyConsumers(t *testing.T) {
 // TestQueueLeftToOthers: events that one consumer has taken and not returned go to the next one.
 func TestQueueLeftToOthers(t *testing.T) {
 	for range 500 {
-		h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+		h := &EventHub{EventQueue: 16, MaxBytes: 1 << 20, waits: func(int32) {}}
 		q := h.add(nil, nil)
 		second := make(chan error, 1)
 		go func() { _, err := q.Next(t.Context()); second <- err }()
-		q.push([]RawEvent{RawEvent{Name: "A"}}, h.limits)
-		q.push([]RawEvent{RawEvent{Name: "B"}}, h.limits)
+		q.push([]RawEvent{RawEvent{Name: "A"}}, h.limits())
+		q.push([]RawEvent{RawEvent{Name: "B"}}, h.limits())
 		_, err := q.Next(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, <-second)
@@ -89,10 +89,10 @@ func TestQueueLeftToOthers(t *testing.T) {
 
 // TestQueueClosedInTheMiddle: after Close, Next does not return events that were taken before.
 func TestQueueClosedInTheMiddle(t *testing.T) {
-	h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+	h := &EventHub{EventQueue: 16, MaxBytes: 1 << 20, waits: func(int32) {}}
 	q := h.add(nil, nil)
 	for range 3 {
-		q.push([]RawEvent{RawEvent{Name: "A"}}, h.limits)
+		q.push([]RawEvent{RawEvent{Name: "A"}}, h.limits())
 	}
 	_, err := q.Next(t.Context())
 	require.NoError(t, err)
@@ -103,11 +103,11 @@ func TestQueueClosedInTheMiddle(t *testing.T) {
 
 // TestQueueLimitCountsTakenEvents: events that were taken and not returned count for the limit.
 func TestQueueLimitCountsTakenEvents(t *testing.T) {
-	h := &eventHub{limits: queueLimits{4, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+	h := &EventHub{EventQueue: 4, MaxBytes: 1 << 20, waits: func(int32) {}}
 	q := h.add(nil, nil)
 	push := func(names string) {
 		for _, name := range names {
-			q.push([]RawEvent{RawEvent{Name: string(name)}}, h.limits)
+			q.push([]RawEvent{RawEvent{Name: string(name)}}, h.limits())
 		}
 	}
 	next := func() string {
@@ -128,15 +128,15 @@ func TestQueueLimitCountsTakenEvents(t *testing.T) {
 // TestSecondLookBeforeWaiting: a goroutine in Next that has found no event, and does not count as
 // waiting yet, is not woken for events that another one takes and leaves. It must look again.
 func TestSecondLookBeforeWaiting(t *testing.T) {
-	for name, last := range map[string]func(h *eventHub, q *eventQueue){
-		"event": func(h *eventHub, q *eventQueue) { q.push([]RawEvent{{Name: "A"}, {Name: "B"}}, h.limits) },
-		"end": func(h *eventHub, q *eventQueue) {
-			q.push([]RawEvent{{Name: "A"}}, h.limits)
-			h.end(ErrClosed)
+	for name, last := range map[string]func(h *EventHub, q *eventQueue){
+		"event": func(h *EventHub, q *eventQueue) { q.push([]RawEvent{{Name: "A"}, {Name: "B"}}, h.limits()) },
+		"end": func(h *EventHub, q *eventQueue) {
+			q.push([]RawEvent{{Name: "A"}}, h.limits())
+			h.End(ErrClosed)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}, waits: func(int32) {}}
+			h := &EventHub{EventQueue: 16, MaxBytes: 1 << 20, waits: func(int32) {}}
 			q := h.add(nil, nil)
 			defer q.Close()
 			_, _, ok := q.pop(false) // one goroutine finds nothing
@@ -166,11 +166,11 @@ func TestSecondLookBeforeWaiting(t *testing.T) {
 // TestSecondLookOfNext: Next returns an event that comes between its two looks, once.
 func TestSecondLookOfNext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := &eventHub{limits: queueLimits{16, 1 << 20}, topics: map[string]*topic{}}
+		h := &EventHub{EventQueue: 16, MaxBytes: 1 << 20}
 		q := h.add(nil, nil)
 		var once sync.Once
 		h.waits = func(int32) { // it is called between them
-			once.Do(func() { q.push([]RawEvent{{Name: "A"}, {Name: "B"}}, h.limits) })
+			once.Do(func() { q.push([]RawEvent{{Name: "A"}, {Name: "B"}}, h.limits()) })
 		}
 		names := make(chan string, 3)
 		go func() {

@@ -48,10 +48,7 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 	}
 	if err := c.submit(ctx, call, p); err != nil {
 		p.release()
-		if errors.Is(err, ErrNotSent) {
-			return err // an *EncodeError
-		}
-		return &unansweredError{call.Command, ErrNotSent, err}
+		return NotSent(call.Command, err)
 	}
 	if p.repeated != nil {
 		defer c.repeat(call, p)()
@@ -59,14 +56,14 @@ func (c *Client) execute(ctx context.Context, call *Call) error {
 	switch c.await(ctx, p) {
 	case queued:
 		c.letGo(p)
-		return &unansweredError{call.Command, ErrNotSent, wrap("the server does not read earlier commands", wait.Err(ctx))}
+		return NotSent(call.Command, wrap("the server does not read earlier commands", wait.Err(ctx)))
 	case writing:
-		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
+		return OutcomeUnknown(call.Command, wait.Err(ctx))
 	case sent:
 		if call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return nil
 		}
-		return &unansweredError{call.Command, ErrOutcomeUnknown, wait.Err(ctx)}
+		return OutcomeUnknown(call.Command, wait.Err(ctx))
 	default:
 		return c.outcome(call, p)
 	}
@@ -138,18 +135,13 @@ func (c *Client) outcome(call *Call, p *pending) error {
 	case p.err == nil:
 		return call.Decode(p.reply.part(p.reply.ret))
 	case !p.sent:
-		return &unansweredError{call.Command, ErrNotSent, p.err}
-	case endedByServer(p.err) && (call.NoReply || endsServer(call.Command)):
+		return NotSent(call.Command, p.err)
+	case endedByServer(p.err) && call.EndsServer():
 		return nil
 	default:
-		return &unansweredError{call.Command, ErrOutcomeUnknown, p.err}
+		return OutcomeUnknown(call.Command, p.err)
 	}
 }
-
-// endsServer reports whether a server that executes the command ends, maybe before its reply is
-// out. The schema does not say so. Commands that end it only in some set-ups (system_reset
-// with -no-reboot) are not among them: for these the end may as well be a crash.
-func endsServer(command string) bool { return command == "quit" }
 
 // appendRequest appends a command's message up to its id: compact, for QEMU reads byte by
 // byte.
@@ -157,26 +149,9 @@ func appendRequest(b []byte, call *Call) ([]byte, error) {
 	if call.delimit {
 		b = append(b, delimiter)
 	}
-	if call.OOB {
-		b = append(b, `{"exec-oob":`...)
-	} else {
-		b = append(b, `{"execute":`...)
-	}
-	e := wire.NewEncoder(b)
-	e.String(call.Command)
-	if err := e.Err(); err != nil {
-		return b, encodeError(call.Command, err)
-	}
-	b = e.Bytes()
-	name := len(b)
-	b = append(b, `,"arguments":`...)
-	empty := len(b)
-	b, err := call.AppendArgs(b)
+	b, err := call.appendMembers(b)
 	if err != nil {
 		return b, err
-	}
-	if len(b) == empty {
-		b = b[:name]
 	}
 	return append(b, `,"id":`...), nil
 }

@@ -38,6 +38,22 @@ func MayHaveExecuted(err error) bool {
 // [net.ErrClosed].
 var ErrClosed error = &wrappedError{"qmp: the client is closed", net.ErrClosed}
 
+// NotSent returns the error of a command that was not sent, for a transport of your own. It matches
+// [ErrNotSent] and cause, and has the text of a [Client]'s error. If cause matches ErrNotSent, as an
+// [*EncodeError] does, NotSent returns cause.
+func NotSent(command string, cause error) error {
+	if errors.Is(cause, ErrNotSent) {
+		return cause
+	}
+	return &unansweredError{command, ErrNotSent, cause}
+}
+
+// OutcomeUnknown returns the error of a command that was sent, at least in part, and has no reply. It is for
+// a transport of your own. It matches [ErrOutcomeUnknown] and cause, and has the text of a [Client]'s error.
+func OutcomeUnknown(command string, cause error) error {
+	return &unansweredError{command, ErrOutcomeUnknown, cause}
+}
+
 // An unansweredError is the error of a command without a reply.
 type unansweredError struct {
 	command string

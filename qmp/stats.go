@@ -41,7 +41,7 @@ func (f *inflight) count(s *Stats) {
 }
 
 // count adds the counters of events.
-func (h *eventHub) count(s *Stats) {
+func (h *EventHub) count(s *Stats) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s.EventsDelivered, s.EventsLost = h.delivered, h.lost

@@ -139,3 +139,38 @@ func Pair() (a, b *os.File, err error) {
 	}
 	return os.NewFile(uintptr(fds[0]), "socketpair"), os.NewFile(uintptr(fds[1]), "socketpair"), nil
 }
+
+// Duplicate returns duplicates of files, which the caller closes. It leaves the blocking mode of the files as it is,
+// unlike File.Fd. Child processes do not inherit the duplicates.
+func Duplicate(files []*os.File) (own []*os.File, err error) {
+	for _, f := range files {
+		duplicate, err := duplicate(f)
+		if err != nil {
+			for _, f := range own {
+				_ = f.Close()
+			}
+			return nil, err
+		}
+		own = append(own, duplicate)
+	}
+	return own, nil
+}
+
+func duplicate(f *os.File) (own *os.File, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	controlErr := raw.Control(func(fd uintptr) {
+		syscall.ForkLock.RLock()
+		defer syscall.ForkLock.RUnlock()
+		var to int
+		if to, err = syscall.Dup(int(fd)); err != nil {
+			err = os.NewSyscallError("dup", err)
+			return
+		}
+		syscall.CloseOnExec(to)
+		own = os.NewFile(uintptr(to), f.Name())
+	})
+	return own, cmp.Or(controlErr, err)
+}
