@@ -23,8 +23,13 @@ test-machines: ## test machines of aarch64, ppc64, riscv64 and s390x, and microv
 	@QMPKIT_MATRIX=machines $(GO) run ./internal/testsummary -run='^TestMachine' \
 		-count=1 -p=1 -timeout=60m ./internal/qemutest ./qmp/generated/qemu ./gen/qapigen ./hotplug
 
+.PHONY: test-libvirt
+test-libvirt: ## test machines of libvirt 9.0 and 11.3, as root; download 100 MB once
+	@QMPKIT_MATRIX=libvirt $(GO) run ./internal/testsummary -run='Libvirt|^TestDaemon' \
+		-count=1 -p=1 -timeout=60m ./internal/libvirttest ./qmp/qmplibvirt ./gen/qapigen ./cmd/qmpsh ./examples/fleet ./internal/bench
+
 .PHONY: test-qemu
-test-qemu: test-machines ## test hotplug, storage, migration, starts, the guest agent and others on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
+test-qemu: test-machines test-libvirt ## test hotplug, storage, migration, starts, the guest agent and others on QEMU 5.2 to 11.1, pc and q35; write the tables of docs/operations.md
 	@QMPKIT_MATRIX=all $(GO) run ./internal/testsummary -table docs/operations.md \
 		$(PARALLEL) -count=1 -timeout=90m ./hotplug ./job ./block ./migration ./launch ./guestagent ./qom ./machine
 
@@ -40,7 +45,7 @@ test-page: ## test the page of qapigen page in BROWSER=chromium; write pictures 
 .PHONY: race
 race: ## run the tests of everything that starts goroutines with the race detector, on QEMU 10.0
 	@QMPKIT_MATRIX=one $(GO) run ./internal/testsummary $(PARALLEL) -count=1 -timeout=20m -race \
-		./internal/wait ./internal/fdconn ./internal/talk ./internal/operate ./qmp/... ./hotplug ./job ./block ./migration ./launch ./guestagent ./qom ./machine ./internal/page ./gen/qapigen ./cmd/... ./examples/... ./internal/bench ./internal/qemutest
+		./internal/wait ./internal/fdconn ./internal/talk ./internal/operate ./internal/address ./qmp/... ./hotplug ./job ./block ./migration ./launch ./guestagent ./qom ./machine ./internal/page ./gen/qapigen ./cmd/... ./examples/... ./internal/bench ./internal/qemutest
 
 .PHONY: demo
 demo: generate ## generate the bindings, then hot-add a disk with them

@@ -72,11 +72,14 @@ const surroundings = `package page
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -95,6 +98,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
+	"github.com/qmpkit/qmpkit/qmp/qmplibvirt"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 	"github.com/qmpkit/qmpkit/qmp/qmptls"
@@ -103,7 +107,8 @@ import (
 
 func page(ctx context.Context, t *testing.T, client *qmp.Client, vm *hotplug.VM, disks *block.VM, agent *guestagent.Agent, source, destination *qmp.Client,
 	schema *introspect.Schema, answer []byte, checked qmp.Conn, add qemu.BlockdevAdd, mirror qemu.BlockdevMirror,
-	taps []*os.File, core *os.File, p *launch.Process) error {
+	taps []*os.File, core *os.File, p *launch.Process, conn *qmplibvirt.Conn, web *qmplibvirt.Domain,
+	pool *x509.CertPool, own []tls.Certificate) error {
 	{
 //line %s:%d
 %s

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/internal/operate"
 )
 
@@ -58,6 +59,8 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 		if name == "on" {
 			names = append(names, candidate{text: "all", help: "all sessions", space: true})
 		}
+	case "open":
+		names = machines(ctx, last.text)
 	case "help":
 		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), append(builtinNames(), operationNames()...)...)
 	case "events":
@@ -76,6 +79,23 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 		return last.from, matching(names, last.text)
 	}
 	return sh.current.lang.complete(ctx, line, at)
+}
+
+// machines returns the addresses of the machines of a libvirt daemon if a word ends with the beginning of such an address:
+// "libvirt:", "vm1=agent:libvirt:host1/w".
+func machines(ctx context.Context, word string) (out []candidate) {
+	at := strings.LastIndex(word, "libvirt:")
+	if at < 0 || strings.Contains(word[at:], ",") {
+		return nil
+	}
+	addresses, states, err := address.MachinesOf(ctx, word[at:])
+	if err != nil {
+		return nil // as if there were none
+	}
+	for i, addr := range addresses {
+		out = append(out, candidate{text: word[:at] + addr, help: states[i], space: true})
+	}
+	return matching(out, word)
 }
 
 func builtinNames() (names []candidate) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/internal/cmdline"
 	"github.com/qmpkit/qmpkit/internal/picture"
 	"github.com/qmpkit/qmpkit/internal/show"
@@ -154,7 +155,7 @@ func (sh *shell) tree(ctx context.Context, in input) error {
 	if err != nil {
 		return err
 	}
-	conn, ok := x.(*qmp.Client)
+	conn, ok := x.(address.Server)
 	if !ok {
 		return usagef("tree: a guest agent has no pictures")
 	}

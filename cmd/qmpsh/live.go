@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -63,7 +64,7 @@ func (sh *shell) events(ctx context.Context, in input) error {
 	if err != nil {
 		return err
 	}
-	client, ok := x.(*qmp.Client)
+	client, ok := x.(address.Server)
 	if !ok {
 		return usagef("events: a guest agent sends no events")
 	}

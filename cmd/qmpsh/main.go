@@ -51,7 +51,7 @@ from the terminal, with completion (Tab) and help ("help"), or from standard inp
 const addressHelp = `An ADDRESS is the address of a QMP monitor (QEMU's option -qmp), or agent: and the address of a guest agent's channel:
 
 ` + address.Help + `
-  agent:ADDRESS     a guest agent: agent:/run/vm1/agent.sock`
+  agent:ADDRESS     a guest agent: agent:/run/vm1/agent.sock, agent:libvirt:web1`
 
 const sessionHelp = `A NAME= before an ADDRESS names the session. Several ADDRESSes in one argument have commas between them:
 vm1=/run/vm1/qmp.sock,ga=agent:/run/vm1/agent.sock. A COMMAND then goes to the first one.
@@ -150,6 +150,7 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 		},
 	}
 	s.register(root.Flags())
+	root.Flags().BoolVar(&s.untracked, "untracked", false, "send commands that libvirt does not notice, such as device_add; docs/libvirt.md explains the danger")
 	root.Flags().SortFlags = false
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.ValidArgsFunction = completeWords
@@ -271,6 +272,7 @@ type switches struct {
 	record          string
 	dot, svg, ascii bool
 	dry             bool
+	untracked       bool
 }
 
 func (s *switches) register(f *pflag.FlagSet) {
@@ -350,13 +352,25 @@ server at the ADDRESS has.`,
 	}
 }
 
-// completeWords completes a command for the shell that runs qmpsh: it asks the server.
-func completeWords(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-	if len(args) == 0 {
+// completeAddress completes the name of a machine of a libvirt daemon, and otherwise lets the shell complete a file.
+func completeAddress(ctx context.Context, word string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, c := range machines(ctx, word) {
+		out = append(out, c.text+"\t"+c.help)
+	}
+	if out == nil {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeWords completes a command for the shell that runs qmpsh: it asks the server.
+func completeWords(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
 	defer cancel()
+	if len(args) == 0 {
+		return completeAddress(ctx, word)
+	}
 	sh := newShell(io.Discard, io.Discard)
 	defer sh.close()
 	if err := sh.open(ctx, args[0]); err != nil {

@@ -47,13 +47,14 @@ type session struct {
 	version string
 	lang    *language
 
-	opened   func(*session) // called after each dial
-	recorder *talk.Recorder // nil if nothing is recorded
+	opened    func(*session) // called after each dial
+	untracked bool           // commands that libvirt does not notice are permitted
+	recorder  *talk.Recorder // nil if nothing is recorded
 
 	static map[string][]value // what stays the same while the server runs
 	mute   atomic.Bool        // a query for a completion has no answer yet
-	conn   qmp.Executor       // a *qmp.Client or a *qmp.GuestClient; nil before the first dial that succeeds
-	client *qmp.Client        // nil for a guest agent
+	conn   qmp.Executor       // client, or an address.Guest; nil before the first dial that succeeds
+	client address.Server     // nil for a guest agent
 	ended  <-chan struct{}
 	env    *operate.Env // of the operations, for client; nil before the first
 
@@ -103,6 +104,12 @@ func nameOf(addr string) string {
 		return addr
 	}
 	guest := strings.HasPrefix(addr, "agent:")
+	if machine, ok := address.MachineName(strings.TrimPrefix(addr, "agent:")); ok {
+		if guest {
+			machine += "-agent"
+		}
+		return machine
+	}
 	addr = strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(addr, "agent:"), "unix:"), "@")
 	if full, err := filepath.Abs(addr); err == nil {
 		addr = full
@@ -154,7 +161,7 @@ func (s *session) connected(ctx context.Context) error {
 	}
 	addr, ok := address.Of(s.address)
 	if !ok {
-		return usagef("%s: not the address of a server: want a socket that exists, unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, pid:PID or agent:ADDRESS", s.address)
+		return usagef("%s: not the address of a server: want a socket that exists, unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, pid:PID, libvirt:NAME or agent:ADDRESS", s.address)
 	}
 	c, err := s.connect(ctx, addr)
 	if err != nil {
@@ -216,9 +223,13 @@ func (s *session) dialGuest(ctx context.Context, name string) error {
 }
 
 // connect dials the server, and records the conversation if the shell does.
-func (s *session) connect(ctx context.Context, addr string) (*qmp.Client, error) {
+func (s *session) connect(ctx context.Context, addr string) (address.Server, error) {
 	if s.recorder == nil {
-		return address.Dial(ctx, addr, s.options())
+		c, err := address.Dial(ctx, addr, s.options())
+		if m, ok := c.(*address.Machine); ok && s.untracked {
+			c = m.AllowUntracked()
+		}
+		return c, err
 	}
 	conn, err := address.Connect(ctx, addr)
 	if err != nil {
@@ -227,7 +238,11 @@ func (s *session) connect(ctx context.Context, addr string) (*qmp.Client, error)
 	if conn, err = s.recorder.Conn(conn); err != nil {
 		return nil, err
 	}
-	return qmp.NewClient(ctx, conn, s.options())
+	c, err := qmp.NewClient(ctx, conn, s.options())
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // guestSchema returns the schema of the newest known agent.
@@ -298,7 +313,7 @@ func (sh *shell) open(ctx context.Context, text string) error {
 			return usagef("%s: there is a session with this name; write NAME=ADDRESS", name)
 		}
 		s := newSession(name, addr)
-		s.opened, s.recorder = sh.opened, sh.recorder
+		s.opened, s.recorder, s.untracked = sh.opened, sh.recorder, sh.defaults.untracked
 		if t := sh.defaults.timeout; t > 0 {
 			s.limit = min(s.limit, max(t, leastDialLimit))
 		}

@@ -22,6 +22,7 @@ import (
 	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/qmplibvirt"
 )
 
 // A shell executes lines.
@@ -356,6 +357,9 @@ func (sh *shell) reportOf(session string, err error) {
 	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "qmp: "), session+" is not connected: ")
 	if short := ending(err); short != "" {
 		text = short
+	}
+	if errors.Is(err, qmplibvirt.ErrUntracked) {
+		text = "not sent: libvirt would not notice this change, and could then not restore or migrate the machine; qmpsh -untracked sends it"
 	}
 	fmt.Fprintln(sh.errs, prefix+text)
 }

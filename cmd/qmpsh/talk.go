@@ -13,7 +13,6 @@ import (
 
 	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/internal/talk"
-	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 )
 
@@ -127,7 +126,7 @@ end of a job, for example, can be refused. Replay such a recording in parts.`,
 	return all
 }
 
-func dialServer(ctx context.Context, name string) (*qmp.Client, error) {
+func dialServer(ctx context.Context, name string) (address.Server, error) {
 	addr, ok := address.Of(name)
 	if !ok {
 		return nil, usagef("%s: not the address of a server", name)

@@ -31,12 +31,14 @@ import (
 const Help = `  unix:PATH         a Unix socket; PATH alone if the socket exists; @NAME for an abstract socket
   tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
   vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
-  pid:PID           the monitor in the command line of a running QEMU (Linux)`
+  pid:PID           the monitor in the command line of a running QEMU (Linux)
+  libvirt:NAME      a machine of the libvirt daemon on this host; libvirt:SOCKET/NAME or libvirt:HOST/NAME for another
+                    daemon, by its socket or by TCP, as in libvirt:/run/libvirt/libvirt-sock/web1`
 
 // Of returns the address of a server if name is an address on the command line. It returns false for a
 // file, or if nothing has this name.
 func Of(name string) (string, bool) {
-	for _, prefix := range []string{"unix:", "tcp:", "vsock:", "pid:", "@"} {
+	for _, prefix := range []string{"unix:", "tcp:", "vsock:", "pid:", "libvirt:", "@"} {
 		if strings.HasPrefix(name, prefix) {
 			return name, true
 		}
@@ -51,9 +53,30 @@ func Of(name string) (string, bool) {
 // greetingLimit is how long a monitor of several may take to greet: 20 ms, unless another client holds it.
 const greetingLimit = time.Second
 
-// Dial is [qmp.Dial] that also looks up host names and finds the monitors of processes. If a process has
-// several monitors, Dial takes the first monitor that greets.
-func Dial(ctx context.Context, address string, opts *qmp.Options) (*qmp.Client, error) {
+// Dial connects to any address of a QEMU: see [DialMonitor], or a machine of a libvirt daemon.
+func Dial(ctx context.Context, address string, opts *qmp.Options) (Server, error) {
+	rest, ok := isLibvirt(address)
+	if !ok {
+		c, err := DialMonitor(ctx, address, opts)
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+	m, err := dialMachine(ctx, rest, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.askVersion(ctx); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// DialMonitor is [qmp.Dial] that also looks up host names and finds the monitors of processes. If a process has
+// several monitors, DialMonitor takes the first monitor that greets.
+func DialMonitor(ctx context.Context, address string, opts *qmp.Options) (*qmp.Client, error) {
 	process, ok := strings.CutPrefix(address, "pid:")
 	if !ok {
 		return dial(ctx, address, opts, qmp.Dial, qmp.NewClient)
@@ -81,9 +104,20 @@ func Dial(ctx context.Context, address string, opts *qmp.Options) (*qmp.Client, 
 	return nil, err
 }
 
-// DialGuest is [qmp.DialGuest] that also looks up host names.
-func DialGuest(ctx context.Context, address string, opts *qmp.Options) (*qmp.GuestClient, error) {
-	return dial(ctx, address, opts, qmp.DialGuest, qmp.NewGuestClient)
+// DialGuest is [qmp.DialGuest] that also looks up host names, and that takes the guest of a machine of a libvirt daemon.
+func DialGuest(ctx context.Context, address string, opts *qmp.Options) (Guest, error) {
+	if rest, ok := isLibvirt(address); ok {
+		m, err := dialMachine(ctx, rest, opts)
+		if err != nil {
+			return nil, err
+		}
+		return &GuestOfMachine{m.Guest(), m}, nil
+	}
+	c, err := dial(ctx, address, opts, qmp.DialGuest, qmp.NewGuestClient)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // dial connects by byAddress or, if the address has the name of a host, with package net and byConn.
@@ -106,6 +140,9 @@ func dial[C any](ctx context.Context, address string, opts *qmp.Options,
 
 // Advice says what the user of a program can do if Dial failed with err. It returns "" if it has no advice.
 func Advice(program, address string, err error) string {
+	if _, ok := isLibvirt(address); ok {
+		return libvirtAdvice(program, address, err)
+	}
 	_, garbage := errors.AsType[*qmp.ProtocolError](err)
 	_, unreachable := errors.AsType[net.Error](err)
 	switch {
@@ -144,7 +181,7 @@ func option(address string) string {
 }
 
 // Connect is the part of Dial before the protocol begins: it returns the connection, for a program that looks at what
-// passes. It does not take addresses of vsock.
+// passes. It does not take addresses of vsock and libvirt.
 func Connect(ctx context.Context, address string) (net.Conn, error) {
 	if process, ok := strings.CutPrefix(address, "pid:"); ok {
 		pid, err := strconv.Atoi(process)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/qmp/qmplibvirt"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -19,7 +20,7 @@ func TestOf(t *testing.T) {
 	file := t.TempDir() + "/x"
 	require.NoError(t, os.WriteFile(file, nil, 0o666))
 	for name, want := range map[string]string{
-		"unix:x": "unix:x", "@x": "@x", "vsock:3:1": "vsock:3:1", "pid:1": "pid:1",
+		"unix:x": "unix:x", "@x": "@x", "vsock:3:1": "vsock:3:1", "pid:1": "pid:1", "libvirt:web1": "libvirt:web1",
 		"127.0.0.1:1": "tcp:127.0.0.1:1", "localhost:1": "tcp:localhost:1", "[::1]:1": "tcp:[::1]:1",
 		"nowhere": "", "vm1:1": "", file: "",
 	} {
@@ -49,6 +50,12 @@ func TestAdvice(t *testing.T) {
 		{"tcp:10.0.0.1:1", &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT"},
 		{"unix:/run/qmp", errors.New("other"), ""},
 		{"pid:1", fmt.Errorf("x: %w", ErrNoMonitor), ""},
+		{"libvirt:web1", &qmplibvirt.Error{Code: 42}, "no machine with the name web1 runs there; virsh list shows those that run"},
+		{"libvirt:host1/web1", qmplibvirt.ErrStopped, "no machine with the name web1 runs there; virsh list shows those that run"},
+		{"libvirt:web1", os.ErrPermission, "run tool as root or as a member of the group libvirt"},
+		{"libvirt:web1", os.ErrNotExist, "no libvirt daemon runs on this host; write libvirt:SOCKET/NAME or libvirt:HOST/NAME for another one"},
+		{"libvirt:host1/web1", &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, "check that a libvirt daemon listens there; on a host, it needs listen_tcp of libvirtd.conf"},
+		{"libvirt:web1", errors.New("other"), ""},
 	} {
 		require.Equal(t, c.want, Advice("tool", c.address, c.err))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/internal/libvirttest"
 	"github.com/qmpkit/qmpkit/internal/qemutest"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -168,4 +169,10 @@ func TestFigures(t *testing.T) {
 	require.Equal(t, "1 a (limit 0) MISSED", atMost(1, "a", 0))
 	require.Equal(t, "1.50 × b (at least 2) MISSED", atLeast(1.5, "× b", 2))
 	require.Equal(t, "12.3 µs", sampled{12.34e-6}.String())
+}
+
+// TestLibvirtQuick checks that the measurements with a daemon run; see package libvirttest.
+func TestLibvirtQuick(t *testing.T) {
+	libvirttest.Start(t, "11.3", libvirttest.Config{}) // or skip
+	runQuick(t, []string{"query-status through libvirt", "query-status of 5 machines at once"}, "libvirt")
 }

@@ -15,7 +15,8 @@
 // the client with connections that do less than a client must.
 //
 // Bench measures the operations of the packages hotplug and block on QEMU 10.0, and compares them with the
-// commands that do the same work. It fetches this QEMU if it is missing.
+// commands that do the same work. It fetches this QEMU if it is missing. If it runs as root, it does the same with
+// machines of a libvirt daemon (internal/libvirttest).
 //
 // QEMU_SRC names a QEMU source tree; its folders scripts and qapi are enough. If it is set, bench compares
 // qapigen with QEMU's own generator on that tree's schema. This needs python3.
@@ -59,6 +60,7 @@ var measurements = []measurement{
 	{"client/unread", "what events that nobody reads cost", here, measureUnread},
 	{"hotplug", "adding and removing devices of a real QEMU, with 0, 50 and 400 disks", here, measureHotplug},
 	{"block", "operations on disks of a real QEMU, with 0, 50 and 400 other disks", here, measureBlock},
+	{"libvirt", "commands through a libvirt daemon, and on the monitors of its machines (as root)", here, measureLibvirt},
 	{"client/connections", "the memory of idle clients", alone, measureConnections},
 }
 

@@ -20,6 +20,10 @@ var fetched = struct {
 	offline bool
 }{dirs: map[string]string{}}
 
+// Fetch runs a script of the project's scripts folder that downloads something, and returns the folder that it prints. If
+// a script has failed, Fetch downloads nothing more.
+func Fetch(script string, args ...string) (dir string, err error) { return fetch(script, args...) }
+
 // fetch runs a script of the project's scripts folder and returns the folder that it prints.
 func fetch(script string, args ...string) (dir string, err error) {
 	fetched.Lock()

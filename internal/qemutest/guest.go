@@ -2,9 +2,11 @@ package qemutest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // findGuest returns the folder with the vmlinuz and the initrd of the guest for a target.
@@ -20,6 +22,27 @@ func findGuest(target string) (string, error) {
 		return "", fmt.Errorf("guest is %w: set QEMU_GUEST to a folder with vmlinuz and initrd (%w)", ErrMissing, err)
 	}
 	return dir, nil
+}
+
+// WriteGuest writes the guest of an x86-64 machine with q's qemu-ga to a folder, for machines that something else starts.
+// It returns the paths of the files and the parameters of the kernel. The machine needs 256 MiB.
+func (q *QEMU) WriteGuest(dir string) (kernel, initrd, parameters string, err error) {
+	guest, err := findGuest("x86_64")
+	if err != nil {
+		return "", "", "", err
+	}
+	image, err := os.ReadFile(filepath.Join(guest, "vmlinuz"))
+	if err != nil {
+		return "", "", "", err
+	}
+	archive, err := q.agentInitrd(guest)
+	if err != nil {
+		return "", "", "", err
+	}
+	kernel, initrd = filepath.Join(dir, "vmlinuz"), filepath.Join(dir, "initrd")
+	command := Config{}.guestCommand(guest)
+	parameters = command[slices.Index(command, "-append")+1]
+	return kernel, initrd, parameters, errors.Join(os.WriteFile(kernel, image, 0o600), os.WriteFile(initrd, archive, 0o600))
 }
 
 // guestCommand is a machine with 256 MiB, or 512 MiB on other targets. The guest uses what is added to that at once, and

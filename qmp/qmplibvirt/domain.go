@@ -276,8 +276,9 @@ func (d *Domain) check(call *qmp.Call) error {
 func (g *Guest) Server() *qmp.Server { return &g.machine.agent.server }
 
 // Execute sends a command to the guest agent through libvirt and waits for its reply. Its errors are those of
-// [Domain.Execute], with one difference: libvirt does not pass on the class of the agent's error. A command that the agent
-// refused returns an [*Error] with the code 1 and the agent's text, and matches [qmp.ErrOutcomeUnknown].
+// [Domain.Execute], with one difference: libvirt does not pass on the class of the agent's error. If the agent refused a
+// command, libvirt 11.3 gives a [*qmp.Error] of the class GenericError. libvirt 9.0 has no number for it: it gives an
+// [*Error] with the code 1, which matches [qmp.ErrOutcomeUnknown]. Both have the agent's text.
 //
 // libvirt waits until the deadline of ctx, or without limit. A command without a reply, such as guest-shutdown, succeeds
 // when the deadline passes before an error has come. If the agent ends before it, the outcome is unknown. Commands for
@@ -333,6 +334,8 @@ func (m *machine) execute(ctx context.Context, call *qmp.Call, to *channel, proc
 	switch {
 	case !sent, answered && refused.notSent():
 		return qmp.NotSent(call.Command, err)
+	case answered && refused.Code == codeAgentRefused && procedure == libvirt.AgentCommand:
+		return &qmp.Error{Command: call.Command, Class: qmp.ErrGeneric, Desc: refused.Message}
 	case answered && refused.monitorLost() && call.EndsServer() && m.stops(ctx):
 		return nil
 	case !answered && call.NoReply && errors.Is(ctx.Err(), context.DeadlineExceeded):

@@ -172,6 +172,8 @@ func TestGuest(t *testing.T) {
 			return nil, failure(38, "monitor lost")
 		case "guest-suspend-ram":
 			return nil, failure(1, "unable to execute QEMU agent command 'guest-suspend-ram': no")
+		case "guest-get-vcpus":
+			return nil, failure(113, "guest agent command failed: no CPUs")
 		case "guest-suspend-disk":
 			return nil, failure(86, "not connected")
 		case "guest-suspend-hybrid":
@@ -191,6 +193,11 @@ func TestGuest(t *testing.T) {
 	require.EqualValues(t, 3600, timeout)
 	_, err := guest.GuestSync{}.Do(ctx, vm.Guest())
 	require.ErrorIs(t, err, qmp.ErrOutcomeUnknown)
+
+	_, err = guest.GuestGetVCPUs{}.Do(ctx, vm.Guest())
+	refused, ok := errors.AsType[*qmp.Error](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, &qmp.Error{Command: "guest-get-vcpus", Class: qmp.ErrGeneric, Desc: "guest agent command failed: no CPUs"}, refused)
 
 	agent := guestagent.New(vm.Guest(), nil)
 	require.NoError(t, agent.WaitReady(limit(t)))

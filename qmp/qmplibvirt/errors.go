@@ -89,6 +89,7 @@ const (
 	codeLockTimeout     = 68
 	codeNoAgentChannel  = 74
 	codeAccessDenied    = 88
+	codeAgentRefused    = 113
 )
 
 // Unwrap returns the general error that belongs to the number, or nil.

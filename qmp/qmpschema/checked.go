@@ -17,6 +17,21 @@ import (
 // does.
 func Checked(client *qmp.Client) *CheckedClient { return &CheckedClient{client} }
 
+// CheckedConn is like [Checked] for another connection than a client, such as a machine of a libvirt daemon
+// (package qmplibvirt). The connection passes on the events of conn.
+func CheckedConn(conn qmp.Conn) qmp.Conn { return &checkedConn{conn} }
+
+// A checkedConn is a connection that sends only commands that its server has.
+type checkedConn struct{ qmp.Conn }
+
+// Unwrap returns the connection; see [qmp.ServerOf].
+func (c *checkedConn) Unwrap() qmp.Executor { return c.Conn }
+
+// Execute executes a command as [CheckedClient.Execute] does.
+func (c *checkedConn) Execute(ctx context.Context, call *qmp.Call) error {
+	return executeChecked(ctx, c.Conn, call)
+}
+
 // A CheckedClient is a [qmp.Client] that sends only commands that its server has; see [Checked].
 type CheckedClient struct{ *qmp.Client }
 
@@ -27,10 +42,15 @@ type CheckedClient struct{ *qmp.Client }
 // If [Query] fails, Execute does not send the command either. The error then matches
 // [qmp.ErrNotSent] and the error of [Query].
 func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
+	return executeChecked(ctx, c.Client, call)
+}
+
+// executeChecked executes a command if the server of x has it.
+func executeChecked(ctx context.Context, x qmp.Executor, call *qmp.Call) error {
 	if call.Command == "query-qmp-schema" {
-		return c.Client.Execute(ctx, call)
+		return x.Execute(ctx, call)
 	}
-	schema, err := Query(ctx, c.Client)
+	schema, err := Query(ctx, x)
 	if err != nil {
 		return &uncheckedError{call.Command, err}
 	}
@@ -41,10 +61,10 @@ func (c *CheckedClient) Execute(ctx context.Context, call *qmp.Call) error {
 	case len(missing) > 0:
 		return &MissingError{Command: call.Command, Paths: missing}
 	}
-	return c.Client.Execute(ctx, call)
+	return x.Execute(ctx, call)
 }
 
-// A MissingError is the error of a command that a CheckedClient did not send, because the server does
+// A MissingError is the error of a command that a checked connection did not send, because the server does
 // not have the command or a part of it. It matches:
 //   - [errors.ErrUnsupported] and [qmp.ErrNotSent]: always.
 //   - [qmp.ErrCommandNotFound]: the server does not have the command.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -46,6 +47,24 @@ func TestChecked(t *testing.T) {
 	status, err := qemu.QueryStatus{}.Do(t.Context(), c)
 	require.NoError(t, err)
 	require.Equal(t, qemu.RunStateRunning, status.Status)
+}
+
+// TestCheckedConn checks the commands of another connection than a client. Its server is that of the connection, so the
+// schema is asked for once.
+func TestCheckedConn(t *testing.T) {
+	s := oldServer(t)
+	s.Expect("query-qmp-schema").Reply(captured(t, "5.2"))
+	s.Expect("query-status").Reply(qemu.StatusInfo{Status: qemu.RunStateRunning})
+	client := s.Dial()
+	c := CheckedConn(qmp.WithTimeout(client, func(string) time.Duration { return time.Minute })) // which is no client
+	_, err := qemu.QueryStats{Target: qemu.StatsTargetVM}.Do(t.Context(), c)
+	require.ErrorIs(t, err, qmp.ErrCommandNotFound)
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.Same(t, qmp.ServerOf(client), qmp.ServerOf(c))
+	_, err = qemu.QueryStatus{}.Do(t.Context(), c)
+	require.NoError(t, err)
+	stream := c.Events("STOP")
+	require.NoError(t, stream.Close())
 }
 
 // TestCheckedSchema: the query for the schema is not checked, and the schema is shared with the client.
