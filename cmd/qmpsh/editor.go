@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,14 +17,14 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/qmpkit/qmpkit/internal/cmdline"
-	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/internal/show"
 )
 
 // A screen is what a terminal can show. The zero value is for files and pipes.
 type screen struct {
 	width, height int
 	colour, light bool
+	dumb          bool // it has no cursor
 }
 
 // screen asks the terminal for its size.
@@ -31,7 +32,8 @@ func (sh *shell) screen() screen {
 	if sh.tty == nil {
 		return screen{}
 	}
-	s := screen{width: 80, height: 24, colour: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	s := screen{width: 80, height: 24, dumb: isDumb()}
+	s.colour = os.Getenv("NO_COLOR") == "" && !s.dumb && !sh.plain
 	if w, h, err := term.GetSize(int(sh.tty.Fd())); err == nil && w > 0 {
 		s.width, s.height = w, h
 	}
@@ -40,6 +42,9 @@ func (sh *shell) screen() screen {
 	}
 	return s
 }
+
+// isDumb reports whether the terminal has no cursor.
+func isDumb() bool { return os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" }
 
 // An editor reads lines from a terminal and prints above the line that is being typed. Its methods, except write and
 // hold, are for one goroutine.
@@ -53,10 +58,13 @@ type editor struct {
 
 	pending     []byte // what was read from the terminal, and not given to the line editor
 	interrupted bool   // Ctrl-C ended the line
+	pasting     bool   // the terminal sends a text that was pasted
+	pasted      bool   // the text ended the line
 	search      *search
 
 	mu      sync.Mutex
 	reading bool          // a line is being typed
+	below   bool          // the cursor is in a line of progress
 	cooked  *term.State   // of the terminal before that
 	held    *bytes.Buffer // what was written while another program has the terminal; nil if none has
 }
@@ -71,7 +79,7 @@ type search struct {
 
 func newEditor(sh *shell, in, out *os.File, h *history) *editor {
 	e := &editor{sh: sh, in: in, out: out, history: h}
-	if os.Getenv("TERM") == "dumb" || os.Getenv("TERM") == "" {
+	if isDumb() {
 		e.plain = bufio.NewReader(in)
 		return e
 	}
@@ -92,9 +100,26 @@ func (e *editor) Write(text []byte) (int, error) {
 		return e.held.Write(text)
 	}
 	if !e.reading {
+		if e.below {
+			e.below = false
+			_, _ = io.WriteString(e.out, clearLine)
+		}
 		return e.out.Write(text)
 	}
 	return e.terminal.Write(text)
+}
+
+// clearLine removes the line of the cursor.
+const clearLine = "\r\x1b[K"
+
+// progress overwrites the line of the cursor with a text. "" removes it.
+func (e *editor) progress(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.held == nil && (e.below || text != "") {
+		e.below = text != ""
+		_, _ = io.WriteString(e.out, clearLine+text)
+	}
 }
 
 // isHeld reports whether another program has the terminal.
@@ -118,11 +143,12 @@ func (e *editor) hold(on bool) {
 	}
 }
 
-// read reads a command, which can have several lines. The error is io.EOF at the end of the input, and errInterrupted
+// read reads a command, which can have several lines, or several commands that were pasted: they wait for Enter, as in
+// other shells. The error is io.EOF at the end of the input, and errInterrupted
 // if Ctrl-C ended the line.
 func (e *editor) read(prompt string) (string, error) {
 	text, err := e.readLine(prompt)
-	for err == nil && needsMore(text) {
+	for err == nil && (e.pasted || needsMore(withoutComment(text))) {
 		var more string
 		more, err = e.readLine(strings.Repeat(" ", max(0, utf8.RuneCountInString(prompt)-2)) + "> ")
 		text += "\n" + more
@@ -152,7 +178,7 @@ func (e *editor) readLine(prompt string) (string, error) {
 	})()
 	e.resize()
 	defer onSignals(resizeSignals, func(os.Signal) { e.resize() })()
-	e.interrupted, e.search = false, nil
+	e.interrupted, e.pasted, e.search = false, false, nil
 	e.terminal.SetPrompt(prompt)
 	e.terminal.SetBracketedPasteMode(true)
 	line, err := e.terminal.ReadLine()
@@ -268,6 +294,7 @@ func (e *editor) tab(line string, pos int) (string, int, bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
 	defer cancel()
 	from, candidates := e.sh.complete(ctx, line, pos)
+	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.text != show.Escape(c.text) })
 	if e.sh.current.mute.Load() {
 		fmt.Fprintf(e, "  no names: %s has not answered within %v\n", e.sh.current.name, completionLimit)
 	}
@@ -311,7 +338,7 @@ func listCandidates(candidates []candidate, width, height int) string {
 	var b strings.Builder
 	if helps && len(candidates) <= height {
 		for _, c := range candidates {
-			line := fmt.Sprintf("  %-*s  %s", min(longest, width/2), c.text, c.help)
+			line := fmt.Sprintf("  %-*s  %s", min(longest, width/2), c.text, show.Escape(c.help))
 			b.WriteString(strings.TrimRight(cut(line, width-1), " ") + "\n")
 		}
 		return b.String()
@@ -351,8 +378,8 @@ func (sh *shell) prompt() string { return sh.current.name + "> " }
 
 // loop reads and executes lines until the user leaves the shell.
 func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
-	out, ok := sh.out.(*os.File)
-	if !ok {
+	out := sh.tty
+	if out == nil {
 		out = os.Stdout
 	}
 	h := openHistory()
@@ -362,7 +389,11 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 		fmt.Fprintf(sh.out, "%s: %s\n", s.name, s.state())
 		sh.opened(s)
 	}
-	fmt.Fprintln(sh.out, "Tab completes, help explains, Ctrl-D leaves.")
+	if sh.editor.terminal == nil {
+		fmt.Fprintln(sh.out, "help explains, Ctrl-D leaves.")
+	} else {
+		fmt.Fprintln(sh.out, "Tab completes, help explains, Ctrl-D leaves.")
+	}
 	for {
 		line, err := sh.editor.read(sh.prompt())
 		switch {
@@ -374,74 +405,49 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 		case err != nil:
 			return err
 		}
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
+		for _, command := range commands(line) {
+			waiting, cancel := context.WithCancelCause(ctx)
+			stop := sh.onInterrupt(cancel)
+			err = sh.typed(waiting, command)
+			stop()
+			if errors.Is(err, errExit) {
+				return nil
+			}
+			_ = sh.fail(err)
+			if context.Cause(waiting) == errTerminated {
+				return &failure{exitTerminated}
+			}
+			cancel(nil)
+			if err != nil {
+				break
+			}
 		}
-		sh.remember(line)
-		waiting, cancel := context.WithCancelCause(ctx)
-		stop := sh.onInterrupt(cancel)
-		err = sh.line(waiting, line)
-		stop()
-		if errors.Is(err, errExit) {
-			return nil
-		}
-		_ = sh.fail(err)
-		if context.Cause(waiting) == errTerminated {
-			return &failure{exitTerminated}
-		}
-		cancel(nil)
 	}
 }
 
-// remember adds a line to the history, without its secrets. A line that cannot be read is not written to the file.
-func (sh *shell) remember(line string) {
-	text, ok := sh.withoutSecrets(sh.current, line)
-	sh.editor.history.add(text, ok)
+// commands splits a text that was pasted into commands.
+func commands(text string) (all []string) {
+	command := ""
+	for line := range strings.Lines(text) {
+		if command = withoutComment(command + line); !needsMore(strings.TrimSuffix(command, "\n")) {
+			all = append(all, strings.TrimSpace(command))
+			command = ""
+		}
+	}
+	if command != "" {
+		all = append(all, strings.TrimSpace(command))
+	}
+	return slices.DeleteFunc(all, func(command string) bool { return command == "" })
 }
 
-// withoutSecrets returns a line without the members that qmp's logs hide. It reports whether the line could be read. It
-// does not ask the server, which may hang.
-func (sh *shell) withoutSecrets(s *session, line string) (string, bool) {
-	words, _ := scan(line)
-	if len(words) == 0 {
-		return line, true
+// typed executes a line that was typed.
+func (sh *shell) typed(ctx context.Context, line string) error {
+	kept := sh.withoutSecrets(sh.current, line)
+	sh.editor.history.add(kept.line, kept.ok)
+	if kept.hidden {
+		return usagef("the line has *** in place of a secret, as the history has; write the secret")
 	}
-	if skip, ok := wrapping[words[0].text]; ok {
-		if len(words) <= skip {
-			return line, true
-		}
-		if named, err := sh.session(words[skip-1].text); words[0].text == "on" && err == nil {
-			s = named
-		}
-		rest, ok := sh.withoutSecrets(s, line[words[skip].from:])
-		return line[:words[skip].from] + rest, ok
-	}
-	if _, own := builtins[words[0].text]; own {
-		return line, true
-	}
-	bare := line
-	for _, w := range words[1:] {
-		if isSwitch(w.text) {
-			bare = blankOut(bare, w.from, w.to)
-		}
-	}
-	if i := strings.Index(bare, " | "); i >= 0 {
-		bare = bare[:i]
-	}
-	alone := language{&cmdline.Language{Schema: s.lang.Schema, Facts: s.lang.Facts}}
-	request, err := alone.parse(context.Background(), bare)
-	if err != nil {
-		return line, false
-	}
-	args, err := request.Args.MarshalJSON()
-	if err != nil {
-		return line, false
-	}
-	if redacted := qmp.Redact(fmt.Appendf(nil, `{"execute":%q,"arguments":%s}`, request.Name, args)); bytes.Contains(redacted, []byte("***")) {
-		return string(redacted), true
-	}
-	return line, true
+	return sh.line(ctx, line)
 }
 
 // onSignals calls f at each of the signals, until the returned function is called.

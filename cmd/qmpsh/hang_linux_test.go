@@ -70,7 +70,7 @@ func TestTimeoutBeforeSending(t *testing.T) {
 			continue
 		}
 		require.Equal(t, exitNotSent, status, stderr)
-		require.Equal(t, "qmpsh: no answer in the time of -timeout; the command was not sent\n", stderr)
+		require.Equal(t, "qmpsh: line 1: no answer in the time of -timeout; the command was not sent\n", stderr)
 		require.Empty(t, requestsOf(s, "device_add"))
 	}
 	for _, line := range []string{"tree block", "tree net", "tree pci", "tree qom /machine", "progress", "watch query-name", "list disks", "add nic n1"} {

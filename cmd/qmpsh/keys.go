@@ -42,6 +42,12 @@ func (k keys) Read(p []byte) (int, error) {
 	if same, ok := sameKeys[key]; ok {
 		key = same
 	}
+	switch key {
+	case "\x1b[200~", "\x1b[201~":
+		k.pasting = key == "\x1b[200~"
+	case "\r", "\n":
+		k.pasted = k.pasting
+	}
 	switch {
 	case key == "\x03":
 		k.interrupted = true

@@ -29,6 +29,10 @@ func scan(line string) (words []word, filter *string) {
 			case c == ' ' || c == '\t' || c == '\n' || c == '\r':
 				end(i)
 				continue
+			case c == '\\' && i+1 < len(line) && line[i+1] == '\n': // the command goes on in the next line
+				end(i)
+				i++
+				continue
 			case c == '|' && from < 0:
 				rest := strings.TrimSpace(line[i+1:])
 				return words, &rest
@@ -53,6 +57,25 @@ func scan(line string) (words []word, filter *string) {
 	}
 	end(len(line))
 	return words, nil
+}
+
+// withoutComment returns a line without comments. A comment begins with "#" as a word of its own: names of nodes such as
+// "#block12" begin with it, too. A line that begins with "#" is a comment.
+func withoutComment(line string) string {
+	if strings.HasPrefix(strings.TrimLeft(line, " \t"), "#") {
+		return ""
+	}
+	words, _ := scan(line)
+	for _, w := range words {
+		if w.text == "#" {
+			before, rest := strings.TrimRight(line[:w.from], " \t"), line[w.from:]
+			if _, after, more := strings.Cut(rest, "\n"); more {
+				return withoutComment(before + "\n" + after)
+			}
+			return before
+		}
+	}
+	return line
 }
 
 // unquote returns a word without its quotes, for the shell's own commands.

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/qmpkit/qmpkit/internal/address"
+	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -53,6 +54,9 @@ func (s *session) checkPatterns(patterns []string) error {
 
 // events waits for events, or, in the shell and without a number or a time, chooses which events appear.
 func (sh *shell) events(ctx context.Context, in input) error {
+	if in.dry {
+		return usagef("events: -n wants a number")
+	}
 	patterns := in.args()
 	if sh.editor != nil && in.count == 0 && in.timeout == 0 {
 		return sh.choose(patterns)
@@ -72,8 +76,11 @@ func (sh *shell) events(ctx context.Context, in input) error {
 		return err
 	}
 	wanted := eventFilter{patterns: patterns}
-	stream := client.EventsFunc(func(e qmp.RawEvent) bool { return wanted.matches(e.Name) })
-	defer stream.Close()
+	stream := s.events
+	if stream == nil {
+		stream = client.EventsFunc(func(e qmp.RawEvent) bool { return wanted.matches(e.Name) })
+		defer stream.Close()
+	}
 	if sh.editor != nil { // what this wait prints does not appear twice
 		before := sh.filter.Swap(&eventFilter{off: true})
 		defer sh.filter.Store(before)
@@ -94,6 +101,9 @@ func (sh *shell) events(ctx context.Context, in input) error {
 			return context.Cause(ctx)
 		case err != nil:
 			return err
+		case !wanted.matches(e.Name):
+			n--
+			continue
 		}
 		if err := sh.writeEvent(sh.out, s, e, in.switches); err != nil {
 			return err
@@ -122,7 +132,8 @@ func (sh *shell) choose(patterns []string) error {
 	} else if len(f.patterns) > 0 {
 		text = "these events appear: " + strings.Join(f.patterns, " ")
 	}
-	fmt.Fprintf(sh.out, "%s; events NAME…, events on or events off changes it, events -n 1 waits for one\n", text)
+	text += "; events NAME…, events on or events off changes it, events -n 1 waits for one"
+	fmt.Fprintln(sh.out, show.Wrap(text, sh.screen().width))
 	return nil
 }
 
@@ -132,7 +143,7 @@ func (sh *shell) writeEvent(w io.Writer, s *session, e qmp.RawEvent, sw switches
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(w, "%s\n", text)
+		_, err = fmt.Fprintf(w, "%s\n", sh.escapeJSON(text))
 		return err
 	}
 	screen := sh.screen()
@@ -155,11 +166,14 @@ const (
 
 // opened follows the events of a new connection, for the prompt.
 func (sh *shell) opened(s *session) {
-	if sh.editor == nil || s.client == nil {
+	if s.client == nil {
 		return
 	}
-	client := s.client
-	stream := client.EventsFunc(nil)
+	if sh.editor == nil {
+		s.events = s.client.EventsFunc(nil)
+		return
+	}
+	stream := s.client.EventsFunc(func(e qmp.RawEvent) bool { return !s.unseen.Load() || !isJobEvent(e.Name) })
 	go func() {
 		defer stream.Close()
 		defer func() {
@@ -172,7 +186,7 @@ func (sh *shell) opened(s *session) {
 			e, err := stream.Next(context.Background())
 			if err != nil && !errors.Is(err, qmp.ErrEventsLost) {
 				if !errors.Is(err, qmp.ErrClosed) {
-					fmt.Fprintf(sh.out, "%s: the connection has ended: %s\n", s.name, printable(err.Error()))
+					fmt.Fprintf(sh.out, "%s: the connection has ended: %s\n", s.name, show.EscapeText(err.Error()))
 				}
 				return
 			}
@@ -234,104 +248,6 @@ func (b *eventBatcher) end() {
 	}
 }
 
-// watch executes a command in rounds and marks what has changed.
-func (sh *shell) watch(ctx context.Context, in input) error {
-	if len(in.words) == 0 {
-		return usagef("watch: want a command")
-	}
-	line := in.tail(0)
-	if in.filter != nil {
-		line, _, _ = strings.Cut(line, " | ")
-		program, ok := strings.CutPrefix(*in.filter, "jq ")
-		if !ok {
-			return usagef("watch: want jq PROGRAM after the bar")
-		}
-		in.jq = unquote(strings.TrimSpace(program))
-	}
-	var before []string
-	for round := 1; ; round++ {
-		start := time.Now()
-		result, name, err := sh.ask(ctx, sh.current, line, in.timeout)
-		if err != nil {
-			return watchEnd(sh, err)
-		}
-		var b bytes.Buffer
-		plain := *sh
-		if sh.editor != nil {
-			plain.tty = nil // a mark must not be in the middle of a colour
-		}
-		if err := plain.format(ctx, &b, name, result, in.switches); err != nil {
-			return err
-		}
-		s := sh.screen()
-		if sh.tty == nil || in.json {
-			if _, err := sh.out.Write(b.Bytes()); err != nil {
-				return err
-			}
-		} else {
-			lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
-			text := markChanges(before, lines, s)
-			before = lines
-			head := cut(fmt.Sprintf("every %s: %s — %s, Ctrl-C ends", in.interval, strings.TrimSpace(line), start.Format("15:04:05")), s.width)
-			fmt.Fprintf(sh.out, "\x1b[H\x1b[J%s\n\n%s", head, text)
-		}
-		if in.count > 0 && round >= in.count {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return watchEnd(sh, context.Cause(ctx))
-		case <-time.After(in.interval - time.Since(start)):
-		}
-	}
-}
-
-// watchEnd returns nil for Ctrl-C in the shell: it is how one ends a watch.
-func watchEnd(sh *shell, err error) error {
-	if errors.Is(err, errInterrupted) && sh.editor != nil {
-		fmt.Fprintln(sh.out)
-		return nil
-	}
-	return err
-}
-
-// markChanges returns the lines that fit on the screen. What differs from the lines before is in reverse video.
-func markChanges(before, lines []string, s screen) string {
-	var b strings.Builder
-	for i, line := range lines {
-		if i >= s.height-4 {
-			fmt.Fprintf(&b, "… and %d more lines\n", len(lines)-i)
-			break
-		}
-		old := line
-		if before != nil {
-			old = ""
-			if i < len(before) {
-				old = before[i]
-			}
-		}
-		b.WriteString(markChange(cut(old, s.width), cut(line, s.width)) + "\n")
-	}
-	return b.String()
-}
-
-// markChange marks the part of a line between what it has in common with the old one at its two ends.
-func markChange(before, line string) string {
-	if before == line {
-		return line
-	}
-	a, c := []rune(before), []rune(line)
-	from := 0
-	for from < len(a) && from < len(c) && a[from] == c[from] {
-		from++
-	}
-	to := 0
-	for to < len(a)-from && to < len(c)-from && a[len(a)-1-to] == c[len(c)-1-to] {
-		to++
-	}
-	return string(c[:from]) + "\x1b[7m" + string(c[from:len(c)-to]) + "\x1b[0m" + string(c[len(c)-to:])
-}
-
 // A work is a job or the migration, at one moment.
 type work struct {
 	name, status string
@@ -356,7 +272,8 @@ func (sh *shell) progress(ctx context.Context, in input) error {
 			return watchEnd(sh, err)
 		}
 		var b strings.Builder
-		if lines > 0 && sh.tty != nil && !in.json {
+		screen := sh.screen()
+		if lines > 0 && screen.width > 0 && !screen.dumb && !in.json {
 			fmt.Fprintf(&b, "\x1b[%dA\x1b[J", lines)
 		}
 		lines = 0
@@ -371,9 +288,9 @@ func (sh *shell) progress(ctx context.Context, in input) error {
 			working = working || !w.ended
 			if in.json {
 				text, _ := json.Marshal(map[string]any{"name": w.name, "status": w.status, "done": w.done, "total": w.total})
-				fmt.Fprintf(&b, "%s\n", text)
+				fmt.Fprintf(&b, "%s\n", sh.escapeJSON(text))
 			} else {
-				b.WriteString(w.line(m.rate()) + "\n")
+				b.WriteString(w.line(m.rate(), screen.width) + "\n")
 				lines++
 			}
 		}
@@ -446,22 +363,34 @@ func works(ctx context.Context, x qmp.Executor) (all []work, err error) {
 	return all, nil
 }
 
-// line returns the line of the work at a rate in bytes per second.
-func (w work) line(rate float64) string {
-	text := fmt.Sprintf("%-24s %-10s", w.name, w.status)
+// line returns the line of the work at a rate in bytes per second. In a terminal, the bar takes the cells that the rest
+// leaves of the width, and a line that is too long is cut: it must not take two lines of the screen.
+func (w work) line(rate float64, width int) string {
+	text, rest := fmt.Sprintf("%-24s %-10s", show.Escape(w.name), w.status), ""
 	if w.total > 0 {
 		share := min(1, max(0, float64(w.done)/float64(w.total)))
-		full := int(share * 20)
-		text += fmt.Sprintf(" [%s%s] %3.0f%%  %s of %s", strings.Repeat("#", full), strings.Repeat("-", 20-full), share*100, size(w.done), size(w.total))
+		rest = fmt.Sprintf(" %3.0f%%  %s of %s", share*100, size(w.done), size(w.total))
 		if !w.ended && rate > 0 {
 			left := time.Duration(float64(w.total-w.done) / rate * float64(time.Second))
-			text += fmt.Sprintf("  %s/s  %s left", size(int64(rate)), left.Round(time.Second))
+			rest += fmt.Sprintf("  %s/s  %s left", size(int64(rate)), left.Round(time.Second))
+		}
+		bar := 20
+		if width > 0 {
+			bar = min(bar, width-1-show.Cells(text)-show.Cells(rest)-len(" []"))
+		}
+		if bar >= 4 {
+			full := int(share * float64(bar))
+			rest = fmt.Sprintf(" [%s%s]", strings.Repeat("#", full), strings.Repeat("-", bar-full)) + rest
 		}
 	}
 	if w.note != "" {
-		text += "  " + printable(w.note)
+		rest += "  " + show.Escape(w.note)
 	}
-	return strings.TrimRight(text, " ")
+	text = strings.TrimRight(text+rest, " ")
+	if width > 0 {
+		text = show.Cut(text, width-1)
+	}
+	return text
 }
 
 // size returns a number of bytes in people's units.

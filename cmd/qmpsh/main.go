@@ -36,6 +36,7 @@ const (
 	exitNotSent     = 3   // no connection
 	exitUnknown     = 4   // sent, and no answer: the server may have executed the command
 	exitTimeOver    = 5   // the time for waiting for events is over
+	exitOutput      = 6   // the output could not be written
 	exitInterrupted = 130 // Ctrl-C
 	exitTerminated  = 143 // SIGTERM or SIGHUP
 )
@@ -65,6 +66,7 @@ const statusHelp = `    0  the command succeeded
     3  the command was not sent: there is no connection
     4  the command was sent, and no answer came: the server may have executed it
     5  the time is over: not all events have come, or an operation has not ended
+    6  the output could not be written
   130  Ctrl-C
   143  SIGTERM or SIGHUP`
 
@@ -86,11 +88,16 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	root := newRoot(cancel, stdin)
 	root.SetArgs(dryRun(twoDashes(args)))
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	out := &output{Writer: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	switch {
+	case err == nil && out.err == nil:
 		return exitOK
+	case err == nil, out.err != nil && errors.Is(err, out.err):
+		fmt.Fprintln(stderr, "qmpsh:", out.err)
+		return exitOutput
 	}
 	if failed, ok := errors.AsType[*failure](err); ok {
 		return failed.status
@@ -99,6 +106,29 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "Run '%s -help' for its usage.\n", cmd.CommandPath())
 	return exitUsage
 }
+
+// An output is the standard output. It keeps the first error, because a result that was not written must not look like
+// a success.
+type output struct {
+	io.Writer
+	err *outputError
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if err != nil {
+		if o.err == nil {
+			o.err = &outputError{err}
+		}
+		return n, o.err
+	}
+	return n, nil
+}
+
+// An outputError is the error of the output. The server has executed the command.
+type outputError struct{ error }
+
+func (e *outputError) Unwrap() error { return e.error }
 
 // A failure is the end of a program whose error has been printed.
 type failure struct{ status int }
@@ -192,9 +222,12 @@ func statusOf(err error) int {
 	_, encode := errors.AsType[*qmp.EncodeError](err)
 	_, failed := errors.AsType[*operationError](err)
 	_, dial := errors.AsType[*dialError](err)
+	_, output := errors.AsType[*outputError](err)
 	switch {
 	case err == nil:
 		return exitOK
+	case output:
+		return exitOutput
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.Is(err, errTerminated):
@@ -273,6 +306,7 @@ type switches struct {
 	dot, svg, ascii bool
 	dry             bool
 	untracked       bool
+	compact         bool // of jq -c
 }
 
 func (s *switches) register(f *pflag.FlagSet) {
@@ -281,7 +315,7 @@ func (s *switches) register(f *pflag.FlagSet) {
 	f.BoolVar(&s.all, "all", s.all, "print all columns of tables")
 	f.DurationVar(&s.timeout, "timeout", s.timeout, "the longest `TIME` to wait for an answer or for events: 10s, 5m")
 	f.IntVarP(&s.count, "count", "n", s.count, "end after this `NUMBER` of events, or of rounds of watch")
-	f.BoolVar(&s.dry, "dry-run", s.dry, "print what an operation would send, and change nothing; also: -n")
+	f.BoolVar(&s.dry, "dry-run", s.dry, "print what a command or an operation would send, and change nothing; also: -n")
 	f.DurationVar(&s.interval, "interval", s.interval, "the `TIME` between two rounds of watch and progress")
 	f.StringVar(&s.record, "record", s.record, "write the conversation to this `FILE`, without secrets")
 	f.BoolVar(&s.dot, "dot", s.dot, "print a tree as DOT, for graphviz")
@@ -298,16 +332,19 @@ func isOneDash(arg string) bool {
 func dryRun(args []string) []string {
 	out := slices.Clone(args)
 	for i, arg := range out {
-		number := false
-		if i+1 < len(out) {
-			_, err := strconv.Atoi(out[i+1])
-			number = err == nil
+		if arg == "--" {
+			break
 		}
-		if arg == "-n" && !number {
+		if arg == "-n" && (i+1 == len(out) || !isNumber(out[i+1])) {
 			out[i] = "--dry-run"
 		}
 	}
 	return out
+}
+
+func isNumber(text string) bool {
+	_, err := strconv.Atoi(text)
+	return err == nil
 }
 
 // twoDashes returns args with two dashes before flags that have one.

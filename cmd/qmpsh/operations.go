@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/qmpkit/qmpkit/internal/operate"
+	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -41,12 +42,19 @@ func (sh *shell) operation(ctx context.Context, line string, words []word) error
 	if err != nil {
 		return err
 	}
+	if sh.tty != nil && op.Name != "console" { // a console controls the terminal
+		out := &show.Escaper{W: sh.out}
+		defer out.Close()
+		env.Out = out
+	}
 	if !dry {
 		defer sh.endProgress()
+		sh.current.unseen.Store(true)
+		defer sh.current.unseen.Store(false)
 		return operationFailed(op.Run(ctx, env, values))
 	}
 	err = op.DryRun(ctx, env, values, func(command string, arguments []byte) {
-		fmt.Fprintln(sh.out, strings.TrimSpace(command+" "+string(arguments)))
+		fmt.Fprintln(sh.out, strings.TrimSpace(command+" "+string(sh.escapeJSON(arguments))))
 	})
 	if errors.Is(err, operate.ErrRest) {
 		fmt.Fprintln(sh.out, "…", err)
@@ -115,7 +123,7 @@ func (sh *shell) env(ctx context.Context, s *session) (*operate.Env, error) {
 	if sh.editor == nil {
 		s.env.Stdin = os.Stdin
 	}
-	if sh.tty != nil {
+	if sh.tty != nil && !isDumb() {
 		s.env.Progress = sh.showProgress
 	}
 	return s.env, nil
@@ -144,14 +152,27 @@ func (sh *shell) showProgress(text string, current, total int64) {
 	if total > 0 {
 		line += " of " + size(total)
 	}
-	fmt.Fprint(sh.tty, "\r", printable(line), "\x1b[K")
+	line = show.Cut(show.Escape(line), sh.screen().width-1)
+	if sh.editor != nil {
+		sh.editor.progress(line)
+		return
+	}
+	_, _ = io.WriteString(sh.tty, clearLine+line)
 }
 
 // endProgress removes the line.
 func (sh *shell) endProgress() {
-	if sh.tty != nil {
-		_, _ = io.WriteString(sh.tty, "\r\x1b[K")
+	switch {
+	case sh.editor != nil:
+		sh.editor.progress("")
+	case sh.tty != nil && !isDumb():
+		_, _ = io.WriteString(sh.tty, clearLine)
 	}
+}
+
+// isJobEvent reports whether an event says how a job goes on. These of an operation's own jobs would hide its result.
+func isJobEvent(name string) bool {
+	return name == "JOB_STATUS_CHANGE" || strings.HasPrefix(name, "BLOCK_JOB_") && name != "BLOCK_JOB_ERROR"
 }
 
 // operationNames lists the operations, for help and completion.

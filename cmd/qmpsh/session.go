@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -57,6 +59,9 @@ type session struct {
 	client address.Server     // nil for a guest agent
 	ended  <-chan struct{}
 	env    *operate.Env // of the operations, for client; nil before the first
+
+	events qmp.EventStream // of a script since its last command; nil for others
+	unseen atomic.Bool     // an operation runs: the events of jobs do not appear
 
 	limit  time.Duration // of a dial
 	failed error         // of the last dial
@@ -160,6 +165,9 @@ func (s *session) connected(ctx context.Context) error {
 		return s.dialGuest(ctx, guest)
 	}
 	addr, ok := address.Of(s.address)
+	if _, err := os.Stat(s.address); !ok && errors.Is(err, fs.ErrNotExist) && strings.Contains(s.address, "/") {
+		return fmt.Errorf("%s: there is no socket", s.address)
+	}
 	if !ok {
 		return usagef("%s: not the address of a server: want a socket that exists, unix:PATH, tcp:HOST:PORT, vsock:CID:PORT, pid:PID, libvirt:NAME or agent:ADDRESS", s.address)
 	}
@@ -440,13 +448,33 @@ func (sh *shell) openMore(ctx context.Context, in input) error {
 	return err
 }
 
+// closeOne ends a session. The last one stays, because the shell needs one.
+func (sh *shell) closeOne(_ context.Context, in input) error {
+	if len(in.words) != 1 {
+		return usagef("close: want the name of a session")
+	}
+	s, err := sh.session(in.args()[0])
+	if err != nil {
+		return err
+	}
+	if len(sh.sessions) == 1 {
+		return usagef("close: %s is the only session; to leave the shell, type exit", s.name)
+	}
+	s.close()
+	sh.sessions = slices.DeleteFunc(slices.Clone(sh.sessions), func(other *session) bool { return other == s })
+	if sh.current == s {
+		sh.current = sh.sessions[0]
+	}
+	return nil
+}
+
 func (sh *shell) list(context.Context, input) error {
 	for _, s := range sh.sessions {
 		mark := " "
 		if s == sh.current {
 			mark = "*"
 		}
-		fmt.Fprintf(sh.out, "%s %-12s %s (%s)\n", mark, s.name, s.address, s.state())
+		fmt.Fprintln(sh.out, sh.escape(fmt.Sprintf("%s %-12s %s (%s)", mark, s.name, s.address, s.state())))
 	}
 	return nil
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -18,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/qmpkit/qmpkit/internal/cmdline"
 	"github.com/qmpkit/qmpkit/internal/operate"
 	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/internal/talk"
@@ -31,6 +29,10 @@ type shell struct {
 	errs io.Writer // mistakes and errors
 	tty  *os.File  // the terminal that shows results, nil if they go elsewhere
 
+	at     int  // the number of a script's line, 0 for others
+	indent bool // the results are for a program of the system
+	plain  bool // without colours
+
 	sessions []*session
 	current  *session
 	defaults switches       // of the command line
@@ -43,7 +45,11 @@ type shell struct {
 func newShell(out, errs io.Writer) *shell {
 	sh := &shell{out: out, errs: errs, filter: new(atomic.Pointer[eventFilter])}
 	sh.filter.Store(new(eventFilter))
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	file := out
+	if o, ok := out.(*output); ok {
+		file = o.Writer
+	}
+	if f, ok := file.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		sh.tty = f
 	}
 	return sh
@@ -92,10 +98,10 @@ func (in input) tail(i int) string {
 }
 
 // builtins is filled by init, because help lists it.
-var builtins map[string]builtin
+var builtins map[string]*builtin
 
 func init() {
-	builtins = map[string]builtin{
+	builtins = map[string]*builtin{
 		"help":     {"help [TOPIC]", "explain a command, an event, a type, \"COMMAND MEMBER\", or the shell", (*shell).help},
 		"events":   {"events [NAME|PREFIX*]... [-n NUMBER] [-timeout TIME]", "wait for events and print them; in the shell: choose which events appear while you type (events off: none)", (*shell).events},
 		"watch":    {"watch COMMAND [-interval TIME] [-n NUMBER]", "execute a command again and again, and mark what changes", (*shell).watch},
@@ -104,6 +110,7 @@ func init() {
 		"on":       {"on NAME|all COMMAND", "execute a command in another session, or in all", (*shell).on},
 		"use":      {"use NAME", "make another session the one that gets the commands", (*shell).use},
 		"open":     {"open [NAME=]ADDRESS", "connect to one more server", (*shell).openMore},
+		"close":    {"close NAME", "end the connection of a session; the server goes on", (*shell).closeOne},
 		"sessions": {"sessions", "list the sessions", (*shell).list},
 		"exit":     {"exit", "leave the shell; the server goes on (quit is QEMU's command: it ends QEMU)", func(*shell, context.Context, input) error { return errExit }},
 	}
@@ -128,9 +135,13 @@ func (sh *shell) words(ctx context.Context, args []string, s switches) error {
 
 // line executes a line.
 func (sh *shell) line(ctx context.Context, line string) error {
+	line = withoutComment(line)
 	words, filter := scan(line)
 	if len(words) == 0 {
 		return nil
+	}
+	if words[0].text != "events" {
+		sh.current.forget()
 	}
 	if filter != nil {
 		line = strings.TrimRight(line[:strings.LastIndex(line, *filter)], " |")
@@ -141,7 +152,7 @@ func (sh *shell) line(ctx context.Context, line string) error {
 		}
 		return sh.operation(ctx, line, words)
 	}
-	b, own := builtins[words[0].text]
+	b := builtins[words[0].text] // nil for a command of the server
 	wraps := words[0].text == "on" || words[0].text == "watch"
 	in := input{line: line, filter: filter, switches: sh.defaults}
 	set := pflag.NewFlagSet(words[0].text, pflag.ContinueOnError)
@@ -152,6 +163,11 @@ func (sh *shell) line(ctx context.Context, line string) error {
 		w := words[i]
 		if !isSwitch(w.text) {
 			in.words = append(in.words, w)
+			continue
+		}
+		if w.text == "-n" && (i+1 == len(words) || !isNumber(words[i+1].text)) {
+			in.dry = true
+			in.line = blankOut(in.line, w.from, w.to)
 			continue
 		}
 		args, to := twoDashes([]string{w.text}), w.to
@@ -166,13 +182,15 @@ func (sh *shell) line(ctx context.Context, line string) error {
 		in.line = blankOut(in.line, w.from, to)
 	}
 	if filter != nil && !wraps {
-		program, ok := strings.CutPrefix(*filter, "jq ")
-		if !ok {
-			return sh.piped(ctx, in, own, *filter)
+		more, err := in.filtered()
+		if err != nil {
+			return err
 		}
-		in.jq = unquote(strings.TrimSpace(program))
+		if more != nil && !in.dry {
+			return sh.piped(ctx, in, b, *more)
+		}
 	}
-	if own {
+	if b != nil {
 		return b.run(sh, ctx, in)
 	}
 	return sh.command(ctx, sh.current, in)
@@ -186,50 +204,14 @@ func lookup(set *pflag.FlagSet, arg string) *pflag.Flag {
 	return set.ShorthandLookup(arg[1:])
 }
 
-// piped executes a line, and gives its output as JSON to a program.
-func (sh *shell) piped(ctx context.Context, in input, own bool, program string) error {
-	if program == "" {
-		return usagef("a program is missing after the bar: want jq PROGRAM, or a program of the system")
-	}
-	var b bytes.Buffer
-	other := sh.to(&b)
-	in.filter = nil
-	var err error
-	if own {
-		err = builtins[firstWord(in.line)].run(other, ctx, in)
-	} else {
-		in.json = true
-		err = other.command(ctx, sh.current, in)
-	}
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", program)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = &b, sh.out, sh.errs
-	cmd.WaitDelay = endLimit // its children may have the output open
-	if err := cmd.Run(); err != nil {
-		return usagef("%s: %w", program, err)
-	}
-	return nil
-}
-
-// to returns a shell with the same sessions that writes its results to w.
-func (sh *shell) to(w io.Writer) *shell {
-	other := *sh
-	other.out, other.tty = w, nil
-	return &other
-}
-
-func firstWord(line string) string {
-	words, _ := scan(line)
-	if len(words) == 0 {
-		return ""
-	}
-	return words[0].text
-}
-
 // command executes a command of the server and prints its result.
 func (sh *shell) command(ctx context.Context, s *session, in input) error {
+	switch {
+	case in.dry:
+		return sh.preview(ctx, s, in)
+	case in.count > 0:
+		return usagef("-n %d is for events and watch; -n without a number prints the request and does not send it", in.count)
+	}
 	result, name, err := sh.ask(ctx, s, in.line, in.timeout)
 	if err != nil {
 		return err
@@ -237,21 +219,58 @@ func (sh *shell) command(ctx context.Context, s *session, in input) error {
 	return sh.print(ctx, name, result, in.switches)
 }
 
+// preview prints the request of a command, without its secrets, and does not send it.
+func (sh *shell) preview(ctx context.Context, s *session, in input) error {
+	ctx, cancel := within(ctx, in.timeout)
+	defer cancel()
+	_, command, err := sh.prepare(ctx, s, in.line)
+	if err != nil {
+		return err
+	}
+	args, err := command.Args.MarshalJSON()
+	if err != nil {
+		return &usageError{err}
+	}
+	request := fmt.Appendf(nil, `{"execute":%q,"arguments":%s}`, command.Name, args)
+	if command.OOB {
+		request = fmt.Appendf(nil, `{"exec-oob":%q,"arguments":%s}`, command.Name, args)
+	}
+	request = qmp.Redact(request)
+	if in.json {
+		return sh.json(sh.out, request)
+	}
+	var parts struct{ Arguments json.RawMessage }
+	if err := json.Unmarshal(request, &parts); err != nil {
+		return &usageError{err}
+	}
+	_, err = fmt.Fprintf(sh.out, "%s %s\n", command.Name, sh.escapeJSON(parts.Arguments))
+	return err
+}
+
+// prepare connects to the server and reads a command.
+func (sh *shell) prepare(ctx context.Context, s *session, line string) (qmp.Executor, *cmdline.Command, error) {
+	// The language asks the server for names, so it needs a connection.
+	x, err := s.executor(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	command, err := s.lang.parse(ctx, line)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range command.Warnings {
+		fmt.Fprintln(sh.errs, "warning:", show.EscapeText(w.Text))
+	}
+	return x, command, nil
+}
+
 // ask executes a command and returns its result and its name.
 func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.Duration) (qmp.RawJSON, string, error) {
 	ctx, cancel := within(ctx, timeout)
 	defer cancel()
-	// The language asks the server for names, so it needs a connection.
-	x, err := s.executor(ctx)
+	x, command, err := sh.prepare(ctx, s, line)
 	if err != nil {
 		return nil, "", err
-	}
-	command, err := s.lang.parse(ctx, line)
-	if err != nil {
-		return nil, "", err
-	}
-	for _, w := range command.Warnings {
-		fmt.Fprintln(sh.errs, "warning:", w.Text)
 	}
 	if command.Name == "quit" && s.kind != kindGuest && sh.editor != nil {
 		if !sh.editor.confirm("quit ends " + string(s.kind) + " itself; to leave the shell, type exit. End " + s.name + "?") {
@@ -283,75 +302,23 @@ func hasRiskyJob(ctx context.Context, x qmp.Executor) bool {
 	return slices.ContainsFunc(jobs, func(j struct{ Type string }) bool { return j.Type == "backup" || j.Type == "stream" })
 }
 
-// print prints a result. It does nothing if no command was executed.
-func (sh *shell) print(ctx context.Context, name string, result qmp.RawJSON, s switches) error {
-	if name == "" {
-		return nil
-	}
-	var b bytes.Buffer
-	if err := sh.format(ctx, &b, name, result, s); err != nil {
-		return err
-	}
-	return sh.page(b.Bytes())
-}
-
-// format writes a result in the form that the switches select.
-func (sh *shell) format(ctx context.Context, w io.Writer, name string, result qmp.RawJSON, s switches) error {
-	switch {
-	case s.jq != "":
-		outputs, err := show.Filter(ctx, result, s.jq)
-		for _, text := range outputs {
-			writeJSON(w, text, s.json)
-		}
-		if err != nil {
-			return &usageError{err}
-		}
-		return nil
-	case s.json:
-		_, err := fmt.Fprintf(w, "%s\n", result)
-		return err
-	}
-	return showResult(w, name, result, sh.screen(), s.all)
-}
-
-// writeJSON writes a value with indentation, or a string without quotes; as it is if raw.
-func writeJSON(w io.Writer, text []byte, raw bool) {
-	var line string
-	var b bytes.Buffer
-	switch {
-	case raw:
-		fmt.Fprintf(w, "%s\n", text)
-	case json.Unmarshal(text, &line) == nil && len(text) > 0 && text[0] == '"':
-		fmt.Fprintln(w, printable(line))
-	case json.Indent(&b, text, "", "  ") == nil:
-		fmt.Fprintf(w, "%s\n", b.Bytes())
-	}
-}
-
-// printable replaces control characters, so that a server cannot control the terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
-			return '�'
-		}
-		return r
-	}, text)
-}
-
 // report prints an error. A mistake in a line is shown at its place.
 func (sh *shell) report(err error) { sh.reportOf("", err) }
 
 // reportOf is report for one session of several.
 func (sh *shell) reportOf(session string, err error) {
 	prefix := "qmpsh: "
+	if sh.at > 0 {
+		prefix += fmt.Sprintf("line %d: ", sh.at)
+	}
 	if session != "" {
 		prefix += session + ": "
 	}
 	if m, ok := errors.AsType[*mistake](err); ok {
-		if session != "" {
-			fmt.Fprintln(sh.errs, prefix)
+		if session != "" || sh.at > 0 {
+			fmt.Fprintln(sh.errs, strings.TrimRight(prefix, " "))
 		}
-		fmt.Fprintln(sh.errs, m.mark(sh.screen().width))
+		fmt.Fprintln(sh.errs, show.EscapeText(m.mark(sh.screen().width)))
 		return
 	}
 	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "qmp: "), session+" is not connected: ")
@@ -361,7 +328,7 @@ func (sh *shell) reportOf(session string, err error) {
 	if errors.Is(err, qmplibvirt.ErrUntracked) {
 		text = "not sent: libvirt would not notice this change, and could then not restore or migrate the machine; qmpsh -untracked sends it"
 	}
-	fmt.Fprintln(sh.errs, prefix+text)
+	fmt.Fprintln(sh.errs, show.Wrap(show.EscapeText(prefix+text), sh.screen().width))
 }
 
 // ending describes the end of a command that was not answered. It returns "" for other errors. An operation describes its
@@ -389,61 +356,4 @@ func ending(err error) string {
 		return "no answer in the time of -timeout" + state
 	}
 	return ""
-}
-
-// script executes the lines of standard input, up to the first error.
-func (sh *shell) script(ctx context.Context, in io.Reader) error {
-	input := bufio.NewScanner(in)
-	input.Buffer(nil, 64<<20)
-	for input.Scan() {
-		line := input.Text()
-		for needsMore(line) && input.Scan() {
-			line += "\n" + input.Text()
-		}
-		if text := strings.TrimSpace(line); text == "" || text[0] == '#' {
-			continue
-		}
-		if err := sh.line(ctx, line); errors.Is(err, errExit) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-	if err := input.Err(); err != nil {
-		return usagef("standard input: %w", err)
-	}
-	return nil
-}
-
-// page prints a text. If it does not fit on the screen, it goes through a pager.
-func (sh *shell) page(text []byte) error {
-	if sh.editor == nil || sh.tty == nil || bytes.Count(text, []byte("\n")) < sh.screen().height-1 {
-		_, err := sh.out.Write(text)
-		return err
-	}
-	pager := os.Getenv("PAGER")
-	if pager == "" {
-		pager = "less"
-	}
-	if pager == "cat" {
-		_, err := sh.out.Write(text)
-		return err
-	}
-	cmd := exec.Command("sh", "-c", pager)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "LESS=-RFX")
-	sh.editor.hold(true)
-	defer sh.editor.hold(false)
-	err := cmd.Start()
-	if err == nil {
-		defer onSignals(endSignals, func(s os.Signal) { _ = cmd.Process.Signal(s) })() // it restores the terminal
-		err = cmd.Wait()
-	}
-	if err != nil {
-		if _, ended := errors.AsType[*exec.ExitError](err); !ended || cmd.ProcessState.ExitCode() == 127 {
-			_, err := sh.out.Write(text)
-			return err
-		}
-	}
-	return nil
 }

@@ -170,6 +170,9 @@ func readTalk(cmd *cobra.Command, args []string) ([]*talk.Entry, error) {
 	if err != nil {
 		return nil, &usageError{err}
 	}
+	if len(entries) == 0 {
+		return nil, usagef("there is no message in it: want a recording of qmpsh, or a log of libvirt, QEMU or socat -v")
+	}
 	return entries, nil
 }
 

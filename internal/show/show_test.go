@@ -170,3 +170,38 @@ func TestFilter(t *testing.T) {
 	_, err := show.Filter(ctx, []byte(`1`), `def f: f; f`)
 	require.ErrorIs(t, err, ctx.Err())
 }
+
+func TestEscape(t *testing.T) {
+	const text = "a\tb\n\x1b[31m\u009b\u202e\xffä"
+	assert.Equal(t, `a    b\n\x1b[31m\u009b\u202e`+"\ufffdä", show.Escape(text))
+	assert.Equal(t, "a\tb\n"+`\x1b[31m\u009b\u202e`+"\ufffdä", show.EscapeText(text))
+	const value = "{\n\t\"a\": \"\u009b\u202e\U000e0041\x7fä\"}"
+	escaped := show.EscapeJSON([]byte(value))
+	assert.Equal(t, "{\n\t\"a\": \""+`\u009b\u202e\udb40\udc41\u007f`+"ä\"}", string(escaped))
+	assert.JSONEq(t, value, string(escaped))
+
+	for split := range len(text) + 1 { // a program writes when it likes
+		var out strings.Builder
+		e := &show.Escaper{W: &out}
+		for _, part := range []string{text[:split], text[split:], "\r", "\n\rx", "\xc3"} {
+			n, err := e.Write([]byte(part))
+			require.NoError(t, err)
+			require.Equal(t, len(part), n)
+		}
+		require.NoError(t, e.Close())
+		require.Equal(t, show.EscapeText(text)+"\n"+`\rx`+"\ufffd", out.String(), split)
+	}
+}
+
+func TestWrap(t *testing.T) {
+	assert.Equal(t, "  one two\n  three\n\n  verylongword\nx\n", show.Wrap("  one two three\n\n  verylongword\nx\n", 10))
+	assert.Equal(t, "  verylongword\n  b c", show.Wrap("  verylongword b c", 10))
+	assert.Equal(t, "one two three", show.Wrap("one two three", 0))
+}
+
+// TestWide prints a list that is too wide for a line of a file.
+func TestWide(t *testing.T) {
+	answer := []byte(`[{"name": "a", "text": "` + strings.Repeat("x", 500) + `", "n": 1}]`)
+	assert.Contains(t, print(t, "x", answer, show.Options{}), "name  a\n")
+	assert.Contains(t, print(t, "x", answer, show.Options{Width: 80}), "name  ")
+}

@@ -17,6 +17,8 @@ import (
 const (
 	gap    = 2  // cells between two columns
 	narrow = 18 // a column of texts is not made narrower than this
+
+	widest = 400 // a table that no terminal limits is not wider than this, so that people can read it
 )
 
 // A grid is a table before it is fitted into a width.
@@ -277,15 +279,21 @@ func numbers(list []any) (t string, ok bool) {
 	return strings.Join(parts, ", "), true
 }
 
-// isWhole reports whether the table fits into a width with all its texts, and is readable: no cell has objects.
+// isWhole reports whether the table fits into a width with all its texts, and is readable: no cell has objects. A width of
+// 0 is that of a file.
 func (g *grid) isWhole(width int) bool {
 	for _, row := range g.rows {
 		if slices.ContainsFunc(row, func(c cell) bool { return strings.HasPrefix(c.text, "{") }) {
 			return false
 		}
 	}
+	return g.width() <= width || width <= 0 && g.width() <= widest
+}
+
+// width returns the width of the whole table.
+func (g *grid) width() int {
 	widths := g.fit(0)
-	return width <= 0 || sum(widths)+gap*(len(widths)-1) <= width
+	return sum(widths) + gap*(len(widths)-1)
 }
 
 // fit returns the widths of the columns that fit into a width, from the left. It shortens texts before it leaves out a column.
@@ -373,7 +381,7 @@ func (p *printer) render(g *grid, indent string) {
 		p.out.WriteString(indent + line + "\n")
 	}
 	if hidden := g.titles[len(widths):]; len(hidden) > 0 {
-		note := "not shown: " + strings.Join(hidden, ", ")
+		note := "not shown (-all shows them): " + strings.Join(hidden, ", ")
 		if room := p.room(indent); room > 0 {
 			note = Cut(note, room)
 		}

@@ -2,9 +2,7 @@ package show
 
 import (
 	"encoding/json"
-	"strconv"
 	"strings"
-	"unicode"
 )
 
 // result prints a whole result.
@@ -21,10 +19,10 @@ func (p *printer) result(v any) {
 	}
 }
 
-// list prints objects as a table, or one after another if All is set and the table does not fit.
+// list prints objects as a table, or one after another if all of it has to be shown and the table does not fit.
 func (p *printer) list(rows []map[string]any, indent string) {
 	g := p.grid(rows, p.All)
-	if !p.All || g.isWhole(p.room(indent)) {
+	if !p.All && (p.Width > 0 || g.width() <= widest) || p.All && g.isWhole(p.room(indent)) {
 		p.render(g, indent)
 		return
 	}
@@ -151,25 +149,3 @@ func (p *printer) scalar(name string, v any) string {
 	}
 	return p.Paint(StyleOf(v), p.inline(name, v))
 }
-
-// Escape replaces control characters, and characters that change the direction of a text, by their numbers.
-func Escape(t string) string {
-	if strings.IndexFunc(t, isControl) < 0 {
-		return t
-	}
-	var out strings.Builder
-	for _, r := range t {
-		switch {
-		case r == '\t':
-			out.WriteString("    ")
-		case r == unicode.ReplacementChar || !isControl(r):
-			out.WriteRune(r)
-		default:
-			q := strconv.QuoteRuneToASCII(r)
-			out.WriteString(q[1 : len(q)-1])
-		}
-	}
-	return out.String()
-}
-
-func isControl(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
