@@ -149,7 +149,7 @@ func (m *machine) registered(id int32) {
 	m.callback = &id
 	m.conn.mu.Unlock()
 	if ended {
-		m.conn.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: id})
+		m.conn.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: id}, nil)
 	}
 }
 
@@ -168,7 +168,7 @@ func (m *machine) end(err error) {
 	callback := m.callback
 	c.mu.Unlock()
 	if callback != nil {
-		c.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: *callback})
+		c.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: *callback}, nil)
 	}
 	m.hub.End(err)
 	close(m.done)
@@ -341,14 +341,21 @@ func (m *machine) execute(ctx context.Context, call *qmp.Call, to *channel, proc
 	return qmp.OutcomeUnknown(call.Command, err)
 }
 
-// stops waits until the machine has stopped, and reports whether it has. libvirt reports the lost monitor first.
+// stopLimit is the time in which a machine stops after its monitor was lost. libvirt needs 12 seconds for one that hangs.
+const stopLimit = 30 * time.Second
+
+// stops waits until the machine has stopped, and reports whether it has. libvirt reports the lost monitor first. It may
+// also report it for another reason, and the machine then runs on.
 func (m *machine) stops(ctx context.Context) bool {
+	limit := time.NewTimer(stopLimit)
+	defer limit.Stop()
 	select {
 	case <-m.done:
 		return errors.Is(m.Err(), ErrStopped)
+	case <-limit.C:
 	case <-ctx.Done():
-		return false
 	}
+	return false
 }
 
 // prepare makes a call, after it has waited for the channel and for the daemon.
