@@ -235,7 +235,7 @@ var (
 //
 // A machine gets one command at a time, and the daemon [Options.InFlight] calls. Other commands wait, until their
 // contexts end. libvirt cannot cancel a command: if ctx ends first, the machine gets its next command when the daemon has
-// answered this one. quit also succeeds if the machine stops before the reply.
+// answered this one. quit also succeeds if the machine stops before the reply, up to 30 seconds after libvirt has lost it.
 func (d *Domain) Execute(ctx context.Context, call *qmp.Call) error {
 	if err := d.check(call); err != nil {
 		return qmp.NotSent(call.Command, err)
@@ -279,7 +279,8 @@ func (g *Guest) Server() *qmp.Server { return &g.machine.agent.server }
 // [Domain.Execute], with one difference: libvirt does not pass on the class of the agent's error. A command that the agent
 // refused returns an [*Error] with the code 1 and the agent's text, and matches [qmp.ErrOutcomeUnknown].
 //
-// libvirt waits until the deadline of ctx, or without limit. A command without a reply, such as guest-shutdown, succeeds
+// libvirt waits until the deadline of ctx. Give ctx one: without it, an agent that hangs keeps a call of the connection
+// ([Options.InFlight]), even if ctx is cancelled. A command without a reply, such as guest-shutdown, succeeds
 // when the deadline passes before an error has come. If the agent ends before it, the outcome is unknown. Commands for
 // the agent do not hold up commands for QEMU.
 func (g *Guest) Execute(ctx context.Context, call *qmp.Call) error {
