@@ -137,8 +137,11 @@ func (h *EventHub) Publish(events ...RawEvent) {
 }
 
 // End ends all subscriptions, and those that are made later. Subscribers get err after the events that are
-// in their queues. Only the first call has an effect.
+// in their queues. Only the first call has an effect. A nil err means [ErrClosed].
 func (h *EventHub) End(err error) {
+	if err == nil {
+		err = ErrClosed // a queue without an error would wait for ever
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.err != nil {

@@ -42,6 +42,17 @@ func TestEventHub(t *testing.T) {
 	require.Empty(t, names(hub.Events()))
 }
 
+// TestEventHubEndsWithoutReason: no consumer waits for ever.
+func TestEventHubEndsWithoutReason(t *testing.T) {
+	var hub qmp.EventHub
+	before := hub.Events()
+	hub.End(nil)
+	for _, events := range []qmp.EventStream{before, hub.Events()} {
+		_, err := events.Next(limit(t))
+		require.ErrorIs(t, err, qmp.ErrClosed)
+	}
+}
+
 func TestEventHubLimits(t *testing.T) {
 	for name, hub := range map[string]*qmp.EventHub{
 		"events": {EventQueue: 2},

@@ -309,50 +309,6 @@ func TestUnknownEvents(t *testing.T) {
 	require.NoError(t, qemu.Stop{}.Do(limit(t), vm))
 }
 
-// TestDaemonDoesNotRead: a command that is not written yet is not sent when its context ends.
-func TestDaemonDoesNotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		d, client := newDaemon(t)
-		block := make(chan struct{})
-		d.domains["web2"] = &libvirt.Domain{Name: "web2", UUID: libvirt.UUID{2}, ID: 9}
-		slow := &slowConn{Conn: client, block: block}
-		c := connect(t, d, slow, nil)
-		vm := web1(t, c)
-		other, err := c.Domain(limit(t), "web2")
-		require.NoError(t, err)
-		slow.slow = true
-		try := func(vm *qmplibvirt.Domain) error {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			return qemu.Stop{}.Do(ctx, vm)
-		}
-		err = try(vm)
-		require.ErrorIs(t, err, qmp.ErrOutcomeUnknown, "it may be written in part")
-		err = try(other)
-		require.ErrorIs(t, err, qmp.ErrNotSent)
-		require.EqualError(t, err, "qmp: stop: not sent: the daemon does not read earlier calls: context deadline exceeded")
-		close(block)
-		require.NoError(t, qemu.Stop{}.Do(limit(t), vm))
-		require.NoError(t, qemu.Stop{}.Do(limit(t), other))
-		require.Equal(t, 3, d.came(libvirt.MonitorCommand))
-		require.NoError(t, c.Close())
-	})
-}
-
-// A slowConn does not write until block is closed.
-type slowConn struct {
-	net.Conn
-	slow  bool
-	block chan struct{}
-}
-
-func (c *slowConn) Write(b []byte) (int, error) {
-	if c.slow {
-		<-c.block
-	}
-	return c.Conn.Write(b)
-}
-
 // TestImports: the package links what package qmp does, and nothing that makes programs larger.
 func TestImports(t *testing.T) {
 	out, err := exec.CommandContext(limit(t), "go", "list", "-deps", ".").CombinedOutput()

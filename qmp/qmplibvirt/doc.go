@@ -29,14 +29,15 @@
 //
 //	err = hotplug.New(vm.AllowUntracked(), nil).AddDisk(ctx, disk)
 //
-// Use it only for machines that libvirt will never save or migrate, or undo everything first.
+// Use it only for machines that libvirt will never save or migrate, or undo everything first. The backups and copies of
+// package block need it, since they add nodes, and they remove these nodes at the end.
 //
 // # What differs from a Client
 //
 //   - A machine gets one command at a time; libvirt and the daemon limit this. Commands that wait are not sent yet.
 //   - A command cannot be cancelled. If its context ends, the machine is busy until QEMU has answered.
-//   - A machine that hangs keeps a call of the connection ([Options.InFlight]). With the defaults, three machines that hang
-//     do not affect the others.
+//   - A machine that hangs keeps a call of the connection ([Options.InFlight]), and one more if the program also sends
+//     commands to its guest agent. With the defaults, three calls that hang do not affect other machines.
 //   - An event can come shortly after a reply that QEMU sent after it.
 //   - There is no out-of-band execution. Files can be sent with getfd and add-fd, over a UNIX socket.
 //   - A request and a reply have at most 4 MiB. If a reply is longer, the command was executed, and its outcome is

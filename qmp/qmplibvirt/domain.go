@@ -149,7 +149,7 @@ func (m *machine) registered(id int32) {
 	m.callback = &id
 	m.conn.mu.Unlock()
 	if ended {
-		m.conn.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: id})
+		m.conn.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: id}, nil)
 	}
 }
 
@@ -168,7 +168,7 @@ func (m *machine) end(err error) {
 	callback := m.callback
 	c.mu.Unlock()
 	if callback != nil {
-		c.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: *callback})
+		c.post(libvirt.DeregisterMonitorEvents, &libvirt.IntBody{Value: *callback}, nil)
 	}
 	m.hub.End(err)
 	close(m.done)
@@ -235,7 +235,7 @@ var (
 //
 // A machine gets one command at a time, and the daemon [Options.InFlight] calls. Other commands wait, until their
 // contexts end. libvirt cannot cancel a command: if ctx ends first, the machine gets its next command when the daemon has
-// answered this one. quit also succeeds if the machine stops before the reply.
+// answered this one. quit also succeeds if the machine stops before the reply, up to 30 seconds after libvirt has lost it.
 func (d *Domain) Execute(ctx context.Context, call *qmp.Call) error {
 	if err := d.check(call); err != nil {
 		return qmp.NotSent(call.Command, err)
@@ -280,7 +280,8 @@ func (g *Guest) Server() *qmp.Server { return &g.machine.agent.server }
 // command, libvirt 11.3 gives a [*qmp.Error] of the class GenericError. libvirt 9.0 has no number for it: it gives an
 // [*Error] with the code 1, which matches [qmp.ErrOutcomeUnknown]. Both have the agent's text.
 //
-// libvirt waits until the deadline of ctx, or without limit. A command without a reply, such as guest-shutdown, succeeds
+// libvirt waits until the deadline of ctx. Give ctx one: without it, an agent that hangs keeps a call of the connection
+// ([Options.InFlight]), even if ctx is cancelled. A command without a reply, such as guest-shutdown, succeeds
 // when the deadline passes before an error has come. If the agent ends before it, the outcome is unknown. Commands for
 // the agent do not hold up commands for QEMU.
 func (g *Guest) Execute(ctx context.Context, call *qmp.Call) error {
@@ -344,14 +345,21 @@ func (m *machine) execute(ctx context.Context, call *qmp.Call, to *channel, proc
 	return qmp.OutcomeUnknown(call.Command, err)
 }
 
-// stops waits until the machine has stopped, and reports whether it has. libvirt reports the lost monitor first.
+// stopLimit is the time in which a machine stops after its monitor was lost. libvirt needs 12 seconds for one that hangs.
+const stopLimit = 30 * time.Second
+
+// stops waits until the machine has stopped, and reports whether it has. libvirt reports the lost monitor first. It may
+// also report it for another reason, and the machine then runs on.
 func (m *machine) stops(ctx context.Context) bool {
+	limit := time.NewTimer(stopLimit)
+	defer limit.Stop()
 	select {
 	case <-m.done:
 		return errors.Is(m.Err(), ErrStopped)
+	case <-limit.C:
 	case <-ctx.Done():
-		return false
 	}
+	return false
 }
 
 // prepare makes a call, after it has waited for the channel and for the daemon.

@@ -189,10 +189,11 @@ func (c *Conn) askWith(ctx context.Context, procedure libvirt.Procedure, args, r
 	return nil
 }
 
-// post makes a call without waiting for its answer. The daemon answers it at once, whatever its machines do.
-func (c *Conn) post(procedure libvirt.Procedure, args libvirt.Message) {
+// post makes a call without waiting for its answer, which answered gets on the reading goroutine; it may be nil. The
+// daemon answers the call at once, whatever its machines do.
+func (c *Conn) post(procedure libvirt.Procedure, args libvirt.Message, answered func(answer, bool) *pending) {
 	if p, err := c.newCall(procedure, args, nil); err == nil {
-		p.abandoned = true
+		p.abandoned, p.answered = true, answered
 		c.send(p)
 	}
 }
@@ -327,7 +328,7 @@ func (c *Conn) receiveReply(h libvirt.Header, body []byte) error {
 	return nil
 }
 
-// end ends the connection, unless it has ended already.
+// end ends the connection, unless it has ended already. Closing comes last: with TLS it can take seconds.
 func (c *Conn) end(err error) {
 	c.mu.Lock()
 	if c.err != nil {
@@ -337,13 +338,20 @@ func (c *Conn) end(err error) {
 	c.err = err
 	calls, machines, watches := c.calls, c.machines, c.watches
 	c.calls, c.machines, c.watches, c.queue = nil, nil, nil, nil
+	var unsent []*pending
+	for serial, p := range calls {
+		if p.stage == queued {
+			unsent = append(unsent, p)
+			delete(calls, serial)
+		}
+		p.stage = finished // no caller whose context ends now finishes it a second time
+	}
 	c.mu.Unlock()
-	_ = c.conn.Close() // it has ended, whatever Close says
+	for _, p := range unsent {
+		c.finish(p, answer{err: err})
+	}
 	for _, p := range calls {
-		c.mu.Lock()
-		written := p.stage != queued
-		c.mu.Unlock()
-		c.finish(p, answer{sent: written, err: err})
+		c.finish(p, answer{sent: true, err: err})
 	}
 	for _, m := range machines {
 		m.end(err)
@@ -352,6 +360,7 @@ func (c *Conn) end(err error) {
 		w.end(err)
 	}
 	close(c.done)
+	_ = c.conn.Close() // it has ended, whatever Close says
 }
 
 // callbackError makes the error of a function of the program that has not returned to the reading goroutine. value is

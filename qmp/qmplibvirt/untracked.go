@@ -10,7 +10,7 @@ package qmplibvirt
 var untracked = map[string]bool{
 	// Devices and what they use: QEMU has them, and the command line of a restored or migrated machine does not.
 	"device_add": true, "device_del": true,
-	"blockdev-add": true, "blockdev-del": true, "blockdev-reopen": true,
+	"blockdev-add": true, "blockdev-del": true, "blockdev-reopen": true, "x-blockdev-change": true,
 	"netdev_add": true, "netdev_del": true,
 	"object-add": true, "object-del": true,
 	"chardev-add": true, "chardev-remove": true, "chardev-change": true,

@@ -262,16 +262,39 @@ func (c *Conn) receiveLifecycle(body []byte) error {
 	if change != Stopped {
 		return nil
 	}
-	var stopped []*machine
 	c.mu.Lock()
-	for k, m := range c.machines {
-		if k.uuid == b.Domain.UUID && (b.Domain.ID < 0 || b.Domain.ID == k.id) { // usually it has no ID any more
-			stopped = append(stopped, m)
-		}
-	}
+	stopped := c.runs(b.Domain.UUID, -1)
 	c.mu.Unlock()
-	for _, m := range stopped {
-		m.end(&StoppedError{m.domain.Name, StopDetail(b.Detail)})
+	if len(stopped) > 0 {
+		c.endRuns(b.Domain.UUID, StopDetail(b.Detail))
 	}
 	return nil
+}
+
+// runs returns the runs of a machine that have a Domain, except the one with this ID. The caller holds mu.
+func (c *Conn) runs(uuid libvirt.UUID, except int32) (runs []*machine) {
+	for k, m := range c.machines {
+		if k.uuid == uuid && k.id != except {
+			runs = append(runs, m)
+		}
+	}
+	return runs
+}
+
+// endRuns ends the runs of a machine that has stopped. The event of that does not say which run it was, and it can come
+// after the look-up of the next run. So endRuns asks for the present run, which continues.
+func (c *Conn) endRuns(uuid libvirt.UUID, detail StopDetail) {
+	c.post(libvirt.DomainLookupByUUID, &libvirt.UUIDBody{UUID: uuid}, func(a answer, _ bool) *pending {
+		now := libvirt.DomainBody{Domain: libvirt.Domain{ID: -1}} // also if the daemon does not know the machine any more
+		if a.err == nil && libvirt.Decode(a.body, &now) != nil {
+			now.Domain.ID = -1
+		}
+		c.mu.Lock()
+		stopped := c.runs(uuid, now.Domain.ID)
+		c.mu.Unlock()
+		for _, m := range stopped {
+			m.end(&StoppedError{m.domain.Name, detail})
+		}
+		return nil
+	})
 }
