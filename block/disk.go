@@ -49,6 +49,10 @@ type Layer struct {
 	// QEMU reports no name.
 	File string
 
+	// Path is the path of the file if QEMU got a descriptor from this library, and the library opened the file. [VM.Disk] and
+	// [VM.Disks] fill it in.
+	Path string
+
 	Size int64 // of the disk that the guest sees, in bytes
 
 	Encrypted bool // QEMU encrypts the data, with LUKS or an older method
@@ -255,6 +259,9 @@ func (vm *VM) complete(ctx context.Context, disks ...*Disk) error {
 		if d.ID != "" {
 			ids = append(ids, d.ID)
 		}
+	}
+	if err := vm.findPaths(ctx, disks...); err != nil {
+		return err
 	}
 	nodes, err := vm.plug.NodesOf(ctx, ids...)
 	for _, d := range disks {

@@ -26,7 +26,7 @@ type Overlay struct {
 	Target Target
 
 	// BackingFile is the name of the image below, for the header of the overlay. By default, Snapshot writes the name that
-	// QEMU knows. If QEMU got a descriptor, it knows no name, and Snapshot returns an error.
+	// QEMU knows, or [Layer.Path]. If neither is known, the error matches [ErrNoFileName].
 	BackingFile string
 
 	// Unencrypted allows an overlay on top of an encrypted image. The overlay is not encrypted: what the guest writes from
@@ -93,6 +93,7 @@ func (e *ThawError) Unwrap() error { return e.Err }
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on a disk. With QEMU 6.0 to 9.2, also if a job of any disk uses an NBD server: if the server did not
 //     answer, QEMU would execute no command.
+//   - [ErrNoFileName]: the name for the header of an overlay is not known.
 //   - [ErrEncrypted]: the image of a disk is encrypted, and Unencrypted is not set.
 //   - [ErrNotEmpty]: the file for an overlay has content.
 //   - [ErrSize]: a disk was resized after Snapshot had created its overlay.
@@ -123,7 +124,7 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, ids []string, overla
 	}
 	targets := make([]wanted, len(overlays))
 	for i, o := range overlays {
-		if targets[i], err = o.target(disks[i]); err != nil {
+		if targets[i], err = vm.overlay(ctx, o, disks[i]); err != nil {
 			return onDisk(o.Disk, err)
 		}
 	}
@@ -175,14 +176,14 @@ func (vm *VM) checkSizes(ctx context.Context, before []*Disk) error {
 	return nil
 }
 
-// target returns the target of the overlay, which is created and has the format qcow2. Its node has no backing node:
+// overlay returns the target of an overlay, which is created and has the format qcow2. Its node has no backing node:
 // blockdev-snapshot connects it with the image below.
-func (o *Overlay) target(d *Disk) (w wanted, err error) {
+func (vm *VM) overlay(ctx context.Context, o Overlay, d *Disk) (w wanted, err error) {
 	w = wanted{disk: o.Disk, size: d.Size()}
 	if d.image().Encrypted && !o.Unencrypted {
 		return w, because(ErrEncrypted, "image is encrypted, and its overlay would not be: set Unencrypted to allow that")
 	}
-	if w.below.file, w.below.format, err = d.image().named(o.BackingFile); err != nil {
+	if w.below.file, w.below.format, err = vm.named(ctx, d, d.imageIndex(), o.BackingFile); err != nil {
 		return w, err
 	}
 	t := &w.Target

@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/qmpkit/qmpkit/guestagent"
 	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -65,6 +66,7 @@ const statusHelp = `    0  the command succeeded
     3  the command was not sent: there is no connection
     4  the command was sent, and no answer came: the server may have executed it
     5  the time is over: not all events have come, or an operation has not ended
+       an operation "agent run": the status of the program, or 128 and the number of the signal that ended it
   130  Ctrl-C
   143  SIGTERM or SIGHUP`
 
@@ -84,7 +86,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	root := newRoot(cancel, stdin)
-	root.SetArgs(dryRun(twoDashes(args)))
+	root.SetArgs(dryRun(endSwitches(twoDashes(args))))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -191,9 +193,14 @@ func statusOf(err error) int {
 	_, encode := errors.AsType[*qmp.EncodeError](err)
 	_, failed := errors.AsType[*operationError](err)
 	_, dial := errors.AsType[*dialError](err)
+	program, ended := errors.AsType[*guestagent.ExitError](err)
 	switch {
 	case err == nil:
 		return exitOK
+	case ended && program.ExitCode > 0 && program.ExitCode < 256:
+		return program.ExitCode
+	case ended:
+		return 128 + program.Signal&127
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.Is(err, errTerminated):
@@ -296,6 +303,9 @@ func isOneDash(arg string) bool {
 func dryRun(args []string) []string {
 	out := slices.Clone(args)
 	for i, arg := range out {
+		if arg == "--" {
+			break
+		}
 		number := false
 		if i+1 < len(out) {
 			_, err := strconv.Atoi(out[i+1])

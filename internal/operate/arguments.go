@@ -133,6 +133,17 @@ type Error struct {
 // Error returns the reason.
 func (e *Error) Error() string { return e.Reason }
 
+// ErrMistake means that the arguments of an operation do not fit together, or do not fit this machine's files. Nothing was
+// sent that changes anything.
+var ErrMistake = errors.New("mistake in the arguments")
+
+// mistake returns an error that matches [ErrMistake], and has its own text.
+func mistake(format string, args ...any) error { return &mistakeError{fmt.Errorf(format, args...)} }
+
+type mistakeError struct{ error }
+
+func (e *mistakeError) Unwrap() []error { return []error{ErrMistake, e.error} }
+
 var errNoAgent = errors.New("no guest agent: the session has no connection to one")
 
 // Match reports whether words begin with the name of an operation, and how many words the name has.

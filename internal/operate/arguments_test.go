@@ -36,7 +36,7 @@ func TestTable(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for words, want := range map[string]string{
 		"remove disk": "remove disk ID [jobs=ON|OFF] [backend=ON|OFF] [timeout=DURATION]",
-		"snapshot":    "snapshot DISK… FILE… [backing-file=TEXT…] [freeze=ON|OFF] [unencrypted=ON|OFF] [drop-bitmaps=ON|OFF]",
+		"snapshot":    "snapshot (DISK FILE)… [backing-file=TEXT…] [freeze=ON|OFF] [unencrypted=ON|OFF] [drop-bitmaps=ON|OFF]",
 		"agent run":   "agent run [timeout=DURATION] [stdin=ON|OFF] PROGRAM…",
 	} {
 		op, _ := operate.Match(strings.Fields(words))
