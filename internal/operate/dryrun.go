@@ -141,8 +141,8 @@ var results = map[string]string{
 	"chardev-add": `{}`,
 }
 
-// readElsewhere has the commands whose effect an operation reads from a file.
-var readElsewhere = map[string]bool{"screendump": true, "dump-guest-memory": true}
+// readElsewhere has the commands whose effect an operation reads from a file, or sees at the end of a connection.
+var readElsewhere = map[string]bool{"screendump": true, "dump-guest-memory": true, "guest-shutdown": true}
 
 // queries are the commands that change nothing and whose names do not begin with "query-".
 var queries = map[string]bool{
