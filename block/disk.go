@@ -132,7 +132,7 @@ func (d *Disk) busy() error {
 func (vm *VM) Disk(ctx context.Context, id string) (d *Disk, err error) {
 	err = vm.do(ctx, "describe disk", id, func() error {
 		if d, err = vm.look(ctx, id); err == nil {
-			err = vm.complete(ctx, d)
+			err = vm.describe(ctx, d)
 		}
 		return err
 	})
@@ -147,7 +147,7 @@ func (vm *VM) Disks(ctx context.Context) (all []*Disk, err error) {
 		return nil, err
 	}
 	if all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err == nil {
-		err = vm.complete(ctx, all...)
+		err = vm.describe(ctx, all...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("block: list disks: %w", err)
@@ -248,6 +248,14 @@ func (vm *VM) orBusy(ctx context.Context, id, jobID string, err error) error {
 	return fmt.Errorf("%w; %w", busy, err)
 }
 
+// describe fills in all that a caller sees.
+func (vm *VM) describe(ctx context.Context, disks ...*Disk) error {
+	if err := vm.complete(ctx, disks...); err != nil {
+		return err
+	}
+	return vm.findPaths(ctx, disks...)
+}
+
 // complete fills in Exports and Left.
 func (vm *VM) complete(ctx context.Context, disks ...*Disk) error {
 	exports, err := qemu.QueryBlockExports{}.Do(ctx, vm.conn)
@@ -259,9 +267,6 @@ func (vm *VM) complete(ctx context.Context, disks ...*Disk) error {
 		if d.ID != "" {
 			ids = append(ids, d.ID)
 		}
-	}
-	if err := vm.findPaths(ctx, disks...); err != nil {
-		return err
 	}
 	nodes, err := vm.plug.NodesOf(ctx, ids...)
 	for _, d := range disks {

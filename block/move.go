@@ -318,7 +318,10 @@ func (vm *VM) named(ctx context.Context, d *Disk, layer int, file string) (name 
 			return "", "", err
 		}
 	}
-	l := d.Layers[layer]
+	return d.Layers[layer].named(file)
+}
+
+func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err error) {
 	if file == "" && !l.part {
 		file = l.Path
 		if _, isSet := l.FDSet(); file == "" && !isSet {

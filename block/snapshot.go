@@ -119,12 +119,15 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, ids []string, overla
 	if err == nil {
 		err = vm.checkTransaction(ctx)
 	}
+	if err == nil && slices.ContainsFunc(overlays, func(o Overlay) bool { return o.BackingFile == "" }) {
+		err = vm.findPaths(ctx, disks...)
+	}
 	if err != nil {
 		return err
 	}
 	targets := make([]wanted, len(overlays))
 	for i, o := range overlays {
-		if targets[i], err = vm.overlay(ctx, o, disks[i]); err != nil {
+		if targets[i], err = o.target(disks[i]); err != nil {
 			return onDisk(o.Disk, err)
 		}
 	}
@@ -176,14 +179,14 @@ func (vm *VM) checkSizes(ctx context.Context, before []*Disk) error {
 	return nil
 }
 
-// overlay returns the target of an overlay, which is created and has the format qcow2. Its node has no backing node:
+// target returns the target of the overlay, which is created and has the format qcow2. Its node has no backing node:
 // blockdev-snapshot connects it with the image below.
-func (vm *VM) overlay(ctx context.Context, o Overlay, d *Disk) (w wanted, err error) {
+func (o *Overlay) target(d *Disk) (w wanted, err error) {
 	w = wanted{disk: o.Disk, size: d.Size()}
 	if d.image().Encrypted && !o.Unencrypted {
 		return w, because(ErrEncrypted, "image is encrypted, and its overlay would not be: set Unencrypted to allow that")
 	}
-	if w.below.file, w.below.format, err = vm.named(ctx, d, d.imageIndex(), o.BackingFile); err != nil {
+	if w.below.file, w.below.format, err = d.image().named(o.BackingFile); err != nil {
 		return w, err
 	}
 	t := &w.Target

@@ -209,6 +209,8 @@ func statusOf(err error) int {
 		return exitUsage
 	case dial:
 		return exitNotSent
+	case failed && errors.Is(err, errTimeOver):
+		return exitTimeOver
 	case refused:
 		return exitRefused
 	case errors.Is(err, qmp.ErrOutcomeUnknown):

@@ -298,7 +298,7 @@ func remove(what string, f func(*hotplug.VM, context.Context, string, ...hotplug
 		case err == nil:
 			env.say("removed %s %s", what, v.text("id"))
 		}
-		env.kept(kept)
+		env.kept(kept, err)
 		return err
 	}
 }

@@ -45,7 +45,7 @@ var diskOperations = []Operation{
 			kept, err := env.disks().Move(ctx, id, env.target(v, 0), &block.MoveOptions{Top: v.bool("top"),
 				BackingFile: v.text("backing-file"), WriteBlocking: v.bool("write-blocking"), Speed: v.size("speed"),
 				Progress: env.job("move " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "disk %s uses %s", id, v.text("file"))
 		},
 	},
@@ -57,7 +57,7 @@ var diskOperations = []Operation{
 			kept, err := env.disks().Copy(ctx, id, env.target(v, 0), &block.CopyOptions{Top: v.bool("top"),
 				BackingFile: v.text("backing-file"), WriteBlocking: v.bool("write-blocking"), Speed: v.size("speed"),
 				Progress: env.job("copy " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "%s has a copy of disk %s", v.text("file"), id)
 		},
 	},
@@ -80,7 +80,7 @@ var diskOperations = []Operation{
 			id := v.text("disk")
 			kept, err := env.disks().Commit(ctx, id, &block.CommitOptions{Top: v.text("top"), Base: v.text("base"),
 				BackingFile: v.text("backing-file"), Speed: v.size("speed"), Progress: env.job("commit " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "disk %s is merged", id)
 		},
 	},
@@ -94,7 +94,7 @@ var diskOperations = []Operation{
 			id := v.text("disk")
 			kept, err := env.disks().Stream(ctx, id, &block.StreamOptions{Top: v.text("top"), Base: v.text("base"),
 				BackingFile: v.text("backing-file"), Speed: v.size("speed"), Progress: env.job("stream " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "disk %s no longer uses the images below", id)
 		},
 	},
@@ -118,7 +118,7 @@ var diskOperations = []Operation{
 				return err
 			}
 			kept, err := env.disks().AbortBackups(ctx, v["disk"]...)
-			env.kept(kept)
+			env.kept(kept, err)
 			if err != nil || env.dry {
 				return err
 			}
@@ -140,7 +140,7 @@ var diskOperations = []Operation{
 		Args: []Arg{disk},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			kept, err := env.disks().Clean(ctx, v.text("disk"))
-			env.kept(kept)
+			env.kept(kept, err)
 			switch {
 			case err != nil || len(kept) == 0:
 				return env.done(err, "disk %s is clean", v.text("disk"))
@@ -210,7 +210,7 @@ var diskOperations = []Operation{
 				return err
 			}
 			kept, err := env.disks().ChangeMedium(ctx, v.text("disk"), medium, &block.MediumOptions{Force: v.bool("force")})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "drive %s has the new medium", v.text("disk"))
 		}),
 	},
@@ -219,7 +219,7 @@ var diskOperations = []Operation{
 		Args: []Arg{disk, {Name: "force", Kind: "bool", Default: "off", Help: "open the tray even if the guest has locked it"}, timeout("30s")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
 			kept, err := env.disks().ChangeMedium(ctx, v.text("disk"), nil, &block.MediumOptions{Force: v.bool("force")})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "drive %s is empty", v.text("disk"))
 		}),
 	},
@@ -328,7 +328,7 @@ func backup(ctx context.Context, env *Env, v Values) error {
 	}
 	kept, err := env.disks().Backup(ctx, all, &block.BackupOptions{ScratchDir: v.text("scratch-dir"), Direct: v.bool("direct"), Speed: v.size("speed"),
 		Progress: func(disk string, p job.Progress) { env.progress("backup "+disk, p.Current, p.Total) }})
-	env.kept(kept)
+	env.kept(kept, err)
 	for i, id := range v["disk"] {
 		if env.done(err, "%s has a backup of disk %s", v["file"][i], id) != nil {
 			break

@@ -174,9 +174,13 @@ func (env *Env) result(value any, lines ...string) error {
 	return nil
 }
 
-// kept lists the parts that an operation has left in QEMU.
-func (env *Env) kept(kept []hotplug.Kept) {
+// kept lists the parts that an operation has left in QEMU. err is the operation's; it has reasons, too.
+func (env *Env) kept(kept []hotplug.Kept, err error) {
 	for _, k := range kept {
+		if k.Err != nil && err != nil && strings.Contains(err.Error(), k.Err.Error()) {
+			env.note("still in QEMU: %s %q", k.What, k.Name)
+			continue
+		}
 		env.note("still in QEMU: %v", k)
 	}
 }
@@ -287,10 +291,18 @@ func timeout(limit string) Arg {
 	return Arg{Name: "timeout", Kind: "duration", Default: limit, Help: "how long to wait for the guest"}
 }
 
+// A timeError is the end of the time of the argument timeout.
+type timeError time.Duration
+
+func (e timeError) Error() string { return fmt.Sprintf("the time is over: timeout=%v", time.Duration(e)) }
+
+func (timeError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // limited runs an operation that has the argument timeout.
 func limited(run func(context.Context, *Env, Values) error) func(context.Context, *Env, Values) error {
 	return func(ctx context.Context, env *Env, v Values) error {
-		ctx, cancel := context.WithTimeout(ctx, v.duration("timeout"))
+		limit := v.duration("timeout")
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, timeError(limit))
 		defer cancel()
 		return run(ctx, env, v)
 	}

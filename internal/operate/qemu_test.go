@@ -150,7 +150,8 @@ func TestDevices(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "52:54:00:00:00:09", mac)
 		require.Equal(t, "added nic n1\n", s.do("add", "nic", "n1", `netdev={"type": "hubport", "hubid": 1}`))
-		require.Contains(t, s.refused(hotplug.ErrUnplugPending, "remove", "nic", "n0", "timeout=3s"), "n0") // no guest
+		require.Contains(t, s.refused(hotplug.ErrUnplugPending, "remove", "nic", "n0", "timeout=3s"), "the time is over: timeout=3s") // no guest
+		require.Contains(t, s.out.String(), "still in QEMU: netdev \"n0\"\n")
 		s.refused(hotplug.ErrInUse, "remove", "netdev", "n0")
 		require.Equal(t, "removed netdev net0\n", s.do("remove", "netdev", "net0"))
 
