@@ -89,7 +89,7 @@ func (sh *shell) operationSwitches(line string, words []word) (rest []word, s sw
 		case takesAll && i >= n && !isSwitch(w.text) && !strings.Contains(w.text, "="):
 			return append(rest, words[i:]...), s, nil
 		case takesAll && i >= n && w.text == "--":
-			return append(rest, words[i+1:]...), s, nil
+			return append(rest, words[i:]...), s, nil
 		case w.text == "-n" || w.text == "-dry-run" || name == "-dry-run":
 			s.dry = true
 		case w.text == "-json" || name == "-json":
@@ -116,7 +116,8 @@ func (sh *shell) operationSwitches(line string, words []word) (rest []word, s sw
 // beginsProgram reports whether the words are an operation that takes the next word, and all that follow, as they are.
 func beginsProgram(words []string, next string) bool {
 	op, _ := operate.Match(words)
-	return op != nil && slices.ContainsFunc(op.Args, func(a operate.Arg) bool { return a.Rest }) && !isSwitch(next) && !strings.Contains(next, "=")
+	return op != nil && slices.ContainsFunc(op.Args, func(a operate.Arg) bool { return a.Rest }) &&
+		(next == "--" || !isSwitch(next) && !strings.Contains(next, "="))
 }
 
 // endSwitches inserts "--" before the words that an operation takes as they are: the program of "agent run". args are those
@@ -128,6 +129,9 @@ func endSwitches(args []string) []string {
 	for i := 0; i < len(args); i++ {
 		arg := args[i]
 		if arg == "--" {
+			if len(words) > 0 && beginsProgram(words[1:], arg) {
+				return slices.Insert(slices.Clone(args), i, arg) // the command line takes one, the operation the other
+			}
 			break
 		}
 		if isSwitch(arg) {

@@ -32,7 +32,7 @@ type Arg struct {
 	Required   bool
 	Positional bool // can be given without its name, in this order
 	Repeated   bool // positional arguments that are Repeated come any number of times, in turn
-	Rest       bool // gets all words that follow as they are
+	Rest       bool // gets all words that follow as they are; "--" can stand before them
 }
 
 // short returns the values of an argument for Usage.
@@ -213,6 +213,10 @@ type parser struct {
 func (p *parser) word(word string) *Error {
 	if p.rest != nil {
 		p.values[p.rest.Name] = append(p.values[p.rest.Name], word)
+		return nil
+	}
+	if i := slices.IndexFunc(p.op.Args, func(a Arg) bool { return a.Rest }); i >= 0 && word == "--" {
+		p.rest = &p.op.Args[i]
 		return nil
 	}
 	if key, text, ok := strings.Cut(word, "="); ok && isKey(key) {

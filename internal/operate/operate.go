@@ -294,7 +294,9 @@ func timeout(limit string) Arg {
 // A timeError is the end of the time of the argument timeout.
 type timeError time.Duration
 
-func (e timeError) Error() string { return fmt.Sprintf("the time is over: timeout=%v", time.Duration(e)) }
+func (e timeError) Error() string {
+	return fmt.Sprintf("the time is over: timeout=%v", time.Duration(e))
+}
 
 func (timeError) Is(target error) bool { return target == context.DeadlineExceeded }
 
