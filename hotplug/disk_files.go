@@ -92,7 +92,7 @@ func additionOf(id, node string) string {
 	return strings.Join([]string{opaqueMark, id, node, rand.Text()[:8]}, ":")
 }
 
-// opaque returns the text for the set of a file. It has the path if that still names the file: a Descriptor can have any name.
+// opaque returns the text for the set of a file. It has the path if that names the file: the Open of a caller can open another.
 func (f *treeFile) opaque(addition string) string {
 	path, err := filepath.Abs(f.path)
 	if err != nil || !utf8.ValidString(path) {
