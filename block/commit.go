@@ -25,7 +25,7 @@ type CommitOptions struct {
 	Base string
 
 	// BackingFile is the name of the base, for the header of the image above Top. By default, Commit writes the name that
-	// QEMU knows. If QEMU got a descriptor, it knows no name, and Commit returns an error. BackingFile has no effect if Top
+	// QEMU knows, or [Layer.Path]. If neither is known, the error matches [ErrNoFileName]. BackingFile has no effect if Top
 	// is the first image.
 	BackingFile string
 
@@ -226,7 +226,7 @@ func (vm *VM) planCommit(ctx context.Context, id string, opts *CommitOptions) (*
 	if top == d.imageIndex() {
 		c.bitmaps = bitmapMove{vm, d.Layers[top].Node, below.Node, m.job, d.movable(opts.DropBitmaps)}
 	} else {
-		file, _, err := below.named(opts.BackingFile)
+		file, _, err := vm.named(ctx, d, base, opts.BackingFile)
 		if err != nil {
 			return nil, err
 		}
@@ -312,8 +312,8 @@ type StreamOptions struct {
 	// Base is the node of a layer that stays below Top. If it is empty, Top then has no image below it.
 	Base string
 
-	// BackingFile is the name of the base, for the header of Top. By default, Stream writes the name that QEMU knows. If QEMU
-	// got a descriptor, it knows no name, and Stream returns an error. BackingFile has no effect without Base.
+	// BackingFile is the name of the base, for the header of Top. By default, Stream writes the name that QEMU knows,
+	// or [Layer.Path]. If neither is known, the error matches [ErrNoFileName]. BackingFile has no effect without Base.
 	BackingFile string
 
 	Speed    int64              // the limit in bytes a second; 0 means none
@@ -379,7 +379,7 @@ func (vm *VM) planStream(ctx context.Context, id string, opts *StreamOptions) (*
 		if base, err = d.imageBelow(top, opts.Base); err != nil {
 			return nil, err
 		}
-		file, _, err := d.Layers[base].named(opts.BackingFile)
+		file, _, err := vm.named(ctx, d, base, opts.BackingFile)
 		if err != nil {
 			return nil, err
 		}

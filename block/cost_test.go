@@ -56,9 +56,9 @@ func TestCommandsOfOperations(t *testing.T) {
 				others  [2]int         // other commands, for one disk and for four
 			}{
 				{"Disk", func(vm *block.VM) error { _, err := vm.Disk(ctx, "disk0"); return err },
-					map[string]int{"query-block": 1, "query-blockstats": 2, "query-block-exports": 1, "query-fdsets": 1, "qom-list": 1}, [2]int{}},
+					map[string]int{"query-block": 1, "query-blockstats": 2, "query-block-exports": 1, "query-fdsets": 2, "qom-list": 1}, [2]int{}},
 				{"Disks", func(vm *block.VM) error { _, err := vm.Disks(ctx); return err },
-					map[string]int{"query-block": 1, "query-blockstats": 2, "query-block-exports": 1, "query-fdsets": 1, "qom-list": 1}, [2]int{}},
+					map[string]int{"query-block": 1, "query-blockstats": 2, "query-block-exports": 1, "query-fdsets": 2, "qom-list": 1}, [2]int{}},
 				{"Snapshot", func(vm *block.VM) error {
 					var overlays []block.Overlay
 					for _, id := range ids {

@@ -49,6 +49,10 @@ type Layer struct {
 	// QEMU reports no name.
 	File string
 
+	// Path is the path of the file if QEMU got a descriptor from this library, and the library opened the file. [VM.Disk] and
+	// [VM.Disks] fill it in.
+	Path string
+
 	Size int64 // of the disk that the guest sees, in bytes
 
 	Encrypted bool // QEMU encrypts the data, with LUKS or an older method
@@ -128,7 +132,7 @@ func (d *Disk) busy() error {
 func (vm *VM) Disk(ctx context.Context, id string) (d *Disk, err error) {
 	err = vm.do(ctx, "describe disk", id, func() error {
 		if d, err = vm.look(ctx, id); err == nil {
-			err = vm.complete(ctx, d)
+			err = vm.describe(ctx, d)
 		}
 		return err
 	})
@@ -143,7 +147,7 @@ func (vm *VM) Disks(ctx context.Context) (all []*Disk, err error) {
 		return nil, err
 	}
 	if all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err == nil {
-		err = vm.complete(ctx, all...)
+		err = vm.describe(ctx, all...)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("block: list disks: %w", err)
@@ -242,6 +246,14 @@ func (vm *VM) orBusy(ctx context.Context, id, jobID string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; %w", busy, err)
+}
+
+// describe fills in all that a caller sees.
+func (vm *VM) describe(ctx context.Context, disks ...*Disk) error {
+	if err := vm.complete(ctx, disks...); err != nil {
+		return err
+	}
+	return vm.findPaths(ctx, disks...)
 }
 
 // complete fills in Exports and Left.

@@ -153,7 +153,7 @@ func TestDisk(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "data1", d.ID)
 		require.Len(t, d.Layers, 1)
-		require.Equal(t, block.Layer{Node: "data1", Driver: "file", File: d.Layers[0].File, Size: imageSize}, d.Layers[0])
+		require.Equal(t, block.Layer{Node: "data1", Driver: "file", File: d.Layers[0].File, Path: m.path("data1.img"), Size: imageSize}, d.Layers[0])
 		_, isSet := d.Layers[0].FDSet()
 		require.True(t, isSet)
 		require.Empty(t, d.Left)

@@ -28,8 +28,9 @@
 // If QEMU connects to an NBD server, its monitor answers no command until the server answers. Package block limits this
 // time to 10 seconds. QEMU before 7.0 has no such limit: connect to the server yourself first, to see that it answers.
 //
-// The header of an image names the image below it. QEMU does not know the name of a file that it got as a descriptor, so
-// the caller gives the name as BackingFile.
+// The header of an image names the image below it. QEMU does not know the name of a file that it got as a descriptor. If
+// package hotplug opened the file, the name is with the descriptor, see [Layer.Path]; otherwise the caller gives it as
+// BackingFile.
 //
 // # When an operation fails
 //

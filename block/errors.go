@@ -66,6 +66,10 @@ func (e *needFullError) Unwrap() []error { return []error{ErrNeedFull, e.reason}
 // ErrNoLayer means that a node is not a layer of the disk, or that no layer is below it. The operation has changed nothing.
 var ErrNoLayer = errors.New("no such layer")
 
+// ErrNoFileName means that the header of an image needs the name of the image below it, and neither the caller nor QEMU
+// knows the name. The operation has changed nothing.
+var ErrNoFileName = errors.New("name of an image's file is not known")
+
 // ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.
 var ErrNoSnapshot = errors.New("no such snapshot")
 

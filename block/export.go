@@ -32,9 +32,13 @@ type ExportOptions struct {
 	//
 	//	&qemu.NBDServerOptions{Addr: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: "/run/data1.nbd"}}}
 	//
-	// A QEMU has one server. If it runs already, the export is at the server's address, and Server has no effect. TLSCreds
-	// names an object that the caller has added. nil means that the server runs already.
+	// A QEMU has one server. If it runs already, the export is at the server's address, and Server has no effect, unless
+	// NewServer is set. TLSCreds names an object that the caller has added. nil means that the server runs already.
 	Server *qemu.NBDServerOptions
+
+	// NewServer makes Export fail if QEMU does not start Server, for example because a server runs already. So the export is
+	// at the address of Server, or nowhere. QEMU does not report the address of its server.
+	NewServer bool
 
 	// Writable lets clients write. QEMU refuses this if a device uses the node and does not have the property share-rw. A
 	// machine that waits for a migration does not use its disks yet.
@@ -54,7 +58,7 @@ func (o *ExportOptions) exportID(disk string) string { return cmp.Or(o.ID, disk+
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: the export is Writable, and jobs run on the disk: they would miss what clients write.
 //   - [hotplug.ErrExists]: there is an export with this ID.
-//   - [*qmp.Error]: QEMU refused a command. If QEMU refuses to start the server, Export tries to add the export, because the
+//   - [*qmp.Error]: QEMU refused a command. If QEMU refuses to start the server, and NewServer is not set, Export tries to add the export, because the
 //     server may run already. If QEMU refuses that, too, the error has both reasons.
 //   - [errors.ErrUnsupported]: QEMU is older than 5.2, or is 6.0 to 8.1 and the disk has an iothread: such a QEMU can
 //     terminate when a client leaves.
@@ -103,7 +107,7 @@ func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *Exp
 		return cmp.Or(err, because(hotplug.ErrExists, "export ID %q is in use", export.ID))
 	}
 	notStarted := vm.startServer(ctx, undo, opts.Server)
-	if notStarted != nil && !refused(notStarted) {
+	if notStarted != nil && (opts.NewServer || !refused(notStarted)) {
 		return notStarted
 	}
 	err := undo.step(ctx, "export "+export.ID, func(ctx context.Context) error { return export.Do(ctx, vm.conn) },

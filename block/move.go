@@ -23,7 +23,7 @@ type MoveOptions struct {
 	Top bool
 
 	// BackingFile is the name of the image below, for the header of a target that Create makes with Top. By default, Move
-	// writes the name that QEMU knows. If QEMU got a descriptor, it knows no name, and Move returns an error.
+	// writes the name that QEMU knows, or [Layer.Path]. If neither is known, the error matches [ErrNoFileName].
 	BackingFile string
 
 	// WriteBlocking makes each write of the guest wait until the target has it, too. Use it if the guest writes faster than
@@ -193,7 +193,7 @@ func (vm *VM) planMirror(ctx context.Context, undo *rollback, id string, t Targe
 	var below backing
 	if opts.Top {
 		m.Sync, m.old = qemu.MirrorSyncModeTop, m.old[:1]
-		if below, err = d.below(first, opts.BackingFile, t.Create); err != nil {
+		if below, err = vm.below(ctx, d, first, opts.BackingFile, t.Create); err != nil {
 			return nil, err
 		}
 		below.needed = pivots
@@ -297,7 +297,7 @@ func (m *mirror) pivot(ctx context.Context, j *job.Job) error {
 }
 
 // below returns what is below a layer, for a target with the same image below. file is the caller's name for that image.
-func (d *Disk) below(layer int, file string, create bool) (backing, error) {
+func (vm *VM) below(ctx context.Context, d *Disk, layer int, file string, create bool) (backing, error) {
 	if layer+1 >= len(d.Layers) {
 		return backing{}, fmt.Errorf("node %q has no image below it", d.Layers[layer].Node)
 	}
@@ -307,23 +307,65 @@ func (d *Disk) below(layer int, file string, create bool) (backing, error) {
 		return below, nil
 	}
 	var err error
-	below.file, below.format, err = b.named(file)
+	below.file, below.format, err = vm.named(ctx, d, layer+1, file)
 	return below, err
 }
 
-// named returns the name and the format of an image, for the header of the image above it. file is the caller's name.
+// named returns the name and the format of a layer's image, for the header of the image above it. file is the caller's name.
+func (vm *VM) named(ctx context.Context, d *Disk, layer int, file string) (name string, format qemu.BlockdevDriver, err error) {
+	if file == "" {
+		if err := vm.findPaths(ctx, d); err != nil {
+			return "", "", err
+		}
+	}
+	return d.Layers[layer].named(file)
+}
+
 func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err error) {
-	if _, isSet := l.FDSet(); file == "" && (isSet || l.File == "" || l.part) {
-		return "", "", fmt.Errorf("BackingFile is empty, and QEMU does not know the name of the file of node %q", l.Node)
+	if file == "" && !l.part {
+		file = l.Path
+		if _, isSet := l.FDSet(); file == "" && !isSet {
+			file = l.File
+		}
 	}
 	if file == "" {
-		file = l.File
+		return "", "", because(ErrNoFileName, "BackingFile is empty, and QEMU does not know the name of the file of node %q", l.Node)
 	}
 	switch l.Driver {
 	case qemu.BlockdevDriverFile, qemu.BlockdevDriverHostDevice:
 		return file, qemu.BlockdevDriverRaw, nil
 	}
 	return file, l.Driver, nil
+}
+
+// findPaths fills in the paths of the images of which QEMU got descriptors. A layer can name a set that is gone, and whose
+// number another set has: so the set must be one of the layer's node.
+func (vm *VM) findPaths(ctx context.Context, disks ...*Disk) error {
+	hasSet := func(l Layer) bool { _, ok := l.FDSet(); return ok }
+	if !slices.ContainsFunc(disks, func(d *Disk) bool { return slices.ContainsFunc(d.Layers, hasSet) }) {
+		return nil
+	}
+	sets, err := qemu.QueryFDSets{}.Do(ctx, vm.conn)
+	if err != nil {
+		return err
+	}
+	paths := map[int64]map[string]string{} // by the number of a set and the node
+	for _, s := range sets {
+		for _, fd := range s.FDs {
+			if _, node, path := hotplug.FileOf(qmp.Value(fd.Opaque)); path != "" {
+				paths[s.FDSetID] = map[string]string{node: path}
+			}
+		}
+	}
+	for _, d := range disks {
+		for i := range d.Layers {
+			l := &d.Layers[i]
+			if set, ok := l.FDSet(); ok {
+				l.Path = paths[set][l.Node]
+			}
+		}
+	}
+	return nil
 }
 
 // release removes the layers that a disk no longer uses, and their descriptors, also those of other programs. It returns

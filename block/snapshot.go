@@ -26,7 +26,7 @@ type Overlay struct {
 	Target Target
 
 	// BackingFile is the name of the image below, for the header of the overlay. By default, Snapshot writes the name that
-	// QEMU knows. If QEMU got a descriptor, it knows no name, and Snapshot returns an error.
+	// QEMU knows, or [Layer.Path]. If neither is known, the error matches [ErrNoFileName].
 	BackingFile string
 
 	// Unencrypted allows an overlay on top of an encrypted image. The overlay is not encrypted: what the guest writes from
@@ -93,6 +93,7 @@ func (e *ThawError) Unwrap() error { return e.Err }
 //   - [ErrNoDisk]: there is no such disk, or it has no medium.
 //   - [ErrBusy]: jobs run on a disk. With QEMU 6.0 to 9.2, also if a job of any disk uses an NBD server: if the server did not
 //     answer, QEMU would execute no command.
+//   - [ErrNoFileName]: the name for the header of an overlay is not known.
 //   - [ErrEncrypted]: the image of a disk is encrypted, and Unencrypted is not set.
 //   - [ErrNotEmpty]: the file for an overlay has content.
 //   - [ErrSize]: a disk was resized after Snapshot had created its overlay.
@@ -117,6 +118,9 @@ func (vm *VM) snapshot(ctx context.Context, undo *rollback, ids []string, overla
 	disks, err := vm.lookAllIdle(ctx, ids)
 	if err == nil {
 		err = vm.checkTransaction(ctx)
+	}
+	if err == nil && slices.ContainsFunc(overlays, func(o Overlay) bool { return o.BackingFile == "" }) {
+		err = vm.findPaths(ctx, disks...)
 	}
 	if err != nil {
 		return err

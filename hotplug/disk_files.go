@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
@@ -49,9 +51,9 @@ func (t *nodeTree) close() {
 
 // addFDSets adds the files, a set for each node, as steps of an operation.
 func (t *nodeTree) addFDSets(ctx context.Context, vm *VM, undo *rollback, d *Disk) (err error) {
-	opaque := opaqueOf(d.ID, d.NodeName)
+	addition := additionOf(d.ID, d.NodeName)
 	for _, f := range t.files {
-		if f.set, err = vm.addFDSet(ctx, undo, d.ID, opaque, f.files); err != nil {
+		if f.set, err = vm.addFDSet(ctx, undo, d.ID, f.opaque(addition), f.files); err != nil {
 			return err
 		}
 		f.node["filename"] = f.set.Path()
@@ -80,22 +82,59 @@ func (t *nodeTree) isOpen(ctx context.Context, vm *VM, d *Disk) (bool, error) {
 
 // All monitors of QEMU share the sets of descriptors. A set stays as long as its disk, because QEMU opens the file again
 // from the set when it reopens a node. QEMU chooses the number of a set. The opaque text of the descriptors names the
-// disk and its node, "qmpkit:ID:NODE:RANDOM". The last part differs for each addition. No name has a colon.
+// disk, its node and the file, "qmpkit:ID:NODE:RANDOM:PATH". The random part differs for each addition. No name has a colon.
+// A file whose path is not known has none in the text.
 
 const opaqueMark = "qmpkit"
 
-// opaqueOf returns a new opaque text for the sets of a device. node is empty if no node uses them.
-func opaqueOf(id, node string) string {
+// additionOf returns the beginning of the opaque texts of an addition, without a path. node is empty if no node uses the sets.
+func additionOf(id, node string) string {
 	return strings.Join([]string{opaqueMark, id, node, rand.Text()[:8]}, ":")
+}
+
+// opaque returns the text for the set of a file. It has the path if that names the file: the Open of a caller can open another.
+func (f *treeFile) opaque(addition string) string {
+	path, err := filepath.Abs(f.path)
+	if err != nil || !utf8.ValidString(path) {
+		return addition
+	}
+	named, err := os.Stat(path)
+	if err != nil {
+		return addition
+	}
+	if opened, err := f.files[0].Stat(); err != nil || !os.SameFile(named, opened) {
+		return addition
+	}
+	return addition + ":" + path
+}
+
+// cutOpaque returns the parts of an opaque text. ok is false if it is not one of this package.
+func cutOpaque(opaque string) (id, node, addition, path string, ok bool) {
+	parts := strings.SplitN(opaque, ":", 5)
+	if len(parts) < 4 || parts[0] != opaqueMark {
+		return "", "", "", "", false
+	}
+	if len(parts) == 5 {
+		path = parts[4]
+		if !filepath.IsAbs(path) {
+			return "", "", "", "", false
+		}
+	}
+	return parts[1], parts[2], strings.Join(parts[:4], ":"), path, true
 }
 
 // ownerOf returns the names in an opaque text. id is empty if it is not one of this package.
 func ownerOf(opaque string) (id, node string) {
-	parts := strings.Split(opaque, ":")
-	if len(parts) != 4 || parts[0] != opaqueMark {
-		return "", ""
-	}
-	return parts[1], parts[2]
+	id, node, _, _, _ = cutOpaque(opaque)
+	return id, node
+}
+
+// FileOf reads the opaque text of a descriptor in query-fdsets: the ID of the disk for which this package has sent the
+// descriptor, the node that uses it, and the path of the file. path is empty if it is not known, and disk is empty if the
+// descriptor is another's.
+func FileOf(opaque string) (disk, node, path string) {
+	disk, node, _, path, _ = cutOpaque(opaque)
+	return disk, node, path
 }
 
 // addFDSet adds a set with the files for a device, as a step of an operation.

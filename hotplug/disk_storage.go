@@ -195,8 +195,8 @@ func (vm *VM) removeNodesOf(ctx context.Context, nodes map[string][]string) (kep
 
 // A nodeSet is a set of descriptors that was added for a node.
 type nodeSet struct {
-	number       int64
-	opaque, node string
+	number         int64
+	addition, node string
 }
 
 // setsOfNodes returns the sets that were added for nodes of disks.
@@ -207,9 +207,8 @@ func (vm *VM) setsOfNodes(ctx context.Context, nodes map[string][]string) (all [
 	}
 	for _, s := range sets {
 		for _, fd := range s.FDs {
-			opaque := qmp.Value(fd.Opaque)
-			if owner, node := ownerOf(opaque); slices.Contains(nodes[owner], node) {
-				all = append(all, nodeSet{s.FDSetID, opaque, node})
+			if owner, node, addition, _, ok := cutOpaque(qmp.Value(fd.Opaque)); ok && slices.Contains(nodes[owner], node) {
+				all = append(all, nodeSet{s.FDSetID, addition, node})
 			}
 		}
 	}
@@ -234,11 +233,11 @@ func (vm *VM) removeClosedSets(ctx context.Context, sets []nodeSet, kept []Kept)
 		}
 	}
 	isOpen := func(s nodeSet) bool { return slices.Contains(open, s.number) }
-	var closed []string // texts, because another operation can get the number of a set that is gone
+	var closed []string // additions, because another operation can get the number of a set that is gone
 	for _, s := range sets {
 		switch {
-		case !slices.ContainsFunc(sets, func(other nodeSet) bool { return other.opaque == s.opaque && isOpen(other) }):
-			closed = append(closed, s.opaque)
+		case !slices.ContainsFunc(sets, func(other nodeSet) bool { return other.addition == s.addition && isOpen(other) }):
+			closed = append(closed, s.addition)
 		case !isOpen(s):
 			_, setErr := qmpfd.RemoveSet(ctx, vm.conn, s.number)
 			err = errors.Join(err, setErr)
@@ -247,7 +246,10 @@ func (vm *VM) removeClosedSets(ctx context.Context, sets []nodeSet, kept []Kept)
 	if len(closed) == 0 {
 		return err
 	}
-	return errors.Join(err, qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool { return slices.Contains(closed, opaque) }))
+	return errors.Join(err, qmpfd.RemoveSetsFunc(ctx, vm.conn, func(opaque string) bool {
+		_, _, addition, _, _ := cutOpaque(opaque)
+		return slices.Contains(closed, addition)
+	}))
 }
 
 // removeMarks removes the marks of nodes that are gone.

@@ -60,7 +60,7 @@
 //	a vhost-user connection      ID-chardev, or VhostUser.ChardevID
 //	a device's character device  ID-chardev, or Chardev.ID
 //	a device's object            ID-object, or the ID of its Options
-//	a disk's descriptors         in sets with the opaque text "qmpkit:ID:NODE:" and a random text
+//	a disk's descriptors         in sets with the opaque text "qmpkit:ID:NODE:", a random text, and ":PATH" if it is known
 //	a disk's secrets             ID.secret.NAME
 //	a NIC's descriptors          ID-0, ID-1, …; those of vhost ID-0-vhost, …
 //	a device's descriptors       ID-0-fd, ID-1-fd, …

@@ -61,9 +61,9 @@ func appendNode(line *launch.Line, d *Disk, b nodeBackend) error {
 			return err
 		}
 	}
-	opaque := opaqueOf(d.ID, d.NodeName)
+	addition := additionOf(d.ID, d.NodeName)
 	for _, f := range tree.files {
-		path, err := line.FDSet(opaque, f.use, f.files...)
+		path, err := line.FDSet(f.opaque(addition), f.use, f.files...)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package hotplug_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -200,6 +201,36 @@ func TestNamesInSets(t *testing.T) {
 	require.NoError(t, hotplug.New(c, nil).AddDisk(ctx, hotplug.Disk{ID: "d", Backend: hotplug.File{Path: path}}))
 	require.NoError(t, errorOf(hotplug.New(c, nil).RemoveDisk(ctx, "d")))
 	require.Equal(t, before, m.State())
+}
+
+// TestFileOf: the descriptors of a disk have the path of its file, if that is the name of the file.
+func TestFileOf(t *testing.T) {
+	ctx := t.Context()
+	c := fakeqemu.New(t).Dial()
+	path := image(t)
+	opened, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer opened.Close()
+	other := func(_ string, flags int) (*os.File, error) { return os.OpenFile(path, flags, 0) }
+	for id, backend := range map[string]hotplug.DiskBackend{
+		"file": hotplug.File{Path: path}, "descriptor": hotplug.Descriptor{File: opened},
+		"other": hotplug.File{Path: image(t) + ".none", Open: other},
+	} {
+		require.NoError(t, hotplug.New(c, nil).AddDisk(ctx, hotplug.Disk{ID: id, NodeName: id + ".n", Backend: backend}))
+	}
+	sets, err := qemu.QueryFDSets{}.Do(ctx, c)
+	require.NoError(t, err)
+	got := map[string]string{}
+	for _, s := range sets {
+		disk, node, path := hotplug.FileOf(qmp.Value(s.FDs[0].Opaque))
+		require.Equal(t, disk+".n", node)
+		got[disk] = path
+	}
+	require.Equal(t, map[string]string{"file": path, "descriptor": "", "other": ""}, got)
+	for _, opaque := range []string{"", "qmpkit:d:n", "qmpkit:d:n:r:relative", "other:d:n:r:/path"} {
+		disk, _, path := hotplug.FileOf(opaque)
+		require.Empty(t, disk+path, opaque)
+	}
 }
 
 // addForeign adds a disk, a NIC, memory and a source of random numbers as others do.

@@ -30,7 +30,8 @@ type ScreendumpOptions struct {
 const cleanupLimit = 15 * time.Second
 
 // Screendump writes a picture of the machine's screen. The machine needs a display device, but no display. QEMU writes into
-// a temporary file without a name, in [os.TempDir].
+// a temporary file without a name, in [os.TempDir]. If the machine is stopped, QEMU 5.2 and 7.2 keep the descriptor of that
+// file until the machine runs and the connection ends.
 //
 // Screendump returns an error that matches:
 //   - [qmp.ErrDeviceNotFound]: there is no such display device.
@@ -75,7 +76,9 @@ func drawInto(ctx context.Context, x qmp.Executor, to *os.File, opts *Screendump
 	defer func() {
 		ctx, cancel := wait.Detach(ctx, cleanupLimit)
 		defer cancel()
-		err = errors.Join(err, set.Remove(ctx))
+		if removeErr := set.Remove(ctx); !errors.Is(removeErr, qmpfd.ErrKept) {
+			err = errors.Join(err, removeErr)
+		}
 	}()
 	request := qemu.Screendump{Filename: set.Path(), Device: qmp.NonZero(opts.Device)}
 	if opts.Device != "" {

@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"github.com/qmpkit/qmpkit/guestagent"
 	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/internal/talk"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -67,6 +68,7 @@ const statusHelp = `    0  the command succeeded
     4  the command was sent, and no answer came: the server may have executed it
     5  the time is over: not all events have come, or an operation has not ended
     6  the output could not be written
+   other  of "agent run": the status of the program, or 128 and the number of the signal that ended it
   130  Ctrl-C
   143  SIGTERM or SIGHUP`
 
@@ -86,7 +88,7 @@ func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
 	root := newRoot(cancel, stdin)
-	root.SetArgs(dryRun(twoDashes(args)))
+	root.SetArgs(dryRun(endSwitches(twoDashes(args))))
 	root.SetIn(stdin)
 	out := &output{Writer: stdout}
 	root.SetOut(out)
@@ -223,11 +225,16 @@ func statusOf(err error) int {
 	_, failed := errors.AsType[*operationError](err)
 	_, dial := errors.AsType[*dialError](err)
 	_, output := errors.AsType[*outputError](err)
+	program, ended := errors.AsType[*guestagent.ExitError](err)
 	switch {
 	case err == nil:
 		return exitOK
 	case output:
 		return exitOutput
+	case ended && program.ExitCode > 0 && program.ExitCode < 256:
+		return program.ExitCode
+	case ended:
+		return 128 + program.Signal&127
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
 	case errors.Is(err, errTerminated):
@@ -236,6 +243,8 @@ func statusOf(err error) int {
 		return exitUsage
 	case dial:
 		return exitNotSent
+	case failed && errors.Is(err, errTimeOver):
+		return exitTimeOver
 	case refused:
 		return exitRefused
 	case errors.Is(err, qmp.ErrOutcomeUnknown):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,17 +11,26 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/pflag"
+
 	"github.com/qmpkit/qmpkit/internal/operate"
 	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
 // operation executes a line such as "add disk data1 /srv/data1.img". With -n, it prints the commands that the operation
-// would send.
-func (sh *shell) operation(ctx context.Context, line string, words []word) error {
-	words, dry, limit, err := sh.operationSwitches(line, words)
+// would send. filter is what follows a bar.
+func (sh *shell) operation(ctx context.Context, line string, words []word, filter *string) error {
+	words, s, err := sh.operationSwitches(line, words)
 	if err != nil {
 		return err
+	}
+	if filter != nil {
+		program, ok := strings.CutPrefix(*filter, "jq ")
+		if !ok {
+			return usagef("the result of an operation goes through jq only: want | jq PROGRAM")
+		}
+		s.jq = unquote(strings.TrimSpace(program))
 	}
 	op, values, err := operate.Parse(unquoted(words))
 	if wrong, ok := errors.AsType[*operate.Error](err); ok {
@@ -36,9 +46,9 @@ func (sh *shell) operation(ctx context.Context, line string, words []word) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := within(ctx, limit)
+	ctx, cancel := within(ctx, s.timeout)
 	defer cancel()
-	env, err := sh.env(ctx, sh.current)
+	env, err := sh.env(ctx, sh.current, op)
 	if err != nil {
 		return err
 	}
@@ -47,7 +57,17 @@ func (sh *shell) operation(ctx context.Context, line string, words []word) error
 		defer out.Close()
 		env.Out = out
 	}
-	if !dry {
+	if s.json || s.jq != "" {
+		env.Notes = sh.errs
+		env.Show = func(value any) error {
+			result, err := json.Marshal(value)
+			if err != nil {
+				return err
+			}
+			return sh.print(ctx, op.Name, result, s)
+		}
+	}
+	if !s.dry {
 		defer sh.endProgress()
 		sh.current.unseen.Store(true)
 		defer sh.current.unseen.Store(false)
@@ -64,29 +84,76 @@ func (sh *shell) operation(ctx context.Context, line string, words []word) error
 }
 
 // operationSwitches takes the switches out of the words of an operation. The words of a program for the guest stay.
-func (sh *shell) operationSwitches(line string, words []word) (rest []word, dry bool, limit time.Duration, err error) {
-	dry, limit = sh.defaults.dry, sh.defaults.timeout
+func (sh *shell) operationSwitches(line string, words []word) (rest []word, s switches, err error) {
+	s = sh.defaults
+	wrong := func(w word, reason, want string) (rest []word, _ switches, err error) {
+		return nil, s, &mistake{line: line, from: w.from, to: w.to, reason: reason, want: want}
+	}
 	op, n := operate.Match(unquoted(words))
 	takesAll := slices.ContainsFunc(op.Args, func(a operate.Arg) bool { return a.Rest })
 	for i := 0; i < len(words); i++ {
 		w := words[i]
 		switch name := strings.TrimPrefix(w.text, "-"); { // or two dashes
 		case takesAll && i >= n && !isSwitch(w.text) && !strings.Contains(w.text, "="):
-			return append(rest, words[i:]...), dry, limit, nil
+			return append(rest, words[i:]...), s, nil
+		case takesAll && i >= n && w.text == "--":
+			return append(rest, words[i:]...), s, nil
 		case w.text == "-n" || w.text == "-dry-run" || name == "-dry-run":
-			dry = true
+			s.dry = true
+		case w.text == "-json" || name == "-json":
+			s.json = true
+		case w.text == "-jq" || name == "-jq":
+			if i++; i == len(words) {
+				return wrong(w, "-jq: a program expected", "-jq PROGRAM")
+			}
+			s.jq = unquote(words[i].text)
 		case w.text == "-timeout" || name == "-timeout":
 			if i++; i < len(words) {
-				limit, err = time.ParseDuration(words[i].text)
+				s.timeout, err = time.ParseDuration(words[i].text)
 			}
-			if i == len(words) || err != nil || limit <= 0 {
-				return nil, false, 0, &mistake{line: line, from: w.from, to: w.to, reason: "-timeout: a time expected", want: "-timeout 10s"}
+			if i == len(words) || err != nil || s.timeout <= 0 {
+				return wrong(w, "-timeout: a time expected", "-timeout 10s")
 			}
 		default:
 			rest = append(rest, w)
 		}
 	}
-	return rest, dry, limit, nil
+	return rest, s, nil
+}
+
+// beginsProgram reports whether the words are an operation that takes the next word, and all that follow, as they are.
+func beginsProgram(words []string, next string) bool {
+	op, _ := operate.Match(words)
+	return op != nil && slices.ContainsFunc(op.Args, func(a operate.Arg) bool { return a.Rest }) &&
+		(next == "--" || !isSwitch(next) && !strings.Contains(next, "="))
+}
+
+// endSwitches inserts "--" before the words that an operation takes as they are: the program of "agent run". args are those
+// of the command line, and the switches among them have two dashes.
+func endSwitches(args []string) []string {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	new(switches).register(set)
+	var words []string // the ADDRESS and what follows, without switches
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			if len(words) > 0 && beginsProgram(words[1:], arg) {
+				return slices.Insert(slices.Clone(args), i, arg) // the command line takes one, the operation the other
+			}
+			break
+		}
+		if isSwitch(arg) {
+			if f := lookup(set, arg); f != nil && f.NoOptDefVal == "" && !strings.Contains(arg, "=") {
+				i++
+			}
+			continue
+		}
+		if len(words) > 0 && beginsProgram(words[1:], arg) {
+			return slices.Insert(slices.Clone(args), i, "--")
+		}
+		words = append(words, arg)
+	}
+	return args
 }
 
 // An operationError is the error of an operation, which was sent unless the error says otherwise.
@@ -95,24 +162,39 @@ type operationError struct{ error }
 func (e *operationError) Unwrap() error { return e.error }
 
 func operationFailed(err error) error {
-	if err == nil {
+	switch {
+	case err == nil:
 		return nil
+	case errors.Is(err, operate.ErrMistake):
+		return &usageError{err}
 	}
 	return &operationError{err}
 }
 
-// env returns what the operations of a session use.
-func (sh *shell) env(ctx context.Context, s *session) (*operate.Env, error) {
-	if s.kind == kindGuest {
-		return nil, usagef("%s is a guest agent: use the session of its machine, and open the agent beside it", s.name)
-	}
-	if _, err := s.executor(ctx); err != nil {
+// env returns what an operation in a session uses.
+func (sh *shell) env(ctx context.Context, s *session, op *operate.Operation) (*operate.Env, error) {
+	x, err := s.executor(ctx)
+	switch {
+	case err != nil:
 		return nil, err
+	case s.kind == kindGuest && op.NeedsMachine():
+		return nil, usagef("%s is a guest agent, and %s needs a machine: use the session of the machine, and open the agent beside it", s.name, op.Name)
+	case s.kind == kindStorage && !strings.HasPrefix(op.Name, "job "):
+		return nil, usagef("%s is a storage daemon, and %s needs a machine: use the commands of the daemon", s.name, op.Name)
+	case s.kind == kindGuest:
+		env := &operate.Env{Agent: x, Out: sh.out}
+		if sh.editor == nil {
+			env.Stdin = os.Stdin
+		}
+		if sh.tty != nil {
+			env.Progress = sh.showProgress
+		}
+		return env, nil
 	}
 	if s.env == nil || s.env.Conn != qmp.Conn(s.client) {
 		s.env = &operate.Env{Conn: s.client}
 	}
-	s.env.Out, s.env.Agent, s.env.Stdin, s.env.Progress = sh.out, nil, nil, nil
+	s.env.Out, s.env.Notes, s.env.Show, s.env.Agent, s.env.Stdin, s.env.Progress = sh.out, nil, nil, nil, nil, nil
 	if agent := sh.agentOf(s); agent != nil {
 		x, err := agent.executor(ctx)
 		if err != nil {

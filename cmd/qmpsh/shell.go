@@ -147,10 +147,7 @@ func (sh *shell) line(ctx context.Context, line string) error {
 		line = strings.TrimRight(line[:strings.LastIndex(line, *filter)], " |")
 	}
 	if op, _ := operate.Match(unquoted(words)); op != nil {
-		if filter != nil {
-			return usagef("%s has no result for a filter", op.Name)
-		}
-		return sh.operation(ctx, line, words)
+		return sh.operation(ctx, line, words, filter)
 	}
 	b := builtins[words[0].text] // nil for a command of the server
 	wraps := words[0].text == "on" || words[0].text == "watch"
@@ -161,6 +158,10 @@ func (sh *shell) line(ctx context.Context, line string) error {
 	in.register(set)
 	for i := 1; i < len(words); i++ {
 		w := words[i]
+		if words[0].text == "on" && len(in.words) > 1 && beginsProgram(unquoted(in.words[1:]), w.text) {
+			in.words = append(in.words, words[i:]...)
+			break
+		}
 		if !isSwitch(w.text) {
 			in.words = append(in.words, w)
 			continue

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -28,8 +29,11 @@ const thawLimit = 30 * time.Second
 var agentOperations = []Operation{
 	agentOperation("ping", "Ask whether the guest agent answers", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
 		begin := time.Now()
-		err := guest.GuestPing{}.Do(ctx, a)
-		return env.done(err, "the guest agent answers after %v", time.Since(begin).Round(time.Millisecond/10))
+		if err := (guest.GuestPing{}).Do(ctx, a); err != nil {
+			return err
+		}
+		after := time.Since(begin)
+		return env.result(map[string]float64{"seconds": after.Seconds()}, fmt.Sprintf("the guest agent answers after %v", after.Round(time.Millisecond/10)))
 	}),
 	agentOperation("run", "Run a program in the guest, and show its output; options come before the program", []Arg{
 		{Name: "stdin", Kind: "bool", Default: "off", Help: "the program reads this command's input, up to its end"},
@@ -60,17 +64,22 @@ var agentOperations = []Operation{
 	}),
 	agentOperation("status", "Show whether file systems of the guest are frozen", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
 		status, err := guest.GuestFsfreezeStatus{}.Do(ctx, a)
-		if err == nil {
-			env.print("%s", status)
+		if err != nil {
+			return err
 		}
-		return err
+		return env.result(status, string(status))
 	}),
 	agentOperation("interfaces", "List the network interfaces of the guest", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
 		all, err := a.Interfaces(ctx)
-		for _, i := range all {
-			env.print("%s: %v %v", i.Name, i.MAC, i.Addresses)
+		if err != nil {
+			return err
 		}
-		return err
+		values, lines := []map[string]any{}, []string{}
+		for _, i := range all {
+			values = append(values, map[string]any{"name": i.Name, "mac": i.MAC.String(), "addresses": list0(i.Addresses)})
+			lines = append(lines, fmt.Sprintf("%s: %v %v", i.Name, i.MAC, i.Addresses))
+		}
+		return env.result(values, lines...)
 	}),
 	agentOperation("set-time", "Set the clock of the guest to that of this machine", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
 		return env.done(a.SetTime(ctx, time.Now()), "the guest has the time of this machine")
@@ -83,9 +92,13 @@ var agentOperations = []Operation{
 	}),
 }
 
-// shutDown needs the connection to QEMU, which reports the end of the guest.
+// shutDown uses the connection to QEMU, which reports the end of the guest, if there is one.
 func shutDown(ctx context.Context, env *Env, mode guestagent.ShutdownMode) error {
-	agent := guestagent.New(patient{env.Agent}, &guestagent.Options{VM: env.conn()})
+	opts := &guestagent.Options{}
+	if env.Conn != nil {
+		opts.VM = env.conn()
+	}
+	agent := guestagent.New(patient{env.Agent}, opts)
 	defer agent.Close()
 	return agent.Shutdown(ctx, mode)
 }
@@ -109,12 +122,12 @@ func agentRun(ctx context.Context, env *Env, a *guestagent.Agent, v Values) erro
 
 func agentRead(ctx context.Context, env *Env, a *guestagent.Agent, v Values) error {
 	opts := &guestagent.CopyOptions{Progress: func(done, total int64) { env.progress("read "+v.text("path"), done, max(total, 0)) }}
-	if !v.has("to") {
+	if !v.has("to") || v.text("to") == "-" {
 		_, err := a.CopyFrom(ctx, v.text("path"), env.Out, opts)
 		return err
 	}
 	var n int64
-	err := env.create(v.text("to"), func(w *os.File) (err error) {
+	err := env.create(v.text("to"), func(w io.Writer) (err error) {
 		n, err = a.CopyFrom(ctx, v.text("path"), w, opts)
 		return err
 	})
@@ -127,7 +140,7 @@ func agentWrite(ctx context.Context, env *Env, a *guestagent.Agent, v Values) er
 	if v.has("from") {
 		f, err := os.Open(v.text("from"))
 		if err != nil {
-			return err
+			return mistake("from: %w", err)
 		}
 		defer f.Close()
 		if info, err := f.Stat(); err == nil {
@@ -136,7 +149,7 @@ func agentWrite(ctx context.Context, env *Env, a *guestagent.Agent, v Values) er
 		from = f
 	}
 	if from == nil {
-		return errors.New("from is missing: the file of this machine to copy")
+		return mistake("from is missing: the file of this machine to copy")
 	}
 	opts.Progress = func(done, total int64) { env.progress("write "+v.text("path"), done, max(total, 0)) }
 	n, err := a.CopyTo(ctx, v.text("path"), from, opts)
@@ -144,11 +157,11 @@ func agentWrite(ctx context.Context, env *Env, a *guestagent.Agent, v Values) er
 }
 
 // create makes a file of this machine and calls f to write it. If f fails, it removes the file. It does not replace a
-// file. A dry run gets a file without a name.
-func (env *Env) create(path string, f func(*os.File) error) (err error) {
+// file. "-" is the output of the operation. A dry run gets a file without a name.
+func (env *Env) create(path string, f func(io.Writer) error) (err error) {
 	if env.dry {
 		if _, err := os.Lstat(path); err == nil {
-			return &os.PathError{Op: "open", Path: path, Err: os.ErrExist}
+			return mistake("%w", &os.PathError{Op: "create", Path: path, Err: os.ErrExist})
 		}
 		w, err := env.image()(path, os.O_RDWR|os.O_CREATE)
 		if err != nil {
@@ -157,9 +170,12 @@ func (env *Env) create(path string, f func(*os.File) error) (err error) {
 		defer w.Close()
 		return f(w)
 	}
+	if path == "-" {
+		return f(env.Out)
+	}
 	w, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return err
+		return mistake("%w", err)
 	}
 	defer func() {
 		if closeErr := w.Close(); err == nil {

@@ -32,7 +32,7 @@ type Arg struct {
 	Required   bool
 	Positional bool // can be given without its name, in this order
 	Repeated   bool // positional arguments that are Repeated come any number of times, in turn
-	Rest       bool // gets all words that follow as they are
+	Rest       bool // gets all words that follow as they are; "--" can stand before them
 }
 
 // short returns the values of an argument for Usage.
@@ -133,6 +133,17 @@ type Error struct {
 // Error returns the reason.
 func (e *Error) Error() string { return e.Reason }
 
+// ErrMistake means that the arguments of an operation do not fit together, or do not fit this machine's files. Nothing was
+// sent that changes anything.
+var ErrMistake = errors.New("mistake in the arguments")
+
+// mistake returns an error that matches [ErrMistake], and has its own text.
+func mistake(format string, args ...any) error { return &mistakeError{fmt.Errorf(format, args...)} }
+
+type mistakeError struct{ error }
+
+func (e *mistakeError) Unwrap() []error { return []error{ErrMistake, e.error} }
+
 var errNoAgent = errors.New("no guest agent: the session has no connection to one")
 
 // Match reports whether words begin with the name of an operation, and how many words the name has.
@@ -202,6 +213,10 @@ type parser struct {
 func (p *parser) word(word string) *Error {
 	if p.rest != nil {
 		p.values[p.rest.Name] = append(p.values[p.rest.Name], word)
+		return nil
+	}
+	if i := slices.IndexFunc(p.op.Args, func(a Arg) bool { return a.Rest }); i >= 0 && word == "--" {
+		p.rest = &p.op.Args[i]
 		return nil
 	}
 	if key, text, ok := strings.Cut(word, "="); ok && isKey(key) {

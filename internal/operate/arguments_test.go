@@ -36,7 +36,7 @@ func TestTable(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for words, want := range map[string]string{
 		"remove disk": "remove disk ID [jobs=ON|OFF] [backend=ON|OFF] [timeout=DURATION]",
-		"snapshot":    "snapshot DISK… FILE… [backing-file=TEXT…] [freeze=ON|OFF] [unencrypted=ON|OFF] [drop-bitmaps=ON|OFF]",
+		"snapshot":    "snapshot (DISK FILE)… [backing-file=TEXT…] [freeze=ON|OFF] [unencrypted=ON|OFF] [drop-bitmaps=ON|OFF]",
 		"agent run":   "agent run [timeout=DURATION] [stdin=ON|OFF] PROGRAM…",
 	} {
 		op, _ := operate.Match(strings.Fields(words))
@@ -60,6 +60,8 @@ func TestParse(t *testing.T) {
 			operate.Values{"disk": {"d0", "d1"}, "file": {"a", "b"}, "freeze": {"on"}, "unencrypted": {"off"}, "drop-bitmaps": {"off"}}},
 		{[]string{"agent", "run", "timeout=2m", "sh", "-c", "a=b; echo $a"}, "agent run",
 			operate.Values{"timeout": {"2m"}, "stdin": {"off"}, "program": {"sh", "-c", "a=b; echo $a"}}},
+		{[]string{"agent", "run", "stdin=on", "--", "a=b", "--"}, "agent run",
+			operate.Values{"timeout": {"30s"}, "stdin": {"on"}, "program": {"a=b", "--"}}},
 		{[]string{"add", "device", "r0", "virtio-rng-pci", "prop.max-bytes=1024", "prop.x-a=b=c"}, "add device",
 			operate.Values{"id": {"r0"}, "driver": {"virtio-rng-pci"}, "prop": {"max-bytes=1024", "x-a=b=c"}, "wait": {"off"}, "timeout": {"1m"}}},
 		{[]string{"agent", "read", "path=a=b"}, "agent read", operate.Values{"timeout": {"30s"}, "path": {"a=b"}}},

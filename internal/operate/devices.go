@@ -208,7 +208,7 @@ func oneOf(v Values, names ...string) error {
 		}
 	}
 	if len(given) != 1 {
-		return fmt.Errorf("give one of %s, not %d", list(names), len(given))
+		return mistake("give one of %s, not %d", list(names), len(given))
 	}
 	return nil
 }
@@ -233,7 +233,7 @@ func storage(v Values) (hotplug.DiskBackend, error) {
 	case v.has("blockdev"):
 		var b hotplug.Blockdev
 		if err := qmp.Unmarshal([]byte(v.text("blockdev")), &b.Options); err != nil {
-			return nil, fmt.Errorf("blockdev: %w", err)
+			return nil, mistake("blockdev: %w", err)
 		}
 		return b, nil
 	}
@@ -260,7 +260,7 @@ func addNIC(ctx context.Context, env *Env, v Values) error {
 	switch {
 	case v.has("netdev"):
 		if err := qmp.Unmarshal([]byte(v.text("netdev")), &netdev); err != nil {
-			return fmt.Errorf("netdev: %w", err)
+			return mistake("netdev: %w", err)
 		}
 	case v.text("type") == "user":
 		netdev.Branch = &qemu.NetdevUserOptions{}
@@ -298,7 +298,7 @@ func remove(what string, f func(*hotplug.VM, context.Context, string, ...hotplug
 		case err == nil:
 			env.say("removed %s %s", what, v.text("id"))
 		}
-		env.kept(kept)
+		env.kept(kept, err)
 		return err
 	}
 }

@@ -1,11 +1,14 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/qmpkit/qmpkit/block"
@@ -42,7 +45,7 @@ var diskOperations = []Operation{
 			kept, err := env.disks().Move(ctx, id, env.target(v, 0), &block.MoveOptions{Top: v.bool("top"),
 				BackingFile: v.text("backing-file"), WriteBlocking: v.bool("write-blocking"), Speed: v.size("speed"),
 				Progress: env.job("move " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "disk %s uses %s", id, v.text("file"))
 		},
 	},
@@ -54,7 +57,7 @@ var diskOperations = []Operation{
 			kept, err := env.disks().Copy(ctx, id, env.target(v, 0), &block.CopyOptions{Top: v.bool("top"),
 				BackingFile: v.text("backing-file"), WriteBlocking: v.bool("write-blocking"), Speed: v.size("speed"),
 				Progress: env.job("copy " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "%s has a copy of disk %s", v.text("file"), id)
 		},
 	},
@@ -77,7 +80,7 @@ var diskOperations = []Operation{
 			id := v.text("disk")
 			kept, err := env.disks().Commit(ctx, id, &block.CommitOptions{Top: v.text("top"), Base: v.text("base"),
 				BackingFile: v.text("backing-file"), Speed: v.size("speed"), Progress: env.job("commit " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "disk %s is merged", id)
 		},
 	},
@@ -91,7 +94,7 @@ var diskOperations = []Operation{
 			id := v.text("disk")
 			kept, err := env.disks().Stream(ctx, id, &block.StreamOptions{Top: v.text("top"), Base: v.text("base"),
 				BackingFile: v.text("backing-file"), Speed: v.size("speed"), Progress: env.job("stream " + id)})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "disk %s no longer uses the images below", id)
 		},
 	},
@@ -110,9 +113,26 @@ var diskOperations = []Operation{
 		Name: "abort backup", Help: "End the backups and frozen views of disks, also of another program",
 		Args: []Arg{disks},
 		Run: func(ctx context.Context, env *Env, v Values) error {
+			before, err := job.List(ctx, env.conn())
+			if err != nil {
+				return err
+			}
 			kept, err := env.disks().AbortBackups(ctx, v["disk"]...)
-			env.kept(kept)
-			return env.done(err, "no backup of %s", strings.Join(v["disk"], ", "))
+			env.kept(kept, err)
+			if err != nil || env.dry {
+				return err
+			}
+			after, err := job.List(ctx, env.conn())
+			if err != nil {
+				return err
+			}
+			for _, j := range before {
+				isOf := func(id string) bool { return job.IsOf(j.ID, id) }
+				if slices.ContainsFunc(v["disk"], isOf) && !slices.ContainsFunc(after, func(other qemu.JobInfo) bool { return other.ID == j.ID }) {
+					env.say("job %s has ended", j.ID)
+				}
+			}
+			return env.done(nil, "no backup of %s is left", strings.Join(v["disk"], ", "))
 		},
 	},
 	{
@@ -120,8 +140,14 @@ var diskOperations = []Operation{
 		Args: []Arg{disk},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			kept, err := env.disks().Clean(ctx, v.text("disk"))
-			env.kept(kept)
-			return env.done(err, "disk %s is clean", v.text("disk"))
+			env.kept(kept, err)
+			switch {
+			case err != nil || len(kept) == 0:
+				return env.done(err, "disk %s is clean", v.text("disk"))
+			case slices.ContainsFunc(kept, func(k hotplug.Kept) bool { return errors.Is(k.Err, hotplug.ErrDescriptorsKept) }):
+				return fmt.Errorf("disk %s is not clean: QEMU keeps descriptors while the machine is stopped; when it runs, repeat clean disk %[1]s", v.text("disk"))
+			}
+			return fmt.Errorf("disk %s is not clean: what is listed is in use", v.text("disk"))
 		},
 	},
 	{
@@ -164,10 +190,11 @@ var diskOperations = []Operation{
 			if err != nil {
 				return err
 			}
+			lines := []string{}
 			for _, b := range d.Bitmaps {
-				env.print("%s", bitmapLine(b))
+				lines = append(lines, bitmapLine(b))
 			}
-			return nil
+			return env.result(list0(d.Bitmaps), lines...)
 		},
 	},
 
@@ -183,7 +210,7 @@ var diskOperations = []Operation{
 				return err
 			}
 			kept, err := env.disks().ChangeMedium(ctx, v.text("disk"), medium, &block.MediumOptions{Force: v.bool("force")})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "drive %s has the new medium", v.text("disk"))
 		}),
 	},
@@ -192,7 +219,7 @@ var diskOperations = []Operation{
 		Args: []Arg{disk, {Name: "force", Kind: "bool", Default: "off", Help: "open the tray even if the guest has locked it"}, timeout("30s")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
 			kept, err := env.disks().ChangeMedium(ctx, v.text("disk"), nil, &block.MediumOptions{Force: v.bool("force")})
-			env.kept(kept)
+			env.kept(kept, err)
 			return env.done(err, "drive %s is empty", v.text("disk"))
 		}),
 	},
@@ -212,8 +239,8 @@ var diskOperations = []Operation{
 	{
 		Name: "export", Help: "Let NBD clients read a disk, or write to it",
 		Args: []Arg{disk,
-			{Name: "socket", Kind: "file", Help: "UNIX socket at which QEMU's NBD server listens, if it does not run"},
-			{Name: "address", Kind: "text", Help: "HOST:PORT at which QEMU's NBD server listens, if it does not run"},
+			{Name: "socket", Kind: "file", Help: "UNIX socket at which QEMU's NBD server listens, which this starts"},
+			{Name: "address", Kind: "text", Help: "HOST:PORT at which QEMU's NBD server listens, which this starts"},
 			{Name: "name", Kind: "text", Help: "name for clients; by default the ID of the disk"},
 			{Name: "writable", Kind: "bool", Default: "off", Help: "clients can write"},
 			{Name: "bitmap", Kind: "bitmap:disk", Repeated: true, Help: "bitmap that clients can read"}},
@@ -223,8 +250,16 @@ var diskOperations = []Operation{
 		Name: "unexport", Help: "End the export of a disk, and the NBD server if it has no other exports",
 		Args: []Arg{disk, {Name: "hard", Kind: "bool", Default: "off", Help: "cut the connections of clients"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
-			err := env.disks().Unexport(ctx, v.text("disk"), &block.UnexportOptions{Hard: v.bool("hard"), StopServer: true})
-			return env.done(err, "disk %s is not exported", v.text("disk"))
+			all, err := qemu.QueryBlockExports{}.Do(ctx, env.conn())
+			if err != nil {
+				return err
+			}
+			state := "was not exported"
+			if slices.ContainsFunc(all, func(e qemu.BlockExportInfo) bool { return e.ID == v.text("disk")+".export" }) {
+				state = "is no longer exported"
+			}
+			err = env.disks().Unexport(ctx, v.text("disk"), &block.UnexportOptions{Hard: v.bool("hard"), StopServer: true})
+			return env.done(err, "disk %s %s", v.text("disk"), state)
 		},
 	},
 
@@ -236,6 +271,14 @@ var diskOperations = []Operation{
 		"deleted snapshot %s of the machine", (*block.VM).DeleteSavedMachine),
 }
 
+// backingName names the argument that is missing if the name of an image is not known.
+func backingName(err error) error {
+	if errors.Is(err, block.ErrNoFileName) {
+		return mistake("backing-file is missing: QEMU got the image below as a descriptor, so its name is not known")
+	}
+	return err
+}
+
 // target returns the target in the argument file.
 func (env *Env) target(v Values, i int) block.Target {
 	path := v["file"][i]
@@ -244,57 +287,6 @@ func (env *Env) target(v Values, i int) block.Target {
 		f.Open = env.image()
 	}
 	return block.Target{Backend: f, Create: v.bool("create")}
-}
-
-func listDisks(ctx context.Context, env *Env, _ Values) error {
-	all, err := env.disks().Disks(ctx)
-	if err != nil {
-		return err
-	}
-	for _, d := range all {
-		name := d.ID
-		if name == "" {
-			name = d.Path
-		}
-		state := bytes(d.Size())
-		switch {
-		case len(d.Layers) == 0:
-			state = "no medium"
-		case d.ReadOnly:
-			state += ", read-only"
-		}
-		env.print("%s: %s", name, state)
-		for _, l := range d.Layers {
-			env.print("  %s %s %s", l.Driver, l.Node, l.File)
-		}
-		for _, j := range d.Jobs {
-			env.print("  job %s", jobLine(j))
-		}
-		for _, e := range d.Exports {
-			env.print("  export %s (%s)", e.ID, e.Type)
-		}
-		for _, b := range d.Bitmaps {
-			env.print("  bitmap %s", bitmapLine(b))
-		}
-		for _, node := range d.Left {
-			env.print("  not used: node %s", node)
-		}
-	}
-	return nil
-}
-
-// bitmapLine describes a bitmap: "chain1, 5 MiB changed, recording, persistent".
-func bitmapLine(b qemu.BlockDirtyInfo) string {
-	words := []string{qmp.Value(b.Name), bytes(b.Count) + " changed"}
-	for _, state := range []struct {
-		on   bool
-		name string
-	}{{b.Recording, "recording"}, {!b.Recording, "disabled"}, {b.Busy, "in use"}, {b.Persistent, "persistent"}, {qmp.Value(b.Inconsistent), "inconsistent"}} {
-		if state.on {
-			words = append(words, state.name)
-		}
-	}
-	return strings.Join(words, ", ")
 }
 
 func snapshot(ctx context.Context, env *Env, v Values) error {
@@ -317,7 +309,7 @@ func snapshot(ctx context.Context, env *Env, v Values) error {
 		return err
 	}
 	if n := len(v["backing-file"]); n != 0 && n != len(v["disk"]) {
-		return fmt.Errorf("as many of backing-file as of disk expected, not %d", n)
+		return mistake("as many of backing-file as of disk expected, not %d", n)
 	}
 	if !v.bool("freeze") {
 		return take(nil)
@@ -327,7 +319,7 @@ func snapshot(ctx context.Context, env *Env, v Values) error {
 
 func backup(ctx context.Context, env *Env, v Values) error {
 	if v.bool("incremental") && !v.has("bitmap") {
-		return errors.New("an incremental backup needs bitmap=NAME, that of the last backup")
+		return mistake("an incremental backup needs bitmap=NAME, that of the last backup")
 	}
 	var all []block.BackupDisk
 	for i, id := range v["disk"] {
@@ -336,7 +328,7 @@ func backup(ctx context.Context, env *Env, v Values) error {
 	}
 	kept, err := env.disks().Backup(ctx, all, &block.BackupOptions{ScratchDir: v.text("scratch-dir"), Direct: v.bool("direct"), Speed: v.size("speed"),
 		Progress: func(disk string, p job.Progress) { env.progress("backup "+disk, p.Current, p.Total) }})
-	env.kept(kept)
+	env.kept(kept, err)
 	for i, id := range v["disk"] {
 		if env.done(err, "%s has a backup of disk %s", v["file"][i], id) != nil {
 			break
@@ -368,7 +360,7 @@ func throttle(ctx context.Context, env *Env, v Values) error {
 	for _, l := range limits {
 		if v.has(l.name) {
 			if v.bool("off") {
-				return fmt.Errorf("off=on and %s exclude each other", l.name)
+				return mistake("off=on and %s exclude each other", l.name)
 			}
 			l.limit(&t).Rate, set = v.size(l.name), true
 		}
@@ -382,35 +374,50 @@ func throttle(ctx context.Context, env *Env, v Values) error {
 	if err != nil {
 		return err
 	}
-	none := true
+	value, lines := map[string]int64{}, []string{}
 	for _, l := range limits {
 		if rate := l.limit(&t).Rate; rate != 0 {
-			env.print("%s=%d", l.name, rate)
-			none = false
+			value[l.name] = rate
+			lines = append(lines, fmt.Sprint(l.name, "=", rate))
 		}
 	}
-	if none {
-		env.print("disk %s has no limits", v.text("disk"))
+	if len(lines) == 0 {
+		lines = []string{"disk " + v.text("disk") + " has no limits"}
 	}
-	return nil
+	return env.result(value, lines...)
 }
 
 func export(ctx context.Context, env *Env, v Values) error {
 	id := v.text("disk")
-	opts := &block.ExportOptions{Name: v.text("name"), Writable: v.bool("writable"), Bitmaps: v["bitmap"]}
+	opts := &block.ExportOptions{Name: v.text("name"), Writable: v.bool("writable"), Bitmaps: v["bitmap"],
+		NewServer: v.has("socket") || v.has("address")}
+	at := "at the address of the NBD server, which ran already"
+	uri := url.URL{Path: "/" + cmp.Or(opts.Name, id)}
 	switch {
 	case v.has("socket") && v.has("address"):
-		return errors.New("socket and address exclude each other")
+		return mistake("socket and address exclude each other")
 	case v.has("socket"):
+		uri.Scheme, uri.RawQuery = "nbd+unix", url.Values{"socket": {v.path("socket")}}.Encode()
 		opts.Server = &qemu.NBDServerOptions{Addr: qemu.SocketAddress{Branch: &qemu.UnixSocketAddress{Path: v.path("socket")}}}
 	case v.has("address"):
 		host, port, err := net.SplitHostPort(v.text("address"))
 		if err != nil {
-			return fmt.Errorf("address: %w", err)
+			return mistake("address: HOST:PORT expected, not %q", v.text("address"))
 		}
+		if port == "" || port == "0" {
+			return mistake("address: a port expected: QEMU does not report which one it would choose")
+		}
+		uri.Scheme, uri.Host = "nbd", net.JoinHostPort(host, port)
 		opts.Server = &qemu.NBDServerOptions{Addr: qemu.SocketAddress{Branch: &qemu.InetSocketAddress{Host: host, Port: port}}}
 	}
-	return env.done(env.disks().Export(ctx, id, opts), "disk %s is exported as %s.export", id, id)
+	if uri.Scheme != "" {
+		at = "at " + uri.String()
+	}
+	err := env.disks().Export(ctx, id, opts)
+	if _, refused := errors.AsType[*qmp.Error](err); refused && opts.NewServer {
+		return fmt.Errorf("%w; if QEMU's NBD server runs already, leave socket and address out: QEMU has one server", err)
+	}
+	return env.done(err, "disk %s is exported as %s.export, %s", id, id, at)
 }
 
 func machineSnapshot(name, help, done string, f func(*block.VM, context.Context, string, *block.MachineOptions) error) Operation {

@@ -28,14 +28,17 @@ func (restError) Is(target error) bool {
 }
 
 // DryRun calls told with each command that the operation would send to change something, and with its arguments, from
-// which qmp.Redact has removed secrets. It sends only queries. It makes no files and writes to none.
+// which qmp.Redact has removed secrets; those of a program for the guest stay. It sends only queries. It makes no files and writes to none.
 //
 // DryRun returns nil if told has seen all commands, and an error that matches [ErrRest] if the rest depends on QEMU. Any
 // other error is a reason why the operation would fail.
 func (op *Operation) DryRun(ctx context.Context, env *Env, v Values, told func(command string, arguments []byte)) error {
 	p := newPlan(told)
 	defer p.end()
-	dry := &Env{Conn: p.wrap(env.Conn), Out: env.Out, dry: true}
+	dry := &Env{Out: env.Out, Notes: env.Notes, Show: env.Show, dry: true}
+	if env.Conn != nil {
+		dry.Conn = p.wrap(env.Conn)
+	}
 	if env.Agent != nil {
 		dry.Agent = dryExecutor{p, env.Agent}
 	}
@@ -115,7 +118,10 @@ func (d dryExecutor) Execute(ctx context.Context, call *qmp.Call) error {
 	if m := jobOf.FindSubmatch(arguments); m != nil {
 		d.last = "job " + string(m[1])
 	}
-	d.told(call.Command, qmp.Redact(arguments))
+	if call.Command != "guest-exec" { // the person has typed its arguments, and wants to see what becomes of them
+		arguments = qmp.Redact(arguments)
+	}
+	d.told(call.Command, arguments)
 	if result, ok := results[call.Command]; ok {
 		return call.Decode([]byte(result))
 	}
@@ -135,8 +141,8 @@ var results = map[string]string{
 	"chardev-add": `{}`,
 }
 
-// readElsewhere has the commands whose effect an operation reads from a file.
-var readElsewhere = map[string]bool{"screendump": true, "dump-guest-memory": true}
+// readElsewhere has the commands whose effect an operation reads from a file, or sees at the end of a connection.
+var readElsewhere = map[string]bool{"screendump": true, "dump-guest-memory": true, "guest-shutdown": true}
 
 // queries are the commands that change nothing and whose names do not begin with "query-".
 var queries = map[string]bool{

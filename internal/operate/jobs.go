@@ -16,10 +16,14 @@ var jobOperations = []Operation{
 		Name: "job list", Help: "List the jobs, also those that have ended and were not dismissed",
 		Run: func(ctx context.Context, env *Env, _ Values) error {
 			jobs, err := job.List(ctx, env.conn())
-			for _, j := range jobs {
-				env.print("%s", jobLine(j))
+			if err != nil {
+				return err
 			}
-			return err
+			lines := []string{}
+			for _, j := range jobs {
+				lines = append(lines, jobLine(j))
+			}
+			return env.result(list0(jobs), lines...)
 		},
 	},
 	{
@@ -77,7 +81,11 @@ var jobOperations = []Operation{
 		Args: []Arg{jobID, {Name: "speed", Kind: "size", Required: true, Positional: true, Help: "bytes a second; 0 means no limit"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			return env.withJob(ctx, v, func(j *job.Job) error {
-				return env.done(j.SetSpeed(ctx, v.size("speed")), "job %s has a limit of %s a second", j.ID(), bytes(v.size("speed")))
+				limit := "no limit"
+				if n := v.size("speed"); n > 0 {
+					limit = "a limit of " + bytes(n) + " a second"
+				}
+				return env.done(j.SetSpeed(ctx, v.size("speed")), "job %s has %s", j.ID(), limit)
 			})
 		},
 	},

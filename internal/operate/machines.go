@@ -20,7 +20,7 @@ import (
 var machineOperations = []Operation{
 	{
 		Name: "screenshot", Help: "Write a picture of the screen into a new file, as PNG, or as PPM if the name of the file says so",
-		Args: []Arg{{Name: "file", Kind: "file", Required: true, Positional: true, Help: "the new file"},
+		Args: []Arg{{Name: "file", Kind: "file", Required: true, Positional: true, Help: "the new file; - is the output"},
 			{Name: "device", Kind: "device", Help: "ID of a display device; by default the first screen"},
 			{Name: "head", Kind: "int", Help: "head of the device"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
@@ -28,21 +28,21 @@ var machineOperations = []Operation{
 			if strings.EqualFold(filepath.Ext(v.text("file")), ".ppm") {
 				opts.Format = qemu.ImageFormatPPM
 			}
-			err := env.create(v.text("file"), func(w *os.File) error { return machine.Screendump(ctx, env.conn(), w, opts) })
-			return env.done(err, "%s has the screen", v.text("file"))
+			err := env.create(v.text("file"), func(w io.Writer) error { return machine.Screendump(ctx, env.conn(), w, opts) })
+			return env.wrote(err, v.text("file"), "the screen")
 		},
 	},
 	{
 		Name: "dump memory", Help: "Write the memory of the machine into a new file; the machine pauses",
-		Args: []Arg{{Name: "file", Kind: "file", Required: true, Positional: true, Help: "the new file"},
+		Args: []Arg{{Name: "file", Kind: "file", Required: true, Positional: true, Help: "the new file; - is the output"},
 			{Name: "format", Kind: "enum:elf,kdump-zlib,kdump-lzo,kdump-snappy,kdump-raw-zlib,kdump-raw-lzo,kdump-raw-snappy,win-dmp", Default: "elf", Help: "format of the dump"},
 			{Name: "paging", Kind: "bool", Default: "off", Help: "with the guest's virtual addresses"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
-			err := env.create(v.text("file"), func(w *os.File) error {
+			err := env.create(v.text("file"), func(w io.Writer) error {
 				return machine.DumpMemory(ctx, env.conn(), w, &machine.DumpOptions{Format: qemu.DumpGuestMemoryFormat(v.text("format")),
 					Paging: v.bool("paging"), Progress: func(completed, total int64) { env.progress("dump", completed, total) }})
 			})
-			return env.done(err, "%s has the memory", v.text("file"))
+			return env.wrote(err, v.text("file"), "the memory")
 		},
 	},
 	{
@@ -86,6 +86,14 @@ var machineOperations = []Operation{
 		Args: []Arg{timeout("2m"), {Name: "wait", Kind: "bool", Default: "on", Help: "wait until the guest has shut down"}},
 		Run:  limited(powerdown),
 	},
+}
+
+// wrote reports the end of an operation that writes into a file of create.
+func (env *Env) wrote(err error, path, what string) error {
+	if path == "-" {
+		return err
+	}
+	return env.done(err, "%s has %s", path, what)
 }
 
 func powerdown(ctx context.Context, env *Env, v Values) error {
@@ -139,7 +147,8 @@ func balloonStats(ctx context.Context, env *Env, v Values) error {
 	if err != nil {
 		return err
 	}
-	env.print("reported at %s", stats.Updated.Format(time.DateTime))
+	value := map[string]any{"updated": stats.Updated}
+	lines := []string{"reported at " + stats.Updated.Format(time.DateTime)}
 	for _, row := range []struct {
 		name string
 		n    *uint64
@@ -148,10 +157,11 @@ func balloonStats(ctx context.Context, env *Env, v Values) error {
 		{"swapped in", stats.SwapIn}, {"swapped out", stats.SwapOut},
 	} {
 		if row.n != nil {
-			env.print("%s: %s", row.name, bytes(int64(*row.n)))
+			value[strings.ReplaceAll(row.name, " ", "-")] = *row.n
+			lines = append(lines, row.name+": "+bytes(int64(*row.n)))
 		}
 	}
-	return nil
+	return env.result(value, lines...)
 }
 
 // console connects the input and the output with a character device.

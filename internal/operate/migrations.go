@@ -46,11 +46,10 @@ var migrationOperations = []Operation{
 			case err != nil:
 				return err
 			case p.Status == "":
-				env.print("no migration")
-			default:
-				env.print("%v", p)
+				return env.result(map[string]any{}, "no migration")
 			}
-			return nil
+			return env.result(map[string]any{"status": p.Status, "total": p.Total, "remaining": p.Remaining, "elapsed": p.Elapsed.Seconds(),
+				"downtime": p.Downtime.Seconds()}, fmt.Sprint(p))
 		},
 	},
 	{

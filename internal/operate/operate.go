@@ -51,8 +51,16 @@ type Operation struct {
 // Usage returns the operation with its arguments, in one line: "resize disk DISK SIZE".
 func (op *Operation) Usage() string {
 	words := []string{op.Name}
+	var turn []string // the arguments that come in turn
 	for _, a := range op.Args {
 		word := strings.ToUpper(a.Name)
+		if a.Positional && a.Repeated {
+			turn = append(turn, word)
+			continue
+		}
+		if len(turn) > 0 {
+			words, turn = append(words, inTurn(turn)), nil
+		}
 		if !a.Positional {
 			word = a.key() + "=" + strings.ToUpper(a.short())
 		}
@@ -64,16 +72,38 @@ func (op *Operation) Usage() string {
 		}
 		words = append(words, word)
 	}
+	if len(turn) > 0 {
+		words = append(words, inTurn(turn))
+	}
 	return strings.Join(words, " ")
+}
+
+// inTurn writes arguments that come in turn, any number of times: "(DISK FILE)…".
+func inTurn(words []string) string {
+	if len(words) == 1 {
+		return words[0] + "…"
+	}
+	return "(" + strings.Join(words, " ") + ")…"
+}
+
+// NeedsMachine reports whether the operation needs [Env.Conn]; if not, [Env.Agent] suffices.
+func (op *Operation) NeedsMachine() bool {
+	return !strings.HasPrefix(op.Name, "agent ") || op.Name == "agent reboot"
 }
 
 // An Env is what the operations of a session use. Use one Env for all operations on a server: package hotplug
 // remembers which slots the guest still ejects. Several goroutines can run operations with an Env.
 type Env struct {
-	Conn  qmp.Conn     // to QEMU
+	Conn  qmp.Conn     // to QEMU; may be nil if the operation does not need it
 	Agent qmp.Executor // to the guest agent; may be nil. Operations do not close it.
 
-	Out   io.Writer // gets the results as text
+	Out   io.Writer // gets the results as text, and the data that "agent read" and others write
+	Notes io.Writer // gets what an operation has done, and the parts that are left; nil means Out
+
+	// Show gets the result of an operation that lists or measures something, as a value for encoding/json. nil means that
+	// Out gets it as text.
+	Show func(value any) error
+
 	Stdin io.Reader // for "console", "agent run" and "agent write"; may be nil. "console" can leave a Read behind.
 
 	// Progress is called about once a second with bytes; may be nil. total is 0 if it is unknown. Calls do not overlap.
@@ -108,7 +138,7 @@ func All() (ops []Operation) {
 	}
 	for i, op := range ops {
 		ops[i].Run = func(ctx context.Context, env *Env, v Values) error {
-			return op.Run(context.WithValue(ctx, patienceKey{}, &patience{ctx: ctx}), env, v)
+			return backingName(op.Run(context.WithValue(ctx, patienceKey{}, &patience{ctx: ctx}), env, v))
 		}
 	}
 	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
@@ -118,17 +148,40 @@ func All() (ops []Operation) {
 // say writes a line about what the operation has done. A dry run has done nothing.
 func (env *Env) say(format string, args ...any) {
 	if !env.dry {
-		fmt.Fprintf(env.Out, format+"\n", args...)
+		env.note(format, args...)
 	}
 }
 
-// print writes a line of a result.
-func (env *Env) print(format string, args ...any) { fmt.Fprintf(env.Out, format+"\n", args...) }
+// note writes a line of Notes.
+func (env *Env) note(format string, args ...any) {
+	w := env.Notes
+	if w == nil {
+		w = env.Out
+	}
+	fmt.Fprintf(w, format+"\n", args...)
+}
 
-// kept lists the parts that an operation has left in QEMU.
-func (env *Env) kept(kept []hotplug.Kept) {
+// result shows a result: the value, or the lines of text.
+func (env *Env) result(value any, lines ...string) error {
+	if env.Show != nil {
+		return env.Show(value)
+	}
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(env.Out, line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kept lists the parts that an operation has left in QEMU. err is the operation's; it has reasons, too.
+func (env *Env) kept(kept []hotplug.Kept, err error) {
 	for _, k := range kept {
-		env.print("still in QEMU: %v", k)
+		if k.Err != nil && err != nil && strings.Contains(err.Error(), k.Err.Error()) {
+			env.note("still in QEMU: %s %q", k.What, k.Name)
+			continue
+		}
+		env.note("still in QEMU: %v", k)
 	}
 }
 
@@ -238,10 +291,20 @@ func timeout(limit string) Arg {
 	return Arg{Name: "timeout", Kind: "duration", Default: limit, Help: "how long to wait for the guest"}
 }
 
+// A timeError is the end of the time of the argument timeout.
+type timeError time.Duration
+
+func (e timeError) Error() string {
+	return fmt.Sprintf("the time is over: timeout=%v", time.Duration(e))
+}
+
+func (timeError) Is(target error) bool { return target == context.DeadlineExceeded }
+
 // limited runs an operation that has the argument timeout.
 func limited(run func(context.Context, *Env, Values) error) func(context.Context, *Env, Values) error {
 	return func(ctx context.Context, env *Env, v Values) error {
-		ctx, cancel := context.WithTimeout(ctx, v.duration("timeout"))
+		limit := v.duration("timeout")
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, timeError(limit))
 		defer cancel()
 		return run(ctx, env, v)
 	}
