@@ -30,7 +30,8 @@
 //
 // The header of an image names the image below it. QEMU does not know the name of a file that it got as a descriptor. If
 // package hotplug opened the file, the name is with the descriptor, see [Layer.Path]; otherwise the caller gives it as
-// BackingFile.
+// BackingFile. The caller also gives it if QEMU was started with a relative path: in a header, the path would be relative to
+// the folder of the image.
 //
 // # When an operation fails
 //

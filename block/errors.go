@@ -67,7 +67,7 @@ func (e *needFullError) Unwrap() []error { return []error{ErrNeedFull, e.reason}
 var ErrNoLayer = errors.New("no such layer")
 
 // ErrNoFileName means that the header of an image needs the name of the image below it, and neither the caller nor QEMU
-// knows the name. The operation has changed nothing.
+// knows the name, or QEMU knows it relative to its own working directory. The operation has changed nothing.
 var ErrNoFileName = errors.New("name of an image's file is not known")
 
 // ErrNoSnapshot means that a disk has no internal snapshot with the name. The operation has changed nothing.

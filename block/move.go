@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -327,6 +328,9 @@ func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err 
 		if _, isSet := l.FDSet(); file == "" && !isSet {
 			file = l.File
 		}
+		if isRelative(file) {
+			return "", "", because(ErrNoFileName, "BackingFile is empty, and QEMU knows the file of node %q as %q, which is relative to its working directory", l.Node, file)
+		}
 	}
 	if file == "" {
 		return "", "", because(ErrNoFileName, "BackingFile is empty, and QEMU does not know the name of the file of node %q", l.Node)
@@ -337,6 +341,18 @@ func (l Layer) named(file string) (name string, format qemu.BlockdevDriver, err 
 	}
 	return file, l.Driver, nil
 }
+
+// isRelative reports whether QEMU's name of a file is a path that does not begin at the root. The header of an image must
+// not have such a name of QEMU's: there, it is relative to the folder of that image.
+func isRelative(file string) bool {
+	if strings.HasPrefix(file, "json:") {
+		return relativeInJSON.MatchString(file)
+	}
+	protocol, _, _ := strings.Cut(file, "/")
+	return file != "" && !strings.HasPrefix(file, "/") && !strings.Contains(protocol, ":")
+}
+
+var relativeInJSON = regexp.MustCompile(`"(file\.)?filename": ?"[^/":]+["/]`)
 
 // findPaths fills in the paths of the images of which QEMU got descriptors. A layer can name a set that is gone, and whose
 // number another set has: so the set must be one of the layer's node.

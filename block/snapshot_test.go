@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -88,6 +89,38 @@ func (m *machine) sound(t *testing.T, image string) {
 	t.Helper()
 	out, err := m.image("check", "-U", "-f", "qcow2", image)
 	require.NoError(t, err, out)
+}
+
+// TestRelativeName: QEMU was started with a relative path. In the header of an overlay in another folder, it would name
+// another file, and the machine could not start again.
+func TestRelativeName(t *testing.T) {
+	onQEMUs(t, func(t *testing.T, q *qemutest.QEMU) {
+		dir := t.TempDir()
+		here, err := os.Getwd()
+		require.NoError(t, err)
+		full := (&machine{dir: dir}).raw(t, "base.img", 1)
+		relative, err := filepath.Rel(here, full)
+		require.NoError(t, err)
+		m := startMachine(t, q, dir, "-blockdev", "driver=raw,node-name=base,file.driver=file,file.filename="+relative)
+		require.NoError(t, m.plug.AddDisk(within(t), hotplug.Disk{ID: "data1", Driver: "scsi-hd", Backend: hotplug.Node{Name: "base"}}))
+
+		overlay := block.Overlay{Disk: "data1", Target: block.Target{NodeName: "o1", Backend: hotplug.File{Path: m.path("o1")}}}
+		err = m.disks.Snapshot(within(t), []block.Overlay{overlay}, nil)
+		require.ErrorIs(t, err, block.ErrNoFileName)
+		require.ErrorContains(t, err, relative)
+		require.NoFileExists(t, m.path("o1"))
+		require.Equal(t, []string{"base"}, m.layers(t, "data1"))
+
+		m.overlay(t, "data1", "o1", "base.img")
+		m.flush(t, "data1")
+		m.same(t, "qcow2", m.path("o1"), full)
+		m.overlay(t, "data1", "o2", "o1")
+		_, err = m.disks.Stream(within(t), "data1", &block.StreamOptions{Base: "base"})
+		require.ErrorIs(t, err, block.ErrNoFileName)
+		_, err = m.disks.Stream(within(t), "data1", &block.StreamOptions{Base: "base", BackingFile: full})
+		require.NoError(t, err)
+		m.same(t, "qcow2", m.path("o2"), full)
+	})
 }
 
 // TestSnapshot takes three snapshots of a disk, merges the one in the middle, merges everything into the first image, and
@@ -432,4 +465,26 @@ func TestBitmapsOfSnapshot(t *testing.T) {
 		require.Contains(t, out, "kept")
 		m.sound(t, qcow2)
 	})
+}
+
+func TestIsRelative(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]bool{
+		"":                                  false,
+		"/srv/a":                            false,
+		"a":                                 true,
+		"./a":                               true,
+		"../b/a:c":                          true,
+		"nbd://localhost/x":                 false,
+		"nbd:unix:/run/x":                   false,
+		"rbd:pool/image":                    false,
+		"null-co://":                        false,
+		`json:{"file.filename": "a/b"}`:     true,
+		`json:{"filename": "a"}`:            true,
+		`json:{"filename":"/a"}`:            false,
+		`json:{"filename": "nbd://h/x"}`:    false,
+		`json:{"driver": "nbd", "host": 1}`: false,
+	} {
+		require.Equal(t, want, block.IsRelative(file), file)
+	}
 }

@@ -186,7 +186,7 @@ func (sh *shell) env(ctx context.Context, s *session, op *operate.Operation) (*o
 		if sh.editor == nil {
 			env.Stdin = os.Stdin
 		}
-		if sh.tty != nil {
+		if sh.tty != nil && !isDumb() {
 			env.Progress = sh.showProgress
 		}
 		return env, nil

@@ -274,7 +274,7 @@ var diskOperations = []Operation{
 // backingName names the argument that is missing if the name of an image is not known.
 func backingName(err error) error {
 	if errors.Is(err, block.ErrNoFileName) {
-		return mistake("backing-file is missing: QEMU got the image below as a descriptor, so its name is not known")
+		return mistake("backing-file is missing: QEMU does not know the full path of the image below")
 	}
 	return err
 }

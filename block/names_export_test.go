@@ -1,0 +1,4 @@
+package block
+
+// IsRelative is for tests.
+var IsRelative = isRelative
