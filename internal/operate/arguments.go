@@ -375,6 +375,9 @@ func parseSize(text string) (int64, bool) {
 	if unit == 1 && number != text {
 		return 0, false // "10B", "10i"
 	}
+	if strings.HasPrefix(number, "+") { // for other tools, it means to add
+		return 0, false
+	}
 	if n, err := strconv.ParseInt(number, 10, 64); err == nil {
 		return n * unit, n >= 0 && n <= math.MaxInt64/unit
 	}

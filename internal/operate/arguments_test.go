@@ -50,8 +50,8 @@ func TestParse(t *testing.T) {
 		op    string
 		want  operate.Values
 	}{
-		{[]string{"resize", "disk", "d0", "1.5G"}, "resize disk", operate.Values{"id": {"d0"}, "size": {"1.5G"}}},
-		{[]string{"resize", "disk", "size=4096", "d0"}, "resize disk", operate.Values{"id": {"d0"}, "size": {"4096"}}},
+		{[]string{"resize", "disk", "d0", "1.5G"}, "resize disk", operate.Values{"id": {"d0"}, "size": {"1.5G"}, "shrink": {"off"}}},
+		{[]string{"resize", "disk", "size=4096", "d0"}, "resize disk", operate.Values{"id": {"d0"}, "size": {"4096"}, "shrink": {"off"}}},
 		{[]string{"job", "cancel", "job=j", "timeout=5"}, "job cancel", operate.Values{"job": {"j"}, "timeout": {"5s"}}},
 		{[]string{"set", "cpus", "4"}, "set cpus", operate.Values{"number": {"4"}, "timeout": {"1m"}}},
 		{[]string{"bitmap", "add", "d0", "b", "volatile=yes", "granularity=64KiB"}, "bitmap add",
@@ -86,6 +86,7 @@ func TestParseErrors(t *testing.T) {
 		"resize disk":                        {2, 0, 0, "id is missing: ID of the device"},
 		"resize disk d0":                     {3, 0, 0, "size is missing: new size in bytes: 20G"},
 		"resize disk d0 10Q":                 {3, 0, 3, "size: a number of bytes expected, for example 512M or 10G"},
+		"resize disk d0 +1G":                 {3, 0, 3, "size: a number of bytes expected, for example 512M or 10G"},
 		"resize disk d0 -1":                  {3, 0, 2, "size: a number of bytes expected, for example 512M or 10G"},
 		"resize disk d0 9999999T":            {3, 0, 8, "size: a number of bytes expected, for example 512M or 10G"},
 		"resize disk d0 1G 2G":               {4, 0, 2, `"resize disk" has no further argument without a name`},

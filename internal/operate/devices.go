@@ -2,10 +2,12 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/block"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -124,9 +126,19 @@ var deviceOperations = []Operation{
 	},
 
 	{
-		Name: "resize disk", Help: "Change the size of a disk; if it shrinks, the data behind the end is lost",
-		Args: []Arg{deviceID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "new size in bytes: 20G"}},
+		Name: "resize disk", Help: "Change the size of a disk",
+		Args: []Arg{deviceID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "new size in bytes: 20G"},
+			{Name: "shrink", Kind: "bool", Default: "off", Help: "permit a smaller size; the data behind the end is lost"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
+			if !v.bool("shrink") {
+				d, err := env.disks().Disk(ctx, v.text("id"))
+				if err == nil && d.Size() > v.size("size") {
+					return mistake("disk %s has %s: with shrink=on, the data behind the new end is lost", v.text("id"), bytes(d.Size()))
+				}
+				if err != nil && !errors.Is(err, block.ErrNoDisk) {
+					return err
+				}
+			}
 			err := env.devices().ResizeDisk(ctx, v.text("id"), v.size("size"))
 			return env.done(err, "disk %s has %s", v.text("id"), bytes(v.size("size")))
 		},

@@ -124,6 +124,9 @@ func TestDevices(t *testing.T) {
 		s.refused(os.ErrNotExist, "add", "disk", "d1", s.file("none", 0), "driver=scsi-hd")
 
 		require.Equal(t, "disk d0 has 2 MiB\n", s.do("resize", "disk", "d0", "2M"))
+		s.refused(operate.ErrMistake, "resize", "disk", "d0", "1M")
+		require.Equal(t, "disk d0 has 1 MiB\n", s.do("resize", "disk", "d0", "1M", "shrink=on"))
+		s.do("resize", "disk", "d0", "2M")
 		info, err := vm.BlockInfo(t.Context(), "d0")
 		require.NoError(t, err)
 		require.EqualValues(t, 2<<20, info.Inserted.Image.VirtualSize)
