@@ -157,7 +157,7 @@ func (vm *VM) ejectedByACPI(ctx context.Context, bus string) bool {
 	return acpi
 }
 
-// boardEjections has the CPUs and the memory that a guest is asked to eject. ACPI has requests of their own for them: a
+// boardEjections has the CPUs and the memory that a guest is asked to eject. ACPI has separate requests for them: such a
 // request stays only until the guest has seen it, so the guest ejects a device twice only if QEMU asked for it twice. QEMU
 // can give the place to a new device in between. So the VM adds no CPU and no memory until the guest has had time to eject
 // the place again. It is safe for concurrent use.

@@ -22,7 +22,7 @@ const (
 type kind struct {
 	answer func(raw qmp.RawEvent, id string) answer // reads an event
 	check  func(ctx context.Context, vm *VM) error  // returns an error if this QEMU must not be asked; may be nil
-	board  bool                                     // ACPI has requests of its own for it: CPUs and memory
+	board  bool                                     // a CPU or memory: ACPI has separate requests for these
 	final  bool                                     // if QEMU refuses the first request, it always will
 }
 

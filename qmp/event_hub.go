@@ -136,7 +136,7 @@ func (h *EventHub) Publish(events ...RawEvent) {
 	}
 }
 
-// End ends all subscriptions, and those that are made later. Subscribers get err after the events that are
+// End ends all subscriptions, including later ones. Subscribers get err after the events that are
 // in their queues. Only the first call has an effect. A nil err means [ErrClosed].
 func (h *EventHub) End(err error) {
 	if err == nil {

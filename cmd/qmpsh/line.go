@@ -59,7 +59,7 @@ func scan(line string) (words []word, filter *string) {
 	return words, nil
 }
 
-// withoutComment returns a line without comments. A comment begins with "#" as a word of its own: names of nodes such as
+// withoutComment returns a line without comments. A comment begins with "#" between blanks: names of nodes such as
 // "#block12" begin with it, too. A line that begins with "#" is a comment.
 func withoutComment(line string) string {
 	if strings.HasPrefix(strings.TrimLeft(line, " \t"), "#") {

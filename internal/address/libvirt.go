@@ -191,7 +191,7 @@ func libvirtAdvice(program, address string, err error) string {
 	_, answered := errors.AsType[*qmplibvirt.Error](err)
 	switch {
 	case errors.Is(err, qmplibvirt.ErrStopped), answered && errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("no machine with the name %s runs there; virsh list shows those that run", name)
+		return fmt.Sprintf("no machine with the name %s runs there; virsh list shows the running machines", name)
 	case errors.Is(err, os.ErrPermission):
 		return "run " + program + " as root or as a member of the group libvirt"
 	case errors.Is(err, fs.ErrNotExist) && daemon == "":

@@ -116,8 +116,8 @@ func (p Procedure) String() string {
 }
 
 // AppendPacket appends a packet to b. A nil body is empty. files is the number of descriptors of a message of the type
-// CallWithFiles: after the packet, each comes with a byte of its own. The error says which limit the body exceeds; b is
-// then unchanged.
+// CallWithFiles: each descriptor follows the packet, together with one byte. If the body exceeds a limit, the error names
+// the limit, and b is unchanged.
 func AppendPacket(b []byte, h Header, body Message, files int) ([]byte, error) {
 	start := len(b)
 	x := Coder{b: append(b, 0, 0, 0, 0)}

@@ -103,8 +103,8 @@ done
 exec chroot . /bin/sh -c "$reap"
 `
 
-// reap makes the first process wait for all that lose their parent, such as QEMUs: libvirt waits until a QEMU that it has
-// killed is gone, and one that nobody has waited for is not. Its child reads commands; the namespace ends with it.
+// reap makes the first process wait for all processes that lose their parent, such as QEMUs. libvirt waits until a killed
+// QEMU is gone, and a zombie is not gone. Its child reads commands; the namespace ends with it.
 const reap = `exec 3<&0; /bin/sh -s <&3 & exec 3<&-; wait $!; exit`
 
 func (d *Daemon) launch(ctx context.Context, unpacked string) error {

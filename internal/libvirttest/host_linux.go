@@ -2,7 +2,7 @@ package libvirttest
 
 import "syscall"
 
-// namespaces makes a process the first one of its own namespaces for mounts and processes.
+// namespaces gives a process new namespaces for mounts and processes, in which it is the first one.
 func namespaces() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{
 		Cloneflags:   syscall.CLONE_NEWPID,

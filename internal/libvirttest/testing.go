@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Versions are those that scripts/get-libvirt.sh knows.
+// Versions are the versions of libvirt that scripts/get-libvirt.sh knows.
 var Versions = []string{"9.0", "11.3"}
 
 // Run runs f as a subtest, "libvirt-9.0", on a daemon of each version.
