@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 )
 
@@ -17,23 +19,100 @@ const switchHelp = `Switches follow a command, in any place:
   -dot, -svg       print a tree as DOT or SVG; -ascii: without box characters
 COMMAND | PROGRAM gives the result as JSON to a program of the system.`
 
+const filterHelp = `A bar after a command gives its result to another program:
+  COMMAND | jq PROGRAM   prints what a program of the language jq makes of the result
+  COMMAND | PROGRAM      gives the result as JSON to a program of the system: grep, less, wc
+  query-block | jq '.[].device'`
+
+const secretHelp = `Secrets are the values that the schema or their names mark: passwords, keys, the data of secrets.
+The history, recordings and previews of operations have *** in their place.
+  object-add qom-type=secret id=s1 file=/run/s1.key    keeps the secret out of the command`
+
+// topics are the topics of help that are not commands. Those without help are other names.
+var topics = []struct {
+	name, help string
+	text       func(sh *shell) string
+}{
+	{"commands", "all commands of the server", func(sh *shell) string { return columns(sh.current.lang.names(false), sh.screen().width) }},
+	{"events", "all events of the server", func(sh *shell) string {
+		return builtinHelp("events") + "\n" + columns(sh.current.lang.names(true), sh.screen().width)
+	}},
+	{"operations", "what takes several commands of the server", func(*shell) string { return operationsHelp() }},
+	{"switches", "what can follow a command", func(*shell) string { return switchHelp + "\n" }},
+	{"jq", "programs for results", func(*shell) string { return filterHelp + "\n" }},
+	{"grep", "", func(*shell) string { return filterHelp + "\n" }},
+	{"|", "", func(*shell) string { return filterHelp + "\n" }},
+	{"secrets", "where secrets are hidden", func(*shell) string { return secretHelp + "\n" }},
+}
+
+func topicNames() (names []candidate) {
+	for _, t := range topics {
+		if _, own := builtins[t.name]; !own && t.help != "" {
+			names = append(names, candidate{text: t.name, help: t.help, space: true})
+		}
+	}
+	return names
+}
+
+func builtinHelp(name string) string {
+	b := builtins[name]
+	return b.usage + "\n  " + b.help + "\n"
+}
+
+// columns lists names in columns for a screen of a width, 0 for one name a line.
+func columns(names []candidate, width int) string {
+	widest := 0
+	for _, c := range names {
+		widest = max(widest, len(c.text))
+	}
+	slices.SortFunc(names, func(a, b candidate) int { return strings.Compare(a.text, b.text) })
+	n := max(1, width/(widest+2))
+	rows := (len(names) + n - 1) / n
+	var b strings.Builder
+	for row := range rows {
+		line := ""
+		for i := row; i < len(names); i += rows {
+			line += fmt.Sprintf("%-*s  ", widest, names[i].text)
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	return b.String()
+}
+
+// search lists what has a word in its name or fits a pattern such as "query-*".
+func (sh *shell) search(pattern string) string {
+	if !strings.ContainsAny(pattern, "*?[") {
+		pattern = "*" + pattern + "*"
+	}
+	var found []candidate
+	for _, c := range slices.Concat(builtinNames(), operationNames(), sh.current.lang.names(false), sh.current.lang.names(true)) {
+		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(c.text)); ok {
+			found = append(found, c)
+		}
+	}
+	return columns(found, sh.screen().width)
+}
+
 func (sh *shell) help(ctx context.Context, in input) error {
 	topic := strings.Join(in.args(), " ")
-	if topic == "switches" {
-		return sh.page([]byte(switchHelp + "\n"))
+	for _, t := range topics {
+		if topic == t.name || topic+"s" == t.name {
+			return sh.page([]byte(t.text(sh)))
+		}
 	}
-	if b, ok := builtins[topic]; ok {
-		fmt.Fprintf(sh.out, "%s\n  %s\n", b.usage, b.help)
-		return nil
-	}
-	if topic == "operations" {
-		return sh.page([]byte(operationsHelp()))
+	if _, ok := builtins[topic]; ok {
+		return sh.page([]byte(builtinHelp(topic)))
 	}
 	if text := operationHelp(topic); text != "" {
 		return sh.page([]byte(text))
 	}
 	if topic != "" {
 		text, err := sh.current.lang.help(ctx, topic, sh.screen().width)
+		if err != nil && !strings.ContainsAny(topic, " \t") {
+			if found := sh.search(topic); found != "" {
+				return sh.page([]byte(found))
+			}
+		}
 		if err != nil {
 			return err
 		}
@@ -53,8 +132,16 @@ Commands of the shell:
 	for _, name := range order {
 		fmt.Fprintf(&b, "  %s\n      %s\n", builtins[name].usage, builtins[name].help)
 	}
-	fmt.Fprintf(&b, "\nhelp COMMAND explains a command of the server, help EVENT an event, help switches the switches.\n"+
-		"help operations lists what takes several commands: add disk, move, snapshot, backup, migrate to, agent run, screenshot.\n")
+	b.WriteString(`
+More:
+  help COMMAND        explains a command of the server; help EVENT an event
+  help WORD           lists what has the word in its name; help 'query-*' what fits a pattern
+`)
+	for _, t := range topics {
+		if t.help != "" {
+			fmt.Fprintf(&b, "  %-18s  %s\n", "help "+t.name, t.help)
+		}
+	}
 	return sh.page([]byte(b.String()))
 }
 
