@@ -160,6 +160,8 @@ func (sh *shell) tree(ctx context.Context, in input) error {
 	}
 	var p *picture.Picture
 	switch {
+	case sh.current.kind == kindStorage && (args[0] == "net" || args[0] == "pci"):
+		return usagef("tree: a storage daemon has no %s; it has: tree block, tree qom", args[0])
 	case args[0] == "block" && len(args) == 2:
 		p, err = picture.Block(ctx, conn)
 	case args[0] == "net" && len(args) == 2:
