@@ -28,6 +28,12 @@ const secretHelp = `Secrets are the values that the schema or their names mark: 
 The history, recordings and previews of operations have *** in their place.
   object-add qom-type=secret id=s1 file=/run/s1.key    keeps the secret out of the command`
 
+const busyHelp = `A monitor serves one client at a time, and the others wait for its greeting. If qmpsh gets none:
+  Give QEMU one more monitor: one more -qmp unix:PATH,server=on,wait=off.
+  End the other client: virsh, another qmpsh, a script. "ss -xp" shows the processes at a socket.
+To see what another program sends, put qmpsh between it and the monitor: qmpsh record FILE ADDRESS SOCKET.
+If the server answers slowly, "events" shows what happens, and "query-jobs" what works.`
+
 // topics are the topics of help that are not commands. Those without help are other names.
 var topics = []struct {
 	name, help string
@@ -40,6 +46,9 @@ var topics = []struct {
 	{"operations", "what takes several commands of the server", func(*shell) string { return operationsHelp() }},
 	{"switches", "what can follow a command", func(*shell) string { return switchHelp + "\n" }},
 	{"jq", "programs for results", func(*shell) string { return filterHelp + "\n" }},
+	{"busy", "a monitor that does not greet, or is slow", func(*shell) string { return busyHelp + "\n" }},
+	{"monitor", "", func(*shell) string { return busyHelp + "\n" }},
+	{"slow", "", func(*shell) string { return busyHelp + "\n" }},
 	{"grep", "", func(*shell) string { return filterHelp + "\n" }},
 	{"|", "", func(*shell) string { return filterHelp + "\n" }},
 	{"secrets", "where secrets are hidden", func(*shell) string { return secretHelp + "\n" }},
@@ -79,18 +88,32 @@ func columns(names []candidate, width int) string {
 	return b.String()
 }
 
-// search lists what has a word in its name or fits a pattern such as "query-*".
+// search lists what has a word in its name or, of the shell and the operations, in its help. A pattern such as "query-*"
+// is for names only.
 func (sh *shell) search(pattern string) string {
-	if !strings.ContainsAny(pattern, "*?[") {
+	pattern = strings.ToLower(pattern)
+	word := pattern
+	if strings.ContainsAny(pattern, "*?[") {
+		word = ""
+	} else {
 		pattern = "*" + pattern + "*"
 	}
-	var found []candidate
-	for _, c := range slices.Concat(builtinNames(), operationNames(), sh.current.lang.names(false), sh.current.lang.names(true)) {
-		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(c.text)); ok {
+	var own, found []candidate
+	for _, c := range append(builtinNames(), operationNames()...) {
+		if ok, _ := path.Match(pattern, strings.ToLower(c.text)); ok || word != "" && strings.Contains(strings.ToLower(c.help), word) {
+			own = append(own, c)
+		}
+	}
+	for _, c := range append(sh.current.lang.names(false), sh.current.lang.names(true)...) {
+		if ok, _ := path.Match(pattern, strings.ToLower(c.text)); ok {
 			found = append(found, c)
 		}
 	}
-	return columns(found, sh.screen().width)
+	var b strings.Builder
+	for _, c := range own {
+		fmt.Fprintf(&b, "%-16s  %s\n", c.text, c.help)
+	}
+	return b.String() + columns(found, sh.screen().width)
 }
 
 func (sh *shell) help(ctx context.Context, in input) error {
@@ -121,7 +144,7 @@ func (sh *shell) help(ctx context.Context, in input) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, `Type a command of the server: COMMAND KEY=VALUE KEY.SUB=VALUE, or JSON. Tab completes.
   query-block                            which disk is which file
-  device_add driver=virtio-net-pci id=n1
+  add nic n1                             an operation: several commands
   query-jobs -json
   query-block | jq '.[].device'
 Keys: Ctrl-R searches in the history, Ctrl-C ends a wait, Ctrl-D leaves the shell.

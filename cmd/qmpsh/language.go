@@ -28,7 +28,11 @@ type candidate struct {
 type language struct{ *cmdline.Language }
 
 func newLanguage(schema *introspect.Schema, table *facts.Table, s *session) *language {
-	return &language{&cmdline.Language{Schema: schema, Facts: table, Values: func(ctx context.Context, kind cmdline.Kind) ([]cmdline.Value, error) {
+	var others []string
+	for _, c := range append(builtinNames(), operationNames()...) {
+		others = append(others, c.text)
+	}
+	return &language{&cmdline.Language{Schema: schema, Facts: table, Others: others, Values: func(ctx context.Context, kind cmdline.Kind) ([]cmdline.Value, error) {
 		values, err := s.values(ctx, string(kind))
 		var out []cmdline.Value
 		for _, v := range values {

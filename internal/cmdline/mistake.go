@@ -78,7 +78,19 @@ func (c *checker) noCommand(v *value) {
 		c.fail(v.from, v.to, reason+"; the human monitor has one: write hmp "+v.text, "")
 		return
 	}
+	names = append(names, c.Others...)
+	if word := otherWords[strings.ToLower(v.text)]; slices.Contains(names, word) {
+		c.fail(v.from, v.to, reason+asQuestion([]string{word}), "")
+		return
+	}
 	c.fail(v.from, v.to, reason+didYouMean(v.text, names), "")
+}
+
+// otherWords are the words of people and of other programs for commands.
+var otherWords = map[string]string{
+	"pause": "stop", "suspend": "stop", "resume": "cont", "continue": "cont", "start": "cont", "status": "query-status", "shutdown": "system_powerdown",
+	"poweroff": "system_powerdown", "reset": "system_reset", "reboot": "system_reset", "q": "exit", "bye": "exit", "logout": "exit", "h": "help", "man": "help",
+	"disks": "query-block", "version": "query-version", "name": "query-name", "jobs": "query-jobs",
 }
 
 // humanCommands are the commands of the human monitor that QMP does not have in another form, and those that people type
