@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,7 +18,10 @@ var wrapping = map[string]int{"watch": 1, "on": 2}
 
 // complete returns the candidates for the word at a place of a line.
 func (sh *shell) complete(ctx context.Context, line string, at int) (from int, candidates []candidate) {
-	words, _ := scan(line[:at])
+	words, bar := scan(line[:at])
+	if bar != nil {
+		return completeProgram(line, at)
+	}
 	last := word{from: at, to: at}
 	if n := len(words); n > 0 && words[n-1].to == at {
 		last, words = words[n-1], words[:n-1]
@@ -30,6 +35,9 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 	}
 	name := words[0].text
 	if op, n := operate.Match(unquoted(words)); op != nil {
+		if op.Name == "hmp" {
+			return last.from, sh.humanCommands(ctx, words[n:], last.text)
+		}
 		return sh.completeOperation(ctx, op, words[n:], last)
 	}
 	if next := matching(nextWords(words), last.text); len(next) > 0 {
@@ -62,7 +70,7 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 	case "open":
 		names = machines(ctx, last.text)
 	case "help":
-		names = append(append(sh.current.lang.names(false), sh.current.lang.names(true)...), append(builtinNames(), operationNames()...)...)
+		names = slices.Concat(sh.current.lang.names(false), sh.current.lang.names(true), builtinNames(), operationNames(), topicNames())
 	case "events":
 		names = append(sh.current.lang.names(true), candidate{text: "off", help: "no events while you type", space: true})
 	case "tree":
@@ -121,4 +129,69 @@ func matching(all []candidate, prefix string) (out []candidate) {
 		}
 	}
 	return out
+}
+
+// completeProgram completes what follows a bar: jq or a program of the system, and then files.
+func completeProgram(line string, at int) (from int, candidates []candidate) {
+	if strings.Count(line[:at], "'")%2 == 1 {
+		return at, nil // in a program of jq
+	}
+	from = strings.LastIndexAny(line[:at], " \t|") + 1
+	word := line[from:at]
+	if before := strings.TrimRight(line[:from], " \t"); !strings.HasSuffix(before, "|") {
+		all, _ := files(context.Background(), nil, word)
+		for _, v := range all {
+			candidates = append(candidates, candidate{text: v.text, space: !strings.HasSuffix(v.text, "/")})
+		}
+		return from, matching(candidates, word)
+	}
+	names := []string{"jq"}
+	for _, folder := range filepath.SplitList(os.Getenv("PATH")) {
+		programs, _ := os.ReadDir(folder)
+		for _, p := range programs {
+			names = append(names, p.Name())
+		}
+	}
+	if word == "" {
+		names = []string{"jq", "grep", "head", "less", "wc"}
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		help := ""
+		if name == "jq" {
+			help = "a program of the language jq"
+		}
+		candidates = append(candidates, candidate{text: name, help: help, space: true})
+	}
+	return from, matching(candidates, word)
+}
+
+// humanCommands completes a command of the human monitor.
+func (sh *shell) humanCommands(ctx context.Context, words []word, typed string) (candidates []candidate) {
+	kind := "hmp"
+	switch {
+	case len(words) == 1 && (words[0].text == "info" || words[0].text == "help"):
+		kind += ":" + strings.Replace(words[0].text, "help", "", 1)
+	case len(words) > 0:
+		return nil
+	}
+	found, _ := sh.current.values(ctx, strings.TrimSuffix(kind, ":"))
+	for _, v := range found {
+		candidates = append(candidates, candidate{text: v.text, help: v.help, space: true})
+	}
+	return matching(candidates, typed)
+}
+
+// kindOf returns the kind of an argument's values. A device of an operation on disks is a disk.
+func kindOf(op *operate.Operation, a operate.Arg) string {
+	_, thing, _ := strings.Cut(op.Name, " ")
+	switch {
+	case a.Kind != "device":
+		return a.Kind
+	case a.Name == "disk":
+		return "disk"
+	case a.Name == "id" && slices.Contains([]string{"disk", "nic", "memory"}, thing):
+		return thing
+	}
+	return a.Kind
 }

@@ -29,7 +29,11 @@ type candidate struct {
 type language struct{ *cmdline.Language }
 
 func newLanguage(schema *introspect.Schema, table *facts.Table, s *session) *language {
-	return &language{&cmdline.Language{Schema: schema, Facts: table, Values: func(ctx context.Context, kind cmdline.Kind) ([]cmdline.Value, error) {
+	var others []string
+	for _, c := range append(builtinNames(), operationNames()...) {
+		others = append(others, c.text)
+	}
+	return &language{&cmdline.Language{Schema: schema, Facts: table, Others: others, Values: func(ctx context.Context, kind cmdline.Kind) ([]cmdline.Value, error) {
 		values, err := s.values(ctx, string(kind))
 		var out []cmdline.Value
 		for _, v := range values {
@@ -161,6 +165,8 @@ func (sh *shell) tree(ctx context.Context, in input) error {
 	}
 	var p *picture.Picture
 	switch {
+	case sh.current.kind == kindStorage && (args[0] == "net" || args[0] == "pci"):
+		return usagef("tree: a storage daemon has no %s; it has: tree block, tree qom", args[0])
 	case args[0] == "block" && len(args) == 2:
 		p, err = picture.Block(ctx, conn)
 	case args[0] == "net" && len(args) == 2:

@@ -46,7 +46,7 @@ func (s *session) checkPatterns(patterns []string) error {
 		}
 		one := eventFilter{patterns: []string{pattern}}
 		if !slices.ContainsFunc(known, func(c candidate) bool { return one.matches(c.text) }) {
-			return usagef("events: the server has no event %s; help lists what it has: help %s", pattern, strings.TrimRight(pattern, "*"))
+			return usagef("events: the server has no event %s; help events lists the events", pattern)
 		}
 	}
 	return nil

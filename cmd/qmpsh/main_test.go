@@ -68,6 +68,19 @@ func TestScript(t *testing.T) {
 			{"sessions", []string{"x=" + a, "sessions"}, exitOK, "* x", ""},
 			{"help", []string{a, "help"}, exitOK, "events [NAME|PREFIX*]", ""},
 			{"help of a switch", []string{a, "help", "switches"}, exitOK, "-timeout TIME", ""},
+			{"help by ?", []string{a, "?", "query-name"}, exitOK, "query-name: a command", ""},
+			{"help of a pattern", []string{a, "help", "query-na*"}, exitOK, "query-name\nquery-named-block-nodes\n", ""},
+			{"help of a word", []string{a, "help", "add"}, exitOK, "add disk  ", ""},
+			{"help of a wish", []string{a, "help", "pause"}, exitOK, "job pause  ", ""},
+			{"an operation begun", []string{a, "list"}, exitUsage, "", "did you mean list disks"},
+			{"help of a busy monitor", []string{a, "help", "monitor"}, exitOK, "one more -qmp", ""},
+			{"help of commands", []string{a, "help", "commands"}, exitOK, "\nquery-name\n", ""},
+			{"help of events", []string{a, "help", "events"}, exitOK, "\nSHUTDOWN\n", ""},
+			{"help of jq", []string{a, "help", "jq"}, exitOK, "COMMAND | jq PROGRAM", ""},
+			{"help of secrets", []string{a, "help", "secret"}, exitOK, "***", ""},
+			{"help of nothing", []string{a, "help", "nothing-*"}, exitUsage, "", "there is no command, event or type"},
+			{"help of many", []string{a, "help", "device_add"}, exitOK, "More: help device_add driver=virtio-blk-pci", ""},
+			{"human monitor", []string{a, "info", "block"}, exitUsage, "", "write hmp info"},
 			{"watch", []string{a, "watch", "query-name", "-n", "2", "-interval", "10ms", "-json"}, exitOK, "{\"name\": \"vm1\"}\n{\"name\": \"vm1\"}\n", ""},
 			{"progress", []string{a, "progress"}, exitOK, "no job and no migration", ""},
 
@@ -81,7 +94,7 @@ func TestScript(t *testing.T) {
 			{"no address", []string{}, exitUsage, "", "-help"},
 			{"not an address", []string{"nothing", "query-name"}, exitUsage, "", "nothing: not the address of a server"},
 			{"no server", []string{"unix:/nowhere/qmp", "query-name"}, exitNotSent, "", "no server listens there"},
-			{"no event", []string{a, "events", "NOTHING", "-n", "1"}, exitUsage, "", "the server has no event NOTHING"},
+			{"no event", []string{a, "events", "NOTHING", "-n", "1"}, exitUsage, "", "the server has no event NOTHING; help events lists the events"},
 			{"no events in time", []string{a, "events", "SHUTDOWN", "-n", "1", "-timeout", "10ms"}, exitTimeOver, "", "0 of 1 came: the time is over"},
 			{"events for a time", []string{a, "events", "-timeout", "10ms"}, exitOK, "", ""},
 			{"a program that fails", []string{a, "query-name | exit 42"}, 42, "", ""},
@@ -135,6 +148,9 @@ func TestServers(t *testing.T) {
 	status, stdout, stderr := runShell(t, "", "s="+storage.Socket(), "sessions")
 	require.Equal(t, exitOK, status, stderr)
 	require.Contains(t, stdout, "(qemu-storage-daemon 11.1")
+	status, _, stderr = runShell(t, "", storage.Socket(), "tree", "net")
+	require.Equal(t, exitUsage, status)
+	require.Equal(t, "qmpsh: tree: a storage daemon has no net; it has: tree block, tree qom\n", stderr)
 	status, stdout, stderr = runShell(t, "sessions\nguest-get-host-name | jq .\n", "agent:"+agent.Socket())
 	require.Equal(t, exitOK, status, stderr)
 	require.Contains(t, stdout, "(guest agent 11.1")
@@ -267,7 +283,7 @@ func TestValues(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "disk.img")
 		require.NoError(t, os.WriteFile(file, nil, 0o666))
 		for kind, want := range map[string]string{
-			"node": "root", "block-device": "disk1", "device": "nic1", "bitmap:root": "b1", "chardev": "compat_monitor0", "netdev": "n1",
+			"node": "root", "block-device": "disk1", "device": "nic1", "disk": "disk1", "nic": "nic1", "hmp": "info", "hmp:info": "block", "bitmap:root": "b1", "chardev": "compat_monitor0", "netdev": "n1",
 			"object": "io1", "object:secret_common": "s1", "driver": "virtio-blk-pci", "qom-type": "iothread", "bus": "pci.0", "bus:virtio-net-pci": "pci.0",
 			"qom-path:/mach": "/machine/", "qom-path:/machine/peripheral/d": "/machine/peripheral/disk1/", "qom-property:/machine": "type", "device-property:virtio-blk-pci": "drive",
 			"object-property:iothread": "poll-max-ns", "cpu": "0", "option": "drive", "trace-event": "qmp_job_cancel",
@@ -288,7 +304,7 @@ func TestValues(t *testing.T) {
 				require.NotEmpty(t, texts, kind)
 			}
 		}
-		for _, kind := range []string{"job", "export", "snapshot", "fdset", "bitmap:other", "nothing"} {
+		for _, kind := range []string{"job", "export", "snapshot", "memory", "fdset", "bitmap:other", "nothing"} {
 			values, err := s.values(t.Context(), kind)
 			require.NoError(t, err, kind)
 			require.Empty(t, values, kind)
@@ -359,4 +375,32 @@ func TestBuses(t *testing.T) {
 		require.Equal(t, []string{"usb0.0"}, names("usb-tablet"))
 		require.NotContains(t, names(""), "main-system-bus")
 	})
+}
+
+// TestCompleteLine completes what only the shell has: operations, what follows a bar, and the human monitor.
+func TestCompleteLine(t *testing.T) {
+	vm := qemutest.Get(t, "11.1").Start(t, qemutest.Config{Machine: "q35", Args: []string{"-S", "-device", "pcie-root-port,id=port0",
+		"-blockdev", "driver=null-co,node-name=root", "-device", "virtio-blk-pci,id=disk1,drive=root"}})
+	sh := newShell(io.Discard, io.Discard)
+	defer sh.close()
+	require.NoError(t, sh.open(t.Context(), vm.Socket()))
+	for line, want := range map[string]string{
+		"remove disk ": "disk1", "move ": "disk1", "remove device p": "port0", "query-block | ": "jq", "query-block | j": "jq",
+		"query-block | s": "sh", "query-block | jq . | g": "grep", "query-block | jq main_te": "main_test.go", "hmp inf": "info", "hmp info bloc": "block",
+		"query-block | jq '.[] | ": "", "help comm": "commands", "hmp info block ": "",
+	} {
+		_, candidates := sh.complete(t.Context(), line, len(line))
+		var texts []string
+		for _, c := range candidates {
+			texts = append(texts, c.text)
+		}
+		if want == "disk1" {
+			require.NotContains(t, texts, "port0", line)
+		}
+		if want == "" {
+			require.Empty(t, texts, line)
+			continue
+		}
+		require.Contains(t, texts, want, line)
+	}
 }

@@ -173,7 +173,8 @@ func (s *session) connected(ctx context.Context) error {
 	}
 	c, err := s.connect(ctx, addr)
 	if err != nil {
-		if advice := address.Advice("qmpsh", addr, err); advice != "" {
+		advice := address.Advice("qmpsh", addr, err)
+		if err = address.Plain(err); advice != "" {
 			err = fmt.Errorf("%w; %s", err, advice)
 		}
 		return err

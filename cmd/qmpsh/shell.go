@@ -103,6 +103,7 @@ var builtins map[string]*builtin
 func init() {
 	builtins = map[string]*builtin{
 		"help":     {"help [TOPIC]", "explain a command, an event, a type, \"COMMAND MEMBER\", or the shell", (*shell).help},
+		"?":        {"? [TOPIC]", "as help", (*shell).help},
 		"events":   {"events [NAME|PREFIX*]... [-n NUMBER] [-timeout TIME]", "wait for events and print them; in the shell: choose which events appear while you type (events off: none)", (*shell).events},
 		"watch":    {"watch COMMAND [-interval TIME] [-n NUMBER]", "execute a command again and again, and mark what changes", (*shell).watch},
 		"progress": {"progress [-interval TIME]", "show jobs and the migration until they have ended", (*shell).progress},

@@ -71,7 +71,7 @@ server refused it. The schema comes from the conversation or from the server at 
 		Use:   "replay FILE ADDRESS",
 		Short: "send the requests of a recording again, and report answers that differ",
 		Long: `Replay sends the recorded requests to the server at ADDRESS. It sends commands that can change something only with
--all. The exit status is 1 if an answer differs.
+-all, and query-qmp-schema never: "qapigen diff" compares schemas. The exit status is 1 if an answer differs.
 
 Replay waits for answers, but not for recorded events: the new server may not send them. So a command that needs the
 end of a job, for example, can be refused. Replay such a recording in parts.`,
@@ -184,15 +184,23 @@ func printTalk(cmd *cobra.Command, args []string, json bool, x *talk.Explainer) 
 	out := cmd.OutOrStdout()
 	p := &talk.Printer{W: out, Width: newShell(out, io.Discard).screen().width}
 	p.Conversations = slices.ContainsFunc(entries, func(e *talk.Entry) bool { return e.Conversation != entries[0].Conversation })
+	said := map[*talk.Entry][]talk.Remark{} // about requests
 	for _, e := range entries {
 		var remarks []talk.Remark
 		if x != nil {
 			remarks = x.Explain(e)
 		}
 		if json {
-			fmt.Fprintf(out, "%s\n", e.JSON(remarks))
+			if _, err := out.Write(e.JSON(remarks)); err != nil {
+				return err
+			}
 			continue
 		}
+		if e.Kind == talk.Request {
+			said[e] = remarks
+		}
+		// The remarks about a refusal repeat the faults of its request, which is above it.
+		remarks = slices.DeleteFunc(remarks, func(r talk.Remark) bool { return e.Request != nil && slices.Contains(said[e.Request], r) })
 		if err := errors.Join(p.Print(e), p.Remarks(remarks)); err != nil {
 			return err
 		}
@@ -222,7 +230,9 @@ func replayTalk(cmd *cobra.Command, file, name string, all, json bool) error {
 			differ++
 		}
 		if json {
-			fmt.Fprintf(out, "%s\n", r.JSON())
+			if _, err := out.Write(r.JSON()); err != nil {
+				return err
+			}
 			continue
 		}
 		fmt.Fprintf(out, "%-9s %s", r.Outcome, r.Request.Name())

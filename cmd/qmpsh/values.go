@@ -30,6 +30,10 @@ type lister struct {
 var listers = map[string]lister{
 	"node":            {list: nodes},
 	"block-device":    {list: blockDevices},
+	"disk":            {list: disks},
+	"nic":             {list: nics},
+	"memory":          {list: memory},
+	"hmp":             {list: humanCommands, static: true},
 	"device":          {list: children("/machine/peripheral")},
 	"job":             {list: rows("query-jobs", "id", "type", "status")},
 	"export":          {list: rows("query-block-exports", "id", "type", "node-name")},
@@ -217,6 +221,38 @@ func blockDevices(ctx context.Context, x qmp.Executor, _ string) ([]value, error
 	return values, err
 }
 
+// disks lists the disks by the IDs that operations take.
+func disks(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := blockInfos(ctx, x)
+	var values []value
+	for _, b := range all {
+		id, isDevice := strings.CutPrefix(b.QDev, "/machine/peripheral/")
+		if id, _, _ = strings.Cut(id, "/"); !isDevice {
+			id = b.Device
+		}
+		if id != "" {
+			values = append(values, value{text: id, help: strings.TrimSpace(b.Inserted.Driver + " " + b.Inserted.File)})
+		}
+	}
+	slices.SortFunc(values, func(a, b value) int { return strings.Compare(a.text, b.text) })
+	return values, err
+}
+
+// memory lists the memory devices that have an ID.
+func memory(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := ask[[]struct {
+		Type string
+		Data struct{ ID string }
+	}](ctx, x, "query-memory-devices", nil)
+	var values []value
+	for _, d := range all {
+		if d.Data.ID != "" {
+			values = append(values, value{text: d.Data.ID, help: d.Type})
+		}
+	}
+	return values, err
+}
+
 // A property is a property of an object or a type.
 type property struct{ Name, Type, Description string }
 
@@ -300,6 +336,7 @@ func qomPaths(ctx context.Context, x qmp.Executor, typed string) ([]value, error
 // Lines of the monitor for people: QMP has no query for buses, and older versions have none for netdevs.
 var (
 	netdevLine = regexp.MustCompile(`(?m)^[ \\]*([^ :]+): index=\d+,type=([^,\s]+)`)
+	humanLine  = regexp.MustCompile(`(?m)^(?:info )?([^\s|\[]+)(?:[^\n]*?) -- (.*)$`)
 	busLine    = regexp.MustCompile(`(?m)^ *bus: (\S+)\s+type (\S+)`)
 )
 
@@ -315,6 +352,16 @@ func lines(ctx context.Context, x qmp.Executor, command string, re *regexp.Regex
 func netdevs(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
 	all, err := lines(ctx, x, "info network", netdevLine)
 	return slices.DeleteFunc(all, func(v value) bool { return v.help == "nic" }), err
+}
+
+func nics(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
+	all, err := lines(ctx, x, "info network", netdevLine)
+	return slices.DeleteFunc(all, func(v value) bool { return v.help != "nic" }), err
+}
+
+// humanCommands lists the commands of the human monitor, or what its command info shows.
+func humanCommands(ctx context.Context, x qmp.Executor, of string) ([]value, error) {
+	return lines(ctx, x, strings.TrimSpace("help "+of), humanLine)
 }
 
 // busTypes are the types of buses, by the types of the devices on them. QEMU does not list this relation.

@@ -34,7 +34,7 @@ func askServer(ctx context.Context, server string) (*source, error) {
 	step(ctx, "waiting for the greeting of "+server)
 	c, err := address.Dial(ctx, server, nil)
 	if err != nil {
-		return nil, advise(err, dialAdvice(server, err))
+		return nil, advise(address.Plain(err), dialAdvice(server, err))
 	}
 	defer c.Close()
 	step(ctx, "waiting for the schema of "+server)

@@ -61,7 +61,7 @@ func TestNoGreeting(t *testing.T) {
 		} {
 			status, stderr := runQapigen(t, args...)
 			require.Equal(t, exitFailure, status)
-			require.Contains(t, stderr, socket+": qmp: dial unix:"+socket+": no greeting")
+			require.Contains(t, stderr, socket+": no greeting: another client holds this monitor")
 			require.Contains(t, stderr, "a guest agent does not greet, and has no introspection: generate from its schema, qga/qapi-schema.json")
 		}
 	}

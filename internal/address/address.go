@@ -4,7 +4,7 @@
 //	if a, ok := address.Of(os.Args[1]); ok {
 //		client, err := address.Dial(ctx, a, nil)
 //		if err != nil {
-//			return fmt.Errorf("%w; %s", err, address.Advice("qmpsh", a, err))
+//			return fmt.Errorf("%w; %s", address.Plain(err), address.Advice("qmpsh", a, err))
 //		}
 //		…
 //	}
@@ -127,7 +127,7 @@ func dial[C any](ctx context.Context, address string, opts *qmp.Options,
 ) (C, error) {
 	hostPort, tcp := strings.CutPrefix(address, "tcp:")
 	if _, err := netip.ParseAddrPort(hostPort); !tcp || err == nil {
-		return byAddress(ctx, address, opts)
+		return whileFull(ctx, func() (C, error) { return byAddress(ctx, address, opts) })
 	}
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "tcp", hostPort)
@@ -137,6 +137,50 @@ func dial[C any](ctx context.Context, address string, opts *qmp.Options,
 	}
 	return byConn(ctx, conn, opts)
 }
+
+// fullPause is the time between two attempts to connect to a socket whose queue of clients is full.
+const fullPause = 100 * time.Millisecond
+
+// whileFull calls connect until the queue of the socket has a place or ctx ends. A UNIX socket refuses at once a client for
+// which the queue has no place, while it lets those in the queue wait.
+func whileFull[C any](ctx context.Context, connect func() (C, error)) (C, error) {
+	for {
+		c, err := connect()
+		if !errors.Is(err, syscall.EAGAIN) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return c, err
+		case <-time.After(fullPause):
+		}
+	}
+}
+
+// Plain returns an error of Dial with a text for users, who know no names of Go: a monitor that does not greet and a queue
+// that is full have one sentence each. Other errors stay as they are.
+func Plain(err error) error {
+	_, garbage := errors.AsType[*qmp.ProtocolError](err)
+	switch {
+	case isSilent(err) && !garbage:
+		return &plainError{"no greeting: another client holds this monitor, or the server is stopped", err}
+	case errors.Is(err, syscall.EAGAIN):
+		return &plainError{"the server is stopped or very busy: it has not accepted the clients that came before", err}
+	}
+	return err
+}
+
+// isSilent reports whether the time was over before the greeting came.
+func isSilent(err error) bool { return errors.Is(err, context.DeadlineExceeded) && !IsDial(err) }
+
+// A plainError has a text for users in place of that of its reason.
+type plainError struct {
+	text   string
+	reason error
+}
+
+func (e *plainError) Error() string { return e.text }
+func (e *plainError) Unwrap() error { return e.reason }
 
 // Advice says what the user of a program can do if Dial failed with err. It returns "" if it has no advice.
 func Advice(program, address string, err error) string {
@@ -158,7 +202,9 @@ func Advice(program, address string, err error) string {
 		return "check the CID and the port, and that a QMP server listens there"
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Sprintf("no server listens there: start QEMU with -qmp %s,server=on,wait=off, or give the address that it was started with", option(address))
-	case errors.Is(err, context.DeadlineExceeded) && !IsDial(err):
+	case errors.Is(err, syscall.EAGAIN):
+		return "try again, or start QEMU with one more -qmp"
+	case isSilent(err):
 		return "end the other client, or start QEMU with one more -qmp; a guest agent does not greet"
 	case unreachable:
 		return "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT"
@@ -202,5 +248,5 @@ func Connect(ctx context.Context, address string) (net.Conn, error) {
 		return nil, fmt.Errorf("%s: only connections to UNIX sockets and TCP can be recorded", address)
 	}
 	var d net.Dialer
-	return d.DialContext(ctx, network, where)
+	return whileFull(ctx, func() (net.Conn, error) { return d.DialContext(ctx, network, where) })
 }

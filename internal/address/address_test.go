@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -49,6 +51,7 @@ func TestAdvice(t *testing.T) {
 		{"@vm", os.ErrNotExist, "no server listens there: start QEMU with -qmp unix:vm,abstract=on,server=on,wait=off, or give the address that it was started with"},
 		{"tcp:10.0.0.1:1", &net.OpError{Op: "dial", Err: context.DeadlineExceeded}, "an address is unix:PATH, tcp:HOST:PORT or vsock:CID:PORT"},
 		{"unix:/run/qmp", errors.New("other"), ""},
+		{"unix:/run/qmp", &net.OpError{Op: "dial", Err: syscall.EAGAIN}, "try again, or start QEMU with one more -qmp"},
 		{"pid:1", fmt.Errorf("x: %w", ErrNoMonitor), ""},
 		{"libvirt:web1", &qmplibvirt.Error{Code: 42}, "no machine with the name web1 runs there; virsh list shows the running machines"},
 		{"libvirt:host1/web1", qmplibvirt.ErrStopped, "no machine with the name web1 runs there; virsh list shows the running machines"},
@@ -59,6 +62,51 @@ func TestAdvice(t *testing.T) {
 	} {
 		require.Equal(t, c.want, Advice("tool", c.address, c.err))
 	}
+}
+
+// TestPlain: users read one sentence, and programs find the reason.
+func TestPlain(t *testing.T) {
+	for text, err := range map[string]error{
+		"no greeting: another client holds this monitor, or the server is stopped":             fmt.Errorf("qmp: x: %w", context.DeadlineExceeded),
+		"the server is stopped or very busy: it has not accepted the clients that came before": &net.OpError{Op: "dial", Err: syscall.EAGAIN},
+		"other": errors.New("other"),
+	} {
+		plain := Plain(err)
+		require.EqualError(t, plain, text)
+		require.ErrorIs(t, plain, err)
+	}
+	require.NoError(t, Plain(nil))
+}
+
+// TestHeldMonitor dials a monitor that another client holds.
+func TestHeldMonitor(t *testing.T) {
+	l, err := net.Listen("unix", t.TempDir()+"/s")
+	require.NoError(t, err)
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = Dial(ctx, "unix:"+l.Addr().String(), nil)
+	require.EqualError(t, Plain(err), "no greeting: another client holds this monitor, or the server is stopped")
+}
+
+// TestWhileFull waits for a place in the queue of a socket, and gives up when the context ends.
+func TestWhileFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		c, err := whileFull(t.Context(), func() (int, error) {
+			if n++; n < 5 {
+				return 0, &net.OpError{Op: "dial", Err: syscall.EAGAIN}
+			}
+			return n, nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, 5, c)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = whileFull(ctx, func() (int, error) { return 0, syscall.EAGAIN })
+		require.ErrorIs(t, err, syscall.EAGAIN)
+		require.Error(t, ctx.Err())
+	})
 }
 
 // TestDialProcess connects to QEMUs by their process IDs. The first of two monitors is in use.

@@ -236,7 +236,7 @@ func (c *checker) keys(t *target) (candidates []Candidate) {
 
 // inShort describes a type in a few words.
 func (c *checker) inShort(p place, t introspect.Info) string {
-	if e, ok := t.(*introspect.Enum); ok && len(e.Members) > 6 {
+	if e, ok := t.(*introspect.Enum); ok && len(e.Members) > 10 {
 		return "one of " + strconv.Itoa(len(e.Members)) + " values"
 	}
 	return c.inWords(p, t)
@@ -323,7 +323,7 @@ func (c *checker) valuesAt(t *target) (candidates []Candidate) {
 	for _, typ := range types {
 		switch typ := typ.(type) {
 		case *introspect.Enum:
-			for _, m := range typ.Members {
+			for _, m := range byName(typ.Members) {
 				if strings.HasPrefix(m.Name, v.text) {
 					help := c.young(t.path+"/^"+m.Name, t.path)
 					if slices.Contains(m.Features, "deprecated") {
@@ -360,6 +360,11 @@ func (c *checker) valuesAt(t *target) (candidates []Candidate) {
 		}
 	}
 	return candidates
+}
+
+// byName sorts the values of an enum by name. The order of the schema means nothing to people.
+func byName(members []introspect.EnumMember) []introspect.EnumMember {
+	return slices.SortedFunc(slices.Values(members), func(a, b introspect.EnumMember) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // typed adds what was typed to a kind that has too many values to list.

@@ -19,6 +19,10 @@ type Help struct {
 	Members []Item
 	// Branches are the members of an object that depend on a discriminator.
 	Branches []Branch
+	// Cases are the types of a member that has several: for each, the branches in which the member has it.
+	Cases []Item
+	// More is a topic that explains a branch of this one, "" for none.
+	More string
 	// Values are the values of an enum.
 	Values []Item
 	// Result has the members of a command's result, and ResultType is its type in words, "" if it has none.
@@ -129,10 +133,16 @@ func (l *Language) Help(ctx context.Context, topic string) (*Help, error) {
 	if o, ok := info.(*introspect.Object); ok {
 		if props := x.openTo(p, o, x.entries(p)); props.open {
 			x.properties(h, o, props)
+			if example := exampleDriver[name]; props.owner == "" && h.More == "" && h.Kind == "command" && !h.out {
+				h.More = name + " " + example
+			}
 		}
 	}
 	return h, nil
 }
+
+// exampleDriver has a driver or a type for the commands whose other arguments depend on it.
+var exampleDriver = map[string]string{"device_add": "driver=virtio-blk-pci", "object-add": "qom-type=iothread"}
 
 func isMandatory(note string) bool { return note == mandatory }
 
@@ -242,7 +252,10 @@ func (x *explainer) explain(h *Help, p place, typ introspect.Info) {
 		fields, undecided := x.fieldsOf(p, t, x.entries(p))
 		h.Members = append(h.Members, x.items(p, fields)...)
 		if undecided != nil {
-			h.Branches = x.branches(undecided)
+			if h.Branches = x.branches(undecided); len(h.Branches) > 0 {
+				value, _, _ := strings.Cut(strings.TrimPrefix(h.Branches[0].When, undecided.Tag+"="), ",")
+				h.More = x.moreOf(p, undecided.Tag, value, p)
+			}
 		}
 		x.elsewhereAt(h, p.path, func(name string) bool {
 			return slices.ContainsFunc(fields, func(f field) bool { return f.Name == name })
@@ -326,7 +339,11 @@ func (x *explainer) find(p place, typ introspect.Info, key string) (*Help, place
 			rest = after
 			continue
 		}
-		f, cases, names := x.anywhere(p, o, name)
+		found, names := x.anywhere(p, o, name)
+		if len(found) > 1 && after == "" {
+			return x.several(p, o, name, found), p.member(name), nil
+		}
+		f, cases := x.leading(found, after)
 		if f == nil {
 			return nil, p, x.noTopic(rest, p.key()+" has no member "+fmt.Sprintf("%q", name)+x.elsewhere(p.path+"/"+introspect.Component(name)), near(name, names))
 		}
@@ -365,38 +382,6 @@ func (x *explainer) objectOf(typ introspect.Info) *introspect.Object {
 		}
 	}
 	return nil
-}
-
-// anywhere looks for a member of an object: first among those that the topic selects, then in all branches. It also
-// returns the values of the discriminator that it needs, and the names of all members.
-func (x *explainer) anywhere(p place, o *introspect.Object, name string) (found *field, cases, names []string) {
-	fields, undecided := x.fieldsOf(p, o, x.entries(p))
-	for i := range fields {
-		if fields[i].Name == name {
-			return &fields[i], nil, nil
-		}
-		names = append(names, fields[i].Name)
-	}
-	if undecided == nil {
-		return nil, nil, names
-	}
-	for _, v := range undecided.Variants {
-		branch, ok := x.Schema.Lookup(v.Type).(*introspect.Object)
-		if !ok {
-			continue
-		}
-		for _, m := range branch.Members {
-			names = append(names, m.Name)
-			if m.Name == name {
-				cases = append(cases, v.Case)
-				if found == nil {
-					found = &field{m, p.path + "/+" + v.Case}
-				}
-			}
-		}
-	}
-	slices.Sort(names)
-	return found, cases, slices.Compact(names)
 }
 
 // noTopic is the error of a topic that is unknown from a place on.

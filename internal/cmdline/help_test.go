@@ -72,6 +72,8 @@ Arguments (* mandatory):
 And, depending on protocol:
   protocol=vnc: display
 
+More: help set_password protocol=vnc
+
 https://www.qemu.org/docs/master/interop/qemu-qmp-ref.html#command-QMP-ui.set_password
 `,
 		"blockdev-add file.aio": `
@@ -82,6 +84,19 @@ Values:
   threads
   native
   io_uring  needs a build with CONFIG_LINUX_IO_URING
+`,
+		"blockdev-add file.server": `
+blockdev-add file.server: depends on file.driver
+
+It is:
+  file.driver=gluster  a list: [members, …]; mandatory; removed
+                       between QEMU 10.2 and 11.1
+  file.driver=nbd      members; mandatory
+  file.driver=nfs      members; mandatory
+  file.driver=rbd      a list: [members, …]
+  file.driver=ssh      members; mandatory
+
+More: help blockdev-add file.driver=gluster file.server
 `,
 		"query-status": `
 query-status: a command; since QEMU 0.14
@@ -182,6 +197,7 @@ func TestHelpMistakes(t *testing.T) {
 		"block_resize siz":              `column 14: block_resize has no member "siz"; did you mean size?`,
 		"blockdev-add file.filname":     `column 19: file has no member "filname"; did you mean filename?`,
 		"block_resize size.x":           "column 19: size has no members",
+		"query-sta":                     `column 1: there is no command, event or type "query-sta"; did you mean query-stats or query-status or query-stats-schemas?`,
 		"query-block return inserted.x": `column 29: inserted has no member "x"`,
 	} {
 		_, err := l.Help(t.Context(), topic)
@@ -210,6 +226,10 @@ func TestHelpAll(t *testing.T) {
 					}
 				}
 				require.NotEmpty(t, help.Text(0))
+				if help.More != "" {
+					_, err := l.Help(t.Context(), help.More)
+					require.NoError(t, err)
+				}
 				for _, m := range help.Members {
 					below, err := l.Help(t.Context(), name+" "+m.Name)
 					require.NoError(t, err)

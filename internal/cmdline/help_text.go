@@ -38,6 +38,7 @@ func (h *Help) Text(width int) string {
 			w.fill("  ", "      ", strings.ReplaceAll(b.When, ",", ", ")+": "+strings.Join(b.Members, " "))
 		}
 	}
+	w.items("It is", h.Cases)
 	w.items("Values", h.Values)
 	w.items("Properties of "+h.Owner, h.Properties)
 	if h.ResultType != "" {
@@ -56,6 +57,10 @@ func (h *Help) Text(width int) string {
 		w.fill("", "  ", "Events that can follow: "+strings.Join(names, ", "))
 	}
 	w.items("Not on this server", h.Elsewhere)
+	if h.More != "" {
+		w.line("")
+		w.fill("", "  ", "More: help "+h.More)
+	}
 	if h.Reference != "" {
 		w.line("")
 		w.line(h.Reference)

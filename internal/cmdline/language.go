@@ -16,6 +16,8 @@ type Language struct {
 	Schema *introspect.Schema
 	// Facts says what other versions have, and since when. It may be nil.
 	Facts *facts.Table
+	// Others are commands that the program has beside those of the server. Errors suggest them, too.
+	Others []string
 	// Values returns the values of a kind that the server has now: its nodes, its devices. It may be nil. A
 	// Language does not show its errors: it then offers no values.
 	Values func(ctx context.Context, kind Kind) ([]Value, error)

@@ -74,7 +74,30 @@ func (c *checker) noCommand(v *value) {
 	if _, ok := c.Schema.Lookup(v.text).(*introspect.Event); ok {
 		reason = v.text + " is an event, not a command"
 	}
+	if _, ok := c.Schema.Lookup("human-monitor-command").(*introspect.Command); ok && slices.Contains(humanCommands, v.text) {
+		c.fail(v.from, v.to, reason+"; the human monitor has one: write hmp "+v.text, "")
+		return
+	}
+	names = append(names, c.Others...)
+	if word := otherWords[strings.ToLower(v.text)]; slices.Contains(names, word) {
+		c.fail(v.from, v.to, reason+asQuestion([]string{word}), "")
+		return
+	}
 	c.fail(v.from, v.to, reason+didYouMean(v.text, names), "")
+}
+
+// otherWords are the words of people and of other programs for commands.
+var otherWords = map[string]string{
+	"pause": "stop", "suspend": "stop", "resume": "cont", "continue": "cont", "start": "cont", "status": "query-status", "shutdown": "system_powerdown",
+	"poweroff": "system_powerdown", "reset": "system_reset", "reboot": "system_reset", "q": "exit", "bye": "exit", "logout": "exit", "h": "help", "man": "help",
+	"disks": "query-block", "version": "query-version", "name": "query-name", "jobs": "query-jobs",
+}
+
+// humanCommands are the commands of the human monitor that QMP does not have in another form, and those that people type
+// most.
+var humanCommands = []string{
+	"info", "x", "xp", "print", "p", "sendkey", "savevm", "loadvm", "delvm", "drive_add", "drive_del", "gdbserver", "mouse_move",
+	"gpa2hva", "i", "o", "sum", "log", "logfile", "hostfwd_add", "hostfwd_remove", "qemu-io", "boot_set", "nmi", "singlestep",
 }
 
 // unknown notes that an object has no member with the name of a group. tagged reports that the discriminator of the undecided
@@ -209,7 +232,7 @@ func (c *checker) isNameless(p place, g *group, fields []field, given map[string
 	return true
 }
 
-// near returns the names that a mistyped name may stand for, the most similar first.
+// near returns the names that a mistyped name may stand for: first those that begin with it, then the most similar ones.
 func near(name string, among []string) []string {
 	type found struct {
 		name string
@@ -219,13 +242,18 @@ func near(name string, among []string) []string {
 	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "_", "-") }
 	most := max(1, min(3, len(name)/3))
 	for _, a := range among {
-		if far := distance(plain(name), plain(a), most); far <= most {
+		if len(name) >= 3 && strings.HasPrefix(plain(a), plain(name)) {
+			all = append(all, found{a, 0})
+		} else if far := distance(plain(name), plain(a), most); far <= most {
 			all = append(all, found{a, far})
-		} else if len(name) >= 3 && strings.HasPrefix(plain(a), plain(name)) {
-			all = append(all, found{a, most + 1})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b found) int { return a.far - b.far })
+	slices.SortStableFunc(all, func(a, b found) int {
+		if a.far == 0 && b.far == 0 {
+			return len(a.name) - len(b.name)
+		}
+		return a.far - b.far
+	})
 	var like []string
 	for _, f := range all {
 		if f.far <= all[0].far+1 && len(like) < 3 {

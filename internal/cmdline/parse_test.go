@@ -108,6 +108,9 @@ func TestMistakes(t *testing.T) {
 	for _, test := range []struct{ line, mark, want string }{
 		{"qurey-status", "^^^^^^^^^^^^",
 			`column 1: there is no command "qurey-status"; did you mean query-status or query-stats?`},
+		{"query-sta", "^^^^^^^^^", `column 1: there is no command "query-sta"; did you mean query-stats or query-status or query-stats-schemas?`},
+		{"pause", "^^^^^", `column 1: there is no command "pause"; did you mean stop?`},
+		{"info block", "^^^^", `column 1: there is no command "info"; the human monitor has one: write hmp info`},
 		{"change device=x target=y", "^^^^^^",
 			`column 1: there is no command "change" on this server; QEMU 6.0 removed it; use blockdev-change-medium; did you mean change-backing-file or change-vnc-password?`},
 		{"STOP", "^^^^", `column 1: STOP is an event, not a command; did you mean stop?`},

@@ -16,7 +16,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Block draws the storage of a machine: disks, the block nodes below them with filters and backing files, bitmaps, exports,
+// Block draws the storage of a machine: disks in the order of their names, the block nodes below them with filters and backing files, bitmaps, exports,
 // jobs and sets of descriptors. Nodes and sets that no disk uses come last.
 //
 // Block asks several times, so the picture can have two states of a storage that changes. QEMU has no safe query for all that it
@@ -86,13 +86,15 @@ type blockNode struct {
 }
 
 func (s *storage) picture() *Picture {
+	name := func(d *block.Disk) string { return cmp.Or(d.ID, d.Drive, d.Path) }
+	slices.SortStableFunc(s.disks, func(a, b *block.Disk) int { return strings.Compare(name(a), name(b)) })
 	t := storageTree{storage: s, byName: map[string]*blockNode{}, drawn: map[*Thing]bool{}}
 	t.addNodes()
 	p := &Picture{Title: "block"}
 	done := map[string]bool{} // jobs
 	roots := t.rootsOfDisks()
 	for i, d := range s.disks {
-		disk := &Thing{Kind: Device, Name: cmp.Or(d.ID, d.Drive, d.Path)}
+		disk := &Thing{Kind: Device, Name: name(d)}
 		if len(d.Layers) == 0 {
 			disk.note("no medium")
 		} else {

@@ -34,6 +34,7 @@ func TestQEMU(t *testing.T) {
 		do(t, c, "block-dirty-bitmap-add", qmp.Args{"node": "limit", "name": "daily"})
 		p, err := picture.Block(t.Context(), c)
 		assert.Equal(t, `
+cd1  no medium
 data1  disk, 64 MiB
 └─ limit  throttle, 64 MiB
    ├─ file: top  qcow2, 64 MiB, top.qcow2
@@ -48,7 +49,6 @@ data2  disk, 10 GiB
 └─ job mirror0  mirror, running, 0 %
    ├─ source: zero  ↑
    └─ target: target
-cd1  no medium
 fd set 3  fd N base
 `, text(t, p, err))
 
