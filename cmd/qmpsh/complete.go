@@ -30,7 +30,10 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 		if last.from != from && len(candidates) > 0 {
 			return from, candidates
 		}
-		return last.from, slices.Concat(matching(builtinNames(), last.text), matching(nextWords(nil), last.text), candidates)
+		operations := slices.DeleteFunc(matching(nextWords(nil), last.text), func(o candidate) bool { // "balloon stats"
+			return slices.ContainsFunc(candidates, func(c candidate) bool { return c.text == o.text })
+		})
+		return last.from, slices.Concat(matching(builtinNames(), last.text), operations, candidates)
 	}
 	name := words[0].text
 	if op, n := operate.Match(unquoted(words)); op != nil {

@@ -384,6 +384,8 @@ func TestCompleteLine(t *testing.T) {
 	sh := newShell(io.Discard, io.Discard)
 	defer sh.close()
 	require.NoError(t, sh.open(t.Context(), vm.Socket()))
+	_, once := sh.complete(t.Context(), "ballo", len("ballo"))
+	require.Len(t, once, 1)
 	for line, want := range map[string]string{
 		"remove disk ": "disk1", "move ": "disk1", "remove device p": "port0", "query-block | ": "jq", "query-block | j": "jq",
 		"query-block | s": "sh", "query-block | jq . | g": "grep", "query-block | jq main_te": "main_test.go", "hmp inf": "info", "hmp info bloc": "block",

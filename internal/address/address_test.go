@@ -118,4 +118,5 @@ func TestDialProcess(t *testing.T) {
 	require.EqualError(t, err, "pid:x: not the number of a process")
 	_, err = Dial(ctx, "pid:0", nil)
 	require.ErrorIs(t, err, os.ErrProcessDone)
+	require.EqualError(t, err, "there is no process 0")
 }

@@ -24,7 +24,7 @@ func Monitors(pid int) ([]string, error) {
 	p := process{fmt.Sprintf("/proc/%d", pid)}
 	text, err := os.ReadFile(filepath.Join(p.dir, "cmdline"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("process %d: %w", pid, os.ErrProcessDone)
+		return nil, &plainError{fmt.Sprintf("there is no process %d", pid), os.ErrProcessDone}
 	} else if err != nil {
 		return nil, fmt.Errorf("process %d: %w", pid, errors.Unwrap(err))
 	}

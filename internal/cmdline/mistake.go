@@ -78,6 +78,10 @@ func (c *checker) noCommand(v *value) {
 		c.fail(v.from, v.to, reason+"; the human monitor has one: write hmp "+v.text, "")
 		return
 	}
+	if strings.HasPrefix(v.text, "guest-") && c.Schema.Lookup("guest-info") == nil {
+		c.fail(v.from, v.to, reason+"; a guest agent has such commands: open agent:ADDRESS, then use its session", "")
+		return
+	}
 	names = append(names, c.Others...)
 	if word := otherWords[strings.ToLower(v.text)]; slices.Contains(names, word) {
 		c.fail(v.from, v.to, reason+asQuestion([]string{word}), "")

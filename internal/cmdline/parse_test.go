@@ -110,6 +110,7 @@ func TestMistakes(t *testing.T) {
 			`column 1: there is no command "qurey-status"; did you mean query-status or query-stats?`},
 		{"query-sta", "^^^^^^^^^", `column 1: there is no command "query-sta"; did you mean query-stats or query-status or query-stats-schemas?`},
 		{"pause", "^^^^^", `column 1: there is no command "pause"; did you mean stop?`},
+		{"guest-ping", "^^^^^^^^^^", `column 1: there is no command "guest-ping"; a guest agent has such commands: open agent:ADDRESS, then use its session`},
 		{"info block", "^^^^", `column 1: there is no command "info"; the human monitor has one: write hmp info`},
 		{"change device=x target=y", "^^^^^^",
 			`column 1: there is no command "change" on this server; QEMU 6.0 removed it; use blockdev-change-medium; did you mean change-backing-file or change-vnc-password?`},
