@@ -115,6 +115,8 @@ func TestRelativeName(t *testing.T) {
 		m.flush(t, "data1")
 		m.same(t, "qcow2", m.path("o1"), full)
 		m.overlay(t, "data1", "o2", "o1")
+		_, err = m.disks.Commit(within(t), "data1", &block.CommitOptions{Top: "o1"})
+		require.ErrorIs(t, err, block.ErrNoFileName)
 		_, err = m.disks.Stream(within(t), "data1", &block.StreamOptions{Base: "base"})
 		require.ErrorIs(t, err, block.ErrNoFileName)
 		_, err = m.disks.Stream(within(t), "data1", &block.StreamOptions{Base: "base", BackingFile: full})

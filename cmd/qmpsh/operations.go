@@ -71,7 +71,7 @@ func (sh *shell) operation(ctx context.Context, line string, words []word, filte
 		defer sh.endProgress()
 		sh.current.unseen.Store(true)
 		defer sh.current.unseen.Store(false)
-		return operationFailed(op.Run(ctx, env, values))
+		return operationFailed(ctx, op.Run(ctx, env, values))
 	}
 	err = op.DryRun(ctx, env, values, func(command string, arguments []byte) {
 		fmt.Fprintln(sh.out, strings.TrimSpace(command+" "+string(sh.escapeJSON(arguments))))
@@ -80,7 +80,7 @@ func (sh *shell) operation(ctx context.Context, line string, words []word, filte
 		fmt.Fprintln(sh.out, "…", err)
 		return nil
 	}
-	return operationFailed(err)
+	return operationFailed(ctx, err)
 }
 
 // operationSwitches takes the switches out of the words of an operation. The words of a program for the guest stay.
@@ -157,18 +157,27 @@ func endSwitches(args []string) []string {
 }
 
 // An operationError is the error of an operation, which was sent unless the error says otherwise.
-type operationError struct{ error }
+type operationError struct {
+	error
+	ended error // why the context has ended; nil if it has not. An operation can end with another error then.
+}
 
-func (e *operationError) Unwrap() error { return e.error }
+func (e *operationError) Unwrap() []error {
+	if e.ended == nil {
+		return []error{e.error}
+	}
+	return []error{e.error, e.ended}
+}
 
-func operationFailed(err error) error {
+// operationFailed returns the error of the shell for that of an operation with a context.
+func operationFailed(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, operate.ErrMistake):
 		return &usageError{err}
 	}
-	return &operationError{err}
+	return &operationError{err, context.Cause(ctx)}
 }
 
 // env returns what an operation in a session uses.
