@@ -225,6 +225,9 @@ func TestServerThatDoesNotRead(t *testing.T) {
 					}
 				}
 			})
+			if i == 0 {
+				synctest.Wait() // it is being written, and the others wait: else they could be written with it
+			}
 		}
 		time.Sleep(2 * time.Minute)
 		require.NoError(t, c.Close())
