@@ -9,8 +9,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// A tunnel is a transport of its own: it carries whole QMP messages to a QEMU, here to a function. It executes commands and
-// has the events of its EventHub, so it is a qmp.Conn.
+// A tunnel is a transport: it carries whole QMP messages to a QEMU, here to a function. It executes commands and has the
+// events of its EventHub, so it is a qmp.Conn.
 type tunnel struct {
 	qmp.EventHub
 	server qmp.Server

@@ -97,8 +97,7 @@ var otherWords = map[string]string{
 	"disks": "query-block", "version": "query-version", "name": "query-name", "jobs": "query-jobs",
 }
 
-// humanCommands are the commands of the human monitor that QMP does not have in another form, and those that people type
-// most.
+// humanCommands are commands of the human monitor: the ones that QMP has in no other form, and the most used ones.
 var humanCommands = []string{
 	"info", "x", "xp", "print", "p", "sendkey", "savevm", "loadvm", "delvm", "drive_add", "drive_del", "gdbserver", "mouse_move",
 	"gpa2hva", "i", "o", "sum", "log", "logfile", "hostfwd_add", "hostfwd_remove", "qemu-io", "boot_set", "nmi", "singlestep",
@@ -236,7 +235,7 @@ func (c *checker) isNameless(p place, g *group, fields []field, given map[string
 	return true
 }
 
-// near returns the names that a mistyped name may stand for: first those that begin with it, then the most similar ones.
+// near returns the names that a mistyped name may stand for. Names that begin with it come first, then similar names.
 func near(name string, among []string) []string {
 	type found struct {
 		name string

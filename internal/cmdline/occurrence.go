@@ -13,8 +13,8 @@ type occurrence struct {
 	cases []string
 }
 
-// anywhere looks for a member of an object: first among those that the topic selects, then in all branches. Branches can
-// have members of one name and several types. It also returns the names of all members.
+// anywhere looks for a member of an object, first in the branches that the topic selects, then in all branches. Members of
+// different branches can have the same name and different types. anywhere also returns the names of all members.
 func (x *explainer) anywhere(p place, o *introspect.Object, name string) (found []occurrence, names []string) {
 	fields, undecided := x.fieldsOf(p, o, x.entries(p))
 	for _, f := range fields {

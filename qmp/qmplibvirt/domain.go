@@ -345,7 +345,8 @@ func (m *machine) execute(ctx context.Context, call *qmp.Call, to *channel, proc
 	return qmp.OutcomeUnknown(call.Command, err)
 }
 
-// stopLimit is the time in which a machine stops after its monitor was lost. libvirt needs 12 seconds for one that hangs.
+// stopLimit is the time in which a machine stops after its monitor was lost. libvirt needs 12
+// seconds for a machine that hangs.
 const stopLimit = 30 * time.Second
 
 // stops waits until the machine has stopped, and reports whether it has. libvirt reports the lost monitor first. It may

@@ -237,7 +237,8 @@ func TestMatchEndsItsGoroutine(t *testing.T) {
 	require.True(t, ok)
 }
 
-// TestFiles: a descriptor arrives with its command, and one that QEMU refused is drained before the next command.
+// TestFiles: a descriptor arrives with its command. If QEMU refuses the command, the descriptor is drained before the next
+// command.
 func TestFiles(t *testing.T) {
 	qemutest.CheckFds(t)
 	d, client := newUNIXDaemon(t)

@@ -215,8 +215,8 @@ func TestLibvirtFifty(t *testing.T) {
 	})
 }
 
-// TestLibvirtTenThousandEvents makes events as fast as QEMU can: transactions of many small jobs. It compares those that
-// came through libvirt with those of QEMU's own monitor.
+// TestLibvirtTenThousandEvents makes events as fast as QEMU can: transactions of many small jobs. It compares the
+// events that came through libvirt with the events of QEMU's own monitor.
 func TestLibvirtTenThousandEvents(t *testing.T) {
 	libvirttest.Run(t, libvirttest.Config{}, func(t *testing.T, d *libvirttest.Daemon) {
 		vm := machineOf(t, d, dialReal(t, d, &qmplibvirt.Options{EventQueue: 1 << 15}), libvirttest.Machine{Name: "vm1"}).AllowUntracked()

@@ -4,9 +4,9 @@ package qmplibvirt
 // migrate or start it, and whose effect libvirt does not notice. After them, libvirt's record differs from the machine:
 // a saved machine cannot be restored, a migration fails, or the next start uses an old image.
 //
-// Commands whose effect libvirt notices are not in the list (stop, cont, quit, balloon), nor are those that leave the
-// machine as it was: queries, properties of QOM, backups, exports, bitmaps, descriptors. human-monitor-command is not in
-// the list either, since most of its uses are queries; a program that changes a machine with it is on its own.
+// The list leaves out commands whose effect libvirt notices (stop, cont, quit, balloon), and commands that leave the machine
+// as it was: queries, properties of QOM, backups, exports, bitmaps, descriptors. It also leaves out human-monitor-command,
+// since most of its uses are queries. If a program changes a machine with it, nothing warns the program.
 var untracked = map[string]bool{
 	// Devices and what they use: QEMU has them, and the command line of a restored or migrated machine does not.
 	"device_add": true, "device_del": true,

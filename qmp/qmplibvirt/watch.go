@@ -50,8 +50,8 @@ func (l Lifecycle) String() string {
 	return "event " + strconv.Itoa(int(l)-1)
 }
 
-// A Watch is a stream of the events of all machines of a daemon, also of those that start later. Several goroutines can
-// call its methods; Next returns each event to one of them.
+// A Watch is a stream of the events of all machines of a daemon, including machines that start later. Several goroutines
+// can call its methods; Next returns each event to one of them.
 type Watch struct {
 	conn  *Conn
 	most  int
@@ -120,7 +120,7 @@ func (c *Conn) registerAll(ctx context.Context) error {
 // ctx has ended, it still returns the events in the queue, and then an error that matches that of ctx.
 //
 // A [*qmp.EventsLostError] reports how many events are missing at this place, because the consumer was too slow. Any other
-// error is final: one that matches [qmp.ErrClosed] after Close, or [Conn.Err], which comes after all events.
+// error is final: it matches [qmp.ErrClosed] after Close, or it is that of [Conn.Err], and comes after all events.
 func (w *Watch) Next(ctx context.Context) (Event, error) {
 	for {
 		e, err, ok := w.pop()
