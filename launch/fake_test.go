@@ -24,6 +24,7 @@ const asQEMU = "LAUNCH_AS_QEMU"
 // beQEMU is a QEMU with a monitor that knows five commands. behaviour has the words:
 //   - "listens": the guest powers the machine off at the second press of the button
 //   - "stays": the process stays after that, as with -no-shutdown
+//   - "half": before the process ends, the monitor takes nothing more, and the client cannot read the end yet
 //   - "paused": the machine does not run
 //   - "no-quit", "no-term": quit has no effect, or SIGTERM
 //   - "hangs": the process stops itself when it gets a command
@@ -59,8 +60,12 @@ func beQEMU(behaviour string) {
 			result = fmt.Sprintf(`{"running":%t,"status":%q}`, status == "running", status)
 		case "system_powerdown":
 			if presses++; presses == 2 && does("listens") {
+				if does("half") {
+					_ = syscall.Shutdown(fd, syscall.SHUT_RD)
+					time.AfterFunc(100*time.Millisecond, func() { os.Exit(0) })
+				}
 				shutdown("guest-shutdown")
-				if !does("stays") {
+				if !does("stays") && !does("half") {
 					monitor.Close()
 					time.Sleep(20 * time.Millisecond)
 					os.Exit(0)

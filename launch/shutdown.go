@@ -77,9 +77,9 @@ func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, er
 	for _, step := range []struct {
 		limit, usual time.Duration
 		share        float64
-		do           func(context.Context)
+		do           func(context.Context) error
 	}{
-		{opts.PowerButton, time.Minute, buttonShare, func(ctx context.Context) { _ = p.powerOff(ctx) }}, // quit is next
+		{opts.PowerButton, time.Minute, buttonShare, p.powerOff},
 		{opts.Quit, 10 * time.Second, quitShare, p.quit},
 		{opts.Terminate, 5 * time.Second, terminateShare, p.terminate},
 	} {
@@ -91,8 +91,7 @@ func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, er
 			continue
 		}
 		stepCtx, cancel := context.WithTimeout(ctx, limit)
-		step.do(stepCtx)
-		p.settle(stepCtx)
+		p.settle(stepCtx, step.do(stepCtx)) // if that has failed, the next step follows
 		cancel()
 	}
 	return p.end()
@@ -130,9 +129,11 @@ func (p *Process) reach(s Stage) {
 	}
 }
 
-// settle waits for the end of a QEMU that has closed the monitor: it ends soon after that.
-func (p *Process) settle(ctx context.Context) {
-	if err := p.client.Err(); err == nil || errors.Is(err, qmp.ErrClosed) {
+// settle waits for the end of a QEMU that has closed its monitor, which the error of a command tells: it ends soon after
+// that.
+func (p *Process) settle(ctx context.Context, err error) {
+	unanswered := errors.Is(err, qmp.ErrNotSent) || errors.Is(err, qmp.ErrOutcomeUnknown)
+	if !unanswered || errors.Is(err, qmp.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, grace)
@@ -147,7 +148,7 @@ func (p *Process) settle(ctx context.Context) {
 // Source: query-status, system_powerdown, SHUTDOWN; with -no-shutdown also quit.
 func (p *Process) PowerOff(ctx context.Context) (Exit, error) {
 	err := p.powerOff(ctx)
-	p.settle(ctx)
+	p.settle(ctx, err)
 	if exit, ended := p.Exit(); ended {
 		return exit, nil
 	}
@@ -167,11 +168,7 @@ func (p *Process) powerOff(ctx context.Context) error {
 		case err != nil:
 			return err
 		case status.Status == qemu.RunStateShutdown && !pressed.IsZero(): // with -no-shutdown
-			if err := (qemu.Quit{}).Do(ctx, p.client); err != nil {
-				return err
-			}
-			_, err := p.Wait(ctx)
-			return err
+			return p.waitUnless(ctx, qemu.Quit{}.Do(ctx, p.client))
 		case !status.Running && status.Status != qemu.RunStateSuspended:
 			return fmt.Errorf("the machine does not run: its state is %s", status.Status)
 		case time.Since(pressed) >= pressEvery:
@@ -192,16 +189,20 @@ func (p *Process) powerOff(ctx context.Context) error {
 	}
 }
 
-func (p *Process) quit(ctx context.Context) {
+func (p *Process) quit(ctx context.Context) error {
 	p.reach(StageQuit)
-	if err := (qemu.Quit{}).Do(ctx, p.client); err == nil {
-		_, _ = p.Wait(ctx) // the caller looks
-	}
+	return p.waitUnless(ctx, qemu.Quit{}.Do(ctx, p.client))
 }
 
-func (p *Process) terminate(ctx context.Context) {
+func (p *Process) terminate(ctx context.Context) error {
 	p.reach(StageTerminate)
-	if err := p.signal(terminateSignal); err == nil {
-		_, _ = p.Wait(ctx) // the caller looks
+	return p.waitUnless(ctx, p.signal(terminateSignal))
+}
+
+// waitUnless waits for the end of QEMU, unless what was to end it has failed.
+func (p *Process) waitUnless(ctx context.Context, err error) error {
+	if err == nil {
+		_, err = p.Wait(ctx)
 	}
+	return err
 }

@@ -39,6 +39,7 @@ func TestShutdownSteps(t *testing.T) {
 		want      launch.Exit
 	}{
 		{"listens", nil, clean(launch.ReasonGuestShutdown, launch.StagePowerButton)},
+		{"listens half", nil, clean(launch.ReasonGuestShutdown, launch.StagePowerButton)},
 		{"listens stays", nil, clean(launch.ReasonQuit, launch.StagePowerButton)},
 		{"deaf", toQuit, clean(launch.ReasonQuit, launch.StageQuit)},
 		{"paused", nil, clean(launch.ReasonQuit, launch.StageQuit)},
@@ -176,7 +177,7 @@ func TestShutdownGuest(t *testing.T) {
 // TestPowerOff never ends QEMU itself.
 func TestPowerOff(t *testing.T) {
 	t.Parallel()
-	for behaviour, reason := range map[string]launch.Reason{"listens": launch.ReasonGuestShutdown, "listens stays": launch.ReasonQuit} {
+	for behaviour, reason := range map[string]launch.Reason{"listens": launch.ReasonGuestShutdown, "listens half": launch.ReasonGuestShutdown, "listens stays": launch.ReasonQuit} {
 		p := startFake(t, behaviour)
 		exit, err := p.PowerOff(limited(t))
 		require.NoError(t, err)
