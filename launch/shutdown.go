@@ -35,6 +35,7 @@ type ShutdownOptions struct {
 var (
 	pressEvery = 5 * time.Second // the power button
 	lookEvery  = time.Second     // for the state of the machine
+	wakeAfter  = 5 * time.Second // a QEMU that ends by itself
 )
 
 // answerLimit is the time after which a monitor counts as dead.
@@ -48,8 +49,8 @@ const (
 )
 
 // Shutdown ends QEMU, in up to four steps. It goes on to the next step if QEMU has not ended in the time of a step:
-//  1. It presses the power button, every 5 seconds, and waits until the guest has powered off. A guest that
-//     has not booted yet loses a press. Shutdown leaves this step out if the machine does not run.
+//  1. It presses the power button, every 5 seconds, and waits until the guest has powered off and QEMU has ended. A guest
+//     that has not booted yet loses a press. Shutdown leaves this step out if the machine does not run.
 //  2. It sends quit. A guest that still runs loses what it has not written.
 //  3. It sends SIGTERM, which works if the monitor does not answer or the program has closed the client.
 //  4. It sends SIGKILL, which also ends a QEMU that hangs.
@@ -161,28 +162,67 @@ func (p *Process) powerOff(ctx context.Context) error {
 	defer look.Stop()
 	var pressed time.Time
 	for {
+		if p.endsItself() {
+			if err := p.awaitEnd(ctx); err != nil || p.hasEnded() {
+				return err
+			}
+		}
 		answer, cancel := context.WithTimeout(ctx, answerLimit)
 		status, err := qemu.QueryStatus{}.Do(answer, p.client)
+		if err == nil && (status.Running || status.Status == qemu.RunStateSuspended) && time.Since(pressed) >= pressEvery {
+			p.reach(StagePowerButton)
+			pressed = time.Now()
+			err = qemu.SystemPowerdown{}.Do(answer, p.client)
+		}
 		cancel()
 		switch {
+		case p.endsItself():
+			continue
 		case err != nil:
 			return err
 		case status.Status == qemu.RunStateShutdown && !pressed.IsZero(): // with -no-shutdown
 			return p.waitUnless(ctx, qemu.Quit{}.Do(ctx, p.client))
 		case !status.Running && status.Status != qemu.RunStateSuspended:
 			return fmt.Errorf("the machine does not run: its state is %s", status.Status)
-		case time.Since(pressed) >= pressEvery:
-			p.reach(StagePowerButton)
-			if err := (qemu.SystemPowerdown{}).Do(ctx, p.client); err != nil {
-				return err
-			}
-			pressed = time.Now()
 		}
 		select {
 		case <-p.done:
 			return nil
-		case <-p.sawShutdown:
+		case <-p.turned:
 		case <-look.C:
+		case <-ctx.Done():
+			return wait.Err(ctx)
+		}
+	}
+}
+
+// awaitEnd waits for the end of a QEMU that has said that it ends, or until it turns out to stay. At first it sends no command:
+// one that comes while QEMU 10.0 ends can leave it waiting for ever. Another client may have sent one. SIGTERM wakes such
+// a QEMU, and changes nothing for one that takes long to end.
+func (p *Process) awaitEnd(ctx context.Context) error {
+	wake := time.NewTimer(wakeAfter)
+	defer wake.Stop()
+	for {
+		select {
+		case <-p.done:
+			return nil
+		case <-p.turned:
+			if !p.endsItself() {
+				return nil
+			}
+		case <-wake.C:
+			answer, cancel := context.WithTimeout(ctx, wakeAfter)
+			_, err := qemu.QueryStatus{}.Do(answer, p.client)
+			silent := answer.Err() != nil
+			cancel()
+			switch {
+			case err == nil: // a machine that was stopped and stays does not say so
+				p.turn(false)
+			case silent:
+				if err := p.signal(terminateSignal); err != nil {
+					return err
+				}
+			}
 		case <-ctx.Done():
 			return wait.Err(ctx)
 		}
