@@ -46,6 +46,8 @@ var rooms = []room{
 		why: "messages of libvirt's remote protocol, for both sides"},
 	{path: "qmp/qmplibvirt", rooms: []string{"qmp/wire", "internal/wait", "internal/fdconn", "qmp", "internal/libvirt"}, library: true, lean: true,
 		why: "commands and events of machines that a libvirt daemon runs"},
+	{path: "qmp/qmplibvirt/sasl", rooms: []string{"qmp/qmplibvirt"}, library: true,
+		why: "logs in to libvirt daemons by a user's name and password; separate, since cryptography makes programs larger"},
 	{path: "qmp/qmptls", rooms: []string{"qmp"}, library: true,
 		why: "TLS; separate, since crypto/tls makes programs larger"},
 	{path: "qmp/generated/qemu", rooms: []string{"qmp", "qmp/wire"}, library: true, lean: true,

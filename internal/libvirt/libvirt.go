@@ -53,6 +53,7 @@ const (
 	MaxDomains = 16384      // the number of domains in a list
 	maxStats   = 4096       // the number of values of a domain
 	maxAuths   = 20         // the number of ways to authenticate
+	maxSASL    = 65536      // the number of bytes of a step of SASL
 	chunk      = 64 << 10   // how much is allocated for bytes that have not come yet
 )
 
@@ -80,6 +81,8 @@ var (
 	SupportsFeature     = Procedure{Remote, 60}  // IntBody, IntBody
 	AuthList            = Procedure{Remote, 66}  // nothing, AuthListResult
 	AuthSASLInit        = Procedure{Remote, 67}  // nothing, StringBody
+	AuthSASLStart       = Procedure{Remote, 68}  // SASLStartArgs, SASLResult
+	AuthSASLStep        = Procedure{Remote, 69}  // SASLData, SASLResult
 	AuthPolkit          = Procedure{Remote, 70}  // nothing, IntBody
 	RegisterLifecycle   = Procedure{Remote, 316} // RegisterAnyArgs, IntBody
 	DeregisterLifecycle = Procedure{Remote, 317} // IntBody
@@ -100,8 +103,8 @@ var (
 var names = map[Procedure]string{
 	ConnectOpen: "open", DomainCreateXML: "domain-create-xml", DomainDestroy: "domain-destroy",
 	DomainLookupByName: "domain-lookup-by-name", DomainLookupByUUID: "domain-lookup-by-uuid",
-	SupportsFeature: "supports-feature", AuthList: "auth-list", AuthSASLInit: "auth-sasl-init", AuthPolkit: "auth-polkit",
-	RegisterLifecycle: "register-lifecycle", DeregisterLifecycle: "deregister-lifecycle", LifecycleEvent: "lifecycle",
+	SupportsFeature: "supports-feature", AuthList: "auth-list", AuthSASLInit: "auth-sasl-init", AuthSASLStart: "auth-sasl-start", AuthSASLStep: "auth-sasl-step",
+	AuthPolkit: "auth-polkit", RegisterLifecycle: "register-lifecycle", DeregisterLifecycle: "deregister-lifecycle", LifecycleEvent: "lifecycle",
 	AllDomainStats: "all-domain-stats", MonitorCommand: "monitor-command", AgentCommand: "agent-command",
 	RegisterMonitorEvents: "register-monitor-events", DeregisterMonitorEvents: "deregister-monitor-events",
 	MonitorEvent: "monitor-event", MonitorCommandWithFiles: "monitor-command-with-files", Ping: "ping", Pong: "pong",

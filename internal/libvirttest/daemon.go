@@ -133,7 +133,7 @@ func (d *Daemon) launch(ctx context.Context, unpacked string) error {
 		return err
 	}
 	if d.cfg.SASL {
-		if _, err := d.run("echo " + Password + " | saslpasswd2 -p -c -a libvirt -f /etc/libvirt/passwd.db -u libvirt " + User); err != nil {
+		if _, err := d.run("echo " + Password + " | saslpasswd2 -p -c -a libvirt -f /etc/libvirt/passwd.db " + User); err != nil {
 			return err
 		}
 	}
@@ -194,7 +194,7 @@ func (d *Daemon) populate() error {
 		"etc/group":                 "root:x:0:\nkvm:x:64054:\nlibvirt-qemu:x:64055:\nlibvirt:x:64056:\n",
 		"etc/nsswitch.conf":         "passwd: files\ngroup: files\nhosts: files\n",
 		"etc/hosts":                 "127.0.0.1 localhost " + hostname + "\n",
-		"etc/sasl2/libvirt.conf":    "mech_list: scram-sha-256 plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: /etc/libvirt/passwd.db\n",
+		"etc/sasl2/libvirt.conf":    "mech_list: scram-sha-512 scram-sha-256 scram-sha-1 plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: /etc/libvirt/passwd.db\n",
 		"etc/libvirt/libvirtd.conf": lastWins(daemon),
 		"etc/libvirt/qemu.conf": `security_driver="none"
 user="root"

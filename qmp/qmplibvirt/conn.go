@@ -24,6 +24,10 @@ type Options struct {
 	// has "qemu:///session".
 	URI string
 
+	// SASL logs in if the daemon asks for SASL. Package sasl has logins by a user's name and password. nil means that
+	// connecting to such a daemon fails.
+	SASL SASL
+
 	// InFlight is the number of calls that the daemon gets at a time; 0 means 4. Further commands wait. A machine that
 	// hangs keeps a call until it answers or ends. The daemon stops reading the connection if a client has as many calls
 	// in flight as max_client_requests of its configuration says, which is 5 by default. So keep one less.
@@ -110,7 +114,9 @@ type Conn struct {
 // Dial returns an error that matches:
 //   - [os.ErrNotExist], [os.ErrPermission] or [syscall.ECONNREFUSED]: there is no such socket, the program may not use
 //     it, or no daemon listens.
-//   - [errors.ErrUnsupported]: the daemon asks for a login that this package does not have.
+//   - [errors.ErrUnsupported]: the daemon asks for SASL, and there is no [Options.SASL], or it asks for a login that this
+//     package does not have.
+//   - [os.ErrPermission]: the daemon refused the login.
 //   - [*Error]: the daemon refused the connection.
 func Dial(ctx context.Context, address string, opts *Options) (*Conn, error) {
 	conn, err := qmp.Connect(ctx, withPort(address))
@@ -134,7 +140,7 @@ func withPort(address string) string {
 }
 
 // NewConn makes a Conn of a connection to a daemon: a UNIX socket, TCP, TLS, or a stream through SSH to the daemon's
-// socket. It logs in if the daemon asks for polkit, and opens the driver. It gives up when ctx ends. The Conn does not
+// socket. It logs in if the daemon asks for polkit or SASL ([Options.SASL]), and opens the driver. It gives up when ctx ends. The Conn does not
 // use ctx after that. The connection belongs to the Conn, which closes it if NewConn fails. NewConn clears the deadlines
 // of the connection. Do not set one later.
 //
@@ -169,9 +175,12 @@ func NewConn(ctx context.Context, conn net.Conn, opts *Options) (*Conn, error) {
 	return c, nil
 }
 
+// A handshaker is a connection of TLS.
+type handshaker interface{ HandshakeContext(context.Context) error }
+
 // welcome performs the handshake of TLS, and reads the byte with which the daemon accepts the client.
 func welcome(ctx context.Context, conn net.Conn) error {
-	secured, ok := conn.(interface{ HandshakeContext(context.Context) error })
+	secured, ok := conn.(handshaker)
 	if !ok {
 		return nil
 	}
@@ -212,30 +221,6 @@ func (c *Conn) open(ctx context.Context) error {
 		return err
 	}
 	return c.ask(ctx, libvirt.RegisterLifecycle, &libvirt.RegisterAnyArgs{}, &libvirt.IntBody{})
-}
-
-// login logs in by the first way that the daemon lists, as libvirt's own client does.
-func (c *Conn) login(ctx context.Context, ways []libvirt.IntBody) error {
-	if len(ways) == 0 {
-		return nil
-	}
-	switch way := ways[0].Value; way {
-	case libvirt.AuthNone:
-		return nil
-	case libvirt.AuthIsPolkit:
-		if err := c.ask(ctx, libvirt.AuthPolkit, nil, &libvirt.IntBody{}); err != nil {
-			return because("polkit", err)
-		}
-		return nil
-	case libvirt.AuthSASL:
-		var mechanisms libvirt.StringBody
-		if err := c.ask(ctx, libvirt.AuthSASLInit, nil, &mechanisms); err != nil {
-			return because("SASL", err)
-		}
-		return &wrappedError{"the daemon asks for SASL (" + mechanisms.Value + ")", errors.ErrUnsupported}
-	default:
-		return &wrappedError{"the daemon asks for an unknown login, number " + strconv.Itoa(int(way)), errors.ErrUnsupported}
-	}
 }
 
 // Done returns a channel that is closed when the connection has ended, for whatever reason. A Conn does not reconnect.

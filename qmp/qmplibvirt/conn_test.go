@@ -54,32 +54,6 @@ func TestDial(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestLogin(t *testing.T) {
-	for name, test := range map[string]struct {
-		auth []libvirt.IntBody
-		text string
-	}{
-		"none":    {[]libvirt.IntBody{{Value: 0}}, ""},
-		"polkit":  {[]libvirt.IntBody{{Value: 2}}, ""},
-		"SASL":    {[]libvirt.IntBody{{Value: 1}}, "qmplibvirt: open qemu:///system: the daemon asks for SASL (scram-sha-256 gssapi)"},
-		"unknown": {[]libvirt.IntBody{{Value: 9}}, "qmplibvirt: open qemu:///system: the daemon asks for an unknown login, number 9"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d, client := newDaemon(t)
-			d.auth = test.auth
-			d.serve()
-			c, err := qmplibvirt.NewConn(limit(t), client, nil)
-			if test.text == "" {
-				require.NoError(t, err)
-				require.NoError(t, c.Close())
-				return
-			}
-			require.EqualError(t, err, test.text)
-			require.ErrorIs(t, err, errors.ErrUnsupported)
-		})
-	}
-}
-
 // TestEveryCallOfOpenFails: each call that NewConn makes fails, or is never answered.
 func TestEveryCallOfOpenFails(t *testing.T) {
 	for _, procedure := range []libvirt.Procedure{libvirt.AuthList, libvirt.AuthPolkit, libvirt.SupportsFeature,

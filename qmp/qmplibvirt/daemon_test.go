@@ -191,7 +191,7 @@ func (d *daemon) answer(h libvirt.Header, body []byte, files []*os.File) (libvir
 	case libvirt.AuthList:
 		return &libvirt.AuthListResult{Types: d.auth}, nil
 	case libvirt.AuthSASLInit:
-		return &libvirt.StringBody{Value: "scram-sha-256 gssapi"}, nil
+		return &libvirt.StringBody{Value: "SCRAM-SHA-256,PLAIN"}, nil
 	case libvirt.SupportsFeature:
 		return &libvirt.IntBody{Value: 1}, nil
 	case libvirt.RegisterLifecycle, libvirt.AuthPolkit:

@@ -317,15 +317,6 @@ func TestLibvirtConnections(t *testing.T) {
 	})
 }
 
-// TestLibvirtSASL connects to a daemon that asks for a login.
-func TestLibvirtSASL(t *testing.T) {
-	libvirttest.Run(t, libvirttest.Config{TLS: true, SASL: true}, func(t *testing.T, d *libvirttest.Daemon) {
-		_, err := qmplibvirt.Dial(t.Context(), d.Socket(), nil)
-		require.ErrorIs(t, err, errors.ErrUnsupported)
-		require.ErrorContains(t, err, "SCRAM-SHA-256")
-	})
-}
-
 // TestLibvirtMemory shows that machines that come and go leave nothing in a Conn.
 func TestLibvirtMemory(t *testing.T) {
 	d := libvirttest.Start(t, "11.3", libvirttest.Config{})
