@@ -33,6 +33,10 @@ type Options struct {
 	// in flight as max_client_requests of its configuration says, which is 5 by default. So keep one less.
 	InFlight int
 
+	// Forwarded says that a program, such as ssh -L, forwards the UNIX socket to the daemon. Files do not pass, and the
+	// Conn pings. A program that forwards a socket drops files, and the daemon then closes the connection.
+	Forwarded bool
+
 	// EventQueue is the number of events that a subscription keeps for a slow consumer; 0 means 1024. See
 	// [qmp.EventsLostError].
 	EventQueue int
@@ -65,7 +69,7 @@ func (o *Options) withDefaults(conn net.Conn) Options {
 	if all.InFlight <= 0 {
 		all.InFlight = defaultInFlight
 	}
-	if _, local := conn.(*net.UnixConn); all.KeepAlive == 0 && !local {
+	if _, local := conn.(*net.UnixConn); all.KeepAlive == 0 && (!local || all.Forwarded) {
 		all.KeepAlive = defaultKeepAlive
 	}
 	if all.KeepAliveCount <= 0 {
@@ -156,7 +160,8 @@ func NewConn(ctx context.Context, conn net.Conn, opts *Options) (*Conn, error) {
 		machines: make(map[key]*machine),
 		done:     make(chan struct{}),
 	}
-	_, c.files = conn.(*net.UnixConn)
+	_, local := conn.(*net.UnixConn)
+	c.files = local && !c.options.Forwarded
 	c.slots = make(chan struct{}, c.options.InFlight)
 	_ = conn.SetDeadline(time.Time{})
 	if err := welcome(ctx, conn); err != nil {

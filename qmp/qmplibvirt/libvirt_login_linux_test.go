@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"github.com/qmpkit/qmpkit/qmp"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -68,4 +71,51 @@ func (m *onlyMechanism) Begin(ctx context.Context, offered []string, private boo
 		offered = slices.DeleteFunc(offered, func(name string) bool { return name != m.name })
 	}
 	return m.login.Begin(ctx, offered, private)
+}
+
+// TestLibvirtSSH connects through SSH in the two ways that need no library: a program on the host passes on the bytes, or
+// ssh makes the socket of the host a socket of this machine.
+func TestLibvirtSSH(t *testing.T) {
+	libvirttest.Run(t, libvirttest.Config{SSH: true}, func(t *testing.T, d *libvirttest.Daemon) {
+		d.Create(t, libvirttest.Machine{Name: "vm1"})
+		t.Run("program", func(t *testing.T) {
+			stream, err := d.Connect(t.Context(), append(d.SSH(), "virt-ssh-helper", "qemu:///system")...)
+			require.NoError(t, err)
+			conn, err := qmplibvirt.NewConn(t.Context(), stream, &qmplibvirt.Options{KeepAlive: 20 * time.Millisecond})
+			require.NoError(t, err)
+			defer conn.Close()
+			vm, err := conn.Domain(t.Context(), "vm1")
+			require.NoError(t, err)
+			all := vm.Events("STOP")
+			require.NoError(t, qemu.Stop{}.Do(t.Context(), vm))
+			require.Equal(t, "STOP", nextOf(t, all).Name)
+			require.ErrorIs(t, qemu.GetFD{FDName: "f"}.Do(t.Context(), vm, qmp.WithFile(os.Stdin)), errors.ErrUnsupported)
+			time.Sleep(200 * time.Millisecond) // ten pings
+			require.NoError(t, conn.Err())
+		})
+		t.Run("socket", func(t *testing.T) {
+			socket := filepath.Join(d.Dir, "forwarded")
+			ssh := d.SSH()
+			host := len(ssh) - 1
+			forward, err := d.Connect(t.Context(), append(ssh[:host:host], "-L", socket+":/run/libvirt/libvirt-sock", ssh[host], "cat")...)
+			require.NoError(t, err)
+			defer forward.Close()
+			var conn *qmplibvirt.Conn
+			for conn == nil { // until ssh listens
+				conn, err = qmplibvirt.Dial(t.Context(), socket, &qmplibvirt.Options{Forwarded: true, KeepAlive: 20 * time.Millisecond})
+				if err != nil {
+					require.ErrorIs(t, err, os.ErrNotExist)
+					time.Sleep(10 * time.Millisecond)
+				}
+			}
+			defer conn.Close()
+			vm, err := conn.Domain(t.Context(), "vm1")
+			require.NoError(t, err)
+			_, err = qemu.QueryStatus{}.Do(t.Context(), vm)
+			require.NoError(t, err)
+			require.ErrorIs(t, qemu.GetFD{FDName: "f"}.Do(t.Context(), vm, qmp.WithFile(os.Stdin)), errors.ErrUnsupported)
+			time.Sleep(200 * time.Millisecond) // ten pings
+			require.NoError(t, conn.Err())
+		})
+	})
 }

@@ -228,15 +228,15 @@ func TestBegin(t *testing.T) {
 		login   *Login
 		offered []string
 	}{
-		"sasl: the daemon offers GSSAPI, DIGEST-MD5; a login with a password needs SCRAM or PLAIN":              {alice, []string{"GSSAPI", "DIGEST-MD5"}},
-		"sasl: the daemon offers no mechanism; a login with a password needs SCRAM or PLAIN":                    {alice, nil},
-		"sasl: the daemon offers only PLAIN, which would send the password without encryption": {alice, all[:2]},
-		"sasl: the user's name is empty, is not UTF-8 or has a zero byte":                      {Password("", "x"), all},
-		"sasl: the user's name is empty, is not UTF-8 or has a zero byte ":                     {Password("a\x00b", "x"), all},
-		"sasl: the password is empty, is not UTF-8 or has a zero byte":                         {Password("x", "\xff"), all},
-		"sasl: the password is empty, is not UTF-8 or has a zero byte ":                        {Password("x", ""), all},
-		"sasl: Login.Password is nil":                                                          {&Login{Username: "x"}, all},
-		"nobody is there":                                                                      {&Login{Username: "x", Password: func(context.Context) (string, error) { return "", asked }}, all},
+		"sasl: the daemon offers GSSAPI, DIGEST-MD5; a login with a password needs SCRAM or PLAIN": {alice, []string{"GSSAPI", "DIGEST-MD5"}},
+		"sasl: the daemon offers no mechanism; a login with a password needs SCRAM or PLAIN":       {alice, nil},
+		"sasl: the daemon offers only PLAIN, which would send the password without encryption":     {alice, all[:2]},
+		"sasl: the user's name is empty, is not UTF-8 or has a zero byte":                          {Password("", "x"), all},
+		"sasl: the user's name is empty, is not UTF-8 or has a zero byte ":                         {Password("a\x00b", "x"), all},
+		"sasl: the password is empty, is not UTF-8 or has a zero byte":                             {Password("x", "\xff"), all},
+		"sasl: the password is empty, is not UTF-8 or has a zero byte ":                            {Password("x", ""), all},
+		"sasl: Login.Password is nil": {&Login{Username: "x"}, all},
+		"nobody is there":             {&Login{Username: "x", Password: func(context.Context) (string, error) { return "", asked }}, all},
 	} {
 		_, _, err := test.login.Begin(t.Context(), test.offered, false)
 		require.EqualError(t, err, strings.TrimSpace(text))
