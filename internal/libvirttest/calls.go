@@ -18,12 +18,7 @@ type caller struct {
 
 // with connects to the daemon, opens its QEMU driver and calls f.
 func (d *Daemon) with(ctx context.Context, f func(*caller) error) error {
-	network, address := "unix", d.Socket()
-	if d.cfg.SASL {
-		network, address = "tcp", d.TCP()
-	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, address)
+	conn, err := d.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -38,6 +33,18 @@ func (d *Daemon) with(ctx context.Context, f func(*caller) error) error {
 		return err
 	}
 	return f(c)
+}
+
+// dial connects as root without a login. polkit is asked about a process, so it must be one of the daemon's namespace.
+func (d *Daemon) dial(ctx context.Context) (net.Conn, error) {
+	var dialer net.Dialer
+	switch {
+	case d.cfg.Polkit != "":
+		return d.Connect(ctx, "virt-ssh-helper", "qemu:///system")
+	case d.cfg.SASL:
+		return dialer.DialContext(ctx, "tcp", d.TCP())
+	}
+	return dialer.DialContext(ctx, "unix", d.Socket())
 }
 
 // The parts of libvirt's interface that are used only here.

@@ -119,3 +119,61 @@ func TestLibvirtSSH(t *testing.T) {
 		})
 	})
 }
+
+// rules lets alice send commands to vm1, and only see vm2. It has all actions that a Conn needs, and no other. bob may not
+// even connect.
+const rules = `polkit.addRule(function(action, subject) {
+	const actions = ["unix.manage", "api.connect.getattr", "api.connect.search-domains", "api.connect.write",
+		"api.domain.getattr", "api.domain.read", "api.domain.write"];
+	if (subject.user != "alice" || actions.indexOf(action.id.replace("org.libvirt.", "")) < 0)
+		return polkit.Result.NO;
+	if (action.id == "org.libvirt.api.domain.write" && action.lookup("domain_name") != "vm1")
+		return polkit.Result.NO;
+	return polkit.Result.YES;
+});
+`
+
+// TestLibvirtPolkit connects as users whom polkit lets do everything, something and nothing.
+func TestLibvirtPolkit(t *testing.T) {
+	libvirttest.Run(t, libvirttest.Config{Polkit: rules}, func(t *testing.T, d *libvirttest.Daemon) {
+		d.Create(t, libvirttest.Machine{Name: "vm1"})
+		d.Create(t, libvirttest.Machine{Name: "vm2"})
+		connect := func(user string) (*qmplibvirt.Conn, error) { // libvirt asks polkit about a process of its own namespace
+			stream, err := d.Connect(t.Context(), "chroot", "--userspec="+user, "/", "virt-ssh-helper", "qemu:///system")
+			require.NoError(t, err)
+			return qmplibvirt.NewConn(t.Context(), stream, nil)
+		}
+		conn, err := connect("alice")
+		require.NoError(t, err)
+		defer conn.Close()
+		watch, err := conn.Watch(t.Context())
+		require.NoError(t, err)
+		defer watch.Close()
+		var names []string
+		for info, err := range conn.Domains(t.Context()) {
+			require.NoError(t, err)
+			require.Equal(t, qmplibvirt.StateRunning, info.State)
+			names = append(names, info.Name)
+		}
+		require.ElementsMatch(t, []string{"vm1", "vm2"}, names)
+		vm, err := conn.Domain(t.Context(), "vm1")
+		require.NoError(t, err)
+		require.NoError(t, qemu.Stop{}.Do(t.Context(), vm))
+		for {
+			e, err := watch.Next(t.Context())
+			require.NoError(t, err)
+			if e.Name == "vm1" && e.QMP.Name == "STOP" {
+				break
+			}
+		}
+		other, err := conn.Domain(t.Context(), "vm2")
+		require.NoError(t, err)
+		_, err = qemu.QueryStatus{}.Do(t.Context(), other)
+		require.ErrorIs(t, err, qmp.ErrNotSent)
+		require.ErrorIs(t, err, os.ErrPermission)
+
+		_, err = connect("bob")
+		require.ErrorIs(t, err, os.ErrPermission)
+		require.ErrorContains(t, err, "polkit refused the action org.libvirt.unix.manage")
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,11 @@ func (c *Conn) login(ctx context.Context, ways []libvirt.IntBody) error {
 	case libvirt.AuthNone:
 		return nil
 	case libvirt.AuthIsPolkit:
-		if err := c.ask(ctx, libvirt.AuthPolkit, nil, &libvirt.IntBody{}); err != nil {
+		err := c.ask(ctx, libvirt.AuthPolkit, nil, &libvirt.IntBody{})
+		switch {
+		case errors.Is(err, os.ErrPermission):
+			return because("polkit refused the action org.libvirt.unix.manage", err)
+		case err != nil:
 			return because("polkit", err)
 		}
 		return nil

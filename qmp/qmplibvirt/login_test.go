@@ -42,6 +42,29 @@ func TestLogin(t *testing.T) {
 	}
 }
 
+// TestPolkitRefuses: an agent that asks a person for a password belongs to the program that connects. There is none.
+func TestPolkitRefuses(t *testing.T) {
+	for code, text := range map[int32]string{
+		45: "qmplibvirt: open qemu:///system: polkit refused the action org.libvirt.unix.manage: libvirt: no (code 45)",
+		79: "qmplibvirt: open qemu:///system: polkit refused the action org.libvirt.unix.manage: libvirt: no (code 79)",
+		94: "qmplibvirt: open qemu:///system: polkit refused the action org.libvirt.unix.manage: libvirt: no (code 94)",
+		89: "qmplibvirt: open qemu:///system: polkit: libvirt: no (code 89)", // polkit does not answer
+	} {
+		d, client := newDaemon(t)
+		d.auth = []libvirt.IntBody{{Value: libvirt.AuthIsPolkit}}
+		d.override = func(h libvirt.Header, _ []byte) bool {
+			if h.Procedure == libvirt.AuthPolkit {
+				d.reply(h, nil, failure(code, "no"))
+			}
+			return h.Procedure == libvirt.AuthPolkit
+		}
+		d.serve()
+		_, err := qmplibvirt.NewConn(limit(t), client, nil)
+		require.EqualError(t, err, text)
+		require.Equal(t, code != 89, errors.Is(err, os.ErrPermission))
+	}
+}
+
 // A script is a SASL whose answers a test has written.
 type script struct {
 	begin   error
