@@ -84,6 +84,7 @@ const (
 	codeOperationFailed = 9
 	codeOperationDenied = 29
 	codeSystemError     = 38
+	codeRPC             = 39 // an unknown procedure, or a message that is too long
 	codeNoDomain        = 42
 	codeAuthFailed      = 45
 	codeNotRunning      = 55
