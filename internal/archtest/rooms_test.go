@@ -103,7 +103,7 @@ var rooms = []room{
 		why: "writes the facts as a page for a browser"},
 	{path: "gen/vet", rooms: []string{"qapi/facts", "qmp/introspect"}, modules: []string{tools},
 		why: "an analyzer that finds uses of things that a QEMU in a range lacks"},
-	{path: "internal/address", rooms: []string{"qmp", "qmp/qmplibvirt"},
+	{path: "internal/address", rooms: []string{"qmp", "qmp/qmplibvirt", "qmp/qmplibvirt/sasl"},
 		why: "the addresses of servers on the command lines of programs: reads them, connects, gives advice"},
 	{path: "gen/qapigen", modules: []string{cobra, pflag, tools},
 		rooms: []string{"internal/address", "internal/gogen", "internal/page", "gen/vet", "qapi", "internal/syntax", "qmp/introspect", "internal/diff", "internal/unmask", "qapi/facts", "qmp", "qmp/qmpschema", "testdata/schema"},
