@@ -40,7 +40,7 @@ func TestLibvirt(t *testing.T) {
 
 		status, _, errs = runShell(t, "", at+"none", "query-status")
 		require.Equal(t, exitNotSent, status)
-		require.Contains(t, errs, "no machine with the name none runs there")
+		require.Contains(t, errs, "no machine with the name none runs there; running: web1, web2")
 		status, _, errs = runShell(t, "", "-record", filepath.Join(t.TempDir(), "r"), at+"web1", "query-status")
 		require.Equal(t, exitNotSent, status)
 		require.Contains(t, errs, "can be recorded")

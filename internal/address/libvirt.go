@@ -140,10 +140,33 @@ func dialMachine(ctx context.Context, rest string, opts *qmp.Options) (*Machine,
 	}
 	domain, err := c.Domain(ctx, name)
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, qmplibvirt.ErrStopped) {
+			err = &plainError{"no machine with the name " + name + " runs there; " + running(ctx, c), err}
+		}
 		c.Close()
 		return nil, err
 	}
 	return &Machine{Domain: domain, daemon: c}, nil
+}
+
+// running says which machines run.
+func running(ctx context.Context, c *qmplibvirt.Conn) string {
+	const most = 8
+	var names []string
+	for info, err := range c.Domains(ctx) {
+		if err != nil {
+			return "its machines cannot be listed: " + err.Error()
+		}
+		names = append(names, info.Name)
+	}
+	slices.Sort(names)
+	switch n := len(names); {
+	case n == 0:
+		return "no machine runs"
+	case n > most:
+		return fmt.Sprintf("%s and %d others run", strings.Join(names[:most], ", "), n-most)
+	}
+	return "running: " + strings.Join(names, ", ")
 }
 
 // askVersion asks the machine's QEMU for its version, which is in the greeting of a monitor.
@@ -198,7 +221,7 @@ func libvirtAdvice(program, address string, err error) string {
 	_, answered := errors.AsType[*qmplibvirt.Error](err)
 	switch {
 	case errors.Is(err, qmplibvirt.ErrStopped), answered && errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("no machine with the name %s runs there; virsh list shows the running machines", name)
+		return "" // the error says it
 	case errors.Is(err, os.ErrPermission) && strings.Contains(daemon, "@"):
 		return "the name or the password is wrong, or polkit forbids it"
 	case errors.Is(err, os.ErrPermission):
