@@ -74,6 +74,7 @@ type Procedure struct {
 // The procedures, and the types of their arguments and results.
 var (
 	ConnectOpen         = Procedure{Remote, 1}   // OpenArgs
+	ConnectClose        = Procedure{Remote, 2}   // nothing; the daemon then closes the connection
 	DomainCreateXML     = Procedure{Remote, 10}  // CreateXMLArgs, DomainBody
 	DomainDestroy       = Procedure{Remote, 12}  // DomainBody
 	DomainLookupByName  = Procedure{Remote, 23}  // StringBody, DomainBody
@@ -101,7 +102,7 @@ var (
 )
 
 var names = map[Procedure]string{
-	ConnectOpen: "open", DomainCreateXML: "domain-create-xml", DomainDestroy: "domain-destroy",
+	ConnectOpen: "open", ConnectClose: "close", DomainCreateXML: "domain-create-xml", DomainDestroy: "domain-destroy",
 	DomainLookupByName: "domain-lookup-by-name", DomainLookupByUUID: "domain-lookup-by-uuid",
 	SupportsFeature: "supports-feature", AuthList: "auth-list", AuthSASLInit: "auth-sasl-init", AuthSASLStart: "auth-sasl-start", AuthSASLStep: "auth-sasl-step",
 	AuthPolkit: "auth-polkit", RegisterLifecycle: "register-lifecycle", DeregisterLifecycle: "deregister-lifecycle", LifecycleEvent: "lifecycle",

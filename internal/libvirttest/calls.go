@@ -32,7 +32,10 @@ func (d *Daemon) with(ctx context.Context, f func(*caller) error) error {
 	if err := c.call(libvirt.ConnectOpen, &libvirt.OpenArgs{URI: &uri}, nil); err != nil {
 		return err
 	}
-	return f(c)
+	if err := f(c); err != nil {
+		return err
+	}
+	return c.call(libvirt.ConnectClose, nil, nil) // otherwise libvirtd logs an error
 }
 
 // dial connects as root without a login. polkit is asked about a process, so it must be one of the daemon's namespace.

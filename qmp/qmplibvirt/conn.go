@@ -88,6 +88,7 @@ type Conn struct {
 	slots   chan struct{} // holds one for each call in flight
 	opening wait.Locks    // machines that are being looked up, by UUID
 	working sync.WaitGroup
+	goodbye sync.Once
 	heard   atomic.Bool // something came since the last look
 	calling string      // the program's function that the reading goroutine is calling, "" for none
 
@@ -101,6 +102,8 @@ type Conn struct {
 	machines map[key]*machine    // that run, and have a Domain
 	watches  []*Watch
 	all      *int32 // the callback of the events of all machines
+	opened   bool   // the driver is open
+	closing  bool   // Close was called
 	err      error  // why the connection has ended
 
 	done chan struct{}
@@ -225,6 +228,9 @@ func (c *Conn) open(ctx context.Context) error {
 	if err := c.ask(ctx, libvirt.ConnectOpen, &libvirt.OpenArgs{URI: &c.options.URI}, nil); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.opened = true
+	c.mu.Unlock()
 	return c.ask(ctx, libvirt.RegisterLifecycle, &libvirt.RegisterAnyArgs{}, &libvirt.IntBody{})
 }
 
@@ -245,12 +251,37 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// Close ends the connection and waits until its goroutines have ended. The machines continue to run. Close can be called
-// more than once, and returns nil.
+// closeLimit is how long Close waits for the daemon, which needs a millisecond unless its machines have all its calls.
+const closeLimit = 500 * time.Millisecond
+
+// Close ends the connection and waits until its goroutines have ended. The machines continue to run. Close tells the daemon,
+// which would otherwise log an error, and waits for its answer for half a second at most. Close can be called more than once,
+// and returns nil.
 func (c *Conn) Close() error {
+	c.goodbye.Do(c.sayGoodbye)
 	c.end(errClosed)
 	c.working.Wait()
 	return nil
+}
+
+// sayGoodbye asks the daemon to close the connection.
+func (c *Conn) sayGoodbye() {
+	c.mu.Lock()
+	tell := c.opened && c.err == nil
+	c.closing = true
+	c.mu.Unlock()
+	if !tell {
+		return
+	}
+	told := make(chan struct{})
+	c.post(libvirt.ConnectClose, nil, func(answer, bool) *pending { close(told); return nil })
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-told:
+	case <-c.done:
+	case <-limit.C:
+	}
 }
 
 // An Info describes a machine.

@@ -317,6 +317,32 @@ func TestLibvirtConnections(t *testing.T) {
 	})
 }
 
+// TestLibvirtClose: the daemon has nothing to complain about, also if a machine hangs.
+func TestLibvirtClose(t *testing.T) {
+	libvirttest.Run(t, libvirttest.Config{}, func(t *testing.T, d *libvirttest.Daemon) {
+		for _, hang := range []bool{false, true} {
+			conn := dialReal(t, d, nil)
+			vm := machineOf(t, d, conn, libvirttest.Machine{Name: fmt.Sprint("hangs ", hang)})
+			ctx := t.Context()
+			if hang {
+				require.NoError(t, d.Hang(vm.Name()))
+				limited, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+				defer cancel()
+				ctx = limited
+			}
+			_, err := qemu.QueryStatus{}.Do(ctx, vm)
+			require.Equal(t, hang, errors.Is(err, context.DeadlineExceeded))
+			require.NoError(t, conn.Close())
+			require.ErrorIs(t, conn.Err(), qmp.ErrClosed)
+			require.NoError(t, dialReal(t, d, nil).Close())
+			require.NotContains(t, d.Log(), "End of file while reading data")
+			if hang {
+				require.NoError(t, d.Wake(vm.Name()))
+			}
+		}
+	})
+}
+
 // TestLibvirtMemory shows that machines that come and go leave nothing in a Conn.
 func TestLibvirtMemory(t *testing.T) {
 	d := libvirttest.Start(t, "11.3", libvirttest.Config{})

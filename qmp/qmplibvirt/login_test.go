@@ -174,21 +174,24 @@ func TestSASLConversations(t *testing.T) {
 
 // TestSASLPrivate: PLAIN is for UNIX sockets and TLS.
 func TestSASLPrivate(t *testing.T) {
-	begin := func(d *daemon, client net.Conn) bool {
+	begin := func(d *daemon, client net.Conn, first ...byte) bool {
 		d.auth = []libvirt.IntBody{{Value: libvirt.AuthSASL}}
+		go func() {
+			if len(first) > 0 {
+				_, _ = d.conn.Write(first)
+			}
+			d.serve()
+		}()
 		s := &script{begin: errors.New("no")}
 		_, err := qmplibvirt.NewConn(limit(t), client, &qmplibvirt.Options{SASL: s})
 		require.EqualError(t, err, "qmplibvirt: open qemu:///system: SASL: no")
 		return s.private
 	}
 	d, client := newDaemon(t)
-	go func() { _, _ = d.conn.Write([]byte{1}); d.serve() }()
-	require.True(t, begin(d, handshaking{client, nil}))
+	require.True(t, begin(d, handshaking{client, nil}, 1))
 	d, client = newDaemon(t)
-	d.serve()
 	require.False(t, begin(d, client))
 	d, client = newUNIXDaemon(t)
-	d.serve()
 	require.True(t, begin(d, client))
 }
 
