@@ -216,12 +216,7 @@ remember_owner=0
 stdio_handler="file"
 `,
 	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(d.root, name), []byte(text), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.write(files)
 }
 
 // passwd has the users of the chroot. The services change to some of them; alice and bob are for tests.
