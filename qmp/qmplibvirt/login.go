@@ -15,8 +15,8 @@ import (
 // makes programs larger.
 type SASL interface {
 	// Begin chooses one of the mechanisms that the daemon offers and begins a login. private reports that nobody else can
-	// read the connection: it is a UNIX socket or has TLS. Other mechanisms than SCRAM and PLAIN must not negotiate a
-	// security layer.
+	// read the connection: it is a UNIX socket that is not forwarded, or has TLS. The mechanism must not negotiate a
+	// security layer: the Conn does not encrypt. SCRAM and PLAIN do not.
 	Begin(ctx context.Context, offered []string, private bool) (mechanism string, login SASLLogin, err error)
 }
 
@@ -106,10 +106,10 @@ func (c *Conn) loginBySASL(ctx context.Context) error {
 	return err
 }
 
-// private reports whether nobody else can read the connection.
+// private reports whether nobody else can read the connection. Of a forwarded socket, that is not known.
 func (c *Conn) private() bool {
 	if _, local := c.conn.(*net.UnixConn); local {
-		return true
+		return !c.options.Forwarded
 	}
 	_, secured := c.conn.(handshaker)
 	return secured

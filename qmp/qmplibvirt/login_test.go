@@ -174,7 +174,7 @@ func TestSASLConversations(t *testing.T) {
 
 // TestSASLPrivate: PLAIN is for UNIX sockets and TLS.
 func TestSASLPrivate(t *testing.T) {
-	begin := func(d *daemon, client net.Conn, first ...byte) bool {
+	begin := func(d *daemon, client net.Conn, forwarded bool, first ...byte) bool {
 		d.auth = []libvirt.IntBody{{Value: libvirt.AuthSASL}}
 		go func() {
 			if len(first) > 0 {
@@ -183,16 +183,18 @@ func TestSASLPrivate(t *testing.T) {
 			d.serve()
 		}()
 		s := &script{begin: errors.New("no")}
-		_, err := qmplibvirt.NewConn(limit(t), client, &qmplibvirt.Options{SASL: s})
+		_, err := qmplibvirt.NewConn(limit(t), client, &qmplibvirt.Options{SASL: s, Forwarded: forwarded})
 		require.EqualError(t, err, "qmplibvirt: open qemu:///system: SASL: no")
 		return s.private
 	}
 	d, client := newDaemon(t)
-	require.True(t, begin(d, handshaking{client, nil}, 1))
+	require.True(t, begin(d, handshaking{client, nil}, false, 1))
 	d, client = newDaemon(t)
-	require.False(t, begin(d, client))
-	d, client = newUNIXDaemon(t)
-	require.True(t, begin(d, client))
+	require.False(t, begin(d, client, false))
+	for _, forwarded := range []bool{false, true} {
+		d, client = newUNIXDaemon(t)
+		require.Equal(t, !forwarded, begin(d, client, forwarded))
+	}
 }
 
 // TestEveryCallOfSASLFails: each call of a login fails, or is never answered.

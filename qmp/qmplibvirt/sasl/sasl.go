@@ -43,7 +43,7 @@ type Login struct {
 	Password func(ctx context.Context) (string, error)
 
 	// Encrypted says that nobody else can read the connection, though it is neither a UNIX socket nor a connection of TLS:
-	// a stream through SSH, for example. It permits PLAIN.
+	// a stream through SSH, for example, or a socket that ssh forwards. It permits PLAIN.
 	Encrypted bool
 }
 
