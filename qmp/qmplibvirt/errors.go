@@ -38,7 +38,8 @@ func (e *StoppedError) Error() string {
 // Is reports whether target is [ErrStopped].
 func (e *StoppedError) Is(target error) bool { return target == ErrStopped }
 
-// A StopDetail says how a machine has ended. Newer daemons may have further values.
+// A StopDetail says how a machine has ended. Newer daemons may have further values. After quit, it is StoppedShutdown or, if
+// libvirt loses the monitor before it sees QEMU's last event, StoppedFailed.
 type StopDetail int
 
 // The ways in which a machine ends.
