@@ -316,7 +316,6 @@ func (sh *shell) completeOperation(ctx context.Context, op *operate.Operation, w
 	name, prefix, named := strings.Cut(last.text, "=")
 	next := true
 	for _, a := range op.Args {
-		a.Kind = kindOf(op, a)
 		_, has := given[a.Name]
 		switch {
 		case named && a.Name == name:

@@ -24,7 +24,8 @@ type Arg struct {
 	//   - "enum:a,b"
 	//   - "file": of this machine
 	//   - "properties": prop.NAME=VALUE, any number of them. "properties:ARG": those of the driver in the argument ARG
-	//   - a thing of the server, as in package cmdline: "device", "node", "job", "chardev", "netdev", "object",
+	//   - "disk": a disk by any of its names. Run gets the one that package block takes.
+	//   - a thing of the server, as in package cmdline: "device", "nic", "memory", "node", "job", "chardev", "netdev", "object",
 	//     "export", "driver", "qom-path", "bitmap:ARG" of the disk in the argument ARG, "bus:ARG" for the driver in it
 	Kind string
 
@@ -143,6 +144,19 @@ func mistake(format string, args ...any) error { return &mistakeError{fmt.Errorf
 type mistakeError struct{ error }
 
 func (e *mistakeError) Unwrap() []error { return []error{ErrMistake, e.error} }
+
+// reworded returns an error that matches err and has another text.
+func reworded(err error, format string, args ...any) error {
+	return &rewordedError{fmt.Sprintf(format, args...), err}
+}
+
+type rewordedError struct {
+	text string
+	err  error
+}
+
+func (e *rewordedError) Error() string { return e.text }
+func (e *rewordedError) Unwrap() error { return e.err }
 
 var errNoAgent = errors.New("no guest agent: the session has no connection to one")
 

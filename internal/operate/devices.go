@@ -17,6 +17,9 @@ import (
 var (
 	newID    = Arg{Name: "id", Kind: "text", Required: true, Positional: true, Help: "ID of the new device"}
 	deviceID = Arg{Name: "id", Kind: "device", Required: true, Positional: true, Help: "ID of the device"}
+	diskID   = Arg{Name: "id", Kind: "disk", Required: true, Positional: true, Help: diskHelp}
+	nicID    = Arg{Name: "id", Kind: "nic", Required: true, Positional: true, Help: deviceID.Help}
+	memoryID = Arg{Name: "id", Kind: "memory", Required: true, Positional: true, Help: deviceID.Help}
 	driver   = Arg{Name: "driver", Kind: "driver", Help: "driver of the device; by default the usual one of virtio"}
 	bus      = Arg{Name: "bus", Kind: "bus:driver", Help: "bus for the device; by default a free place is found"}
 	props    = Arg{Name: "prop", Kind: "properties", Help: "property of the device, as JSON or text"}
@@ -82,12 +85,12 @@ var deviceOperations = []Operation{
 
 	{
 		Name: "remove disk", Help: "Remove a disk when the guest has released it; files stay",
-		Args: []Arg{deviceID, {Name: "jobs", Kind: "bool", Default: "off", Help: "cancel the jobs on the disk first"}, foreign, timeout("1m")},
+		Args: []Arg{diskID, {Name: "jobs", Kind: "bool", Default: "off", Help: "cancel the jobs on the disk first"}, foreign, timeout("1m")},
 		Run:  limited(remove("disk", (*hotplug.VM).RemoveDisk)),
 	},
 	{
 		Name: "remove nic", Help: "Remove a network interface when the guest has released it",
-		Args: []Arg{deviceID, foreign, timeout("1m")}, Run: limited(remove("nic", (*hotplug.VM).RemoveNIC)),
+		Args: []Arg{nicID, foreign, timeout("1m")}, Run: limited(remove("nic", (*hotplug.VM).RemoveNIC)),
 	},
 	{
 		Name: "remove device", Help: "Remove any device when the guest has released it",
@@ -95,7 +98,7 @@ var deviceOperations = []Operation{
 	},
 	{
 		Name: "remove memory", Help: "Remove memory when the guest has released it",
-		Args: []Arg{deviceID, foreign, timeout("1m")}, Run: limited(remove("memory", (*hotplug.VM).RemoveMemory)),
+		Args: []Arg{memoryID, foreign, timeout("1m")}, Run: limited(remove("memory", (*hotplug.VM).RemoveMemory)),
 	},
 	{
 		Name: "remove cpu", Help: "Remove a virtual CPU when the guest has released it",
@@ -127,7 +130,7 @@ var deviceOperations = []Operation{
 
 	{
 		Name: "resize disk", Help: "Change the size of a disk",
-		Args: []Arg{deviceID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "new size in bytes: 20G"},
+		Args: []Arg{diskID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "new size in bytes: 20G"},
 			{Name: "shrink", Kind: "bool", Default: "off", Help: "permit a smaller size; the data behind the end is lost"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			if !v.bool("shrink") {
@@ -145,7 +148,7 @@ var deviceOperations = []Operation{
 	},
 	{
 		Name: "resize memory", Help: "Change how much of a virtio-mem device the guest uses",
-		Args: []Arg{deviceID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "bytes for the guest: 2G"}, timeout("1m")},
+		Args: []Arg{memoryID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "bytes for the guest: 2G"}, timeout("1m")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
 			err := env.devices().ResizeMemory(ctx, v.text("id"), uint64(v.size("size")))
 			return env.done(err, "memory %s has %s", v.text("id"), bytes(v.size("size")))

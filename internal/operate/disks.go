@@ -19,9 +19,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
+const diskHelp = "name of the disk, from list disks: the ID of its device, or else the name of its drive"
+
 var (
-	disk        = Arg{Name: "disk", Kind: "device", Required: true, Positional: true, Help: "ID of the disk's device"}
-	disks       = Arg{Name: "disk", Kind: "device", Required: true, Positional: true, Repeated: true, Help: "ID of the disk's device"}
+	disk        = Arg{Name: "disk", Kind: "disk", Required: true, Positional: true, Help: diskHelp}
+	disks       = Arg{Name: "disk", Kind: "disk", Required: true, Positional: true, Repeated: true, Help: diskHelp}
 	target      = Arg{Name: "file", Kind: "file", Required: true, Positional: true, Help: "the new image, or a block device"}
 	targets     = Arg{Name: "file", Kind: "file", Required: true, Positional: true, Repeated: true, Help: "the new image of the disk before it"}
 	create      = Arg{Name: "create", Kind: "bool", Default: "on", Help: "make the image; off: the file is an image of the disk's size"}
@@ -241,7 +243,7 @@ var diskOperations = []Operation{
 		Args: []Arg{disk,
 			{Name: "socket", Kind: "file", Help: "UNIX socket at which QEMU's NBD server listens, which this starts"},
 			{Name: "address", Kind: "text", Help: "HOST:PORT at which QEMU's NBD server listens, which this starts"},
-			{Name: "name", Kind: "text", Help: "name for clients; by default the ID of the disk"},
+			{Name: "name", Kind: "text", Help: "name for clients; by default that of the disk"},
 			{Name: "writable", Kind: "bool", Default: "off", Help: "clients can write"},
 			{Name: "bitmap", Kind: "bitmap:disk", Repeated: true, Help: "bitmap that clients can read"}},
 		Run: export,
@@ -424,7 +426,7 @@ func machineSnapshot(name, help, done string, f func(*block.VM, context.Context,
 	return Operation{
 		Name: name, Help: help,
 		Args: []Arg{{Name: "name", Kind: "snapshot", Required: true, Positional: true, Help: "name of the snapshot"},
-			{Name: "disk", Kind: "device", Repeated: true, Help: "ID of a disk with the snapshot; by default all disks that the guest can write to"}},
+			{Name: "disk", Kind: "disk", Repeated: true, Help: "name of a disk with the snapshot; by default all disks that the guest can write to"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			err := f(env.disks(), ctx, v.text("name"), &block.MachineOptions{Disks: v["disk"], Progress: env.job(name)})
 			return env.done(err, done, v.text("name"))

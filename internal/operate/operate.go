@@ -138,7 +138,12 @@ func All() (ops []Operation) {
 	}
 	for i, op := range ops {
 		ops[i].Run = func(ctx context.Context, env *Env, v Values) error {
-			return backingName(op.Run(context.WithValue(ctx, patienceKey{}, &patience{ctx: ctx}), env, v))
+			ctx = context.WithValue(ctx, patienceKey{}, &patience{ctx: ctx})
+			v, unknown, err := env.nameDisks(ctx, &op, v)
+			if err != nil {
+				return err
+			}
+			return unknown.explain(backingName(op.Run(ctx, env, v)))
 		}
 	}
 	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
