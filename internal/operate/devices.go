@@ -348,6 +348,9 @@ func cpuName(cpu qemu.HotpluggableCPU) string {
 
 // bytes returns a size in people's units, exactly: "20 GiB", "1000 bytes".
 func bytes(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
 	unit := "bytes"
 	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
 		if n == 0 || n%1024 != 0 {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/qmpkit/qmpkit/block"
 	"github.com/qmpkit/qmpkit/hotplug"
+	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -20,10 +21,16 @@ func listDisks(ctx context.Context, env *Env, _ Values) error {
 	if err != nil {
 		return err
 	}
+	var jobs []job.Info
+	if slices.ContainsFunc(all, func(d *block.Disk) bool { return len(d.Jobs) > 0 }) {
+		if jobs, err = job.Describe(ctx, env.conn()); err != nil {
+			return err
+		}
+	}
 	values, lines := []diskValue{}, []string{}
 	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, d := range all {
-		value := diskValue{Name: d.Name, ID: d.ID, Drive: d.Drive, Path: d.Path, Size: d.Size(), ReadOnly: d.ReadOnly, Images: []imageValue{}, Jobs: list0(d.Jobs),
+		value := diskValue{Name: d.Name, ID: d.ID, Drive: d.Drive, Path: d.Path, Size: d.Size(), ReadOnly: d.ReadOnly, Images: []imageValue{}, Jobs: []jobValue{},
 			Exports: list0(d.Exports), Bitmaps: list0(d.Bitmaps), Unused: list0(d.Left)}
 		name := cmp.Or(d.Name, d.Path, "drive "+d.Drive)
 		state := bytes(d.Size())
@@ -39,7 +46,12 @@ func listDisks(ctx context.Context, env *Env, _ Values) error {
 			value.Images = append(value.Images, imageValue{l.Node, l.Driver, l.File, l.Path, l.Size})
 		}
 		for _, j := range d.Jobs {
-			line("  job %s", jobLine(j))
+			info := job.Info{JobInfo: j}
+			if i := slices.IndexFunc(jobs, func(other job.Info) bool { return other.ID == j.ID }); i >= 0 { // it can have ended since
+				info = jobs[i]
+			}
+			value.Jobs = append(value.Jobs, valueOf(info))
+			line("  job %s", jobLine(info))
 		}
 		for _, e := range d.Exports {
 			line("  export %s (%s)", e.ID, e.Type)
@@ -119,7 +131,7 @@ type diskValue struct {
 	Size     int64                  `json:"size"`
 	ReadOnly bool                   `json:"read-only"`
 	Images   []imageValue           `json:"images"`
-	Jobs     []qemu.JobInfo         `json:"jobs"`
+	Jobs     []jobValue             `json:"jobs"`
 	Exports  []qemu.BlockExportInfo `json:"exports"`
 	Bitmaps  []qemu.BlockDirtyInfo  `json:"bitmaps"`
 	Unused   []string               `json:"unused-nodes"`
