@@ -3,7 +3,6 @@ package operate
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -113,10 +112,7 @@ type unknownDisks struct{ words, known []string }
 
 // explain adds the names of the disks to the error of an operation that has not found one.
 func (u unknownDisks) explain(err error) error {
-	switch missing := errors.Is(err, block.ErrNoDisk) || errors.Is(err, qmp.ErrDeviceNotFound); {
-	case !missing || len(u.words) == 0:
-		return err
-	case len(u.known) == 0:
+	if len(u.known) == 0 {
 		return reworded(err, "there is no disk %s: the machine has no disks", u.words[0])
 	}
 	return reworded(err, "there is no disk %s: the disks are %s", u.words[0], strings.Join(u.known, ", "))

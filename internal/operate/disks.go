@@ -273,14 +273,6 @@ var diskOperations = []Operation{
 		"deleted snapshot %s of the machine", (*block.VM).DeleteSavedMachine),
 }
 
-// backingName names the argument that is missing if the name of an image is not known.
-func backingName(err error) error {
-	if errors.Is(err, block.ErrNoFileName) {
-		return mistake("backing-file is missing: QEMU does not know the full path of the image below")
-	}
-	return err
-}
-
 // target returns the target in the argument file.
 func (env *Env) target(v Values, i int) block.Target {
 	path := v["file"][i]
@@ -367,6 +359,13 @@ func throttle(ctx context.Context, env *Env, v Values) error {
 			l.limit(&t).Rate, set = v.size(l.name), true
 		}
 	}
+	none := block.Limit{}
+	switch {
+	case t.Bytes != none && (t.ReadBytes != none || t.WriteBytes != none):
+		return mistake("bytes is the sum of both directions: leave it out, or leave out read-bytes and write-bytes")
+	case t.Requests != none && (t.ReadRequests != none || t.WriteRequests != none):
+		return mistake("iops is the sum of both directions: leave it out, or leave out read-iops and write-iops")
+	}
 	if set {
 		if err := env.disks().SetThrottle(ctx, v.text("disk"), t); err != nil || env.dry {
 			return err
@@ -380,11 +379,18 @@ func throttle(ctx context.Context, env *Env, v Values) error {
 	for _, l := range limits {
 		if rate := l.limit(&t).Rate; rate != 0 {
 			value[l.name] = rate
-			lines = append(lines, fmt.Sprint(l.name, "=", rate))
+			amount := fmt.Sprint(rate, " requests")
+			if strings.HasSuffix(l.name, "bytes") {
+				amount = bytes(rate)
+			}
+			lines = append(lines, fmt.Sprintf("%s: at most %s a second", l.name, amount))
 		}
 	}
-	if len(lines) == 0 {
+	switch {
+	case len(lines) == 0:
 		lines = []string{"disk " + v.text("disk") + " has no limits"}
+	case t.Group != "" && t.Group != v.text("disk"):
+		lines = append(lines, "all disks of the group "+t.Group+" share the limits")
 	}
 	return env.result(value, lines...)
 }

@@ -61,7 +61,7 @@ func TestJobs(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		s.env.Progress = func(string, int64, int64) { cancel() } // once it waits
+		s.env.Progress = func(string, int64, int64) { cancel() }      // once it waits
 		require.ErrorIs(t, op.Run(ctx, s.env, values), job.ErrGoesOn) // an interrupted wait leaves the job
 		s.env.Progress = nil
 		require.Equal(t, qemu.JobStatusRunning, status("j4"))

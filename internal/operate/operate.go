@@ -78,6 +78,12 @@ func (op *Operation) Usage() string {
 	return strings.Join(words, " ")
 }
 
+// form returns the operation with the arguments that need no name: "resize disk ID SIZE".
+func (op *Operation) form() string {
+	short := Operation{Name: op.Name, Args: slices.DeleteFunc(slices.Clone(op.Args), func(a Arg) bool { return !a.Positional && !a.Required })}
+	return short.Usage()
+}
+
 // inTurn writes arguments that come in turn, any number of times: "(DISK FILE)…".
 func inTurn(words []string) string {
 	if len(words) == 1 {
@@ -143,7 +149,14 @@ func All() (ops []Operation) {
 			if err != nil {
 				return err
 			}
-			return unknown.explain(backingName(op.Run(ctx, env, v)))
+			err = op.Run(ctx, env, v)
+			if len(unknown.words) > 0 && (errors.Is(err, block.ErrNoDisk) || errors.Is(err, qmp.ErrDeviceNotFound)) {
+				return unknown.explain(err)
+			}
+			if err != nil {
+				err = env.reason(ctx, &op, v, err)
+			}
+			return err
 		}
 	}
 	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
