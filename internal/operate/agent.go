@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,10 +53,11 @@ var agentOperations = []Operation{
 		if err != nil && qmp.MayHaveExecuted(err) {
 			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), thawLimit)
 			defer cancel()
+			why := cmp.Or(context.Cause(ctx), err)
 			if thawErr := a.Thaw(undo); thawErr != nil {
-				return fmt.Errorf("freeze: %w; %w; try agent thaw", err, thawErr)
+				return reworded(errors.Join(err, thawErr), "freeze: %v; %v; try agent thaw", why, thawErr)
 			}
-			return fmt.Errorf("freeze: %w; the file systems are thawed again", err)
+			return reworded(err, "freeze: %v; the file systems are thawed again", why)
 		}
 		return env.done(err, "%d file systems are frozen; programs in the guest that write wait until agent thaw", n)
 	}),

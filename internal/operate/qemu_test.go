@@ -5,14 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/jpeg"
 	"image/png"
 	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -193,50 +192,6 @@ func TestDevices(t *testing.T) {
 	})
 }
 
-// TestNamesOfDisks has disks whose devices have no ID, and the names by which people see disks in the answers of QEMU.
-func TestNamesOfDisks(t *testing.T) {
-	onAll(t, func(t *testing.T, q *qemutest.QEMU) {
-		dir := t.TempDir()
-		for _, name := range []string{"a", "b", "c"} {
-			require.NoError(t, os.WriteFile(filepath.Join(dir, name), make([]byte, 1<<20), 0o600))
-		}
-		s := start(t, q, "-drive", "if=virtio,format=raw,file="+filepath.Join(dir, "a"),
-			"-drive", "if=none,id=root,format=raw,file="+filepath.Join(dir, "b"), "-device", "scsi-hd,id=d0,drive=root",
-			"-blockdev", "driver=file,node-name=c0,filename="+filepath.Join(dir, "c"), "-device", "scsi-hd,drive=c0",
-			"-drive", "if=none,id=spare,format=raw,file.driver=null-co")
-		list := s.do("list", "disks")
-		require.Regexp(t, `(?m)^virtio0: 1 MiB\n`, list)
-		require.Regexp(t, `(?m)^d0: 1 MiB\n`, list)
-		require.Regexp(t, `(?m)^drive spare: `, list)
-		anonymous := regexp.MustCompile(`(?m)^(anon\d+): 1 MiB\n`).FindStringSubmatch(list)
-		require.Len(t, anonymous, 2, list)
-		paths := map[string]string{}
-		s.env.Show = func(value any) error {
-			for _, d := range reflect.ValueOf(value).Seq2() {
-				paths[d.FieldByName("Name").String()] = d.FieldByName("Path").String()
-			}
-			return nil
-		}
-		s.do("list", "disks")
-		s.env.Show = nil
-		for word, name := range map[string]string{
-			"virtio0": "virtio0", paths["virtio0"]: "virtio0", strings.TrimSuffix(paths["virtio0"], "/virtio-backend"): "virtio0",
-			"d0": "d0", "root": "d0", "c0": anonymous[1], anonymous[1]: anonymous[1], paths[anonymous[1]]: anonymous[1],
-		} {
-			require.Equal(t, "disk "+name+" has no limits\n", s.do("throttle", word), word)
-		}
-		require.Equal(t, "disk virtio0 has 2 MiB\n", s.do("resize", "disk", paths["virtio0"], "2M"))
-		over := s.file("over.qcow2", 0)
-		require.Equal(t, "disk virtio0 writes to "+over+"\n", s.do("snapshot", "virtio0", over))
-		require.Equal(t, "disk virtio0 is merged\n", s.do("commit", paths["virtio0"]))
-		require.Contains(t, s.refused(hotplug.ErrNoID, "remove", "disk", "virtio0"), "device_del with id=/machine/peripheral-anon/device[")
-		require.Regexp(t, `^there is no disk d9: the disks are .*virtio0`, s.refused(block.ErrNoDisk, "commit", "d9"))
-		require.Regexp(t, `^there is no disk d9: the disks are .*virtio0`, s.refused(qmp.ErrDeviceNotFound, "resize", "disk", "d9", "1M"))
-		require.Contains(t, s.refused(operate.ErrMistake, "throttle", "spare"), "no device uses drive")
-		require.Equal(t, "removed disk d0\n", s.do("remove", "disk", "root"))
-	})
-}
-
 func TestDisks(t *testing.T) {
 	onAll(t, func(t *testing.T, q *qemutest.QEMU) {
 		s := start(t, q)
@@ -407,6 +362,14 @@ func TestMachine(t *testing.T) {
 		text, err := os.ReadFile(ppm)
 		require.NoError(t, err)
 		require.Equal(t, "P6", string(text[:2]))
+		photo := s.file("screen.JPG", 0)
+		s.do("screenshot", photo)
+		picture, err := os.Open(photo)
+		require.NoError(t, err)
+		defer picture.Close()
+		_, err = jpeg.Decode(picture)
+		require.NoError(t, err)
+		require.EqualError(t, errors.New(s.refused(operate.ErrMistake, "screenshot", s.file("x.bmp", 0))), "file: a name that ends with .png, .jpg or .ppm expected, not .bmp")
 		none := s.file("none.png", 0)
 		s.refused(qmp.ErrDeviceNotFound, "screenshot", none, "device=none")
 		require.NoFileExists(t, none)
