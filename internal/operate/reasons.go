@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/qmpkit/qmpkit/block"
+	"github.com/qmpkit/qmpkit/guestagent"
 	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/qmp"
 )
@@ -61,6 +62,8 @@ func (env *Env) reason(ctx context.Context, op *Operation, v Values, err error) 
 			why = end.Error()
 		}
 		text = fmt.Sprintf("the guest has not released %s yet (%s); it still can, and %s %[1]s waits again", v.text("id"), why, op.Name)
+	case errors.Is(err, guestagent.ErrFrozen):
+		text = "file systems of the guest are frozen, and its agent executes almost nothing: agent thaw thaws them"
 	case errors.Is(err, fs.ErrPermission) && takes("read-only") && !v.bool("read-only"):
 		text += "; with read-only=on, the guest only reads it"
 	}
