@@ -194,6 +194,9 @@ func (env *Env) result(value any, lines ...string) error {
 
 // kept lists the parts that an operation has left in QEMU. err is the operation's; it has reasons, too.
 func (env *Env) kept(kept []hotplug.Kept, err error) {
+	if env.dry {
+		return
+	}
 	for _, k := range kept {
 		if k.Err != nil && err != nil && strings.Contains(err.Error(), k.Err.Error()) {
 			env.note("still in QEMU: %s %q", k.What, k.Name)
