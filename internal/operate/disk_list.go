@@ -50,7 +50,9 @@ func listDisks(ctx context.Context, env *Env, _ Values) error {
 				info = jobs[i]
 			}
 			value.Jobs = append(value.Jobs, valueOf(info))
-			line("  job %s", jobLine(info))
+			for i, text := range jobLines(info) {
+				line("  %s%s", []string{"job ", "  "}[i], text)
+			}
 		}
 		for _, e := range d.Exports {
 			line("  export %s (%s)", e.ID, e.Type)

@@ -25,7 +25,7 @@ var jobOperations = []Operation{
 			values, lines := []jobValue{}, []string{}
 			for _, j := range jobs {
 				values = append(values, valueOf(j))
-				lines = append(lines, jobLine(j))
+				lines = append(lines, jobLines(j)...)
 			}
 			return env.result(values, lines...)
 		},
@@ -138,6 +138,9 @@ func jobWait(ctx context.Context, env *Env, v Values) error {
 			}
 			progress(p)
 		})
+		if errors.Is(err, job.ErrGoesOn) && ctx.Err() != nil {
+			return reworded(err, "job %s goes on: only the wait was ended (%v)", j.ID(), context.Cause(ctx))
+		}
 		return env.done(stoppedJob(err), "job %s has succeeded", j.ID())
 	})
 }
@@ -235,11 +238,11 @@ func valueOf(info job.Info) jobValue {
 	return v
 }
 
-// jobLine describes a job: "data1.move: mirror, running, 5 MiB of 1 GiB".
-func jobLine(info job.Info) string {
+// jobLines describes a job: "data1.move: mirror, running, 5 MiB of 1 GiB". The second line says why it stands still.
+func jobLines(info job.Info) []string {
 	line := fmt.Sprintf("%s: %s, %s, %s of %s", info.ID, info.Type, info.Status, bytes(info.CurrentProgress), bytes(info.TotalProgress))
 	if why := Why(info); why != "" {
-		return line + "; " + why
+		return []string{line, "  " + why}
 	}
-	return line
+	return []string{line}
 }

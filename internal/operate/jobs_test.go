@@ -39,10 +39,10 @@ func TestJobs(t *testing.T) {
 			return ""
 		}
 		begin("j1", 1<<20)
-		require.Regexp(t, `^j1: mirror, running, .* of 64 MiB; it has a limit of 1 MiB a second: job speed j1 0 takes it off\n$`, s.do("job", "list"))
+		require.Regexp(t, `^j1: mirror, running, .* of 64 MiB\n  it has a limit of 1 MiB a second: job speed j1 0 takes it off\n$`, s.do("job", "list"))
 		require.Equal(t, "job j1 pauses\n", s.do("job", "pause", "j1"))
 		require.Eventually(t, func() bool { return status("j1") == qemu.JobStatusPaused }, time.Minute, time.Second/50)
-		require.Regexp(t, `^j1: mirror, paused, .*; a person or a program has paused it: job resume j1\n$`, s.do("job", "list"))
+		require.Regexp(t, `^j1: mirror, paused, .*\n  a person or a program has paused it: job resume j1\n$`, s.do("job", "list"))
 		require.Regexp(t, "^job j1 continues: it has a limit of 1 MiB a second", s.do("job", "resume", "j1"))
 		require.Equal(t, "job j1 has a limit of 2 MiB a second\n", s.do("job", "speed", "j1", "2M"))
 		s.refused(nil, "job", "dismiss", "j1")
@@ -61,8 +61,10 @@ func TestJobs(t *testing.T) {
 		require.NoError(t, err)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		s.env.Progress = func(string, int64, int64) { cancel() }      // once it waits
-		require.ErrorIs(t, op.Run(ctx, s.env, values), job.ErrGoesOn) // an interrupted wait leaves the job
+		s.env.Progress = func(string, int64, int64) { cancel() } // once it waits
+		err = op.Run(ctx, s.env, values)
+		require.ErrorIs(t, err, job.ErrGoesOn)
+		require.ErrorContains(t, err, "job j4 goes on: only the wait was ended") // an interrupted wait leaves the job
 		s.env.Progress = nil
 		require.Equal(t, qemu.JobStatusRunning, status("j4"))
 		require.Contains(t, s.out.String(), "job j4: it has a limit of 1 MiB a second: job speed j4 0 takes it off\n")
@@ -89,7 +91,7 @@ func TestJobs(t *testing.T) {
 			_, err = s.try("job", "wait", name)
 			require.ErrorAs(t, err, &stopped)
 			require.EqualError(t, err, "job "+name+" stands still: "+why)
-			require.Contains(t, s.do("job", "list"), "; "+why+"\n")
+			require.Contains(t, s.do("job", "list"), "\n  "+why+"\n")
 			_, err = s.try("job", "resume", name) // nothing was mended
 			require.ErrorAs(t, err, &stopped)
 			require.EqualError(t, err, "job "+name+" stands still: "+why)
@@ -98,7 +100,7 @@ func TestJobs(t *testing.T) {
 
 		begin("j5", 0)
 		require.Eventually(t, func() bool { return status("j5") == qemu.JobStatusReady }, time.Minute, time.Second/50)
-		require.Contains(t, s.do("job", "list"), "; it has copied everything, and waits for job complete j5 or job cancel j5\n")
+		require.Contains(t, s.do("job", "list"), "\n  it has copied everything, and waits for job complete j5 or job cancel j5\n")
 		s.do("job", "pause", "j5")
 		require.Equal(t, "job j5 continues: it has copied everything, and waits for job complete j5 or job cancel j5\n", s.do("job", "resume", "j5"))
 		s.do("job", "cancel", "j5")
@@ -106,7 +108,7 @@ func TestJobs(t *testing.T) {
 		require.NoError(t, qemu.BlockdevCreate{JobID: "c1", Options: qemu.BlockdevCreateOptions{
 			Branch: &qemu.BlockdevCreateOptionsFile{Filename: "/nowhere/at/all", Size: 1 << 20}}}.Do(t.Context(), s.c))
 		require.Eventually(t, func() bool { return status("c1") == qemu.JobStatusConcluded }, time.Minute, time.Second/50)
-		require.Contains(t, s.do("job", "list"), "; it has failed: ")
+		require.Contains(t, s.do("job", "list"), "\n  it has failed: ")
 		require.Equal(t, "job c1 is dismissed\n", s.do("job", "dismiss", "c1"))
 		require.Empty(t, status("c1"))
 	})
