@@ -305,6 +305,10 @@ func TestValues(t *testing.T) {
 				require.NotEmpty(t, texts, kind)
 			}
 		}
+		t.Setenv("HOME", filepath.Dir(filepath.Dir(file)))
+		home, err := s.values(t.Context(), "file:~/")
+		require.NoError(t, err)
+		require.Contains(t, home, value{text: "~/" + filepath.Base(filepath.Dir(file)) + "/"})
 		disks, err := s.values(t.Context(), "disk") // also those whose devices have no ID
 		require.NoError(t, err)
 		require.Equal(t, []string{"disk1 null-co", "sd0 null-co", "virtio0 raw"}, []string{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -414,17 +415,20 @@ func traceEvents(ctx context.Context, x qmp.Executor, _ string) ([]value, error)
 	return values, err
 }
 
-// files lists files of this machine.
+// files lists files of this machine. "~/" is the home folder.
 func files(_ context.Context, _ qmp.Executor, typed string) ([]value, error) {
 	folder, _ := filepath.Split(typed)
-	entries, err := os.ReadDir(filepath.Join(".", folder))
-	if filepath.IsAbs(typed) {
-		entries, err = os.ReadDir(folder)
+	open := cmp.Or(folder, ".")
+	if below, ok := strings.CutPrefix(folder, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			open = filepath.Join(home, below)
+		}
 	}
+	entries, err := os.ReadDir(open)
 	var values []value
 	for _, e := range entries {
 		name := folder + e.Name()
-		if info, err := os.Stat(name); err == nil && info.IsDir() {
+		if info, err := os.Stat(filepath.Join(open, e.Name())); err == nil && info.IsDir() {
 			name += "/"
 		}
 		values = append(values, value{text: name})
