@@ -316,7 +316,11 @@ func timeout(limit string) Arg {
 type timeError time.Duration
 
 func (e timeError) Error() string {
-	return fmt.Sprintf("the time is over: timeout=%v", time.Duration(e))
+	limit := time.Duration(e).String()
+	if strings.HasSuffix(limit, "m0s") {
+		limit = strings.TrimSuffix(limit, "0s")
+	}
+	return "the time is over: timeout=" + limit
 }
 
 func (timeError) Is(target error) bool { return target == context.DeadlineExceeded }

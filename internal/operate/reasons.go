@@ -43,6 +43,7 @@ func (env *Env) reason(ctx context.Context, op *Operation, v Values, err error) 
 	if file, ok := errors.AsType[*fs.PathError](err); ok {
 		text = strings.ReplaceAll(text, file.Error(), file.Path+": "+file.Err.Error())
 	}
+	end, late := errors.AsType[timeError](err)
 	takes := func(name string) bool {
 		return slices.ContainsFunc(op.Args, func(a Arg) bool { return a.Name == name })
 	}
@@ -55,10 +56,9 @@ func (env *Env) reason(ctx context.Context, op *Operation, v Values, err error) 
 		text = "the file has content: give the name of a new file, or use the content with create=off"
 	case errors.Is(err, block.ErrNotEmpty):
 		text = "the file has content: give the name of a new file"
-	case errors.Is(err, hotplug.ErrUnplugPending) && errors.Is(err, errors.ErrUnsupported):
-	case errors.Is(err, hotplug.ErrUnplugPending):
+	case errors.Is(err, hotplug.ErrUnplugPending) && (late || ctx.Err() != nil):
 		why := "the command was interrupted"
-		if end, ok := errors.AsType[timeError](err); ok {
+		if late {
 			why = end.Error()
 		}
 		text = fmt.Sprintf("the guest has not released %s yet (%s); it still can, and %s %[1]s waits again", v.text("id"), why, op.Name)
