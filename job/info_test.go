@@ -150,6 +150,9 @@ func TestDescribeDrain(t *testing.T) {
 
 		f.Handle("query-block-jobs", qmptest.Refuse(qmp.ErrCommandNotFound, "none"))
 		require.Equal(t, []job.Cause{job.CausePaused, job.CausePaused}, causes())
+		j, err := job.Find(t.Context(), f.client, "one")
+		require.ErrorContains(t, err, "none") // query-block-jobs
+		require.Nil(t, j)
 		for _, command := range []string{"query-block-jobs", "query-jobs"} {
 			f.Handle(command, qmptest.Refuse(qmp.ErrGeneric, "injected"))
 			_, err = job.Describe(t.Context(), f.client)
