@@ -101,7 +101,7 @@ func (env *Env) userOf(ctx context.Context, path string) string {
 			return ""
 		}
 	}
-	return locker(file)
+	return locker(path, file)
 }
 
 // isFile reports whether a path is a file.
@@ -114,7 +114,11 @@ func isFile(path string, file fs.FileInfo) bool {
 }
 
 // locker returns the process that has a lock on a file: "qemu-system-x86 (process 1234)". Linux tells that in /proc.
-func locker(file fs.FileInfo) string {
+func locker(path string, file fs.FileInfo) string {
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return ""
+	}
 	processes, err := os.ReadDir("/proc")
 	if err != nil {
 		return ""
@@ -127,7 +131,7 @@ func locker(file fs.FileInfo) string {
 		open, _ := os.ReadDir(filepath.Join(dir, "fd")) // of others, only root reads it
 		for _, fd := range open {
 			link, _ := os.Readlink(filepath.Join(dir, "fd", fd.Name()))
-			if !strings.HasPrefix(link, "/") || !isFile(link, file) {
+			if filepath.Base(link) != filepath.Base(resolved) || !isFile(link, file) { // other files can be on a server that hangs
 				continue
 			}
 			if info, _ := os.ReadFile(filepath.Join(dir, "fdinfo", fd.Name())); !strings.Contains(string(info), "\nlock:") {
