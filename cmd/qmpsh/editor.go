@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -55,6 +56,8 @@ type editor struct {
 
 	terminal *term.Terminal // nil for a terminal without a cursor
 	plain    *bufio.Reader  // for that terminal
+	before   *term.State    // of the terminal, before the shell
+	waiting  *term.State    // while a command runs
 
 	pending     []byte // what was read from the terminal, and not given to the line editor
 	interrupted bool   // Ctrl-C ended the line
@@ -65,8 +68,9 @@ type editor struct {
 	mu      sync.Mutex
 	reading bool          // a line is being typed
 	below   bool          // the cursor is in a line of progress
-	cooked  *term.State   // of the terminal before that
 	held    *bytes.Buffer // what was written while another program has the terminal; nil if none has
+
+	quiet atomic.Bool // a command has written nothing yet
 }
 
 // A search is a search in the history.
@@ -89,11 +93,15 @@ func newEditor(sh *shell, in, out *os.File, h *history) *editor {
 	}{keys{e}, out}, "")
 	e.terminal.History = h
 	e.terminal.AutoCompleteCallback = e.key
+	e.before, _ = term.GetState(int(in.Fd()))
+	hush(int(in.Fd()))
+	e.waiting, _ = term.GetState(int(in.Fd()))
 	return e
 }
 
 // Write prints text above the line that is being typed.
 func (e *editor) Write(text []byte) (int, error) {
+	e.quiet.Store(false)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.held != nil {
@@ -116,6 +124,7 @@ const clearLine = "\r\x1b[K"
 func (e *editor) progress(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.quiet.Store(false)
 	if e.held == nil && (e.below || text != "") {
 		e.below = text != ""
 		_, _ = io.WriteString(e.out, clearLine+text)
@@ -131,6 +140,12 @@ func (e *editor) isHeld() bool {
 
 // hold keeps what is written back, while another program has the terminal.
 func (e *editor) hold(on bool) {
+	if on {
+		e.progress("")
+		e.restore()
+	} else {
+		defer e.await()
+	}
 	e.mu.Lock()
 	held := e.held
 	e.held = nil
@@ -165,13 +180,11 @@ func (e *editor) readLine(prompt string) (string, error) {
 		}
 		return strings.TrimRight(line, "\r\n"), nil
 	}
-	fd := int(e.in.Fd())
-	state, err := term.MakeRaw(fd)
-	if err != nil {
+	if _, err := term.MakeRaw(int(e.in.Fd())); err != nil {
 		return "", err
 	}
-	e.setReading(state)
-	defer e.restore()
+	e.setReading(true)
+	defer e.await()
 	defer onSignals(endSignals, func(s os.Signal) {
 		e.restore()
 		os.Exit(exitTerminated)
@@ -191,23 +204,38 @@ func (e *editor) readLine(prompt string) (string, error) {
 	return line, err
 }
 
-func (e *editor) setReading(before *term.State) {
+// setReading says whether a line is being typed.
+func (e *editor) setReading(on bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.reading, e.cooked = true, before
+	if e.reading && !on {
+		_, _ = io.WriteString(e.out, "\x1b[?2004l") // bracketed paste
+	}
+	e.reading = on
 }
 
-// restore gives the terminal back the state before a line was read. It works at any time and more than once, also in a
-// panic.
+// restore gives the terminal back the state before the shell. It works at any time and more than once, also in a panic.
 func (e *editor) restore() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.reading {
-		return
+	e.setReading(false)
+	if e.before != nil {
+		_ = term.Restore(int(e.in.Fd()), e.before)
 	}
-	e.reading = false
-	_, _ = io.WriteString(e.out, "\x1b[?2004l") // bracketed paste
-	_ = term.Restore(int(e.in.Fd()), e.cooked)
+}
+
+// await is restore for the time in which a command runs: the keys that are typed wait for the next line, without an echo.
+func (e *editor) await() {
+	e.setReading(false)
+	if e.waiting != nil {
+		_ = term.Restore(int(e.in.Fd()), e.waiting)
+	}
+}
+
+// drop drops the keys that were typed and are not in a line yet.
+func (e *editor) drop() {
+	e.pending = nil
+	if e.before != nil {
+		dropInput(int(e.in.Fd()))
+	}
 }
 
 func (e *editor) resize() {
@@ -216,8 +244,10 @@ func (e *editor) resize() {
 	}
 }
 
-// confirm asks a question.
+// confirm asks a question. Keys that were typed before it are no answer.
 func (e *editor) confirm(question string) bool {
+	e.progress("")
+	e.drop()
 	answer, err := e.readLine(question + " [y/N] ")
 	return err == nil && strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y")
 }
@@ -385,14 +415,15 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 	h := openHistory()
 	sh.editor = newEditor(sh, stdin, out, h)
 	sh.out, sh.errs = sh.editor, sh.editor
+	defer sh.editor.restore()
 	for _, s := range sh.sessions {
-		fmt.Fprintf(sh.out, "%s: %s\n", s.name, s.state())
+		fmt.Fprintln(sh.out, show.Wrap(fmt.Sprintf("%s: %s", s.name, show.Escape(s.state())), sh.screen().width))
 		sh.opened(s)
 	}
 	if sh.editor.terminal == nil {
 		fmt.Fprintln(sh.out, "help explains, Ctrl-D leaves.")
 	} else {
-		fmt.Fprintln(sh.out, "Tab completes, help explains, Ctrl-D leaves.")
+		fmt.Fprintln(sh.out, show.Wrap("Tab completes, help explains, Ctrl-D leaves.", sh.screen().width))
 	}
 	for {
 		line, err := sh.editor.read(sh.prompt())
@@ -408,8 +439,13 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 		for _, command := range commands(line) {
 			waiting, cancel := context.WithCancelCause(ctx)
 			stop := sh.onInterrupt(cancel)
+			patient := sh.patient(command)
 			err = sh.typed(waiting, command)
+			patient()
 			stop()
+			if context.Cause(waiting) == errInterrupted {
+				sh.editor.drop()
+			}
 			if errors.Is(err, errExit) {
 				return nil
 			}

@@ -284,6 +284,9 @@ func (sh *shell) onInterrupt(cancel context.CancelCauseFunc) (stop func()) {
 		case <-done:
 		case <-time.After(endLimit):
 			if sh.editor == nil || !sh.editor.isHeld() { // a pager has its own Ctrl-C
+				if sh.editor != nil {
+					sh.editor.restore() // nobody else does so if the signal ends the program
+				}
 				signal.Stop(c)
 				fmt.Fprintln(sh.errs, "qmpsh: still undoing what was begun; Ctrl-C again leaves at once, and leaves it as it is")
 			}

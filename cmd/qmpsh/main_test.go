@@ -169,6 +169,24 @@ func server(t *testing.T) *qmptest.Server {
 	return s
 }
 
+// named returns a server whose query-name answers with a name.
+func named(t *testing.T, name string) *qmptest.Server {
+	s := server(t)
+	s.Handle("query-name", qmptest.Return(map[string]string{"name": name}))
+	s.Handle("query-version", qmptest.Return(map[string]any{"qemu": map[string]any{"major": 11, "minor": 1, "micro": 0}, "package": ""}))
+	return s
+}
+
+// requestsOf returns the requests of a command that a server got.
+func requestsOf(s *qmptest.Server, command string) (all []*qmptest.Request) {
+	for _, r := range s.Requests() {
+		if r.Command == command {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // TestNoAnswer sends commands to a server that does not answer, and to one that ends.
 func TestNoAnswer(t *testing.T) {
 	s := server(t)

@@ -70,6 +70,11 @@ func (sh *shell) piped(ctx context.Context, in input, own *builtin, program stri
 	cmd := exec.CommandContext(ctx, "sh", "-c", program)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &b, sh.out, sh.errs
 	cmd.WaitDelay = endLimit // its children may have the output open
+	if sh.editor != nil {
+		sh.editor.progress("")
+		sh.editor.restore() // it may use the terminal
+		defer sh.editor.await()
+	}
 	err = cmd.Run()
 	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() > 0 && ctx.Err() == nil {
 		return &failure{ended.ExitCode()} // the program has said why

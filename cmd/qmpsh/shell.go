@@ -127,7 +127,9 @@ func (sh *shell) words(ctx context.Context, args []string, s switches) error {
 	if len(args) == 1 {
 		line = args[0] // it may be a whole line: 'query-block | jq .[0]'
 	}
+	stop := sh.remindOf(line)
 	err := sh.line(ctx, line)
+	stop()
 	if errors.Is(err, errExit) {
 		return nil
 	}
