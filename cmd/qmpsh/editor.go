@@ -321,6 +321,11 @@ func (e *editor) tab(line string, pos int) (string, int, bool) {
 	if e.sh.current == nil {
 		return "", 0, false
 	}
+	if strings.TrimSpace(line) == "" {
+		s := e.sh.screen()
+		e.Write([]byte(e.sh.overview(s.width-1, s.height-2)))
+		return line, pos, true
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
 	defer cancel()
 	from, candidates := e.sh.complete(ctx, line, pos)
@@ -373,21 +378,13 @@ func listCandidates(candidates []candidate, width, height int) string {
 		}
 		return b.String()
 	}
-	columns := max(1, (width-2)/(longest+2))
-	rows := (len(candidates) + columns - 1) / columns
-	left := 0
-	if rows > height {
-		rows = height
-		left = len(candidates) - rows*columns
+	var texts []string
+	for _, c := range candidates {
+		texts = append(texts, c.text)
 	}
-	for r := range rows {
-		line := " "
-		for c := range columns {
-			if i := c*rows + r; i < len(candidates) {
-				line += fmt.Sprintf(" %-*s ", longest, candidates[i].text)
-			}
-		}
-		b.WriteString(strings.TrimRight(cut(line, width-1), " ") + "\n")
+	lines, left := fitColumns(texts, width-3, height)
+	for _, line := range lines {
+		b.WriteString("  " + cut(line, width-3) + "\n")
 	}
 	if left > 0 {
 		fmt.Fprintf(&b, "  … and %d more: type more letters\n", left)

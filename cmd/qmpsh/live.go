@@ -70,7 +70,7 @@ func (sh *shell) events(ctx context.Context, in input) error {
 	}
 	client, ok := x.(address.Server)
 	if !ok {
-		return usagef("events: a guest agent sends no events")
+		return usagef("events: %s", noEvents)
 	}
 	if err := s.checkPatterns(patterns); err != nil {
 		return err

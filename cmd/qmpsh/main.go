@@ -145,6 +145,7 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 		Short:         "a shell for running QEMUs",
 		Long:          longHelp,
 		Example:       examples,
+		Version:       versionText(),
 		Args:          cobra.MinimumNArgs(1),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -183,6 +184,8 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 	}
 	s.register(root.Flags())
 	root.Flags().BoolVar(&s.untracked, "untracked", false, "send commands that libvirt does not notice, such as device_add; docs/libvirt.md explains the danger")
+	root.Flags().Bool("version", false, "print the version of qmpsh, and of the QEMU that it knows")
+	root.SetVersionTemplate("{{.Version}}")
 	root.Flags().SortFlags = false
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.ValidArgsFunction = completeWords

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/qmpkit/qmpkit/internal/qemutest"
+	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
@@ -151,6 +152,18 @@ func TestServers(t *testing.T) {
 	status, _, stderr = runShell(t, "", storage.Socket(), "tree", "net")
 	require.Equal(t, exitUsage, status)
 	require.Equal(t, "qmpsh: tree: a storage daemon has no net; it has: tree block, tree qom\n", stderr)
+	for _, c := range []struct{ address, topic, has, hasNot string }{
+		{storage.Socket(), "", "blockdev-add driver=file", "add nic"},
+		{storage.Socket(), "operations", "job list", "add disk"},
+		{"agent:" + agent.Socket(), "", "guest-get-fsinfo", "tree block"},
+		{"agent:" + agent.Socket(), "", "version\n", "progress ["},
+		{"agent:" + agent.Socket(), "operations", "agent run", "add disk"},
+		{"agent:" + agent.Socket(), "events", "a guest agent sends no events", "DEVICE_DELETED"},
+	} {
+		_, stdout, _ := runShell(t, "", c.address, "help", c.topic)
+		require.Contains(t, stdout, c.has)
+		require.NotContains(t, stdout, c.hasNot)
+	}
 	status, stdout, stderr = runShell(t, "sessions\nguest-get-host-name | jq .\n", "agent:"+agent.Socket())
 	require.Equal(t, exitOK, status, stderr)
 	require.Contains(t, stdout, "(guest agent 11.1")
@@ -246,6 +259,41 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestOverview: Tab in an empty line shows what the screen has room for, first what matters.
+func TestOverview(t *testing.T) {
+	sh := newShell(io.Discard, io.Discard)
+	defer sh.close()
+	require.NoError(t, sh.open(t.Context(), named(t, "vm").Addr()))
+	for _, c := range []struct {
+		kind        kind
+		has, hasNot string
+	}{{kindQEMU, "list disks", "guest-info"}, {kindStorage, "query-jobs", "list disks"}, {kindGuest, "agent", "events"}} {
+		sh.current.kind = c.kind
+		for width := 30; width < 200; width += 10 {
+			text := sh.overview(width, 22)
+			require.True(t, strings.HasPrefix(text, "first\n  help  "), text)
+			require.Contains(t, text, c.has)
+			require.NotContains(t, text, c.hasNot)
+			for line := range strings.Lines(text) {
+				require.LessOrEqual(t, show.Cells(strings.TrimSuffix(line, "\n")), max(width, 32), line)
+			}
+			if width >= 40 {
+				require.LessOrEqual(t, strings.Count(text, "\n"), 26, width)
+			}
+		}
+	}
+}
+
+// TestVersion: the version is there without a server, and in the shell.
+func TestVersion(t *testing.T) {
+	s := named(t, "vm")
+	for _, args := range [][]string{{"-version"}, {"--version"}, {s.Addr(), "version"}} {
+		status, stdout, stderr := runShell(t, "", args...)
+		require.Equal(t, exitOK, status, stderr)
+		require.Regexp(t, `^qmpsh \S+.*, built with go1\..*\nit knows QEMU 5.2 to \d+\.\d+\n$`, stdout)
+	}
+}
+
 func TestMarkChange(t *testing.T) {
 	require.Equal(t, "same", markChange("same", "same"))
 	require.Equal(t, "count \x1b[7m2\x1b[0m of 3", markChange("count 1 of 3", "count 2 of 3"))
@@ -262,7 +310,13 @@ func TestListCandidates(t *testing.T) {
 	}
 	text := listCandidates(many, 30, 3)
 	require.Equal(t, 4, strings.Count(text, "\n"))
-	require.Contains(t, text, "… and 91 more: type more letters")
+	require.Contains(t, text, "… and 88 more: type more letters")
+	texts := []string{"a", "bb", "a-long-name", "c", "d"}
+	require.Equal(t, []string{"a   a-long-name  d", "bb  c"}, inColumns(texts, 20))
+	require.Equal(t, texts, inColumns(texts, 5))
+	lines, left := fitColumns(texts, 5, 2)
+	require.Equal(t, []string{"a  ", "bb"}[1:], lines[1:])
+	require.Equal(t, 3, left)
 	require.Equal(t, "node", commonPrefix(many))
 }
 

@@ -173,6 +173,9 @@ func (sh *shell) escapeJSON(text []byte) []byte {
 	return show.EscapeJSON(text)
 }
 
+// lessOptions let less show colours, leave the text on the screen, and say how to leave it.
+const lessOptions = "LESS=-RFX -Psq leaves\\, Space goes on?e (this is the end).$"
+
 // page prints a text. If it does not fit on the screen, it goes through a pager.
 func (sh *shell) page(text []byte) error {
 	if sh.editor == nil || sh.tty == nil || bytes.Count(text, []byte("\n")) < sh.screen().height-1 {
@@ -189,7 +192,10 @@ func (sh *shell) page(text []byte) error {
 	}
 	cmd := exec.Command("sh", "-c", pager)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "LESS=-RFX")
+	cmd.Env = os.Environ()
+	if os.Getenv("LESS") == "" {
+		cmd.Env = append(cmd.Env, lessOptions)
+	}
 	sh.editor.hold(true)
 	defer sh.editor.hold(false)
 	err := cmd.Start()
