@@ -24,7 +24,7 @@ import (
 // A screen is what a terminal can show. The zero value is for files and pipes.
 type screen struct {
 	width, height int
-	colour, light bool
+	colour        bool
 	dumb          bool // it has no cursor
 }
 
@@ -37,9 +37,6 @@ func (sh *shell) screen() screen {
 	s.colour = os.Getenv("NO_COLOR") == "" && !s.dumb && !sh.plain
 	if w, h, err := term.GetSize(int(sh.tty.Fd())); err == nil && w > 0 {
 		s.width, s.height = w, h
-	}
-	if _, background, ok := strings.Cut(os.Getenv("COLORFGBG"), ";"); ok {
-		s.light = strings.HasSuffix(background, "7") || strings.HasSuffix(background, "15")
 	}
 	return s
 }

@@ -112,7 +112,7 @@ func (m *mistake) mark(width int) string {
 func needsMore(line string) bool { return cmdline.NeedsMore(line) }
 
 func (s screen) options(all bool) show.Options {
-	return show.Options{Width: s.width, Colour: s.colour, Light: s.light, All: all}
+	return show.Options{Width: s.width, Colour: s.colour, All: all}
 }
 
 func showResult(w io.Writer, command string, result []byte, s screen, all bool) error {

@@ -59,7 +59,7 @@ func TestAnswers(t *testing.T) {
 			for _, width := range []int{20, 40, 80, 160} {
 				printed := print(t, command, answer, show.Options{Width: width})
 				assert.NotEmpty(t, printed, command)
-				coloured := print(t, command, answer, show.Options{Width: width, Colour: true, Light: width == 80})
+				coloured := print(t, command, answer, show.Options{Width: width, Colour: true})
 				assert.Equal(t, printed, text.StripEscape(coloured), "%s: colours change the text", command)
 				if answer[0] == '[' && width >= 40 {
 					for line := range strings.Lines(printed) {
@@ -205,4 +205,13 @@ func TestWide(t *testing.T) {
 	answer := []byte(`[{"name": "a", "text": "` + strings.Repeat("x", 500) + `", "n": 1}]`)
 	assert.Contains(t, print(t, "x", answer, show.Options{}), "name  a\n")
 	assert.Contains(t, print(t, "x", answer, show.Options{Width: 80}), "name  ")
+}
+
+// TestStyles: no style has a colour that disappears on a light or on a dark background.
+func TestStyles(t *testing.T) {
+	for _, style := range []show.Style{show.Title, show.Faint, show.Bad} {
+		painted := show.Options{Colour: true}.Paint(style, "x")
+		assert.Regexp(t, `^\x1b\[(1|2|1;31)mx\x1b\[0m$`, painted)
+		assert.Equal(t, "x", show.Options{}.Paint(style, "x"))
+	}
 }
