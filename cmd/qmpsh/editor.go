@@ -169,6 +169,9 @@ func (e *editor) read(prompt string) (string, error) {
 }
 
 func (e *editor) readLine(prompt string) (string, error) {
+	for _, s := range e.sh.sessions {
+		s.typed = nil
+	}
 	if e.terminal == nil {
 		fmt.Fprint(e.out, prompt)
 		line, err := e.plain.ReadString('\n')

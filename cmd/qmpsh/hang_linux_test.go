@@ -74,12 +74,12 @@ func TestTimeoutBeforeSending(t *testing.T) {
 func TestHungTab(t *testing.T) {
 	s := named(t, "vm")
 	hung := make(chan struct{})
-	s.Handle("query-blockstats", func(r *qmptest.Request) (any, error) {
+	s.Handle("x-debug-query-block-graph", func(r *qmptest.Request) (any, error) {
 		select {
 		case <-hung:
 		case <-r.Context().Done():
 		}
-		return []any{map[string]any{"node-name": "node1", "stats": nil}}, nil
+		return map[string]any{"nodes": []any{map[string]any{"id": 1, "name": "node1", "type": "block-driver"}}, "edges": []any{}}, nil
 	})
 	term := startTerminal(t, nil, "vm1="+s.Addr())
 	term.wait(`vm1> `)
@@ -90,7 +90,7 @@ func TestHungTab(t *testing.T) {
 	}
 	term.send("\x15query-na\t")
 	term.wait(`query-name`)
-	require.Len(t, requestsOf(s, "query-blockstats"), 1)
+	require.Len(t, requestsOf(s, "x-debug-query-block-graph"), 1)
 	close(hung)
 	term.send("\r")
 	term.wait(`vm`)

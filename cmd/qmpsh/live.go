@@ -196,6 +196,7 @@ func (sh *shell) opened(s *session) {
 			for e, err := range qmp.Queued(stream) {
 				batch.add(e, err)
 			}
+			s.changes.Add(1)
 			batch.end()
 			if b.Len() > 0 {
 				sh.out.Write(b.Bytes())

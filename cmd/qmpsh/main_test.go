@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -386,9 +387,10 @@ func TestValues(t *testing.T) {
 
 // TestManyNodes completes the name of a node of a machine with 400 disks.
 func TestManyNodes(t *testing.T) {
-	args := []string{"-S"}
+	args := []string{"-S", "-M", "q35", "-device", "virtio-scsi-pci,id=scsi0", "-device", "virtio-scsi-pci,id=scsi1"}
 	for i := range 400 {
-		args = append(args, "-blockdev", fmt.Sprintf("driver=raw,node-name=disk%d,file.driver=null-co,file.node-name=file%d", i, i))
+		args = append(args, "-blockdev", fmt.Sprintf("driver=raw,node-name=disk%d,file.driver=null-co,file.node-name=file%d", i, i),
+			"-device", fmt.Sprintf("scsi-hd,drive=disk%d,bus=scsi%d.0", i, i%2))
 	}
 	vm := qemutest.Get(t, "11.1").Start(t, qemutest.Config{Args: args})
 	sh := newShell(io.Discard, io.Discard)
@@ -397,6 +399,7 @@ func TestManyNodes(t *testing.T) {
 	line := "block_resize node-name=disk39"
 	var took time.Duration
 	for range 5 { // the machine of the test may be busy: the best time counts
+		sh.current.typed = nil
 		start := time.Now()
 		from, candidates := sh.complete(t.Context(), line, len(line))
 		if now := time.Since(start); took == 0 || now < took {
@@ -407,6 +410,37 @@ func TestManyNodes(t *testing.T) {
 	}
 	t.Logf("%s", took)
 	require.Less(t, took, time.Second)
+}
+
+// TestTypedNames: the names of a line are asked for once, and again after an event and in a new line.
+func TestTypedNames(t *testing.T) {
+	s := named(t, "vm")
+	s.Handle("query-block", qmptest.Return([]any{}))
+	s.Handle("x-debug-query-block-graph", func(*qmptest.Request) (any, error) {
+		return nil, &qmp.Error{Class: qmp.ErrCommandNotFound, Desc: "not found"}
+	})
+	s.Handle("query-blockstats", qmptest.Return([]any{map[string]any{"node-name": "node1", "stats": nil}, map[string]any{"node-name": "node2", "stats": nil}}))
+	sh := newShell(io.Discard, io.Discard)
+	defer sh.close()
+	sh.editor = &editor{sh: sh}
+	require.NoError(t, sh.open(t.Context(), s.Addr()))
+	line, asked := "block_resize node-name=n", func() int { return len(requestsOf(s, "query-blockstats")) }
+	for range 3 {
+		_, candidates := sh.complete(t.Context(), line, len(line))
+		require.Len(t, candidates, 2)
+		require.Equal(t, 1, asked())
+	}
+	s.Event("RESUME", nil)
+	require.Eventually(t, func() bool { return sh.current.changes.Load() > 0 }, 30*time.Second, time.Millisecond)
+	for range 2 {
+		sh.complete(t.Context(), line, len(line))
+		require.Equal(t, 2, asked())
+	}
+	sh.editor.out, sh.editor.plain = os.Stdout, bufio.NewReader(strings.NewReader("\n"))
+	_, err := sh.editor.readLine("")
+	require.NoError(t, err)
+	sh.complete(t.Context(), line, len(line))
+	require.Equal(t, 3, asked())
 }
 
 // TestBuses: completion offers each device the bus that it is on, and no bus of another type.

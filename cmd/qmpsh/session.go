@@ -53,12 +53,15 @@ type session struct {
 	untracked bool           // commands that libvirt does not notice are permitted
 	recorder  *talk.Recorder // nil if nothing is recorded
 
-	static map[string][]value // what stays the same while the server runs
-	mute   atomic.Bool        // a query for a completion has no answer yet
-	conn   qmp.Executor       // client, or an address.Guest; nil before the first dial that succeeds
-	client address.Server     // nil for a guest agent
-	ended  <-chan struct{}
-	env    *operate.Env // of the operations, for client; nil before the first
+	static  map[string][]value // what stays the same while the server runs
+	typed   map[string][]value // what was there when typedAt events had come; a new line begins without it
+	typedAt int64
+	changes atomic.Int64   // events that have come
+	mute    atomic.Bool    // a query for a completion has no answer yet
+	conn    qmp.Executor   // client, or an address.Guest; nil before the first dial that succeeds
+	client  address.Server // nil for a guest agent
+	ended   <-chan struct{}
+	env     *operate.Env // of the operations, for client; nil before the first
 
 	events qmp.EventStream // of a script since its last command; nil for others
 	unseen atomic.Bool     // an operation runs: the events of jobs do not appear
