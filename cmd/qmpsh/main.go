@@ -85,7 +85,12 @@ func main() {
 
 // run runs qmpsh and returns its exit status.
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	ctx, cancel := context.WithCancelCause(context.Background())
+	return runWith(context.Background(), args, stdin, stdout, stderr)
+}
+
+// runWith is run with a context whose end interrupts what waits.
+func runWith(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	root := newRoot(cancel, stdin)
 	root.SetArgs(dryRun(endSwitches(twoDashes(args))))
