@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -311,85 +310,6 @@ func (e *editor) find(older bool) {
 func (e *editor) prompt(text string) {
 	e.terminal.SetPrompt(text)
 	_, _ = e.terminal.Write(nil)
-}
-
-// completionLimit is how long a completion may ask the server.
-const completionLimit = time.Second
-
-// tab completes the word before the cursor, or prints the candidates.
-func (e *editor) tab(line string, pos int) (string, int, bool) {
-	if e.sh.current == nil {
-		return "", 0, false
-	}
-	if strings.TrimSpace(line) == "" {
-		s := e.sh.screen()
-		e.Write([]byte(e.sh.overview(s.width-1, s.height-2)))
-		return line, pos, true
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
-	defer cancel()
-	from, candidates := e.sh.complete(ctx, line, pos)
-	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.text != show.Escape(c.text) })
-	if e.sh.current.mute.Load() {
-		fmt.Fprintf(e, "  no names: %s has not answered within %v\n", e.sh.current.name, completionLimit)
-	}
-	if len(candidates) == 0 {
-		return line, pos, true
-	}
-	text := commonPrefix(candidates)
-	if len(candidates) == 1 && candidates[0].space && !strings.HasPrefix(line[pos:], " ") {
-		text += " "
-	}
-	if typed := line[from:pos]; len(candidates) > 1 && len(text) <= len(typed) {
-		s := e.sh.screen()
-		e.Write([]byte(listCandidates(candidates, s.width, max(5, s.height-3))))
-		return line, pos, true
-	}
-	return line[:from] + text + line[pos:], from + len(text), true
-}
-
-func commonPrefix(candidates []candidate) string {
-	prefix := candidates[0].text
-	for _, c := range candidates[1:] {
-		for !strings.HasPrefix(c.text, prefix) {
-			_, n := utf8.DecodeLastRuneInString(prefix)
-			prefix = prefix[:len(prefix)-n]
-		}
-	}
-	return prefix
-}
-
-// listCandidates returns lines with candidates: each with its help or, if none has help or they are too many,
-// several in a line.
-func listCandidates(candidates []candidate, width, height int) string {
-	longest, helps := 0, false
-	for _, c := range candidates {
-		longest = max(longest, utf8.RuneCountInString(c.text))
-		helps = helps || c.help != ""
-	}
-	if width <= 0 {
-		width = 80
-	}
-	var b strings.Builder
-	if helps && len(candidates) <= height {
-		for _, c := range candidates {
-			line := fmt.Sprintf("  %-*s  %s", min(longest, width/2), c.text, show.Escape(c.help))
-			b.WriteString(strings.TrimRight(cut(line, width-1), " ") + "\n")
-		}
-		return b.String()
-	}
-	var texts []string
-	for _, c := range candidates {
-		texts = append(texts, c.text)
-	}
-	lines, left := fitColumns(texts, width-3, height)
-	for _, line := range lines {
-		b.WriteString("  " + cut(line, width-3) + "\n")
-	}
-	if left > 0 {
-		fmt.Fprintf(&b, "  … and %d more: type more letters\n", left)
-	}
-	return b.String()
 }
 
 // cut shortens a line to a number of characters.
