@@ -59,6 +59,7 @@ type Layer struct {
 	Path string
 
 	Size int64 // of the disk that the guest sees, in bytes
+	Used int64 // of the storage that the image takes, in bytes; 0 if QEMU does not know it
 
 	Encrypted bool // QEMU encrypts the data, with LUKS or an older method
 
@@ -366,7 +367,7 @@ func layers(inserted *qemu.BlockDeviceInfo, stats *qemu.BlockStats) (all []Layer
 	image := &inserted.Image
 	for s := stats; s != nil && image != nil; s, image = s.Backing, image.BackingImage {
 		all = append(all, Layer{
-			Node: qmp.Value(s.NodeName), Driver: qemu.BlockdevDriver(image.Format), File: fileOf(image.Filename), Size: image.VirtualSize,
+			Node: qmp.Value(s.NodeName), Driver: qemu.BlockdevDriver(image.Format), File: fileOf(image.Filename), Size: image.VirtualSize, Used: qmp.Value(image.ActualSize),
 			Encrypted: qmp.Value(image.Encrypted),
 			below:     filesOf(s), part: isPart(image.Filename),
 		})

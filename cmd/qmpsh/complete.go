@@ -31,10 +31,10 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 		if last.from != from && len(candidates) > 0 {
 			return from, candidates
 		}
-		operations := slices.DeleteFunc(matching(nextWords(nil), last.text), func(o candidate) bool { // "balloon stats"
+		operations := slices.DeleteFunc(matching(sh.current.nextWords(nil), last.text), func(o candidate) bool { // "balloon stats"
 			return slices.ContainsFunc(candidates, func(c candidate) bool { return c.text == o.text })
 		})
-		return last.from, slices.Concat(matching(builtinNames(), last.text), operations, candidates)
+		return last.from, slices.Concat(matching(sh.current.builtins(), last.text), operations, candidates)
 	}
 	name := words[0].text
 	if op, n := operate.Match(unquoted(words)); op != nil {
@@ -43,7 +43,7 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 		}
 		return sh.completeOperation(ctx, op, words[n:], last)
 	}
-	if next := matching(nextWords(words), last.text); len(next) > 0 {
+	if next := matching(sh.current.nextWords(words), last.text); len(next) > 0 {
 		return last.from, next
 	}
 	if skip, ok := wrapping[name]; ok && len(words) >= skip {
@@ -73,12 +73,12 @@ func (sh *shell) complete(ctx context.Context, line string, at int) (from int, c
 	case "open":
 		names = machines(ctx, last.text)
 	case "help":
-		names = slices.Concat(sh.current.lang.names(false), sh.current.lang.names(true), builtinNames(), operationNames(), topicNames())
+		names = slices.Concat(sh.current.lang.names(false), sh.current.lang.names(true), sh.current.builtins(), sh.current.operationNames(), sh.topicNames())
 	case "events":
 		names = append(sh.current.lang.names(true), candidate{text: "off", help: "no events while you type", space: true})
 	case "tree":
 		if len(words) == 1 {
-			names = pictures
+			names = sh.current.pictures()
 		} else if words[1].text == "qom" {
 			paths, _ := sh.current.values(ctx, "qom-path:"+last.text)
 			for _, v := range paths {
@@ -107,13 +107,6 @@ func machines(ctx context.Context, word string) (out []candidate) {
 		out = append(out, candidate{text: word[:at] + addr, help: states[i], space: true})
 	}
 	return matching(out, word)
-}
-
-func builtinNames() (names []candidate) {
-	for _, name := range order {
-		names = append(names, candidate{text: name, help: builtins[name].help, space: true})
-	}
-	return names
 }
 
 func switchNames() (names []candidate) {

@@ -12,7 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"golang.org/x/term"
@@ -23,7 +23,7 @@ import (
 // A screen is what a terminal can show. The zero value is for files and pipes.
 type screen struct {
 	width, height int
-	colour, light bool
+	colour        bool
 	dumb          bool // it has no cursor
 }
 
@@ -36,9 +36,6 @@ func (sh *shell) screen() screen {
 	s.colour = os.Getenv("NO_COLOR") == "" && !s.dumb && !sh.plain
 	if w, h, err := term.GetSize(int(sh.tty.Fd())); err == nil && w > 0 {
 		s.width, s.height = w, h
-	}
-	if _, background, ok := strings.Cut(os.Getenv("COLORFGBG"), ";"); ok {
-		s.light = strings.HasSuffix(background, "7") || strings.HasSuffix(background, "15")
 	}
 	return s
 }
@@ -55,6 +52,8 @@ type editor struct {
 
 	terminal *term.Terminal // nil for a terminal without a cursor
 	plain    *bufio.Reader  // for that terminal
+	before   *term.State    // of the terminal, before the shell
+	waiting  *term.State    // while a command runs
 
 	pending     []byte // what was read from the terminal, and not given to the line editor
 	interrupted bool   // Ctrl-C ended the line
@@ -65,8 +64,9 @@ type editor struct {
 	mu      sync.Mutex
 	reading bool          // a line is being typed
 	below   bool          // the cursor is in a line of progress
-	cooked  *term.State   // of the terminal before that
 	held    *bytes.Buffer // what was written while another program has the terminal; nil if none has
+
+	quiet atomic.Bool // a command has written nothing yet
 }
 
 // A search is a search in the history.
@@ -89,11 +89,15 @@ func newEditor(sh *shell, in, out *os.File, h *history) *editor {
 	}{keys{e}, out}, "")
 	e.terminal.History = h
 	e.terminal.AutoCompleteCallback = e.key
+	e.before, _ = term.GetState(int(in.Fd()))
+	hush(int(in.Fd()))
+	e.waiting, _ = term.GetState(int(in.Fd()))
 	return e
 }
 
 // Write prints text above the line that is being typed.
 func (e *editor) Write(text []byte) (int, error) {
+	e.quiet.Store(false)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.held != nil {
@@ -116,6 +120,7 @@ const clearLine = "\r\x1b[K"
 func (e *editor) progress(text string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.quiet.Store(false)
 	if e.held == nil && (e.below || text != "") {
 		e.below = text != ""
 		_, _ = io.WriteString(e.out, clearLine+text)
@@ -131,6 +136,12 @@ func (e *editor) isHeld() bool {
 
 // hold keeps what is written back, while another program has the terminal.
 func (e *editor) hold(on bool) {
+	if on {
+		e.progress("")
+		e.restore()
+	} else {
+		defer e.await()
+	}
 	e.mu.Lock()
 	held := e.held
 	e.held = nil
@@ -157,6 +168,9 @@ func (e *editor) read(prompt string) (string, error) {
 }
 
 func (e *editor) readLine(prompt string) (string, error) {
+	for _, s := range e.sh.sessions {
+		s.typed = nil
+	}
 	if e.terminal == nil {
 		fmt.Fprint(e.out, prompt)
 		line, err := e.plain.ReadString('\n')
@@ -165,13 +179,11 @@ func (e *editor) readLine(prompt string) (string, error) {
 		}
 		return strings.TrimRight(line, "\r\n"), nil
 	}
-	fd := int(e.in.Fd())
-	state, err := term.MakeRaw(fd)
-	if err != nil {
+	if _, err := term.MakeRaw(int(e.in.Fd())); err != nil {
 		return "", err
 	}
-	e.setReading(state)
-	defer e.restore()
+	e.setReading(true)
+	defer e.await()
 	defer onSignals(endSignals, func(s os.Signal) {
 		e.restore()
 		os.Exit(exitTerminated)
@@ -191,23 +203,38 @@ func (e *editor) readLine(prompt string) (string, error) {
 	return line, err
 }
 
-func (e *editor) setReading(before *term.State) {
+// setReading says whether a line is being typed.
+func (e *editor) setReading(on bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.reading, e.cooked = true, before
+	if e.reading && !on {
+		_, _ = io.WriteString(e.out, "\x1b[?2004l") // bracketed paste
+	}
+	e.reading = on
 }
 
-// restore gives the terminal back the state before a line was read. It works at any time and more than once, also in a
-// panic.
+// restore gives the terminal back the state before the shell. It works at any time and more than once, also in a panic.
 func (e *editor) restore() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.reading {
-		return
+	e.setReading(false)
+	if e.before != nil {
+		_ = term.Restore(int(e.in.Fd()), e.before)
 	}
-	e.reading = false
-	_, _ = io.WriteString(e.out, "\x1b[?2004l") // bracketed paste
-	_ = term.Restore(int(e.in.Fd()), e.cooked)
+}
+
+// await is restore for the time in which a command runs: the keys that are typed wait for the next line, without an echo.
+func (e *editor) await() {
+	e.setReading(false)
+	if e.waiting != nil {
+		_ = term.Restore(int(e.in.Fd()), e.waiting)
+	}
+}
+
+// drop drops the keys that were typed and are not in a line yet.
+func (e *editor) drop() {
+	e.pending = nil
+	if e.before != nil {
+		dropInput(int(e.in.Fd()))
+	}
 }
 
 func (e *editor) resize() {
@@ -216,8 +243,10 @@ func (e *editor) resize() {
 	}
 }
 
-// confirm asks a question.
+// confirm asks a question. Keys that were typed before it are no answer.
 func (e *editor) confirm(question string) bool {
+	e.progress("")
+	e.drop()
 	answer, err := e.readLine(question + " [y/N] ")
 	return err == nil && strings.HasPrefix(strings.ToLower(strings.TrimSpace(answer)), "y")
 }
@@ -283,88 +312,6 @@ func (e *editor) prompt(text string) {
 	_, _ = e.terminal.Write(nil)
 }
 
-// completionLimit is how long a completion may ask the server.
-const completionLimit = time.Second
-
-// tab completes the word before the cursor, or prints the candidates.
-func (e *editor) tab(line string, pos int) (string, int, bool) {
-	if e.sh.current == nil {
-		return "", 0, false
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
-	defer cancel()
-	from, candidates := e.sh.complete(ctx, line, pos)
-	candidates = slices.DeleteFunc(candidates, func(c candidate) bool { return c.text != show.Escape(c.text) })
-	if e.sh.current.mute.Load() {
-		fmt.Fprintf(e, "  no names: %s has not answered within %v\n", e.sh.current.name, completionLimit)
-	}
-	if len(candidates) == 0 {
-		return line, pos, true
-	}
-	text := commonPrefix(candidates)
-	if len(candidates) == 1 && candidates[0].space && !strings.HasPrefix(line[pos:], " ") {
-		text += " "
-	}
-	if typed := line[from:pos]; len(candidates) > 1 && len(text) <= len(typed) {
-		s := e.sh.screen()
-		e.Write([]byte(listCandidates(candidates, s.width, max(5, s.height-3))))
-		return line, pos, true
-	}
-	return line[:from] + text + line[pos:], from + len(text), true
-}
-
-func commonPrefix(candidates []candidate) string {
-	prefix := candidates[0].text
-	for _, c := range candidates[1:] {
-		for !strings.HasPrefix(c.text, prefix) {
-			_, n := utf8.DecodeLastRuneInString(prefix)
-			prefix = prefix[:len(prefix)-n]
-		}
-	}
-	return prefix
-}
-
-// listCandidates returns lines with candidates: each with its help or, if none has help or they are too many,
-// several in a line.
-func listCandidates(candidates []candidate, width, height int) string {
-	longest, helps := 0, false
-	for _, c := range candidates {
-		longest = max(longest, utf8.RuneCountInString(c.text))
-		helps = helps || c.help != ""
-	}
-	if width <= 0 {
-		width = 80
-	}
-	var b strings.Builder
-	if helps && len(candidates) <= height {
-		for _, c := range candidates {
-			line := fmt.Sprintf("  %-*s  %s", min(longest, width/2), c.text, show.Escape(c.help))
-			b.WriteString(strings.TrimRight(cut(line, width-1), " ") + "\n")
-		}
-		return b.String()
-	}
-	columns := max(1, (width-2)/(longest+2))
-	rows := (len(candidates) + columns - 1) / columns
-	left := 0
-	if rows > height {
-		rows = height
-		left = len(candidates) - rows*columns
-	}
-	for r := range rows {
-		line := " "
-		for c := range columns {
-			if i := c*rows + r; i < len(candidates) {
-				line += fmt.Sprintf(" %-*s ", longest, candidates[i].text)
-			}
-		}
-		b.WriteString(strings.TrimRight(cut(line, width-1), " ") + "\n")
-	}
-	if left > 0 {
-		fmt.Fprintf(&b, "  … and %d more: type more letters\n", left)
-	}
-	return b.String()
-}
-
 // cut shortens a line to a number of characters.
 func cut(line string, width int) string {
 	if utf8.RuneCountInString(line) <= width {
@@ -385,14 +332,15 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 	h := openHistory()
 	sh.editor = newEditor(sh, stdin, out, h)
 	sh.out, sh.errs = sh.editor, sh.editor
+	defer sh.editor.restore()
 	for _, s := range sh.sessions {
-		fmt.Fprintf(sh.out, "%s: %s\n", s.name, s.state())
+		fmt.Fprintln(sh.out, show.Wrap(fmt.Sprintf("%s: %s", s.name, show.Escape(s.state())), sh.screen().width))
 		sh.opened(s)
 	}
 	if sh.editor.terminal == nil {
 		fmt.Fprintln(sh.out, "help explains, Ctrl-D leaves.")
 	} else {
-		fmt.Fprintln(sh.out, "Tab completes, help explains, Ctrl-D leaves.")
+		fmt.Fprintln(sh.out, show.Wrap("Tab completes, help explains, Ctrl-D leaves.", sh.screen().width))
 	}
 	for {
 		line, err := sh.editor.read(sh.prompt())
@@ -408,8 +356,13 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 		for _, command := range commands(line) {
 			waiting, cancel := context.WithCancelCause(ctx)
 			stop := sh.onInterrupt(cancel)
+			patient := sh.patient(command)
 			err = sh.typed(waiting, command)
+			patient()
 			stop()
+			if context.Cause(waiting) == errInterrupted {
+				sh.editor.drop()
+			}
 			if errors.Is(err, errExit) {
 				return nil
 			}

@@ -16,14 +16,6 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
-// named returns a server whose query-name answers with a name.
-func named(t *testing.T, name string) *qmptest.Server {
-	s := server(t)
-	s.Handle("query-name", qmptest.Return(map[string]string{"name": name}))
-	s.Handle("query-version", qmptest.Return(map[string]any{"qemu": map[string]any{"major": 11, "minor": 1, "micro": 0}, "package": ""}))
-	return s
-}
-
 // TestOnAllHung: a server that hangs before or after the connection does not disturb the others.
 func TestOnAllHung(t *testing.T) {
 	a, b, hung := named(t, "first"), named(t, "second"), named(t, "hung")
@@ -45,16 +37,6 @@ func TestOnAllHung(t *testing.T) {
 	status, _, stderr := runShell(t, "", hung.Addr(), "query-name", "-timeout", "1s")
 	require.Equal(t, exitNotSent, status)
 	require.Contains(t, stderr, "the server is stopped")
-}
-
-// requestsOf returns the requests of a command that a server got.
-func requestsOf(s *qmptest.Server, command string) (all []*qmptest.Request) {
-	for _, r := range s.Requests() {
-		if r.Command == command {
-			all = append(all, r)
-		}
-	}
-	return all
 }
 
 // TestTimeoutBeforeSending: the time of -timeout also holds for what the shell asks before it sends the command.
@@ -92,12 +74,12 @@ func TestTimeoutBeforeSending(t *testing.T) {
 func TestHungTab(t *testing.T) {
 	s := named(t, "vm")
 	hung := make(chan struct{})
-	s.Handle("query-blockstats", func(r *qmptest.Request) (any, error) {
+	s.Handle("x-debug-query-block-graph", func(r *qmptest.Request) (any, error) {
 		select {
 		case <-hung:
 		case <-r.Context().Done():
 		}
-		return []any{map[string]any{"node-name": "node1", "stats": nil}}, nil
+		return map[string]any{"nodes": []any{map[string]any{"id": 1, "name": "node1", "type": "block-driver"}}, "edges": []any{}}, nil
 	})
 	term := startTerminal(t, nil, "vm1="+s.Addr())
 	term.wait(`vm1> `)
@@ -108,7 +90,7 @@ func TestHungTab(t *testing.T) {
 	}
 	term.send("\x15query-na\t")
 	term.wait(`query-name`)
-	require.Len(t, requestsOf(s, "query-blockstats"), 1)
+	require.Len(t, requestsOf(s, "x-debug-query-block-graph"), 1)
 	close(hung)
 	term.send("\r")
 	term.wait(`vm`)
@@ -185,6 +167,102 @@ func TestStopped(t *testing.T) {
 	require.NoError(t, syscall.Kill(vm.Pid(), syscall.SIGCONT))
 	term.send("query-status\r")
 	term.wait(`prelaunch`)
+	term.send("\x04")
+	term.end()
+}
+
+// TestPatience says what the shell waits for: at a command, at an operation, while it connects, and at the start.
+func TestPatience(t *testing.T) {
+	s := named(t, "vm")
+	for _, command := range []string{"stop", "query-jobs", "query-block", "qom-list"} {
+		s.Handle(command, qmptest.NoReply)
+	}
+	term := startTerminal(t, nil, "vm1="+s.Addr())
+	for _, c := range [][2]string{
+		{"stop", `Ctrl-C ends the wait: vm1 is busy or stopped`},
+		{"tree block", `Ctrl-C ends the wait: vm1 is busy or stopped`},
+		{"on all stop", `Ctrl-C ends the wait: a server is busy or stopped`},
+		{"on vm1 stop", `Ctrl-C ends the wait: vm1 is busy or stopped`},
+		{"list disks", `list disks goes on; Ctrl-C ends it`},
+		{"events -n 1", `Ctrl-C ends the wait for events`},
+	} {
+		term.wait(`vm1> `)
+		term.send(c[0] + "\r")
+		term.wait(c[1])
+		term.send("\x03")
+		term.wait(regexp.QuoteMeta(clearLine)) // the text goes away
+		term.wait(`interrupted`)
+	}
+	s.Handle("query-qmp-schema", qmptest.NoReply)
+	term.wait(`vm1> `)
+	term.send("open vm2=" + s.Addr() + "\r")
+	term.wait(`Ctrl-C ends the wait for vm2: another client`)
+	term.send("\x03")
+	term.wait(`vm1> `)
+	term.send("\x04")
+	term.end()
+
+	start := startTerminal(t, nil, "vm1="+s.Addr(), "query-name")
+	start.wait(`qmpsh: Ctrl-C ends the wait for vm1: another`)
+	start.send("\x03")
+	require.ErrorContains(t, <-start.ended, "130")
+}
+
+// TestTypeAhead types while a command runs: the keys have no echo, and stand in the next line. Ctrl-C drops them.
+func TestTypeAhead(t *testing.T) {
+	s := named(t, "vm")
+	answer := make(chan struct{})
+	s.Handle("stop", func(r *qmptest.Request) (any, error) {
+		select {
+		case <-answer:
+		case <-r.Context().Done():
+		}
+		return struct{}{}, nil
+	})
+	quit := make(chan struct{})
+	s.Handle("quit", func(*qmptest.Request) (any, error) { close(quit); return struct{}{}, nil })
+	term := startTerminal(t, nil, "vm1="+s.Addr())
+	sent := 0
+	run := func() {
+		term.wait(`vm1> `)
+		term.send("stop\r")
+		sent++
+		require.Eventually(t, func() bool { return len(requestsOf(s, "stop")) == sent }, 30*time.Second, 5*time.Millisecond)
+	}
+	run()
+	term.send("geheimm\x7f\x01# \x05\rquery-na\t") // keys of the line editor, too
+	term.wait(`Ctrl-C ends the wait`)
+	term.mu.Lock()
+	require.NotContains(t, term.output.String(), "geheim")
+	term.mu.Unlock()
+	answer <- struct{}{}
+	term.wait(`ok\r\n`)
+	term.wait(`vm1> .*\r\n`)
+	term.wait(`vm1> .*query-name`)
+	term.send("\r")
+	term.wait(`name +vm`)
+
+	run()
+	term.send("query-nothing\r")
+	term.send("\x03")
+	term.wait(`interrupted`)
+	term.wait(`vm1> `)
+	term.send("\r")
+	term.wait(`vm1> `)
+	term.mu.Lock()
+	require.NotContains(t, term.output.String(), "query-nothing")
+	term.mu.Unlock()
+
+	// What was typed before a question is no answer to it.
+	term.send("quit\ry\r")
+	term.wait(`End vm1\? \[y/N\] `)
+	term.send("\r")
+	term.wait(`vm1> `)
+	select {
+	case <-quit:
+		require.FailNow(t, "quit was sent")
+	default:
+	}
 	term.send("\x04")
 	term.end()
 }

@@ -43,9 +43,12 @@ var topics = []struct {
 }{
 	{"commands", "all commands of the server", func(sh *shell) string { return columns(sh.current.lang.names(false), sh.screen().width) }},
 	{"events", "all events of the server", func(sh *shell) string {
+		if sh.current.kind == kindGuest {
+			return noEvents + "\n"
+		}
 		return builtinHelp("events") + "\n" + columns(sh.current.lang.names(true), sh.screen().width)
 	}},
-	{"operations", "what takes several commands of the server", func(*shell) string { return operationsHelp() }},
+	{"operations", "what takes several commands of the server", func(sh *shell) string { return sh.current.operationsHelp() }},
 	{"switches", "what can follow a command", func(*shell) string { return switchHelp + "\n" }},
 	{"jq", "programs for results", func(*shell) string { return filterHelp + "\n" }},
 	{"busy", "a monitor that does not greet, or is slow", func(*shell) string { return busyHelp + "\n" }},
@@ -56,11 +59,26 @@ var topics = []struct {
 	{"secrets", "where secrets are hidden", func(*shell) string { return secretHelp + "\n" }},
 }
 
-func topicNames() (names []candidate) {
+// topicNames lists the topics that are not builtins, for completion.
+func (sh *shell) topicNames() (names []candidate) {
 	for _, t := range topics {
 		if _, own := builtins[t.name]; !own && t.help != "" {
 			names = append(names, candidate{text: t.name, help: t.help, space: true})
 		}
+	}
+	return names
+}
+
+// noEvents is why a guest agent has no events to wait for.
+const noEvents = "a guest agent sends no events"
+
+// builtins lists the builtins that make sense in a session.
+func (s *session) builtins() (names []candidate) {
+	for _, name := range order {
+		if s.kind == kindGuest && slices.Contains([]string{"events", "progress", "tree"}, name) {
+			continue
+		}
+		names = append(names, candidate{text: name, help: builtins[name].help, space: true})
 	}
 	return names
 }
@@ -72,20 +90,14 @@ func builtinHelp(name string) string {
 
 // columns lists names in columns for a screen of a width, 0 for one name a line.
 func columns(names []candidate, width int) string {
-	widest := 0
+	var texts []string
 	for _, c := range names {
-		widest = max(widest, len(c.text))
+		texts = append(texts, c.text)
 	}
-	slices.SortFunc(names, func(a, b candidate) int { return strings.Compare(a.text, b.text) })
-	n := max(1, width/(widest+2))
-	rows := (len(names) + n - 1) / n
+	slices.Sort(texts)
 	var b strings.Builder
-	for row := range rows {
-		line := ""
-		for i := row; i < len(names); i += rows {
-			line += fmt.Sprintf("%-*s  ", widest, names[i].text)
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	for _, line := range inColumns(texts, width) {
+		b.WriteString(line + "\n")
 	}
 	return b.String()
 }
@@ -101,7 +113,7 @@ func (sh *shell) search(pattern string) string {
 		pattern = "*" + pattern + "*"
 	}
 	var own, found []candidate
-	for _, c := range append(builtinNames(), operationNames()...) {
+	for _, c := range append(sh.current.builtins(), sh.current.operationNames()...) {
 		if ok, _ := path.Match(pattern, strings.ToLower(c.text)); ok || word != "" && strings.Contains(strings.ToLower(c.help), word) {
 			own = append(own, c)
 		}
@@ -145,17 +157,13 @@ func (sh *shell) help(ctx context.Context, in input) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `Type a command of the server: COMMAND KEY=VALUE KEY.SUB=VALUE, or JSON. Tab completes.
-  query-block                            which disk is which file
-  add nic n1                             an operation: several commands
-  query-jobs -json
-  query-block | jq '.[].device'
-Keys: Ctrl-R searches in the history, Ctrl-C ends a wait, Ctrl-D leaves the shell.
+%sKeys: Ctrl-R searches in the history, Ctrl-C ends a wait, Ctrl-D leaves the shell.
 A line goes on if a bracket or a quote is open, or after a backslash.
 
 Commands of the shell:
-`)
-	for _, name := range order {
-		fmt.Fprintf(&b, "  %s\n      %s\n", builtins[name].usage, builtins[name].help)
+`, lineExamples[sh.current.kind])
+	for _, c := range sh.current.builtins() {
+		fmt.Fprintf(&b, "  %s\n      %s\n", builtins[c.text].usage, c.help)
 	}
 	b.WriteString(`
 More:
@@ -170,5 +178,24 @@ More:
 	return sh.page([]byte(show.Wrap(b.String(), sh.screen().width)))
 }
 
+// lineExamples are the lines of which help says what they do.
+var lineExamples = map[kind]string{
+	kindQEMU: `  query-block                which disk is which file
+  add nic n1                 an operation: several commands
+  query-jobs -json
+  query-block | jq '.[].device'
+`,
+	kindStorage: `  query-block-exports        what the daemon exports
+  blockdev-add driver=file node-name=f filename=/srv/disk.img
+  query-jobs -json
+  query-block-exports | jq '.[].id'
+`,
+	kindGuest: `  guest-get-fsinfo           the file systems of the guest
+  agent run uname -a         an operation: several commands
+  guest-network-get-interfaces -json
+  guest-get-fsinfo | jq '.[].mountpoint'
+`,
+}
+
 // order is the order of the builtins in help.
-var order = []string{"help", "events", "watch", "progress", "tree", "on", "use", "open", "close", "sessions", "exit"}
+var order = []string{"help", "events", "watch", "progress", "tree", "on", "use", "open", "close", "sessions", "version", "exit"}

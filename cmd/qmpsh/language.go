@@ -30,7 +30,7 @@ type language struct{ *cmdline.Language }
 
 func newLanguage(schema *introspect.Schema, table *facts.Table, s *session) *language {
 	var others []string
-	for _, c := range append(builtinNames(), operationNames()...) {
+	for _, c := range append(s.builtins(), s.operationNames()...) {
 		others = append(others, c.text)
 	}
 	return &language{&cmdline.Language{Schema: schema, Facts: table, Others: others, Values: func(ctx context.Context, kind cmdline.Kind) ([]cmdline.Value, error) {
@@ -112,7 +112,7 @@ func (m *mistake) mark(width int) string {
 func needsMore(line string) bool { return cmdline.NeedsMore(line) }
 
 func (s screen) options(all bool) show.Options {
-	return show.Options{Width: s.width, Colour: s.colour, Light: s.light, All: all}
+	return show.Options{Width: s.width, Colour: s.colour, All: all}
 }
 
 func showResult(w io.Writer, command string, result []byte, s screen, all bool) error {
@@ -142,12 +142,21 @@ func (l *language) help(ctx context.Context, topic string, width int) (string, e
 	return strings.TrimRight(h.Text(width), "\n") + "\n", nil
 }
 
-// pictures are the topics of tree.
-var pictures = []candidate{
-	{"block", "disks, block nodes, bitmaps, jobs, exports, sets of descriptors", true},
-	{"net", "NICs and what they are connected to", true},
-	{"pci", "PCI buses and the devices on them", true},
-	{"qom", "objects below a path", true},
+// pictures lists the pictures that a server has.
+func (s *session) pictures() []candidate {
+	all := []candidate{
+		{"block", "disks, block nodes, bitmaps, jobs, exports, sets of descriptors", true},
+		{"net", "NICs and what they are connected to", true},
+		{"pci", "PCI buses and the devices on them", true},
+		{"qom", "objects below a path", true},
+	}
+	switch s.kind {
+	case kindStorage:
+		return []candidate{all[0], all[3]}
+	case kindGuest:
+		return nil
+	}
+	return all
 }
 
 // tree prints a picture of the machine.

@@ -72,7 +72,7 @@ func (sh *shell) events(ctx context.Context, in input) error {
 	}
 	client, ok := x.(address.Server)
 	if !ok {
-		return usagef("events: a guest agent sends no events")
+		return usagef("events: %s", noEvents)
 	}
 	if err := s.checkPatterns(patterns); err != nil {
 		return err
@@ -198,6 +198,7 @@ func (sh *shell) opened(s *session) {
 			for e, err := range qmp.Queued(stream) {
 				batch.add(e, err)
 			}
+			s.changes.Add(1)
 			batch.end()
 			if b.Len() > 0 {
 				sh.out.Write(b.Bytes())

@@ -85,7 +85,12 @@ func main() {
 
 // run runs qmpsh and returns its exit status.
 func run(args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	ctx, cancel := context.WithCancelCause(context.Background())
+	return runWith(context.Background(), args, stdin, stdout, stderr)
+}
+
+// runWith is run with a context whose end interrupts what waits.
+func runWith(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	root := newRoot(cancel, stdin)
 	root.SetArgs(dryRun(endSwitches(twoDashes(args))))
@@ -145,6 +150,7 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 		Short:         "a shell for running QEMUs",
 		Long:          longHelp,
 		Example:       examples,
+		Version:       versionText(),
 		Args:          cobra.MinimumNArgs(1),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -183,6 +189,8 @@ func newRoot(interrupt context.CancelCauseFunc, stdin *os.File) *cobra.Command {
 	}
 	s.register(root.Flags())
 	root.Flags().BoolVar(&s.untracked, "untracked", false, "send commands that libvirt does not notice, such as device_add; docs/libvirt.md explains the danger")
+	root.Flags().Bool("version", false, "print the version of qmpsh, and of the QEMU that it knows")
+	root.SetVersionTemplate("{{.Version}}")
 	root.Flags().SortFlags = false
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.ValidArgsFunction = completeWords
@@ -284,6 +292,9 @@ func (sh *shell) onInterrupt(cancel context.CancelCauseFunc) (stop func()) {
 		case <-done:
 		case <-time.After(endLimit):
 			if sh.editor == nil || !sh.editor.isHeld() { // a pager has its own Ctrl-C
+				if sh.editor != nil {
+					sh.editor.restore() // nobody else does so if the signal ends the program
+				}
 				signal.Stop(c)
 				fmt.Fprintln(sh.errs, "qmpsh: still undoing what was begun; Ctrl-C again leaves at once, and leaves it as it is")
 			}

@@ -151,6 +151,18 @@ func TestServers(t *testing.T) {
 	status, _, stderr = runShell(t, "", storage.Socket(), "tree", "net")
 	require.Equal(t, exitUsage, status)
 	require.Equal(t, "qmpsh: tree: a storage daemon has no net; it has: tree block, tree qom\n", stderr)
+	for _, c := range []struct{ address, topic, has, hasNot string }{
+		{storage.Socket(), "", "blockdev-add driver=file", "add nic"},
+		{storage.Socket(), "operations", "job list", "add disk"},
+		{"agent:" + agent.Socket(), "", "guest-get-fsinfo", "tree block"},
+		{"agent:" + agent.Socket(), "", "version\n", "progress ["},
+		{"agent:" + agent.Socket(), "operations", "agent run", "add disk"},
+		{"agent:" + agent.Socket(), "events", "a guest agent sends no events", "DEVICE_DELETED"},
+	} {
+		_, stdout, _ := runShell(t, "", c.address, "help", c.topic)
+		require.Contains(t, stdout, c.has)
+		require.NotContains(t, stdout, c.hasNot)
+	}
 	status, stdout, stderr = runShell(t, "sessions\nguest-get-host-name | jq .\n", "agent:"+agent.Socket())
 	require.Equal(t, exitOK, status, stderr)
 	require.Contains(t, stdout, "(guest agent 11.1")
@@ -167,6 +179,24 @@ func server(t *testing.T) *qmptest.Server {
 	s := qmptest.NewServer(t, nil)
 	s.Handle("query-qmp-schema", func(*qmptest.Request) (any, error) { return qmp.RawJSON(answer), nil })
 	return s
+}
+
+// named returns a server whose query-name answers with a name.
+func named(t *testing.T, name string) *qmptest.Server {
+	s := server(t)
+	s.Handle("query-name", qmptest.Return(map[string]string{"name": name}))
+	s.Handle("query-version", qmptest.Return(map[string]any{"qemu": map[string]any{"major": 11, "minor": 1, "micro": 0}, "package": ""}))
+	return s
+}
+
+// requestsOf returns the requests of a command that a server got.
+func requestsOf(s *qmptest.Server, command string) (all []*qmptest.Request) {
+	for _, r := range s.Requests() {
+		if r.Command == command {
+			all = append(all, r)
+		}
+	}
+	return all
 }
 
 // TestNoAnswer sends commands to a server that does not answer, and to one that ends.
@@ -228,24 +258,21 @@ func TestNames(t *testing.T) {
 	}
 }
 
+// TestVersion: the version is there without a server, and in the shell.
+func TestVersion(t *testing.T) {
+	s := named(t, "vm")
+	for _, args := range [][]string{{"-version"}, {"--version"}, {s.Addr(), "version"}} {
+		status, stdout, stderr := runShell(t, "", args...)
+		require.Equal(t, exitOK, status, stderr)
+		require.Regexp(t, `^qmpsh \S+.*, built with go1\..*\nit knows QEMU 5.2 to \d+\.\d+\n$`, stdout)
+	}
+}
+
 func TestMarkChange(t *testing.T) {
 	require.Equal(t, "same", markChange("same", "same"))
 	require.Equal(t, "count \x1b[7m2\x1b[0m of 3", markChange("count 1 of 3", "count 2 of 3"))
 	require.Equal(t, "a\x1b[7m\x1b[0mb", markChange("axb", "ab"))
 	require.Equal(t, "\x1b[7mnew\x1b[0m", markChange("", "new"))
-}
-
-func TestListCandidates(t *testing.T) {
-	require.Equal(t, "  a    first\n  bcd  second help is …\n",
-		listCandidates([]candidate{{text: "a", help: "first"}, {text: "bcd", help: "second help is long"}}, 24, 10))
-	var many []candidate
-	for i := range 100 {
-		many = append(many, candidate{text: fmt.Sprintf("node%d", i), help: "x"})
-	}
-	text := listCandidates(many, 30, 3)
-	require.Equal(t, 4, strings.Count(text, "\n"))
-	require.Contains(t, text, "… and 91 more: type more letters")
-	require.Equal(t, "node", commonPrefix(many))
 }
 
 func TestWork(t *testing.T) {
@@ -319,31 +346,6 @@ func TestValues(t *testing.T) {
 			require.Empty(t, values, kind)
 		}
 	})
-}
-
-// TestManyNodes completes the name of a node of a machine with 400 disks.
-func TestManyNodes(t *testing.T) {
-	args := []string{"-S"}
-	for i := range 400 {
-		args = append(args, "-blockdev", fmt.Sprintf("driver=raw,node-name=disk%d,file.driver=null-co,file.node-name=file%d", i, i))
-	}
-	vm := qemutest.Get(t, "11.1").Start(t, qemutest.Config{Args: args})
-	sh := newShell(io.Discard, io.Discard)
-	defer sh.close()
-	require.NoError(t, sh.open(t.Context(), vm.Socket()))
-	line := "block_resize node-name=disk39"
-	var took time.Duration
-	for range 5 { // the machine of the test may be busy: the best time counts
-		start := time.Now()
-		from, candidates := sh.complete(t.Context(), line, len(line))
-		if now := time.Since(start); took == 0 || now < took {
-			took = now
-		}
-		require.Equal(t, len("block_resize node-name="), from)
-		require.Len(t, candidates, 11) // disk39, disk390 to disk399
-	}
-	t.Logf("%s", took)
-	require.Less(t, took, time.Second)
 }
 
 // TestBuses: completion offers each device the bus that it is on, and no bus of another type.

@@ -111,8 +111,12 @@ func (sh *shell) operationSwitches(line string, words []word) (rest []word, s sw
 	return rest, s, nil
 }
 
-// beginsProgram reports whether the words are an operation that takes the next word, and all that follow, as they are.
+// beginsProgram reports whether the words are an operation that takes the next word, and all that follow, as they are. The
+// operation can be for another session.
 func beginsProgram(words []string, next string) bool {
+	for len(words) > 2 && words[0] == "on" {
+		words = words[2:]
+	}
 	op, _ := operate.Match(words)
 	return op != nil && slices.ContainsFunc(op.Args, func(a operate.Arg) bool { return a.Rest }) &&
 		(next == "--" || !isSwitch(next) && !strings.Contains(next, "="))
@@ -176,9 +180,9 @@ func (sh *shell) env(ctx context.Context, s *session, op *operate.Operation) (*o
 	switch {
 	case err != nil:
 		return nil, err
-	case s.kind == kindGuest && op.NeedsMachine():
+	case s.kind == kindGuest && !s.runs(op):
 		return nil, usagef("%s is a guest agent, and %s needs a machine: use the session of the machine, and open the agent beside it", s.name, op.Name)
-	case s.kind == kindStorage && !strings.HasPrefix(op.Name, "job "):
+	case s.kind == kindStorage && !s.runs(op):
 		return nil, usagef("%s is a storage daemon, and %s needs a machine: use the commands of the daemon", s.name, op.Name)
 	case s.kind == kindGuest:
 		env := &operate.Env{Agent: x, Out: sh.out}
@@ -256,17 +260,33 @@ func isJobEvent(name string) bool {
 	return name == "JOB_STATUS_CHANGE" || strings.HasPrefix(name, "BLOCK_JOB_") && name != "BLOCK_JOB_ERROR"
 }
 
+// operations lists the operations that make sense in a session.
+func (s *session) operations() (all []operate.Operation) {
+	return slices.DeleteFunc(operate.All(), func(op operate.Operation) bool { return !s.runs(&op) })
+}
+
+// runs reports whether an operation makes sense in a session.
+func (s *session) runs(op *operate.Operation) bool {
+	switch s.kind {
+	case kindGuest:
+		return !op.NeedsMachine()
+	case kindStorage:
+		return strings.HasPrefix(op.Name, "job ")
+	}
+	return true
+}
+
 // operationNames lists the operations, for help and completion.
-func operationNames() (names []candidate) {
-	for _, op := range operate.All() {
+func (s *session) operationNames() (names []candidate) {
+	for _, op := range s.operations() {
 		names = append(names, candidate{text: op.Name, help: op.Help, space: true})
 	}
 	return names
 }
 
 // nextWords returns the words with which the names of operations go on after these words.
-func nextWords(words []word) (names []candidate) {
-	for _, op := range operate.All() {
+func (s *session) nextWords(words []word) (names []candidate) {
+	for _, op := range s.operations() {
 		name := strings.Fields(op.Name)
 		if len(name) <= len(words) || slices.ContainsFunc(names, func(c candidate) bool { return c.text == name[len(words)] }) {
 			continue
@@ -351,15 +371,18 @@ func (sh *shell) argumentValues(ctx context.Context, a operate.Arg, given map[st
 	return values
 }
 
-// operationsHelp lists all operations.
-func operationsHelp() string {
+// operationsHelp lists the operations of a session.
+func (s *session) operationsHelp() string {
 	var b strings.Builder
 	b.WriteString("Operations take several commands of the server, and undo their steps if one fails. -n prints what they would send.\n" +
 		"help OPERATION explains the arguments.\n")
 	for _, group := range operate.Groups() {
-		fmt.Fprintf(&b, "\n%s\n", group.Title)
+		title := "\n" + group.Title + "\n"
 		for _, op := range group.Operations {
-			fmt.Fprintf(&b, "  %-16s  %s\n", op.Name, op.Help)
+			if s.runs(&op) {
+				fmt.Fprintf(&b, "%s  %-16s  %s\n", title, op.Name, op.Help)
+				title = ""
+			}
 		}
 	}
 	return b.String()

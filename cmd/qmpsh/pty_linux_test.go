@@ -270,6 +270,25 @@ func TestDumb(t *testing.T) {
 	require.False(t, strings.Contains(term.output.String(), "\x1b"))
 }
 
+// TestColour: NO_COLOR turns colours off.
+func TestColour(t *testing.T) {
+	s := named(t, "vm")
+	s.Handle("query-jobs", qmptest.Return([]map[string]any{{"id": "j1", "type": "mirror", "status": "aborting"}}))
+	for variable, coloured := range map[string]bool{"NO_COLOR=": true, "NO_COLOR=1": false} {
+		term := startTerminal(t, []string{variable}, "vm1="+s.Addr())
+		for _, line := range []string{"query-jobs", "query-name", "watch query-jobs -n 1", "help query-jobs"} {
+			term.wait(`vm1> `)
+			term.send(line + "\r")
+		}
+		term.wait(`vm1> `)
+		term.send("\x04")
+		term.end()
+		term.mu.Lock()
+		require.Equal(t, coloured, regexp.MustCompile(`\x1b\[[0-9;]+m`).Match(term.output.Bytes()), variable)
+		term.mu.Unlock()
+	}
+}
+
 // TestRiskyQuery sends a query that can end some QEMUs while they have a backup: the shell asks.
 func TestRiskyQuery(t *testing.T) {
 	s := server(t)

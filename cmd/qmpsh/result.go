@@ -70,6 +70,11 @@ func (sh *shell) piped(ctx context.Context, in input, own *builtin, program stri
 	cmd := exec.CommandContext(ctx, "sh", "-c", program)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &b, sh.out, sh.errs
 	cmd.WaitDelay = endLimit // its children may have the output open
+	if sh.editor != nil {
+		sh.editor.progress("")
+		sh.editor.restore() // it may use the terminal
+		defer sh.editor.await()
+	}
 	err = cmd.Run()
 	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() > 0 && ctx.Err() == nil {
 		return &failure{ended.ExitCode()} // the program has said why
@@ -168,6 +173,9 @@ func (sh *shell) escapeJSON(text []byte) []byte {
 	return show.EscapeJSON(text)
 }
 
+// lessOptions let less show colours, leave the text on the screen, and say how to leave it.
+const lessOptions = "LESS=-RFX -Psq leaves\\, Space goes on?e (this is the end).$"
+
 // page prints a text. If it does not fit on the screen, it goes through a pager.
 func (sh *shell) page(text []byte) error {
 	if sh.editor == nil || sh.tty == nil || bytes.Count(text, []byte("\n")) < sh.screen().height-1 {
@@ -184,7 +192,10 @@ func (sh *shell) page(text []byte) error {
 	}
 	cmd := exec.Command("sh", "-c", pager)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "LESS=-RFX")
+	cmd.Env = os.Environ()
+	if os.Getenv("LESS") == "" {
+		cmd.Env = append(cmd.Env, lessOptions)
+	}
 	sh.editor.hold(true)
 	defer sh.editor.hold(false)
 	err := cmd.Start()

@@ -53,19 +53,23 @@ type session struct {
 	untracked bool           // commands that libvirt does not notice are permitted
 	recorder  *talk.Recorder // nil if nothing is recorded
 
-	static map[string][]value // what stays the same while the server runs
-	mute   atomic.Bool        // a query for a completion has no answer yet
-	conn   qmp.Executor       // client, or an address.Guest; nil before the first dial that succeeds
-	client address.Server     // nil for a guest agent
-	ended  <-chan struct{}
-	env    *operate.Env // of the operations, for client; nil before the first
+	static  map[string][]value // what stays the same while the server runs
+	typed   map[string][]value // what was there when typedAt events had come; a new line begins without it
+	typedAt int64
+	changes atomic.Int64   // events that have come
+	mute    atomic.Bool    // a query for a completion has no answer yet
+	conn    qmp.Executor   // client, or an address.Guest; nil before the first dial that succeeds
+	client  address.Server // nil for a guest agent
+	ended   <-chan struct{}
+	env     *operate.Env // of the operations, for client; nil before the first
 
 	events qmp.EventStream // of a script since its last command; nil for others
 	unseen atomic.Bool     // an operation runs: the events of jobs do not appear
 
-	limit  time.Duration // of a dial
-	failed error         // of the last dial
-	tried  time.Time
+	limit   time.Duration // of a dial
+	dialing atomic.Bool
+	failed  error // of the last dial
+	tried   time.Time
 }
 
 // newSession returns a session without a connection.
@@ -140,6 +144,8 @@ func nameOf(addr string) string {
 func (s *session) dial(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
+	s.dialing.Store(true)
+	defer s.dialing.Store(false)
 	s.failed = nil
 	if err := s.connected(limited); err != nil {
 		s.failed = &dialError{err, context.Cause(ctx)}
@@ -338,7 +344,11 @@ func (sh *shell) open(ctx context.Context, text string) error {
 	for _, s := range added {
 		dials.Go(func() { _ = s.dial(ctx) })
 	}
+	stop := sh.remind(func() string {
+		return noGreeting(names(slices.DeleteFunc(slices.Clone(added), func(s *session) bool { return !s.dialing.Load() })))
+	})
 	dials.Wait()
+	stop()
 	for i, s := range added {
 		_, usage := errors.AsType[*usageError](s.failed)
 		if s.failed != nil && (usage || ctx.Err() != nil || !slices.ContainsFunc(added, func(s *session) bool { return s.failed == nil })) {

@@ -113,6 +113,7 @@ func init() {
 		"open":     {"open [NAME=]ADDRESS", "connect to one more server", (*shell).openMore},
 		"close":    {"close NAME", "end the connection of a session; the server goes on", (*shell).closeOne},
 		"sessions": {"sessions", "list the sessions", (*shell).list},
+		"version":  {"version", "print the version of qmpsh, and of the QEMU that it knows", (*shell).version},
 		"exit":     {"exit", "leave the shell; the server goes on (quit is QEMU's command: it ends QEMU)", func(*shell, context.Context, input) error { return errExit }},
 	}
 }
@@ -127,7 +128,9 @@ func (sh *shell) words(ctx context.Context, args []string, s switches) error {
 	if len(args) == 1 {
 		line = args[0] // it may be a whole line: 'query-block | jq .[0]'
 	}
+	stop := sh.remindOf(line)
 	err := sh.line(ctx, line)
+	stop()
 	if errors.Is(err, errExit) {
 		return nil
 	}
@@ -159,7 +162,7 @@ func (sh *shell) line(ctx context.Context, line string) error {
 	in.register(set)
 	for i := 1; i < len(words); i++ {
 		w := words[i]
-		if words[0].text == "on" && len(in.words) > 1 && beginsProgram(unquoted(in.words[1:]), w.text) {
+		if words[0].text == "on" && beginsProgram(unquoted(append(words[:1:1], in.words...)), w.text) {
 			in.words = append(in.words, words[i:]...)
 			break
 		}

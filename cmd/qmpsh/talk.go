@@ -56,7 +56,9 @@ server refused it. The schema comes from the conversation or from the server at 
 					return err
 				}
 				defer c.Close()
-				if x.Schema, err = qmpschema.Query(cmd.Context(), c); err != nil {
+				ctx, cancel := context.WithTimeout(cmd.Context(), dialLimit)
+				defer cancel()
+				if x.Schema, err = qmpschema.Query(ctx, c); err != nil {
 					return err
 				}
 				x.Version = c.Version()

@@ -94,6 +94,10 @@ func (s *session) values(ctx context.Context, kind string) ([]value, error) {
 	if known, ok := s.static[kind]; ok {
 		return known, nil
 	}
+	changes := s.changes.Load()
+	if known, ok := s.typed[kind]; ok && s.typedAt == changes {
+		return known, nil
+	}
 	if s.conn == nil {
 		return nil, nil
 	}
@@ -101,8 +105,15 @@ func (s *session) values(ctx context.Context, kind string) ([]value, error) {
 		return nil, errMute
 	}
 	values, err := l.list(ctx, late{s.conn, s}, of)
-	if err == nil && l.static {
+	switch {
+	case err != nil || name == "file":
+	case l.static:
 		s.static[kind] = values
+	default:
+		if s.typed == nil || s.typedAt != changes {
+			s.typed, s.typedAt = map[string][]value{}, changes
+		}
+		s.typed[kind] = values
 	}
 	return values, err
 }
@@ -154,7 +165,7 @@ func blockInfos(ctx context.Context, x qmp.Executor) ([]blockInfo, error) {
 }
 
 // nodes lists all block nodes. The query that is made for that terminates some QEMUs while they have a job: see package
-// job. So the nodes come from their statistics, and query-block explains those of disks.
+// job. So the nodes come from the graph, and query-block explains those of disks.
 func nodes(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
 	help := map[string]string{}
 	var disks sync.WaitGroup
@@ -164,18 +175,36 @@ func nodes(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
 			help[b.Inserted.Node] = b.Inserted.Driver + " " + b.Inserted.File
 		}
 	})
-	all, err := ask[[]struct {
-		Node string `json:"node-name"`
-	}](ctx, x, "query-blockstats", qmp.Args{"query-nodes": true})
+	names, err := nodeNames(ctx, x)
 	disks.Wait()
-	if err != nil {
+	var values []value
+	for _, name := range names {
+		values = append(values, value{text: name, help: help[name]})
+	}
+	return values, err
+}
+
+// nodeNames asks for the graph, which is a fifth of the statistics. The latter are for a server that has no graph.
+func nodeNames(ctx context.Context, x qmp.Executor) (names []string, err error) {
+	graph, err := ask[struct{ Nodes []struct{ Name, Type string } }](ctx, x, "x-debug-query-block-graph", nil)
+	if err == nil {
+		for _, n := range graph.Nodes {
+			if n.Type == "block-driver" {
+				names = append(names, n.Name)
+			}
+		}
+		return names, nil
+	}
+	if _, refused := errors.AsType[*qmp.Error](err); !refused {
 		return nil, err
 	}
-	var values []value
+	all, err := ask[[]struct {
+		Name string `json:"node-name"`
+	}](ctx, x, "query-blockstats", qmp.Args{"query-nodes": true})
 	for _, n := range all {
-		values = append(values, value{text: n.Node, help: help[n.Node]})
+		names = append(names, n.Name)
 	}
-	return values, nil
+	return names, err
 }
 
 // bitmaps lists the bitmaps of the nodes that disks use directly.

@@ -137,7 +137,7 @@ var rooms = []room{
 		why: "a fake QEMU that keeps track of devices and nodes, for tests and the demo"},
 	{path: "internal/update", rooms: []string{"qapi", "qapi/facts", "qmp/introspect", "internal/diff"},
 		why: "make update: snapshot, bindings and changelog for another QEMU; runs qapigen"},
-	{path: "cmd/qmpsh", top: true, modules: []string{cobra, pflag, xterm},
+	{path: "cmd/qmpsh", top: true, modules: []string{cobra, pflag, xterm, sys},
 		why: "the shell: sessions, scripts, the line editor, events; thin, since the rooms do the work"},
 	{path: "examples/demo", top: true,
 		why: "the program that make demo runs"},

@@ -16,15 +16,15 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// Block draws the storage of a machine: disks in the order of their names, the block nodes below them with filters and backing files, bitmaps, exports,
-// jobs and sets of descriptors. Nodes and sets that no disk uses come last.
+// Block draws the storage of a machine: disks in the order of their names, the block nodes below them with filters and
+// backing files, bitmaps, exports, jobs and sets of descriptors. Nodes and sets that no disk uses come last.
 //
-// Block asks several times, so the picture can have two states of a storage that changes. QEMU has no safe query for all that it
-// knows about a node (query-named-block-nodes can terminate it), so nodes that are not images of a disk have few notes, and
-// the bitmaps are those of the nodes at the top of disks.
+// Block asks several times, so the picture can have two states of a storage that changes. A QEMU before 11.1 has no safe query
+// for nodes that are not images of a disk (query-named-block-nodes can terminate it). On such a QEMU these nodes have few
+// notes, and the bitmaps are those of the nodes at the top of disks.
 //
 // Source: as [block.VM.Disks], and query-jobs, query-block-exports, query-fdsets, query-blockstats,
-// x-debug-query-block-graph.
+// x-debug-query-block-graph; query-named-block-nodes on QEMU 11.1 and later.
 func Block(ctx context.Context, conn qmp.Conn) (*Picture, error) {
 	var s storage
 	if err := s.read(ctx, conn); err != nil {
@@ -39,8 +39,10 @@ type storage struct {
 	jobs    []qemu.JobInfo
 	exports []qemu.BlockExportInfo
 	sets    []qemu.FDSetInfo
-	nodes   []qemu.BlockStats    // all
-	graph   *qemu.XDbgBlockGraph // nil if the server has no such command
+	nodes   []qemu.BlockStats // all
+	version qmp.Version
+	known   map[string]*qemu.BlockDeviceInfo // all nodes; nil if the server has no safe query for them
+	graph   *qemu.XDbgBlockGraph             // nil if the server has no such command
 }
 
 func (s *storage) read(ctx context.Context, conn qmp.Conn) (err error) {
@@ -68,8 +70,10 @@ func (s *storage) read(ctx context.Context, conn qmp.Conn) (err error) {
 	graph, err := qemu.XDebugQueryBlockGraph{}.Do(ctx, conn)
 	if err == nil {
 		s.graph = &graph
+	} else if optional(err) != nil {
+		return err
 	}
-	return optional(err)
+	return s.readNodes(ctx, conn)
 }
 
 // A storageTree makes the picture.
@@ -82,6 +86,7 @@ type storageTree struct {
 type blockNode struct {
 	thing *Thing
 	file  string
+	used  int64
 	below []Edge // other nodes
 }
 
@@ -121,8 +126,14 @@ func (s *storage) picture() *Picture {
 	}
 	t.finishNodes()
 	for _, name := range slices.Sorted(maps.Keys(t.byName)) {
-		if node := t.byName[name]; !t.drawn[node.thing] {
+		node := t.byName[name]
+		if !t.drawn[node.thing] {
 			p.Roots = append(p.Roots, node.thing)
+		}
+		if len(node.thing.Notes) == 0 && t.known == nil && !strings.HasPrefix(name, "#") { // not a filter of a job
+			node.thing.note("not known")
+			p.Note = fmt.Sprintf("QEMU %d.%d has no safe query for nodes that no disk uses: query-named-block-nodes can terminate it.",
+				t.version.Major, t.version.Minor)
 		}
 	}
 	for _, e := range s.exports {
@@ -168,7 +179,7 @@ func (t *storageTree) addNodes() {
 			if l.Filter() {
 				n.thing.Kind = Filter
 			} else {
-				n.file = l.File
+				n.file, n.used = l.File, l.Used
 			}
 			if t.graph == nil && i > 0 {
 				above, edge := t.node(d.Layers[i-1].Node), "backing"
@@ -182,6 +193,11 @@ func (t *storageTree) addNodes() {
 	for _, s := range t.storage.nodes {
 		if n := t.node(qmp.Value(s.NodeName)); len(n.thing.Notes) == 0 && s.DriverSpecific != nil {
 			n.thing.note(string(s.DriverSpecific.Driver))
+		}
+	}
+	for name, about := range t.known {
+		if n := t.node(name); len(n.thing.Notes) == 0 {
+			t.about(n, about)
 		}
 	}
 	if t.graph == nil {
@@ -198,6 +214,30 @@ func (t *storageTree) addNodes() {
 		if above, isNode := names[e.Parent]; isNode {
 			n := t.node(above)
 			n.below = append(n.below, Edge{e.Name, t.node(names[e.Child]).thing})
+		}
+	}
+}
+
+// about describes a node that is not an image of a disk. A node that opens a file for an image has only its driver.
+func (t *storageTree) about(n *blockNode, about *qemu.BlockDeviceInfo) {
+	n.thing.note(about.Drv)
+	for _, other := range t.known {
+		if slices.ContainsFunc(other.Children, func(c qemu.BlockdevChild) bool { return c.NodeName == n.thing.Name && c.Child == "file" }) {
+			return
+		}
+	}
+	n.thing.note(show.Bytes(about.Image.VirtualSize))
+	if about.RO {
+		n.thing.note("read-only")
+	}
+	if (block.Layer{Driver: qemu.BlockdevDriver(about.Drv)}).Filter() {
+		n.thing.Kind = Filter
+		return
+	}
+	n.used = qmp.Value(about.Image.ActualSize)
+	for _, name := range []string{about.Image.Filename, about.File} {
+		if n.file == "" && !strings.HasPrefix(name, "json:") {
+			n.file = name
 		}
 	}
 }
@@ -235,6 +275,9 @@ func (t *storageTree) finishNodes() {
 		if len(d.Layers) > 0 {
 			bitmaps[d.Layers[0].Node] = d.Bitmaps
 		}
+	}
+	for name, about := range t.known {
+		bitmaps[name] = about.DirtyBitmaps
 	}
 	byThing := map[*Thing]*blockNode{}
 	for _, n := range t.byName {
@@ -279,8 +322,14 @@ func (t *storageTree) finishNodes() {
 		for _, above := range t.byName {
 			repeats = repeats || above.file == n.file && slices.ContainsFunc(above.below, func(e Edge) bool { return e.To == n.thing })
 		}
-		if !repeats && !strings.HasPrefix(n.file, "/dev/fdset/") {
+		if repeats {
+			continue
+		}
+		if !strings.HasPrefix(n.file, "/dev/fdset/") {
 			n.thing.note(n.file)
+		}
+		if n.used > 0 {
+			n.thing.note(show.Bytes(n.used) + " used")
 		}
 	}
 }

@@ -3,20 +3,26 @@ package picture
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+
+	"github.com/qmpkit/qmpkit/internal/show"
 )
 
 // DOT prints the picture in the language of graphviz.
 func (p *Picture) DOT(w io.Writer) error {
 	var out strings.Builder
-	fmt.Fprintf(&out, "digraph %s {\n\trankdir=LR\n\tnode [fontname=\"monospace\" shape=box]\n\tedge [fontname=\"monospace\" fontsize=10]\n", quote(p.Title))
+	fmt.Fprintf(&out, "digraph %s {\n\trankdir=LR ordering=out ranksep=0.8\n\tnode [fontname=\"monospace\" shape=box]\n\tedge [fontname=\"monospace\" fontsize=10]\n", quote(p.Title))
+	if p.Note != "" {
+		fmt.Fprintf(&out, "\tlabel=%s labelloc=b fontname=\"monospace\" fontsize=10\n", quote(p.Note))
+	}
 	ids := map[*Thing]int{}
 	var draw func(t *Thing)
 	draw = func(t *Thing) {
 		ids[t] = len(ids) + 1
 		label := t.label()
-		if notes := t.notes(); notes != "" {
-			label += "\n" + notes
+		for _, n := range t.Notes {
+			label += "\n" + show.Escape(n)
 		}
 		fmt.Fprintf(&out, "\tn%d [label=%s%s]\n", ids[t], quote(label), shapes[t.Kind])
 		for _, e := range t.Below {
@@ -30,7 +36,7 @@ func (p *Picture) DOT(w io.Writer) error {
 			fmt.Fprintf(&out, "\tn%d -> n%d%s\n", ids[t], ids[e.To], label)
 		}
 	}
-	for _, root := range p.Roots {
+	for _, root := range slices.Backward(p.Roots) { // from the bottom, if rankdir is LR
 		if ids[root] == 0 {
 			draw(root)
 		}

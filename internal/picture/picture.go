@@ -16,6 +16,7 @@
 package picture
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/qmpkit/qmpkit/internal/show"
@@ -25,6 +26,7 @@ import (
 type Picture struct {
 	Title string // "block"
 	Roots []*Thing
+	Note  string // what the picture lacks, and why
 }
 
 // A Thing is a device, a node, a job, and so on.
@@ -83,3 +85,24 @@ func (t *Thing) label() string {
 
 // notes returns the notes on one line.
 func (t *Thing) notes() string { return show.Escape(strings.Join(t.Notes, ", ")) }
+
+// fit returns the notes on one line of a width. People look for the file, so the other notes are left out before its name is
+// cut: first those after it, then those before it.
+func (t *Thing) fit(width int) string {
+	const readable = 16 // cells of a name
+	text := t.notes()
+	at := slices.IndexFunc(t.Notes, func(n string) bool { return strings.HasPrefix(n, "/") })
+	if at < 0 || show.Cells(text) <= width {
+		return show.Cut(text, width)
+	}
+	file := show.Escape(t.Notes[at])
+	for ; ; at-- {
+		before := show.Escape(strings.Join(t.Notes[:at], ", "))
+		if at > 0 {
+			before += ", "
+		}
+		if room := width - show.Cells(before); at == 0 || room >= min(readable, show.Cells(file)) {
+			return before + show.Cut(file, max(room, 0))
+		}
+	}
+}

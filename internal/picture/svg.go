@@ -13,7 +13,9 @@ const (
 	cellWidth  = 7.3 // of a character of 12 pixels
 	lineHeight = 16
 	padding    = 6
-	columnGap  = 80 // room for the names of edges
+	edgeCell   = 6.1 // of a character of 10 pixels
+	columnGap  = 80  // between two columns, for the lines and the names of edges
+	curve      = 36  // the least width of the curve of a line
 	rowGap     = 10
 	margin     = 16
 )
@@ -35,8 +37,12 @@ func (p *Picture) SVG(w io.Writer) error {
 		}
 	}
 	width, height := l.align()
+	wide, high := width, height
+	if p.Note != "" {
+		wide, high = max(width, cellWidth*float64(show.Cells(p.Note))+2*margin), height+lineHeight
+	}
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f">`+"\n", width, height, width, height)
+	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f">`+"\n", wide, high, wide, high)
 	fmt.Fprintf(&out, "<title>%s</title>\n%s", escapeXML(p.Title), svgStyle)
 	for _, b := range l.order {
 		for i, e := range b.thing.Below {
@@ -48,8 +54,12 @@ func (p *Picture) SVG(w io.Writer) error {
 			if x2 < x1 { // back to something that is already drawn further left
 				x2 = to.x + to.w
 			}
-			middle := (x1 + x2) / 2
-			fmt.Fprintf(&out, `<path%s d="M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f"/>`+"\n", class, x1, y1, middle, y1, middle, y2, x2, y2)
+			end := x2 // of the curve; the rest is straight, below the name
+			if class == "" {
+				end -= edgeWidth(e)
+			}
+			middle := (x1 + end) / 2
+			fmt.Fprintf(&out, `<path%s d="M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1f"/>`+"\n", class, x1, y1, middle, y1, middle, y2, end, y2, x2)
 			x, y, anchor := x2-5, y2-4, "end"
 			if class != "" { // the other end has the name of another edge
 				x, y, anchor = x1+5, y1-4, "start"
@@ -69,6 +79,9 @@ func (p *Picture) SVG(w io.Writer) error {
 			fmt.Fprintf(&out, `<text%s x="%.1f" y="%.1f">%s</text>`+"\n", class, b.x+padding, b.y+padding+float64(i*lineHeight)+11, escapeXML(line))
 		}
 	}
+	if p.Note != "" {
+		fmt.Fprintf(&out, `<text class="note" x="%d" y="%.1f">%s</text>`+"\n", margin, height-margin+lineHeight, escapeXML(show.Escape(p.Note)))
+	}
 	out.WriteString("</svg>\n")
 	_, err := io.WriteString(w, out.String())
 	return err
@@ -83,6 +96,7 @@ rect { fill: #f6f8fa; stroke: #8c959f } path { fill: none; stroke: #8c959f }
 .job { stroke: #9a6700 } .export { stroke: #0969da } .bitmap { stroke: #1a7f37 } .fdset { stroke: #8250df }
 @media (prefers-color-scheme: dark) {
 text { fill: #e6edf3 } .note, .edge { fill: #9198a1 } rect { fill: #151b23 }
+.job { stroke: #d29922 } .export { stroke: #58a6ff } .bitmap { stroke: #3fb950 } .fdset { stroke: #bc8cff }
 }
 </style>
 `
@@ -133,20 +147,31 @@ func (l *layout) place(t *Thing, column int) *box {
 	return b
 }
 
+// edgeWidth returns the width of the name of an edge.
+func edgeWidth(e Edge) float64 {
+	if e.Name == "" {
+		return 0
+	}
+	return edgeCell*float64(show.Cells(show.Escape(e.Name))) + 10
+}
+
 // align gives each column the width of its widest box, and returns the size of the picture.
 func (l *layout) align() (width, height float64) {
-	var widths []float64
+	var widths, gaps []float64
 	for _, b := range l.order {
 		c := l.column[b]
 		for len(widths) <= c {
-			widths = append(widths, 0)
+			widths, gaps = append(widths, 0), append(gaps, columnGap)
 		}
 		widths[c] = max(widths[c], b.w)
+		for _, e := range b.thing.Below {
+			gaps[c] = max(gaps[c], edgeWidth(e)+curve)
+		}
 	}
 	left := make([]float64, len(widths)+1)
 	left[0] = margin
 	for c, w := range widths {
-		left[c+1] = left[c] + w + columnGap
+		left[c+1] = left[c] + w + gaps[c]
 	}
 	for _, b := range l.order {
 		b.x = left[l.column[b]]

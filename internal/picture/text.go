@@ -33,6 +33,9 @@ func (p *Picture) Text(w io.Writer, o Options) error {
 	if len(p.Roots) == 0 {
 		t.out.WriteString(o.Paint(show.Faint, "none") + "\n")
 	}
+	if p.Note != "" {
+		t.out.WriteString(o.Paint(show.Faint, show.Wrap(show.Escape(p.Note), o.Width)) + "\n")
+	}
 	_, err := io.WriteString(w, t.out.String())
 	return err
 }
@@ -49,18 +52,20 @@ func (t *textTree) thing(prefix, below, edge string, thing *Thing) {
 	if edge != "" {
 		edge = show.Escape(edge) + ": "
 	}
-	label, notes := thing.label(), thing.notes()
+	label, notes := thing.label(), ""
 	seen := t.seen[thing]
-	if seen {
-		notes = t.again
+	room := 1 << 16
+	if t.Width > 0 {
+		room = t.Width - show.Cells(prefix+edge)
+		label = show.Cut(label, max(room, 8))
+	}
+	if room = max(room-show.Cells(label)-2, 0); seen {
+		notes = show.Cut(t.again, room)
+	} else {
+		notes = thing.fit(room)
 	}
 	if notes != "" {
 		notes = "  " + notes
-	}
-	if t.Width > 0 {
-		room := t.Width - show.Cells(prefix+edge)
-		label = show.Cut(label, max(room, 8))
-		notes = show.Cut(notes, max(room-show.Cells(label), 0))
 	}
 	if t.ASCII {
 		label, notes = strings.ReplaceAll(label, "…", "~"), strings.ReplaceAll(notes, "…", "~")

@@ -10,14 +10,19 @@ type query struct {
 // decides the unit.
 type column struct{ title, value string }
 
-// queries has the columns that matter, the important ones first: a narrow terminal loses the last ones.
+// beside are the columns that are shown beside another one, although they matter less than those between.
+var beside = map[string]string{"used": "size", "mac": "name"}
+
+// queries has the columns that matter, the important ones first: a narrow terminal loses the last ones. So the things that
+// people look for come before those that only commands need: the file of a disk before its node.
 var queries = map[string]query{
 	// Storage.
 	"query-block": {`.[]`, []column{
 		{"device", device},
-		{"node", `.inserted."node-name"`},
 		{"size", `.inserted.image."virtual-size"`},
 		{"file", file + `.inserted.file | file`},
+		{"used", `.inserted.image."actual-size"`},
+		{"node", `.inserted."node-name"`},
 		{"driver", `.inserted.drv`},
 		{"ro", `.inserted.ro`},
 		{"status", `."io-status"`},
@@ -27,11 +32,11 @@ var queries = map[string]query{
 	}},
 	"query-named-block-nodes": {`.[]`, []column{
 		{"node", `."node-name"`},
-		{"driver", `.drv`},
 		{"size", `.image."virtual-size"`},
+		{"file", file + `.file | file`},
+		{"driver", `.drv`},
 		{"used", `.image."actual-size"`},
 		{"ro", `.ro`},
-		{"file", file + `.file | file`},
 		{"backing", file + `.backing_file // empty | file`},
 		{"bitmaps", `[(."dirty-bitmaps" // [])[].name // empty] | join(", ")`},
 	}},
@@ -78,7 +83,7 @@ var queries = map[string]query{
 	}},
 	"x-debug-query-block-graph": {`(.nodes | map({(.id | tostring): .name}) | add) as $names
 		| .edges[] | {parent: $names[.parent | tostring], name, child: $names[.child | tostring], perm, shared: ."shared-perm"}`, []column{
-		{"parent", `.parent`}, {"edge", `.name`}, {"child", `.child`}, {"permissions", `.perm | sort`}, {"shared", `.shared | sort`},
+		{"parent", `.parent`}, {"child", `.child`}, {"edge", `.name`}, {"permissions", `.perm | sort`}, {"shared", `.shared | sort`},
 	}},
 
 	// Devices.
@@ -92,7 +97,7 @@ var queries = map[string]query{
 		{"memory", `{size: [.regions[].size] | add} | .size`},
 	}},
 	"query-chardev": {`.[]`, []column{
-		{"label", `.label`}, {"open", `."frontend-open"`}, {"backend", `.filename`},
+		{"label", `.label`}, {"backend", `.filename`}, {"open", `."frontend-open"`},
 	}},
 	"query-rx-filter": {`.[]`, []column{
 		{"nic", `.name`}, {"mac", `."main-mac"`}, {"promiscuous", `.promiscuous`}, {"broadcast", `."broadcast-allowed"`},
@@ -142,7 +147,7 @@ var queries = map[string]query{
 		{"cpu", `."cpu-index"`}, {"limit", `."limit-rate"`}, {"now", `."current-rate"`},
 	}},
 	"query-stats": {`.[] | . as $r | .stats[] | . + {object: $r."qom-path", provider: $r.provider}`, []column{
-		{"object", `.object`}, {"provider", `.provider`}, {"name", `.name`}, {"value", `.value`},
+		{"name", `.name`}, {"value", `.value`}, {"object", `.object`}, {"provider", `.provider`},
 	}},
 	"query-stats-schemas": {`.[] | . as $s | .stats[] | . + {provider: $s.provider, target: $s.target}`, []column{
 		{"target", `.target`}, {"provider", `.provider`}, {"name", `.name`}, {"type", `.type`}, {"unit", `.unit`}, {"base", `.base`},
@@ -167,11 +172,11 @@ var queries = map[string]query{
 
 	// The guest agent.
 	"guest-get-fsinfo": {`.[]`, []column{
-		{"mount point", `.mountpoint`}, {"type", `.type`}, {"size", `."total-bytes"`}, {"used", `."used-bytes"`}, {"device", `.name`},
+		{"mount point", `.mountpoint`}, {"size", `."total-bytes"`}, {"used", `."used-bytes"`}, {"type", `.type`}, {"device", `.name`},
 		{"disks", `[.disk[]? | .dev // .serial // empty]`},
 	}},
 	"guest-network-get-interfaces": {`.[]`, []column{
-		{"name", `.name`}, {"mac", `."hardware-address"`}, {"addresses", `[(."ip-addresses" // [])[] | "\(."ip-address")/\(.prefix)"]`},
+		{"name", `.name`}, {"addresses", `[(."ip-addresses" // [])[] | "\(."ip-address")/\(.prefix)"]`}, {"mac", `."hardware-address"`},
 		{"received", `.statistics."rx-bytes"`}, {"sent", `.statistics."tx-bytes"`},
 	}},
 	"guest-get-users": {`.[]`, []column{{"user", `.user`}, {"domain", `.domain`}, {"login", `."login-time"`}}},

@@ -41,7 +41,6 @@ import (
 type Options struct {
 	Width  int            // of the terminal, in cells; 0 means no limit
 	Colour bool           // use colours
-	Light  bool           // the terminal has a light background
 	All    bool           // show all members of a list's objects
 	Zone   *time.Location // for times; nil means UTC
 }
@@ -128,28 +127,20 @@ const (
 	Bad         // a state that needs a person
 )
 
-// Paint colours a text if Colour is set. The colours are those of the terminal's theme that are readable on its background.
+// styles are readable on every background, because a program cannot know it: yellow and cyan disappear on a light one, blue
+// on a dark one, and bright black is the background of some themes.
+var styles = map[Style]text.Colors{
+	Title: {text.Bold},
+	Faint: {text.Faint},
+	Bad:   {text.Bold, text.FgRed},
+}
+
+// Paint gives a text its style if Colour is set.
 func (o Options) Paint(s Style, t string) string {
 	if !o.Colour || s == Plain || t == "" {
 		return t
 	}
-	return o.colours(s).Sprint(t)
-}
-
-func (o Options) colours(s Style) text.Colors {
-	switch {
-	case s == Title && o.Light:
-		return text.Colors{text.FgBlue}
-	case s == Title:
-		return text.Colors{text.FgHiCyan}
-	case s == Bad && o.Light:
-		return text.Colors{text.FgRed, text.Bold}
-	case s == Bad:
-		return text.Colors{text.FgHiRed, text.Bold}
-	case o.Light:
-		return text.Colors{text.FgHiBlack}
-	}
-	return text.Colors{text.Faint}
+	return styles[s].Sprint(t)
 }
 
 // badStates are values of states and statuses that need a person.

@@ -18,7 +18,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
-// TestGolden prints answers of real QEMUs for two terminals, and with all members.
+// TestGolden prints answers of real QEMUs for three terminals, and with all members.
 func TestGolden(t *testing.T) {
 	golden.Compare(t, "testdata/*.txtar", func(t *testing.T, archive *txtar.Archive) *txtar.Archive {
 		name := t.Name()[strings.LastIndexByte(t.Name(), '/')+1:]
@@ -29,6 +29,7 @@ func TestGolden(t *testing.T) {
 			name string
 			show.Options
 		}{
+			{"40", show.Options{Width: 40}},
 			{"80", show.Options{Width: 80}},
 			{"160", show.Options{Width: 160}},
 			{"all", show.Options{Width: 100, All: true}},
@@ -55,19 +56,19 @@ func TestAnswers(t *testing.T) {
 			if err != nil {
 				continue // the machine does not have what the query is about, or the query needs arguments
 			}
-			for _, width := range []int{20, 80, 160} {
+			for _, width := range []int{20, 40, 80, 160} {
 				printed := print(t, command, answer, show.Options{Width: width})
 				assert.NotEmpty(t, printed, command)
-				coloured := print(t, command, answer, show.Options{Width: width, Colour: true, Light: width == 80})
+				coloured := print(t, command, answer, show.Options{Width: width, Colour: true})
 				assert.Equal(t, printed, text.StripEscape(coloured), "%s: colours change the text", command)
-				if answer[0] == '[' && width >= 80 {
+				if answer[0] == '[' && width >= 40 {
 					for line := range strings.Lines(printed) {
 						assert.LessOrEqual(t, text.StringWidth(strings.TrimSuffix(line, "\n")), width, "%s: %s", command, line)
 					}
 				}
 			}
 		}
-		assert.Regexp(t, `(?m)^data1 +limit +64 MiB .*top.qcow2`, print(t, "query-block", do(t, c, "query-block", nil), show.Options{Width: 80}))
+		assert.Regexp(t, `(?m)^data1 +64 MiB .*top.qcow2 +limit`, print(t, "query-block", do(t, c, "query-block", nil), show.Options{Width: 80}))
 	})
 }
 
@@ -204,4 +205,13 @@ func TestWide(t *testing.T) {
 	answer := []byte(`[{"name": "a", "text": "` + strings.Repeat("x", 500) + `", "n": 1}]`)
 	assert.Contains(t, print(t, "x", answer, show.Options{}), "name  a\n")
 	assert.Contains(t, print(t, "x", answer, show.Options{Width: 80}), "name  ")
+}
+
+// TestStyles: no style has a colour that disappears on a light or on a dark background.
+func TestStyles(t *testing.T) {
+	for _, style := range []show.Style{show.Title, show.Faint, show.Bad} {
+		painted := show.Options{Colour: true}.Paint(style, "x")
+		assert.Regexp(t, `^\x1b\[(1|2|1;31)mx\x1b\[0m$`, painted)
+		assert.Equal(t, "x", show.Options{}.Paint(style, "x"))
+	}
 }

@@ -23,8 +23,9 @@ const (
 
 // A grid is a table before it is fitted into a width.
 type grid struct {
-	titles []string
+	titles []string // those that matter most come first
 	rows   [][]cell
+	beside map[string]string // columns that are shown after another one
 }
 
 // A cell is a value as people read it.
@@ -69,6 +70,7 @@ func (p *printer) query(q query, v any) bool {
 	if len(g.titles) == 0 {
 		return false
 	}
+	g.beside = beside
 	p.render(g, "")
 	return true
 }
@@ -310,7 +312,7 @@ func (g *grid) fit(width int) []int {
 			least[i] = min(natural[i], max(narrow, Cells(title)))
 		}
 		if i == 0 {
-			least[i] = min(natural[i], 2*narrow) // the first column names the thing
+			least[i] = min(natural[i], max(narrow, min(2*narrow, width/2))) // the first column names the thing
 		}
 	}
 	if width <= 0 {
@@ -348,6 +350,18 @@ func sum(all []int) (total int) {
 	return total
 }
 
+// shown returns the first columns in the order on the screen.
+func (g *grid) shown(columns int) (order []int) {
+	for i, title := range g.titles[:columns] {
+		at := len(order)
+		if other := slices.Index(g.titles[:columns], g.beside[title]); other >= 0 {
+			at = slices.Index(order, other) + 1
+		}
+		order = slices.Insert(order, at, i)
+	}
+	return order
+}
+
 // render prints the table. Columns that do not fit are named below it.
 func (p *printer) render(g *grid, indent string) {
 	widths := g.fit(p.room(indent))
@@ -356,12 +370,14 @@ func (p *printer) render(g *grid, indent string) {
 	t.SuppressTrailingSpaces()
 	var configs []table.ColumnConfig
 	var header table.Row
-	for i, w := range widths {
+	shown := g.shown(len(widths))
+	for at, i := range shown {
+		w := widths[i]
 		isNumber := len(g.rows) > 0
 		for _, row := range g.rows {
 			isNumber = isNumber && (row[i].number || row[i] == nothing)
 		}
-		config := table.ColumnConfig{Number: i + 1, WidthMax: w}
+		config := table.ColumnConfig{Number: at + 1, WidthMax: w}
 		if isNumber {
 			config.Align, config.AlignHeader = text.AlignRight, text.AlignRight
 		}
@@ -372,8 +388,8 @@ func (p *printer) render(g *grid, indent string) {
 	t.AppendHeader(header)
 	for _, cells := range g.rows {
 		var row table.Row
-		for i, w := range widths {
-			row = append(row, p.Paint(cells[i].style, Cut(cells[i].text, w)))
+		for _, i := range shown {
+			row = append(row, p.Paint(cells[i].style, Cut(cells[i].text, widths[i])))
 		}
 		t.AppendRow(row)
 	}
@@ -381,11 +397,10 @@ func (p *printer) render(g *grid, indent string) {
 		p.out.WriteString(indent + line + "\n")
 	}
 	if hidden := g.titles[len(widths):]; len(hidden) > 0 {
-		note := "not shown (-all shows them): " + strings.Join(hidden, ", ")
-		if room := p.room(indent); room > 0 {
-			note = Cut(note, room)
+		note := Wrap("not shown (-all shows them): "+strings.Join(hidden, ", "), p.room(indent))
+		for line := range strings.SplitSeq(note, "\n") {
+			p.out.WriteString(indent + p.Paint(Faint, line) + "\n")
 		}
-		p.out.WriteString(indent + p.Paint(Faint, note) + "\n")
 	}
 }
 
