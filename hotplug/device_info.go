@@ -139,7 +139,7 @@ func (vm *VM) belowFilter(ctx context.Context, id, filter string) (node string, 
 	return filter, err
 }
 
-// BlockInfo returns the entry of query-block for the disk with this ID. Its Inserted is nil for a drive without a
+// BlockInfo returns the entry of query-block for the disk with this ID, or with this name of [DiskNames]. Its Inserted is nil for a drive without a
 // medium. QEMU answers for all disks of the machine, which takes about 20 ms for 400 disks.
 //
 // BlockInfo returns an error that matches:
@@ -180,8 +180,8 @@ func DiskID(b *qemu.BlockInfo) string {
 	return id
 }
 
-// DiskNames returns the name of each disk in the answer of query-block, in its order. Package block and [VM.ResizeDisk] take
-// these names where they take the ID of a device. The name is:
+// DiskNames returns the name of each disk in the answer of query-block, in its order. Package block, [VM.ResizeDisk] and
+// [VM.BlockInfo] take these names where they take the ID of a device. The name is:
 //   - the ID of the device.
 //   - without an ID, the name of the drive: "virtio0" for "-drive if=virtio", "root" for "-drive if=virtio,id=root".
 //   - without both, "anon" and the number of the device: "anon0" for /machine/peripheral-anon/device[0], which is the first
@@ -222,6 +222,9 @@ func (vm *VM) blockInfo(ctx context.Context, id string) (*qemu.BlockInfo, error)
 		if isDriveOf(id, b.Qdev) {
 			return &blocks[i], nil
 		}
+	}
+	if i := slices.Index(DiskNames(blocks), id); i >= 0 {
+		return &blocks[i], nil
 	}
 	device, err := vm.deviceExists(ctx, id)
 	if err == nil && !device {

@@ -173,3 +173,15 @@ func ExampleVM_AddDisk_json() {
 	//   "backing": null
 	// }
 }
+
+// The disks of a machine by the names that package block and ResizeDisk take. Not every device has an ID.
+func ExampleDiskNames() {
+	blocks := []qemu.BlockInfo{ // the answer of query-block
+		{Device: "virtio0", Qdev: new("/machine/peripheral-anon/device[0]/virtio-backend")},
+		{Qdev: new("/machine/peripheral/data1/virtio-backend")},
+		{Qdev: new("/machine/peripheral-anon/device[1]")},
+	}
+	fmt.Println(hotplug.DiskNames(blocks))
+	// Output:
+	// [virtio0 data1 anon1]
+}

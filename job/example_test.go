@@ -95,6 +95,32 @@ func ExampleFind() {
 	// done
 }
 
+// A job whose target is full waits until somebody makes room.
+func ExampleDescribe() {
+	onFake(func(ctx context.Context, client *qmp.Client, jobs *fakeqemu.Jobs) error {
+		jobs.Hold(true)
+		j, err := job.Start(ctx, client, "nightly", qemu.BlockdevBackup{
+			Device: "data1", Target: "t1", Sync: qemu.MirrorSyncModeFull, OnTargetError: new(qemu.BlockdevOnErrorENOSPC),
+		})
+		if err != nil {
+			return err
+		}
+		defer j.Detach()
+		jobs.Stop("nightly", qemu.BlockDeviceIOStatusNospace)
+
+		all, err := job.Describe(ctx, client)
+		if err != nil {
+			return err
+		}
+		for _, info := range all {
+			fmt.Printf("%s is %s: %s\n", info.ID, info.Status, info.Cause)
+		}
+		return nil
+	})
+	// Output:
+	// nightly is paused: no space
+}
+
 // The jobs on a disk, by the names of its nodes. A job that has ended can be on the disk, too.
 func ExampleOnDisk() {
 	jobsOn := func(ctx context.Context, client *qmp.Client, disk string, nodes ...string) ([]qemu.JobInfo, error) {

@@ -117,6 +117,7 @@ func jobWait(ctx context.Context, env *Env, v Values) error {
 		if err != nil {
 			return err
 		}
+		info.ID = j.ID() // also if it has ended since
 		told := job.Cause("")
 		tell := func(cause job.Cause) {
 			if cause != told && (cause == job.CausePaused || cause == job.CauseSpeed || cause == job.CauseOthers) {
@@ -161,8 +162,11 @@ func jobResume(ctx context.Context, env *Env, j *job.Job) error {
 			return false, err
 		case info.Cause == job.CauseNoSpace, info.Cause == job.CauseIOError:
 			return false, stoppedJob(&job.StoppedError{ID: j.ID(), Type: info.Type, IOStatus: info.Block.IOStatus})
-		case info.Cause == job.CauseDismiss, info.ID == "":
-			text = "continued, and has ended"
+		case info.Cause == job.CauseDismiss:
+			text = "continued: " + Why(info)
+			return true, nil
+		case info.ID == "":
+			text = "continued, and has ended; its result is not kept"
 			return true, nil
 		}
 		if text = "continues"; info.Cause != "" {
