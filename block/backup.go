@@ -133,7 +133,7 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, ids []string, disks []
 	t := job.Transaction{Grouped: true}
 	storage := make([]wanted, len(all))
 	for i, s := range all {
-		storage[i] = wanted{Target: disks[i].Target, disk: s.ID, size: s.Size(), below: backing{later: s.incremental}}
+		storage[i] = wanted{Target: disks[i].Target, disk: s.Name, size: s.Size(), below: backing{later: s.incremental}}
 	}
 	nodes, err := vm.addTargets(ctx, undo, storage)
 	if err != nil {
@@ -145,14 +145,14 @@ func (vm *VM) backup(ctx context.Context, undo *rollback, ids []string, disks []
 			Device: s.root(), Target: nodes[i], Sync: qemu.MirrorSyncModeFull, Speed: qmp.NonZero(opts.Speed),
 		}
 		if freezes {
-			request.Device = viewNode(s.ID, accessNode)
+			request.Device = viewNode(s.Name, accessNode)
 		}
 		if s.incremental {
 			request.Sync, request.Bitmap, request.BitmapMode = qemu.MirrorSyncModeBitmap, &s.chain.name, new(qemu.BitmapSyncModeNever)
 		}
-		t.Jobs = append(t.Jobs, job.Planned{ID: jobID(s.ID, backupPurpose), Request: request})
+		t.Jobs = append(t.Jobs, job.Planned{ID: jobID(s.Name, backupPurpose), Request: request})
 		if !isNode(disks[i].Target.Backend) {
-			targets[s.ID] = nodes[i : i+1]
+			targets[s.Name] = nodes[i : i+1]
 		}
 	}
 	if freezes {
@@ -241,7 +241,7 @@ func (vm *VM) sources(ctx context.Context, ids []string, views []ViewDisk) (all 
 
 func idsOf(all []*source) (ids []string) {
 	for _, s := range all {
-		ids = append(ids, s.ID)
+		ids = append(ids, s.Name)
 	}
 	return ids
 }

@@ -69,7 +69,7 @@ func (vm *VM) clean(ctx context.Context, disks ...*Disk) (kept []hotplug.Kept, e
 				}
 			}
 			if user == "" {
-				unused[d.ID] = append(unused[d.ID], node)
+				unused[d.Name] = append(unused[d.Name], node)
 				continue
 			}
 			kept = append(kept, hotplug.Kept{What: "node", Name: node, Err: because(hotplug.ErrInUse, "job %q uses it", user)})
@@ -98,7 +98,7 @@ func (vm *VM) cleanCreation(ctx context.Context, id string) error {
 
 // cleanJobs dismisses jobs that have ended, and removes the bitmaps that moves and commits have left.
 func (vm *VM) cleanJobs(ctx context.Context, d *Disk) error {
-	id := d.ID
+	id := d.Name
 	for _, j := range d.Jobs {
 		if j.Status != qemu.JobStatusConcluded || !job.IsOf(j.ID, id) {
 			continue

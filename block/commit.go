@@ -122,10 +122,10 @@ type merge struct {
 // planMerge begins to plan a merge: top is the node of its first layer.
 func (vm *VM) planMerge(ctx context.Context, id, purpose, top string, progress func(job.Progress)) (m merge, err error) {
 	m = merge{vm: vm, job: jobID(id, purpose), progress: progress}
-	if m.all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err != nil {
+	if m.all, err = vm.find(ctx, everyDisk); err != nil {
 		return m, err
 	}
-	if i := slices.IndexFunc(m.all, func(d *Disk) bool { return id != "" && d.ID == id }); i >= 0 {
+	if i := slices.IndexFunc(m.all, func(d *Disk) bool { return id != "" && d.Name == id }); i >= 0 {
 		m.disk = m.all[i]
 	}
 	if err = m.disk.idle(); err == nil {
@@ -148,7 +148,7 @@ func (m *merge) run(ctx context.Context) error {
 		err = j.Complete(ctx)
 	}
 	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
-		return m.vm.orBusy(ctx, m.disk.ID, m.job, err)
+		return m.vm.orBusy(ctx, m.disk.Name, m.job, err)
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
@@ -167,7 +167,7 @@ func (m *merge) run(ctx context.Context) error {
 			j.Detach()
 		}
 	}
-	d, lookErr := m.vm.look(ctx, m.disk.ID)
+	d, lookErr := m.vm.look(ctx, m.disk.Name)
 	switch {
 	case lookErr == nil && !d.uses(m.gone[0].Node):
 		return nil
@@ -179,7 +179,7 @@ func (m *merge) run(ctx context.Context) error {
 
 // release removes the layers, and returns what stays.
 func (m *merge) release(ctx context.Context) []hotplug.Kept {
-	return append(m.kept, m.vm.release(ctx, m.disk.ID, m.gone)...)
+	return append(m.kept, m.vm.release(ctx, m.disk.Name, m.gone)...)
 }
 
 // dismiss dismisses the job, which has ended.
@@ -246,7 +246,7 @@ func (m *merge) checkShared(base Layer, reopens bool) error {
 	for _, other := range m.all {
 		for _, l := range other.Layers {
 			if l.File == base.File && l.Node != base.Node && !l.part {
-				return because(hotplug.ErrInUse, "disk %q uses the file of node %q, too", cmp.Or(other.ID, other.Path), base.Node)
+				return because(hotplug.ErrInUse, "disk %q uses the file of node %q, too", cmp.Or(other.Name, other.Path), base.Node)
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -16,6 +17,10 @@ import (
 
 // A Disk describes the storage of a device as it is now.
 type Disk struct {
+	// Name is what the methods of [VM] take as the ID of the disk, and what the names of its jobs and nodes begin with: the
+	// ID of the device, or else that of [hotplug.DiskNames].
+	Name string
+
 	ID   string // of the device; empty if it has none
 	Path string // the device in QEMU's tree of objects, or its ID: the "qdev" of the block layer's answers
 
@@ -125,8 +130,8 @@ func (d *Disk) busy() error {
 	return e
 }
 
-// Disk describes the storage of the device with this ID. A drive without a medium is a disk. If there is no such device, or
-// QEMU's block layer does not serve it, the error matches [ErrNoDisk].
+// Disk describes the storage of the device with this ID, or of a device without an ID by [Disk.Name]. A drive without a medium
+// is a disk. If there is no such device, or QEMU's block layer does not serve it, the error matches [ErrNoDisk].
 //
 // Source: query-block, query-blockstats, query-jobs, query-block-exports, query-fdsets, qom-list; x-debug-query-block-graph
 // if there are jobs.
@@ -147,7 +152,7 @@ func (vm *VM) Disks(ctx context.Context) (all []*Disk, err error) {
 	if err := vm.made(ctx); err != nil {
 		return nil, err
 	}
-	if all, err = vm.find(ctx, func(*qemu.BlockInfo) bool { return true }); err == nil {
+	if all, err = vm.find(ctx, everyDisk); err == nil {
 		err = vm.describe(ctx, all...)
 	}
 	if err != nil {
@@ -167,14 +172,14 @@ func (vm *VM) look(ctx context.Context, id string) (*Disk, error) {
 
 // lookAll is look for several disks, which QEMU describes at once. A disk that does not exist is nil.
 func (vm *VM) lookAll(ctx context.Context, ids ...string) ([]*Disk, error) {
-	found, err := vm.find(ctx, func(b *qemu.BlockInfo) bool { id := idOf(b); return id != "" && slices.Contains(ids, id) })
+	found, err := vm.find(ctx, func(name string, _ *qemu.BlockInfo) bool { return name != "" && slices.Contains(ids, name) })
 	if err != nil {
 		return nil, err
 	}
 	disks := make([]*Disk, len(ids))
 	for _, d := range slices.Backward(found) { // the first one, if one device has several disks
 		for i, id := range ids {
-			if id == d.ID {
+			if id == d.Name {
 				disks[i] = d
 			}
 		}
@@ -265,19 +270,19 @@ func (vm *VM) complete(ctx context.Context, disks ...*Disk) error {
 	}
 	var ids []string
 	for _, d := range disks {
-		if d.ID != "" {
-			ids = append(ids, d.ID)
+		if d.Name != "" {
+			ids = append(ids, d.Name)
 		}
 	}
 	nodes, err := vm.plug.NodesOf(ctx, ids...)
 	for _, d := range disks {
 		for _, e := range exports {
-			isView := d.ID != "" && e.NodeName == viewNode(d.ID, accessNode)
+			isView := d.Name != "" && e.NodeName == viewNode(d.Name, accessNode)
 			if d.uses(e.NodeName) || isView || isNameless(e.NodeName) && slices.Contains(d.filters, e.NodeName) {
 				d.Exports = append(d.Exports, e)
 			}
 		}
-		for _, name := range nodes[d.ID] {
+		for _, name := range nodes[d.Name] {
 			if !d.uses(name) {
 				d.Left = append(d.Left, name)
 			}
@@ -289,6 +294,7 @@ func (vm *VM) complete(ctx context.Context, disks ...*Disk) error {
 // A view has the answers of QEMU about its storage.
 type view struct {
 	blocks   []qemu.BlockInfo
+	names    []string                    // of the disks, in the order of blocks
 	stats    map[string]*qemu.BlockStats // by the disk's qdev
 	jobs     []qemu.JobInfo
 	jobNodes map[string][]string // by the job's ID
@@ -299,7 +305,7 @@ const attempts = 5
 
 // find describes some disks. The answers to several queries may not fit, if the graph changes between them: then find asks
 // again.
-func (vm *VM) find(ctx context.Context, wanted func(b *qemu.BlockInfo) bool) (found []*Disk, err error) {
+func (vm *VM) find(ctx context.Context, wanted func(name string, b *qemu.BlockInfo) bool) (found []*Disk, err error) {
 	for range attempts {
 		v, err := vm.readView(ctx)
 		if err != nil {
@@ -308,8 +314,8 @@ func (vm *VM) find(ctx context.Context, wanted func(b *qemu.BlockInfo) bool) (fo
 		found = nil
 		fits := true
 		for i := range v.blocks {
-			if b := &v.blocks[i]; wanted(b) {
-				d, fit := v.disk(b)
+			if wanted(v.names[i], &v.blocks[i]) {
+				d, fit := v.disk(i)
 				found, fits = append(found, d), fits && fit
 			}
 		}
@@ -319,6 +325,8 @@ func (vm *VM) find(ctx context.Context, wanted func(b *qemu.BlockInfo) bool) (fo
 	}
 	return nil, errors.New("block graph keeps changing: try again")
 }
+
+func everyDisk(string, *qemu.BlockInfo) bool { return true }
 
 func (vm *VM) readView(ctx context.Context) (v *view, err error) {
 	v = &view{stats: map[string]*qemu.BlockStats{}}
@@ -334,6 +342,7 @@ func (vm *VM) readView(ctx context.Context) (v *view, err error) {
 	if v.blocks, err = (qemu.QueryBlock{}).Do(ctx, vm.conn); err != nil {
 		return nil, err
 	}
+	v.names = hotplug.DiskNames(v.blocks)
 	stats, err := qemu.QueryBlockStats{}.Do(ctx, vm.conn)
 	if err != nil {
 		return nil, err
@@ -383,23 +392,10 @@ func filesOf(s *qemu.BlockStats) (names []string) {
 // isNameless reports whether QEMU has made up the name of a node.
 func isNameless(node string) bool { return strings.HasPrefix(node, "#") }
 
-// idOf returns the ID of the device of a disk, or "".
-func idOf(b *qemu.BlockInfo) string {
-	path := qmp.Value(b.Qdev)
-	if !strings.HasPrefix(path, "/") {
-		return path
-	}
-	below, ok := strings.CutPrefix(path, "/machine/peripheral/")
-	if !ok {
-		return ""
-	}
-	id, _, _ := strings.Cut(below, "/")
-	return id
-}
-
-// disk describes a disk, without Exports and Left. fit is that of layers.
-func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
-	d = &Disk{ID: idOf(b), Path: qmp.Value(b.Qdev), Drive: b.Device}
+// disk describes a disk of blocks, without Exports and Left. fit is that of layers.
+func (v *view) disk(index int) (d *Disk, fit bool) {
+	b := &v.blocks[index]
+	d = &Disk{Name: v.names[index], ID: hotplug.DiskID(b), Path: qmp.Value(b.Qdev), Drive: b.Device}
 	if b.Inserted == nil {
 		return d, true
 	}
@@ -410,7 +406,7 @@ func (v *view) disk(b *qemu.BlockInfo) (d *Disk, fit bool) {
 			d.Bitmaps = append(d.Bitmaps, bitmap)
 		}
 	}
-	d.Jobs = job.OnDisk(v.jobs, v.jobNodes, d.ID, d.uses)
+	d.Jobs = job.OnDisk(v.jobs, v.jobNodes, d.Name, d.uses)
 	for _, j := range d.Jobs {
 		d.filters = append(d.filters, v.jobNodes[j.ID]...)
 	}

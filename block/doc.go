@@ -9,7 +9,8 @@
 //
 // # The view of a disk
 //
-// The caller names a disk by the ID of its device. Each operation first asks QEMU which nodes the disk uses now. So
+// The caller names a disk by the ID of its device. A device without an ID has a name, too: that of its drive, for example
+// "virtio0" for -drive if=virtio, or its number, see [hotplug.DiskNames] and [Disk.Name]. Each operation first asks QEMU which nodes the disk uses now. So
 // operations work on disks that other programs have added, moved or snapshotted. [VM.Disk] returns the same view: layers
 // (images and filters) from the top, jobs, bitmaps, exports, and the nodes that an interrupted operation has left.
 //
@@ -48,8 +49,8 @@
 //
 // # Jobs and names
 //
-// The ID of a job is the ID of the disk and the operation: "data1.move". The jobs of [VM.SaveMachine], [VM.LoadMachine] and
-// [VM.DeleteSavedMachine] are "machine.save", "machine.load" and "machine.delete". The name of a node is the ID of the disk
+// The ID of a job is the name of the disk and the operation: "data1.move". The jobs of [VM.SaveMachine], [VM.LoadMachine] and
+// [VM.DeleteSavedMachine] are "machine.save", "machine.load" and "machine.delete". The name of a node is the name of the disk
 // and a random text: "data1.k3fa5c". The nodes of a backup or a frozen view are "data1.frozen", "data1.scratch" and
 // "data1.view".
 //

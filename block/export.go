@@ -78,7 +78,7 @@ func (vm *VM) Export(ctx context.Context, id string, opts *ExportOptions) error 
 }
 
 func (vm *VM) exportDisk(ctx context.Context, undo *rollback, d *Disk, opts *ExportOptions) error {
-	id := d.ID
+	id := d.Name
 	switch {
 	case len(d.Layers) == 0:
 		return because(ErrNoDisk, "drive has no medium")

@@ -41,7 +41,7 @@ func viewNode(disk, purpose string) string {
 
 // frozen reports whether the guest uses the filter of a view.
 func (d *Disk) frozen() bool {
-	return d.ID != "" && len(d.Layers) > 1 && d.Layers[0].Node == viewNode(d.ID, filterNode)
+	return d.Name != "" && len(d.Layers) > 1 && d.Layers[0].Node == viewNode(d.Name, filterNode)
 }
 
 // devicePath returns the path of the device for qom-set.
@@ -106,7 +106,7 @@ func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freez
 			return err
 		})
 		for _, s := range all {
-			if err := vm.setDrive(ctx, s.Disk, viewNode(s.ID, filterNode)); err != nil {
+			if err := vm.setDrive(ctx, s.Disk, viewNode(s.Name, filterNode)); err != nil {
 				return err
 			}
 		}
@@ -122,7 +122,7 @@ func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freez
 	}
 	err = vm.addViewNodes(ctx, undo, all, accessNode, func(s *source) qemu.BlockdevOptions {
 		return qemu.BlockdevOptions{Driver: qemu.BlockdevDriverSnapshotAccess, Branch: &qemu.BlockdevOptionsGenericFormat{
-			File: qemu.BlockdevRef{Reference: new(viewNode(s.ID, filterNode))},
+			File: qemu.BlockdevRef{Reference: new(viewNode(s.Name, filterNode))},
 		}}
 	})
 	if err != nil {
@@ -131,7 +131,7 @@ func (vm *VM) freeze(ctx context.Context, undo *rollback, all []*source, o freez
 	var copies []qemu.TransactionAction
 	for _, s := range all {
 		for _, name := range s.bitmaps {
-			copies = append(copies, s.copyBitmap(name, viewNode(s.ID, accessNode))...)
+			copies = append(copies, s.copyBitmap(name, viewNode(s.Name, accessNode))...)
 		}
 	}
 	if len(copies) == 0 {
@@ -153,7 +153,7 @@ func (vm *VM) addScratches(ctx context.Context, undo *rollback, all []*source, d
 	targets := make([]wanted, len(all))
 	for i, s := range all {
 		w := &targets[i]
-		*w = wanted{disk: s.ID, size: s.Size()}
+		*w = wanted{disk: s.Name, size: s.Size()}
 		if s.scratch != nil {
 			w.Target = *s.scratch
 		} else {
@@ -168,7 +168,7 @@ func (vm *VM) addScratches(ctx context.Context, undo *rollback, all []*source, d
 			return errors.New("a Scratch must not have a NodeName")
 		}
 		if !isNode(w.Backend) {
-			w.NodeName = viewNode(s.ID, scratchNode)
+			w.NodeName = viewNode(s.Name, scratchNode)
 		}
 	}
 	nodes, err := vm.addTargets(ctx, undo, targets)
@@ -207,7 +207,7 @@ func isNode(backend hotplug.DiskBackend) bool {
 func (vm *VM) addViewNodes(ctx context.Context, undo *rollback, all []*source, purpose string, options func(s *source) qemu.BlockdevOptions) error {
 	var nodes []hotplug.Disk
 	for _, s := range all {
-		nodes = append(nodes, hotplug.Disk{ID: s.ID, NodeName: viewNode(s.ID, purpose), Backend: hotplug.Blockdev{Options: options(s)}})
+		nodes = append(nodes, hotplug.Disk{ID: s.Name, NodeName: viewNode(s.Name, purpose), Backend: hotplug.Blockdev{Options: options(s)}})
 	}
 	return busyIfExists(vm.addNodes(ctx, undo, nodes))
 }
@@ -250,7 +250,7 @@ func (vm *VM) beginChains(ctx context.Context, undo *rollback, all []*source) er
 	}
 	for i, s := range all { // a bitmap with this name is that of another backup, which needs it
 		if d := disks[i]; d != nil && s.chain != nil && d.bitmap(s.chain.next()) != nil {
-			return onDisk(s.ID, fmt.Errorf("%w: %w", ErrFrozen, err))
+			return onDisk(s.Name, fmt.Errorf("%w: %w", ErrFrozen, err))
 		}
 	}
 	return err

@@ -147,7 +147,7 @@ func (vm *VM) SaveMachine(ctx context.Context, name string, opts *MachineOptions
 		}
 		state := disks[0].image().Node
 		if opts.StateDisk != "" {
-			i := slices.IndexFunc(disks, func(d imaged) bool { return d.ID == opts.StateDisk })
+			i := slices.IndexFunc(disks, func(d imaged) bool { return d.Name == opts.StateDisk })
 			if i < 0 {
 				return because(ErrNoDisk, "StateDisk %q is not among the disks", opts.StateDisk)
 			}
@@ -189,7 +189,7 @@ func (vm *VM) LoadMachine(ctx context.Context, name string, opts *MachineOptions
 		}
 		for _, d := range disks {
 			if len(d.Bitmaps) > 0 {
-				return onDisk(cmp.Or(d.ID, d.Path), because(ErrHasBitmaps, "disk has bitmap %q, which would lack the change: remove it first", *d.Bitmaps[0].Name))
+				return onDisk(cmp.Or(d.Name, d.Path), because(ErrHasBitmaps, "disk has bitmap %q, which would lack the change: remove it first", *d.Bitmaps[0].Name))
 			}
 		}
 		before, err := qemu.QueryStatus{}.Do(ctx, vm.conn)
@@ -259,7 +259,7 @@ func (vm *VM) machineDisks(ctx context.Context, opts *MachineOptions) ([]imaged,
 	}
 	for _, d := range disks {
 		if err := d.busy(); err != nil {
-			return nil, fmt.Errorf("disk %q: %w", cmp.Or(d.ID, d.Path), err)
+			return nil, fmt.Errorf("disk %q: %w", cmp.Or(d.Name, d.Path), err)
 		}
 	}
 	return disks, nil
@@ -268,8 +268,8 @@ func (vm *VM) machineDisks(ctx context.Context, opts *MachineOptions) ([]imaged,
 // findImages returns the disks with these IDs, or all that the guest can write to. There is at least one.
 func (vm *VM) findImages(ctx context.Context, ids []string) (disks []imaged, err error) {
 	infos := map[string]*qemu.BlockInfo{} // by the disk's Path
-	found, err := vm.find(ctx, func(b *qemu.BlockInfo) bool {
-		if b.Qdev == nil || b.Inserted == nil || len(ids) == 0 && b.Inserted.RO || len(ids) > 0 && !slices.Contains(ids, idOf(b)) {
+	found, err := vm.find(ctx, func(name string, b *qemu.BlockInfo) bool {
+		if b.Qdev == nil || b.Inserted == nil || len(ids) == 0 && b.Inserted.RO || len(ids) > 0 && !slices.Contains(ids, name) {
 			return false
 		}
 		infos[*b.Qdev] = b
@@ -286,7 +286,7 @@ func (vm *VM) findImages(ctx context.Context, ids []string) (disks []imaged, err
 		disks = append(disks, imaged{d, image.Snapshots})
 	}
 	for _, id := range ids {
-		if id == "" || !slices.ContainsFunc(disks, func(d imaged) bool { return d.ID == id }) {
+		if id == "" || !slices.ContainsFunc(disks, func(d imaged) bool { return d.Name == id }) {
 			return nil, because(ErrNoDisk, "disk %q does not exist, or has no medium", id)
 		}
 	}
@@ -308,7 +308,7 @@ func stateOf(disks []imaged, name string) (node string, err error) {
 	for _, d := range disks {
 		switch s := named(d.snapshots, name); {
 		case s == nil:
-			return "", because(ErrNoSnapshot, "disk %q has no snapshot %q", cmp.Or(d.ID, d.Path), name)
+			return "", because(ErrNoSnapshot, "disk %q has no snapshot %q", cmp.Or(d.Name, d.Path), name)
 		case s.VMStateSize > 0:
 			node = d.image().Node
 		}

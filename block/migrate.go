@@ -209,7 +209,7 @@ func (m *move) check(ctx context.Context) error {
 		return err
 	}
 	for _, d := range here {
-		m.disks = append(m.disks, &movingDisk{id: d.ID, root: d.root()})
+		m.disks = append(m.disks, &movingDisk{id: d.Name, root: d.root()})
 	}
 	if m.dst == nil {
 		return nil
@@ -220,7 +220,7 @@ func (m *move) check(ctx context.Context) error {
 	}
 	for i, d := range here {
 		if d.Size() != there[i].Size() {
-			return because(ErrSize, "disk %q has %d bytes, and at the destination %d", d.ID, d.Size(), there[i].Size())
+			return because(ErrSize, "disk %q has %d bytes, and at the destination %d", d.Name, d.Size(), there[i].Size())
 		}
 		m.disks[i].there = there[i]
 	}

@@ -227,7 +227,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 		err = j.EndWithoutPivot(ctx)
 	}
 	if _, failed := errors.AsType[*job.FailedError](err); failed || errors.Is(err, job.ErrNotStarted) || errors.Is(err, job.ErrCancelled) {
-		return false, m.vm.orBusy(ctx, m.disk.ID, m.job, err)
+		return false, m.vm.orBusy(ctx, m.disk.Name, m.job, err)
 	}
 	ctx, cancel := wait.Detach(ctx, undoLimit)
 	defer cancel()
@@ -237,7 +237,7 @@ func (m *mirror) run(ctx context.Context) (moved bool, err error) {
 	if errors.Is(err, job.ErrNotDismissed) {
 		m.kept, err = append(m.kept, hotplug.Kept{What: "job", Name: m.job, Err: err}), nil
 	}
-	d, lookErr := m.vm.look(ctx, m.disk.ID)
+	d, lookErr := m.vm.look(ctx, m.disk.Name)
 	switch {
 	case lookErr == nil && d.uses(m.Target):
 		return true, nil

@@ -85,7 +85,7 @@ func (vm *VM) OpenView(ctx context.Context, disks []ViewDisk, opts *ViewOptions)
 		}
 		for _, s := range all {
 			if err := vm.checkThread(ctx, s.Disk); err != nil {
-				return onDisk(s.ID, err)
+				return onDisk(s.Name, err)
 			}
 		}
 		if err := vm.freeze(ctx, undo, all, freezeOptions{opts.ScratchDir, opts.WriteTimeout}); err != nil {
@@ -120,12 +120,12 @@ func (vm *VM) exportViews(ctx context.Context, undo *rollback, all []*source, se
 	ids := idsOf(all)
 	undo.add("export of disk "+strings.Join(ids, ", "), func(ctx context.Context) error { return vm.removeExports(ctx, ids) })
 	for _, s := range all {
-		access := viewNode(s.ID, accessNode)
-		nbd := &qemu.BlockExportOptionsNBD{Name: &s.ID}
+		access := viewNode(s.Name, accessNode)
+		nbd := &qemu.BlockExportOptionsNBD{Name: &s.Name}
 		for _, name := range s.bitmaps {
 			nbd.Bitmaps = append(nbd.Bitmaps, qemu.BlockDirtyBitmapOrStr{External: &qemu.BlockDirtyBitmap{Node: access, Name: name}})
 		}
-		err := qemu.BlockExportAdd{ID: exportID(s.ID, server != nil), NodeName: access, Branch: nbd}.Do(ctx, vm.conn)
+		err := qemu.BlockExportAdd{ID: exportID(s.Name, server != nil), NodeName: access, Branch: nbd}.Do(ctx, vm.conn)
 		if err != nil {
 			return err
 		}

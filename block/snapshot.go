@@ -168,12 +168,12 @@ func (vm *VM) checkSizes(ctx context.Context, before []*Disk) error {
 		return err
 	}
 	for _, d := range before {
-		i := slices.IndexFunc(all, func(b qemu.BlockInfo) bool { return idOf(&b) == d.ID && b.Inserted != nil })
+		i := slices.IndexFunc(all, func(b qemu.BlockInfo) bool { return qmp.Value(b.Qdev) == d.Path && b.Inserted != nil })
 		if i < 0 {
-			return onDisk(d.ID, ErrNoDisk)
+			return onDisk(d.Name, ErrNoDisk)
 		}
 		if size := all[i].Inserted.Image.VirtualSize; size != d.Size() {
-			return onDisk(d.ID, because(ErrSize, "disk has %d bytes, and had %d when its overlay was created", size, d.Size()))
+			return onDisk(d.Name, because(ErrSize, "disk has %d bytes, and had %d when its overlay was created", size, d.Size()))
 		}
 	}
 	return nil

@@ -44,7 +44,7 @@ func (vm *VM) checkThreads(ctx context.Context) error {
 	if err != nil || len(threads) == 0 {
 		return err
 	}
-	disks, err := vm.find(ctx, func(*qemu.BlockInfo) bool { return true })
+	disks, err := vm.find(ctx, everyDisk)
 	if err != nil {
 		return err
 	}

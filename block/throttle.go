@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
@@ -100,15 +102,14 @@ func (vm *VM) driveWithMedium(ctx context.Context, id string) (*qemu.BlockInfo, 
 	if err != nil {
 		return nil, err
 	}
-	for i := range blocks {
-		if b := &blocks[i]; idOf(b) == id && id != "" {
-			if b.Inserted == nil {
-				return nil, because(ErrNoDisk, "drive has no medium")
-			}
-			return b, nil
-		}
+	switch i := slices.Index(hotplug.DiskNames(blocks), id); {
+	case i < 0 || id == "":
+		return nil, ErrNoDisk
+	case blocks[i].Inserted == nil:
+		return nil, because(ErrNoDisk, "drive has no medium")
+	default:
+		return &blocks[i], nil
 	}
-	return nil, ErrNoDisk
 }
 
 // check returns an error for limits that exclude each other, or make no sense.

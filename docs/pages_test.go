@@ -99,6 +99,7 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/introspect"
 	"github.com/qmpkit/qmpkit/qmp/qmpfd"
 	"github.com/qmpkit/qmpkit/qmp/qmplibvirt"
+	"github.com/qmpkit/qmpkit/qmp/qmplibvirt/sasl"
 	"github.com/qmpkit/qmpkit/qmp/qmpschema"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 	"github.com/qmpkit/qmpkit/qmp/qmptls"
@@ -108,7 +109,7 @@ import (
 func page(ctx context.Context, t *testing.T, client *qmp.Client, vm *hotplug.VM, disks *block.VM, agent *guestagent.Agent, source, destination *qmp.Client,
 	schema *introspect.Schema, answer []byte, checked qmp.Conn, add qemu.BlockdevAdd, mirror qemu.BlockdevMirror,
 	taps []*os.File, core *os.File, p *launch.Process, conn *qmplibvirt.Conn, web *qmplibvirt.Domain,
-	pool *x509.CertPool, own []tls.Certificate) error {
+	pool *x509.CertPool, own []tls.Certificate, password string) error {
 	{
 //line %s:%d
 %s

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -162,6 +164,52 @@ func isDriveOf(id string, qdev *string) bool {
 		return true
 	}
 	return false
+}
+
+// DiskID returns the ID of the device of a disk in the answer of query-block, or "" if the device has no ID.
+func DiskID(b *qemu.BlockInfo) string {
+	qdev := qmp.Value(b.Qdev)
+	if !strings.HasPrefix(qdev, "/") {
+		return qdev
+	}
+	below, ok := strings.CutPrefix(qdev, devicesPath+"/")
+	if !ok {
+		return ""
+	}
+	id, _, _ := strings.Cut(below, "/")
+	return id
+}
+
+// DiskNames returns the name of each disk in the answer of query-block, in its order. Package block and [VM.ResizeDisk] take
+// these names where they take the ID of a device. The name is:
+//   - the ID of the device.
+//   - without an ID, the name of the drive: "virtio0" for "-drive if=virtio", "root" for "-drive if=virtio,id=root".
+//   - without both, "anon" and the number of the device: "anon0" for /machine/peripheral-anon/device[0], which is the first
+//     -device without an ID.
+//   - empty if no device uses the disk, or if the name is the ID of another device.
+//
+// The names without an ID are those of one QEMU. They are not names for [VM.RemoveDisk].
+func DiskNames(blocks []qemu.BlockInfo) []string {
+	names := make([]string, len(blocks))
+	for i := range blocks {
+		names[i] = DiskID(&blocks[i])
+	}
+	for i, b := range blocks {
+		if name := cmp.Or(b.Device, anonymous(qmp.Value(b.Qdev))); b.Qdev != nil && names[i] == "" && !slices.Contains(names, name) {
+			names[i] = name
+		}
+	}
+	return names
+}
+
+// anonymous returns the name of a disk whose device has neither an ID nor a drive with a name.
+func anonymous(qdev string) string {
+	number, ok := strings.CutPrefix(qdev, "/machine/peripheral-anon/device[")
+	number, _, closed := strings.Cut(number, "]")
+	if !ok || !closed {
+		return ""
+	}
+	return "anon" + number
 }
 
 // blockInfo finds a disk in query-block.

@@ -25,6 +25,7 @@ import "context"
 //     parts that the device uses, because QEMU no longer reports them when the guest has released the device.
 //   - [ErrUnplugRefused]: the guest refused. The disk works as before.
 //   - [ErrNotDisk]: the device is not a disk.
+//   - [ErrNoID]: the device of the disk has no ID.
 //   - [ErrBusy]: jobs are on the disk, or exports serve a node that this package added. Nothing was removed. The
 //     [*BusyError] names them. [WithJobs] cancels the jobs. Remove the exports first, by block-export-del.
 //   - [ErrNotAlone]: other devices are on the buses of the device, for example the namespaces of an
@@ -42,7 +43,7 @@ import "context"
 // by the device's ID, even if the caller has named them. RemoveDisk treats a node with the device's ID as one that
 // AddDisk added.
 //
-// Source: query-jobs, query-block-exports, device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and
+// Source: query-jobs, query-block, query-block-exports, device_del, DEVICE_DELETED, blockdev-del, remove-fd, object-del and
 // chardev-remove.
 func (vm *VM) RemoveDisk(ctx context.Context, id string, opts ...RemoveOption) (kept []Kept, err error) {
 	return vm.removingDevice(ctx, "disk", id, opts, func(r *removal) error { return vm.removeWith(ctx, id, r, diskRemoval) })

@@ -1,9 +1,11 @@
 package hotplug
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
@@ -13,8 +15,8 @@ import (
 var ErrHasBitmaps = errors.New("disk has bitmaps")
 
 // ResizeDisk changes the size of a disk, in bytes, while the guest uses it. QEMU tells the guest. id is the
-// ID of the device. ResizeDisk resizes the node that the device uses now: the disk's own node, an overlay,
-// a filter with the node below it, or a drive of -drive.
+// ID of the device, or the name of a disk without one, see [DiskNames]. ResizeDisk resizes the node that the device uses
+// now: the disk's own node, an overlay, a filter with the node below it, or a drive of -drive.
 //
 // QEMU resizes the file or the image, too. A block device of the host, or storage in the network, must have
 // its new size before the call. If size is smaller, the data behind the new end is lost without a warning,
@@ -44,6 +46,9 @@ func (vm *VM) resizeDisk(ctx context.Context, id string, size int64) error {
 		return fmt.Errorf("size is %d bytes: it must be positive", size)
 	}
 	device, drive, err := vm.drive(ctx, id)
+	if err == nil && !device {
+		device, drive, err = vm.driveNamed(ctx, id)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -62,6 +67,19 @@ func (vm *VM) resizeDisk(ctx context.Context, id string, size int64) error {
 	}
 	// The name is a node's, or a drive's of -drive. QEMU does not let one be both.
 	return qemu.BlockResize{Device: drive, NodeName: drive, Size: size}.Do(ctx, vm.conn)
+}
+
+// driveNamed finds a disk whose device has no ID. drive is the name of its node or of its drive, or "" without a medium.
+func (vm *VM) driveNamed(ctx context.Context, name string) (device bool, drive *string, err error) {
+	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+	i := slices.Index(DiskNames(blocks), name)
+	switch {
+	case err != nil || i < 0:
+		return false, nil, err
+	case blocks[i].Inserted == nil:
+		return true, new(""), nil
+	}
+	return true, new(cmp.Or(blocks[i].Device, qmp.Value(blocks[i].Inserted.NodeName))), nil
 }
 
 // checkShrinks returns an error if a disk with bitmaps would become smaller. If it grows again later, the bitmaps do not have

@@ -107,6 +107,26 @@ func TestDiskOfAnotherNode(t *testing.T) {
 	})
 }
 
+// TestDiskWithoutID has a drive without a medium whose device has no ID. Package block tests drives with a medium.
+func TestDiskWithoutID(t *testing.T) {
+	m := fakeqemu.New(t)
+	vm := hotplug.New(m.Dial(), nil)
+	m.Handle("query-block", qmptest.Return([]qemu.BlockInfo{
+		{Device: "ide1-cd0", Qdev: new("/machine/unattached/device[24]"), Type: "unknown", Removable: true},
+		{Device: "virtio0", Qdev: new("/machine/peripheral-anon/device[0]/virtio-backend"), Type: "unknown"},
+	}))
+	require.ErrorIs(t, vm.ResizeDisk(t.Context(), "ide1-cd0", 1<<20), hotplug.ErrNotDisk)
+	_, err := vm.RemoveDisk(t.Context(), "virtio0")
+	require.ErrorIs(t, err, hotplug.ErrNoID)
+	require.EqualError(t, err, `hotplug: remove disk "virtio0": device has no ID: device_del with id=/machine/peripheral-anon/device[0] asks the guest to release it`)
+	_, err = vm.RemoveDisk(t.Context(), "virtio1") // is gone
+	require.NoError(t, err)
+	m.Handle("query-block", qmptest.Refuse(qmp.ErrGeneric, "injected"))
+	require.ErrorContains(t, vm.ResizeDisk(t.Context(), "virtio0", 1<<20), "injected")
+	_, err = vm.RemoveDisk(t.Context(), "virtio0")
+	require.ErrorContains(t, err, "injected")
+}
+
 func TestResizeFaults(t *testing.T) {
 	m := fakeqemu.New(t)
 	vm := hotplug.New(m.Dial(), nil)

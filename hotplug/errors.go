@@ -18,6 +18,10 @@ var ErrExists = errors.New("device ID is in use")
 // changed nothing.
 var ErrNotDisk = errors.New("device is not a disk")
 
+// ErrNoID means that [VM.RemoveDisk] was called for a disk whose device has no ID, by its name of [DiskNames]. The operation
+// has changed nothing. The command device_del takes the device's path in QEMU's tree of objects.
+var ErrNoID = errors.New("device has no ID")
+
 // ErrNotNIC means that [VM.RemoveNIC] was called for a device that is not a NIC. The operation has changed nothing.
 var ErrNotNIC = errors.New("device is not a NIC")
 

@@ -69,6 +69,11 @@ func (vm *VM) readParts(ctx context.Context, id string, r *removal, kind removal
 			return nil, err
 		}
 	}
+	if !f.exists && slices.Contains(kind.gone, aNode) {
+		if err := vm.checkNoDisk(ctx, id); err != nil {
+			return nil, err
+		}
+	}
 	p := &parts{found: f, removal: r, vm: vm, gone: kind.gone}
 	if f.exists && kind.shared {
 		if err := p.readShared(ctx); err != nil {
@@ -76,6 +81,17 @@ func (vm *VM) readParts(ctx context.Context, id string, r *removal, kind removal
 		}
 	}
 	return p, p.readStorage(ctx)
+}
+
+// checkNoDisk returns an error if a disk whose device has no ID has this name: the nodes of its operations look like the parts
+// of a device that is gone.
+func (vm *VM) checkNoDisk(ctx context.Context, name string) error {
+	blocks, err := qemu.QueryBlock{}.Do(ctx, vm.conn)
+	if i := slices.Index(DiskNames(blocks), name); i >= 0 && DiskID(&blocks[i]) == "" {
+		return because(ErrNoID, "device has no ID: device_del with id=%s asks the guest to release it",
+			strings.TrimSuffix(qmp.Value(blocks[i].Qdev), "/virtio-backend"))
+	}
+	return err
 }
 
 // readShared finds the parts that other devices can use, too.

@@ -279,16 +279,16 @@ func (j *Job) look(ctx context.Context, progress func(Progress)) error {
 	j.status, j.reason = info.Status, info.Error
 	j.ready = j.ready || info.Status == qemu.JobStatusReady
 	now := time.Now()
-	p := progressOf(info)
+	block, err := findStopped(ctx, j.conn, info)
+	p := progressOf(info, block)
+	if p.Cause == CausePaused && j.progress.Status != info.Status {
+		p.Cause = ""
+	}
 	if passed := now.Sub(j.at).Seconds(); !j.at.IsZero() && passed > 0 {
 		p.Speed = max(0, float64(p.Current-j.progress.Current)/passed)
 	}
 	j.progress, j.at = p, now
 	j.report(progress)
-	if info.Status != qemu.JobStatusPaused && info.Status != qemu.JobStatusStandby {
-		return nil
-	}
-	block, err := findBlock(ctx, j.conn, j.id)
 	if err == nil && block != nil && block.IOStatus != qemu.BlockDeviceIOStatusOk {
 		j.stopped = &StoppedError{ID: j.id, Type: j.kind, IOStatus: block.IOStatus}
 	}

@@ -111,7 +111,8 @@ func Run(ctx context.Context, conn qmp.Conn, id string, request qmp.Request, pro
 	return err
 }
 
-// List returns all jobs of a server, also jobs that have ended and were not dismissed.
+// List returns all jobs of a server, also jobs that have ended and were not dismissed. [Describe] also says why they stand
+// still.
 //
 // Source: query-jobs.
 func List(ctx context.Context, x qmp.Executor) ([]qemu.JobInfo, error) {
@@ -202,6 +203,10 @@ type Progress struct {
 	Current int64
 	Total   int64
 	Speed   float64 // units a second since the last report; 0 in the first report
+
+	// Cause is why the job stands still, if Status does not tell: [CauseNoSpace], [CauseIOError], [CausePaused], or empty. The
+	// callback of a wait gets CausePaused when two reports in turn find the job paused. [Describe] tells the other causes.
+	Cause Cause
 }
 
 // still returns an error if the job has ended, as far as the events tell, or after Detach: the ID can be that of another
@@ -232,7 +237,7 @@ func (j *Job) act(ctx context.Context, command qmp.Request) error {
 // Progress asks QEMU for the progress of the job. The Speed of the result is 0. If the job no longer exists, the error
 // matches [ErrGone], and after Detach [ErrGoesOn].
 //
-// Source: query-jobs.
+// Source: query-jobs; query-block-jobs if the job is paused.
 func (j *Job) Progress(ctx context.Context) (Progress, error) {
 	if err := j.still(); err != nil {
 		return Progress{}, err
@@ -241,17 +246,14 @@ func (j *Job) Progress(ctx context.Context) (Progress, error) {
 	if err == nil {
 		err = j.still()
 	}
-	switch {
-	case err != nil:
-		return Progress{}, err
-	case info == nil:
-		return Progress{}, j.end(ErrGone)
+	if err != nil || info == nil {
+		return Progress{}, cmp.Or(err, j.end(ErrGone))
 	}
-	return progressOf(info), nil
-}
-
-func progressOf(info *qemu.JobInfo) Progress {
-	return Progress{Status: info.Status, Current: info.CurrentProgress, Total: info.TotalProgress}
+	block, err := findStopped(ctx, j.conn, info)
+	if err != nil {
+		return Progress{}, err
+	}
+	return progressOf(info, block), nil
 }
 
 // Pause pauses the job until Resume. QEMU refuses to pause a job twice. A job that is ready becomes "standby" and no

@@ -2,7 +2,7 @@ package launch
 
 import "time"
 
-// Hurry makes Shutdown press and look more often.
+// Hurry makes Shutdown press, look and wake sooner.
 func Hurry() {
-	pressEvery, lookEvery = 50*time.Millisecond, 10*time.Millisecond
+	pressEvery, lookEvery, wakeAfter = 50*time.Millisecond, 10*time.Millisecond, 50*time.Millisecond
 }

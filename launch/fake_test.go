@@ -24,6 +24,10 @@ const asQEMU = "LAUNCH_AS_QEMU"
 // beQEMU is a QEMU with a monitor that knows five commands. behaviour has the words:
 //   - "listens": the guest powers the machine off at the second press of the button
 //   - "stays": the process stays after that, as with -no-shutdown
+//   - "silent": it does so without STOP, like a machine that did not run
+//   - "half": before the process ends, the monitor takes nothing more, and the client cannot read the end yet; SHUTDOWN comes
+//     only with "told"
+//   - "stuck": it answers no command after that, not even the press, and ends when it gets SIGTERM
 //   - "paused": the machine does not run
 //   - "no-quit", "no-term": quit has no effect, or SIGTERM
 //   - "hangs": the process stops itself when it gets a command
@@ -38,9 +42,10 @@ func beQEMU(behaviour string) {
 	if does("paused") {
 		status = "paused"
 	}
-	shutdown := func(reason string) {
-		fmt.Fprintf(monitor, `{"timestamp":{"seconds":1,"microseconds":1},"event":"SHUTDOWN","data":{"guest":true,"reason":%q}}`+"\n", reason)
+	event := func(name, data string) {
+		fmt.Fprintf(monitor, `{"timestamp":{"seconds":1,"microseconds":1},"event":%q,"data":%s}`+"\n", name, data)
 	}
+	terminated := make(chan os.Signal, 1)
 	fmt.Fprintln(monitor, `{"QMP":{"version":{"qemu":{"micro":0,"minor":1,"major":11},"package":""},"capabilities":[]}}`)
 	for commands := json.NewDecoder(monitor); ; {
 		var command struct {
@@ -58,18 +63,35 @@ func beQEMU(behaviour string) {
 			}
 			result = fmt.Sprintf(`{"running":%t,"status":%q}`, status == "running", status)
 		case "system_powerdown":
-			if presses++; presses == 2 && does("listens") {
-				shutdown("guest-shutdown")
-				if !does("stays") {
-					monitor.Close()
-					time.Sleep(20 * time.Millisecond)
-					os.Exit(0)
-				}
+			if presses++; presses < 2 || !does("listens") {
+				break
+			}
+			if does("half") {
+				_ = syscall.Shutdown(fd, syscall.SHUT_RD)
+				time.AfterFunc(200*time.Millisecond, func() { os.Exit(0) })
+			}
+			if !does("half") || does("told") {
+				event("SHUTDOWN", `{"guest":true,"reason":"guest-shutdown"}`)
+			}
+			switch {
+			case does("half"):
+			case does("stuck"):
+				signal.Notify(terminated, syscall.SIGTERM)
+				<-terminated
+				os.Exit(0)
+			case does("silent"):
 				status = "shutdown"
+			case does("stays"):
+				status = "shutdown"
+				event("STOP", "{}")
+			default:
+				monitor.Close()
+				time.Sleep(20 * time.Millisecond)
+				os.Exit(0)
 			}
 		case "quit":
 			if !does("no-quit") {
-				shutdown("host-qmp-quit")
+				event("SHUTDOWN", `{"guest":false,"reason":"host-qmp-quit"}`)
 				os.Exit(0)
 			}
 		}

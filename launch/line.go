@@ -108,11 +108,14 @@ func (l *Line) hide(output string) string {
 //
 // QEMU makes the descriptor of a tap or a socket non-blocking, which the caller's file notices.
 func (l *Line) FD(f *os.File) (string, error) {
-	copied, err := duplicate(f)
+	if !canPassDescriptors {
+		return "", errNoDescriptors
+	}
+	copied, err := fdconn.Duplicate([]*os.File{f})
 	if err != nil {
 		return "", err
 	}
-	return l.give(copied), nil
+	return l.give(copied[0]), nil
 }
 
 // give gives QEMU a file, which belongs to the line.

@@ -27,10 +27,11 @@ type Process struct {
 	done      chan struct{} // closed when exit is set
 	exit      Exit
 
-	mu          sync.Mutex
-	cause       qemu.ShutdownCause // of the last SHUTDOWN event
-	stage       Stage              // that Shutdown has reached
-	sawShutdown chan struct{}      // wakes Shutdown
+	mu     sync.Mutex
+	cause  qemu.ShutdownCause // of the last SHUTDOWN event
+	ending bool               // no STOP has followed that: QEMU ends by itself
+	stage  Stage              // that Shutdown has reached
+	turned chan struct{}      // has one when ending has changed
 
 	stopping wait.Mutex // held by the Shutdown that acts
 }
@@ -38,7 +39,7 @@ type Process struct {
 func newProcess(stderr io.Writer) *Process {
 	return &Process{
 		stderr: newTail(stderr), connected: make(chan struct{}), watched: make(chan struct{}),
-		ended: make(chan struct{}), done: make(chan struct{}), sawShutdown: make(chan struct{}, 1),
+		ended: make(chan struct{}), done: make(chan struct{}), turned: make(chan struct{}, 1),
 	}
 }
 
@@ -115,23 +116,49 @@ func (p *Process) signal(s os.Signal) error {
 // setClient sets the client, and follows its events.
 func (p *Process) setClient(client *qmp.Client) {
 	p.client = client
-	shutdowns := qmp.Subscribe[qemu.ShutdownEvent](client)
+	var (
+		shutdown qemu.ShutdownEvent
+		stop     qemu.StopEvent
+	)
+	events := client.Events(shutdown.EventName(), stop.EventName())
 	go func() {
 		defer close(p.watched)
-		for event, err := range shutdowns.All(context.Background()) {
-			if err != nil {
-				continue // events that were lost came before the last one
-			}
-			p.mu.Lock()
-			p.cause = event.Data.Reason
-			p.mu.Unlock()
-			select {
-			case p.sawShutdown <- struct{}{}:
-			default:
+		for {
+			event, err := events.Next(context.Background())
+			switch {
+			case errors.Is(err, qmp.ErrEventsLost):
+				continue // those that were lost came before the last one
+			case err != nil:
+				return
+			case event.Name == stop.EventName(): // -no-shutdown
+				p.turn(false)
+			case qmp.DecodeEventData(event.Data, &shutdown) == nil:
+				p.mu.Lock()
+				p.cause = shutdown.Reason
+				p.mu.Unlock()
+				p.turn(true)
 			}
 		}
 	}()
 	close(p.connected)
+}
+
+// turn sets whether QEMU ends by itself.
+func (p *Process) turn(ending bool) {
+	p.mu.Lock()
+	p.ending = ending
+	p.mu.Unlock()
+	select {
+	case p.turned <- struct{}{}:
+	default:
+	}
+}
+
+// endsItself reports whether QEMU has said that it ends.
+func (p *Process) endsItself() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ending
 }
 
 // finish sets how a process has ended, and cleans up.

@@ -35,6 +35,7 @@ type ShutdownOptions struct {
 var (
 	pressEvery = 5 * time.Second // the power button
 	lookEvery  = time.Second     // for the state of the machine
+	wakeAfter  = 5 * time.Second // a QEMU that ends by itself
 )
 
 // answerLimit is the time after which a monitor counts as dead.
@@ -48,8 +49,8 @@ const (
 )
 
 // Shutdown ends QEMU, in up to four steps. It goes on to the next step if QEMU has not ended in the time of a step:
-//  1. It presses the power button, every 5 seconds, and waits until the guest has powered off. A guest that
-//     has not booted yet loses a press. Shutdown leaves this step out if the machine does not run.
+//  1. It presses the power button, every 5 seconds, and waits until the guest has powered off and QEMU has ended. A guest
+//     that has not booted yet loses a press. Shutdown leaves this step out if the machine does not run.
 //  2. It sends quit. A guest that still runs loses what it has not written.
 //  3. It sends SIGTERM, which works if the monitor does not answer or the program has closed the client.
 //  4. It sends SIGKILL, which also ends a QEMU that hangs.
@@ -77,9 +78,9 @@ func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, er
 	for _, step := range []struct {
 		limit, usual time.Duration
 		share        float64
-		do           func(context.Context)
+		do           func(context.Context) error
 	}{
-		{opts.PowerButton, time.Minute, buttonShare, func(ctx context.Context) { _ = p.powerOff(ctx) }}, // quit is next
+		{opts.PowerButton, time.Minute, buttonShare, p.powerOff},
 		{opts.Quit, 10 * time.Second, quitShare, p.quit},
 		{opts.Terminate, 5 * time.Second, terminateShare, p.terminate},
 	} {
@@ -91,8 +92,7 @@ func (p *Process) Shutdown(ctx context.Context, opts *ShutdownOptions) (Exit, er
 			continue
 		}
 		stepCtx, cancel := context.WithTimeout(ctx, limit)
-		step.do(stepCtx)
-		p.settle(stepCtx)
+		p.settle(stepCtx, step.do(stepCtx)) // if that has failed, the next step follows
 		cancel()
 	}
 	return p.end()
@@ -130,9 +130,11 @@ func (p *Process) reach(s Stage) {
 	}
 }
 
-// settle waits for the end of a QEMU that has closed the monitor: it ends soon after that.
-func (p *Process) settle(ctx context.Context) {
-	if err := p.client.Err(); err == nil || errors.Is(err, qmp.ErrClosed) {
+// settle waits for the end of a QEMU that has closed its monitor, which the error of a command tells: it ends soon after
+// that.
+func (p *Process) settle(ctx context.Context, err error) {
+	unanswered := errors.Is(err, qmp.ErrNotSent) || errors.Is(err, qmp.ErrOutcomeUnknown)
+	if !unanswered || errors.Is(err, qmp.ErrClosed) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, grace)
@@ -147,7 +149,7 @@ func (p *Process) settle(ctx context.Context) {
 // Source: query-status, system_powerdown, SHUTDOWN; with -no-shutdown also quit.
 func (p *Process) PowerOff(ctx context.Context) (Exit, error) {
 	err := p.powerOff(ctx)
-	p.settle(ctx)
+	p.settle(ctx, err)
 	if exit, ended := p.Exit(); ended {
 		return exit, nil
 	}
@@ -160,31 +162,33 @@ func (p *Process) powerOff(ctx context.Context) error {
 	defer look.Stop()
 	var pressed time.Time
 	for {
+		if p.endsItself() {
+			if err := p.awaitEnd(ctx); err != nil || p.hasEnded() {
+				return err
+			}
+		}
 		answer, cancel := context.WithTimeout(ctx, answerLimit)
 		status, err := qemu.QueryStatus{}.Do(answer, p.client)
+		if err == nil && (status.Running || status.Status == qemu.RunStateSuspended) && time.Since(pressed) >= pressEvery {
+			p.reach(StagePowerButton)
+			pressed = time.Now()
+			err = qemu.SystemPowerdown{}.Do(answer, p.client)
+		}
 		cancel()
 		switch {
+		case p.endsItself():
+			continue
 		case err != nil:
 			return err
 		case status.Status == qemu.RunStateShutdown && !pressed.IsZero(): // with -no-shutdown
-			if err := (qemu.Quit{}).Do(ctx, p.client); err != nil {
-				return err
-			}
-			_, err := p.Wait(ctx)
-			return err
+			return p.waitUnless(ctx, qemu.Quit{}.Do(ctx, p.client))
 		case !status.Running && status.Status != qemu.RunStateSuspended:
 			return fmt.Errorf("the machine does not run: its state is %s", status.Status)
-		case time.Since(pressed) >= pressEvery:
-			p.reach(StagePowerButton)
-			if err := (qemu.SystemPowerdown{}).Do(ctx, p.client); err != nil {
-				return err
-			}
-			pressed = time.Now()
 		}
 		select {
 		case <-p.done:
 			return nil
-		case <-p.sawShutdown:
+		case <-p.turned:
 		case <-look.C:
 		case <-ctx.Done():
 			return wait.Err(ctx)
@@ -192,16 +196,53 @@ func (p *Process) powerOff(ctx context.Context) error {
 	}
 }
 
-func (p *Process) quit(ctx context.Context) {
-	p.reach(StageQuit)
-	if err := (qemu.Quit{}).Do(ctx, p.client); err == nil {
-		_, _ = p.Wait(ctx) // the caller looks
+// awaitEnd waits for the end of a QEMU that has said that it ends, or until it turns out to stay. At first it sends no command:
+// one that comes while QEMU 10.0 ends can leave it waiting for ever. Another client may have sent one. SIGTERM wakes such
+// a QEMU, and changes nothing for one that takes long to end.
+func (p *Process) awaitEnd(ctx context.Context) error {
+	wake := time.NewTimer(wakeAfter)
+	defer wake.Stop()
+	for {
+		select {
+		case <-p.done:
+			return nil
+		case <-p.turned:
+			if !p.endsItself() {
+				return nil
+			}
+		case <-wake.C:
+			answer, cancel := context.WithTimeout(ctx, wakeAfter)
+			_, err := qemu.QueryStatus{}.Do(answer, p.client)
+			silent := answer.Err() != nil
+			cancel()
+			switch {
+			case err == nil: // a machine that was stopped and stays does not say so
+				p.turn(false)
+			case silent:
+				if err := p.signal(terminateSignal); err != nil {
+					return err
+				}
+			}
+		case <-ctx.Done():
+			return wait.Err(ctx)
+		}
 	}
 }
 
-func (p *Process) terminate(ctx context.Context) {
+func (p *Process) quit(ctx context.Context) error {
+	p.reach(StageQuit)
+	return p.waitUnless(ctx, qemu.Quit{}.Do(ctx, p.client))
+}
+
+func (p *Process) terminate(ctx context.Context) error {
 	p.reach(StageTerminate)
-	if err := p.signal(terminateSignal); err == nil {
-		_, _ = p.Wait(ctx) // the caller looks
+	return p.waitUnless(ctx, p.signal(terminateSignal))
+}
+
+// waitUnless waits for the end of QEMU, unless what was to end it has failed.
+func (p *Process) waitUnless(ctx context.Context, err error) error {
+	if err == nil {
+		_, err = p.Wait(ctx)
 	}
+	return err
 }

@@ -39,6 +39,11 @@ func TestShutdownSteps(t *testing.T) {
 		want      launch.Exit
 	}{
 		{"listens", nil, clean(launch.ReasonGuestShutdown, launch.StagePowerButton)},
+		{"listens stays silent", nil, clean(launch.ReasonQuit, launch.StagePowerButton)},
+		{"listens half", nil, clean(launch.ReasonUnknown, launch.StagePowerButton)},
+		{"listens half told", nil, clean(launch.ReasonGuestShutdown, launch.StagePowerButton)},
+		{"listens stuck", nil, clean(launch.ReasonGuestShutdown, launch.StagePowerButton)},
+		{"listens stuck", &launch.ShutdownOptions{PowerButton: soon, Quit: soon}, clean(launch.ReasonGuestShutdown, launch.StageTerminate)},
 		{"listens stays", nil, clean(launch.ReasonQuit, launch.StagePowerButton)},
 		{"deaf", toQuit, clean(launch.ReasonQuit, launch.StageQuit)},
 		{"paused", nil, clean(launch.ReasonQuit, launch.StageQuit)},
@@ -176,7 +181,10 @@ func TestShutdownGuest(t *testing.T) {
 // TestPowerOff never ends QEMU itself.
 func TestPowerOff(t *testing.T) {
 	t.Parallel()
-	for behaviour, reason := range map[string]launch.Reason{"listens": launch.ReasonGuestShutdown, "listens stays": launch.ReasonQuit} {
+	for behaviour, reason := range map[string]launch.Reason{
+		"listens": launch.ReasonGuestShutdown, "listens stuck": launch.ReasonGuestShutdown, "listens half": launch.ReasonUnknown,
+		"listens half told": launch.ReasonGuestShutdown, "listens stays": launch.ReasonQuit, "listens silent": launch.ReasonQuit,
+	} {
 		p := startFake(t, behaviour)
 		exit, err := p.PowerOff(limited(t))
 		require.NoError(t, err)

@@ -13,9 +13,8 @@ const canPassDescriptors = false
 
 var terminateSignal = os.Kill
 
-func isFault(os.Signal) bool               { return false }
-func signalOf(*os.ProcessState) os.Signal  { return nil }
-func duplicate(*os.File) (*os.File, error) { return nil, errNoDescriptors }
+func isFault(os.Signal) bool              { return false }
+func signalOf(*os.ProcessState) os.Signal { return nil }
 
 func listensAt(string) bool { return false }
 

@@ -32,27 +32,6 @@ func signalOf(state *os.ProcessState) os.Signal {
 	return nil
 }
 
-// duplicate returns a copy of a file for a child to inherit. It does not change the flags of the file.
-func duplicate(f *os.File) (copied *os.File, err error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	controlErr := raw.Control(func(fd uintptr) {
-		syscall.ForkLock.RLock()
-		defer syscall.ForkLock.RUnlock()
-		var n int
-		if n, err = syscall.Dup(int(fd)); err == nil {
-			syscall.CloseOnExec(n)
-			copied = os.NewFile(uintptr(n), f.Name())
-		}
-	})
-	if err = errors.Join(controlErr, os.NewSyscallError("dup", err)); err != nil {
-		return nil, err
-	}
-	return copied, nil
-}
-
 // processAttributes adds to the attributes of a child. QEMU does not get the signals of the terminal, so that the
 // program can end it in its own way.
 func processAttributes(attr *syscall.SysProcAttr, outlive bool) *syscall.SysProcAttr {

@@ -68,7 +68,9 @@ func (c *Client) start() { go c.readIdle() }
 // OOB reports whether out-of-band execution is on: [Options.OOB] asked for it, and the server offers it.
 func (c *Client) OOB() bool { return c.oob }
 
-// Done returns a channel that is closed when the connection has ended, for whatever reason.
+// Done returns a channel that is closed when the connection has ended, for whatever reason. When writing has failed, the
+// client still reads what the server has left, for up to a second: until then commands return an error that matches
+// [ErrNotSent], and the connection has not ended.
 func (c *Client) Done() <-chan struct{} { return c.done }
 
 // Err returns why the connection has ended:

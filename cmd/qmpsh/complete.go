@@ -177,17 +177,3 @@ func (sh *shell) humanCommands(ctx context.Context, words []word, typed string) 
 	}
 	return matching(candidates, typed)
 }
-
-// kindOf returns the kind of an argument's values. A device of an operation on disks is a disk.
-func kindOf(op *operate.Operation, a operate.Arg) string {
-	_, thing, _ := strings.Cut(op.Name, " ")
-	switch {
-	case a.Kind != "device":
-		return a.Kind
-	case a.Name == "disk":
-		return "disk"
-	case a.Name == "id" && slices.Contains([]string{"disk", "nic", "memory"}, thing):
-		return thing
-	}
-	return a.Kind
-}

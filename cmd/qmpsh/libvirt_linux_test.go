@@ -1,7 +1,9 @@
 package main
 
 import (
+	"github.com/qmpkit/qmpkit/internal/address"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,7 +40,7 @@ func TestLibvirt(t *testing.T) {
 
 		status, _, errs = runShell(t, "", at+"none", "query-status")
 		require.Equal(t, exitNotSent, status)
-		require.Contains(t, errs, "no machine with the name none runs there")
+		require.Contains(t, errs, "no machine with the name none runs there; running: web1, web2")
 		status, _, errs = runShell(t, "", "-record", filepath.Join(t.TempDir(), "r"), at+"web1", "query-status")
 		require.Equal(t, exitNotSent, status)
 		require.Contains(t, errs, "can be recorded")
@@ -79,5 +81,57 @@ func TestLibvirt(t *testing.T) {
 			_, err := sh.current.executor(t.Context())
 			require.ErrorContains(t, err, "no machine with the name web2 runs there")
 		})
+	})
+}
+
+// TestLibvirtLogin logs in by a name, with a password from a file and from the terminal, also over TLS.
+func TestLibvirtLogin(t *testing.T) {
+	libvirttest.Run(t, libvirttest.Config{TLS: true, SASL: true}, func(t *testing.T, d *libvirttest.Daemon) {
+		d.Create(t, libvirttest.Machine{Name: "web1"})
+		home := t.TempDir()
+		t.Setenv("HOME", home)
+		pki := filepath.Join(home, ".pki", "libvirt")
+		require.NoError(t, os.MkdirAll(pki, 0o700))
+		require.NoError(t, d.WriteClientPKI(pki))
+		host, _ := d.TLS()
+		local := "libvirt:" + libvirttest.User + "@" + d.Socket() + "/web1"
+		remote := "libvirt:" + libvirttest.User + "@tls:" + host + "/web1"
+		file := filepath.Join(home, "password")
+		t.Setenv(address.PasswordFile, file)
+		for _, addr := range []string{local, remote} {
+			require.NoError(t, os.WriteFile(file, []byte(libvirttest.Password+"\n"), 0o600))
+			status, out, errs := runShell(t, "", addr, "query-status")
+			require.Zero(t, status, errs)
+			require.Contains(t, out, "running")
+			require.NoError(t, os.WriteFile(file, []byte("secret\n"), 0o600))
+			status, _, errs = runShell(t, "", addr, "query-status")
+			require.Equal(t, exitNotSent, status)
+			require.Contains(t, errs, "the name or the password is wrong")
+			require.NotContains(t, errs, "secret")
+		}
+		status, _, errs := runShell(t, "", "libvirt:"+d.Socket()+"/web1", "query-status")
+		require.Equal(t, exitNotSent, status)
+		require.Contains(t, errs, "libvirt:USER@"+d.Socket()+"/web1")
+
+		require.NoError(t, os.Unsetenv(address.PasswordFile))
+		term := startTerminal(t, nil, local)
+		term.wait("password of alice@")
+		term.send("wunder\x15wonderlame\x7f\x7fnd\r")
+		term.wait("web1> ")
+		term.send("query-status\r")
+		term.wait("running")
+		term.send("open again=" + local + "\r") // it is not asked again
+		term.wait("again> ")
+		term.mu.Lock()
+		require.NotContains(t, term.output.String(), "wonder")
+		term.mu.Unlock()
+		term.send("exit\r")
+		require.NoError(t, <-term.ended)
+
+		term = startTerminal(t, nil, local)
+		term.wait("password of alice@")
+		term.send("x\x03")
+		term.wait("interrupted")
+		require.Error(t, <-term.ended)
 	})
 }

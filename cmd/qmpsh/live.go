@@ -15,7 +15,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/qmpkit/qmpkit/internal/address"
+	"github.com/qmpkit/qmpkit/internal/operate"
 	"github.com/qmpkit/qmpkit/internal/show"
+	"github.com/qmpkit/qmpkit/job"
 	"github.com/qmpkit/qmpkit/qmp"
 )
 
@@ -255,6 +257,7 @@ type work struct {
 	done, total  int64
 	ended        bool // or it waits for a command
 	note         string
+	why          string // why it stands still or is slow, below its line
 }
 
 // progress shows jobs and the migration until none of them works.
@@ -288,11 +291,15 @@ func (sh *shell) progress(ctx context.Context, in input) error {
 			m.add(time.Now(), w.done)
 			working = working || !w.ended
 			if in.json {
-				text, _ := json.Marshal(map[string]any{"name": w.name, "status": w.status, "done": w.done, "total": w.total})
+				text, _ := json.Marshal(map[string]any{"name": w.name, "status": w.status, "done": w.done, "total": w.total, "why": w.why})
 				fmt.Fprintf(&b, "%s\n", sh.escapeJSON(text))
 			} else {
-				b.WriteString(w.line(m.rate(), screen.width) + "\n")
-				lines++
+				text := w.line(m.rate(), screen.width)
+				if w.why != "" {
+					text += "\n" + show.Wrap("  "+show.Escape(w.why), screen.width-1)
+				}
+				b.WriteString(text + "\n")
+				lines += strings.Count(text, "\n") + 1
 			}
 		}
 		if len(all) == 0 && !in.json {
@@ -317,31 +324,20 @@ func (sh *shell) progress(ctx context.Context, in input) error {
 
 // works asks for the jobs and the migration.
 func works(ctx context.Context, x qmp.Executor) (all []work, err error) {
-	result, err := qmp.Raw{Command: "query-jobs"}.Do(ctx, x)
+	jobs, err := job.Describe(ctx, x)
 	if err != nil && !errors.Is(err, qmp.ErrCommandNotFound) {
 		return nil, err
 	}
-	var jobs []struct {
-		ID      string `json:"id"`
-		Type    string `json:"type"`
-		Status  string `json:"status"`
-		Current int64  `json:"current-progress"`
-		Total   int64  `json:"total-progress"`
-		Error   string `json:"error"`
-	}
-	_ = json.Unmarshal(result, &jobs)
 	for _, j := range jobs {
-		w := work{name: j.Type + " " + j.ID, status: j.Status, done: j.Current, total: j.Total, note: j.Error}
-		switch j.Status {
-		case "created", "running", "waiting", "aborting":
-		case "ready":
-			w.ended, w.note = true, "waits for job-complete"
+		w := work{name: string(j.Type) + " " + j.ID, status: string(j.Status), done: j.CurrentProgress, total: j.TotalProgress, why: operate.Why(j)}
+		switch j.Cause {
+		case "", job.CauseSpeed, job.CauseOthers:
 		default:
 			w.ended = true
 		}
 		all = append(all, w)
 	}
-	result, err = qmp.Raw{Command: "query-migrate"}.Do(ctx, x)
+	result, err := qmp.Raw{Command: "query-migrate"}.Do(ctx, x)
 	if err != nil && !errors.Is(err, qmp.ErrCommandNotFound) {
 		return nil, err
 	}

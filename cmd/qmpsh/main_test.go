@@ -302,6 +302,7 @@ func TestValues(t *testing.T) {
 		vm := q.Start(t, qemutest.Config{Machine: "pc", Args: []string{
 			"-S", "-blockdev", "driver=null-co,node-name=root", "-device", "virtio-blk-pci,id=disk1,drive=root",
 			"-netdev", "user,id=n1", "-device", "virtio-net-pci,id=nic1,netdev=n1", "-object", "iothread,id=io1", "-object", "secret,id=s1,data=x",
+			"-drive", "if=virtio,format=raw,file.driver=null-co", "-device", "virtio-scsi-pci", "-blockdev", "driver=null-co,node-name=n2", "-device", "scsi-hd,id=sd0,drive=n2",
 		}})
 		c := vm.Dial(t)
 		_, err := qmp.Raw{Command: "block-dirty-bitmap-add", Args: qmp.Args{"node": "root", "name": "b1"}}.Do(t.Context(), c)
@@ -331,6 +332,14 @@ func TestValues(t *testing.T) {
 				require.NotEmpty(t, texts, kind)
 			}
 		}
+		t.Setenv("HOME", filepath.Dir(filepath.Dir(file)))
+		home, err := s.values(t.Context(), "file:~/")
+		require.NoError(t, err)
+		require.Contains(t, home, value{text: "~/" + filepath.Base(filepath.Dir(file)) + "/"})
+		disks, err := s.values(t.Context(), "disk") // also those whose devices have no ID
+		require.NoError(t, err)
+		require.Equal(t, []string{"disk1 null-co", "sd0 null-co", "virtio0 raw"}, []string{
+			disks[0].text + " " + strings.Fields(disks[0].help)[0], disks[1].text + " " + strings.Fields(disks[1].help)[0], disks[2].text + " " + strings.Fields(disks[2].help)[0]})
 		for _, kind := range []string{"job", "export", "snapshot", "memory", "fdset", "bitmap:other", "nothing"} {
 			values, err := s.values(t.Context(), kind)
 			require.NoError(t, err, kind)

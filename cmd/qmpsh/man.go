@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/qmpkit/qmpkit/internal/address"
 	"github.com/qmpkit/qmpkit/internal/operate"
 )
 
@@ -73,6 +74,7 @@ func manPage(root *cobra.Command) string {
 	p.section("ENVIRONMENT")
 	p.item("QMPSH_HISTORY", "the file of the history; if it is empty, the shell keeps no history")
 	p.item("PAGER", "the program that shows long results; less if it is not set; cat means none")
+	p.item(address.PasswordFile, "the file with the password for daemons of libvirt that ask for a login; without it, the shell asks on the terminal")
 	p.item("NO_COLOR", "if it is set, there are no colours")
 	p.section("FILES")
 	p.item("$XDG_STATE_HOME/qmpsh/history, ~/.local/state/qmpsh/history", "the history, without passwords and keys")

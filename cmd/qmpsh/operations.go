@@ -33,18 +33,8 @@ func (sh *shell) operation(ctx context.Context, line string, words []word, filte
 		s.jq = unquote(strings.TrimSpace(program))
 	}
 	op, values, err := operate.Parse(unquoted(words))
-	if wrong, ok := errors.AsType[*operate.Error](err); ok {
-		at := word{from: len(line), to: len(line)}
-		if wrong.Word < len(words) {
-			at = words[wrong.Word]
-			if unquote(at.text) == at.text {
-				at.from, at.to = at.from+wrong.From, at.from+wrong.To
-			}
-		}
-		return &mistake{line: line, from: at.from, to: at.to, reason: wrong.Reason, want: op.Usage()}
-	}
 	if err != nil {
-		return err
+		return &usageError{err}
 	}
 	ctx, cancel := within(ctx, s.timeout)
 	defer cancel()
@@ -336,7 +326,6 @@ func (sh *shell) completeOperation(ctx context.Context, op *operate.Operation, w
 	name, prefix, named := strings.Cut(last.text, "=")
 	next := true
 	for _, a := range op.Args {
-		a.Kind = kindOf(op, a)
 		_, has := given[a.Name]
 		switch {
 		case named && a.Name == name:

@@ -335,6 +335,11 @@ func (sh *shell) open(ctx context.Context, text string) error {
 		all = append(all, s)
 	}
 	added := all[len(sh.sessions):]
+	for _, s := range added {
+		if err := askPassword(ctx, s.address); err != nil {
+			return err
+		}
+	}
 	var dials sync.WaitGroup
 	for _, s := range added {
 		dials.Go(func() { _ = s.dial(ctx) })

@@ -292,10 +292,21 @@ func (sh *shell) ask(ctx context.Context, s *session, line string, timeout time.
 		opts = append(opts, qmp.OutOfBand())
 	}
 	result, err := command.Raw().Do(ctx, x, opts...)
-	if err == nil {
+	switch {
+	case err == nil:
 		s.mute.Store(false)
+	case s.kind == kindGuest && errors.Is(err, qmp.ErrCommandNotFound):
+		err = frozen(ctx, x, err)
 	}
 	return result, command.Name, err
+}
+
+// frozen says so if a guest agent refuses a command because file systems are frozen. The agent's own text does not.
+func frozen(ctx context.Context, x qmp.Executor, err error) error {
+	if status, _ := ask[string](ctx, x, "guest-fsfreeze-status", nil); status == "frozen" {
+		return fmt.Errorf("%w: file systems of the guest are frozen; agent thaw thaws them", err)
+	}
+	return err
 }
 
 // namedNodes is the query that ends some QEMUs: see package job.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/qmpkit/qmpkit/qmp"
 	"github.com/qmpkit/qmpkit/qmp/qmptest"
 )
 
@@ -172,4 +174,18 @@ func TestLineOfWork(t *testing.T) {
 	w.name, w.note = "x\x1b[31m", "\u009b\n"
 	require.NotContains(t, w.line(0, 0), "\x1b")
 	require.NotContains(t, w.line(0, 0), "\u009b")
+}
+
+// A status is a guest agent that answers guest-fsfreeze-status.
+type status string
+
+func (s status) Execute(_ context.Context, call *qmp.Call) error { return call.Decode([]byte(s)) }
+
+func TestFrozen(t *testing.T) {
+	refusal := &qmp.Error{Command: "guest-get-osinfo", Class: qmp.ErrCommandNotFound, Desc: "the command is not allowed"}
+	require.Equal(t, error(refusal), frozen(t.Context(), status(`"thawed"`), refusal))
+	require.Equal(t, error(refusal), frozen(t.Context(), status(`3`), refusal))
+	err := frozen(t.Context(), status(`"frozen"`), refusal)
+	require.ErrorIs(t, err, qmp.ErrCommandNotFound)
+	require.ErrorContains(t, err, "agent thaw")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,7 +15,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/qmpkit/qmpkit/hotplug"
 	"github.com/qmpkit/qmpkit/qmp"
+	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
 // A value is something that the server has now, such as a block node.
@@ -250,17 +253,17 @@ func blockDevices(ctx context.Context, x qmp.Executor, _ string) ([]value, error
 	return values, err
 }
 
-// disks lists the disks by the IDs that operations take.
+// disks lists the disks by the names that operations take.
 func disks(ctx context.Context, x qmp.Executor, _ string) ([]value, error) {
-	all, err := blockInfos(ctx, x)
+	all, err := qemu.QueryBlock{}.Do(ctx, x)
 	var values []value
-	for _, b := range all {
-		id, isDevice := strings.CutPrefix(b.QDev, "/machine/peripheral/")
-		if id, _, _ = strings.Cut(id, "/"); !isDevice {
-			id = b.Device
+	for i, name := range hotplug.DiskNames(all) {
+		help := "no medium"
+		if inserted := all[i].Inserted; inserted != nil {
+			help = strings.TrimSpace(inserted.Drv + " " + inserted.File)
 		}
-		if id != "" {
-			values = append(values, value{text: id, help: strings.TrimSpace(b.Inserted.Driver + " " + b.Inserted.File)})
+		if name != "" {
+			values = append(values, value{text: name, help: help})
 		}
 	}
 	slices.SortFunc(values, func(a, b value) int { return strings.Compare(a.text, b.text) })
@@ -441,17 +444,20 @@ func traceEvents(ctx context.Context, x qmp.Executor, _ string) ([]value, error)
 	return values, err
 }
 
-// files lists files of this machine.
+// files lists files of this machine. "~/" is the home folder.
 func files(_ context.Context, _ qmp.Executor, typed string) ([]value, error) {
 	folder, _ := filepath.Split(typed)
-	entries, err := os.ReadDir(filepath.Join(".", folder))
-	if filepath.IsAbs(typed) {
-		entries, err = os.ReadDir(folder)
+	open := cmp.Or(folder, ".")
+	if below, ok := strings.CutPrefix(folder, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			open = filepath.Join(home, below)
+		}
 	}
+	entries, err := os.ReadDir(open)
 	var values []value
 	for _, e := range entries {
 		name := folder + e.Name()
-		if info, err := os.Stat(name); err == nil && info.IsDir() {
+		if info, err := os.Stat(filepath.Join(open, e.Name())); err == nil && info.IsDir() {
 			name += "/"
 		}
 		values = append(values, value{text: name})

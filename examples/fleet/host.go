@@ -15,10 +15,12 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/qmplibvirt"
 )
 
-// How long a host and a machine may take to answer.
+// How long a host and a machine may take to answer. A machine that has not answered gets less time in the next round, so that it
+// does not delay the table.
 const (
 	hostLimit    = 5 * time.Second
 	machineLimit = 2 * time.Second
+	hungLimit    = 100 * time.Millisecond
 )
 
 // A runOfMachine is a run of a machine: libvirt gives each one another ID.
@@ -33,6 +35,7 @@ type host struct {
 	conn    *qmplibvirt.Conn // nil if there is no connection
 	watch   *qmplibvirt.Watch
 	known   map[runOfMachine]*qmplibvirt.Domain
+	hung    map[string]bool // machines that have not answered, by UUID
 	reading sync.WaitGroup
 
 	mu     sync.Mutex
@@ -87,16 +90,26 @@ func (h *host) ask(ctx context.Context) ([]row, error) {
 	var all sync.WaitGroup
 	for i, vm := range domains {
 		if vm != nil {
-			all.Go(func() { rows[i].ask(ctx, vm) })
+			limit := machineLimit
+			if h.hung[rows[i].uuid] {
+				limit = hungLimit
+			}
+			all.Go(func() { rows[i].ask(ctx, vm, limit) })
 		}
 	}
 	all.Wait()
+	h.hung = map[string]bool{}
+	for _, r := range rows {
+		if r.jobs == noAnswer {
+			h.hung[r.uuid] = true
+		}
+	}
 	return rows, nil
 }
 
 // ask asks a machine for what libvirt does not tell.
-func (r *row) ask(ctx context.Context, vm *qmplibvirt.Domain) {
-	ctx, cancel := context.WithTimeout(ctx, machineLimit)
+func (r *row) ask(ctx context.Context, vm *qmplibvirt.Domain, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	jobs, err := job.List(ctx, vm)
 	if err != nil {
@@ -120,13 +133,15 @@ func (r *row) ask(ctx context.Context, vm *qmplibvirt.Domain) {
 	}
 }
 
+const noAnswer = "no answer"
+
 // problem says in a word why a machine has not answered.
 func problem(err error) string {
 	switch {
 	case errors.Is(err, qmplibvirt.ErrStopped):
 		return "stopped"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer"
+		return noAnswer
 	}
 	return err.Error()
 }
@@ -179,6 +194,9 @@ func (h *host) follow(watch *qmplibvirt.Watch) {
 			h.events = map[string]string{}
 		}
 		h.events[e.UUID] = time.Now().Format(time.TimeOnly) + " " + text
+		if e.Lifecycle == qmplibvirt.Stopped {
+			delete(h.events, e.UUID) // it has no row any more
+		}
 		h.mu.Unlock()
 	}
 }

@@ -32,8 +32,10 @@ const Help = `  unix:PATH         a Unix socket; PATH alone if the socket exists
   tcp:HOST:PORT     HOST is a name or an IP address; an IPv6 address is in brackets
   vsock:CID:PORT    the CID of a virtual machine, or 2 for its host
   pid:PID           the monitor in the command line of a running QEMU (Linux)
-  libvirt:NAME      a machine of libvirt on this host; also libvirt:SOCKET/NAME, libvirt:HOST/NAME
-                    daemon, by its socket or by TCP, as in libvirt:/run/libvirt/libvirt-sock/web1`
+  libvirt:NAME      a machine of libvirt on this host
+  libvirt:DAEMON/NAME
+                    a machine of another daemon: its socket, HOST, HOST:PORT or tls:HOST; USER@ before
+                    it logs in, with the password in the file that QMPKIT_PASSWORD_FILE names`
 
 // Of returns the address of a server if name is an address on the command line. It returns false for a
 // file, or if nothing has this name.

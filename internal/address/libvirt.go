@@ -86,15 +86,15 @@ func MachineName(address string) (name string, ok bool) {
 	return name, ok
 }
 
-// DialDaemon connects to a libvirt daemon: "" for that of this host, the path of a socket, or a host with or without a
-// port.
-func DialDaemon(ctx context.Context, daemon string, opts *qmplibvirt.Options) (*qmplibvirt.Conn, error) {
-	if daemon != "" {
-		return dialDaemon(ctx, daemon, opts)
+// DialDaemon connects to a libvirt daemon: "" for that of this host, the path of a socket, a host with or without a port, or
+// tls: and such a host. The name of a user and @ can come before it; see [NeedsPassword].
+func DialDaemon(ctx context.Context, daemon string, opts *qmplibvirt.Options) (c *qmplibvirt.Conn, err error) {
+	defer func() { forget(daemon, err) }()
+	opts, rest := withLogin(daemon, opts)
+	if rest != "" {
+		return dialDaemon(ctx, rest, opts)
 	}
-	var err error
 	for _, socket := range libvirtSockets {
-		var c *qmplibvirt.Conn
 		if c, err = dialDaemon(ctx, socket, opts); !errors.Is(err, fs.ErrNotExist) {
 			return c, err
 		}
@@ -105,6 +105,13 @@ func DialDaemon(ctx context.Context, daemon string, opts *qmplibvirt.Options) (*
 func dialDaemon(ctx context.Context, daemon string, opts *qmplibvirt.Options) (*qmplibvirt.Conn, error) {
 	if strings.HasPrefix(daemon, "/") {
 		return qmplibvirt.Dial(ctx, daemon, opts)
+	}
+	if host, ok := strings.CutPrefix(daemon, "tls:"); ok {
+		conn, err := dialTLS(ctx, host)
+		if err != nil {
+			return nil, err
+		}
+		return qmplibvirt.NewConn(ctx, conn, opts)
 	}
 	if _, _, err := net.SplitHostPort(daemon); err != nil {
 		daemon = net.JoinHostPort(strings.Trim(daemon, "[]"), libvirtPort)
@@ -133,10 +140,33 @@ func dialMachine(ctx context.Context, rest string, opts *qmp.Options) (*Machine,
 	}
 	domain, err := c.Domain(ctx, name)
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, qmplibvirt.ErrStopped) {
+			err = &plainError{"no machine with the name " + name + " runs there; " + running(ctx, c), err}
+		}
 		c.Close()
 		return nil, err
 	}
 	return &Machine{Domain: domain, daemon: c}, nil
+}
+
+// running says which machines run.
+func running(ctx context.Context, c *qmplibvirt.Conn) string {
+	const most = 8
+	var names []string
+	for info, err := range c.Domains(ctx) {
+		if err != nil {
+			return "its machines cannot be listed: " + err.Error()
+		}
+		names = append(names, info.Name)
+	}
+	slices.Sort(names)
+	switch n := len(names); {
+	case n == 0:
+		return "no machine runs"
+	case n > most:
+		return fmt.Sprintf("%s and %d others run", strings.Join(names[:most], ", "), n-most)
+	}
+	return "running: " + strings.Join(names, ", ")
 }
 
 // askVersion asks the machine's QEMU for its version, which is in the greeting of a monitor.
@@ -191,13 +221,17 @@ func libvirtAdvice(program, address string, err error) string {
 	_, answered := errors.AsType[*qmplibvirt.Error](err)
 	switch {
 	case errors.Is(err, qmplibvirt.ErrStopped), answered && errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("no machine with the name %s runs there; virsh list shows the running machines", name)
+		return "" // the error says it
+	case errors.Is(err, os.ErrPermission) && strings.Contains(daemon, "@"):
+		return "the name or the password is wrong, or polkit forbids it"
 	case errors.Is(err, os.ErrPermission):
 		return "run " + program + " as root or as a member of the group libvirt"
 	case errors.Is(err, fs.ErrNotExist) && daemon == "":
 		return "no libvirt daemon runs on this host; write libvirt:SOCKET/NAME or libvirt:HOST/NAME for another one"
+	case errors.Is(err, errors.ErrUnsupported) && !strings.Contains(daemon, "@"):
+		return "if the daemon asks for SASL, write the name of a user: libvirt:USER@" + daemon + "/" + name
 	case IsDial(err):
-		return "check that a libvirt daemon listens there; on a host, it needs listen_tcp of libvirtd.conf"
+		return "check that a libvirt daemon listens there; on a host, it needs listen_tcp or listen_tls of libvirtd.conf"
 	}
 	return ""
 }

@@ -1,12 +1,15 @@
 package address
 
 import (
+	"fmt"
 	"io/fs"
 	"net"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/qmpkit/qmpkit/internal/libvirt"
 )
 
 func TestSplitLibvirt(t *testing.T) {
@@ -66,4 +69,75 @@ func TestNoDaemon(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, addresses)
 	require.Empty(t, states)
+}
+
+// TestNoMachine says which machines run.
+func TestNoMachine(t *testing.T) {
+	for _, test := range []struct {
+		machines int // -1: the daemon does not list them
+		want     string
+	}{
+		{0, "no machine with the name none runs there; no machine runs"},
+		{2, "no machine with the name none runs there; running: vm0, vm1"},
+		{11, "no machine with the name none runs there; vm0, vm1, vm10, vm2, vm3, vm4, vm5, vm6 and 3 others run"},
+		{-1, "no machine with the name none runs there; its machines cannot be listed: qmplibvirt: list machines: libvirt: no (code 1)"},
+	} {
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := net.Listen("unix", path)
+		require.NoError(t, err)
+		go func() {
+			conn, err := l.Accept()
+			if err == nil {
+				serveMachines(conn, test.machines)
+			}
+		}()
+		_, err = Dial(t.Context(), "libvirt:"+path+"/none", nil)
+		require.EqualError(t, err, test.want)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+		require.Empty(t, Advice("qmpsh", "libvirt:none", err))
+		require.NoError(t, l.Close())
+	}
+}
+
+// serveMachines is a libvirt daemon that only lists machines.
+func serveMachines(conn net.Conn, machines int) {
+	defer conn.Close()
+	for {
+		packet, err := libvirt.ReadPacket(conn, nil)
+		if err != nil {
+			return
+		}
+		h, _, _, err := libvirt.ParsePacket(packet)
+		if err != nil {
+			return
+		}
+		h.Type = libvirt.Reply
+		var body libvirt.Message
+		refuse := func(code int32) { h.Status, body = libvirt.Failed, &libvirt.Error{Code: code, Message: new("no")} }
+		switch h.Procedure {
+		case libvirt.AuthList:
+			body = &libvirt.AuthListResult{}
+		case libvirt.SupportsFeature, libvirt.RegisterLifecycle:
+			body = &libvirt.IntBody{}
+		case libvirt.ConnectOpen:
+		case libvirt.AllDomainStats:
+			var result libvirt.StatsResult
+			for i := range machines {
+				result.Records = append(result.Records, libvirt.StatsRecord{Domain: libvirt.Domain{Name: fmt.Sprint("vm", i)}})
+			}
+			body = &result
+			if machines < 0 {
+				refuse(1)
+			}
+		default:
+			refuse(42)
+		}
+		packet, err = libvirt.AppendPacket(nil, h, body, 0)
+		if err != nil {
+			return
+		}
+		if _, err := conn.Write(packet); err != nil {
+			return
+		}
+	}
 }

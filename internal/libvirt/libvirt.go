@@ -53,6 +53,7 @@ const (
 	MaxDomains = 16384      // the number of domains in a list
 	maxStats   = 4096       // the number of values of a domain
 	maxAuths   = 20         // the number of ways to authenticate
+	maxSASL    = 65536      // the number of bytes of a step of SASL
 	chunk      = 64 << 10   // how much is allocated for bytes that have not come yet
 )
 
@@ -73,6 +74,7 @@ type Procedure struct {
 // The procedures, and the types of their arguments and results.
 var (
 	ConnectOpen         = Procedure{Remote, 1}   // OpenArgs
+	ConnectClose        = Procedure{Remote, 2}   // nothing; the daemon then closes the connection
 	DomainCreateXML     = Procedure{Remote, 10}  // CreateXMLArgs, DomainBody
 	DomainDestroy       = Procedure{Remote, 12}  // DomainBody
 	DomainLookupByName  = Procedure{Remote, 23}  // StringBody, DomainBody
@@ -80,6 +82,8 @@ var (
 	SupportsFeature     = Procedure{Remote, 60}  // IntBody, IntBody
 	AuthList            = Procedure{Remote, 66}  // nothing, AuthListResult
 	AuthSASLInit        = Procedure{Remote, 67}  // nothing, StringBody
+	AuthSASLStart       = Procedure{Remote, 68}  // SASLStartArgs, SASLResult
+	AuthSASLStep        = Procedure{Remote, 69}  // SASLData, SASLResult
 	AuthPolkit          = Procedure{Remote, 70}  // nothing, IntBody
 	RegisterLifecycle   = Procedure{Remote, 316} // RegisterAnyArgs, IntBody
 	DeregisterLifecycle = Procedure{Remote, 317} // IntBody
@@ -98,10 +102,10 @@ var (
 )
 
 var names = map[Procedure]string{
-	ConnectOpen: "open", DomainCreateXML: "domain-create-xml", DomainDestroy: "domain-destroy",
+	ConnectOpen: "open", ConnectClose: "close", DomainCreateXML: "domain-create-xml", DomainDestroy: "domain-destroy",
 	DomainLookupByName: "domain-lookup-by-name", DomainLookupByUUID: "domain-lookup-by-uuid",
-	SupportsFeature: "supports-feature", AuthList: "auth-list", AuthSASLInit: "auth-sasl-init", AuthPolkit: "auth-polkit",
-	RegisterLifecycle: "register-lifecycle", DeregisterLifecycle: "deregister-lifecycle", LifecycleEvent: "lifecycle",
+	SupportsFeature: "supports-feature", AuthList: "auth-list", AuthSASLInit: "auth-sasl-init", AuthSASLStart: "auth-sasl-start", AuthSASLStep: "auth-sasl-step",
+	AuthPolkit: "auth-polkit", RegisterLifecycle: "register-lifecycle", DeregisterLifecycle: "deregister-lifecycle", LifecycleEvent: "lifecycle",
 	AllDomainStats: "all-domain-stats", MonitorCommand: "monitor-command", AgentCommand: "agent-command",
 	RegisterMonitorEvents: "register-monitor-events", DeregisterMonitorEvents: "deregister-monitor-events",
 	MonitorEvent: "monitor-event", MonitorCommandWithFiles: "monitor-command-with-files", Ping: "ping", Pong: "pong",

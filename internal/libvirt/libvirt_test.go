@@ -21,6 +21,8 @@ func bodies() map[string]Message {
 		"no string": &OptStringBody{}, "some string": &OptStringBody{&text},
 		"open": &OpenArgs{URI: &text, Flags: 1}, "create": &CreateXMLArgs{"<domain/>", 2},
 		"auth": &AuthListResult{[]IntBody{{0}, {2}}}, "any": &RegisterAnyArgs{3, &domain},
+		"start": &SASLStartArgs{"PLAIN", NewSASLData([]byte("\x00\xc3\xa4"))}, "step": &SASLData{IsNil: 1},
+		"sasl":      &SASLResult{1, NewSASLData([]byte("v=x"))},
 		"lifecycle": &LifecycleBody{1, domain, 5, 3}, "command": &CommandArgs{domain, "{}", 0},
 		"agent": &AgentArgs{domain, "{}", -2, 0}, "register": &RegisterMonitorArgs{nil, &text, 3},
 		"event": &MonitorEventBody{1, domain, "STOP", -1 << 40, 999999, nil},
@@ -180,7 +182,15 @@ func TestUUID(t *testing.T) {
 func TestProcedureNames(t *testing.T) {
 	require.Equal(t, "monitor-command", MonitorCommand.String())
 	require.Equal(t, "procedure 99 of program 0x20008086", Procedure{Remote, 99}.String())
-	require.Len(t, names, 21)
+	require.Len(t, names, 24)
+}
+
+func TestSASLData(t *testing.T) {
+	for _, b := range [][]byte{nil, {}, []byte("a\x00\xff")} {
+		data := NewSASLData(b)
+		require.Equal(t, b, data.Bytes())
+	}
+	require.Equal(t, []byte{0xff, 0xff}, (&SASLData{Words: []IntBody{{-1}, {255}}}).Bytes()) // of daemons with and without signs
 }
 
 // FuzzDecode: no body makes the decoder panic, and what decodes is encoded to the same bytes.

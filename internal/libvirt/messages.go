@@ -105,6 +105,55 @@ type AuthListResult struct{ Types []IntBody }
 
 func (m *AuthListResult) XDR(x *Coder) { Array(x, &m.Types, maxAuths) }
 
+// SASLData is what one side says in a step of SASL. Nothing (IsNil 1) is not the same as no bytes. The protocol sends each
+// byte as a word.
+type SASLData struct {
+	IsNil int32
+	Words []IntBody
+}
+
+func (m *SASLData) XDR(x *Coder) { x.Int32(&m.IsNil); Array(x, &m.Words, maxSASL) }
+
+// NewSASLData returns bytes, or nothing, as SASLData.
+func NewSASLData(b []byte) SASLData {
+	if b == nil {
+		return SASLData{IsNil: 1}
+	}
+	words := make([]IntBody, len(b))
+	for i, c := range b {
+		words[i].Value = int32(int8(c))
+	}
+	return SASLData{Words: words}
+}
+
+// Bytes returns the bytes, or nil for nothing. A sender may have extended the sign of a byte, or not.
+func (m *SASLData) Bytes() []byte {
+	if m.IsNil != 0 {
+		return nil
+	}
+	b := make([]byte, len(m.Words))
+	for i, word := range m.Words {
+		b[i] = byte(word.Value)
+	}
+	return b
+}
+
+// SASLStartArgs begin a login by a mechanism.
+type SASLStartArgs struct {
+	Mechanism string
+	Data      SASLData
+}
+
+func (m *SASLStartArgs) XDR(x *Coder) { x.String(&m.Mechanism); m.Data.XDR(x) }
+
+// SASLResult is the daemon's answer to a step. The login has succeeded if Complete is not 0.
+type SASLResult struct {
+	Complete int32
+	Data     SASLData
+}
+
+func (m *SASLResult) XDR(x *Coder) { x.Int32(&m.Complete); m.Data.XDR(x) }
+
 // RegisterAnyArgs registers for an event of libvirt, by its number, of one domain or of all.
 type RegisterAnyArgs struct {
 	Event  int32 // 0: lifecycle

@@ -18,12 +18,7 @@ type caller struct {
 
 // with connects to the daemon, opens its QEMU driver and calls f.
 func (d *Daemon) with(ctx context.Context, f func(*caller) error) error {
-	network, address := "unix", d.Socket()
-	if d.cfg.SASL {
-		network, address = "tcp", d.TCP()
-	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, network, address)
+	conn, err := d.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,7 +32,23 @@ func (d *Daemon) with(ctx context.Context, f func(*caller) error) error {
 	if err := c.call(libvirt.ConnectOpen, &libvirt.OpenArgs{URI: &uri}, nil); err != nil {
 		return err
 	}
-	return f(c)
+	if err := f(c); err != nil {
+		return err
+	}
+	_ = c.call(libvirt.ConnectClose, nil, nil) // otherwise libvirtd logs an error; virt-ssh-helper can end before the reply
+	return nil
+}
+
+// dial connects as root without a login. polkit is asked about a process, so it must be one of the daemon's namespace.
+func (d *Daemon) dial(ctx context.Context) (net.Conn, error) {
+	var dialer net.Dialer
+	switch {
+	case d.cfg.Polkit != "":
+		return d.Connect(ctx, "virt-ssh-helper", "qemu:///system")
+	case d.cfg.SASL:
+		return dialer.DialContext(ctx, "tcp", d.TCP())
+	}
+	return dialer.DialContext(ctx, "unix", d.Socket())
 }
 
 // The parts of libvirt's interface that are used only here.

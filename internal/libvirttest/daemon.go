@@ -33,6 +33,11 @@ type Config struct {
 	TLS bool
 	// SASL makes it ask for User and Password on its socket and on its TLS port.
 	SASL bool
+	// Polkit makes it ask polkit who may use the socket, and who may do what with which machine. It is the text of the
+	// rules, in JavaScript. Root is not asked.
+	Polkit string
+	// SSH runs sshd, for root. See Daemon.SSH.
+	SSH bool
 }
 
 // User and Password are the account of a daemon with SASL.
@@ -51,7 +56,7 @@ type Daemon struct {
 	cfg   Config
 	qemu  *qemutest.QEMU
 	root  string // of the chroot
-	ports struct{ tcp, tls int }
+	ports struct{ tcp, tls, ssh int }
 	pki   *pki
 
 	shell  *exec.Cmd // the first process of the namespace
@@ -133,9 +138,12 @@ func (d *Daemon) launch(ctx context.Context, unpacked string) error {
 		return err
 	}
 	if d.cfg.SASL {
-		if _, err := d.run("echo " + Password + " | saslpasswd2 -p -c -a libvirt -f /etc/libvirt/passwd.db -u libvirt " + User); err != nil {
+		if _, err := d.run("echo " + Password + " | saslpasswd2 -p -c -a libvirt -f /etc/libvirt/passwd.db " + User); err != nil {
 			return err
 		}
+	}
+	if err := d.startServices(); err != nil {
+		return err
 	}
 	return d.start(ctx)
 }
@@ -185,16 +193,19 @@ func (d *Daemon) populate() error {
 	if d.cfg.SASL {
 		daemon = append(daemon, `auth_unix_rw="sasl"`, `auth_tls="sasl"`)
 	}
+	if d.cfg.Polkit != "" {
+		daemon = append(daemon, `auth_unix_rw="polkit"`, `unix_sock_rw_perms="0777"`, `access_drivers=["polkit"]`)
+	}
 	hostname, err := os.Hostname()
 	if err != nil {
 		return err
 	}
 	files := map[string]string{
-		"etc/passwd":                "root:x:0:0:root:/root:/bin/sh\nlibvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/sh\n",
-		"etc/group":                 "root:x:0:\nkvm:x:64054:\nlibvirt-qemu:x:64055:\nlibvirt:x:64056:\n",
+		"etc/passwd":                passwd,
+		"etc/group":                 "root:x:0:\nkvm:x:64054:\nlibvirt-qemu:x:64055:\nlibvirt:x:64056:\nnogroup:x:65534:\n",
 		"etc/nsswitch.conf":         "passwd: files\ngroup: files\nhosts: files\n",
 		"etc/hosts":                 "127.0.0.1 localhost " + hostname + "\n",
-		"etc/sasl2/libvirt.conf":    "mech_list: scram-sha-256 plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: /etc/libvirt/passwd.db\n",
+		"etc/sasl2/libvirt.conf":    "mech_list: scram-sha-512 scram-sha-256 scram-sha-1 plain\npwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: /etc/libvirt/passwd.db\n",
 		"etc/libvirt/libvirtd.conf": lastWins(daemon),
 		"etc/libvirt/qemu.conf": `security_driver="none"
 user="root"
@@ -205,13 +216,17 @@ remember_owner=0
 stdio_handler="file"
 `,
 	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(d.root, name), []byte(text), 0o600); err != nil {
-			return err
-		}
-	}
-	return nil
+	return d.write(files)
 }
+
+// passwd has the users of the chroot. The services change to some of them; alice and bob are for tests.
+const passwd = `root:x:0:0:root:/root:/bin/sh
+libvirt-qemu:x:64055:64055::/var/lib/libvirt:/bin/sh
+polkitd:x:101:65534::/:/bin/sh
+sshd:x:102:65534::/run/sshd:/bin/sh
+alice:x:1001:65534::/:/bin/sh
+bob:x:1002:65534::/:/bin/sh
+`
 
 // lastWins returns settings as a file. Of settings with the same name, it has the last one: libvirtd takes no other.
 func lastWins(settings []string) string {

@@ -19,6 +19,9 @@
 // namespace is a shell that reads commands from a pipe. When the pipe ends, which happens also when the test binary is
 // killed, the kernel ends all processes of the namespace: the daemon and its QEMUs. The mounts end with them.
 //
+// The chroot can also have polkit with its bus, and sshd (Config.Polkit, Config.SSH). Daemon.Connect runs a program there and
+// returns its input and output as a connection.
+//
 // Machines run under TCG, with the QEMU of scripts/get-qemu.sh. Each machine also has a monitor outside of libvirt
 // (Daemon.Monitor), for tests that compare.
 package libvirttest

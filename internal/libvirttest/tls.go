@@ -87,6 +87,21 @@ func (p *pki) write(dir string) error {
 	return nil
 }
 
+// WriteClientPKI writes the certificates and the key of a client into a folder, with the names that libvirt's programs expect
+// in ~/.pki/libvirt.
+func (d *Daemon) WriteClientPKI(dir string) error {
+	key, err := x509.MarshalPKCS8PrivateKey(d.pki.client.PrivateKey)
+	if err != nil {
+		return err
+	}
+	client := pki{files: map[string][]byte{
+		"cacert.pem":     d.pki.files["ca.pem"],
+		"clientcert.pem": block("CERTIFICATE", d.pki.client.Certificate[0]),
+		"clientkey.pem":  block("PRIVATE KEY", key),
+	}}
+	return client.write(dir)
+}
+
 // TLS returns the host and the port of Config.TLS, and a client's configuration with a certificate that the daemon takes.
 func (d *Daemon) TLS() (address string, config *tls.Config) {
 	return "127.0.0.1:" + strconv.Itoa(d.ports.tls), &tls.Config{

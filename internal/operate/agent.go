@@ -1,6 +1,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,12 +53,16 @@ var agentOperations = []Operation{
 		if err != nil && qmp.MayHaveExecuted(err) {
 			undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), thawLimit)
 			defer cancel()
+			why := cmp.Or(context.Cause(ctx), err)
 			if thawErr := a.Thaw(undo); thawErr != nil {
-				return fmt.Errorf("freeze: %w; %w; try agent thaw", err, thawErr)
+				return reworded(errors.Join(err, thawErr), "freeze: %v; %v; try agent thaw", why, thawErr)
 			}
-			return fmt.Errorf("freeze: %w; the file systems are thawed again", err)
+			return reworded(err, "freeze: %v; the file systems are thawed again", why)
 		}
-		return env.done(err, "%d file systems are frozen; programs in the guest that write wait until agent thaw", n)
+		if n == 0 {
+			return env.done(err, "no file systems are frozen: the guest has none on a disk")
+		}
+		return env.done(err, "%s; programs in the guest that write wait until agent thaw", count(n, "file system is frozen", "file systems are frozen"))
 	}),
 	agentOperation("thaw", "Thaw the file systems of the guest", nil, func(ctx context.Context, env *Env, a *guestagent.Agent, _ Values) error {
 		return env.done(a.Thaw(ctx), "no file system is frozen")
@@ -154,6 +159,14 @@ func agentWrite(ctx context.Context, env *Env, a *guestagent.Agent, v Values) er
 	opts.Progress = func(done, total int64) { env.progress("write "+v.text("path"), done, max(total, 0)) }
 	n, err := a.CopyTo(ctx, v.text("path"), from, opts)
 	return env.done(err, "copied %s to %s in the guest", bytes(n), v.text("path"))
+}
+
+// count returns a number with a word: "1 file", "2 files".
+func count(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprint(n, " ", many)
 }
 
 // create makes a file of this machine and calls f to write it. If f fails, it removes the file. It does not replace a

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,9 +24,10 @@ type Arg struct {
 	// Kind is what the value is:
 	//   - "text", "int", "size" (bytes: 10G), "bool" (on or off), "duration" (30s), "json"
 	//   - "enum:a,b"
-	//   - "file": of this machine
+	//   - "file": of this machine; "~/" at its beginning is the home folder
 	//   - "properties": prop.NAME=VALUE, any number of them. "properties:ARG": those of the driver in the argument ARG
-	//   - a thing of the server, as in package cmdline: "device", "node", "job", "chardev", "netdev", "object",
+	//   - "disk": a disk by any of its names. Run gets the one that package block takes.
+	//   - a thing of the server, as in package cmdline: "device", "nic", "memory", "node", "job", "chardev", "netdev", "object",
 	//     "export", "driver", "qom-path", "bitmap:ARG" of the disk in the argument ARG, "bus:ARG" for the driver in it
 	Kind string
 
@@ -144,7 +147,7 @@ type mistakeError struct{ error }
 
 func (e *mistakeError) Unwrap() []error { return []error{ErrMistake, e.error} }
 
-var errNoAgent = errors.New("no guest agent: the session has no connection to one")
+var errNoAgent = errors.New("no guest agent: open agent:SOCKET, or start qmpsh with ADDRESS,agent:SOCKET")
 
 // Match reports whether words begin with the name of an operation, and how many words the name has.
 func Match(words []string) (op *Operation, n int) {
@@ -273,18 +276,35 @@ func (p *parser) named(key string) (*Arg, *Error) {
 
 // surplus is the error for a word that no argument is left for. The most common reason is a missing "=".
 func (p *parser) surplus(word string) *Error {
-	reason := fmt.Sprintf("%q has no further argument without a name", p.op.Name)
+	var forms []string // that the word can have been meant for
 	for _, arg := range p.op.Args {
-		if !arg.Positional && arg.Name == word {
-			reason = fmt.Sprintf("write %s=%s", arg.Name, strings.ToUpper(arg.short()))
+		kind, _, _ := strings.Cut(arg.Kind, ":")
+		_, wrong := check(&arg, word)
+		switch {
+		case arg.Positional:
+		case arg.Name == word && kind == "bool":
+			return &Error{To: len(word), Reason: fmt.Sprintf("write %s=on", word)}
+		case arg.Name == word:
+			return &Error{To: len(word), Reason: fmt.Sprintf("write %s=%s", word, strings.ToUpper(arg.short()))}
+		case wrong == "" && slices.Contains([]string{"size", "int", "enum"}, kind):
+			forms = append(forms, arg.Name+"="+word)
 		}
 	}
-	return &Error{To: len(word), Reason: reason}
+	if len(forms) > 0 {
+		return &Error{To: len(word), Reason: fmt.Sprintf("%s needs a name: write %s", word, list(forms))}
+	}
+	return &Error{To: len(word), Reason: fmt.Sprintf("%s is one word too many; want %s", word, p.op.form())}
 }
 
 func (p *parser) set(arg *Arg, text string, from int) *Error {
 	value, reason := check(arg, text)
 	if reason != "" {
+		if end, more, found := strings.Cut(reason, "; "); text != "" {
+			reason = fmt.Sprintf("%s, not %q", end, text)
+			if found {
+				reason += "; " + more
+			}
+		}
 		return &Error{From: from, To: from + len(text), Reason: arg.Name + ": " + reason}
 	}
 	p.values[arg.Name] = append(p.values[arg.Name], value)
@@ -299,7 +319,7 @@ func (p *parser) finish() *Error {
 		if !p.values.has(arg.Name) {
 			switch {
 			case arg.Required:
-				return &Error{Reason: fmt.Sprintf("%s is missing: %s", arg.Name, arg.Help)}
+				return &Error{Reason: fmt.Sprintf("%s is missing: %s; want %s", arg.Name, arg.Help, p.op.form())}
 			case arg.Default != "":
 				p.values[arg.Name] = []string{arg.Default}
 			}
@@ -311,7 +331,7 @@ func (p *parser) finish() *Error {
 			repeated = arg
 		}
 		if len(p.values[arg.Name]) != len(p.values[repeated.Name]) {
-			return &Error{Reason: fmt.Sprintf("as many of %s as of %s expected", arg.Name, repeated.Name)}
+			return &Error{Reason: fmt.Sprintf("as many of %s as of %s expected; want %s", arg.Name, repeated.Name, p.op.form())}
 		}
 	}
 	return nil
@@ -355,6 +375,13 @@ func check(arg *Arg, text string) (value, reason string) {
 		if name, _, _ := strings.Cut(text, "="); name == "" {
 			return "", "prop.NAME=VALUE expected"
 		}
+	case "file":
+		if below, ok := strings.CutPrefix(text, "~/"); ok { // a shell expands it only at the beginning of a word
+			if home, err := os.UserHomeDir(); err == nil {
+				return filepath.Join(home, below), ""
+			}
+		}
+		fallthrough
 	default:
 		if text == "" {
 			return "", "it is empty"

@@ -83,28 +83,47 @@ func TestParseErrors(t *testing.T) {
 		"set":                                {1, 0, 0, "set what? balloon, cpus or memory"},
 		"set cpu 4":                          {1, 0, 3, `no operation "set cpu"; did you mean cpus?`},
 		"set house 4":                        {1, 0, 5, `no operation "set house": it is balloon, cpus or memory`},
-		"resize disk":                        {2, 0, 0, "id is missing: ID of the device"},
-		"resize disk d0":                     {3, 0, 0, "size is missing: new size in bytes: 20G"},
-		"resize disk d0 10Q":                 {3, 0, 3, "size: a number of bytes expected, for example 512M or 10G"},
-		"resize disk d0 +1G":                 {3, 0, 3, "size: a number of bytes expected, for example 512M or 10G"},
-		"resize disk d0 -1":                  {3, 0, 2, "size: a number of bytes expected, for example 512M or 10G"},
-		"resize disk d0 9999999T":            {3, 0, 8, "size: a number of bytes expected, for example 512M or 10G"},
-		"resize disk d0 1G 2G":               {4, 0, 2, `"resize disk" has no further argument without a name`},
+		"resize disk":                        {2, 0, 0, "id is missing: name of the disk, from list disks: the ID of its device, or else the name of its drive; want resize disk ID SIZE"},
+		"resize disk d0":                     {3, 0, 0, "size is missing: new size in bytes: 20G; want resize disk ID SIZE"},
+		"resize disk d0 10Q":                 {3, 0, 3, `size: a number of bytes expected, for example 512M or 10G, not "10Q"`},
+		"resize disk d0 +1G":                 {3, 0, 3, `size: a number of bytes expected, for example 512M or 10G, not "+1G"`},
+		"resize disk d0 -1":                  {3, 0, 2, `size: a number of bytes expected, for example 512M or 10G, not "-1"`},
+		"resize disk d0 9999999T":            {3, 0, 8, `size: a number of bytes expected, for example 512M or 10G, not "9999999T"`},
+		"resize disk d0 1G 2G":               {4, 0, 2, "2G is one word too many; want resize disk ID SIZE"},
 		"resize disk d0 id=d1 1G":            {3, 0, 2, "id is given twice"},
 		"remove disk d0 jbos=on":             {3, 0, 4, `"remove disk" has no argument "jbos"; did you mean jobs?`},
 		"remove disk d0 house=on":            {3, 0, 5, `"remove disk" has no argument "house": it has id, jobs, backend or timeout`},
-		"remove disk d0 jobs=maybe":          {3, 5, 10, "jobs: on or off expected"},
-		"remove disk d0 jobs":                {3, 0, 4, "write jobs=ON|OFF"},
-		"remove disk d0 timeout=soon":        {3, 8, 12, "timeout: a duration expected, for example 30s or 5m"},
-		"add disk d0 f format=qcow":          {4, 7, 11, "format: raw or qcow2 expected; did you mean qcow2?"},
-		"add disk d0 blockdev={":             {3, 9, 10, "blockdev: JSON expected"},
+		"remove disk d0 jobs=maybe":          {3, 5, 10, `jobs: on or off expected, not "maybe"`},
+		"remove disk d0 jobs":                {3, 0, 4, "write jobs=on"},
+		"remove disk d0 timeout=soon":        {3, 8, 12, `timeout: a duration expected, for example 30s or 5m, not "soon"`},
+		"add disk d0 f format=qcow":          {4, 7, 11, `format: raw or qcow2 expected, not "qcow"; did you mean qcow2?`},
+		"add disk d0 blockdev={":             {3, 9, 10, `blockdev: JSON expected, not "{"`},
 		"add disk d0 node=":                  {3, 5, 5, "node: it is empty"},
-		"add cpu two":                        {2, 0, 3, "number: a number expected"},
-		"snapshot d0 a d1":                   {4, 0, 0, "as many of file as of disk expected"},
+		"add cpu two":                        {2, 0, 3, `number: a number expected, not "two"`},
+		"throttle d0 10M":                    {2, 0, 3, "10M needs a name: write bytes=10M, read-bytes=10M or write-bytes=10M"},
+		"throttle d0 off":                    {2, 0, 3, "write off=on"},
+		"add disk d0 f raw":                  {4, 0, 3, "raw needs a name: write format=raw"},
+		"snapshot d0 a d1":                   {4, 0, 0, "as many of file as of disk expected; want snapshot (DISK FILE)…"},
 		"add device r0 virtio-rng-pci prop=": {4, 0, 4, `"add device" has no argument "prop": it has id, driver, bus, prop.NAME, wait or timeout`},
 	} {
 		op, _, err := operate.Parse(strings.Fields(words))
 		require.Equal(t, &want, err, words)
 		require.Equal(t, want.Word >= 2, op != nil, words)
 	}
+}
+
+// TestHomeFolder: "~/" is the home folder in the names of files of this machine, also behind "=".
+func TestHomeFolder(t *testing.T) {
+	t.Setenv("HOME", "/home/me")
+	for words, want := range map[string]string{
+		"add disk d0 ~/x.img": "/home/me/x.img", "add disk d0 file=~/x.img": "/home/me/x.img", "add disk d0 ./~/x.img": "./~/x.img",
+		"add disk d0 /a~/x": "/a~/x", "move d0 ~/x": "/home/me/x", "add disk d0 ~you/x": "~you/x",
+	} {
+		_, values, err := operate.Parse(strings.Fields(words))
+		require.NoError(t, err)
+		require.Equal(t, []string{want}, values["file"], words)
+	}
+	_, values, err := operate.Parse([]string{"agent", "read", "~/x", "~/y"})
+	require.NoError(t, err)
+	require.Equal(t, operate.Values{"timeout": {"30s"}, "path": {"~/x"}, "to": {"/home/me/y"}}, values, "path is a file of the guest")
 }

@@ -2,10 +2,14 @@ package operate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/qmpkit/qmpkit/block"
 	"github.com/qmpkit/qmpkit/hotplug"
@@ -17,6 +21,9 @@ import (
 var (
 	newID    = Arg{Name: "id", Kind: "text", Required: true, Positional: true, Help: "ID of the new device"}
 	deviceID = Arg{Name: "id", Kind: "device", Required: true, Positional: true, Help: "ID of the device"}
+	diskID   = Arg{Name: "id", Kind: "disk", Required: true, Positional: true, Help: diskHelp}
+	nicID    = Arg{Name: "id", Kind: "nic", Required: true, Positional: true, Help: deviceID.Help}
+	memoryID = Arg{Name: "id", Kind: "memory", Required: true, Positional: true, Help: deviceID.Help}
 	driver   = Arg{Name: "driver", Kind: "driver", Help: "driver of the device; by default the usual one of virtio"}
 	bus      = Arg{Name: "bus", Kind: "bus:driver", Help: "bus for the device; by default a free place is found"}
 	props    = Arg{Name: "prop", Kind: "properties", Help: "property of the device, as JSON or text"}
@@ -56,7 +63,7 @@ var deviceOperations = []Operation{
 			bus, {Name: "prop", Kind: "properties:driver", Help: props.Help}, seen, timeout("1m")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
 			d := hotplug.Device{ID: v.text("id"), Driver: v.text("driver"), Bus: v.text("bus"), Props: v.props()}
-			return env.added(ctx, "device", v, env.devices().AddDevice(ctx, d))
+			return env.added(ctx, "device "+v.text("id"), v, env.devices().AddDevice(ctx, d))
 		}),
 	},
 	{
@@ -76,18 +83,18 @@ var deviceOperations = []Operation{
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
 			m := hotplug.Memory{ID: v.text("id"), Driver: v.text("driver"), Bus: v.text("bus"), Props: v.props(),
 				Backend: hotplug.RAM{Size: uint64(v.size("size"))}}
-			return env.added(ctx, "memory", v, env.devices().AddMemory(ctx, m))
+			return env.added(ctx, "memory "+v.text("id"), v, env.devices().AddMemory(ctx, m))
 		}),
 	},
 
 	{
 		Name: "remove disk", Help: "Remove a disk when the guest has released it; files stay",
-		Args: []Arg{deviceID, {Name: "jobs", Kind: "bool", Default: "off", Help: "cancel the jobs on the disk first"}, foreign, timeout("1m")},
+		Args: []Arg{diskID, {Name: "jobs", Kind: "bool", Default: "off", Help: "cancel the jobs on the disk first"}, foreign, timeout("1m")},
 		Run:  limited(remove("disk", (*hotplug.VM).RemoveDisk)),
 	},
 	{
 		Name: "remove nic", Help: "Remove a network interface when the guest has released it",
-		Args: []Arg{deviceID, foreign, timeout("1m")}, Run: limited(remove("nic", (*hotplug.VM).RemoveNIC)),
+		Args: []Arg{nicID, foreign, timeout("1m")}, Run: limited(remove("nic", (*hotplug.VM).RemoveNIC)),
 	},
 	{
 		Name: "remove device", Help: "Remove any device when the guest has released it",
@@ -95,13 +102,16 @@ var deviceOperations = []Operation{
 	},
 	{
 		Name: "remove memory", Help: "Remove memory when the guest has released it",
-		Args: []Arg{deviceID, foreign, timeout("1m")}, Run: limited(remove("memory", (*hotplug.VM).RemoveMemory)),
+		Args: []Arg{memoryID, foreign, timeout("1m")}, Run: limited(remove("memory", (*hotplug.VM).RemoveMemory)),
 	},
 	{
 		Name: "remove cpu", Help: "Remove a virtual CPU when the guest has released it",
 		Args: []Arg{deviceID, timeout("1m")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
-			return env.done(env.devices().RemoveCPU(ctx, v.text("id")), "removed cpu %s", v.text("id"))
+			waited := env.waiting(v)
+			err := env.devices().RemoveCPU(ctx, v.text("id"))
+			waited()
+			return env.done(err, "removed cpu %s", v.text("id"))
 		}),
 	},
 	{
@@ -127,7 +137,7 @@ var deviceOperations = []Operation{
 
 	{
 		Name: "resize disk", Help: "Change the size of a disk",
-		Args: []Arg{deviceID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "new size in bytes: 20G"},
+		Args: []Arg{diskID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "new size in bytes: 20G"},
 			{Name: "shrink", Kind: "bool", Default: "off", Help: "permit a smaller size; the data behind the end is lost"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			if !v.bool("shrink") {
@@ -145,9 +155,11 @@ var deviceOperations = []Operation{
 	},
 	{
 		Name: "resize memory", Help: "Change how much of a virtio-mem device the guest uses",
-		Args: []Arg{deviceID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "bytes for the guest: 2G"}, timeout("1m")},
+		Args: []Arg{memoryID, {Name: "size", Kind: "size", Required: true, Positional: true, Help: "bytes for the guest: 2G"}, timeout("1m")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
+			waited := env.waiting(v)
 			err := env.devices().ResizeMemory(ctx, v.text("id"), uint64(v.size("size")))
+			waited()
 			return env.done(err, "memory %s has %s", v.text("id"), bytes(v.size("size")))
 		}),
 	},
@@ -155,7 +167,9 @@ var deviceOperations = []Operation{
 		Name: "set cpus", Help: "Set the number of virtual CPUs of the machine",
 		Args: []Arg{{Name: "number", Kind: "int", Required: true, Positional: true, Help: "how many CPUs"}, timeout("1m")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
+			waited := env.waiting(v)
 			change, err := env.devices().SetCPUs(ctx, int(v.int("number")), nil)
+			waited()
 			for _, cpu := range change.Added {
 				env.say("added cpu %s", cpuName(cpu))
 			}
@@ -165,7 +179,7 @@ var deviceOperations = []Operation{
 			for _, kept := range change.Kept {
 				env.say("the guest keeps cpu %s: %v", cpuName(kept.CPU), kept.Err)
 			}
-			if change.After > 0 {
+			if change.After != change.Before || err == nil {
 				env.say("%d CPUs, before %d", change.After, change.Before)
 			}
 			return err
@@ -175,7 +189,9 @@ var deviceOperations = []Operation{
 		Name: "set memory", Help: "Set the size of the guest's memory",
 		Args: []Arg{{Name: "size", Kind: "size", Required: true, Positional: true, Help: "bytes of memory: 4G"}, timeout("1m")},
 		Run: limited(func(ctx context.Context, env *Env, v Values) error {
+			waited := env.waiting(v)
 			change, err := env.devices().SetMemory(ctx, uint64(v.size("size")), nil)
+			waited()
 			for _, ids := range []struct {
 				what string
 				ids  []string
@@ -187,7 +203,7 @@ var deviceOperations = []Operation{
 			for _, kept := range change.Kept {
 				env.say("the guest keeps %s of memory %s: %v", bytes(int64(kept.Size)), kept.ID, kept.Err)
 			}
-			if change.After > 0 {
+			if change.After != change.Before || err == nil {
 				env.say("%s of memory, before %s", bytes(int64(change.After)), bytes(int64(change.Before)))
 			}
 			return err
@@ -205,10 +221,13 @@ func (env *Env) done(err error, format string, args ...any) error {
 
 // added waits for the guest if the caller wants that.
 func (env *Env) added(ctx context.Context, what string, v Values, err error) error {
-	if env.done(err, "added %s %s", what, v.text("id")) != nil || !v.bool("wait") {
+	if env.done(err, "added %s", what) != nil || !v.bool("wait") {
 		return err
 	}
-	return env.done(env.devices().WaitGuest(ctx, v.text("id")), "the guest uses %s", v.text("id"))
+	waited := env.waiting(v)
+	err = env.devices().WaitGuest(ctx, v.text("id"))
+	waited()
+	return env.done(err, "the guest uses %s", v.text("id"))
 }
 
 // oneOf returns an error unless exactly one of the arguments is given.
@@ -226,12 +245,22 @@ func oneOf(v Values, names ...string) error {
 }
 
 func addDisk(ctx context.Context, env *Env, v Values) error {
+	if id := v.text("id"); !v.has("file") && !v.has("node") && !v.has("blockdev") {
+		if _, err := os.Stat(id); err == nil {
+			return mistake("the ID is missing: write add disk %s %s", strings.TrimSuffix(filepath.Base(id), filepath.Ext(id)), id)
+		}
+		return mistake("the file is missing: write add disk %s FILE, or node=NODE, or blockdev=JSON", id)
+	}
 	backend, err := storage(v)
 	if err != nil {
 		return err
 	}
 	d := hotplug.Disk{ID: v.text("id"), Backend: backend, Driver: v.text("driver"), Bus: v.text("bus"), Props: v.props()}
-	return env.added(ctx, "disk", v, env.devices().AddDisk(ctx, d))
+	what := "disk " + d.ID
+	if f, ok := backend.(hotplug.File); ok {
+		what += ": " + describeFile(f)
+	}
+	return env.added(ctx, what, v, env.devices().AddDisk(ctx, d))
 }
 
 // storage returns the backend in the arguments file, node or blockdev.
@@ -249,8 +278,12 @@ func storage(v Values) (hotplug.DiskBackend, error) {
 		}
 		return b, nil
 	}
-	return hotplug.File{Path: v.text("file"), Format: formatOf(v, v.text("file")), Direct: v.bool("direct"),
-		Discard: v.bool("discard"), ReadOnly: v.bool("read-only")}, nil
+	f := hotplug.File{Path: v.text("file"), Format: formatOf(v, v.text("file")), Direct: v.bool("direct"),
+		Discard: v.bool("discard"), ReadOnly: v.bool("read-only")}
+	if v.has("format") {
+		return f, nil
+	}
+	return f, checkFormat(f)
 }
 
 // formatOf returns the format of an image. The content of the file does not decide: a guest can write the header of
@@ -286,7 +319,48 @@ func addNIC(ctx context.Context, env *Env, v Values) error {
 		netdev.Branch = tap
 	}
 	n.Backend = hotplug.Netdev{Options: netdev}
-	return env.added(ctx, "nic", v, env.devices().AddNIC(ctx, n))
+	err := env.devices().AddNIC(ctx, n)
+	if _, refused := errors.AsType[*qmp.Error](err); refused && v.text("type") == "tap" && !v.has("ifname") && !v.has("netdev") {
+		err = fmt.Errorf("%w; a tap that exists needs ifname=NAME", err)
+	}
+	return env.added(ctx, fmt.Sprintf("nic %s (%s)", n.ID, network(v, netdev)), v, err)
+}
+
+// network says what a NIC is connected to: "user network".
+func network(v Values, netdev qemu.Netdev) string {
+	text, _ := netdev.MarshalJSON()
+	var options struct{ Type string }
+	_ = json.Unmarshal(text, &options)
+	switch {
+	case v.has("ifname"):
+		return "tap " + v.text("ifname")
+	case v.has("br"):
+		return "bridge " + v.text("br")
+	case options.Type == "user":
+		return "user network"
+	}
+	return options.Type
+}
+
+// waitNote is how long an operation waits for the guest before it says so.
+const waitNote = time.Second
+
+// waiting notes that the operation waits for the guest, if it takes a while. The caller calls the result when the wait is
+// over.
+func (env *Env) waiting(v Values) (end func()) {
+	if env.dry {
+		return func() {}
+	}
+	ended := make(chan struct{})
+	var noting sync.WaitGroup
+	noting.Go(func() {
+		select {
+		case <-time.After(waitNote):
+			env.note("waiting for the guest, up to %s", v.text("timeout"))
+		case <-ended:
+		}
+	})
+	return func() { close(ended); noting.Wait() }
 }
 
 // remove returns the Run of an operation that removes a device.
@@ -303,7 +377,9 @@ func remove(what string, f func(*hotplug.VM, context.Context, string, ...hotplug
 		if err != nil {
 			return err
 		}
+		waited := env.waiting(v)
 		kept, err := f(env.devices(), ctx, v.text("id"), opts...)
+		waited()
 		switch {
 		case err == nil && !there:
 			env.say("there is no device %s; nothing of it is left", v.text("id"))
@@ -345,6 +421,9 @@ func cpuName(cpu qemu.HotpluggableCPU) string {
 
 // bytes returns a size in people's units, exactly: "20 GiB", "1000 bytes".
 func bytes(n int64) string {
+	if n == 1 {
+		return "1 byte"
+	}
 	unit := "bytes"
 	for _, next := range []string{"KiB", "MiB", "GiB", "TiB"} {
 		if n == 0 || n%1024 != 0 {

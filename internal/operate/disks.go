@@ -19,9 +19,11 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
+const diskHelp = "name of the disk, from list disks: the ID of its device, or else the name of its drive"
+
 var (
-	disk        = Arg{Name: "disk", Kind: "device", Required: true, Positional: true, Help: "ID of the disk's device"}
-	disks       = Arg{Name: "disk", Kind: "device", Required: true, Positional: true, Repeated: true, Help: "ID of the disk's device"}
+	disk        = Arg{Name: "disk", Kind: "disk", Required: true, Positional: true, Help: diskHelp}
+	disks       = Arg{Name: "disk", Kind: "disk", Required: true, Positional: true, Repeated: true, Help: diskHelp}
 	target      = Arg{Name: "file", Kind: "file", Required: true, Positional: true, Help: "the new image, or a block device"}
 	targets     = Arg{Name: "file", Kind: "file", Required: true, Positional: true, Repeated: true, Help: "the new image of the disk before it"}
 	create      = Arg{Name: "create", Kind: "bool", Default: "on", Help: "make the image; off: the file is an image of the disk's size"}
@@ -241,7 +243,7 @@ var diskOperations = []Operation{
 		Args: []Arg{disk,
 			{Name: "socket", Kind: "file", Help: "UNIX socket at which QEMU's NBD server listens, which this starts"},
 			{Name: "address", Kind: "text", Help: "HOST:PORT at which QEMU's NBD server listens, which this starts"},
-			{Name: "name", Kind: "text", Help: "name for clients; by default the ID of the disk"},
+			{Name: "name", Kind: "text", Help: "name for clients; by default that of the disk"},
 			{Name: "writable", Kind: "bool", Default: "off", Help: "clients can write"},
 			{Name: "bitmap", Kind: "bitmap:disk", Repeated: true, Help: "bitmap that clients can read"}},
 		Run: export,
@@ -269,14 +271,6 @@ var diskOperations = []Operation{
 		"the machine is that of %s", (*block.VM).LoadMachine),
 	machineSnapshot("delete machine", "Delete a saved snapshot of the machine",
 		"deleted snapshot %s of the machine", (*block.VM).DeleteSavedMachine),
-}
-
-// backingName names the argument that is missing if the name of an image is not known.
-func backingName(err error) error {
-	if errors.Is(err, block.ErrNoFileName) {
-		return mistake("backing-file is missing: QEMU does not know the full path of the image below")
-	}
-	return err
 }
 
 // target returns the target in the argument file.
@@ -365,6 +359,13 @@ func throttle(ctx context.Context, env *Env, v Values) error {
 			l.limit(&t).Rate, set = v.size(l.name), true
 		}
 	}
+	none := block.Limit{}
+	switch {
+	case t.Bytes != none && (t.ReadBytes != none || t.WriteBytes != none):
+		return mistake("bytes is the sum of both directions: leave it out, or leave out read-bytes and write-bytes")
+	case t.Requests != none && (t.ReadRequests != none || t.WriteRequests != none):
+		return mistake("iops is the sum of both directions: leave it out, or leave out read-iops and write-iops")
+	}
 	if set {
 		if err := env.disks().SetThrottle(ctx, v.text("disk"), t); err != nil || env.dry {
 			return err
@@ -378,11 +379,18 @@ func throttle(ctx context.Context, env *Env, v Values) error {
 	for _, l := range limits {
 		if rate := l.limit(&t).Rate; rate != 0 {
 			value[l.name] = rate
-			lines = append(lines, fmt.Sprint(l.name, "=", rate))
+			amount := fmt.Sprint(rate, " requests")
+			if strings.HasSuffix(l.name, "bytes") {
+				amount = bytes(rate)
+			}
+			lines = append(lines, fmt.Sprintf("%s: at most %s a second", l.name, amount))
 		}
 	}
-	if len(lines) == 0 {
+	switch {
+	case len(lines) == 0:
 		lines = []string{"disk " + v.text("disk") + " has no limits"}
+	case t.Group != "" && t.Group != v.text("disk"):
+		lines = append(lines, "all disks of the group "+t.Group+" share the limits")
 	}
 	return env.result(value, lines...)
 }
@@ -424,7 +432,7 @@ func machineSnapshot(name, help, done string, f func(*block.VM, context.Context,
 	return Operation{
 		Name: name, Help: help,
 		Args: []Arg{{Name: "name", Kind: "snapshot", Required: true, Positional: true, Help: "name of the snapshot"},
-			{Name: "disk", Kind: "device", Repeated: true, Help: "ID of a disk with the snapshot; by default all disks that the guest can write to"}},
+			{Name: "disk", Kind: "disk", Repeated: true, Help: "name of a disk with the snapshot; by default all disks that the guest can write to"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			err := f(env.disks(), ctx, v.text("name"), &block.MachineOptions{Disks: v["disk"], Progress: env.job(name)})
 			return env.done(err, done, v.text("name"))

@@ -18,9 +18,15 @@ import (
 // It is not a failure. The error of [Operation.DryRun] matches it and names the command or the job.
 var ErrRest error = restError{}
 
-type restError struct{ on string }
+type restError struct{ on, query string }
 
-func (e restError) Error() string { return "what follows depends on " + cmp.Or(e.on, "QEMU's answers") }
+func (e restError) Error() string {
+	text := "what follows depends on " + cmp.Or(e.on, "QEMU's answers")
+	if e.query != "" {
+		text += ": " + e.query + " shows its effect"
+	}
+	return text
+}
 
 // Is makes the packages that do the work end, because their connection has ended, and undo nothing.
 func (restError) Is(target error) bool {
@@ -28,7 +34,8 @@ func (restError) Is(target error) bool {
 }
 
 // DryRun calls told with each command that the operation would send to change something, and with its arguments, from
-// which qmp.Redact has removed secrets; those of a program for the guest stay. It sends only queries. It makes no files and writes to none.
+// which qmp.Redact has removed secrets; those of a program for the guest stay. It sends only queries. It makes no files and
+// writes to none. It takes for granted that commands and jobs succeed.
 //
 // DryRun returns nil if told has seen all commands, and an error that matches [ErrRest] if the rest depends on QEMU. Any
 // other error is a reason why the operation would fail.
@@ -47,7 +54,7 @@ func (op *Operation) DryRun(ctx context.Context, env *Env, v Values, told func(c
 	defer context.AfterFunc(p.over, cancel)() // some packages try again while their context lasts
 	err := op.Run(run, dry, v)
 	if p.ended() && ctx.Err() == nil {
-		return restError{p.last} // err is what the operation makes of the end
+		return restError{p.last, p.asked} // err is what the operation makes of the end
 	}
 	return err
 }
@@ -67,6 +74,22 @@ type plan struct {
 	mu      sync.Mutex
 	changed bool   // told was called
 	last    string // what told was called for last: a command or a job
+	asked   string // the query that the dry run cannot answer
+
+	firstSet    int64 // the lowest number of a new set of descriptors; 0 before the first one
+	sets        []plannedSet
+	lessSets    bool        // a command would change a set that QEMU has
+	objects     [][2]string // names and types
+	lessObjects bool        // a command would remove an object that QEMU has
+	nodes       []string
+	lessNodes   bool // a command would remove a node that QEMU has
+	exports     bool // a command would change the exports
+	disks       bool // a command would change the answer of query-block
+
+	jobs   map[string]*plannedJob
+	order  []string       // the IDs of all jobs that were in jobs
+	events []qmp.RawEvent // that the jobs would have caused
+	unsure bool           // a command would change a job that QEMU has
 
 	over context.Context // ends with the dry run
 	end  context.CancelFunc
@@ -95,16 +118,31 @@ func (d dryExecutor) Execute(ctx context.Context, call *qmp.Call) error {
 	d.mu.Lock()
 	if d.ended() {
 		d.mu.Unlock()
+		if call.Command == "guest-fsfreeze-thaw" { // it would be tried again
+			return call.Decode([]byte(results[call.Command]))
+		}
 		return ErrRest
 	}
 	if isQuery(call.Command) {
-		stale := d.changed && !isConstant(call.Command)
-		d.mu.Unlock()
+		known := d.changed && d.knows(call)
+		stale := d.changed && !isConstant(call.Command) && !known && (d.disks || call.Command != "query-block")
 		if stale {
+			d.asked = call.Command
+		}
+		d.mu.Unlock()
+		switch {
+		case stale:
 			d.end()
 			return ErrRest
+		case known:
+			return d.answer(ctx, call)
 		}
 		return d.x.Execute(ctx, call)
+	}
+	if call.Command == "add-fd" && d.sets == nil {
+		d.mu.Unlock()
+		d.countSets(ctx)
+		d.mu.Lock()
 	}
 	defer d.mu.Unlock()
 	arguments, err := call.AppendArgs(nil)
@@ -115,14 +153,17 @@ func (d dryExecutor) Execute(ctx context.Context, call *qmp.Call) error {
 		return errors.Join(qmp.ErrNotSent, err)
 	}
 	d.changed, d.last = true, call.Command
-	if m := jobOf.FindSubmatch(arguments); m != nil {
-		d.last = "job " + string(m[1])
+	if m := jobOf.FindSubmatch(arguments); m != nil && (m[1] != nil || strings.HasPrefix(call.Command, "job-")) {
+		d.last = "job " + string(m[1]) + string(m[2])
 	}
+	plain := arguments
 	if call.Command != "guest-exec" { // the person has typed its arguments, and wants to see what becomes of them
 		arguments = qmp.Redact(arguments)
 	}
 	d.told(call.Command, arguments)
-	if result, ok := results[call.Command]; ok {
+	d.planJobs(call.Command, plain)
+	d.planParts(call.Command, plain)
+	if result, ok := d.result(call.Command); ok {
 		return call.Decode([]byte(result))
 	}
 	if call.Result != nil || readElsewhere[call.Command] {
@@ -132,12 +173,12 @@ func (d dryExecutor) Execute(ctx context.Context, call *qmp.Call) error {
 	return call.Decode([]byte("{}"))
 }
 
-// jobOf finds the name of the first job that a command starts.
-var jobOf = regexp.MustCompile(`"job-id": ?"([^"]*)"`)
+// jobOf finds the name of the first job that a command starts, or that it is about.
+var jobOf = regexp.MustCompile(`"job-id": ?"([^"]*)"|^{"id": ?"([^"]*)"}$`)
 
 // results are the results of commands that a dry run can make up.
 var results = map[string]string{
-	"add-fd":      `{"fdset-id": 0, "fd": 0}`,
+	"guest-fsfreeze-freeze": "1", "guest-fsfreeze-thaw": "1",
 	"chardev-add": `{}`,
 }
 
@@ -175,17 +216,24 @@ func (c *dryConn) Server() *qmp.Server { return &c.server }
 
 // Events returns the events of the server, until something waits for one that a command would have caused.
 func (c *dryConn) Events(names ...string) qmp.EventStream {
-	return &dryEvents{c.plan, c.events.Events(names...)}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return &dryEvents{c.plan, c.events.Events(names...), names, len(c.plan.events)}
 }
 
 type dryEvents struct {
 	plan   *plan
 	stream qmp.EventStream
+	names  []string
+	next   int // the index of the next event of the plan
 }
 
 func (e *dryEvents) Next(ctx context.Context) (qmp.RawEvent, error) {
 	for event, err := range qmp.Queued(e.stream) {
 		return event, err
+	}
+	if event, ok := e.nextPlanned(); ok {
+		return event, nil
 	}
 	if err := ctx.Err(); err != nil {
 		return qmp.RawEvent{}, err

@@ -90,29 +90,32 @@ var dryRuns = []dryRun{
 	{"set balloon 64M", "balloon", true, ""},
 
 	{"list disks", "", false, ""},
-	{"move d0 $DIR/new.qcow2", "add-fd object-add blockdev-add blockdev-create", true, ""},
-	{"copy d0 $DIR/new.img", "add-fd object-add blockdev-add blockdev-mirror", true, ""},
-	{"snapshot d0 $DIR/new0.qcow2 d1 $DIR/new1.qcow2 backing-file=a backing-file=b freeze=on", "add-fd object-add blockdev-add add-fd object-add blockdev-add blockdev-create", true, ""},
-	{"commit d1", "block-commit", true, ""},
-	{"stream d1", "block-stream", true, ""},
-	{"backup d0 $DIR/new.img", "add-fd object-add blockdev-add add-fd object-add blockdev-add", true, ""},
+	{"move d0 $DIR/new.qcow2", "add-fd object-add blockdev-add blockdev-create job-dismiss blockdev-del remove-fd object-del add-fd object-add blockdev-add blockdev-mirror block-dirty-bitmap-remove block-dirty-bitmap-add job-complete job-dismiss", true, ""},
+	{"copy d0 $DIR/new.img", "add-fd object-add blockdev-add blockdev-mirror block-job-cancel job-dismiss", true, ""},
+	{"snapshot d0 $DIR/new0.qcow2 d1 $DIR/new1.qcow2 backing-file=a backing-file=b freeze=on", "add-fd object-add blockdev-add add-fd object-add blockdev-add blockdev-create job-dismiss blockdev-create job-dismiss " +
+		"blockdev-del blockdev-del remove-fd remove-fd object-del object-del add-fd object-add blockdev-add add-fd object-add blockdev-add " +
+		"guest-fsfreeze-freeze transaction guest-fsfreeze-thaw", false, ""},
+	{"commit d1", "block-commit job-complete job-dismiss", true, ""},
+	{"stream d1", "block-stream job-finalize", true, ""},
+	{"backup d0 $DIR/new.img", "add-fd object-add blockdev-add add-fd object-add blockdev-add object-add blockdev-add qom-set object-add blockdev-add " +
+		"transaction job-finalize job-dismiss blockdev-del object-del", true, ""},
 	{"abort backup d0", "blockdev-del", true, ""},
 	{"clean disk d0", "", false, ""},
-	{"create image $DIR/new.qcow2 1M", "add-fd object-add blockdev-add blockdev-create", true, ""},
+	{"create image $DIR/new.qcow2 1M", "add-fd object-add blockdev-add blockdev-create job-dismiss blockdev-del remove-fd object-del", false, ""},
 	{"bitmap add d0 new", "block-dirty-bitmap-add", false, ""},
 	{"bitmap list d0", "", false, ""},
 	{"bitmap clear d0 b0", "block-dirty-bitmap-clear", false, ""},
 	{"bitmap remove d0 b0", "block-dirty-bitmap-remove", false, ""},
 	{"bitmap enable d0 b0", "block-dirty-bitmap-enable", false, ""},
 	{"bitmap disable d0 b0", "block-dirty-bitmap-disable", false, ""},
-	{"change medium cd0 $DIR/d9.img", "add-fd object-add blockdev-add", true, ""},
-	{"eject medium cd1", "", false, "no such disk"},
+	{"change medium cd0 $DIR/d9.img", "add-fd object-add blockdev-add blockdev-open-tray", true, ""},
+	{"eject medium cd1", "", false, "there is no disk cd1"},
 	{"throttle d0 iops=100", "block_set_io_throttle", false, ""},
 	{"export d0 socket=$DIR/nbd", "nbd-server-start block-export-add", false, ""},
 	{"unexport d2", "block-export-del", true, ""},
-	{"save machine new disk=d0", "snapshot-save", true, ""},
+	{"save machine new disk=d0", "snapshot-save job-dismiss", false, ""},
 	{"load machine old disk=d0", "", false, "disk has bitmap"},
-	{"delete machine old disk=d0", "snapshot-delete", true, ""},
+	{"delete machine old disk=d0", "snapshot-delete job-dismiss", false, ""},
 
 	{"job list", "", false, ""},
 	{"job wait j0", "job-complete", true, ""},
@@ -133,8 +136,8 @@ var dryRuns = []dryRun{
 	{"agent run true", "guest-exec", true, ""},
 	{"agent read /etc/passwd $DIR/new", "guest-file-open", true, ""},
 	{"agent write /etc/passwd $DIR/d9.img", "guest-exec", true, ""},
-	{"agent freeze", "guest-fsfreeze-freeze", true, ""},
-	{"agent thaw", "guest-fsfreeze-thaw", true, ""},
+	{"agent freeze", "guest-fsfreeze-freeze", false, ""},
+	{"agent thaw", "guest-fsfreeze-thaw", false, ""},
 	{"agent status", "", false, ""},
 	{"agent interfaces", "", false, ""},
 	{"agent set-time", "guest-set-time", false, ""},
@@ -213,8 +216,7 @@ var furniture = []string{"-S", "-object", "memory-backend-ram,id=more,size=128M"
 // on returns what the rest of an operation depends on: its last command, or the job that it starts.
 func on(told []string) string {
 	last := told[len(told)-1]
-	switch last {
-	case "blockdev-create", "blockdev-mirror", "block-commit", "block-stream", "snapshot-save", "snapshot-delete":
+	if strings.HasPrefix(last, "job-") {
 		return "what follows depends on job "
 	}
 	return "what follows depends on " + last

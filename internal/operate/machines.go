@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/jpeg"
+	"image/png"
 	"io"
 	"net"
 	"os"
@@ -19,16 +21,22 @@ import (
 
 var machineOperations = []Operation{
 	{
-		Name: "screenshot", Help: "Write a picture of the screen into a new file, as PNG, or as PPM if the name of the file says so",
+		Name: "screenshot", Help: "Write a picture of the screen into a new file: PNG, or JPEG or PPM if the name of the file says so",
 		Args: []Arg{{Name: "file", Kind: "file", Required: true, Positional: true, Help: "the new file; - is the output"},
 			{Name: "device", Kind: "device", Help: "ID of a display device; by default the first screen"},
 			{Name: "head", Kind: "int", Help: "head of the device"}},
 		Run: func(ctx context.Context, env *Env, v Values) error {
 			opts := &machine.ScreendumpOptions{Format: qemu.ImageFormatPNG, Device: v.text("device"), Head: v.int("head")}
-			if strings.EqualFold(filepath.Ext(v.text("file")), ".ppm") {
+			write := func(w io.Writer) error { return machine.Screendump(ctx, env.conn(), w, opts) }
+			switch ending := strings.ToLower(filepath.Ext(v.text("file"))); ending {
+			case ".ppm":
 				opts.Format = qemu.ImageFormatPPM
+			case ".jpg", ".jpeg":
+				write = func(w io.Writer) error { return screenJPEG(ctx, env.conn(), w, opts) }
+			case ".bmp", ".gif", ".tif", ".tiff", ".webp", ".svg", ".pdf":
+				return mistake("file: a name that ends with .png, .jpg or .ppm expected, not %s", ending)
 			}
-			err := env.create(v.text("file"), func(w io.Writer) error { return machine.Screendump(ctx, env.conn(), w, opts) })
+			err := env.create(v.text("file"), write)
 			return env.wrote(err, v.text("file"), "the screen")
 		},
 	},
@@ -88,6 +96,19 @@ var machineOperations = []Operation{
 	},
 }
 
+// screenJPEG writes a picture of the screen as JPEG. QEMU makes only PNG and PPM.
+func screenJPEG(ctx context.Context, conn qmp.Conn, w io.Writer, opts *machine.ScreendumpOptions) error {
+	var picture strings.Builder
+	if err := machine.Screendump(ctx, conn, &picture, opts); err != nil {
+		return err
+	}
+	screen, err := png.Decode(strings.NewReader(picture.String()))
+	if err != nil {
+		return fmt.Errorf("the picture of QEMU cannot be read: %w", err)
+	}
+	return jpeg.Encode(w, screen, &jpeg.Options{Quality: 90})
+}
+
 // wrote reports the end of an operation that writes into a file of create.
 func (env *Env) wrote(err error, path, what string) error {
 	if path == "-" {
@@ -100,7 +121,9 @@ func powerdown(ctx context.Context, env *Env, v Values) error {
 	if !v.bool("wait") {
 		return env.done(qemu.SystemPowerdown{}.Do(ctx, env.conn()), "the power button is pressed")
 	}
+	waited := env.waiting(v)
 	_, err := qmp.AwaitEvent[qemu.ShutdownEvent](ctx, env.conn(), nil, qemu.SystemPowerdown{})
+	waited()
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("the guest has not shut down within %v; it may ignore the power button", v.duration("timeout"))
 	}

@@ -78,6 +78,12 @@ func (op *Operation) Usage() string {
 	return strings.Join(words, " ")
 }
 
+// form returns the operation with the arguments that need no name: "resize disk ID SIZE".
+func (op *Operation) form() string {
+	short := Operation{Name: op.Name, Args: slices.DeleteFunc(slices.Clone(op.Args), func(a Arg) bool { return !a.Positional && !a.Required })}
+	return short.Usage()
+}
+
 // inTurn writes arguments that come in turn, any number of times: "(DISK FILE)…".
 func inTurn(words []string) string {
 	if len(words) == 1 {
@@ -138,7 +144,19 @@ func All() (ops []Operation) {
 	}
 	for i, op := range ops {
 		ops[i].Run = func(ctx context.Context, env *Env, v Values) error {
-			return backingName(op.Run(context.WithValue(ctx, patienceKey{}, &patience{ctx: ctx}), env, v))
+			ctx = context.WithValue(ctx, patienceKey{}, &patience{ctx: ctx})
+			v, unknown, err := env.nameDisks(ctx, &op, v)
+			if err != nil {
+				return err
+			}
+			err = op.Run(ctx, env, v)
+			if len(unknown.words) > 0 && (errors.Is(err, block.ErrNoDisk) || errors.Is(err, qmp.ErrDeviceNotFound)) {
+				return unknown.explain(err)
+			}
+			if err != nil {
+				err = env.reason(ctx, &op, v, err)
+			}
+			return err
 		}
 	}
 	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
@@ -176,6 +194,9 @@ func (env *Env) result(value any, lines ...string) error {
 
 // kept lists the parts that an operation has left in QEMU. err is the operation's; it has reasons, too.
 func (env *Env) kept(kept []hotplug.Kept, err error) {
+	if env.dry {
+		return
+	}
 	for _, k := range kept {
 		if k.Err != nil && err != nil && strings.Contains(err.Error(), k.Err.Error()) {
 			env.note("still in QEMU: %s %q", k.What, k.Name)
@@ -295,7 +316,11 @@ func timeout(limit string) Arg {
 type timeError time.Duration
 
 func (e timeError) Error() string {
-	return fmt.Sprintf("the time is over: timeout=%v", time.Duration(e))
+	limit := time.Duration(e).String()
+	if strings.HasSuffix(limit, "m0s") {
+		limit = strings.TrimSuffix(limit, "0s")
+	}
+	return "the time is over: timeout=" + limit
 }
 
 func (timeError) Is(target error) bool { return target == context.DeadlineExceeded }

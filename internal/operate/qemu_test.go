@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/jpeg"
 	"image/png"
 	"io"
 	"net"
@@ -112,7 +113,7 @@ func TestDevices(t *testing.T) {
 		vm := hotplug.New(s.c, nil)
 
 		path := s.file("d0.img", 1<<20)
-		require.Equal(t, "added disk d0\n", s.do("add", "disk", "d0", path, "driver=scsi-hd", "prop.serial=0123", "prop.lun=3"))
+		require.Equal(t, "added disk d0: "+path+" (raw, 1 MiB)\n", s.do("add", "disk", "d0", path, "driver=scsi-hd", "prop.serial=0123", "prop.lun=3"))
 		serial, err := qom.Get[string](t.Context(), s.c, qom.DevicePath("d0"), "serial")
 		require.NoError(t, err)
 		require.Equal(t, "0123", serial)
@@ -120,7 +121,7 @@ func TestDevices(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 3, lun)
 		s.refused(hotplug.ErrExists, "add", "disk", "d0", path, "driver=scsi-hd")
-		require.Contains(t, s.refused(nil, "add", "disk", "d1"), "give one of file, node or blockdev, not 0")
+		require.Contains(t, s.refused(nil, "add", "disk", "d1"), "write add disk d1 FILE")
 		s.refused(os.ErrNotExist, "add", "disk", "d1", s.file("none", 0), "driver=scsi-hd")
 
 		require.Equal(t, "disk d0 has 2 MiB\n", s.do("resize", "disk", "d0", "2M"))
@@ -148,12 +149,14 @@ func TestDevices(t *testing.T) {
 		require.Equal(t, "there is no device d0; nothing of it is left\n", s.do("remove", "disk", "d0"))
 		s.refused(hotplug.ErrNotDisk, "remove", "disk", "balloon0")
 
-		require.Equal(t, "added nic n0\n", s.do("add", "nic", "n0", "mac=52:54:00:00:00:09", "link-down=on"))
+		require.Equal(t, "added nic n0 (user network)\n", s.do("add", "nic", "n0", "mac=52:54:00:00:00:09", "link-down=on"))
 		mac, err := qom.Get[string](t.Context(), s.c, qom.DevicePath("n0"), "mac")
 		require.NoError(t, err)
 		require.Equal(t, "52:54:00:00:00:09", mac)
-		require.Equal(t, "added nic n1\n", s.do("add", "nic", "n1", `netdev={"type": "hubport", "hubid": 1}`))
-		require.Contains(t, s.refused(hotplug.ErrUnplugPending, "remove", "nic", "n0", "timeout=3s"), "the time is over: timeout=3s") // no guest
+		require.Equal(t, "added nic n1 (hubport)\n", s.do("add", "nic", "n1", `netdev={"type": "hubport", "hubid": 1}`))
+		require.Equal(t, "the guest has not released n0 yet (the time is over: timeout=3s); it still can, and remove nic n0 waits again",
+			s.refused(hotplug.ErrUnplugPending, "remove", "nic", "n0", "timeout=3s")) // no guest
+		require.Contains(t, s.out.String(), "waiting for the guest, up to 3s\n")
 		require.Contains(t, s.out.String(), "still in QEMU: netdev \"n0\"\n")
 		s.refused(hotplug.ErrInUse, "remove", "netdev", "n0")
 		require.Equal(t, "removed netdev net0\n", s.do("remove", "netdev", "net0"))
@@ -272,7 +275,7 @@ func TestDisks(t *testing.T) {
 		require.Equal(t, "disk d0 is clean\n", s.do("clean", "disk", "d0"))
 
 		require.Equal(t, "disk d0 has no limits\n", s.do("throttle", "d0"))
-		require.Equal(t, "bytes=1048576\niops=100\n", s.do("throttle", "d0", "bytes=1M", "iops=100"))
+		require.Equal(t, "bytes: at most 1 MiB a second\niops: at most 100 requests a second\n", s.do("throttle", "d0", "bytes=1M", "iops=100"))
 		limits, err := disks.Throttle(t.Context(), "d0")
 		require.NoError(t, err)
 		require.EqualValues(t, 1<<20, limits.Bytes.Rate)
@@ -359,6 +362,14 @@ func TestMachine(t *testing.T) {
 		text, err := os.ReadFile(ppm)
 		require.NoError(t, err)
 		require.Equal(t, "P6", string(text[:2]))
+		photo := s.file("screen.JPG", 0)
+		s.do("screenshot", photo)
+		picture, err := os.Open(photo)
+		require.NoError(t, err)
+		defer picture.Close()
+		_, err = jpeg.Decode(picture)
+		require.NoError(t, err)
+		require.EqualError(t, errors.New(s.refused(operate.ErrMistake, "screenshot", s.file("x.bmp", 0))), "file: a name that ends with .png, .jpg or .ppm expected, not .bmp")
 		none := s.file("none.png", 0)
 		s.refused(qmp.ErrDeviceNotFound, "screenshot", none, "device=none")
 		require.NoFileExists(t, none)

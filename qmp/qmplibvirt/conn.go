@@ -24,10 +24,18 @@ type Options struct {
 	// has "qemu:///session".
 	URI string
 
+	// SASL logs in if the daemon asks for SASL. Package sasl has logins by a user's name and password. nil means that
+	// connecting to such a daemon fails.
+	SASL SASL
+
 	// InFlight is the number of calls that the daemon gets at a time; 0 means 4. Further commands wait. A machine that
 	// hangs keeps a call until it answers or ends. The daemon stops reading the connection if a client has as many calls
 	// in flight as max_client_requests of its configuration says, which is 5 by default. So keep one less.
 	InFlight int
+
+	// Forwarded says that a program, such as ssh -L, forwards the UNIX socket to the daemon. Files do not pass, and the
+	// Conn pings. A program that forwards a socket drops files, and the daemon then closes the connection.
+	Forwarded bool
 
 	// EventQueue is the number of events that a subscription keeps for a slow consumer; 0 means 1024. See
 	// [qmp.EventsLostError].
@@ -61,7 +69,7 @@ func (o *Options) withDefaults(conn net.Conn) Options {
 	if all.InFlight <= 0 {
 		all.InFlight = defaultInFlight
 	}
-	if _, local := conn.(*net.UnixConn); all.KeepAlive == 0 && !local {
+	if _, local := conn.(*net.UnixConn); all.KeepAlive == 0 && (!local || all.Forwarded) {
 		all.KeepAlive = defaultKeepAlive
 	}
 	if all.KeepAliveCount <= 0 {
@@ -80,6 +88,7 @@ type Conn struct {
 	slots   chan struct{} // holds one for each call in flight
 	opening wait.Locks    // machines that are being looked up, by UUID
 	working sync.WaitGroup
+	goodbye sync.Once
 	heard   atomic.Bool // something came since the last look
 	calling string      // the program's function that the reading goroutine is calling, "" for none
 
@@ -93,6 +102,8 @@ type Conn struct {
 	machines map[key]*machine    // that run, and have a Domain
 	watches  []*Watch
 	all      *int32 // the callback of the events of all machines
+	opened   bool   // the driver is open
+	closing  bool   // Close was called
 	err      error  // why the connection has ended
 
 	done chan struct{}
@@ -110,7 +121,9 @@ type Conn struct {
 // Dial returns an error that matches:
 //   - [os.ErrNotExist], [os.ErrPermission] or [syscall.ECONNREFUSED]: there is no such socket, the program may not use
 //     it, or no daemon listens.
-//   - [errors.ErrUnsupported]: the daemon asks for a login that this package does not have.
+//   - [errors.ErrUnsupported]: the daemon asks for SASL, and there is no [Options.SASL], or it asks for a login that this
+//     package does not have.
+//   - [os.ErrPermission]: the daemon refused the login.
 //   - [*Error]: the daemon refused the connection.
 func Dial(ctx context.Context, address string, opts *Options) (*Conn, error) {
 	conn, err := qmp.Connect(ctx, withPort(address))
@@ -134,7 +147,7 @@ func withPort(address string) string {
 }
 
 // NewConn makes a Conn of a connection to a daemon: a UNIX socket, TCP, TLS, or a stream through SSH to the daemon's
-// socket. It logs in if the daemon asks for polkit, and opens the driver. It gives up when ctx ends. The Conn does not
+// socket. It logs in if the daemon asks for polkit or SASL ([Options.SASL]), and opens the driver. It gives up when ctx ends. The Conn does not
 // use ctx after that. The connection belongs to the Conn, which closes it if NewConn fails. NewConn clears the deadlines
 // of the connection. Do not set one later.
 //
@@ -150,7 +163,8 @@ func NewConn(ctx context.Context, conn net.Conn, opts *Options) (*Conn, error) {
 		machines: make(map[key]*machine),
 		done:     make(chan struct{}),
 	}
-	_, c.files = conn.(*net.UnixConn)
+	_, local := conn.(*net.UnixConn)
+	c.files = local && !c.options.Forwarded
 	c.slots = make(chan struct{}, c.options.InFlight)
 	_ = conn.SetDeadline(time.Time{})
 	if err := welcome(ctx, conn); err != nil {
@@ -169,9 +183,12 @@ func NewConn(ctx context.Context, conn net.Conn, opts *Options) (*Conn, error) {
 	return c, nil
 }
 
+// A handshaker is a connection of TLS.
+type handshaker interface{ HandshakeContext(context.Context) error }
+
 // welcome performs the handshake of TLS, and reads the byte with which the daemon accepts the client.
 func welcome(ctx context.Context, conn net.Conn) error {
-	secured, ok := conn.(interface{ HandshakeContext(context.Context) error })
+	secured, ok := conn.(handshaker)
 	if !ok {
 		return nil
 	}
@@ -211,31 +228,10 @@ func (c *Conn) open(ctx context.Context) error {
 	if err := c.ask(ctx, libvirt.ConnectOpen, &libvirt.OpenArgs{URI: &c.options.URI}, nil); err != nil {
 		return err
 	}
+	c.mu.Lock()
+	c.opened = true
+	c.mu.Unlock()
 	return c.ask(ctx, libvirt.RegisterLifecycle, &libvirt.RegisterAnyArgs{}, &libvirt.IntBody{})
-}
-
-// login logs in by the first way that the daemon lists, as libvirt's own client does.
-func (c *Conn) login(ctx context.Context, ways []libvirt.IntBody) error {
-	if len(ways) == 0 {
-		return nil
-	}
-	switch way := ways[0].Value; way {
-	case libvirt.AuthNone:
-		return nil
-	case libvirt.AuthIsPolkit:
-		if err := c.ask(ctx, libvirt.AuthPolkit, nil, &libvirt.IntBody{}); err != nil {
-			return because("polkit", err)
-		}
-		return nil
-	case libvirt.AuthSASL:
-		var mechanisms libvirt.StringBody
-		if err := c.ask(ctx, libvirt.AuthSASLInit, nil, &mechanisms); err != nil {
-			return because("SASL", err)
-		}
-		return &wrappedError{"the daemon asks for SASL (" + mechanisms.Value + ")", errors.ErrUnsupported}
-	default:
-		return &wrappedError{"the daemon asks for an unknown login, number " + strconv.Itoa(int(way)), errors.ErrUnsupported}
-	}
 }
 
 // Done returns a channel that is closed when the connection has ended, for whatever reason. A Conn does not reconnect.
@@ -255,12 +251,37 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
-// Close ends the connection and waits until its goroutines have ended. The machines continue to run. Close can be called
-// more than once, and returns nil.
+// closeLimit is how long Close waits for the daemon, which needs a millisecond unless its machines have all its calls.
+const closeLimit = 500 * time.Millisecond
+
+// Close ends the connection and waits until its goroutines have ended. The machines continue to run. Close tells the daemon,
+// which would otherwise log an error, and waits for its answer for half a second at most. Close can be called more than once,
+// and returns nil.
 func (c *Conn) Close() error {
+	c.goodbye.Do(c.sayGoodbye)
 	c.end(errClosed)
 	c.working.Wait()
 	return nil
+}
+
+// sayGoodbye asks the daemon to close the connection.
+func (c *Conn) sayGoodbye() {
+	c.mu.Lock()
+	tell := c.opened && c.err == nil
+	c.closing = true
+	c.mu.Unlock()
+	if !tell {
+		return
+	}
+	told := make(chan struct{})
+	c.post(libvirt.ConnectClose, nil, func(answer, bool) *pending { close(told); return nil })
+	limit := time.NewTimer(closeLimit)
+	defer limit.Stop()
+	select {
+	case <-told:
+	case <-c.done:
+	case <-limit.C:
+	}
 }
 
 // An Info describes a machine.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -52,32 +53,6 @@ func TestDial(t *testing.T) {
 	require.EqualError(t, err, "qmplibvirt: dial unix "+path+": connect: no such file or directory")
 	_, err = qmplibvirt.Dial(limit(t), "tcp:host.example", nil)
 	require.Error(t, err)
-}
-
-func TestLogin(t *testing.T) {
-	for name, test := range map[string]struct {
-		auth []libvirt.IntBody
-		text string
-	}{
-		"none":    {[]libvirt.IntBody{{Value: 0}}, ""},
-		"polkit":  {[]libvirt.IntBody{{Value: 2}}, ""},
-		"SASL":    {[]libvirt.IntBody{{Value: 1}}, "qmplibvirt: open qemu:///system: the daemon asks for SASL (scram-sha-256 gssapi)"},
-		"unknown": {[]libvirt.IntBody{{Value: 9}}, "qmplibvirt: open qemu:///system: the daemon asks for an unknown login, number 9"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			d, client := newDaemon(t)
-			d.auth = test.auth
-			d.serve()
-			c, err := qmplibvirt.NewConn(limit(t), client, nil)
-			if test.text == "" {
-				require.NoError(t, err)
-				require.NoError(t, c.Close())
-				return
-			}
-			require.EqualError(t, err, test.text)
-			require.ErrorIs(t, err, errors.ErrUnsupported)
-		})
-	}
 }
 
 // TestEveryCallOfOpenFails: each call that NewConn makes fails, or is never answered.
@@ -170,6 +145,45 @@ func TestKeepAlive(t *testing.T) {
 		require.EqualError(t, c.Err(), "qmplibvirt: the daemon does not answer pings")
 		require.Less(t, time.Since(begin), time.Minute)
 	})
+}
+
+// TestClose: Close tells the daemon. The error is that of Close even if the daemon closes first, and Close does not wait for
+// a daemon that is silent.
+func TestClose(t *testing.T) {
+	d, client := newDaemon(t)
+	c := connect(t, d, client, nil)
+	vm := web1(t, c)
+	var closes sync.WaitGroup
+	for range 3 {
+		closes.Go(func() { _ = c.Close() })
+	}
+	closes.Wait()
+	require.Equal(t, 1, d.came(libvirt.ConnectClose))
+	for _, err := range []error{c.Err(), vm.Err(), c.Close(), qemu.Stop{}.Do(t.Context(), vm)} {
+		require.True(t, err == nil || errors.Is(err, qmp.ErrClosed), err)
+	}
+	require.ErrorIs(t, c.Err(), qmp.ErrClosed)
+
+	for name, silent := range map[string]func(d *daemon, slow *slowConn){
+		"does not answer": func(d *daemon, _ *slowConn) {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			d.override = func(h libvirt.Header, _ []byte) bool { return h.Procedure == libvirt.ConnectClose }
+		},
+		"does not read": func(_ *daemon, slow *slowConn) { slow.slow = true },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			d, client := newDaemon(t)
+			slow := &slowConn{Conn: client, block: make(chan struct{})}
+			c := connect(t, d, slow, nil)
+			silent(d, slow)
+			time.AfterFunc(time.Second, func() { close(slow.block) }) // as closing a socket ends a write
+			begin := time.Now()
+			require.NoError(t, c.Close(), name)
+			require.LessOrEqual(t, time.Since(begin), time.Second, name)
+			require.ErrorIs(t, c.Err(), qmp.ErrClosed)
+		})
+	}
 }
 
 // conversation does a little of everything and returns its first error.
@@ -315,7 +329,7 @@ func TestImports(t *testing.T) {
 	require.NoError(t, err, string(out))
 	for dependency := range strings.Lines(string(out)) {
 		switch strings.TrimSpace(dependency) {
-		case "fmt", "log", "log/slog", "net/url", "encoding/json", "os/exec", "crypto/tls", "text/template":
+		case "fmt", "log", "log/slog", "net/url", "encoding/json", "os/exec", "crypto", "text/template":
 			t.Errorf("qmplibvirt imports %s", dependency)
 		}
 	}

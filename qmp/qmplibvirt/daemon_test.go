@@ -144,6 +144,9 @@ func (d *daemon) handle(h libvirt.Header, body []byte, files []*os.File) {
 	if h.Program != libvirt.KeepAlive {
 		d.reply(h, result, failure)
 	}
+	if h.Procedure == libvirt.ConnectClose {
+		_ = d.conn.Close()
+	}
 }
 
 // reply answers a call.
@@ -191,7 +194,7 @@ func (d *daemon) answer(h libvirt.Header, body []byte, files []*os.File) (libvir
 	case libvirt.AuthList:
 		return &libvirt.AuthListResult{Types: d.auth}, nil
 	case libvirt.AuthSASLInit:
-		return &libvirt.StringBody{Value: "scram-sha-256 gssapi"}, nil
+		return &libvirt.StringBody{Value: "SCRAM-SHA-256,PLAIN"}, nil
 	case libvirt.SupportsFeature:
 		return &libvirt.IntBody{Value: 1}, nil
 	case libvirt.RegisterLifecycle, libvirt.AuthPolkit:
@@ -240,7 +243,7 @@ func (d *daemon) answer(h libvirt.Header, body []byte, files []*os.File) (libvir
 		defer d.mu.Lock()
 		text, failed := d.agent(&args)
 		return &libvirt.OptStringBody{Value: text}, failed
-	case libvirt.ConnectOpen, libvirt.DeregisterMonitorEvents:
+	case libvirt.ConnectOpen, libvirt.ConnectClose, libvirt.DeregisterMonitorEvents:
 		return nil, nil
 	}
 	return nil, failure(1, "unknown procedure")

@@ -46,5 +46,5 @@
 //
 // # Imports
 //
-// The package does not link fmt, encoding/json or crypto/tls.
+// The package does not link fmt, encoding/json or cryptography. [Options.SASL] and connections of TLS bring their own.
 package qmplibvirt

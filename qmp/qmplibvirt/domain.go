@@ -218,6 +218,7 @@ func (d *Domain) Guest() *Guest { return &Guest{d.machine} }
 var (
 	errOOB      = &wrappedError{"libvirt does not execute commands out of band", errors.ErrUnsupported}
 	errNoFiles  = &wrappedError{"files need a UNIX socket of libvirt", errors.ErrUnsupported}
+	errOldFiles = &wrappedError{"the daemon takes no files; libvirt 8.2 and later do", errors.ErrUnsupported}
 	errOneFile  = &wrappedError{"libvirt takes one file, for getfd or add-fd", errors.ErrUnsupported}
 	errAgentFDs = &wrappedError{"the guest agent takes no files", errors.ErrUnsupported}
 	errTooLong  = errors.New("the command is longer than 4 MiB, libvirt's limit")
@@ -333,6 +334,8 @@ func (m *machine) execute(ctx context.Context, call *qmp.Call, to *channel, proc
 	}
 	refused, answered := errors.AsType[*Error](err)
 	switch {
+	case answered && refused.Code == codeRPC && procedure == libvirt.MonitorCommandWithFiles:
+		return qmp.NotSent(call.Command, &wrappedError{errOldFiles.text + ": " + err.Error(), errors.Join(errOldFiles, err)})
 	case !sent, answered && refused.notSent():
 		return qmp.NotSent(call.Command, err)
 	case answered && refused.Code == codeAgentRefused && procedure == libvirt.AgentCommand:

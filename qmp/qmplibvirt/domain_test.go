@@ -289,6 +289,26 @@ func TestFiles(t *testing.T) {
 	require.NoError(t, qemu.Stop{}.Do(limit(t), vm), "everything was given back")
 }
 
+// TestFilesOfOldDaemon: libvirt before 8.2 does not know the procedure.
+func TestFilesOfOldDaemon(t *testing.T) {
+	d, client := newUNIXDaemon(t)
+	d.override = func(h libvirt.Header, _ []byte) bool {
+		if h.Procedure == libvirt.MonitorCommandWithFiles {
+			d.reply(h, nil, failure(39, "unknown procedure: 7"))
+		}
+		return h.Procedure == libvirt.MonitorCommandWithFiles
+	}
+	vm := web1(t, connect(t, d, client, nil))
+	err := qemu.GetFD{FDName: "a"}.Do(limit(t), vm, qmp.WithFile(os.Stdin))
+	require.EqualError(t, err, "qmp: getfd: not sent: the daemon takes no files; libvirt 8.2 and later do: libvirt: unknown procedure: 7 (code 39)")
+	require.ErrorIs(t, err, qmp.ErrNotSent)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	refused, ok := errors.AsType[*qmplibvirt.Error](err)
+	require.True(t, ok)
+	require.Equal(t, 39, refused.Code)
+	require.NoError(t, qemu.Stop{}.Do(limit(t), vm))
+}
+
 // TestOtherPackages: they keep the answers of a Domain, and cannot change it by accident.
 func TestOtherPackages(t *testing.T) {
 	d, client := newDaemon(t)

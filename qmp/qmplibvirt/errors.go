@@ -38,7 +38,8 @@ func (e *StoppedError) Error() string {
 // Is reports whether target is [ErrStopped].
 func (e *StoppedError) Is(target error) bool { return target == ErrStopped }
 
-// A StopDetail says how a machine has ended. Newer daemons may have further values.
+// A StopDetail says how a machine has ended. Newer daemons may have further values. After quit, it is StoppedShutdown or, if
+// libvirt loses the monitor before it sees QEMU's last event, StoppedFailed.
 type StopDetail int
 
 // The ways in which a machine ends.
@@ -63,7 +64,7 @@ func (d StopDetail) String() string {
 }
 
 // An Error is an error of libvirt itself. QEMU's answers are [*qmp.Error]. It matches [os.ErrPermission] if the
-// connection is read-only or lacks the permission, [errors.ErrUnsupported] if libvirt lacks the function or the machine
+// daemon refused the login, or if the connection is read-only or lacks the permission, [errors.ErrUnsupported] if libvirt lacks the function or the machine
 // has no channel for a guest agent, and [os.ErrNotExist] if there is no such machine.
 type Error struct {
 	Code    int    // libvirt's number (virErrorNumber)
@@ -84,18 +85,22 @@ const (
 	codeOperationFailed = 9
 	codeOperationDenied = 29
 	codeSystemError     = 38
+	codeRPC             = 39 // an unknown procedure, or a message that is too long
 	codeNoDomain        = 42
+	codeAuthFailed      = 45
 	codeNotRunning      = 55
 	codeLockTimeout     = 68
 	codeNoAgentChannel  = 74
+	codeAuthCancelled   = 79
 	codeAccessDenied    = 88
+	codeAuthUnavailable = 94
 	codeAgentRefused    = 113
 )
 
 // Unwrap returns the general error that belongs to the number, or nil.
 func (e *Error) Unwrap() error {
 	switch e.Code {
-	case codeOperationDenied, codeAccessDenied:
+	case codeOperationDenied, codeAccessDenied, codeAuthFailed, codeAuthCancelled, codeAuthUnavailable:
 		return os.ErrPermission
 	case codeNoSupport, codeNoAgentChannel:
 		return errors.ErrUnsupported

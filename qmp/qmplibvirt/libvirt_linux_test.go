@@ -171,6 +171,41 @@ func runPrograms(t *testing.T, conn qmp.Conn) {
 	})
 }
 
+// TestLibvirtFdset passes an image in a set of descriptors, opens it as a block node and lets QEMU close it.
+func TestLibvirtFdset(t *testing.T) {
+	libvirttest.Run(t, libvirttest.Config{}, func(t *testing.T, d *libvirttest.Daemon) {
+		ctx := t.Context()
+		vm := machineOf(t, d, dialReal(t, d, nil), libvirttest.Machine{Name: "vm1"}).AllowUntracked()
+		path := filepath.Join(t.TempDir(), "hidden.img") // the machine does not see this folder
+		require.NoError(t, os.WriteFile(path, bytes.Repeat([]byte("data"), 1<<18), 0o600))
+		image, err := os.Open(path)
+		require.NoError(t, err)
+		defer image.Close()
+
+		added, err := qemu.AddFD{FDSetID: new(int64(7)), Opaque: &path}.Do(ctx, vm, qmp.WithFile(image))
+		require.NoError(t, err)
+		require.Equal(t, int64(7), added.FDSetID)
+		_, err = qemu.AddFD{FDSetID: new(int64(-1))}.Do(ctx, vm, qmp.WithFile(image)) // the next getfd must not get this file
+		_, refused := errors.AsType[*qmp.Error](err)
+		require.True(t, refused, "%v", err)
+		require.ErrorIs(t, qemu.GetFD{FDName: "none"}.Do(ctx, vm), qmp.ErrGeneric)
+
+		require.NoError(t, qemu.BlockdevAdd{Driver: qemu.BlockdevDriverFile, NodeName: new("n1"), ReadOnly: new(true),
+			Branch: &qemu.BlockdevOptionsFile{Filename: "/dev/fdset/7"}}.Do(ctx, vm))
+		nodes, err := qemu.QueryNamedBlockNodes{}.Do(ctx, vm)
+		require.NoError(t, err)
+		i := slices.IndexFunc(nodes, func(n qemu.BlockDeviceInfo) bool { return n.NodeName != nil && *n.NodeName == "n1" })
+		require.NotEqual(t, -1, i)
+		require.Equal(t, int64(1<<20), nodes[i].Image.VirtualSize)
+
+		require.NoError(t, qemu.BlockdevDel{NodeName: "n1"}.Do(ctx, vm))
+		require.NoError(t, qemu.RemoveFD{FDSetID: 7}.Do(ctx, vm))
+		sets, err := qemu.QueryFDSets{}.Do(ctx, vm)
+		require.NoError(t, err)
+		require.Empty(t, sets)
+	})
+}
+
 // addNull adds a block node that reads zeros and forgets what is written.
 func addNull(ctx context.Context, conn qmp.Executor, name string, size int64) error {
 	return qemu.BlockdevAdd{Driver: qemu.BlockdevDriverNullCo, NodeName: &name, Branch: &qemu.BlockdevOptionsNull{Size: &size}}.Do(ctx, conn)

@@ -335,6 +335,9 @@ func (c *Conn) end(err error) {
 		c.mu.Unlock()
 		return
 	}
+	if _, panicked := err.(*qmp.CallbackError); c.closing && !panicked {
+		err = errClosed // the daemon may close first
+	}
 	c.err = err
 	calls, machines, watches := c.calls, c.machines, c.watches
 	c.calls, c.machines, c.watches, c.queue = nil, nil, nil, nil
