@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -69,15 +70,22 @@ func (sh *shell) piped(ctx context.Context, in input, own *builtin, program stri
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", program)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &b, sh.out, sh.errs
-	cmd.WaitDelay = endLimit // its children may have the output open
+	cmd.WaitDelay = endLimit               // its children may have the output open
 	if sh.editor != nil && sh.tty != nil { // it may be a pager, or another program that uses the terminal
 		cmd.Stdout, cmd.Stderr, cmd.Env = sh.editor.out, sh.editor.out, pagerEnv()
 		sh.editor.hold(true)
 		defer sh.editor.hold(false)
 	}
 	err = cmd.Run()
-	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() > 0 && ctx.Err() == nil {
+	ended, ok := errors.AsType[*exec.ExitError](err)
+	if ok && ended.ExitCode() > 0 && ctx.Err() == nil {
 		return &failure{ended.ExitCode()} // the program has said why
+	}
+	if ok && ended.ExitCode() < 0 { // by a signal: if it is that of Ctrl-C, the shell gets it, too
+		select {
+		case <-ctx.Done():
+		case <-time.After(endLimit):
+		}
 	}
 	if err != nil && ctx.Err() != nil {
 		if sh.editor != nil && sh.tty != nil {
