@@ -229,6 +229,21 @@ func (e *editor) await() {
 	}
 }
 
+// resume sets the modes of the terminal again, after the program was stopped (Ctrl-Z) and continues.
+func (e *editor) resume() {
+	e.mu.Lock()
+	reading, held := e.reading, e.held != nil
+	e.mu.Unlock()
+	switch {
+	case e.terminal == nil || held:
+	case reading:
+		_, _ = term.MakeRaw(int(e.in.Fd()))
+		_, _ = e.terminal.Write(nil) // the line again
+	default:
+		e.await()
+	}
+}
+
 // drop drops the keys that were typed and are not in a line yet.
 func (e *editor) drop() {
 	e.pending = nil
@@ -333,6 +348,7 @@ func (sh *shell) loop(ctx context.Context, stdin *os.File) error {
 	sh.editor = newEditor(sh, stdin, out, h)
 	sh.out, sh.errs = sh.editor, sh.editor
 	defer sh.editor.restore()
+	defer onSignals(continueSignals, func(os.Signal) { sh.editor.resume() })()
 	for _, s := range sh.sessions {
 		fmt.Fprintln(sh.out, show.Wrap(fmt.Sprintf("%s: %s", s.name, show.Escape(s.state())), sh.screen().width))
 		sh.opened(s)

@@ -253,6 +253,21 @@ func TestTypeAhead(t *testing.T) {
 	require.NotContains(t, term.output.String(), "query-nothing")
 	term.mu.Unlock()
 
+	// A shell of the system that stops and continues the program has changed the modes. (The test cannot stop it: it is in
+	// its own session.)
+	answer <- struct{}{} // to the command that was interrupted
+	term.send("\r")
+	run()
+	modes := term.mode()
+	cooked := modes
+	cooked.Lflag |= unix.ECHO | unix.ICANON
+	require.NoError(t, unix.IoctlSetTermios(int(term.master.Fd()), unix.TCSETS, &cooked))
+	require.NoError(t, term.process.Signal(syscall.SIGCONT))
+	require.Eventually(t, func() bool { return term.mode() == modes }, 30*time.Second, 5*time.Millisecond)
+	answer <- struct{}{}
+	term.wait(`ok\r\n`)
+	term.wait(`vm1> `)
+
 	// What was typed before a question is no answer to it.
 	term.send("quit\ry\r")
 	term.wait(`End vm1\? \[y/N\] `)

@@ -270,6 +270,27 @@ func TestDumb(t *testing.T) {
 	require.False(t, strings.Contains(term.output.String(), "\x1b"))
 }
 
+// TestPipe gives a result to programs that use the terminal, such as less: they have it as it was before the shell.
+func TestPipe(t *testing.T) {
+	s := named(t, "vm")
+	term := startTerminal(t, nil, "vm1="+s.Addr())
+	for _, c := range [][2]string{
+		{"query-name | sh -c 'test -t 1 && echo a terminal'", `2004la terminal\r\n`},
+		{"query-name | sh -c 'stty -a </dev/tty | grep -q \" icanon .* echo \" && echo as before'", `2004las before\r\n`},
+		{"query-name | sleep 100", `| sleep 100\r\n`},
+	} {
+		term.wait(`vm1> `)
+		term.send(c[0] + "\r")
+		term.wait(c[1])
+	}
+	time.Sleep(100 * time.Millisecond)
+	term.send("\x03")
+	term.wait(`interrupted`)
+	term.wait(`vm1> `)
+	term.send("\x04")
+	term.end()
+}
+
 // TestColour: NO_COLOR turns colours off.
 func TestColour(t *testing.T) {
 	s := named(t, "vm")

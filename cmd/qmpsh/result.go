@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/qmpkit/qmpkit/internal/show"
 	"github.com/qmpkit/qmpkit/qmp"
@@ -69,17 +70,27 @@ func (sh *shell) piped(ctx context.Context, in input, own *builtin, program stri
 	}
 	cmd := exec.CommandContext(ctx, "sh", "-c", program)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = &b, sh.out, sh.errs
-	cmd.WaitDelay = endLimit // its children may have the output open
-	if sh.editor != nil {
-		sh.editor.progress("")
-		sh.editor.restore() // it may use the terminal
-		defer sh.editor.await()
+	cmd.WaitDelay = endLimit               // its children may have the output open
+	if sh.editor != nil && sh.tty != nil { // it may be a pager, or another program that uses the terminal
+		cmd.Stdout, cmd.Stderr, cmd.Env = sh.editor.out, sh.editor.out, pagerEnv()
+		sh.editor.hold(true)
+		defer sh.editor.hold(false)
 	}
 	err = cmd.Run()
-	if ended, ok := errors.AsType[*exec.ExitError](err); ok && ended.ExitCode() > 0 && ctx.Err() == nil {
+	ended, ok := errors.AsType[*exec.ExitError](err)
+	if ok && ended.ExitCode() > 0 && ctx.Err() == nil {
 		return &failure{ended.ExitCode()} // the program has said why
 	}
+	if ok && ended.ExitCode() < 0 { // by a signal: if it is that of Ctrl-C, the shell gets it, too
+		select {
+		case <-ctx.Done():
+		case <-time.After(endLimit):
+		}
+	}
 	if err != nil && ctx.Err() != nil {
+		if sh.editor != nil && sh.tty != nil {
+			_, _ = io.WriteString(sh.editor.out, clearLine) // the prompt of a pager
+		}
 		return context.Cause(ctx)
 	}
 	if _, output := errors.AsType[*outputError](err); err != nil && !output {
@@ -176,6 +187,13 @@ func (sh *shell) escapeJSON(text []byte) []byte {
 // lessOptions let less show colours, leave the text on the screen, and say how to leave it.
 const lessOptions = "LESS=-RFX -Psq leaves\\, Space goes on?e (this is the end).$"
 
+func pagerEnv() []string {
+	if os.Getenv("LESS") != "" {
+		return os.Environ()
+	}
+	return append(os.Environ(), lessOptions)
+}
+
 // page prints a text. If it does not fit on the screen, it goes through a pager.
 func (sh *shell) page(text []byte) error {
 	if sh.editor == nil || sh.tty == nil || bytes.Count(text, []byte("\n")) < sh.screen().height-1 {
@@ -192,10 +210,7 @@ func (sh *shell) page(text []byte) error {
 	}
 	cmd := exec.Command("sh", "-c", pager)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(text), os.Stdout, os.Stderr
-	cmd.Env = os.Environ()
-	if os.Getenv("LESS") == "" {
-		cmd.Env = append(cmd.Env, lessOptions)
-	}
+	cmd.Env = pagerEnv()
 	sh.editor.hold(true)
 	defer sh.editor.hold(false)
 	err := cmd.Start()

@@ -3,8 +3,11 @@ package picture
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,6 +83,37 @@ func TestFormats(t *testing.T) {
 		require.NoError(t, p.Text(&narrow, Options{Options: show.Options{Width: 30}}))
 		for line := range strings.Lines(narrow.String()) {
 			assert.LessOrEqual(t, show.Cells(strings.TrimSuffix(line, "\n")), 30, line)
+		}
+	}
+}
+
+// TestEdges: in an SVG, no line crosses the name of its edge.
+func TestEdges(t *testing.T) {
+	var svg strings.Builder
+	require.NoError(t, sample().SVG(&svg))
+	number := `(-?[\d.]+)`
+	edge := regexp.MustCompile(fmt.Sprintf(`<path[^>]* d="M%[1]s %[1]sH%[1]sC%[1]s %[1]s %[1]s %[1]s %[1]s %[1]sH%[1]s"/>\n<text class="edge" x="%[1]s" y="%[1]s" text-anchor="(end|start)">(\w+)<`, number))
+	found := edge.FindAllStringSubmatch(svg.String(), -1)
+	require.Len(t, found, 4)
+	for _, m := range found {
+		var n [13]float64
+		for i := 1; i < len(n); i++ {
+			var err error
+			n[i], err = strconv.ParseFloat(m[i], 64)
+			require.NoError(t, err)
+		}
+		left, base, width := n[11], n[12], edgeCell*float64(len(m[14]))
+		if m[13] == "end" {
+			left -= width
+		}
+		for at := 0.0; at <= 1; at += 0.01 {
+			curve := func(a, b, c, d float64) float64 {
+				r := 1 - at
+				return r*r*r*a + 3*r*r*at*b + 3*r*at*at*c + at*at*at*d
+			}
+			x, y := curve(n[3], n[4], n[6], n[8]), curve(n[2], n[5], n[7], n[9])
+			inside := x > left && x < left+width && y > base-8 && y < base+1
+			assert.False(t, inside, "%s at %.1f %.1f", m[14], x, y)
 		}
 	}
 }

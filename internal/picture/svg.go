@@ -54,12 +54,14 @@ func (p *Picture) SVG(w io.Writer) error {
 			if x2 < x1 { // back to something that is already drawn further left
 				x2 = to.x + to.w
 			}
-			end := x2 // of the curve; the rest is straight, below the name
+			start, end := x1, x2 // of the curve; the rest is straight, below the name
 			if class == "" {
 				end -= edgeWidth(e)
+			} else {
+				start += edgeWidth(e)
 			}
-			middle := (x1 + end) / 2
-			fmt.Fprintf(&out, `<path%s d="M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1f"/>`+"\n", class, x1, y1, middle, y1, middle, y2, end, y2, x2)
+			middle := (start + end) / 2
+			fmt.Fprintf(&out, `<path%s d="M%.1f %.1fH%.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1f"/>`+"\n", class, x1, y1, start, middle, y1, middle, y2, end, y2, x2)
 			x, y, anchor := x2-5, y2-4, "end"
 			if class != "" { // the other end has the name of another edge
 				x, y, anchor = x1+5, y1-4, "start"

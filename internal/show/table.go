@@ -327,18 +327,10 @@ func (g *grid) fit(width int) []int {
 	if rest < 0 {
 		return []int{width}
 	}
-	for rest > 0 {
-		grown := false
-		for i := range widths {
-			if widths[i] < natural[i] && rest > 0 {
-				widths[i]++
-				rest--
-				grown = true
-			}
-		}
-		if !grown {
-			break
-		}
+	for i := range widths { // those that matter most get the rest
+		more := min(rest, natural[i]-widths[i])
+		widths[i] += more
+		rest -= more
 	}
 	return widths
 }
