@@ -127,7 +127,7 @@ func (p *Process) setClient(client *qmp.Client) {
 			event, err := events.Next(context.Background())
 			switch {
 			case errors.Is(err, qmp.ErrEventsLost):
-				continue // those that were lost came before the last one
+				continue // the last event is not lost
 			case err != nil:
 				return
 			case event.Name == stop.EventName(): // -no-shutdown

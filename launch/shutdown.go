@@ -196,9 +196,9 @@ func (p *Process) powerOff(ctx context.Context) error {
 	}
 }
 
-// awaitEnd waits for the end of a QEMU that has said that it ends, or until it turns out to stay. At first it sends no command:
-// one that comes while QEMU 10.0 ends can leave it waiting for ever. Another client may have sent one. SIGTERM wakes such
-// a QEMU, and changes nothing for one that takes long to end.
+// awaitEnd waits for the end of a QEMU that has said that it ends, or until it turns out to stay. At first it sends no
+// command: QEMU 10.0 can wait for ever if a command comes while it ends. Another client may have sent a command. Then
+// SIGTERM wakes QEMU. It changes nothing for a QEMU that only takes long to end.
 func (p *Process) awaitEnd(ctx context.Context) error {
 	wake := time.NewTimer(wakeAfter)
 	defer wake.Stop()

@@ -21,7 +21,7 @@ import (
 // list of processes.
 const PasswordFile = "QMPKIT_PASSWORD_FILE"
 
-// passwords has those that SetPassword was told, by the daemon with the user's name.
+// passwords has the passwords of SetPassword, by the daemon with the user's name.
 var passwords sync.Map
 
 // splitUser splits a daemon into the user's name before its last @, if it has one, and the rest. The name of a user can

@@ -26,7 +26,7 @@ type Arg struct {
 	//   - "enum:a,b"
 	//   - "file": of this machine; "~/" at its beginning is the home folder
 	//   - "properties": prop.NAME=VALUE, any number of them. "properties:ARG": those of the driver in the argument ARG
-	//   - "disk": a disk by any of its names. Run gets the one that package block takes.
+	//   - "disk": a disk by any of its names. Run gets its name for package block.
 	//   - a thing of the server, as in package cmdline: "device", "nic", "memory", "node", "job", "chardev", "netdev", "object",
 	//     "export", "driver", "qom-path", "bitmap:ARG" of the disk in the argument ARG, "bus:ARG" for the driver in it
 	Kind string

@@ -68,8 +68,8 @@ func listDisks(ctx context.Context, env *Env, _ Values) error {
 	return env.result(values, lines...)
 }
 
-// nameDisks replaces the names of disks that people see in the answers of QEMU by those that package block takes: the path of
-// the device, the name of the drive and that of the node. It leaves the words that name no disk: the disk may be gone.
+// nameDisks replaces the names of disks in QEMU's answers by names for package block: the path of a device, the name of a
+// drive, the name of a node. It leaves a word that names no disk: the disk may be gone.
 func (env *Env) nameDisks(ctx context.Context, op *Operation, v Values) (Values, unknownDisks, error) {
 	isDisk := func(a Arg) bool { return a.Kind == "disk" && v.has(a.Name) }
 	i := slices.IndexFunc(op.Args, isDisk)

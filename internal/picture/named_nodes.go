@@ -7,8 +7,8 @@ import (
 	"github.com/qmpkit/qmpkit/qmp/generated/qemu"
 )
 
-// readNodes asks for all nodes, if the version of the server can answer: no query tells whether it would survive that. Package
-// job has what was measured.
+// readNodes asks for all nodes, if the version of the server can answer: older ones end. No query
+// tells the two apart. Package job has what was measured.
 func (s *storage) readNodes(ctx context.Context, conn qmp.Conn) error {
 	if greeted, ok := conn.(interface{ Version() qmp.Version }); ok {
 		s.version = greeted.Version()

@@ -13,8 +13,8 @@ type column struct{ title, value string }
 // beside are the columns that are shown beside another one, although they matter less than those between.
 var beside = map[string]string{"used": "size", "mac": "name"}
 
-// queries has the columns that matter, the important ones first: a narrow terminal loses the last ones. So the things that
-// people look for come before those that only commands need: the file of a disk before its node.
+// queries has the columns that matter, the important ones first: a narrow terminal loses the last ones. So
+// what people look for comes first, and what only commands need comes later: the file of a disk before its node.
 var queries = map[string]query{
 	// Storage.
 	"query-block": {`.[]`, []column{

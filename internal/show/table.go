@@ -23,7 +23,7 @@ const (
 
 // A grid is a table before it is fitted into a width.
 type grid struct {
-	titles []string // those that matter most come first
+	titles []string // the most important ones first
 	rows   [][]cell
 	beside map[string]string // columns that are shown after another one
 }
@@ -327,7 +327,7 @@ func (g *grid) fit(width int) []int {
 	if rest < 0 {
 		return []int{width}
 	}
-	for i := range widths { // those that matter most get the rest
+	for i := range widths { // the most important ones get the rest
 		more := min(rest, natural[i]-widths[i])
 		widths[i] += more
 		rest -= more

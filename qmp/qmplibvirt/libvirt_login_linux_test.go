@@ -138,7 +138,7 @@ func TestLibvirtPolkit(t *testing.T) {
 	libvirttest.Run(t, libvirttest.Config{Polkit: rules}, func(t *testing.T, d *libvirttest.Daemon) {
 		d.Create(t, libvirttest.Machine{Name: "vm1"})
 		d.Create(t, libvirttest.Machine{Name: "vm2"})
-		connect := func(user string) (*qmplibvirt.Conn, error) { // libvirt asks polkit about a process of its own namespace
+		connect := func(user string) (*qmplibvirt.Conn, error) { // its process is in the namespace of libvirt, which asks polkit about it
 			stream, err := d.Connect(t.Context(), "chroot", "--userspec="+user, "/", "virt-ssh-helper", "qemu:///system")
 			require.NoError(t, err)
 			return qmplibvirt.NewConn(t.Context(), stream, nil)
