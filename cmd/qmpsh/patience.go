@@ -23,7 +23,7 @@ func (sh *shell) patient(line string) (stop func()) {
 	for len(words) > 2 && words[0].text == "on" && words[1].text != "all" {
 		words = words[2:]
 	}
-	if len(words) == 0 {
+	if len(words) == 0 || words[0].text == "open" { // which says itself what it waits for
 		return func() {}
 	}
 	s := sh.current
