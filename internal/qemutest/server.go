@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"testing"
+	"time"
 )
 
 // A program is a process that does not outlive this one.
@@ -48,8 +50,25 @@ func (s *Server) Close() error {
 	return errors.Join(s.Kill(), os.RemoveAll(s.Dir))
 }
 
-// Fds returns the target of each open descriptor of the program, as in /proc/PID/fd, sorted. If the results
-// before and after an operation are equal, the operation left no descriptor open. It works on Linux only.
+// Fds returns the target of each open descriptor of the program, as in /proc/PID/fd, sorted. It works on Linux only.
 func (s *Server) Fds() ([]string, error) {
 	return descriptors(s.Pid())
+}
+
+// HasNoNewFds requires that the program soon has no open descriptor that it did not have before, as [Server.Fds] has said.
+// It may have fewer: the program can still close what others have left.
+func (s *Server) HasNoNewFds(t testing.TB, before []string) {
+	t.Helper()
+	var fresh []string
+	for range 500 {
+		after, err := s.Fds()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fresh = without(after, before); len(fresh) == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatalf("the program has new descriptors: %q", fresh)
 }

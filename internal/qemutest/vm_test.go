@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -116,6 +117,9 @@ func TestFdsOfTheProcess(t *testing.T) {
 	fds, err := vm.Fds()
 	require.NoError(t, err)
 	require.Contains(t, fds, vm.Dir+"/serial.log")
+	vm.HasNoNewFds(t, append(fds, "closed since"))
+	lacking := slices.DeleteFunc(fds, func(what string) bool { return what == vm.Dir+"/serial.log" })
+	require.Regexp(t, `^failed: the program has new descriptors: \[".*/serial.log"\]$`, verdict(t, func(t testing.TB) { vm.HasNoNewFds(t, lacking) }))
 }
 
 func TestWrongArguments(t *testing.T) {
